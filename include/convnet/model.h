@@ -1,0 +1,70 @@
+/* model.h: the model file, a network with all it needs to be served.
+ *
+ * A .safetensors file: 8-byte little-endian header length, JSON header, F32 tensors named
+ * "<layer>/<tensor>". __metadata__ holds strings only:
+ *   format         "convnet/1"
+ *   architecture   Keras Sequential JSON, as model.to_json() prints it
+ *   labels         JSON array of class names, one per output
+ *   preprocessing  JSON object, see struct cn_preprocessing
+ *   training       JSON object: how it was made (data checksum, epochs, optimizer, seed, metrics)
+ *   probe          JSON object: the expected output for one fixed input, verified at load
+ * docs/model-format.md describes it field by field.
+ */
+#ifndef CONVNET_MODEL_H
+#define CONVNET_MODEL_H
+
+#include "convnet/image.h"
+#include "convnet/network.h"
+
+struct cn_model {
+    struct cn_network *network;
+    size_t label_count; /* = the network's output size */
+    char **labels;
+    struct cn_preprocessing preprocessing;
+    char *training;  /* JSON object text, "{}" if nothing is known */
+    char sha256[65]; /* of the file it was read from, lower-case hex; "" for a new model */
+};
+
+/* A model around `network`, labels "0", "1", ..., default preprocessing. Takes ownership of
+ * `network`. Caller frees with cn_model_free. */
+enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret_model,
+                               struct cn_error *error);
+
+/* Replaces the labels (copied); `count` must be the output size. */
+enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *labels, size_t count,
+                                   struct cn_error *error);
+
+/* Replaces the training record by a copy of `json`, which must be a JSON object. */
+enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
+                                     struct cn_error *error);
+
+/* Reads and checks a model file in full: structure, offsets, shapes, finite weights, probe.
+ * Caller frees with cn_model_free. error->source is `path`. */
+enum cn_status cn_model_read(const char *path, struct cn_model **ret_model, struct cn_error *error);
+
+/* The same from memory; `source` names it in errors. For the reader's fuzzer and tests. */
+enum cn_status cn_model_parse(const void *bytes, size_t length, const char *source,
+                              struct cn_model **ret_model, struct cn_error *error);
+
+/* Writes atomically: temporary file in the same folder, fsync, rename, fsync of the folder. After
+ * any failure or kill the path holds the old file or the new one, whole. Computes the probe. */
+enum cn_status cn_model_write(const struct cn_model *model, const char *path,
+                              struct cn_error *error);
+
+void cn_model_free(struct cn_model *model);
+
+/* Reads a Keras Sequential JSON file (Keras 2 and 3 spellings) into an unbuilt-then-built network
+ * with zero parameters. Caller frees with cn_network_free. CN_UNSUPPORTED names what is not
+ * supported and lists what is. */
+enum cn_status cn_architecture_read(const char *path, struct cn_network **ret_network,
+                                    struct cn_error *error);
+
+/* The same from memory. */
+enum cn_status cn_architecture_parse(const char *json, size_t length, const char *source,
+                                     struct cn_network **ret_network, struct cn_error *error);
+
+/* The network as Keras 3 Sequential JSON, compact, malloc'd; caller frees with free(). */
+enum cn_status cn_architecture_format(const struct cn_network *network, char **ret_json,
+                                      struct cn_error *error);
+
+#endif

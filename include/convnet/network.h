@@ -1,0 +1,131 @@
+/* network.h: a feed-forward stack of layers over one block of parameters, and its gradient.
+ *
+ * Arrays are float32, row-major, NHWC ("channels_last") as in Keras: images [batch, height, width,
+ * channels], convolution kernels [kernel_height, kernel_width, in_channels, out_channels], dense
+ * kernels [in, out].
+ */
+#ifndef CONVNET_NETWORK_H
+#define CONVNET_NETWORK_H
+
+#include <stdint.h>
+
+#include "convnet/layer.h"
+
+enum {
+    CN_TENSOR_NAME = CN_LAYER_NAME + 24, /* "<layer>/<tensor>" */
+    CN_NETWORK_MAX_LAYERS = 256,
+    CN_NETWORK_MAX_PARAMETERS = 1 << 28
+};
+
+/* One named slice of the parameter block. */
+struct cn_tensor {
+    char name[CN_TENSOR_NAME]; /* "conv2d/kernel" */
+    int rank;
+    int dims[CN_TENSOR_MAX_RANK];
+    size_t offset; /* floats into `parameters` */
+    size_t size;   /* floats */
+    bool trainable;
+};
+
+/* Read the fields freely; change them only through the functions below (`parameters` holds the
+ * values and may be written by an optimizer or a reader). */
+struct cn_network {
+    char name[CN_LAYER_NAME];
+    struct cn_shape input_shape, output_shape;
+    size_t layer_count;
+    struct cn_layer *layers;
+    size_t tensor_count;
+    struct cn_tensor *tensors;
+    size_t parameter_count; /* floats in `parameters`, trainable or not */
+    float *parameters;      /* 64-byte aligned; NULL until cn_network_build */
+};
+
+/* An empty network for samples of `input_shape`. Caller frees with cn_network_free.
+ * CN_INVALID for an impossible shape. */
+enum cn_status cn_network_create(const struct cn_shape *input_shape,
+                                 struct cn_network **ret_network, struct cn_error *error);
+
+/* Appends a layer with configuration `config` (the type's struct, as cn_layer_type_defaults fills
+ * it; copied) and infers its output shape. `name` NULL gives Keras's: "conv2d", "conv2d_1".
+ * CN_INVALID names the layer and both shapes when they do not fit, or a duplicate name. */
+enum cn_status cn_network_add(struct cn_network *network, const struct cn_layer_type *type,
+                              const char *name, const void *config, struct cn_error *error);
+
+/* Ends the list of layers and allocates the parameter block, all zero. */
+enum cn_status cn_network_build(struct cn_network *network, struct cn_error *error);
+
+/* Fills the parameters by each tensor's initializer (Keras's defaults: glorot_uniform kernels,
+ * zero biases) from a stream that depends on `seed` and the tensor's position alone. */
+void cn_network_initialize(struct cn_network *network, uint64_t seed);
+
+/* A deep copy. Caller frees with cn_network_free. */
+enum cn_status cn_network_copy(const struct cn_network *network, struct cn_network **ret_copy,
+                               struct cn_error *error);
+
+/* Accepts NULL and half-built networks. */
+void cn_network_free(struct cn_network *network);
+
+/* Number of trainable floats, what Keras calls "Trainable params". */
+size_t cn_network_trainable_count(const struct cn_network *network);
+
+/* ---- Losses ---- */
+
+enum cn_loss {
+    CN_LOSS_MEAN_SQUARED_ERROR = 0,  /* mean over outputs, then over the batch (Keras) */
+    CN_LOSS_CATEGORICAL_CROSSENTROPY /* -sum(t log p); fused with a final softmax */
+};
+extern const char *const cn_loss_names[]; /* "mean_squared_error", ..., NULL */
+
+/* Loss of one sample: `probabilities` [class_count] against class `label`. Cross-entropy clips
+ * probabilities to [1e-7, 1 - 1e-7] as Keras does. label_smoothing is Keras's:
+ * target = onehot * (1 - s) + s / class_count. */
+double cn_loss_value(enum cn_loss loss, const float *probabilities, size_t class_count,
+                     unsigned label, float label_smoothing);
+
+/* ---- Training: forward and backward over a mini-batch ---- */
+
+enum { CN_GRADIENT_SHARDS = 8 }; /* fixed: gradients sum in shard order whatever the threads */
+
+/* Activations, their gradients, dropout masks and per-shard parameter gradients for mini-batches of
+ * at most `max_batch_size`. Not shared between threads of the caller; OpenMP threads inside. */
+struct cn_gradient_workspace;
+
+/* Caller frees with cn_gradient_workspace_free. `threads` >= 1: OpenMP threads to use. */
+enum cn_status cn_gradient_workspace_create(const struct cn_network *network, size_t max_batch_size,
+                                            int threads,
+                                            struct cn_gradient_workspace **ret_workspace,
+                                            struct cn_error *error);
+void cn_gradient_workspace_free(struct cn_gradient_workspace *workspace);
+
+/* One mini-batch. images: [count, input_shape]; labels: [count], each below the output size.
+ * (seed, step) select the dropout masks; the same pair gives the same masks. */
+struct cn_minibatch {
+    size_t count;
+    const float *images;
+    const uint16_t *labels;
+    uint64_t seed, step;
+};
+
+struct cn_minibatch_result {
+    double loss_sum; /* sum over the samples of their loss */
+    size_t correct;  /* samples whose largest output is their label */
+};
+
+/* Forward in training mode (dropout on, batch statistics) and backward.
+ * gradients: [parameter_count], overwritten with the gradient of the batch's mean loss, zero for
+ * non-trainable tensors. Updates BatchNormalization's moving statistics in network->parameters.
+ * Bit-identical for any `threads` of the workspace. Does not allocate. */
+void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspace *workspace,
+                         const struct cn_minibatch *batch, enum cn_loss loss, float label_smoothing,
+                         float *gradients, struct cn_minibatch_result *ret_result);
+
+/* Compares cn_network_gradient with central differences of step `epsilon` at every `stride`-th
+ * parameter. The forward masks stay those of (batch->seed, batch->step).
+ * *ret_worst: largest |analytic - numeric| / max(|analytic|, |numeric|, floor), floor = 1e-2 times
+ * the root mean square of the gradient. */
+enum cn_status cn_network_check_gradient(struct cn_network *network,
+                                         const struct cn_minibatch *batch, enum cn_loss loss,
+                                         float label_smoothing, double epsilon, size_t stride,
+                                         double *ret_worst, struct cn_error *error);
+
+#endif

@@ -1,0 +1,49 @@
+/* plan.h: a network made ready for inference.
+ *
+ * A plan is an immutable, packed copy of a network: BatchNormalization is folded into the
+ * convolution or dense layer before it, Dropout is gone, activations are fused, weights are laid
+ * out for the kernels of the instruction set chosen at run time. It is shared by all threads; what
+ * changes while it runs is a workspace, one per thread. An image's result depends on nothing but
+ * the image and the plan: images are computed one by one, whatever batch they came in.
+ */
+#ifndef CONVNET_PLAN_H
+#define CONVNET_PLAN_H
+
+#include "convnet/network.h"
+
+struct cn_plan;
+struct cn_workspace;
+
+/* Independent of `network` afterwards. Caller frees with cn_plan_free. */
+enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan **ret_plan,
+                              struct cn_error *error);
+void cn_plan_free(struct cn_plan *plan);
+
+/* Floats of one image and of one output row. */
+size_t cn_plan_input_size(const struct cn_plan *plan);
+size_t cn_plan_output_size(const struct cn_plan *plan);
+
+/* One thread's activations and scratch for `plan`. Caller frees with cn_workspace_free. */
+enum cn_status cn_workspace_create(const struct cn_plan *plan, struct cn_workspace **ret_workspace,
+                                   struct cn_error *error);
+void cn_workspace_free(struct cn_workspace *workspace);
+
+/* Forward pass of `count` images [count, input] into `outputs` [count, output], serially on the
+ * calling thread. Does not allocate, cannot fail. */
+void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
+                 size_t count, float *outputs);
+
+/* The same bits with OpenMP over the images; `workspaces` has `threads` entries. A count below two
+ * images a thread runs serially, without entering a parallel region. */
+void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
+                          int threads, const float *images, size_t count, float *outputs);
+
+/* The instruction set whose kernels run: "portable", "avx2" or "avx512". Chosen once, at first use,
+ * from the processor; CONVNET_ISA=portable|avx2|avx512 in the environment may lower it. */
+const char *cn_instruction_set(void);
+
+/* Threads that are worth starting: min(processors in the affinity mask, floor(cgroup cpu.max)), at
+ * least 1. */
+int cn_default_threads(void);
+
+#endif

@@ -1,0 +1,41 @@
+/* shape.h: the shape of one sample, without the batch. */
+#ifndef CONVNET_SHAPE_H
+#define CONVNET_SHAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "convnet/status.h"
+
+enum {
+    CN_SHAPE_MAX_ELEMENTS = 1 << 26, /* floats in one sample of one activation */
+    CN_SHAPE_TEXT = 48               /* bytes that cn_shape_format needs at most */
+};
+
+/* rank 3: dims = height, width, channels (NHWC, "channels_last"); rank 1: dims[0] = features.
+ * Unused dims are 1. */
+struct cn_shape {
+    int rank;
+    int dims[3];
+};
+
+/* A feature map of height x width x channels. */
+struct cn_shape cn_shape_image(int height, int width, int channels);
+
+/* A vector of `features`. */
+struct cn_shape cn_shape_vector(int features);
+
+/* Number of floats of one sample. The shape must have passed cn_shape_check. */
+size_t cn_shape_size(const struct cn_shape *shape);
+
+/* CN_INVALID unless rank is 1 or 3, each dim is at least 1 and the product is at most
+ * CN_SHAPE_MAX_ELEMENTS. `what` names the shape in the message. */
+enum cn_status cn_shape_check(const struct cn_shape *shape, const char *what,
+                              struct cn_error *error);
+
+bool cn_shape_equal(const struct cn_shape *a, const struct cn_shape *b);
+
+/* Writes "(28, 28, 1)" into `text` and returns it. */
+const char *cn_shape_format(const struct cn_shape *shape, char text[static CN_SHAPE_TEXT]);
+
+#endif

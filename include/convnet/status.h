@@ -1,0 +1,48 @@
+/* status.h: what every fallible function returns, and where it says why.
+ *
+ * Ownership words used throughout the public headers:
+ *   "caller frees with F"   the returned object belongs to the caller, who ends it with F;
+ *   "borrowed until E"      the pointer stays the callee's and is valid until E;
+ *   "takes ownership"       the callee frees the argument, also on failure.
+ * Outputs are named ret_..., come last before the error, and are untouched on failure.
+ */
+#ifndef CONVNET_STATUS_H
+#define CONVNET_STATUS_H
+
+enum cn_status {
+    CN_OK = 0,
+    CN_INVALID,     /* a value breaks a rule: shape, range, option, argument */
+    CN_MALFORMED,   /* foreign bytes do not follow their format */
+    CN_UNSUPPORTED, /* well formed, but not something this library does */
+    CN_LIMIT,       /* larger than a limit allows */
+    CN_IO,          /* the operating system refused; the text carries strerror */
+    CN_MEMORY,      /* allocation failed */
+    CN_CANCELED     /* the caller asked to stop */
+};
+
+enum { CN_ERROR_TEXT = 320, CN_ERROR_SOURCE = 160 };
+
+/* One failure. `text` is a sentence that names the offending value and the rule; `source` is the
+ * file or stream it came from ("" if none) and `offset` the byte, or line for text, in it (-1 if
+ * unknown). Zero-initialise (= {0}) before the first use; the first error wins. */
+struct cn_error {
+    enum cn_status status;
+    long long offset;
+    char source[CN_ERROR_SOURCE];
+    char text[CN_ERROR_TEXT];
+};
+
+/* Records a failure in `error` unless it already holds one; `error` may be NULL.
+ * Returns `status`, so that a check reads `return cn_fail(error, CN_INVALID, "...");`. */
+enum cn_status cn_fail(struct cn_error *error, enum cn_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* cn_fail with the place of the fault: `source` (may be NULL) and `offset` (-1 if unknown). */
+enum cn_status cn_fail_at(struct cn_error *error, enum cn_status status, const char *source,
+                          long long offset, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Name of a status, "invalid", for logs and metrics; a constant string. */
+const char *cn_status_name(enum cn_status status);
+
+#endif

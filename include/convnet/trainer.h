@@ -1,0 +1,129 @@
+/* trainer.h: epochs over a dataset, with Keras's words and Keras's results.
+ *
+ * For a given seed the result has the same bits for any number of threads, and a training that was
+ * stopped and resumed has the same bits as one that was not.
+ */
+#ifndef CONVNET_TRAINER_H
+#define CONVNET_TRAINER_H
+
+#include "convnet/dataset.h"
+#include "convnet/model.h"
+#include "convnet/plan.h"
+
+enum cn_optimizer { CN_OPTIMIZER_SGD = 0, CN_OPTIMIZER_ADAM, CN_OPTIMIZER_ADAMW };
+extern const char *const cn_optimizer_names[]; /* "sgd", "adam", "adamw", NULL */
+
+enum cn_schedule { CN_SCHEDULE_CONSTANT = 0, CN_SCHEDULE_COSINE, CN_SCHEDULE_ONE_CYCLE };
+extern const char *const cn_schedule_names[]; /* "constant", "cosine", "one-cycle", NULL */
+
+/* Random changes to a training image, each drawn uniformly from -x to x; all zero: none. */
+struct cn_augmentation {
+    float shift;    /* pixels, each axis */
+    float rotation; /* degrees */
+    float scale;    /* fraction: 0.1 is 0.9 to 1.1 */
+    float shear;    /* fraction */
+};
+
+struct cn_training_options {
+    int epochs;
+    int batch_size;
+    enum cn_loss loss;
+    float label_smoothing;
+    enum cn_optimizer optimizer;
+    float learning_rate;
+    float momentum;                /* sgd */
+    bool nesterov;                 /* sgd */
+    float beta_1, beta_2, epsilon; /* adam, adamw */
+    float weight_decay;            /* adamw: decoupled, kernels only */
+    enum cn_schedule schedule;
+    uint64_t seed;
+    int threads;
+    struct cn_augmentation augmentation;
+};
+
+/* Keras's defaults and the published experiment's: 20 epochs, batch 32, sgd 0.01,
+ * mean_squared_error, constant schedule; beta 0.9 and 0.999, epsilon 1e-7. */
+struct cn_training_options cn_training_options_default(void);
+
+/* CN_INVALID names the option, its value and the rule. */
+enum cn_status cn_training_options_check(const struct cn_training_options *options,
+                                         struct cn_error *error);
+
+/* The rate of update `step` (from 0) of `total_steps`. cosine: Loshchilov and Hutter 2017, to zero;
+ * one-cycle: Smith and Topin 2018, warm-up over 30 % from rate/25, then cosine to rate/1e4. */
+float cn_schedule_rate(enum cn_schedule schedule, float learning_rate, uint64_t step,
+                       uint64_t total_steps);
+
+/* One update of `count` parameters in place. state: [2 * count] floats, zero before the first
+ * step (sgd velocity; adam first and second moments); step counts from 1. decay: [count] bytes, 1
+ * where weight decay applies. Formulas: Keras's documentation of SGD, Adam and AdamW. */
+void cn_optimizer_step(const struct cn_training_options *options, float rate, uint64_t step,
+                       const uint8_t *decay, const float *gradients, float *state,
+                       float *parameters, size_t count);
+
+/* One line of the history. Validation fields are NaN without validation data. */
+struct cn_epoch_record {
+    int epoch; /* from 1 */
+    double loss, accuracy;
+    double validation_loss, validation_accuracy;
+    double learning_rate; /* at the epoch's end */
+    double seconds;
+};
+
+/* Called from the thread that runs cn_trainer_run. on_step: after each mini-batch, with the
+ * running means of the epoch; on_epoch: after each epoch. Returning false stops cleanly after that
+ * step. Either may be NULL. */
+struct cn_training_callbacks {
+    void *data;
+    bool (*on_step)(void *data, int epoch, size_t step, size_t steps, double loss, double accuracy);
+    bool (*on_epoch)(void *data, const struct cn_epoch_record *record);
+};
+
+struct cn_trainer;
+
+/* Trains `model` in place. Borrows model, training data and validation data (may be NULL) until
+ * cn_trainer_free. The network's parameters are taken as they are: initialise first.
+ * CN_INVALID when shapes or class counts do not fit. */
+enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset *training,
+                                 const struct cn_dataset *validation,
+                                 const struct cn_training_options *options,
+                                 struct cn_trainer **ret_trainer, struct cn_error *error);
+
+/* Runs until the last epoch or until a callback stops it (CN_CANCELED; the state is whole and may
+ * be checkpointed, or run again to go on). CN_INVALID when the loss is no longer finite. */
+enum cn_status cn_trainer_run(struct cn_trainer *trainer,
+                              const struct cn_training_callbacks *callbacks,
+                              struct cn_error *error);
+
+/* Borrowed until the next run or free: the records of the finished epochs. */
+const struct cn_epoch_record *cn_trainer_history(const struct cn_trainer *trainer,
+                                                 size_t *ret_count);
+
+/* Saves / restores all of the training's state (parameters, optimizer state, epoch, step, running
+ * sums, history) as a .safetensors file, atomically. Reading refuses (CN_INVALID) a checkpoint of
+ * another architecture, dataset or of options that change the result, naming which; `threads` may
+ * differ, `epochs` may differ only under the constant schedule. */
+enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, const char *path,
+                                           struct cn_error *error);
+enum cn_status cn_trainer_read_checkpoint(struct cn_trainer *trainer, const char *path,
+                                          struct cn_error *error);
+
+void cn_trainer_free(struct cn_trainer *trainer);
+
+/* ---- Evaluation ---- */
+
+struct cn_evaluation {
+    size_t samples, correct;
+    double accuracy, loss;
+    size_t class_count;
+    size_t *confusion;    /* [class_count, class_count], rows: true class, columns: predicted */
+    float *probabilities; /* [samples, class_count] */
+};
+
+/* Runs the network over the dataset in inference form. Caller clears with cn_evaluation_clear. */
+enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,
+                           enum cn_loss loss, int threads, struct cn_evaluation *ret_evaluation,
+                           struct cn_error *error);
+void cn_evaluation_clear(struct cn_evaluation *evaluation);
+
+#endif

@@ -1,0 +1,126 @@
+/* file.c: see file.h. Blocking; no state. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum cn_status cn_file_read(const char *path, size_t limit, unsigned char **ret_bytes,
+                            size_t *ret_length, struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    unsigned char *bytes = NULL;
+    struct stat info;
+    size_t length = 0, used = 0;
+    /* O_NONBLOCK: a FIFO must not hang the open; regular files ignore it. */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(errno));
+    if (fstat(fd, &info) != 0) {
+        status = cn_fail_at(error, CN_IO, path, -1, "cannot stat the file: %s", strerror(errno));
+        goto out;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        status = cn_fail_at(error, CN_INVALID, path, -1, "is not a regular file");
+        goto out;
+    }
+    if (info.st_size < 0 || (unsigned long long)info.st_size > limit) {
+        status = cn_fail_at(error, CN_LIMIT, path, -1, "has %lld bytes; the limit is %zu",
+                            (long long)info.st_size, limit);
+        goto out;
+    }
+    length = (size_t)info.st_size;
+    bytes = malloc(length + 1);
+    if (bytes == NULL) {
+        status = cn_fail_at(error, CN_MEMORY, path, -1, "cannot allocate %zu bytes", length + 1);
+        goto out;
+    }
+    while (used < length) {
+        const ssize_t got = read(fd, bytes + used, length - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            status = got < 0 ? cn_fail_at(error, CN_IO, path, (long long)used, "cannot read: %s",
+                                          strerror(errno))
+                             : cn_fail_at(error, CN_MALFORMED, path, (long long)used,
+                                          "the file shrank while it was read");
+            goto out;
+        }
+        used += (size_t)got;
+    }
+    bytes[length] = '\0';
+    *ret_bytes = bytes;
+    *ret_length = length;
+    bytes = NULL;
+out:
+    free(bytes);
+    (void)close(fd);
+    return status;
+}
+
+static enum cn_status write_all(int fd, const struct cn_file_part *part, const char *path,
+                                struct cn_error *error) {
+    size_t used = 0;
+    while (used < part->length) {
+        const ssize_t wrote = write(fd, (const char *)part->bytes + used, part->length - used);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return cn_fail_at(error, CN_IO, path, -1, "cannot write: %s", strerror(errno));
+        used += (size_t)wrote;
+    }
+    return CN_OK;
+}
+
+/* Names a rename durable: the folder's own entry reaches the disk. */
+static enum cn_status sync_folder(const char *folder, const char *path, struct cn_error *error) {
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot open its folder: %s", strerror(errno));
+    /* EINVAL: a file system that cannot sync folders keeps them by itself. */
+    const int failed = fsync(fd) != 0 && errno != EINVAL ? errno : 0;
+    (void)close(fd);
+    if (failed != 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot sync its folder: %s", strerror(failed));
+    return CN_OK;
+}
+
+enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts, size_t part_count,
+                             struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    char folder_copy[PATH_MAX], name_copy[PATH_MAX], temporary[PATH_MAX];
+    int fd = -1;
+    if (strlen(path) + 16 > sizeof folder_copy || path[0] == '\0')
+        return cn_fail_at(error, CN_INVALID, path, -1, "is not a usable path");
+    (void)snprintf(folder_copy, sizeof folder_copy, "%s", path);
+    (void)snprintf(name_copy, sizeof name_copy, "%s", path);
+    const char *folder = dirname(folder_copy);
+    const int length =
+        snprintf(temporary, sizeof temporary, "%s/.%s.XXXXXX", folder, basename(name_copy));
+    if (length < 0 || (size_t)length >= sizeof temporary)
+        return cn_fail_at(error, CN_INVALID, path, -1, "is too long a path");
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot create a file in its folder: %s",
+                          strerror(errno));
+    for (size_t i = 0; i < part_count && status == CN_OK; i++)
+        status = write_all(fd, &parts[i], path, error);
+    const mode_t mask = umask(0);
+    (void)umask(mask);
+    if (status == CN_OK && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
+        status = cn_fail_at(error, CN_IO, path, -1, "cannot sync: %s", strerror(errno));
+    if (close(fd) != 0 && status == CN_OK)
+        status = cn_fail_at(error, CN_IO, path, -1, "cannot close: %s", strerror(errno));
+    if (status == CN_OK && rename(temporary, path) != 0)
+        status = cn_fail_at(error, CN_IO, path, -1, "cannot rename: %s", strerror(errno));
+    if (status != CN_OK) {
+        (void)unlink(temporary);
+        return status;
+    }
+    return sync_folder(folder, path, error);
+}

@@ -1,0 +1,26 @@
+/* file.h: whole files, in and out, checked. */
+#ifndef CONVNET_BASE_FILE_H
+#define CONVNET_BASE_FILE_H
+
+#include <stddef.h>
+
+#include "convnet/status.h"
+
+/* Reads a whole regular file of at most `limit` bytes into private memory with one NUL after its
+ * end (not counted). Caller frees with free(). error->source is `path`. */
+enum cn_status cn_file_read(const char *path, size_t limit, unsigned char **ret_bytes,
+                            size_t *ret_length, struct cn_error *error);
+
+/* One part of a file to be written. */
+struct cn_file_part {
+    const void *bytes;
+    size_t length;
+};
+
+/* Writes the parts one after another as the file `path`, atomically: a temporary file in the same
+ * folder, fsync, rename, fsync of the folder. After a failure the old file is as it was and no
+ * temporary file is left (a kill may leave one, named .<name>.XXXXXX). */
+enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts, size_t part_count,
+                             struct cn_error *error);
+
+#endif

@@ -1,0 +1,15 @@
+/* sha256.h: checksums as text, by nettle. */
+#ifndef CONVNET_BASE_SHA256_H
+#define CONVNET_BASE_SHA256_H
+
+#include <stddef.h>
+
+#include "base/file.h"
+
+enum { CN_SHA256_TEXT = 65 };
+
+/* SHA-256 (FIPS 180-4) of the parts one after another, as lower-case hex with its NUL. */
+void cn_sha256(const struct cn_file_part *parts, size_t part_count,
+               char ret_text[static CN_SHA256_TEXT]);
+
+#endif

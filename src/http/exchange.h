@@ -1,0 +1,113 @@
+/* exchange.h: one request and its answer, as an endpoint sees them.
+ *
+ * server.c reads a request, checks its framing, finds its route and collects the body up to the
+ * route's limit; then it calls the route's handler once, on the HTTP thread that owns the
+ * connection. A handler answers with http_reply (or http_reply_error), or defers: it keeps the
+ * exchange, and later, from any thread, calls http_resume; the handler's `finish` then runs on the
+ * HTTP thread and replies. Handlers never block.
+ */
+#ifndef CONVNET_HTTP_EXCHANGE_H
+#define CONVNET_HTTP_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batch/lane.h"
+#include "batch/served_model.h"
+#include "batch/statistics.h"
+
+struct http_worker; /* one HTTP thread: server.c's */
+
+/* What every handler may use; one for the server, read-only but for what its members guard. */
+struct http_context {
+    struct model_slot *models;
+    struct lane *lane;
+    struct statistics *statistics;
+    size_t max_images; /* images in one request */
+    struct cn_picture_limits picture_limits;
+    double inline_seconds;                /* requests cheaper than this are computed inline */
+    uint64_t request_timeout_nanoseconds; /* deadline of a request in the batch lane; 0: none */
+    bool (*ready)(void *data);            /* model loaded and not shutting down */
+    size_t (*connections)(void *data);
+    void *data;
+};
+
+struct http_exchange {
+    const struct http_context *context;
+    struct MHD_Connection *connection; /* for MHD_lookup_connection_value, MHD_PostProcessor */
+    struct http_worker *worker;
+    const char *method;
+    const char *path;     /* as it matched, without the query */
+    const char *argument; /* the text that matched the route's `{...}`, decoded; NULL if none */
+    const unsigned char *body; /* NUL after its end, not counted */
+    size_t body_length;
+    uint64_t started_nanoseconds;
+    /* The handler's own state between a deferral and `finish`; released by `release`, which runs
+     * exactly once, when the exchange ends, however it ends. */
+    void *state;
+    void (*release)(void *state);
+};
+
+/* What a handler did. */
+enum http_outcome { HTTP_REPLIED = 0, HTTP_DEFERRED };
+
+/* A request header's value or NULL; names are case-insensitive. Borrowed until the exchange ends.
+ */
+const char *http_header(const struct http_exchange *exchange, const char *name);
+
+/* A query argument's value, decoded, or NULL. Borrowed until the exchange ends. */
+const char *http_query(const struct http_exchange *exchange, const char *name);
+
+/* Queues the answer. `body` is malloc'd and the reply takes ownership of it; NULL with length 0 is
+ * an empty body. Returns HTTP_REPLIED always (without memory the connection is closed). */
+enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
+                             const char *content_type, char *body, size_t length);
+
+/* Adds a header to the answer that follows. Both strings are copied; at most 8 a reply. */
+void http_add_header(struct http_exchange *exchange, const char *name, const char *value);
+
+/* Answers {"error": "<text>"}; the text is escaped here and may hold foreign bytes. 503 gets a
+ * Retry-After. */
+enum http_outcome http_reply_error(struct http_exchange *exchange, unsigned status,
+                                   const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* 400, 413, 415, 422, 500 ... for a library failure: malformed and invalid 400, limit 413,
+ * unsupported 415, memory 503, else 500. */
+enum http_outcome http_reply_failure(struct http_exchange *exchange, const struct cn_error *error);
+
+/* Defers the answer. `submit(exchange, data)` hands the work over after the connection has been
+ * suspended (hazards: reserve, suspend, then publish) and returns false if it could not, in which
+ * case the connection is resumed and `finish` runs at once. `finish` must reply. */
+enum http_outcome http_defer(struct http_exchange *exchange,
+                             bool (*submit)(struct http_exchange *exchange, void *data),
+                             enum http_outcome (*finish)(struct http_exchange *exchange),
+                             void *data);
+
+/* From any thread, once, after the handed-over work is done: `finish` will run. */
+void http_resume(struct http_exchange *exchange);
+
+/* This HTTP thread's own workspace for `model`'s plan, made or remade when the model changed; NULL
+ * without memory. Borrowed until the next call on this thread. */
+struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model);
+
+/* THE route table's row (routes.c). */
+struct http_route {
+    const char *method;  /* "GET" */
+    const char *pattern; /* "/predict/{model}": one {...} segment at most */
+    const char *name;    /* metric label and log word: the pattern */
+    size_t body_limit;   /* bytes; 0: no body taken */
+    enum http_outcome (*handler)(struct http_exchange *exchange);
+};
+extern const struct http_route http_routes[];
+extern const size_t http_route_count;
+
+/* Endpoints, one file each (predict.c, health.c, metrics.c, index.c). */
+enum http_outcome http_predict(struct http_exchange *exchange);
+enum http_outcome http_health_live(struct http_exchange *exchange);
+enum http_outcome http_health_ready(struct http_exchange *exchange);
+enum http_outcome http_metrics(struct http_exchange *exchange);
+enum http_outcome http_index(struct http_exchange *exchange);
+
+#endif
