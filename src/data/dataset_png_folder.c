@@ -1,0 +1,252 @@
+/* dataset_png_folder.c: a folder with one subfolder of PNG files a class, in a `train` and a `test`
+ * folder or on its own. Pictures go through cn_preprocess, the path that served pictures take.
+ * Hidden files are skipped; order is sorted, so that the result depends on the content alone.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "data/dataset_table.h"
+
+enum { PATH_SIZE = 4096, MAX_CLASSES = 65535, MAX_PICTURE = 64 << 20 };
+
+/* Sorted names of a folder, or NULL entries and count 0. */
+struct listing {
+    struct dirent **entries;
+    int count;
+};
+
+static bool join(char path[static PATH_SIZE], const char *folder, const char *name) {
+    const int length = snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    return length > 0 && length < PATH_SIZE;
+}
+
+static bool is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static int skip_hidden(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+static bool all_digits(const char *text) {
+    return text[strspn(text, "0123456789")] == '\0' && text[0] != '\0';
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* By value: leading zeros, then length, then digits; equal values by name. */
+static int compare_numbers(const void *a, const void *b) {
+    const char *left = (*(const struct dirent *const *)a)->d_name;
+    const char *right = (*(const struct dirent *const *)b)->d_name;
+    const char *left_digits = left + strspn(left, "0"), *right_digits = right + strspn(right, "0");
+    const size_t left_length = strlen(left_digits), right_length = strlen(right_digits);
+    if (left_length != right_length)
+        return left_length < right_length ? -1 : 1;
+    const int order = strcmp(left_digits, right_digits);
+    return order != 0 ? order : strcmp(left, right);
+}
+
+static void clear_listing(struct listing *listing) {
+    for (int i = 0; i < listing->count; i++)
+        free(listing->entries[i]);
+    free(listing->entries);
+    *listing = (struct listing){0};
+}
+
+static enum cn_status list_folder(const char *folder, struct listing *ret_listing,
+                                  struct cn_error *error) {
+    struct listing listing = {0};
+    listing.count = scandir(folder, &listing.entries, skip_hidden, compare_names);
+    if (listing.count < 0)
+        return cn_fail_at(error, CN_IO, folder, -1, "cannot read the folder: %s", strerror(errno));
+    *ret_listing = listing;
+    return CN_OK;
+}
+
+/* Keeps the subfolders: each is a class. */
+static enum cn_status list_classes(const char *folder, struct listing *ret_listing,
+                                   struct cn_error *error) {
+    char path[PATH_SIZE];
+    struct listing listing = {0};
+    bool numbers = true;
+    int kept = 0;
+    const enum cn_status status = list_folder(folder, &listing, error);
+    if (status != CN_OK)
+        return status;
+    for (int i = 0; i < listing.count; i++) {
+        struct dirent *entry = listing.entries[i];
+        if (join(path, folder, entry->d_name) && is_folder(path)) {
+            numbers = numbers && all_digits(entry->d_name);
+            listing.entries[kept++] = entry;
+        } else {
+            free(entry);
+        }
+    }
+    listing.count = kept;
+    if (numbers && kept > 1)
+        qsort(listing.entries, (size_t)kept, sizeof(struct dirent *), compare_numbers);
+    *ret_listing = listing;
+    return CN_OK;
+}
+
+/* `path`/train or `path`/test where they exist, else `path`. */
+static bool find_root(const struct cn_dataset_request *request, char root[static PATH_SIZE]) {
+    const char *const name = request->split == CN_SPLIT_TRAIN ? "train" : "test";
+    char train[PATH_SIZE], test[PATH_SIZE];
+    if (join(train, request->path, "train") && join(test, request->path, "test") &&
+        (is_folder(train) || is_folder(test)))
+        return join(root, request->path, name);
+    return snprintf(root, PATH_SIZE, "%s", request->path) < PATH_SIZE;
+}
+
+bool cn_dataset_png_folder_recognize(const struct cn_dataset_request *request) {
+    char root[PATH_SIZE];
+    struct listing classes = {0};
+    if (!find_root(request, root))
+        return false;
+    /* A missing half of a train/test pair is this format's error to report. */
+    if (strcmp(root, request->path) != 0 && !is_folder(root))
+        return true;
+    if (list_classes(root, &classes, NULL) != CN_OK)
+        return false;
+    const bool recognized = classes.count > 0;
+    clear_listing(&classes);
+    return recognized;
+}
+
+/* The dataset while it grows. */
+struct builder {
+    struct cn_dataset *dataset;
+    struct cn_preprocessing preprocessing;
+    size_t capacity;
+    float *image; /* scratch: one preprocessed picture */
+};
+
+static enum cn_status grow(struct builder *builder, struct cn_error *error) {
+    struct cn_dataset *dataset = builder->dataset;
+    const size_t size = cn_shape_size(&dataset->shape);
+    if (dataset->count < builder->capacity)
+        return CN_OK;
+    const size_t capacity = builder->capacity == 0 ? 256 : builder->capacity * 2;
+    uint8_t *images = reallocarray(dataset->images, capacity, size);
+    if (images != NULL)
+        dataset->images = images;
+    uint16_t *labels = reallocarray(dataset->labels, capacity, sizeof *labels);
+    if (labels != NULL)
+        dataset->labels = labels;
+    if (images == NULL || labels == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", capacity);
+    builder->capacity = capacity;
+    return CN_OK;
+}
+
+static enum cn_status add_picture(struct builder *builder, const char *path, size_t label,
+                                  struct cn_error *error) {
+    struct cn_dataset *dataset = builder->dataset;
+    const size_t size = cn_shape_size(&dataset->shape);
+    struct cn_picture picture = {0};
+    struct cn_error reason = {0};
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    enum cn_status status = grow(builder, error);
+    if (status != CN_OK)
+        return status;
+    status = cn_file_read(path, MAX_PICTURE, &bytes, &length, error);
+    if (status != CN_OK)
+        return status;
+    status = cn_png_decode(bytes, length, &cn_picture_default_limits, &picture, &reason);
+    if (status == CN_OK)
+        status = cn_preprocess(&builder->preprocessing, &picture, &dataset->shape, builder->image,
+                               NULL, &reason);
+    if (status == CN_OK) {
+        for (size_t i = 0; i < size; i++)
+            dataset->images[dataset->count * size + i] =
+                (uint8_t)lrintf(builder->image[i] * 255.0F);
+        dataset->labels[dataset->count++] = (uint16_t)label;
+    } else {
+        status = cn_fail_at(error, status, path, reason.offset, "%s", reason.text);
+    }
+    cn_picture_clear(&picture);
+    free(bytes);
+    return status;
+}
+
+static enum cn_status add_class(struct builder *builder, const char *folder, size_t label,
+                                struct cn_error *error) {
+    char path[PATH_SIZE];
+    struct listing files = {0};
+    enum cn_status status = list_folder(folder, &files, error);
+    if (status == CN_OK && files.count == 0)
+        status = cn_fail_at(error, CN_INVALID, folder, -1, "is a class without pictures");
+    for (int i = 0; status == CN_OK && i < files.count; i++) {
+        if (!join(path, folder, files.entries[i]->d_name))
+            status = cn_fail_at(error, CN_LIMIT, folder, -1, "holds a path longer than %d bytes",
+                                PATH_SIZE - 1);
+        else
+            status = add_picture(builder, path, label, error);
+    }
+    clear_listing(&files);
+    return status;
+}
+
+static enum cn_status add_classes(struct builder *builder, const char *root,
+                                  const struct listing *classes, struct cn_error *error) {
+    struct cn_dataset *dataset = builder->dataset;
+    char path[PATH_SIZE];
+    enum cn_status status = CN_OK;
+    if (classes->count < 2 || classes->count > MAX_CLASSES)
+        return cn_fail_at(error, CN_INVALID, root, -1,
+                          "has %d subfolders, one a class; 2 to %d are possible", classes->count,
+                          MAX_CLASSES);
+    dataset->class_names = calloc((size_t)classes->count, sizeof *dataset->class_names);
+    builder->image = calloc(cn_shape_size(&dataset->shape), sizeof *builder->image);
+    if (dataset->class_names == NULL || builder->image == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %d class names", classes->count);
+    dataset->class_count = (size_t)classes->count;
+    for (size_t i = 0; status == CN_OK && i < dataset->class_count; i++) {
+        const char *name = classes->entries[i]->d_name;
+        dataset->class_names[i] = strdup(name);
+        if (dataset->class_names[i] == NULL)
+            return cn_fail(error, CN_MEMORY, "cannot allocate the class name %s", name);
+        if (!join(path, root, name))
+            return cn_fail_at(error, CN_LIMIT, root, -1, "holds a path longer than %d bytes",
+                              PATH_SIZE - 1);
+        status = add_class(builder, path, i, error);
+    }
+    return status;
+}
+
+enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *request,
+                                          struct cn_dataset *dataset, struct cn_error *error) {
+    struct builder builder = {.dataset = dataset};
+    struct listing classes = {0};
+    char root[PATH_SIZE];
+    if (request->shape == NULL)
+        return cn_fail_at(error, CN_INVALID, request->path, -1,
+                          "is a folder of PNGs, which needs the network's input shape");
+    if (!find_root(request, root))
+        return cn_fail_at(error, CN_LIMIT, request->path, -1, "the path is longer than %d bytes",
+                          PATH_SIZE - 1);
+    enum cn_status status = cn_shape_check(request->shape, "the input shape", error);
+    if (status == CN_OK)
+        status = list_classes(root, &classes, error);
+    if (status == CN_OK) {
+        dataset->shape = *request->shape;
+        builder.preprocessing = request->preprocessing != NULL
+                                    ? *request->preprocessing
+                                    : cn_preprocessing_default(request->shape);
+        status = add_classes(&builder, root, &classes, error);
+    }
+    clear_listing(&classes);
+    free(builder.image);
+    return status;
+}

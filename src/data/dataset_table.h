@@ -1,0 +1,37 @@
+/* dataset_table.h: what a dataset format is. */
+#ifndef CONVNET_DATA_DATASET_TABLE_H
+#define CONVNET_DATA_DATASET_TABLE_H
+
+#include "convnet/dataset.h"
+
+/* What cn_dataset_read was asked for. */
+struct cn_dataset_request {
+    const char *path;
+    enum cn_split split;
+    const struct cn_shape *shape;                 /* NULL: the data's own */
+    const struct cn_preprocessing *preprocessing; /* NULL: the default of the shape */
+};
+
+struct cn_dataset_format {
+    const char *name; /* for messages: "IDX" */
+    const char *what; /* what is looked for in the folder, for messages */
+    /* True if the folder holds this format, whole or in part. */
+    bool (*recognize)(const struct cn_dataset_request *request);
+    /* Fills shape, count, images, labels, class_count and class_names of a zeroed dataset, also
+     * in part after a failure: the caller frees it. */
+    enum cn_status (*read)(const struct cn_dataset_request *request, struct cn_dataset *dataset,
+                           struct cn_error *error);
+};
+
+/* THE list, in the order of trying; *ret_count receives its length. */
+const struct cn_dataset_format *cn_dataset_formats(size_t *ret_count);
+
+/* The formats' functions, one file each. */
+bool cn_dataset_idx_recognize(const struct cn_dataset_request *request);
+enum cn_status cn_dataset_idx_read(const struct cn_dataset_request *request,
+                                   struct cn_dataset *dataset, struct cn_error *error);
+bool cn_dataset_png_folder_recognize(const struct cn_dataset_request *request);
+enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *request,
+                                          struct cn_dataset *dataset, struct cn_error *error);
+
+#endif

@@ -1,0 +1,22 @@
+/* png_scan.h: what a PNG's chunks claim, checked before libpng or an allocation sees it. */
+#ifndef CONVNET_IMAGE_PNG_SCAN_H
+#define CONVNET_IMAGE_PNG_SCAN_H
+
+#include "convnet/image.h"
+
+enum { CN_PNG_SIGNATURE = 8 };
+
+/* IHDR's fields, each checked against the PNG specification's table. */
+struct cn_png_header {
+    int width, height, depth, color_type;
+    bool interlaced;
+};
+
+/* Walks the chunks once, in time linear in their number. CN_MALFORMED: no signature, a chunk that
+ * runs past the end, a bad IHDR, no IEND, or IDAT chunks that hold more or less than this picture
+ * can need (decompression bombs of both kinds); CN_LIMIT: wider or higher than `limits`. */
+enum cn_status cn_png_scan(const unsigned char *bytes, size_t length,
+                           const struct cn_picture_limits *limits, struct cn_png_header *ret_header,
+                           struct cn_error *error);
+
+#endif

@@ -1,0 +1,65 @@
+/* resize.c: area averaging and linear interpolation, one loop for both: along each axis a target
+ * pixel is a weighted mean of a run of source pixels, in which only the first and the last weight
+ * differ from one. Cost: each source pixel once when shrinking. Thread-safe, allocates nothing.
+ */
+#include <math.h>
+
+#include "image/resize.h"
+
+/* Source pixels first..last of one target pixel; weights between the ends are 1. */
+struct run {
+    int first, last;
+    double first_weight, last_weight;
+};
+
+static struct run find_run(int target, int target_length, int source_length) {
+    const double ratio = (double)source_length / target_length;
+    struct run run;
+    if (ratio >= 1.0) {
+        const double begin = target * ratio, end = (target + 1) * ratio;
+        run.first = (int)begin;
+        run.last = (int)ceil(end) - 1;
+        if (run.last > source_length - 1)
+            run.last = source_length - 1;
+        run.first_weight = fmin(end, run.first + 1) - begin;
+        run.last_weight = fmin(end, run.last + 1) - run.last;
+        if (run.first >= run.last)
+            run.last = run.first;
+    } else {
+        const double center = fmax((target + 0.5) * ratio - 0.5, 0.0);
+        run.first = (int)center;
+        run.last = run.first + 1 < source_length ? run.first + 1 : run.first;
+        run.last_weight = center - run.first;
+        run.first_weight = run.first == run.last ? 1.0 : 1.0 - run.last_weight;
+    }
+    return run;
+}
+
+static double run_weight(const struct run *run, int at) {
+    return at == run->first ? run->first_weight : at == run->last ? run->last_weight : 1.0;
+}
+
+void cn_resize(const uint8_t *samples, int stride, int channels, struct cn_rectangle crop,
+               int width, int height, float *ret_pixels) {
+    for (int y = 0; y < height; y++) {
+        const struct run rows = find_run(y, height, crop.height);
+        for (int x = 0; x < width; x++) {
+            const struct run columns = find_run(x, width, crop.width);
+            for (int channel = 0; channel < channels; channel++) {
+                double sum = 0.0, total = 0.0;
+                for (int v = rows.first; v <= rows.last; v++) {
+                    const uint8_t *row =
+                        samples +
+                        ((size_t)(crop.y + v) * (size_t)stride + (size_t)crop.x) * (size_t)channels;
+                    const double row_weight = run_weight(&rows, v);
+                    for (int u = columns.first; u <= columns.last; u++) {
+                        const double weight = row_weight * run_weight(&columns, u);
+                        sum += weight * row[(size_t)u * (size_t)channels + (size_t)channel];
+                        total += weight;
+                    }
+                }
+                *ret_pixels++ = (float)(sum / total);
+            }
+        }
+    }
+}

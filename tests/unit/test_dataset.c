@@ -1,0 +1,166 @@
+/* test_dataset.c: IDX folders as labelled data, and what all datasets share. */
+#include <criterion/criterion.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "convnet/dataset.h"
+#include "support/folder.h"
+
+#define SAMPLE TEST_DATA_DIR "/mnist-sample"
+
+/* Writes `count` images of 2 rows x 3 columns, samples 0, 1, 2, ..., and their labels. */
+static void write_pair(const char *folder, const char *prefix, unsigned char count,
+                       unsigned char label_count, unsigned char label) {
+    unsigned char images[16 + 255 * 6] = {0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 3};
+    unsigned char labels[8 + 255] = {0, 0, 8, 1, 0, 0, 0, label_count};
+    char path[FOLDER_PATH], name[256];
+    for (int i = 0; i < count * 6; i++)
+        images[16 + i] = (unsigned char)i;
+    memset(labels + 8, label, label_count);
+    (void)snprintf(name, sizeof name, "%simages-idx3-ubyte", prefix);
+    folder_join(path, folder, name);
+    folder_write(path, images, 16 + (size_t)count * 6);
+    (void)snprintf(name, sizeof name, "%slabels-idx1-ubyte", prefix);
+    folder_join(path, folder, name);
+    folder_write(path, labels, 8 + (size_t)label_count);
+}
+
+static enum cn_status read_split(const char *folder, enum cn_split split,
+                                 struct cn_dataset **ret_dataset, struct cn_error *error) {
+    return cn_dataset_read(folder, split, NULL, NULL, ret_dataset, error);
+}
+
+Test(dataset, mnist_sample) {
+    static const uint8_t train[] = {5, 0, 4, 1, 9, 2, 1, 3, 1, 4};
+    static const uint8_t test[] = {7, 2, 1, 0, 4, 1, 4, 9, 5, 9};
+    struct cn_dataset *dataset = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(read_split(SAMPLE, CN_SPLIT_TRAIN, &dataset, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(dataset->count, 400);
+    cr_assert(dataset->class_count == 10 && strcmp(dataset->class_names[9], "9") == 0);
+    for (size_t i = 0; i < 10; i++)
+        cr_assert_eq(dataset->labels[i], train[i]);
+    cr_assert_eq(strlen(dataset->sha256), 64);
+    cn_dataset_free(dataset);
+    cr_assert_eq(read_split(SAMPLE, CN_SPLIT_TEST, &dataset, &error), CN_OK, "%s", error.text);
+    cr_assert(dataset->count == 200 && dataset->class_count == 10);
+    for (size_t i = 0; i < 10; i++)
+        cr_assert_eq(dataset->labels[i], test[i]);
+    cn_dataset_free(dataset);
+}
+
+Test(dataset, shape_must_fit) {
+    const struct cn_shape shape = cn_shape_image(32, 32, 3);
+    struct cn_dataset *dataset = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_dataset_read(SAMPLE, CN_SPLIT_TEST, &shape, NULL, &dataset, &error),
+                 CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "(28, 28, 1)"), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "(32, 32, 3)"), "%s", error.text);
+    cr_assert_null(dataset);
+}
+
+Test(dataset, images_alone) {
+    struct cn_dataset *dataset = NULL;
+    cr_assert_eq(cn_dataset_read_images(SAMPLE "/t10k-images-idx3-ubyte.gz", &dataset, NULL),
+                 CN_OK);
+    cr_assert(dataset->count == 200 && dataset->labels == NULL && dataset->class_count == 0);
+    cn_dataset_free(dataset);
+    struct cn_error error = {0};
+    cr_assert_eq(cn_dataset_read_images(SAMPLE "/t10k-labels-idx1-ubyte.gz", &dataset, &error),
+                 CN_MALFORMED);
+    cr_assert_not_null(strstr(error.text, "magic"));
+}
+
+Test(dataset, plain_files_and_rectangles) {
+    char folder[FOLDER_PATH];
+    struct cn_dataset *dataset = NULL;
+    folder_create(folder);
+    write_pair(folder, "train-", 4, 4, 0);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, NULL), CN_OK);
+    cr_assert(dataset->shape.dims[0] == 2 && dataset->shape.dims[1] == 3);
+    cr_assert(dataset->images[7] == 7 && dataset->class_count == 2);
+    cn_dataset_free(dataset);
+    folder_remove(folder);
+}
+
+Test(dataset, emnist_is_put_upright) {
+    char folder[FOLDER_PATH];
+    struct cn_dataset *dataset = NULL;
+    struct cn_error error = {0};
+    folder_create(folder);
+    write_pair(folder, "emnist-letters-train-", 3, 3, 26);
+    write_pair(folder, "emnist-letters-test-", 2, 2, 25);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TEST, &dataset, &error), CN_OK, "%s", error.text);
+    cr_assert(dataset->count == 2 && dataset->class_count == 27);
+    cr_assert(dataset->shape.dims[0] == 3 && dataset->shape.dims[1] == 2);
+    /* Stored 0 1 2 / 3 4 5: upright 0 3 / 1 4 / 2 5. */
+    cr_assert_eq(memcmp(dataset->images, (const uint8_t[6]){0, 3, 1, 4, 2, 5}, 6), 0);
+    cn_dataset_free(dataset);
+    folder_remove(folder);
+}
+
+Test(dataset, pairs_that_do_not_fit) {
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    struct cn_dataset *dataset = NULL;
+    struct cn_error counts = {0}, label = {0}, missing = {0};
+    folder_create(folder);
+    write_pair(folder, "train-", 4, 3, 1);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &counts), CN_INVALID);
+    cr_assert_not_null(strstr(counts.text, "4 images but 3 labels"), "%s", counts.text);
+    write_pair(folder, "train-", 4, 4, 1);
+    write_pair(folder, "t10k-", 2, 2, 7);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TEST, &dataset, &label), CN_INVALID);
+    cr_assert_not_null(strstr(label.text, "label 7"), "%s", label.text);
+    folder_join(path, folder, "t10k-labels-idx1-ubyte");
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TEST, &dataset, &missing), CN_IO);
+    cr_assert_not_null(strstr(missing.text, "t10k-labels-idx1-ubyte"), "%s", missing.text);
+    cr_assert_null(dataset);
+    folder_remove(folder);
+}
+
+Test(dataset, folders_that_hold_none) {
+    char folder[FOLDER_PATH];
+    struct cn_dataset *dataset = NULL;
+    struct cn_error empty = {0}, none = {0}, file = {0};
+    folder_create(folder);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &empty), CN_INVALID);
+    cr_assert_not_null(strstr(empty.text, "no known dataset"), "%s", empty.text);
+    folder_remove(folder);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &none), CN_IO);
+    cr_assert_str_eq(none.source, folder);
+    cr_assert_eq(read_split(SAMPLE "/t10k-labels-idx1-ubyte.gz", CN_SPLIT_TRAIN, &dataset, &file),
+                 CN_IO);
+    cr_assert_not_null(strstr(file.text, "Not a directory"), "%s", file.text);
+}
+
+Test(dataset, split_as_keras_does) {
+    struct cn_dataset *dataset = NULL, *first = NULL, *last = NULL;
+    cr_assert_eq(read_split(SAMPLE, CN_SPLIT_TRAIN, &dataset, NULL), CN_OK);
+    cr_assert_eq(cn_dataset_split(dataset, 0.1, &first, &last, NULL), CN_OK);
+    cr_assert(first->count == 360 && last->count == 40);
+    cr_assert_eq(memcmp(last->images, dataset->images + 360 * 784, 40 * 784), 0);
+    cr_assert_eq(memcmp(last->labels, dataset->labels + 360, 40 * sizeof *last->labels), 0);
+    cr_assert(last->class_count == 10 && strcmp(last->class_names[3], "3") == 0);
+    cr_assert_str_neq(first->sha256, last->sha256);
+    cr_assert_str_neq(first->sha256, dataset->sha256);
+    cn_dataset_free(first);
+    cn_dataset_free(last);
+    static const double wrong[] = {0.0, 1.0, -0.5, 0.9999, 1e-9};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct cn_error error = {0};
+        first = last = NULL;
+        const enum cn_status status = cn_dataset_split(dataset, wrong[i], &first, &last, &error);
+        if (wrong[i] == 1e-9) { /* one sample, the least that floor() splits off */
+            cr_assert(status == CN_OK && last->count == 1);
+            cn_dataset_free(first);
+            cn_dataset_free(last);
+        } else {
+            cr_assert_eq(status, CN_INVALID, "fraction %g", wrong[i]);
+            cr_assert_null(first);
+        }
+    }
+    cn_dataset_free(dataset);
+    cn_dataset_free(NULL);
+}

@@ -1,0 +1,322 @@
+/* test_preprocess.c: from pictures of all sizes, colours and polarities to a network's input. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convnet/dataset.h"
+#include "convnet/image.h"
+#include "image/resize.h"
+#include "image/thicken.h"
+
+enum { SIDE = 28, PIXELS = SIDE * SIDE };
+
+static struct cn_dataset *mnist(void) {
+    struct cn_dataset *dataset = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(
+        cn_dataset_read(TEST_DATA_DIR "/mnist-sample", CN_SPLIT_TEST, NULL, NULL, &dataset, &error),
+        CN_OK, "%s", error.text);
+    return dataset;
+}
+
+/* A picture of one value; the caller frees data. */
+static struct cn_picture blank(int width, int height, int channels, uint8_t value) {
+    const size_t size = (size_t)width * (size_t)height * (size_t)channels;
+    struct cn_picture picture = {width, height, channels, malloc(size)};
+    memset(picture.data, value, size);
+    return picture;
+}
+
+static void fill(struct cn_picture *picture, int x, int y, int width, int height,
+                 const uint8_t *pixel) {
+    for (int v = y; v < y + height; v++)
+        for (int u = x; u < x + width; u++)
+            memcpy(picture->data + (v * picture->width + u) * picture->channels, pixel,
+                   (size_t)picture->channels);
+}
+
+static enum cn_status run(const struct cn_picture *picture, int channels, float *image,
+                          struct cn_preprocessing_report *report, struct cn_error *error) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, channels);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    return cn_preprocess(&preprocessing, picture, &shape, image, report, error);
+}
+
+/* The box that holds every pixel above a half: left, top, right, bottom. */
+static void find_box(const float *image, int box[4]) {
+    box[0] = box[1] = SIDE;
+    box[2] = box[3] = -1;
+    for (int i = 0; i < PIXELS; i++) {
+        const int x = i % SIDE, y = i / SIDE;
+        if (image[i] <= 0.5F)
+            continue;
+        box[0] = x < box[0] ? x : box[0];
+        box[1] = y < box[1] ? y : box[1];
+        box[2] = x > box[2] ? x : box[2];
+        box[3] = y > box[3] ? y : box[3];
+    }
+}
+
+Test(preprocess, defaults) {
+    struct cn_shape shape = cn_shape_image(28, 28, 1);
+    struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    cr_assert(preprocessing.fit == CN_FIT_MNIST && preprocessing.box == 20 && preprocessing.invert);
+    shape = cn_shape_image(32, 40, 3);
+    preprocessing = cn_preprocessing_default(&shape);
+    cr_assert(preprocessing.fit == CN_FIT_SCALE && !preprocessing.invert);
+}
+
+Test(preprocess, mnist_images_pass_to_the_bit) {
+    struct cn_dataset *dataset = mnist();
+    for (size_t i = 0; i < dataset->count; i++) {
+        float image[PIXELS], raw[PIXELS];
+        uint8_t rgb[PIXELS * 3];
+        struct cn_preprocessing_report report = {0};
+        uint8_t *bytes = dataset->images + i * PIXELS;
+        struct cn_picture picture = {SIDE, SIDE, 1, bytes};
+        cn_image_from_bytes(bytes, PIXELS, raw);
+        cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+        cr_assert(report.unchanged && !report.inverted);
+        cr_assert_eq(memcmp(image, raw, sizeof raw), 0, "image %zu", i);
+        for (size_t at = 0; at < PIXELS * 3; at++)
+            rgb[at] = bytes[at / 3];
+        picture = (struct cn_picture){SIDE, SIDE, 3, rgb};
+        cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+        cr_assert(report.unchanged);
+        cr_assert_eq(memcmp(image, raw, sizeof raw), 0, "grey RGB image %zu", i);
+    }
+    cn_dataset_free(dataset);
+}
+
+Test(preprocess, inverse_mnist_images_give_mnist_bits) {
+    struct cn_dataset *dataset = mnist();
+    for (size_t i = 0; i < dataset->count; i++) {
+        float image[PIXELS], raw[PIXELS];
+        uint8_t inverse[PIXELS];
+        struct cn_preprocessing_report report = {0};
+        for (size_t at = 0; at < PIXELS; at++)
+            inverse[at] = (uint8_t)(255 - dataset->images[i * PIXELS + at]);
+        const struct cn_picture picture = {SIDE, SIDE, 1, inverse};
+        cn_image_from_bytes(dataset->images + i * PIXELS, PIXELS, raw);
+        cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+        cr_assert(report.inverted && !report.unchanged);
+        cr_assert_eq(memcmp(image, raw, sizeof raw), 0, "image %zu", i);
+    }
+    cn_dataset_free(dataset);
+}
+
+/* Mean distance between a large light or dark copy of MNIST images and the images themselves. */
+Test(preprocess, enlarged_mnist_comes_back) {
+    struct cn_dataset *dataset = mnist();
+    double total = 0.0;
+    for (size_t i = 0; i < dataset->count; i++) {
+        const uint8_t *bytes = dataset->images + i * PIXELS;
+        const bool light = i % 2 == 1;
+        struct cn_picture picture = blank(300, 400, 1, light ? 240 : 10);
+        float image[PIXELS];
+        double sum = 0.0;
+        struct cn_preprocessing_report report = {0};
+        for (int y = 0; y < 280; y++)
+            for (int x = 0; x < 280; x++) {
+                const int ink = bytes[y / 10 * SIDE + x / 10] * 220 / 255;
+                picture.data[(y + 100) * 300 + x + 5] = (uint8_t)(light ? 240 - ink : 10 + ink);
+            }
+        cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+        cr_assert_eq(report.inverted, light);
+        for (int at = 0; at < PIXELS; at++)
+            sum += fabs((double)image[at] - bytes[at] / 255.0);
+        total += sum / PIXELS;
+        free(picture.data);
+    }
+    const double mean = total / (double)dataset->count;
+    cn_dataset_free(dataset);
+    cr_assert_lt(mean, 0.012, "mean difference %g", mean);
+}
+
+Test(preprocess, aspect_is_kept) {
+    static const int sizes[][2] = {{200, 40}, {40, 200}, {160, 160}, {10, 5}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const int width = sizes[i][0], height = sizes[i][1];
+        struct cn_picture picture = blank(500, 300, 3, 255);
+        float image[PIXELS];
+        int box[4];
+        fill(&picture, 30, 20, width, height, (const uint8_t[3]){20, 20, 120});
+        cr_assert_eq(run(&picture, 1, image, NULL, NULL), CN_OK);
+        find_box(image, box);
+        const int longer = width > height ? width : height;
+        cr_assert_eq(box[2] - box[0] + 1, (int)lround(20.0 * width / longer));
+        cr_assert_eq(box[3] - box[1] + 1, (int)lround(20.0 * height / longer));
+        /* Centred by mass on pixel (14, 14), as MNIST is. */
+        cr_assert_leq(abs(box[0] + box[2] - 28), 1);
+        cr_assert_leq(abs(box[1] + box[3] - 28), 1);
+        free(picture.data);
+    }
+}
+
+Test(preprocess, transparent_drawings) {
+    static const uint8_t inks[] = {0, 255, 60};
+    for (size_t i = 0; i < sizeof inks; i++) {
+        struct cn_picture drawing = blank(100, 100, 4, 0);
+        struct cn_picture grey = blank(100, 100, 2, 0);
+        float image[PIXELS], other[PIXELS];
+        int box[4];
+        fill(&drawing, 40, 20, 10, 60, (const uint8_t[4]){inks[i], inks[i], inks[i], 255});
+        fill(&grey, 40, 20, 10, 60, (const uint8_t[2]){inks[i], 255});
+        cr_assert_eq(run(&drawing, 1, image, NULL, NULL), CN_OK);
+        cr_assert_eq(run(&grey, 1, other, NULL, NULL), CN_OK);
+        cr_assert_eq(memcmp(image, other, sizeof image), 0);
+        find_box(image, box);
+        cr_assert_eq(box[3] - box[1] + 1, 20, "ink %u", (unsigned)inks[i]);
+        cr_assert_leq(box[2] - box[0] + 1, 4);
+        cr_assert_eq(image[0], 0.0F);
+        free(drawing.data);
+        free(grey.data);
+    }
+}
+
+Test(preprocess, opaque_page_with_transparent_corners) {
+    struct cn_picture picture = blank(100, 100, 4, 255);
+    float image[PIXELS];
+    int box[4];
+    for (int corner = 0; corner < 4; corner++)
+        fill(&picture, corner % 2 * 90, corner / 2 * 90, 10, 10, (const uint8_t[4]){0, 0, 0, 0});
+    fill(&picture, 45, 30, 8, 40, (const uint8_t[4]){0, 0, 0, 255});
+    cr_assert_eq(run(&picture, 1, image, NULL, NULL), CN_OK);
+    find_box(image, box);
+    cr_assert_eq(box[2] - box[0] + 1, 4); /* the stroke, not the corners */
+    free(picture.data);
+}
+
+Test(preprocess, thin_strokes_stay_strong) {
+    /* One pixel in 1,000. */
+    struct cn_picture picture = blank(1000, 1000, 1, 255);
+    float image[PIXELS], column = 0.0F;
+    fill(&picture, 300, 100, 1, 800, (const uint8_t[1]){0});
+    fill(&picture, 300, 100, 300, 1, (const uint8_t[1]){0});
+    cr_assert_eq(run(&picture, 1, image, NULL, NULL), CN_OK);
+    for (int x = 0; x < SIDE; x++)
+        column += image[14 * SIDE + x];
+    cr_assert(column > 1.5F && column < 3.5F, "the stroke is %g pixels wide", (double)column);
+    free(picture.data);
+}
+
+Test(preprocess, specks_are_ignored) {
+    struct cn_picture clean = blank(200, 200, 1, 250), dirty = blank(200, 200, 1, 250);
+    float image[PIXELS], other[PIXELS];
+    fill(&clean, 80, 60, 20, 80, (const uint8_t[1]){10});
+    fill(&dirty, 80, 60, 20, 80, (const uint8_t[1]){10});
+    fill(&dirty, 190, 5, 2, 2, (const uint8_t[1]){10});
+    fill(&dirty, 3, 150, 100, 1, (const uint8_t[1]){220}); /* faint */
+    cr_assert_eq(run(&clean, 1, image, NULL, NULL), CN_OK);
+    cr_assert_eq(run(&dirty, 1, other, NULL, NULL), CN_OK);
+    cr_assert_eq(memcmp(image, other, sizeof image), 0);
+    free(clean.data);
+    free(dirty.data);
+}
+
+Test(preprocess, blank_pictures) {
+    static const struct {
+        int side, channels;
+        uint8_t value;
+    } cases[] = {{100, 1, 0}, {100, 1, 255}, {28, 1, 0}, {28, 3, 255}, {50, 4, 0}, {28, 2, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cn_picture picture =
+            blank(cases[i].side, cases[i].side, cases[i].channels, cases[i].value);
+        float image[PIXELS] = {7.0F};
+        struct cn_error error = {0};
+        cr_assert_eq(run(&picture, 1, image, NULL, &error), CN_INVALID);
+        cr_assert_not_null(strstr(error.text, "blank"), "%s", error.text);
+        cr_assert_eq(image[0], 7.0F, "the output was touched on failure");
+        free(picture.data);
+    }
+}
+
+Test(preprocess, without_inversion_light_is_ink) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    struct cn_picture picture = blank(SIDE, SIDE, 1, 200);
+    float image[PIXELS];
+    struct cn_preprocessing_report report = {0};
+    fill(&picture, 10, 10, 4, 4, (const uint8_t[1]){255});
+    fill(&picture, 20, 20, 4, 4, (const uint8_t[1]){0});
+    preprocessing.invert = false;
+    cr_assert_eq(cn_preprocess(&preprocessing, &picture, &shape, image, &report, NULL), CN_OK);
+    cr_assert(report.unchanged);
+    cr_assert_eq(image[0], 200.0F / 255.0F);
+    free(picture.data);
+}
+
+Test(preprocess, colour_is_scaled_and_padded) {
+    struct cn_picture picture = blank(56, 28, 3, 0);
+    float image[PIXELS * 3];
+    struct cn_preprocessing_report report = {0};
+    fill(&picture, 0, 0, 56, 28, (const uint8_t[3]){10, 100, 200});
+    cr_assert_eq(run(&picture, 3, image, &report, NULL), CN_OK);
+    for (size_t i = 0; i < PIXELS; i++)
+        cr_assert(image[i * 3] == 10.0F / 255.0F && image[i * 3 + 1] == 100.0F / 255.0F &&
+                  image[i * 3 + 2] == 200.0F / 255.0F);
+    cr_assert_float_eq(report.scale, 0.5F, 1e-6F);
+    picture.width = SIDE; /* the same bytes as 28 x 56, then exactly the input's size */
+    picture.height = SIDE;
+    cr_assert_eq(run(&picture, 3, image, &report, NULL), CN_OK);
+    cr_assert(report.unchanged);
+    free(picture.data);
+}
+
+Test(preprocess, refuses_what_takes_no_picture) {
+    struct cn_picture picture = blank(10, 10, 1, 0);
+    const struct cn_shape vector = cn_shape_vector(784), deep = cn_shape_image(28, 28, 2);
+    const struct cn_shape shape = cn_shape_image(28, 28, 1);
+    const struct cn_preprocessing wide = {CN_FIT_MNIST, 29, true};
+    float image[PIXELS * 2];
+    struct cn_error error = {0};
+    cr_assert_eq(cn_preprocess(&wide, &picture, &vector, image, NULL, NULL), CN_UNSUPPORTED);
+    cr_assert_eq(cn_preprocess(&wide, &picture, &deep, image, NULL, NULL), CN_UNSUPPORTED);
+    cr_assert_eq(cn_preprocess(&wide, &picture, &shape, image, NULL, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "29"), "%s", error.text);
+    free(picture.data);
+}
+
+Test(preprocess, resize_keeps_the_mean) {
+    /* Shrinking is an exact average, also by fractions of a pixel. */
+    uint8_t samples[30 * 30];
+    double sum = 0.0;
+    for (int i = 0; i < 900; i++) {
+        samples[i] = (uint8_t)(i * 89);
+        sum += samples[i];
+    }
+    for (int side = 1; side <= 30; side++) {
+        float small[900];
+        double mean = 0.0;
+        cn_resize(samples, 30, 1, (struct cn_rectangle){0, 0, 30, 30}, side, side, small);
+        for (int i = 0; i < side * side; i++)
+            mean += (double)small[i];
+        cr_assert_float_eq(mean / (side * side), sum / 900, 1e-3, "side %d", side);
+    }
+    /* Growing interpolates between pixel centres. */
+    float row[4];
+    cn_resize((const uint8_t[2]){0, 100}, 2, 1, (struct cn_rectangle){0, 0, 2, 1}, 4, 1, row);
+    cr_assert(row[0] == 0.0F && row[1] == 25.0F && row[2] == 75.0F && row[3] == 100.0F);
+}
+
+Test(preprocess, thicken_is_a_sliding_maximum) {
+    for (int by = 0; by < 150; by = by * 2 + 1) {
+        uint8_t samples[90 * 70], expected[90 * 70];
+        struct cn_plane plane = {90, 70, 1, false, samples};
+        for (int i = 0; i < 90 * 70; i++)
+            samples[i] = (uint8_t)(i % 97 == 0 ? i % 251 : 0);
+        for (int y = 0; y < 70; y++) {
+            for (int x = 0; x < 90; x++) {
+                uint8_t most = 0;
+                for (int v = y - by / 2; v <= y - by / 2 + by; v++)
+                    for (int u = x - by / 2; u <= x - by / 2 + by; u++)
+                        if (v >= 0 && v < 70 && u >= 0 && u < 90 && samples[v * 90 + u] > most)
+                            most = samples[v * 90 + u];
+                expected[y * 90 + x] = most;
+            }
+        }
+        cr_assert_eq(cn_thicken(&plane, by, NULL), CN_OK);
+        cr_assert_eq(memcmp(samples, expected, sizeof samples), 0, "by %d", by);
+    }
+}
