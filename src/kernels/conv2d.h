@@ -1,0 +1,15 @@
+/* conv2d.h: the geometry of a convolution, shared by its kernels. */
+#ifndef CONVNET_KERNELS_CONV2D_H
+#define CONVNET_KERNELS_CONV2D_H
+
+#include <stddef.h>
+
+/* One image, NHWC, already padded: in_* are the padded input's; the window never leaves it. */
+struct cn_conv2d {
+    int in_height, in_width, in_channels;
+    int out_height, out_width, out_channels;
+    int kernel_height, kernel_width;
+    int row_stride, column_stride;
+};
+
+#endif

@@ -1,0 +1,30 @@
+# The vector kernels: one source, vector_kernels.inc, compiled once per instruction set. -O3 keeps the
+# accumulators of its constant-sized loops in registers. Which table runs is chosen at run time.
+KERNEL_CFLAGS = $(AM_CFLAGS) -O3
+
+libconvnet_la_SOURCES += \
+	src/kernels/activation.c src/kernels/activation.h \
+	src/kernels/conv2d.h \
+	src/kernels/kernels.c src/kernels/kernels.h \
+	src/kernels/pooling.c src/kernels/pooling.h
+
+noinst_LTLIBRARIES += libkernels_portable.la
+libkernels_portable_la_SOURCES = src/kernels/kernels_portable.c src/kernels/vector_kernels.inc
+libkernels_portable_la_CFLAGS = $(KERNEL_CFLAGS)
+libconvnet_la_LIBADD += libkernels_portable.la
+
+if HAVE_X86_64
+noinst_LTLIBRARIES += libkernels_avx2.la libkernels_avx512.la
+libkernels_avx2_la_SOURCES = src/kernels/kernels_avx2.c
+libkernels_avx2_la_CFLAGS = $(KERNEL_CFLAGS) -mavx2 -mfma
+libkernels_avx512_la_SOURCES = src/kernels/kernels_avx512.c
+libkernels_avx512_la_CFLAGS = $(KERNEL_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+libconvnet_la_LIBADD += libkernels_avx2.la libkernels_avx512.la
+endif
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/support/naive.c tests/support/naive.h \
+	tests/support/networks.c tests/support/networks.h \
+	tests/unit/test_kernels.c
+endif

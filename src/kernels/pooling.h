@@ -1,0 +1,24 @@
+/* pooling.h: maxima and means over windows of one image, NHWC. */
+#ifndef CONVNET_KERNELS_POOLING_H
+#define CONVNET_KERNELS_POOLING_H
+
+/* The window may leave the image at pad_*: what is outside takes no part, neither in the maximum
+ * nor in the mean's count (as TensorFlow does). */
+struct cn_pooling {
+    int in_height, in_width, channels;
+    int out_height, out_width;
+    int pool_height, pool_width;
+    int row_stride, column_stride;
+    int pad_top, pad_left;
+};
+
+/* y[out_height, out_width, channels] from x[in_height, in_width, channels]. */
+void cn_max_pooling_forward(float *y, const float *x, const struct cn_pooling *shape);
+void cn_average_pooling_forward(float *y, const float *x, const struct cn_pooling *shape);
+
+/* dx[in_height, in_width, channels], overwritten. The first of equal maxima takes the gradient. */
+void cn_max_pooling_backward(float *dx, const float *dy, const float *x, const float *y,
+                             const struct cn_pooling *shape);
+void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape);
+
+#endif

@@ -1,0 +1,34 @@
+/* affine.h: what Conv2D and Dense share: both are convolutions with bias and activation; Dense's
+ * has one pixel and a 1x1 window. A type gives its geometry as `affine` and takes the rest from
+ * here.
+ */
+#ifndef CONVNET_LAYERS_AFFINE_H
+#define CONVNET_LAYERS_AFFINE_H
+
+#include "kernels/conv2d.h"
+#include "layers/layer_type.h"
+
+struct cn_affine {
+    struct cn_conv2d shape; /* in_*: with padding */
+    int pad_top, pad_left;
+    int height, width; /* of the input without padding */
+    enum cn_activation activation;
+    bool use_bias;
+};
+
+/* Members of struct cn_layer_type; see there. */
+unsigned long long cn_affine_macs(const struct cn_layer *layer);
+void cn_affine_forward(const struct cn_layer *layer, const struct cn_pass *pass);
+void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass);
+size_t cn_affine_training_packed_size(const struct cn_layer *layer);
+void cn_affine_training_pack(const struct cn_layer *layer, const float *parameters, float *packed);
+size_t cn_affine_training_scratch_size(const struct cn_layer *layer);
+void cn_affine_infer(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+                     float *scratch);
+size_t cn_affine_packed_size(const struct cn_layer *layer);
+void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed);
+size_t cn_affine_scratch_size(const struct cn_layer *layer);
+void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
+                    const float *shift);
+
+#endif

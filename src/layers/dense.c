@@ -1,0 +1,100 @@
+/* dense.c: Keras's Dense on a vector. Arithmetic: affine.c. No state. */
+#include "layers/affine.h"
+
+struct dense_config {
+    int units;
+    enum cn_activation activation;
+    bool use_bias;
+    int kernel_initializer, bias_initializer;
+};
+_Static_assert(sizeof(struct dense_config) <= CN_LAYER_CONFIG, "configuration too large");
+
+static const struct dense_config defaults = {.use_bias = true,
+                                             .bias_initializer = CN_INITIALIZER_ZEROS};
+
+#define AT(member) offsetof(struct dense_config, member)
+static const struct cn_field fields[] = {
+    {"units", CN_FIELD_INT, AT(units), true, false, 1, 1 << 20, NULL},
+    {"activation", CN_FIELD_ENUM, AT(activation), false, true, 0, 0, cn_activation_names},
+    {"use_bias", CN_FIELD_BOOL, AT(use_bias), false, false, 0, 0, NULL},
+    {"kernel_initializer", CN_FIELD_ENUM, AT(kernel_initializer), false, false, 0, 0,
+     cn_initializer_names},
+    {"bias_initializer", CN_FIELD_ENUM, AT(bias_initializer), false, false, 0, 0,
+     cn_initializer_names},
+};
+
+static const struct dense_config *config_of(const struct cn_layer *layer) {
+    return (const struct dense_config *)(const void *)layer->config;
+}
+
+static struct cn_affine affine_of(const struct cn_layer *layer) {
+    const struct dense_config *config = config_of(layer);
+    return (struct cn_affine){.shape = {.in_height = 1,
+                                        .in_width = 1,
+                                        .in_channels = layer->input_shape.dims[0],
+                                        .out_height = 1,
+                                        .out_width = 1,
+                                        .out_channels = config->units,
+                                        .kernel_height = 1,
+                                        .kernel_width = 1,
+                                        .row_stride = 1,
+                                        .column_stride = 1},
+                              .height = 1,
+                              .width = 1,
+                              .activation = config->activation,
+                              .use_bias = config->use_bias};
+}
+
+static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
+    const struct dense_config *config = config_of(layer);
+    const enum cn_status status =
+        cn_layer_need_rank(layer, 1, "; put a Flatten layer before it", error);
+    if (status != CN_OK)
+        return status;
+    const int in = layer->input_shape.dims[0];
+    layer->output_shape = cn_shape_vector(config->units);
+    layer->tensor_count = config->use_bias ? 2 : 1;
+    layer->tensors[0] =
+        (struct cn_tensor_spec){.name = "kernel",
+                                .rank = 2,
+                                .dims = {in, config->units},
+                                .trainable = true,
+                                .initializer = (enum cn_initializer)config->kernel_initializer,
+                                .fan_in = in,
+                                .fan_out = config->units};
+    layer->tensors[1] =
+        (struct cn_tensor_spec){.name = "bias",
+                                .rank = 1,
+                                .dims = {config->units},
+                                .trainable = true,
+                                .initializer = (enum cn_initializer)config->bias_initializer,
+                                .fan_in = config->units,
+                                .fan_out = config->units};
+    return CN_OK;
+}
+
+static enum cn_activation *activation_of(struct cn_layer *layer) {
+    return &((struct dense_config *)(void *)layer->config)->activation;
+}
+
+const struct cn_layer_type cn_dense_type = {
+    .class_name = "Dense",
+    .config_size = sizeof defaults,
+    .defaults = &defaults,
+    .fields = fields,
+    .field_count = sizeof fields / sizeof *fields,
+    .build = build,
+    .affine = affine_of,
+    .macs = cn_affine_macs,
+    .forward = cn_affine_forward,
+    .backward = cn_affine_backward,
+    .training_packed_size = cn_affine_training_packed_size,
+    .training_pack = cn_affine_training_pack,
+    .training_scratch_size = cn_affine_training_scratch_size,
+    .infer = cn_affine_infer,
+    .packed_size = cn_affine_packed_size,
+    .pack = cn_affine_pack,
+    .scratch_size = cn_affine_scratch_size,
+    .activation = activation_of,
+    .fold = cn_affine_fold,
+};

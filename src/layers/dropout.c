@@ -1,0 +1,54 @@
+/* dropout.c: inverted dropout (Srivastava et al. 2014): in training an element is zero with
+ * probability `rate`, else divided by 1 - rate; inference does nothing. The mask is drawn again in
+ * the backward pass from the same stream instead of being kept. No state. */
+#include "base/random.h"
+#include <stddef.h>
+
+#include "layers/layer_type.h"
+
+struct dropout_config {
+    float rate;
+};
+
+static const struct dropout_config defaults = {0};
+
+static const struct cn_field fields[] = {
+    {"rate", CN_FIELD_FLOAT, offsetof(struct dropout_config, rate), true, false, 0, 0.999999, NULL},
+};
+
+static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
+    (void)error;
+    layer->output_shape = layer->input_shape;
+    return CN_OK;
+}
+
+static void mask(const struct cn_layer *layer, const struct cn_pass *pass, const float *from,
+                 float *to) {
+    const float rate = ((const struct dropout_config *)(const void *)layer->config)->rate;
+    const float scale = 1 / (1 - rate);
+    const size_t size = cn_shape_size(&layer->input_shape);
+    for (size_t n = 0; n < pass->count; n++, from += size, to += size) {
+        struct cn_random random =
+            cn_random_stream(pass->seed, pass->step, pass->layer, pass->first + n);
+        for (size_t i = 0; i < size; i++)
+            to[i] = cn_random_float(&random) < rate ? 0 : from[i] * scale;
+    }
+}
+
+static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    mask(layer, pass, pass->x, pass->y);
+}
+
+static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    if (pass->dx != NULL)
+        mask(layer, pass, pass->dy, pass->dx);
+}
+
+const struct cn_layer_type cn_dropout_type = {.class_name = "Dropout",
+                                              .config_size = sizeof defaults,
+                                              .defaults = &defaults,
+                                              .fields = fields,
+                                              .field_count = sizeof fields / sizeof *fields,
+                                              .build = build,
+                                              .forward = forward,
+                                              .backward = backward};

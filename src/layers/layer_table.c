@@ -1,0 +1,82 @@
+/* layer_table.c: THE list of layer types, and what is asked of any of them. No state. */
+#include <string.h>
+
+#include "layers/layer_type.h"
+
+static const struct cn_layer_type *const layer_table[] = {
+    &cn_conv2d_type,
+    &cn_max_pooling2d_type,
+    &cn_average_pooling2d_type,
+    &cn_global_average_pooling2d_type,
+    &cn_flatten_type,
+    &cn_dense_type,
+    &cn_dropout_type,
+    &cn_activation_type,
+    &cn_batch_normalization_type,
+};
+enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
+
+const char *const cn_activation_names[] = {"linear", "relu", "sigmoid", "tanh", "softmax", NULL};
+const char *const cn_padding_names[] = {"valid", "same", NULL};
+const char *const cn_initializer_names[] = {"glorot_uniform", "he_normal", "zeros", "ones", NULL};
+
+const struct cn_layer_type *cn_layer_type_at(size_t index) {
+    return index < LAYER_TYPES ? layer_table[index] : NULL;
+}
+
+const struct cn_layer_type *cn_layer_type_find(const char *class_name) {
+    for (size_t i = 0; i < LAYER_TYPES; i++)
+        if (strcmp(layer_table[i]->class_name, class_name) == 0)
+            return layer_table[i];
+    return NULL;
+}
+
+const char *cn_layer_type_name(const struct cn_layer_type *type) {
+    return type->class_name;
+}
+
+const struct cn_field *cn_layer_type_fields(const struct cn_layer_type *type, size_t *ret_count) {
+    *ret_count = type->field_count;
+    return type->fields;
+}
+
+void cn_layer_type_defaults(const struct cn_layer_type *type, void *config) {
+    memset(config, 0, CN_LAYER_CONFIG);
+    if (type->config_size > 0)
+        memcpy(config, type->defaults, type->config_size);
+}
+
+unsigned long long cn_layer_macs(const struct cn_layer *layer) {
+    return layer->type->macs != NULL ? layer->type->macs(layer) : 0;
+}
+
+enum cn_status cn_window_build(struct cn_window *w, enum cn_padding padding,
+                               const struct cn_layer *layer, struct cn_error *error) {
+    char text[CN_SHAPE_TEXT];
+    w->before = w->after = 0;
+    if (padding == CN_PADDING_SAME) {
+        w->out = (w->in + w->stride - 1) / w->stride;
+        const long long needed = (long long)(w->out - 1) * w->stride + w->window - w->in;
+        w->before = needed > 0 ? (int)(needed / 2) : 0;
+        w->after = needed > 0 ? (int)(needed - needed / 2) : 0;
+        return CN_OK;
+    }
+    if (w->window > w->in)
+        return cn_fail(error, CN_INVALID,
+                       "layer \"%s\" (%s): a window of %d does not fit into its input %s",
+                       layer->name, layer->type->class_name, w->window,
+                       cn_shape_format(&layer->input_shape, text));
+    w->out = (w->in - w->window) / w->stride + 1;
+    return CN_OK;
+}
+
+enum cn_status cn_layer_need_rank(const struct cn_layer *layer, int rank, const char *advice,
+                                  struct cn_error *error) {
+    char text[CN_SHAPE_TEXT];
+    if (layer->input_shape.rank == rank)
+        return CN_OK;
+    return cn_fail(error, CN_INVALID, "layer \"%s\" (%s) takes %s, but its input is %s%s",
+                   layer->name, layer->type->class_name,
+                   rank == 3 ? "(height, width, channels)" : "(features)",
+                   cn_shape_format(&layer->input_shape, text), advice);
+}

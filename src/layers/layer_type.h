@@ -1,0 +1,92 @@
+/* layer_type.h: the functions of a layer type: one row of THE table in layer_table.c.
+ *
+ * Training runs forward and backward over a range of samples (a shard) with the functions below;
+ * prepare_* see the whole batch first, for layers whose samples depend on each other. Inference
+ * runs `infer`, one sample at a time, on packed parameters.
+ */
+#ifndef CONVNET_LAYERS_LAYER_TYPE_H
+#define CONVNET_LAYERS_LAYER_TYPE_H
+
+#include <stdint.h>
+
+#include "convnet/layer.h"
+
+struct cn_affine; /* affine.h */
+
+/* One layer's part in one mini-batch. Arrays of samples begin at sample `first`. */
+struct cn_pass {
+    size_t first, count;
+    const float *x;             /* [count, input_shape] */
+    float *y;                   /* [count, output_shape]; read by backward */
+    const float *dy;            /* [count, output_shape] */
+    float *dx;                  /* [count, input_shape], overwritten; NULL when nobody needs it */
+    float *parameters;          /* the layer's; only prepare_forward may write them */
+    float *gradients;           /* the layer's, added to */
+    const float *packed;        /* training_packed_size floats */
+    float *state;               /* state_size floats, from prepare_* to forward and backward */
+    float *scratch;             /* training_scratch_size floats of this shard */
+    uint64_t seed, step, layer; /* what random numbers depend on, with the sample */
+    bool dy_is_dz;              /* the loss has been derived through the activation already */
+};
+
+struct cn_layer_type {
+    const char *class_name;
+    size_t config_size;
+    const void *defaults; /* config_size bytes */
+    const struct cn_field *fields;
+    size_t field_count;
+
+    /* Shape inference: reads config and input_shape, writes output_shape and the tensors. */
+    enum cn_status (*build)(struct cn_layer *layer, struct cn_error *error);
+    /* Conv2D and Dense: the geometry that affine.c works on. */
+    struct cn_affine (*affine)(const struct cn_layer *layer);
+    unsigned long long (*macs)(const struct cn_layer *layer); /* NULL: none */
+
+    void (*forward)(const struct cn_layer *layer, const struct cn_pass *pass);
+    void (*backward)(const struct cn_layer *layer, const struct cn_pass *pass);
+    /* All floats; NULL: 0. */
+    size_t (*training_packed_size)(const struct cn_layer *layer);
+    void (*training_pack)(const struct cn_layer *layer, const float *parameters, float *packed);
+    size_t (*training_scratch_size)(const struct cn_layer *layer);
+    /* Serial, over the whole batch. NULL: samples are independent. */
+    size_t (*state_size)(const struct cn_layer *layer);
+    void (*prepare_forward)(const struct cn_layer *layer, const struct cn_pass *pass);
+    void (*prepare_backward)(const struct cn_layer *layer, const struct cn_pass *pass);
+
+    /* NULL: inference skips the layer. x and y do not overlap. */
+    void (*infer)(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+                  float *scratch);
+    size_t (*packed_size)(const struct cn_layer *layer);
+    void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);
+    size_t (*scratch_size)(const struct cn_layer *layer);
+
+    /* The activation in the configuration, NULL if the type has none. */
+    enum cn_activation *(*activation)(struct cn_layer *layer);
+    /* Packed parameters after scaling output channel c by scale[c] and then adding shift[c]; NULL:
+     * nothing can be folded into this type. */
+    void (*fold)(const struct cn_layer *layer, float *packed, const float *scale,
+                 const float *shift);
+    /* The layer as a scale and a shift of each channel, in inference; NULL: it is not one. */
+    void (*scale_shift)(const struct cn_layer *layer, const float *parameters, float *scale,
+                        float *shift);
+    bool activation_only; /* the layer is its activation and nothing else */
+};
+
+extern const struct cn_layer_type cn_conv2d_type, cn_max_pooling2d_type, cn_average_pooling2d_type,
+    cn_global_average_pooling2d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
+    cn_activation_type, cn_batch_normalization_type;
+
+/* Sizes and strides that both Conv2D and the poolings have: Keras's output size, and for "same"
+ * TensorFlow's padding, whose odd row or column goes to the bottom and the right.
+ * CN_INVALID when the window does not fit. */
+struct cn_window {
+    int window, stride, in, out, before, after; /* before, after: padding */
+};
+enum cn_status cn_window_build(struct cn_window *window, enum cn_padding padding,
+                               const struct cn_layer *layer, struct cn_error *error);
+
+/* CN_INVALID unless the input has this rank; the message names the layer and its input. */
+enum cn_status cn_layer_need_rank(const struct cn_layer *layer, int rank, const char *advice,
+                                  struct cn_error *error);
+
+#endif

@@ -1,0 +1,14 @@
+libconvnet_la_SOURCES += \
+	src/layers/activation.c \
+	src/layers/affine.c src/layers/affine.h \
+	src/layers/batch_normalization.c \
+	src/layers/conv2d.c \
+	src/layers/dense.c \
+	src/layers/dropout.c \
+	src/layers/flatten.c \
+	src/layers/layer_table.c src/layers/layer_type.h \
+	src/layers/pooling2d.c
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += tests/unit/test_layers.c
+endif

@@ -1,0 +1,14 @@
+libconvnet_la_SOURCES += \
+	src/network/gradient.c \
+	src/network/gradient_check.c \
+	src/network/loss.c src/network/loss.h \
+	src/network/network.c \
+	src/network/plan.c \
+	src/network/threads.c
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_gradient.c \
+	tests/unit/test_network.c \
+	tests/unit/test_plan.c
+endif

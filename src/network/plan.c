@@ -1,0 +1,206 @@
+/* plan.c: a network as a list of inference steps over packed parameters. A plan is immutable; each
+ * workspace belongs to one thread. OpenMP only in cn_plan_run_parallel. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "convnet/plan.h"
+#include "kernels/kernels.h"
+#include "layers/layer_type.h"
+
+struct step {
+    struct cn_layer layer; /* its activation may have come from the layer after it */
+    size_t packed;         /* floats into the plan's block */
+};
+
+struct cn_plan {
+    size_t input_size, output_size;
+    size_t step_count;
+    struct step *steps;
+    float *packed;
+    size_t largest; /* floats of the largest activation between steps */
+    size_t scratch_size;
+};
+
+struct cn_workspace {
+    float *block; /* activation | activation | scratch */
+    float *activations[2], *scratch;
+};
+
+static size_t aligned(size_t count) {
+    return (count + CN_LANES - 1) & ~(size_t)(CN_LANES - 1);
+}
+
+static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_layer *layer) {
+    return size != NULL ? aligned(size(layer)) : 0;
+}
+
+static bool is_linear(struct step *step) {
+    enum cn_activation *(*activation)(struct cn_layer *) = step->layer.type->activation;
+    return activation != NULL && *activation(&step->layer) == CN_ACTIVATION_LINEAR;
+}
+
+/* A following Activation becomes the step's own. */
+static bool fuse_activation(struct step *previous, struct cn_layer layer) {
+    if (!layer.type->activation_only || previous == NULL || !is_linear(previous))
+        return false;
+    *previous->layer.type->activation(&previous->layer) = *layer.type->activation(&layer);
+    return true;
+}
+
+/* A following scale and shift of each channel is multiplied into the weights. */
+static enum cn_status fold(struct cn_plan *plan, struct step *previous,
+                           const struct cn_layer *layer, const float *parameters, bool *ret_folded,
+                           struct cn_error *error) {
+    *ret_folded = false;
+    if (layer->type->scale_shift == NULL || previous == NULL ||
+        previous->layer.type->fold == NULL || !is_linear(previous))
+        return CN_OK;
+    const size_t channels = (size_t)layer->input_shape.dims[layer->input_shape.rank - 1];
+    float *scale = cn_floats_allocate(2 * channels);
+    if (scale == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu floats", 2 * channels);
+    layer->type->scale_shift(layer, parameters, scale, scale + channels);
+    previous->layer.type->fold(&previous->layer, plan->packed + previous->packed, scale,
+                               scale + channels);
+    free(scale);
+    *ret_folded = true;
+    return CN_OK;
+}
+
+static enum cn_status add_layer(struct cn_plan *plan, const struct cn_network *network,
+                                const struct cn_layer *layer, size_t *packed,
+                                struct cn_error *error) {
+    const float *parameters = network->parameters + layer->parameter_offset;
+    struct step *previous = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
+    bool folded = false;
+    if (layer->type->infer == NULL || fuse_activation(previous, *layer))
+        return CN_OK;
+    const enum cn_status status = fold(plan, previous, layer, parameters, &folded, error);
+    if (status != CN_OK || folded)
+        return status;
+    plan->steps[plan->step_count++] = (struct step){*layer, *packed};
+    if (layer->type->pack != NULL)
+        layer->type->pack(layer, parameters, plan->packed + *packed);
+    *packed += asked(layer->type->packed_size, layer);
+    return CN_OK;
+}
+
+static void measure(struct cn_plan *plan) {
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct cn_layer *layer = &plan->steps[i].layer;
+        const size_t out = aligned(cn_shape_size(&layer->output_shape));
+        const size_t scratch = asked(layer->type->scratch_size, layer);
+        if (out > plan->largest)
+            plan->largest = out;
+        if (scratch > plan->scratch_size)
+            plan->scratch_size = scratch;
+    }
+}
+
+enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan **ret_plan,
+                              struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    size_t packed = 0;
+    struct cn_plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate a plan");
+    plan->input_size = cn_shape_size(&network->input_shape);
+    plan->output_size = cn_shape_size(&network->output_shape);
+    for (size_t l = 0; l < network->layer_count; l++)
+        packed += asked(network->layers[l].type->packed_size, &network->layers[l]);
+    plan->steps = calloc(network->layer_count, sizeof *plan->steps);
+    plan->packed = cn_floats_allocate(packed);
+    if (plan->steps == NULL || plan->packed == NULL) {
+        status = cn_fail(error, CN_MEMORY, "cannot allocate a plan of %zu packed floats", packed);
+        goto out;
+    }
+    packed = 0;
+    for (size_t l = 0; l < network->layer_count && status == CN_OK; l++)
+        status = add_layer(plan, network, &network->layers[l], &packed, error);
+    if (status != CN_OK)
+        goto out;
+    measure(plan);
+    *ret_plan = plan;
+    plan = NULL;
+out:
+    cn_plan_free(plan);
+    return status;
+}
+
+void cn_plan_free(struct cn_plan *plan) {
+    if (plan == NULL)
+        return;
+    free(plan->steps);
+    free(plan->packed);
+    free(plan);
+}
+
+size_t cn_plan_input_size(const struct cn_plan *plan) {
+    return plan->input_size;
+}
+
+size_t cn_plan_output_size(const struct cn_plan *plan) {
+    return plan->output_size;
+}
+
+enum cn_status cn_workspace_create(const struct cn_plan *plan, struct cn_workspace **ret_workspace,
+                                   struct cn_error *error) {
+    struct cn_workspace *workspace = calloc(1, sizeof *workspace);
+    if (workspace != NULL)
+        workspace->block = cn_floats_allocate(2 * plan->largest + plan->scratch_size);
+    if (workspace == NULL || workspace->block == NULL) {
+        cn_workspace_free(workspace);
+        return cn_fail(error, CN_MEMORY, "cannot allocate a workspace");
+    }
+    workspace->activations[0] = workspace->block;
+    workspace->activations[1] = workspace->block + plan->largest;
+    workspace->scratch = workspace->block + 2 * plan->largest;
+    *ret_workspace = workspace;
+    return CN_OK;
+}
+
+void cn_workspace_free(struct cn_workspace *workspace) {
+    if (workspace == NULL)
+        return;
+    free(workspace->block);
+    free(workspace);
+}
+
+static void run_one(const struct cn_plan *plan, struct cn_workspace *workspace, const float *image,
+                    float *output) {
+    const float *x = image;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+        float *y = i + 1 < plan->step_count ? workspace->activations[i & 1] : output;
+        step->layer.type->infer(&step->layer, plan->packed + step->packed, x, y,
+                                workspace->scratch);
+        x = y;
+    }
+    if (plan->step_count == 0) /* nothing but Flatten and Dropout */
+        memcpy(output, image, plan->output_size * sizeof *output);
+}
+
+void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
+                 size_t count, float *outputs) {
+    for (size_t i = 0; i < count; i++)
+        run_one(plan, workspace, images + i * plan->input_size, outputs + i * plan->output_size);
+}
+
+void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
+                          int threads, const float *images, size_t count, float *outputs) {
+    if (threads < 2 || count < 2 * (size_t)threads) {
+        cn_plan_run(plan, workspaces[0], images, count, outputs);
+        return;
+    }
+    const size_t share = (count + (size_t)threads - 1) / (size_t)threads;
+    /* One range of images a thread: each workspace is used by one thread only. */
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (int thread = 0; thread < threads; thread++) {
+        const size_t first = (size_t)thread * share;
+        const size_t last = first + share < count ? first + share : count;
+        if (first < last)
+            cn_plan_run(plan, workspaces[thread], images + first * plan->input_size, last - first,
+                        outputs + first * plan->output_size);
+    }
+}

@@ -1,0 +1,25 @@
+/* networks.h: small networks and mini-batches for tests. All assert success. */
+#ifndef CONVNET_TESTS_NETWORKS_H
+#define CONVNET_TESTS_NETWORKS_H
+
+#include "convnet/network.h"
+
+/* A built network from a line of layers such as "Conv2D filters=4 kernel_size=3 padding=same;
+ * Flatten; Dense units=3 activation=softmax", initialised with `seed`. Caller frees with
+ * cn_network_free. */
+struct cn_network *test_network(struct cn_shape input, const char *layers, uint64_t seed);
+
+/* The same, but for a failure that is expected: the status, and the error. */
+enum cn_status test_network_try(struct cn_shape input, const char *layers,
+                                struct cn_network **ret_network, struct cn_error *error);
+
+/* `count` floats in [low, high). Caller frees with free(). */
+float *test_floats(size_t count, float low, float high, uint64_t seed);
+
+/* `count` labels below `class_count`. Caller frees with free(). */
+uint16_t *test_labels(size_t count, size_t class_count, uint64_t seed);
+
+/* The published program's network on 28x28x1 with these strides (4 and 3, or 1 and 1). */
+struct cn_network *test_seed_network(bool strided, const char *dropout_rate, uint64_t seed);
+
+#endif

@@ -1,0 +1,142 @@
+/* test_layers.c: every layer type passes the gradient check, infers its shape, and says what does
+ * not fit. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/networks.h"
+
+static void check_with(struct cn_shape input, const char *layers, enum cn_loss loss,
+                       float smoothing, double epsilon) {
+    struct cn_network *network = test_network(input, layers, 7);
+    const size_t count = 11; /* not a multiple of the shards */
+    const size_t classes = cn_shape_size(&network->output_shape);
+    float *images = test_floats(count * cn_shape_size(&input), -1, 1, 8);
+    uint16_t *labels = test_labels(count, classes, 9);
+    const struct cn_minibatch batch = {count, images, labels, 5, 3};
+    double worst = 1;
+    struct cn_error error = {0};
+    cr_assert_eq(
+        cn_network_check_gradient(network, &batch, loss, smoothing, epsilon, 1, &worst, &error),
+        CN_OK);
+    cr_assert_lt(worst, 2e-2, "%s: the gradient is off by %g", layers, worst);
+    free(images);
+    free(labels);
+    cn_network_free(network);
+}
+
+static void check(struct cn_shape input, const char *layers, enum cn_loss loss, float smoothing) {
+    check_with(input, layers, loss, smoothing, 4e-3);
+}
+
+#define MSE CN_LOSS_MEAN_SQUARED_ERROR
+#define CE  CN_LOSS_CATEGORICAL_CROSSENTROPY
+static const struct cn_shape image = {3, {6, 5, 2}}, vector = {1, {6, 1, 1}};
+
+Test(layers, gradient_dense) {
+    check(vector, "Dense units=3 activation=softmax", MSE, 0);
+    check(vector, "Dense units=5 activation=tanh;Dense units=3 activation=softmax", CE, 0);
+    check(vector, "Dense units=17 activation=sigmoid use_bias=false;Dense units=2", MSE, 0);
+}
+
+Test(layers, gradient_losses) {
+    check(vector, "Dense units=4 activation=softmax", CE, 0.1f);
+    check(vector, "Dense units=4 activation=sigmoid", CE, 0);
+    check(vector, "Dense units=4;Activation activation=softmax", CE, 0);
+}
+
+Test(layers, gradient_conv2d) {
+    check(image,
+          "Conv2D filters=3 kernel_size=3 activation=tanh;Flatten;Dense units=3 activation=softmax",
+          CE, 0);
+    check(image,
+          "Conv2D filters=3 kernel_size=2 strides=2 padding=same activation=sigmoid;Conv2D "
+          "filters=17 kernel_size=3 padding=same activation=tanh;Flatten;Dense units=2 "
+          "activation=softmax",
+          MSE, 0);
+    check(image,
+          "Conv2D filters=4 kernel_size=3 strides=2 use_bias=false;Conv2D filters=2 "
+          "kernel_size=1 strides=2;Flatten;Dense units=2 activation=softmax",
+          CE, 0);
+}
+
+Test(layers, gradient_pooling) {
+    /* A small step, which takes no maximum from one input to another. */
+    check_with(image,
+               "Conv2D filters=3 kernel_size=2 activation=tanh;MaxPooling2D pool_size=2 "
+               "padding=same;Flatten;Dense units=2 activation=softmax",
+               CE, 0, 2e-4);
+    check(image,
+          "Conv2D filters=3 kernel_size=2 activation=tanh;AveragePooling2D pool_size=3 "
+          "strides=2 padding=same;Flatten;Dense units=2 activation=softmax",
+          CE, 0);
+    check(image,
+          "Conv2D filters=5 kernel_size=3 activation=sigmoid;GlobalAveragePooling2D;Dense "
+          "units=3 activation=softmax",
+          MSE, 0);
+}
+
+Test(layers, gradient_dropout_and_activation) {
+    check(vector,
+          "Dense units=8;Activation activation=tanh;Dropout rate=0.4;Dense units=3 "
+          "activation=softmax",
+          CE, 0);
+}
+
+Test(layers, gradient_batch_normalization) {
+    check(image,
+          "Conv2D filters=3 kernel_size=3 use_bias=false;BatchNormalization;Activation "
+          "activation=tanh;Flatten;Dense units=2 activation=softmax",
+          CE, 0);
+    check(vector,
+          "Dense units=4 activation=tanh;BatchNormalization scale=false;Dense units=4 "
+          "activation=sigmoid;BatchNormalization center=false;Dense units=2 "
+          "activation=softmax",
+          MSE, 0);
+}
+
+static void shape_is(const char *layers, int height, int width, int channels) {
+    struct cn_network *network = test_network(cn_shape_image(28, 27, 3), layers, 1);
+    const struct cn_shape expected = cn_shape_image(height, width, channels);
+    char text[CN_SHAPE_TEXT];
+    cr_assert(cn_shape_equal(&network->output_shape, &expected), "%s gives %s", layers,
+              cn_shape_format(&network->output_shape, text));
+    cn_network_free(network);
+}
+
+Test(layers, shapes_are_keras_s) {
+    shape_is("Conv2D filters=8 kernel_size=4", 25, 24, 8);
+    shape_is("Conv2D filters=8 kernel_size=4 strides=4", 7, 6, 8);
+    shape_is("Conv2D filters=8 kernel_size=4 strides=3 padding=same", 10, 9, 8);
+    shape_is("MaxPooling2D", 14, 13, 3);
+    shape_is("MaxPooling2D padding=same", 14, 14, 3);
+    shape_is("AveragePooling2D pool_size=3 strides=2", 13, 13, 3);
+}
+
+Test(layers, parameters_of_the_published_network) {
+    struct cn_network *strided = test_seed_network(true, "0.3", 1);
+    struct cn_network *unstrided = test_seed_network(false, "0.3", 1);
+    cr_assert_eq(strided->parameter_count, 10122);
+    cr_assert_eq(unstrided->parameter_count, 17802);
+    cn_network_free(strided);
+    cn_network_free(unstrided);
+}
+
+static void refused(struct cn_shape input, const char *layers, const char *word,
+                    const char *shape) {
+    struct cn_network *network = NULL;
+    struct cn_error error = {0};
+    cr_assert_neq(test_network_try(input, layers, &network, &error), CN_OK);
+    cr_assert_null(network);
+    cr_assert_not_null(strstr(error.text, word), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, shape), "%s", error.text);
+}
+
+Test(layers, what_does_not_fit_is_named) {
+    refused(image, "Conv2D filters=3 kernel_size=7", "\"conv2d\" (Conv2D)", "(6, 5, 2)");
+    refused(image, "MaxPooling2D pool_size=6", "\"max_pooling2d\"", "(6, 5, 2)");
+    refused(image, "Dense units=3", "Flatten", "(6, 5, 2)");
+    refused(vector, "Conv2D filters=3 kernel_size=1", "\"conv2d\" (Conv2D)", "(6)");
+    refused(vector, "GlobalAveragePooling2D", "\"global_average_pooling2d\"", "(6)");
+    refused(cn_shape_image(0, 5, 1), "Flatten", "at least 1", "(0, 5, 1)");
+}
