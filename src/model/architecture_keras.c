@@ -1,0 +1,268 @@
+/* architecture_keras.c: Keras's spellings, as tables: what Keras 1, 2 and 3 call the same thing,
+ * and which keys of a layer do not change what the network computes.
+ *
+ * Knows no field of a layer type; those come from the types' own tables. No state.
+ */
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+#include "model/architecture.h"
+
+/* Older and standalone class names. A standalone activation implies its key. */
+static const struct {
+    const char *alias, *class_name, *key, *value;
+} class_aliases[] = {
+    {"Convolution2D", "Conv2D", NULL, NULL},
+    {"MaxPool2D", "MaxPooling2D", NULL, NULL},
+    {"AvgPool2D", "AveragePooling2D", NULL, NULL},
+    {"GlobalAvgPool2D", "GlobalAveragePooling2D", NULL, NULL},
+    {"ReLU", "Activation", "activation", "relu"},
+    {"Softmax", "Activation", "activation", "softmax"},
+};
+
+/* Keys of Keras 1. */
+static const struct {
+    const char *alias, *key;
+} key_aliases[] = {
+    {"nb_filter", "filters"},        {"output_dim", "units"}, {"subsample", "strides"},
+    {"border_mode", "padding"},      {"bias", "use_bias"},    {"init", "kernel_initializer"},
+    {"dim_ordering", "data_format"}, {"p", "rate"},
+};
+
+/* Keys that a layer's type need not know: `accepted` is a JSON array of harmless values, NULL: any
+ * value. null is harmless everywhere: it is Keras's "not given". */
+static const struct {
+    const char *key, *accepted;
+} harmless[] = {
+    {"name", NULL},
+    {"trainable", NULL},
+    {"seed", NULL},
+    {"fused", NULL},
+    {"module", NULL},
+    {"registered_name", NULL},
+    {"build_config", NULL},
+    {"batch_input_shape", NULL}, /* the shapes are read by cn_keras_input_shape */
+    {"batch_shape", NULL},
+    {"input_shape", NULL},
+    {"shape", NULL},
+    {"input_dim", NULL},
+    {"dtype", "[\"float32\"]"},
+    {"input_dtype", "[\"float32\"]"},
+    {"autocast", "[true, false]"},
+    {"data_format", "[\"channels_last\", \"tf\"]"},
+    {"dilation_rate", "[1, [1, 1]]"},
+    {"groups", "[1]"},
+    {"keepdims", "[false]"},
+    {"bias_initializer", "[\"zeros\"]"},
+    {"kernel_initializer", "[\"glorot_uniform\"]"},
+    {"beta_initializer", "[\"zeros\"]"},
+    {"gamma_initializer", "[\"ones\"]"},
+    {"beta_init", "[\"zeros\"]"},
+    {"gamma_init", "[\"ones\"]"},
+    {"moving_mean_initializer", "[\"zeros\"]"},
+    {"moving_variance_initializer", "[\"ones\"]"},
+    {"use_bias", "[true]"},
+    {"center", "[true]"},
+    {"scale", "[true]"},
+    {"renorm", "[false]"},
+    {"synchronized", "[false]"},
+    {"mode", "[0]"},
+    {"negative_slope", "[0, 0.0]"},
+    {"threshold", "[0, 0.0]"},
+    {"sparse", "[false]"},
+    {"ragged", "[false]"},
+    {"optional", "[false]"},
+};
+
+/* Words that were spelled otherwise. */
+static const struct {
+    const char *alias, *word;
+} word_aliases[] = {{"zero", "zeros"}, {"one", "ones"}};
+
+/* VarianceScaling is how Keras 2.0 wrote the initializers that have names of their own. */
+static const struct {
+    double scale;
+    const char *mode, *distribution, *word;
+} variance_scalings[] = {
+    {1.0, "fan_avg", "uniform", "glorot_uniform"},
+    {2.0, "fan_in", "normal", "he_normal"},
+    {2.0, "fan_in", "truncated_normal", "he_normal"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+const char *cn_keras_class(const char *class_name, json_t *config) {
+    for (size_t i = 0; i < COUNT(class_aliases); i++) {
+        if (strcmp(class_aliases[i].alias, class_name) != 0)
+            continue;
+        if (class_aliases[i].key != NULL)
+            (void)json_object_set_new(config, class_aliases[i].key,
+                                      json_string(class_aliases[i].value));
+        return class_aliases[i].class_name;
+    }
+    return class_name;
+}
+
+/* Moves `alias` to `key`. If both are there the alias stays, and is refused as unknown. */
+static void rename_key(json_t *config, const char *alias, const char *key) {
+    json_t *value = json_object_get(config, alias);
+    if (value != NULL && json_object_get(config, key) == NULL &&
+        json_object_set(config, key, value) == 0)
+        (void)json_object_del(config, alias);
+}
+
+void cn_keras_rename_keys(json_t *config) {
+    for (size_t i = 0; i < COUNT(key_aliases); i++)
+        rename_key(config, key_aliases[i].alias, key_aliases[i].key);
+    json_t *rows = json_object_get(config, "nb_row"), *columns = json_object_get(config, "nb_col");
+    if (rows != NULL && columns != NULL && json_object_get(config, "kernel_size") == NULL &&
+        json_object_set_new(config, "kernel_size", json_pack("[O, O]", rows, columns)) == 0) {
+        (void)json_object_del(config, "nb_row");
+        (void)json_object_del(config, "nb_col");
+    }
+}
+
+/* "GlorotUniform" becomes "glorot_uniform". */
+static bool snake_case(const char *name, char ret_word[static CN_JSON_TEXT]) {
+    size_t used = 0;
+    for (size_t i = 0; name[i] != '\0'; i++) {
+        const unsigned char letter = (unsigned char)name[i];
+        if (used + 3 > CN_JSON_TEXT)
+            return false;
+        if (i > 0 && isupper(letter) && !isupper((unsigned char)name[i - 1]))
+            ret_word[used++] = '_';
+        ret_word[used++] = (char)tolower(letter);
+    }
+    ret_word[used] = '\0';
+    return true;
+}
+
+static const char *member(const json_t *object, const char *key) {
+    const char *string = json_string_value(json_object_get(object, key));
+    return string != NULL ? string : "";
+}
+
+static const char *variance_scaling(const json_t *config) {
+    const double scale = json_number_value(json_object_get(config, "scale"));
+    for (size_t i = 0; i < COUNT(variance_scalings); i++)
+        if (scale == variance_scalings[i].scale &&
+            strcmp(member(config, "mode"), variance_scalings[i].mode) == 0 &&
+            strcmp(member(config, "distribution"), variance_scalings[i].distribution) == 0)
+            return variance_scalings[i].word;
+    return "VarianceScaling";
+}
+
+bool cn_keras_word(const json_t *value, char ret_word[static CN_JSON_TEXT]) {
+    const char *word = json_string_value(value);
+    if (json_is_object(value)) {
+        const json_t *config = json_object_get(value, "config");
+        const char *class_name = member(value, "class_name");
+        if (json_is_string(config)) /* {"class_name": "function", "config": "relu"} */
+            word = json_string_value(config);
+        else if (strcmp(class_name, "DTypePolicy") == 0 || strcmp(class_name, "Policy") == 0)
+            word = member(config, "name");
+        else if (strcmp(class_name, "VarianceScaling") == 0)
+            word = variance_scaling(config);
+        else
+            word = class_name;
+    }
+    if (word == NULL || !snake_case(word, ret_word))
+        return false;
+    for (size_t i = 0; i < COUNT(word_aliases); i++)
+        if (strcmp(ret_word, word_aliases[i].alias) == 0)
+            strcpy(ret_word, word_aliases[i].word);
+    return true;
+}
+
+static bool is_accepted(const json_t *value, const char *accepted) {
+    char word[CN_JSON_TEXT];
+    json_t *list = json_loads(accepted, 0, NULL), *element;
+    bool found = false;
+    size_t i;
+    json_array_foreach(list, i, element) found =
+        found || json_equal(value, element) ||
+        (json_is_string(element) && cn_keras_word(value, word) &&
+         strcmp(word, json_string_value(element)) == 0);
+    json_decref(list);
+    return found;
+}
+
+/* BatchNormalization's axis: the innermost one, counted from the end or with the batch as 0. */
+static bool is_last_axis(const json_t *value, int rank) {
+    if (json_array_size(value) == 1)
+        value = json_array_get(value, 0);
+    return json_is_integer(value) &&
+           (json_integer_value(value) == -1 || json_integer_value(value) == rank);
+}
+
+bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const char **ret_rule) {
+    *ret_rule = NULL;
+    if (json_is_null(value))
+        return true;
+    if (strcmp(key, "axis") == 0) {
+        *ret_rule = "the last axis";
+        return is_last_axis(value, rank);
+    }
+    for (size_t i = 0; i < COUNT(harmless); i++)
+        if (strcmp(key, harmless[i].key) == 0) {
+            *ret_rule = harmless[i].accepted;
+            return harmless[i].accepted == NULL || is_accepted(value, harmless[i].accepted);
+        }
+    return false;
+}
+
+static enum cn_status read_dims(const json_t *list, size_t skip, struct cn_shape *ret_shape,
+                                struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    struct cn_shape shape = {.dims = {1, 1, 1}};
+    const size_t size = json_array_size(list);
+    if (size != skip + 1 && size != skip + 3)
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the input shape is %s; it must be height, width and channels, or features",
+                       cn_json_show(list, shown));
+    shape.rank = (int)(size - skip);
+    for (size_t i = 0; i < size - skip; i++) {
+        const json_t *dim = json_array_get(list, skip + i);
+        if (!json_is_integer(dim) || json_integer_value(dim) < 1 ||
+            json_integer_value(dim) > CN_SHAPE_MAX_ELEMENTS)
+            return cn_fail(error, CN_INVALID,
+                           "the input shape is %s; each dimension must be an integer from 1 to %d",
+                           cn_json_show(list, shown), CN_SHAPE_MAX_ELEMENTS);
+        shape.dims[i] = (int)json_integer_value(dim);
+    }
+    const enum cn_status status = cn_shape_check(&shape, "the input shape", error);
+    if (status == CN_OK)
+        *ret_shape = shape;
+    return status;
+}
+
+enum cn_status cn_keras_input_shape(const json_t *config, bool *ret_found,
+                                    struct cn_shape *ret_shape, struct cn_error *error) {
+    /* The first ones have the batch as their first element. */
+    static const struct {
+        const char *key;
+        size_t skip;
+    } keys[] = {{"batch_input_shape", 1},
+                {"batch_shape", 1},
+                {"build_input_shape", 1},
+                {"input_shape", 0},
+                {"shape", 0}};
+    *ret_found = false;
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        const json_t *list = json_object_get(config, keys[i].key);
+        if (list == NULL || json_is_null(list))
+            continue;
+        const enum cn_status status = read_dims(list, keys[i].skip, ret_shape, error);
+        *ret_found = status == CN_OK;
+        return status;
+    }
+    json_t *features = json_object_get(config, "input_dim");
+    if (features == NULL || json_is_null(features))
+        return CN_OK;
+    json_t *list = json_pack("[O]", features);
+    const enum cn_status status = read_dims(list, 0, ret_shape, error);
+    json_decref(list);
+    *ret_found = status == CN_OK;
+    return status;
+}

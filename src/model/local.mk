@@ -1,0 +1,18 @@
+libconvnet_la_SOURCES += \
+	src/model/architecture.c src/model/architecture.h \
+	src/model/architecture_format.c \
+	src/model/architecture_keras.c \
+	src/model/json_text.c src/model/json_text.h \
+	src/model/model.c src/model/model_file.h \
+	src/model/model_read.c \
+	src/model/model_write.c \
+	src/model/probe.c \
+	src/model/safetensors.c src/model/safetensors.h \
+	src/model/safetensors_write.c
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_architecture.c \
+	tests/unit/test_model.c \
+	tests/unit/test_safetensors.c
+endif

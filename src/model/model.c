@@ -1,0 +1,175 @@
+/* model.c: a model in memory: creation, labels, training record, checks of its parts.
+ *
+ * Reads and writes no files. A model is changed by one thread only; once it is served it is
+ * read-only and shared.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/json_text.h"
+#include "model/model_file.h"
+
+enum { MAX_LABEL = 256, MAX_LABELS = 65536 /* classes are uint16_t */ };
+
+static void free_labels(char **labels, size_t count) {
+    for (size_t i = 0; labels != NULL && i < count; i++)
+        free(labels[i]);
+    free(labels);
+}
+
+/* A label reaches logs, CSV and pages: no control characters, and UTF-8. */
+static enum cn_status check_label(const char *label, size_t index, struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    const size_t length = strlen(label);
+    bool plain = length > 0 && length <= MAX_LABEL;
+    for (size_t i = 0; i < length && plain; i++)
+        plain = (unsigned char)label[i] >= 0x20 && label[i] != 0x7f;
+    json_t *utf8 = plain ? json_string(label) : NULL;
+    plain = utf8 != NULL;
+    json_decref(utf8);
+    if (!plain)
+        return cn_fail(error, CN_INVALID,
+                       "label %zu is \"%s\"; it must be 1 to %d bytes of UTF-8 without control "
+                       "characters",
+                       index, cn_text_show(label, shown), MAX_LABEL);
+    return CN_OK;
+}
+
+enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *labels, size_t count,
+                                   struct cn_error *error) {
+    const size_t outputs = cn_shape_size(&model->network->output_shape);
+    char **copies = NULL;
+    enum cn_status status = CN_OK;
+    if (count != outputs)
+        return cn_fail(error, CN_INVALID, "%zu labels for a network of %zu outputs", count,
+                       outputs);
+    copies = calloc(count, sizeof *copies);
+    if (copies == NULL)
+        status = cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
+    for (size_t i = 0; i < count && status == CN_OK; i++) {
+        status = check_label(labels[i], i, error);
+        if (status == CN_OK && (copies[i] = strdup(labels[i])) == NULL)
+            status = cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
+    }
+    if (status != CN_OK) {
+        free_labels(copies, count);
+        return status;
+    }
+    free_labels(model->labels, model->label_count);
+    model->labels = copies;
+    model->label_count = count;
+    return CN_OK;
+}
+
+enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
+                                     struct cn_error *error) {
+    json_t *root = NULL;
+    enum cn_status status =
+        cn_json_parse(json, strlen(json), "training record", NULL, -1, &root, error);
+    if (status != CN_OK)
+        return status;
+    const bool is_object = json_is_object(root);
+    json_decref(root);
+    if (!is_object)
+        return cn_fail(error, CN_INVALID, "the training record must be a JSON object");
+    char *copy = strdup(json);
+    if (copy == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for the training record");
+    free(model->training);
+    model->training = copy;
+    return CN_OK;
+}
+
+static enum cn_status number_labels(struct cn_model *model, struct cn_error *error) {
+    const size_t count = cn_shape_size(&model->network->output_shape);
+    model->labels = calloc(count, sizeof *model->labels);
+    if (model->labels == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
+    model->label_count = count;
+    for (size_t i = 0; i < count; i++)
+        if (asprintf(&model->labels[i], "%zu", i) < 0) {
+            model->labels[i] = NULL;
+            return cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
+        }
+    return CN_OK;
+}
+
+/* The whole input counts as one image of one channel if it is a vector. */
+static struct cn_shape picture_shape(const struct cn_shape *shape) {
+    return shape->rank == 3 ? *shape : cn_shape_image(1, shape->dims[0], 1);
+}
+
+enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret_model,
+                               struct cn_error *error) {
+    char shown[CN_SHAPE_TEXT];
+    struct cn_model *model = NULL;
+    enum cn_status status = CN_OK;
+    if (network->parameters == NULL) {
+        status = cn_fail(error, CN_INVALID, "the network must be built first");
+        goto out;
+    }
+    if (network->output_shape.rank != 1 || network->output_shape.dims[0] < 2 ||
+        network->output_shape.dims[0] > MAX_LABELS) {
+        status = cn_fail(error, CN_INVALID,
+                         "the network's output is %s; a model needs a vector of 2 to %d classes",
+                         cn_shape_format(&network->output_shape, shown), MAX_LABELS);
+        goto out;
+    }
+    model = calloc(1, sizeof *model);
+    if (model == NULL || (model->training = strdup("{}")) == NULL) {
+        status = cn_fail(error, CN_MEMORY, "no memory for a model");
+        goto out;
+    }
+    const struct cn_shape shape = picture_shape(&network->input_shape);
+    model->preprocessing = cn_preprocessing_default(&shape);
+    model->network = network;
+    network = NULL;
+    status = number_labels(model, error);
+    if (status != CN_OK)
+        goto out;
+    *ret_model = model;
+    model = NULL;
+out:
+    cn_network_free(network);
+    cn_model_free(model);
+    return status;
+}
+
+enum cn_status cn_model_check_weights(const struct cn_network *network, struct cn_error *error) {
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const struct cn_tensor *tensor = &network->tensors[i];
+        for (size_t k = 0; k < tensor->size; k++) {
+            const float value = network->parameters[tensor->offset + k];
+            if (!isfinite(value))
+                return cn_fail(error, CN_INVALID,
+                               "tensor \"%s\": element %zu is %g; weights must be finite",
+                               tensor->name, k, (double)value);
+        }
+    }
+    return CN_OK;
+}
+
+enum cn_status cn_model_check_preprocessing(const struct cn_preprocessing *preprocessing,
+                                            const struct cn_shape *input_shape,
+                                            struct cn_error *error) {
+    const struct cn_shape shape = picture_shape(input_shape);
+    const int side = shape.dims[0] < shape.dims[1] ? shape.dims[0] : shape.dims[1];
+    if (preprocessing->box < 1 || preprocessing->box > side)
+        return cn_fail(
+            error, CN_INVALID,
+            "preprocessing: box is %d; it must be from 1 to %d, the input's smaller side",
+            preprocessing->box, side);
+    return CN_OK;
+}
+
+void cn_model_free(struct cn_model *model) {
+    if (model == NULL)
+        return;
+    cn_network_free(model->network);
+    free_labels(model->labels, model->label_count);
+    free(model->training);
+    free(model);
+}

@@ -1,0 +1,24 @@
+/* model_file.h: inside the model folder: what the reader and the writer of model files share. */
+#ifndef CONVNET_MODEL_MODEL_FILE_H
+#define CONVNET_MODEL_MODEL_FILE_H
+
+#include "convnet/model.h"
+
+#define CN_MODEL_FORMAT "convnet/1"
+
+/* The network's output [output size] for the probe: one fixed input, whose sample i is the top byte
+ * of output i of SplitMix64 (Steele, Lea and Flood 2014) seeded with 0, through
+ * cn_image_from_bytes. Caller frees with free(). CN_INVALID if an output is not finite; CN_LIMIT if
+ * the network is too large to be tried out. */
+enum cn_status cn_model_probe(const struct cn_network *network, float **ret_outputs,
+                              struct cn_error *error);
+
+/* CN_INVALID unless all parameters are finite; names the tensor, the element and its value. */
+enum cn_status cn_model_check_weights(const struct cn_network *network, struct cn_error *error);
+
+/* CN_INVALID unless the parameters are ones that cn_preprocess can use for this input. */
+enum cn_status cn_model_check_preprocessing(const struct cn_preprocessing *preprocessing,
+                                            const struct cn_shape *input_shape,
+                                            struct cn_error *error);
+
+#endif

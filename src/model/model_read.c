@@ -1,0 +1,302 @@
+/* model_read.c: a model file, checked in full before it is anyone's model: container, architecture,
+ * tensors, weights, labels, preprocessing, training record, probe.
+ *
+ * Small statements are checked before large memory is asked for. No state.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/names.h"
+#include "base/sha256.h"
+#include "model/architecture.h"
+#include "model/model_file.h"
+#include "model/safetensors.h"
+
+/* The largest difference that other instruction sets' rounding makes is near 1e-6. */
+static const double probe_tolerance = 1e-4;
+
+static enum cn_status check_format(const struct cn_safetensors *file, struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    const char *format = cn_safetensors_metadata(file, "format");
+    if (format == NULL)
+        return cn_fail(error, CN_MALFORMED,
+                       "the metadata has no format; a model's is \"" CN_MODEL_FORMAT "\"");
+    if (strcmp(format, CN_MODEL_FORMAT) != 0)
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the format is \"%s\"; only \"" CN_MODEL_FORMAT "\" is supported",
+                       cn_text_show(format, shown));
+    return CN_OK;
+}
+
+static void format_file_dims(const struct cn_safetensor *tensor, char *text, size_t size) {
+    size_t used = (size_t)snprintf(text, size, "(");
+    for (int i = 0; i < tensor->rank && used < size; i++)
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%zu", i > 0 ? ", " : "", tensor->dims[i]);
+    if (used < size)
+        (void)snprintf(text + used, size - used, ")");
+}
+
+static enum cn_status check_tensor(const struct cn_safetensors *file, const char *name,
+                                   const struct cn_tensor_spec *spec, struct cn_error *error) {
+    const struct cn_safetensor *tensor = cn_safetensors_tensor(file, name);
+    struct cn_safetensor wanted = {.rank = spec->rank};
+    char is[100], must[100];
+    if (tensor == NULL)
+        return cn_fail(error, CN_MALFORMED, "tensor \"%s\" is missing", name);
+    bool equal = tensor->rank == spec->rank;
+    for (int i = 0; i < spec->rank; i++) {
+        wanted.dims[i] = (size_t)spec->dims[i];
+        equal = equal && tensor->dims[i] == wanted.dims[i];
+    }
+    if (equal)
+        return CN_OK;
+    format_file_dims(tensor, is, sizeof is);
+    format_file_dims(&wanted, must, sizeof must);
+    return cn_fail(error, CN_MALFORMED, "tensor \"%s\" has shape %s; the architecture needs %s",
+                   name, is, must);
+}
+
+static bool is_wanted(const struct cn_network *network, const char *name) {
+    char wanted[CN_TENSOR_NAME];
+    for (size_t i = 0; i < network->layer_count; i++)
+        for (size_t k = 0; k < network->layers[i].tensor_count; k++) {
+            (void)snprintf(wanted, sizeof wanted, "%s/%s", network->layers[i].name,
+                           network->layers[i].tensors[k].name);
+            if (strcmp(wanted, name) == 0)
+                return true;
+        }
+    return false;
+}
+
+/* The file's tensors must be exactly those that the layers ask for. Works on a network that is not
+ * built yet. */
+static enum cn_status check_tensors(const struct cn_safetensors *file,
+                                    const struct cn_network *network, struct cn_error *error) {
+    char name[CN_TENSOR_NAME], shown[CN_JSON_TEXT];
+    size_t wanted = 0;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const struct cn_layer *layer = &network->layers[i];
+        for (size_t k = 0; k < layer->tensor_count; k++) {
+            (void)snprintf(name, sizeof name, "%s/%s", layer->name, layer->tensors[k].name);
+            const enum cn_status status = check_tensor(file, name, &layer->tensors[k], error);
+            if (status != CN_OK)
+                return status;
+        }
+        wanted += layer->tensor_count;
+    }
+    if (wanted == file->tensor_count) /* names differ on both sides: they are the same ones */
+        return CN_OK;
+    for (size_t i = 0; i < file->tensor_count; i++)
+        if (!is_wanted(network, file->tensors[i].name))
+            return cn_fail(error, CN_MALFORMED, "tensor \"%s\" belongs to no layer",
+                           cn_text_show(file->tensors[i].name, shown));
+    return cn_fail(error, CN_MALFORMED, "the file has %zu tensors; the architecture needs %zu",
+                   file->tensor_count, wanted);
+}
+
+static enum cn_status read_network(const struct cn_safetensors *file, const char *source,
+                                   struct cn_network **ret_network, struct cn_error *error) {
+    struct cn_network *network = NULL;
+    const char *json = cn_safetensors_metadata(file, "architecture");
+    if (json == NULL)
+        return cn_fail(error, CN_MALFORMED, "the metadata has no architecture");
+    enum cn_status status = cn_architecture_assemble(json, strlen(json), source, &network, error);
+    if (status == CN_OK)
+        status = check_tensors(file, network, error);
+    if (status == CN_OK)
+        status = cn_network_build(network, error);
+    if (status != CN_OK)
+        goto out;
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const struct cn_tensor *tensor = &network->tensors[i];
+        const struct cn_safetensor *stored = cn_safetensors_tensor(file, tensor->name);
+        if (stored == NULL || stored->size != tensor->size) {
+            status = cn_fail(error, CN_MALFORMED, "tensor \"%s\" is missing", tensor->name);
+            goto out;
+        }
+        memcpy(network->parameters + tensor->offset, stored->data, tensor->size * sizeof(float));
+    }
+    status = cn_model_check_weights(network, error);
+    if (status != CN_OK)
+        goto out;
+    *ret_network = network;
+    network = NULL;
+out:
+    cn_network_free(network);
+    return status;
+}
+
+/* Parses the metadata string `key` if it is there (*ret_json NULL if not). */
+static enum cn_status read_json(const struct cn_safetensors *file, const char *key,
+                                json_t **ret_json, struct cn_error *error) {
+    const char *text = cn_safetensors_metadata(file, key);
+    *ret_json = NULL;
+    return text == NULL ? CN_OK : cn_json_parse(text, strlen(text), key, NULL, -1, ret_json, error);
+}
+
+static enum cn_status read_labels(const struct cn_safetensors *file, struct cn_model *model,
+                                  struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    const char **labels = NULL;
+    json_t *json = NULL, *value;
+    size_t i;
+    enum cn_status status = read_json(file, "labels", &json, error);
+    if (status != CN_OK || json == NULL)
+        return status;
+    if (!json_is_array(json)) {
+        status = cn_fail(error, CN_MALFORMED, "labels is %s; it must be a list of strings",
+                         cn_json_show(json, shown));
+        goto out;
+    }
+    labels = calloc(json_array_size(json) + 1, sizeof *labels);
+    if (labels == NULL) {
+        status = cn_fail(error, CN_MEMORY, "no memory for %zu labels", json_array_size(json));
+        goto out;
+    }
+    json_array_foreach(json, i, value) {
+        labels[i] = json_string_value(value);
+        if (labels[i] == NULL) {
+            status = cn_fail(error, CN_MALFORMED, "label %zu is %s; it must be a string", i,
+                             cn_json_show(value, shown));
+            goto out;
+        }
+    }
+    status = cn_model_set_labels(model, labels, json_array_size(json), error);
+out:
+    free(labels);
+    json_decref(json);
+    return status;
+}
+
+static enum cn_status parse_preprocessing(json_t *json, struct cn_preprocessing *preprocessing,
+                                          struct cn_error *error) {
+    char shown[CN_JSON_TEXT], names[80];
+    const json_t *box = json_object_get(json, "box"), *invert = json_object_get(json, "invert");
+    const json_t *fit = json_object_get(json, "fit");
+    const int index =
+        json_is_string(fit) ? cn_name_index(cn_fit_names, json_string_value(fit)) : -1;
+    if (json_object_size(json) != 3 || fit == NULL || box == NULL || invert == NULL)
+        return cn_fail(error, CN_MALFORMED,
+                       "preprocessing is %s; it must be an object of fit, box and invert",
+                       cn_json_show(json, shown));
+    if (index < 0)
+        return cn_fail(error, CN_MALFORMED, "preprocessing: fit is %s; it must be one of %s",
+                       cn_json_show(fit, shown), cn_name_list(cn_fit_names, names, sizeof names));
+    if (!json_is_integer(box) || json_integer_value(box) < 1 ||
+        json_integer_value(box) > CN_SHAPE_MAX_ELEMENTS)
+        return cn_fail(error, CN_MALFORMED,
+                       "preprocessing: box is %s; it must be an integer of at least 1",
+                       cn_json_show(box, shown));
+    if (!json_is_boolean(invert))
+        return cn_fail(error, CN_MALFORMED, "preprocessing: invert is %s; it must be true or false",
+                       cn_json_show(invert, shown));
+    preprocessing->fit = (enum cn_fit)index;
+    preprocessing->box = (int)json_integer_value(box);
+    preprocessing->invert = json_is_true(invert);
+    return CN_OK;
+}
+
+static enum cn_status read_preprocessing(const struct cn_safetensors *file, struct cn_model *model,
+                                         struct cn_error *error) {
+    json_t *json = NULL;
+    enum cn_status status = read_json(file, "preprocessing", &json, error);
+    if (status != CN_OK || json == NULL)
+        return status;
+    status = parse_preprocessing(json, &model->preprocessing, error);
+    json_decref(json);
+    if (status != CN_OK)
+        return status;
+    return cn_model_check_preprocessing(&model->preprocessing, &model->network->input_shape, error);
+}
+
+static enum cn_status compare_probe(const json_t *stored, const float *outputs, size_t count,
+                                    struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    if (!json_is_array(stored) || json_array_size(stored) != count)
+        return cn_fail(error, CN_MALFORMED, "the probe's output is %s; it must be %zu numbers",
+                       cn_json_show(stored, shown), count);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_array_get(stored, i);
+        const double expected = json_number_value(value);
+        if (!json_is_number(value) || !(fabs(expected - (double)outputs[i]) <= probe_tolerance))
+            return cn_fail(error, CN_MALFORMED,
+                           "output %zu for the probe is %.9g; the file says %s (tolerance %g)", i,
+                           (double)outputs[i], cn_json_show(value, shown), probe_tolerance);
+    }
+    return CN_OK;
+}
+
+/* The network must answer the probe with finite numbers in any case, and with those that the file
+ * gives if it gives some. */
+static enum cn_status read_probe(const struct cn_safetensors *file, const struct cn_model *model,
+                                 struct cn_error *error) {
+    json_t *json = NULL;
+    float *outputs = NULL;
+    enum cn_status status = read_json(file, "probe", &json, error);
+    if (status == CN_OK)
+        status = cn_model_probe(model->network, &outputs, error);
+    if (status == CN_OK && json != NULL)
+        status = compare_probe(json_object_get(json, "output"), outputs, model->label_count, error);
+    free(outputs);
+    json_decref(json);
+    return status;
+}
+
+static enum cn_status read_model(const struct cn_safetensors *file, const char *source,
+                                 struct cn_model **ret_model, struct cn_error *error) {
+    struct cn_network *network = NULL;
+    struct cn_model *model = NULL;
+    const char *training = cn_safetensors_metadata(file, "training");
+    enum cn_status status = check_format(file, error);
+    if (status == CN_OK)
+        status = read_network(file, source, &network, error);
+    if (status == CN_OK)
+        status = cn_model_create(network, &model, error);
+    if (status == CN_OK)
+        status = read_labels(file, model, error);
+    if (status == CN_OK)
+        status = read_preprocessing(file, model, error);
+    if (status == CN_OK && training != NULL)
+        status = cn_model_set_training(model, training, error);
+    if (status == CN_OK)
+        status = read_probe(file, model, error);
+    if (status != CN_OK) {
+        cn_error_set_source(error, source);
+        cn_model_free(model);
+        return status;
+    }
+    *ret_model = model;
+    return CN_OK;
+}
+
+enum cn_status cn_model_read(const char *path, struct cn_model **ret_model,
+                             struct cn_error *error) {
+    struct cn_safetensors *file = NULL;
+    char sha256[CN_SHA256_TEXT];
+    enum cn_status status = cn_safetensors_read(path, &file, sha256, error);
+    if (status != CN_OK)
+        return status;
+    status = read_model(file, path, ret_model, error);
+    if (status == CN_OK)
+        memcpy((*ret_model)->sha256, sha256, sizeof sha256);
+    cn_safetensors_free(file);
+    return status;
+}
+
+enum cn_status cn_model_parse(const void *bytes, size_t length, const char *source,
+                              struct cn_model **ret_model, struct cn_error *error) {
+    struct cn_safetensors *file = NULL;
+    enum cn_status status = cn_safetensors_parse(bytes, length, source, &file, error);
+    if (status != CN_OK)
+        return status;
+    status = read_model(file, source, ret_model, error);
+    if (status == CN_OK)
+        cn_sha256(&(struct cn_file_part){.bytes = bytes, .length = length}, 1,
+                  (*ret_model)->sha256);
+    cn_safetensors_free(file);
+    return status;
+}

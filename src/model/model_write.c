@@ -1,0 +1,109 @@
+/* model_write.c: a model to its file. Refuses to write what the reader would refuse. The write
+ * itself is atomic (see cn_file_write). No state.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "model/json_text.h"
+#include "model/model_file.h"
+#include "model/safetensors.h"
+
+enum { FORMAT, ARCHITECTURE, LABELS, PREPROCESSING, TRAINING, PROBE, KEY_COUNT };
+
+/* Dumps and releases `json`; NULL if that or an earlier step had no memory. */
+static char *dump(json_t *json) {
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(json);
+    return text;
+}
+
+static char *format_labels(const struct cn_model *model) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < model->label_count; i++)
+        if (json_array_append_new(list, json_string(model->labels[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return dump(list);
+}
+
+static char *format_preprocessing(const struct cn_preprocessing *preprocessing) {
+    return dump(json_pack("{s:s, s:i, s:b}", "fit", cn_fit_names[preprocessing->fit], "box",
+                          preprocessing->box, "invert", (int)preprocessing->invert));
+}
+
+static char *format_probe(const float *outputs, size_t count) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        if (json_array_append_new(list, json_real((double)outputs[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return dump(json_pack("{s:o}", "output", list));
+}
+
+static enum cn_status format_metadata(const struct cn_model *model, char *values[KEY_COUNT],
+                                      struct cn_error *error) {
+    float *outputs = NULL;
+    enum cn_status status = cn_architecture_format(model->network, &values[ARCHITECTURE], error);
+    if (status == CN_OK)
+        status = cn_model_probe(model->network, &outputs, error);
+    if (status != CN_OK)
+        return status;
+    values[FORMAT] = strdup(CN_MODEL_FORMAT);
+    values[LABELS] = format_labels(model);
+    values[PREPROCESSING] = format_preprocessing(&model->preprocessing);
+    values[TRAINING] = strdup(model->training);
+    values[PROBE] = format_probe(outputs, model->label_count);
+    free(outputs);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        if (values[i] == NULL)
+            return cn_fail(error, CN_MEMORY, "no memory for the model's metadata");
+    return CN_OK;
+}
+
+static void describe_tensors(const struct cn_network *network, struct cn_safetensor *tensors) {
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const struct cn_tensor *from = &network->tensors[i];
+        struct cn_safetensor *to = &tensors[i];
+        memcpy(to->name, from->name, strlen(from->name) + 1);
+        to->rank = from->rank;
+        for (int k = 0; k < from->rank; k++)
+            to->dims[k] = (size_t)from->dims[k];
+        to->size = from->size;
+        to->data = network->parameters + from->offset;
+    }
+}
+
+enum cn_status cn_model_write(const struct cn_model *model, const char *path,
+                              struct cn_error *error) {
+    static const char *const keys[KEY_COUNT] = {"format",        "architecture", "labels",
+                                                "preprocessing", "training",     "probe"};
+    const struct cn_network *network = model->network;
+    struct cn_safetensor *tensors = calloc(network->tensor_count + 1, sizeof *tensors);
+    struct cn_metadata metadata[KEY_COUNT];
+    char *values[KEY_COUNT] = {NULL};
+    enum cn_status status = CN_OK;
+    if (tensors == NULL) {
+        status = cn_fail(error, CN_MEMORY, "no memory for %zu tensors", network->tensor_count);
+        goto out;
+    }
+    status = cn_model_check_weights(network, error);
+    if (status == CN_OK)
+        status = cn_model_check_preprocessing(&model->preprocessing, &network->input_shape, error);
+    if (status == CN_OK)
+        status = format_metadata(model, values, error);
+    if (status != CN_OK)
+        goto out;
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        metadata[i] = (struct cn_metadata){(char *)(uintptr_t)keys[i], values[i]};
+    describe_tensors(network, tensors);
+    status = cn_safetensors_write(path, tensors, network->tensor_count, metadata, KEY_COUNT, error);
+out:
+    cn_error_set_source(error, path);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        free(values[i]);
+    free(tensors);
+    return status;
+}
