@@ -1,0 +1,197 @@
+/* checkpoint.c: a training's state as a .safetensors file. What must be equal for the resumed bits
+ * to be the unbroken ones is written as one text, compared line by line on reading. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/safetensors.h"
+#include "train/trainer_private.h"
+
+enum { CONDITIONS = 1024 };
+
+/* "name=value" lines of all that shapes the result; floats exactly. */
+static void write_conditions(const struct cn_trainer *trainer, char text[static CONDITIONS]) {
+    const struct cn_training_options *o = &trainer->options;
+    const int epochs = o->schedule == CN_SCHEDULE_CONSTANT ? 0 : o->epochs;
+    (void)snprintf(
+        text, CONDITIONS,
+        "data=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_rate=%a\n"
+        "momentum=%a\nnesterov=%d\nbeta_1=%a\nbeta_2=%a\nepsilon=%a\nweight_decay=%a\nschedule=%s\n"
+        "epochs=%d\nseed=%llu\nshift=%a\nrotation=%a\nscale=%a\nshear=%a\nvalidation=%s\n",
+        trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
+        (double)o->label_smoothing, cn_optimizer_names[o->optimizer], (double)o->learning_rate,
+        (double)o->momentum, o->nesterov, (double)o->beta_1, (double)o->beta_2, (double)o->epsilon,
+        (double)o->weight_decay, cn_schedule_names[o->schedule], epochs,
+        (unsigned long long)o->seed, (double)o->augmentation.shift,
+        (double)o->augmentation.rotation, (double)o->augmentation.scale,
+        (double)o->augmentation.shear,
+        trainer->validation != NULL ? trainer->validation->sha256 : "none");
+}
+
+/* %a keeps every bit. */
+static char *format_history(const struct cn_trainer *trainer) {
+    const size_t size = trainer->history_count * 256 + 1;
+    char *text = malloc(size);
+    size_t used = 0;
+    if (text == NULL)
+        return NULL;
+    text[0] = '\0';
+    for (size_t i = 0; i < trainer->history_count; i++) {
+        const struct cn_epoch_record *r = &trainer->history[i];
+        used += (size_t)snprintf(text + used, size - used, "%d %a %a %a %a %a %a\n", r->epoch,
+                                 r->loss, r->accuracy, r->validation_loss, r->validation_accuracy,
+                                 r->learning_rate, r->seconds);
+    }
+    return text;
+}
+
+enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, const char *path,
+                                           struct cn_error *error) {
+    const struct cn_network *network = trainer->model->network;
+    char conditions[CONDITIONS], progress[256], format[] = "convnet-checkpoint/1";
+    char *history = format_history(trainer), *architecture = NULL;
+    const struct cn_safetensor tensors[] = {
+        {.name = "parameters",
+         .rank = 1,
+         .dims = {network->parameter_count, 1, 1, 1},
+         .size = network->parameter_count,
+         .data = network->parameters},
+        {.name = "optimizer/state",
+         .rank = 1,
+         .dims = {2 * network->parameter_count, 1, 1, 1},
+         .size = 2 * network->parameter_count,
+         .data = trainer->state},
+    };
+    enum cn_status status = history != NULL
+                                ? cn_architecture_format(network, &architecture, error)
+                                : cn_fail(error, CN_MEMORY, "cannot allocate a history");
+    if (status == CN_OK) {
+        write_conditions(trainer, conditions);
+        (void)snprintf(progress, sizeof progress, "%d %zu %a %llu %a", trainer->epoch,
+                       trainer->step, trainer->loss_sum, (unsigned long long)trainer->correct,
+                       trainer->seconds);
+        char names[5][16] = {"format", "conditions", "progress", "history", "architecture"};
+        const struct cn_metadata metadata[] = {{names[0], format},
+                                               {names[1], conditions},
+                                               {names[2], progress},
+                                               {names[3], history},
+                                               {names[4], architecture}};
+        status = cn_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, metadata,
+                                      sizeof metadata / sizeof *metadata, error);
+    }
+    free(history);
+    free(architecture);
+    return status;
+}
+
+/* Names the first line in which the two texts differ. */
+static enum cn_status compare_conditions(const char *saved, const char *now, const char *path,
+                                         struct cn_error *error) {
+    while (*saved != '\0' && *now != '\0') {
+        const int saved_length = (int)strcspn(saved, "\n"), now_length = (int)strcspn(now, "\n");
+        if (saved_length != now_length || strncmp(saved, now, (size_t)now_length) != 0)
+            return cn_fail_at(error, CN_INVALID, path, -1,
+                              "the checkpoint was made with %.*s; this training has %.*s",
+                              saved_length, saved, now_length, now);
+        saved += saved_length + (saved[saved_length] == '\n');
+        now += now_length + (now[now_length] == '\n');
+    }
+    if (*saved != *now)
+        return cn_fail_at(error, CN_MALFORMED, path, -1, "the checkpoint's conditions are cut");
+    return CN_OK;
+}
+
+static enum cn_status check_same_architecture(const struct cn_trainer *trainer, const char *saved,
+                                              const char *path, struct cn_error *error) {
+    char *architecture = NULL;
+    enum cn_status status = cn_architecture_format(trainer->model->network, &architecture, error);
+    if (status == CN_OK && strcmp(architecture, saved) != 0)
+        status = cn_fail_at(error, CN_INVALID, path, -1,
+                            "the checkpoint was made with another architecture");
+    free(architecture);
+    return status;
+}
+
+/* Reads the history's lines; false if one is malformed or there are not `count`. */
+static bool parse_history(const char *text, struct cn_epoch_record *records, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct cn_epoch_record *r = &records[i];
+        int length = 0;
+        if (sscanf(text, "%d %la %la %la %la %la %la\n%n", &r->epoch, &r->loss, &r->accuracy,
+                   &r->validation_loss, &r->validation_accuracy, &r->learning_rate, &r->seconds,
+                   &length) != 7 ||
+            r->epoch != (int)i + 1 || length == 0)
+            return false;
+        text += length;
+    }
+    return *text == '\0';
+}
+
+static const char *text_of(const struct cn_safetensors *file, const char *key) {
+    const char *text = cn_safetensors_metadata(file, key);
+    return text != NULL ? text : "";
+}
+
+static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safetensors *file,
+                              const char *path, struct cn_error *error) {
+    const size_t count = trainer->model->network->parameter_count;
+    const struct cn_safetensor *parameters = cn_safetensors_tensor(file, "parameters");
+    const struct cn_safetensor *state = cn_safetensors_tensor(file, "optimizer/state");
+    int epoch = -1, end = 0;
+    size_t step = 0;
+    double loss_sum = 0, seconds = 0;
+    unsigned long long correct = 0;
+    const char *progress = text_of(file, "progress");
+    if (parameters == NULL || state == NULL || parameters->size != count ||
+        state->size != 2 * count)
+        return cn_fail_at(error, CN_MALFORMED, path, -1,
+                          "the checkpoint lacks the %zu parameters or their optimizer state",
+                          count);
+    if (sscanf(progress, "%d %zu %la %llu %la%n", &epoch, &step, &loss_sum, &correct, &seconds,
+               &end) != 5 ||
+        progress[end] != '\0' || epoch < 0 || step >= trainer->steps)
+        return cn_fail_at(error, CN_MALFORMED, path, -1, "the checkpoint's progress is malformed");
+    if (epoch > trainer->options.epochs)
+        return cn_fail_at(error, CN_INVALID, path, -1,
+                          "the checkpoint has finished epoch %d; this training has %d epochs",
+                          epoch, trainer->options.epochs);
+    struct cn_epoch_record *history = calloc((size_t)trainer->options.epochs, sizeof *history);
+    if (history == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate a history");
+    if (!parse_history(text_of(file, "history"), history, (size_t)epoch)) {
+        free(history);
+        return cn_fail_at(error, CN_MALFORMED, path, -1, "the checkpoint's history is malformed");
+    }
+    free(trainer->history);
+    trainer->history = history;
+    trainer->history_count = (size_t)epoch;
+    trainer->epoch = epoch;
+    trainer->step = step;
+    trainer->loss_sum = loss_sum;
+    trainer->correct = correct;
+    trainer->seconds = seconds;
+    memcpy(trainer->model->network->parameters, parameters->data, count * sizeof(float));
+    memcpy(trainer->state, state->data, 2 * count * sizeof(float));
+    return CN_OK;
+}
+
+enum cn_status cn_trainer_read_checkpoint(struct cn_trainer *trainer, const char *path,
+                                          struct cn_error *error) {
+    struct cn_safetensors *file = NULL;
+    char conditions[CONDITIONS];
+    enum cn_status status = cn_safetensors_read(path, &file, NULL, error);
+    if (status != CN_OK)
+        return status;
+    if (strcmp(text_of(file, "format"), "convnet-checkpoint/1") != 0)
+        status = cn_fail_at(error, CN_MALFORMED, path, -1,
+                            "is not a checkpoint: its format is not convnet-checkpoint/1");
+    write_conditions(trainer, conditions);
+    if (status == CN_OK)
+        status = check_same_architecture(trainer, text_of(file, "architecture"), path, error);
+    if (status == CN_OK)
+        status = compare_conditions(text_of(file, "conditions"), conditions, path, error);
+    if (status == CN_OK)
+        status = restore(trainer, file, path, error);
+    cn_safetensors_free(file);
+    return status;
+}

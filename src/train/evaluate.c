@@ -1,0 +1,103 @@
+/* evaluate.c: a network's answers over a dataset, in inference form. Sums run in the samples'
+ * order, so that the result has the same bits for any number of threads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "convnet/trainer.h"
+
+enum { CHUNK_IMAGES = 512 }; /* converted to floats at a time */
+
+struct evaluator {
+    struct cn_plan *plan;
+    int threads;
+    struct cn_workspace **workspaces;
+    float *images;
+};
+
+static enum cn_status prepare(struct evaluator *e, const struct cn_network *network, int threads,
+                              struct cn_error *error) {
+    enum cn_status status = cn_plan_create(network, &e->plan, error);
+    if (status != CN_OK)
+        return status;
+    e->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
+    e->images = cn_floats_allocate(CHUNK_IMAGES * cn_plan_input_size(e->plan));
+    if (e->workspaces == NULL || e->images == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate an evaluation");
+    for (; e->threads < threads && status == CN_OK; e->threads++)
+        status = cn_workspace_create(e->plan, &e->workspaces[e->threads], error);
+    return status;
+}
+
+static void finish(struct evaluator *e) {
+    for (int i = 0; i < e->threads; i++)
+        cn_workspace_free(e->workspaces[i]);
+    free(e->workspaces);
+    free(e->images);
+    cn_plan_free(e->plan);
+}
+
+static void score(struct cn_evaluation *evaluation, const struct cn_dataset *dataset,
+                  enum cn_loss loss) {
+    const size_t classes = evaluation->class_count;
+    for (size_t i = 0; i < evaluation->samples; i++) {
+        const float *p = evaluation->probabilities + i * classes;
+        const unsigned label = dataset->labels[i];
+        size_t best = 0;
+        for (size_t c = 1; c < classes; c++)
+            best = p[c] > p[best] ? c : best;
+        evaluation->correct += best == label;
+        evaluation->confusion[label * classes + best]++;
+        evaluation->loss += cn_loss_value(loss, p, classes, label, 0);
+    }
+    evaluation->loss /= (double)evaluation->samples;
+    evaluation->accuracy = (double)evaluation->correct / (double)evaluation->samples;
+}
+
+enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,
+                           enum cn_loss loss, int threads, struct cn_evaluation *ret_evaluation,
+                           struct cn_error *error) {
+    struct evaluator e = {0};
+    struct cn_evaluation evaluation = {.samples = dataset->count,
+                                       .class_count = cn_shape_size(&network->output_shape)};
+    const size_t classes = evaluation.class_count;
+    char expected[CN_SHAPE_TEXT], got[CN_SHAPE_TEXT];
+    enum cn_status status = CN_OK;
+    if (!cn_shape_equal(&network->input_shape, &dataset->shape))
+        return cn_fail(error, CN_INVALID, "the images are %s; the network takes %s",
+                       cn_shape_format(&dataset->shape, got),
+                       cn_shape_format(&network->input_shape, expected));
+    if (dataset->class_count > classes || dataset->count == 0)
+        return cn_fail(error, CN_INVALID,
+                       "the data have %zu samples of %zu classes; the network has %zu outputs",
+                       dataset->count, dataset->class_count, classes);
+    evaluation.confusion = calloc(classes * classes, sizeof *evaluation.confusion);
+    evaluation.probabilities = cn_floats_allocate(dataset->count * classes);
+    if (evaluation.confusion == NULL || evaluation.probabilities == NULL)
+        status =
+            cn_fail(error, CN_MEMORY, "cannot allocate the answers of %zu samples", dataset->count);
+    if (status == CN_OK)
+        status = prepare(&e, network, threads > 0 ? threads : 1, error);
+    for (size_t i = 0; i < dataset->count && status == CN_OK; i += CHUNK_IMAGES) {
+        const size_t left = dataset->count - i;
+        const size_t count = left < CHUNK_IMAGES ? left : CHUNK_IMAGES;
+        const size_t size = cn_plan_input_size(e.plan);
+        cn_image_from_bytes(dataset->images + i * size, count * size, e.images);
+        cn_plan_run_parallel(e.plan, e.workspaces, e.threads, e.images, count,
+                             evaluation.probabilities + i * classes);
+    }
+    finish(&e);
+    if (status != CN_OK) {
+        cn_evaluation_clear(&evaluation);
+        return status;
+    }
+    score(&evaluation, dataset, loss);
+    *ret_evaluation = evaluation;
+    return CN_OK;
+}
+
+void cn_evaluation_clear(struct cn_evaluation *evaluation) {
+    free(evaluation->confusion);
+    free(evaluation->probabilities);
+    *evaluation = (struct cn_evaluation){0};
+}

@@ -1,0 +1,14 @@
+libconvnet_la_SOURCES += \
+	src/train/augment.c src/train/augment.h \
+	src/train/checkpoint.c \
+	src/train/evaluate.c \
+	src/train/optimizer.c \
+	src/train/options.c \
+	src/train/schedule.c \
+	src/train/trainer.c src/train/trainer_private.h
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_optimizer.c \
+	tests/unit/test_trainer.c
+endif

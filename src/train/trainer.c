@@ -1,0 +1,251 @@
+/* trainer.c: epochs of mini-batches. Everything random follows from (seed, epoch, sample) or (seed,
+ * step), so that neither threads nor an interruption change a bit. Allocates only in create. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "train/augment.h"
+#include "train/trainer_private.h"
+
+enum { STREAM_ORDER = 1, STREAM_AUGMENT = 2, STREAM_DROPOUT = 3 }; /* keys of the random streams */
+
+static enum cn_status check_data(const struct cn_network *network, const struct cn_dataset *data,
+                                 const char *what, struct cn_error *error) {
+    char expected[CN_SHAPE_TEXT], got[CN_SHAPE_TEXT];
+    const size_t outputs = cn_shape_size(&network->output_shape);
+    if (!cn_shape_equal(&network->input_shape, &data->shape))
+        return cn_fail(error, CN_INVALID, "the %s images are %s; the network takes %s", what,
+                       cn_shape_format(&data->shape, got),
+                       cn_shape_format(&network->input_shape, expected));
+    if (network->output_shape.rank != 1 || data->class_count > outputs)
+        return cn_fail(error, CN_INVALID,
+                       "the %s data have %zu classes; the network has %zu outputs", what,
+                       data->class_count, outputs);
+    if (data->count == 0)
+        return cn_fail(error, CN_INVALID, "the %s data are empty", what);
+    return CN_OK;
+}
+
+static void mark_decay(struct cn_trainer *trainer) {
+    const struct cn_network *network = trainer->model->network;
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const struct cn_tensor *tensor = &network->tensors[t];
+        const char *slash = strrchr(tensor->name, '/');
+        if (slash != NULL && strcmp(slash, "/kernel") == 0)
+            memset(trainer->decay + tensor->offset, 1, tensor->size);
+    }
+}
+
+enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset *training,
+                                 const struct cn_dataset *validation,
+                                 const struct cn_training_options *options,
+                                 struct cn_trainer **ret_trainer, struct cn_error *error) {
+    struct cn_network *network = model->network;
+    const size_t parameters = network->parameter_count, batch = (size_t)options->batch_size;
+    enum cn_status status = cn_training_options_check(options, error);
+    if (status == CN_OK)
+        status = check_data(network, training, "training", error);
+    if (status == CN_OK && validation != NULL)
+        status = check_data(network, validation, "validation", error);
+    if (status != CN_OK)
+        return status;
+    struct cn_trainer *trainer = calloc(1, sizeof *trainer);
+    if (trainer == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate a trainer");
+    trainer->model = model;
+    trainer->training = training;
+    trainer->validation = validation;
+    trainer->options = *options;
+    trainer->steps = (training->count + batch - 1) / batch;
+    trainer->images = cn_floats_allocate(batch * cn_shape_size(&network->input_shape));
+    trainer->labels = calloc(batch, sizeof *trainer->labels);
+    trainer->gradients = cn_floats_allocate(parameters);
+    trainer->state = cn_floats_allocate(2 * parameters);
+    trainer->decay = calloc(parameters + 1, 1);
+    trainer->order = calloc(training->count, sizeof *trainer->order);
+    trainer->history = calloc((size_t)options->epochs, sizeof *trainer->history);
+    if (trainer->images == NULL || trainer->labels == NULL || trainer->gradients == NULL ||
+        trainer->state == NULL || trainer->decay == NULL || trainer->order == NULL ||
+        trainer->history == NULL)
+        status = cn_fail(error, CN_MEMORY, "cannot allocate a trainer for batches of %zu", batch);
+    if (status == CN_OK)
+        status = cn_gradient_workspace_create(network, batch, options->threads, &trainer->workspace,
+                                              error);
+    if (status != CN_OK) {
+        cn_trainer_free(trainer);
+        return status;
+    }
+    mark_decay(trainer);
+    *ret_trainer = trainer;
+    return CN_OK;
+}
+
+void cn_trainer_free(struct cn_trainer *trainer) {
+    if (trainer == NULL)
+        return;
+    cn_gradient_workspace_free(trainer->workspace);
+    free(trainer->images);
+    free(trainer->labels);
+    free(trainer->gradients);
+    free(trainer->state);
+    free(trainer->decay);
+    free(trainer->order);
+    free(trainer->history);
+    free(trainer);
+}
+
+const struct cn_epoch_record *cn_trainer_history(const struct cn_trainer *trainer,
+                                                 size_t *ret_count) {
+    *ret_count = trainer->history_count;
+    return trainer->history;
+}
+
+static void shuffle(struct cn_trainer *trainer) {
+    struct cn_random random =
+        cn_random_stream(trainer->options.seed, STREAM_ORDER, (uint64_t)trainer->epoch, 0);
+    for (size_t i = 0; i < trainer->training->count; i++)
+        trainer->order[i] = (uint32_t)i;
+    cn_random_shuffle(&random, trainer->order, trainer->training->count);
+}
+
+static void prepare_image(struct cn_trainer *trainer, size_t position, size_t slot) {
+    const struct cn_dataset *data = trainer->training;
+    const size_t size = cn_shape_size(&data->shape), sample = trainer->order[position];
+    const uint8_t *from = data->images + sample * size;
+    float *to = trainer->images + slot * size;
+    trainer->labels[slot] = data->labels[sample];
+    if (!cn_augmentation_active(&trainer->options.augmentation)) {
+        cn_image_from_bytes(from, size, to);
+        return;
+    }
+    struct cn_random random =
+        cn_random_stream(trainer->options.seed, STREAM_AUGMENT, (uint64_t)trainer->epoch, sample);
+    cn_augment(&trainer->options.augmentation, &random, &data->shape, from, to);
+}
+
+/* Fills the mini-batch of the next step; returns its size. */
+static size_t prepare_batch(struct cn_trainer *trainer) {
+    const size_t first = trainer->step * (size_t)trainer->options.batch_size;
+    const size_t left = trainer->training->count - first;
+    const size_t full = (size_t)trainer->options.batch_size;
+    const size_t count = left < full ? left : full;
+    if (trainer->options.threads == 1) {
+        for (size_t i = 0; i < count; i++)
+            prepare_image(trainer, first + i, i);
+        return count;
+    }
+#pragma omp parallel for schedule(static) num_threads(trainer->options.threads)
+    for (size_t i = 0; i < count; i++)
+        prepare_image(trainer, first + i, i);
+    return count;
+}
+
+/* Samples seen in the epoch under way. */
+static double samples_seen(const struct cn_trainer *trainer) {
+    const size_t seen = trainer->step * (size_t)trainer->options.batch_size;
+    return (double)(seen < trainer->training->count ? seen : trainer->training->count);
+}
+
+static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *error) {
+    const struct cn_training_options *o = &trainer->options;
+    struct cn_network *network = trainer->model->network;
+    const uint64_t update = (uint64_t)trainer->epoch * trainer->steps + trainer->step;
+    const struct cn_minibatch batch = {.count = prepare_batch(trainer),
+                                       .images = trainer->images,
+                                       .labels = trainer->labels,
+                                       .seed = o->seed + STREAM_DROPOUT,
+                                       .step = update};
+    struct cn_minibatch_result result;
+    cn_network_gradient(network, trainer->workspace, &batch, o->loss, o->label_smoothing,
+                        trainer->gradients, &result);
+    if (!isfinite(result.loss_sum))
+        return cn_fail(
+            error, CN_INVALID,
+            "the loss is no longer finite in epoch %d, step %zu; lower the learning rate "
+            "(%g)",
+            trainer->epoch + 1, trainer->step + 1, (double)o->learning_rate);
+    const float rate = cn_schedule_rate(o->schedule, o->learning_rate, update,
+                                        (uint64_t)o->epochs * trainer->steps);
+    cn_optimizer_step(o, rate, update + 1, trainer->decay, trainer->gradients, trainer->state,
+                      network->parameters, network->parameter_count);
+    trainer->loss_sum += result.loss_sum;
+    trainer->correct += result.correct;
+    trainer->step++;
+    return CN_OK;
+}
+
+static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *error) {
+    const struct cn_training_options *o = &trainer->options;
+    const double samples = (double)trainer->training->count;
+    const uint64_t updates = (uint64_t)(trainer->epoch + 1) * trainer->steps;
+    struct cn_epoch_record record = {
+        .epoch = trainer->epoch + 1,
+        .loss = trainer->loss_sum / samples,
+        .accuracy = (double)trainer->correct / samples,
+        .validation_loss = (double)NAN,
+        .validation_accuracy = (double)NAN,
+        .learning_rate = (double)cn_schedule_rate(o->schedule, o->learning_rate, updates - 1,
+                                                  (uint64_t)o->epochs * trainer->steps),
+        .seconds = trainer->seconds};
+    if (trainer->validation != NULL) {
+        struct cn_evaluation evaluation;
+        const enum cn_status status = cn_evaluate(trainer->model->network, trainer->validation,
+                                                  o->loss, o->threads, &evaluation, error);
+        if (status != CN_OK)
+            return status;
+        record.validation_loss = evaluation.loss;
+        record.validation_accuracy = evaluation.accuracy;
+        cn_evaluation_clear(&evaluation);
+    }
+    trainer->history[trainer->history_count++] = record;
+    trainer->epoch++;
+    trainer->step = 0;
+    trainer->loss_sum = 0;
+    trainer->correct = 0;
+    trainer->seconds = 0;
+    return CN_OK;
+}
+
+/* Runs the rest of the epoch under way; CN_CANCELED when a callback stops it. */
+static enum cn_status run_epoch(struct cn_trainer *trainer,
+                                const struct cn_training_callbacks *callbacks,
+                                struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    bool go_on = true;
+    uint64_t before = cn_clock_nanoseconds();
+    shuffle(trainer);
+    while (go_on && status == CN_OK && trainer->step < trainer->steps) {
+        status = run_step(trainer, error);
+        const uint64_t now = cn_clock_nanoseconds();
+        trainer->seconds += (double)(now - before) * 1e-9;
+        before = now;
+        if (status == CN_OK && callbacks != NULL && callbacks->on_step != NULL)
+            go_on = callbacks->on_step(callbacks->data, trainer->epoch + 1, trainer->step,
+                                       trainer->steps, trainer->loss_sum / samples_seen(trainer),
+                                       (double)trainer->correct / samples_seen(trainer));
+    }
+    if (status == CN_OK && trainer->step == trainer->steps)
+        status = end_epoch(trainer, error);
+    else if (status == CN_OK)
+        return cn_fail(error, CN_CANCELED, "stopped in epoch %d after step %zu of %zu",
+                       trainer->epoch + 1, trainer->step, trainer->steps);
+    if (status == CN_OK && callbacks != NULL && callbacks->on_epoch != NULL)
+        go_on =
+            callbacks->on_epoch(callbacks->data, &trainer->history[trainer->history_count - 1]) &&
+            go_on;
+    if (status == CN_OK && !go_on && trainer->epoch < trainer->options.epochs)
+        return cn_fail(error, CN_CANCELED, "stopped after epoch %d", trainer->epoch);
+    return status;
+}
+
+enum cn_status cn_trainer_run(struct cn_trainer *trainer,
+                              const struct cn_training_callbacks *callbacks,
+                              struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    while (status == CN_OK && trainer->epoch < trainer->options.epochs)
+        status = run_epoch(trainer, callbacks, error);
+    return status;
+}
