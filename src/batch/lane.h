@@ -12,7 +12,11 @@
 
 #include "batch/served_model.h"
 
-enum job_outcome { JOB_DONE = 0, JOB_EXPIRED /* deadline passed before the work began or ended */ };
+enum job_outcome {
+    JOB_DONE = 0,
+    JOB_EXPIRED, /* its deadline passed before the work began or ended */
+    JOB_FAILED   /* no memory for the model's workspaces */
+};
 
 /* One request's images. The submitter owns it and its buffers and keeps both until `done`. */
 struct job {
