@@ -4,6 +4,19 @@ libconvnet_la_SOURCES += \
 	src/base/file.c src/base/file.h \
 	src/base/memory.c src/base/memory.h \
 	src/base/names.c src/base/names.h \
+	src/base/number.c src/base/number.h \
 	src/base/random.c src/base/random.h \
 	src/base/sha256.c src/base/sha256.h \
 	src/base/shape.c
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_error.c \
+	tests/unit/test_file.c \
+	tests/unit/test_memory.c \
+	tests/unit/test_names.c \
+	tests/unit/test_number.c \
+	tests/unit/test_random.c \
+	tests/unit/test_sha256.c \
+	tests/unit/test_shape.c
+endif

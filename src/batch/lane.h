@@ -15,7 +15,10 @@
 enum job_outcome {
     JOB_DONE = 0,
     JOB_EXPIRED, /* its deadline passed before the work began or ended */
-    JOB_FAILED   /* no memory for the model's workspaces */
+    JOB_FAILED,  /* no memory for the model's workspaces */
+    /* What a submitter may note when the lane did not take the job. */
+    JOB_REFUSED_FULL,
+    JOB_REFUSED_CLOSED
 };
 
 /* One request's images. The submitter owns it and its buffers and keeps both until `done`. */

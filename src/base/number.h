@@ -1,0 +1,14 @@
+/* number.h: floats as the shortest decimals that read back as the same float. */
+#ifndef CONVNET_BASE_NUMBER_H
+#define CONVNET_BASE_NUMBER_H
+
+#include <stddef.h>
+
+enum { CN_FLOAT_TEXT = 16 }; /* bytes that cn_float_format needs at most, with the NUL */
+
+/* Writes `value` with the fewest significant digits (1 to 9) whose nearest decimal reads back as
+ * the same float, and returns the length: "0.1", "7", "1.17549435e-38". It is a JSON number in any
+ * locale; infinities and NaN, which JSON lacks, become "null". */
+size_t cn_float_format(char text[static CN_FLOAT_TEXT], float value);
+
+#endif

@@ -1,0 +1,199 @@
+/* bench.c: `convnet bench`: images per second by batch size and threads, next to the peak.
+ *
+ * Measures the forward pass alone, on random images; each number is the median of several runs.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "cli/cli.h"
+#include "cli/peak.h"
+#include "convnet/plan.h"
+
+enum { RUNS = 5, MAX_RESULTS = 64 };
+
+struct bench_settings {
+    int batch_size, threads; /* batch_size 0: the usual ones */
+    double seconds;
+    bool json;
+};
+
+#define SETTING(field) offsetof(struct bench_settings, field)
+
+static const struct cli_option options[] = {
+    {"batch-size", "N", CLI_INT, SETTING(batch_size),
+     .text = "only this batch size (default: 1, 32, 256 and 1024)", .minimum = 1, .maximum = 65536},
+    {"threads", "N", CLI_INT, SETTING(threads),
+     .text = "most threads: measured with 1, 2, 4 ... and N (default: the processors)",
+     .minimum = 1, .maximum = 1024},
+    {"seconds", "X", CLI_DOUBLE, SETTING(seconds), .text = "time for each number (0.5)",
+     .minimum = 0.001, .maximum = 600},
+    {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
+};
+
+static const struct cli_syntax syntax = {
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .operands = "MODEL|FILE.json|NAME",
+    .least_operands = 1,
+    .most_operands = 1,
+    .text = "Measure a model's images per second by batch size and threads, next to the measured "
+            "peak of one core.",
+};
+
+struct bench_result {
+    int batch_size, threads;
+    double images_per_second, gflops;
+};
+
+/* What all measurements share. */
+struct bench {
+    const struct bench_settings *settings;
+    struct cn_plan *plan;
+    struct cn_workspace **workspaces; /* [settings->threads] */
+    float *images, *outputs;          /* of the largest batch */
+    double flops;                     /* of one image */
+    double peak;                      /* gflops of one core */
+    size_t count;
+    struct bench_result results[MAX_RESULTS];
+};
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double run_seconds(const struct bench *bench, int batch_size, int threads, size_t batches) {
+    uint64_t begun = cn_clock_nanoseconds();
+    for (size_t i = 0; i < batches; i++) {
+        cn_plan_run_parallel(bench->plan, bench->workspaces, threads, bench->images,
+                             (size_t)batch_size, bench->outputs);
+    }
+    return (double)(cn_clock_nanoseconds() - begun) * 1e-9;
+}
+
+static void measure(struct bench *bench, int batch_size, int threads) {
+    double goal = bench->settings->seconds / (RUNS + 1), times[RUNS];
+    size_t batches = 1;
+    double taken = run_seconds(bench, batch_size, threads, 1); /* warms up, too */
+    while ((taken = run_seconds(bench, batch_size, threads, batches)) < goal / 2) {
+        batches *= 2;
+    }
+    for (int i = 0; i < RUNS; i++) {
+        times[i] = run_seconds(bench, batch_size, threads, batches);
+    }
+    qsort(times, RUNS, sizeof times[0], compare_doubles);
+    double rate = (double)batches * batch_size / times[RUNS / 2];
+    bench->results[bench->count++] =
+        (struct bench_result){batch_size, threads, rate, rate * bench->flops * 1e-9};
+}
+
+static void measure_all(struct bench *bench) {
+    static const int usual[] = {1, 32, 256, 1024};
+    const struct bench_settings *settings = bench->settings;
+    const int *sizes = settings->batch_size > 0 ? &settings->batch_size : usual;
+    size_t size_count = settings->batch_size > 0 ? 1 : sizeof usual / sizeof usual[0];
+    bench->peak = peak_gflops(settings->seconds / (2 * RUNS));
+    for (int threads = 1, last = 0; !last; threads *= 2) {
+        last = threads >= settings->threads;
+        threads = last ? settings->threads : threads;
+        for (size_t i = 0; i < size_count && bench->count < MAX_RESULTS; i++) {
+            measure(bench, sizes[i], threads);
+        }
+    }
+}
+
+static double peak_share(const struct bench *bench, const struct bench_result *result) {
+    return result->gflops / (bench->peak * result->threads);
+}
+
+static bool print_json(const struct bench *bench) {
+    json_t *results = json_array();
+    for (size_t i = 0; i < bench->count; i++) {
+        const struct bench_result *row = &bench->results[i];
+        (void)json_array_append_new(
+            results, json_pack("{s:i, s:i, s:f, s:f, s:f}", "batch_size", row->batch_size,
+                               "threads", row->threads, "images_per_second", row->images_per_second,
+                               "gflops", row->gflops, "peak_share", peak_share(bench, row)));
+    }
+    return cli_put_json_value(json_pack("{s:s, s:f, s:f, s:o}", "instruction_set",
+                                        cn_instruction_set(), "peak_gflops", bench->peak,
+                                        "flops_per_image", bench->flops, "results", results));
+}
+
+static bool print_text(const struct bench *bench) {
+    printf("One core's peak %.1f Gflop/s (%s); %.3f Mflop an image\n\n", bench->peak,
+           cn_instruction_set(), bench->flops * 1e-6);
+    puts("   batch  threads      images/s    Gflop/s  of the peak");
+    for (size_t i = 0; i < bench->count; i++) {
+        const struct bench_result *row = &bench->results[i];
+        printf("%8d %8d %13.0f %10.2f %10.1f %%\n", row->batch_size, row->threads,
+               row->images_per_second, row->gflops, 100 * peak_share(bench, row));
+    }
+    return cli_stdout_good();
+}
+
+static enum cn_status prepare(struct bench *bench, const struct cn_model *model,
+                              struct cn_error *error) {
+    const struct bench_settings *settings = bench->settings;
+    size_t largest = settings->batch_size > 0 ? (size_t)settings->batch_size : 1024;
+    enum cn_status status = cn_plan_create(model->network, &bench->plan, error);
+    if (status != CN_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < model->network->layer_count; i++) {
+        bench->flops += 2 * (double)cn_layer_macs(&model->network->layers[i]);
+    }
+    size_t inputs = largest * cn_plan_input_size(bench->plan);
+    bench->images = cn_floats_allocate(inputs);
+    bench->outputs = cn_floats_allocate(largest * cn_plan_output_size(bench->plan));
+    bench->workspaces = calloc((size_t)settings->threads, sizeof(struct cn_workspace *));
+    if (bench->images == NULL || bench->outputs == NULL || bench->workspaces == NULL) {
+        return cn_fail(error, CN_MEMORY, "no memory for %zu images", largest);
+    }
+    struct cn_random random = cn_random_stream(0, 0, 0, 0);
+    for (size_t i = 0; i < inputs; i++) {
+        bench->images[i] = cn_random_float(&random);
+    }
+    for (int i = 0; i < settings->threads && status == CN_OK; i++) {
+        status = cn_workspace_create(bench->plan, &bench->workspaces[i], error);
+    }
+    return status;
+}
+
+static void clean_up(struct bench *bench) {
+    for (int i = 0; bench->workspaces != NULL && i < bench->settings->threads; i++) {
+        cn_workspace_free(bench->workspaces[i]);
+    }
+    free(bench->workspaces);
+    free(bench->images);
+    free(bench->outputs);
+    cn_plan_free(bench->plan);
+}
+
+int cli_bench(int argc, char **argv) {
+    struct bench_settings settings = {.threads = cn_default_threads(), .seconds = 0.5};
+    struct bench bench = {.settings = &settings};
+    struct cn_error error = {0};
+    struct cn_model *model = NULL;
+    char **operands;
+    size_t operand_count;
+    int exit_status = CLI_DONE;
+    cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    enum cn_status status = cli_model_find(operands[0], true, &model, NULL, &error);
+    if (status == CN_OK) {
+        status = prepare(&bench, model, &error);
+    }
+    if (status != CN_OK) {
+        exit_status = cli_report(argv[0], &error);
+    } else {
+        measure_all(&bench);
+        exit_status = (settings.json ? print_json : print_text)(&bench) ? CLI_DONE : CLI_FAILED;
+    }
+    clean_up(&bench);
+    cn_model_free(model);
+    return exit_status;
+}

@@ -1,0 +1,112 @@
+/* cli.h: what the commands of `convnet` share: the command type, options, messages, models. */
+#ifndef CONVNET_CLI_CLI_H
+#define CONVNET_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "convnet/model.h"
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGNAL = 128 /* + the signal */ };
+
+/* One command, a row of THE table in main.c. argv[0] is "convnet NAME"; returns the exit status. */
+struct cli_command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+};
+
+int cli_train(int argc, char **argv);
+int cli_evaluate(int argc, char **argv);
+int cli_predict(int argc, char **argv);
+int cli_info(int argc, char **argv);
+int cli_bench(int argc, char **argv);
+
+/* ---- Options: one table row each ---- */
+
+enum cli_kind {
+    CLI_FLAG,   /* bool */
+    CLI_STRING, /* const char * */
+    CLI_INT,    /* int */
+    CLI_SEED,   /* uint64_t */
+    CLI_FLOAT,  /* float */
+    CLI_DOUBLE, /* double */
+    CLI_NAME,   /* int: the index into `names` */
+    CLI_CUSTOM  /* `parse` writes the field itself */
+};
+
+struct cli_option {
+    const char *name;     /* without the dashes */
+    const char *argument; /* NULL for a flag */
+    enum cli_kind kind;
+    size_t offset; /* into the command's settings */
+    const char *text;
+    bool required;            /* STRING only: must not stay NULL */
+    double minimum, maximum;  /* INT, FLOAT, DOUBLE: inclusive */
+    const char *const *names; /* NAME */
+    bool (*parse)(const char *text, void *field, const char **ret_rule); /* CUSTOM */
+};
+
+/* How one command is called. */
+struct cli_syntax {
+    const struct cli_option *options;
+    size_t option_count;
+    const char *operands; /* "FILE..." or NULL */
+    const char *text;
+    size_t least_operands, most_operands;
+};
+
+/* Parses the command line into `settings` (holding the defaults). *ret_operands points at the
+ * operands, *ret_count of them, inside argv. Ends the process with CLI_USAGE after a message on
+ * wrong usage, with CLI_DONE after --help, --usage and --version. */
+void cli_parse(const struct cli_syntax *syntax, int argc, char **argv, void *settings,
+               char ***ret_operands, size_t *ret_count);
+
+/* Says what is wrong with the command line and ends the process with CLI_USAGE. */
+void cli_usage_error(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
+/* ---- Messages, on stderr ---- */
+
+/* "convnet: train: SOURCE: TEXT"; `command` is argv[0], "convnet train". Returns CLI_FAILED. */
+int cli_report(const char *command, const struct cn_error *error);
+int cli_fail(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- Results, on stdout ---- */
+
+/* A field of a CSV line, quoted where RFC 4180 asks for it. */
+void cli_put_csv(const char *text);
+
+/* A JSON string; bytes that are no UTF-8 become U+FFFD. */
+void cli_put_json(const char *text);
+
+/* Text for a terminal, at least `width` columns: control bytes become '?'. */
+void cli_put_plain(const char *text, int width);
+
+/* Prints a JSON value and a newline and lets go of it. False without memory or on a write error. */
+bool cli_put_json_value(json_t *value);
+
+/* The double that prints as the float does: 0.1f gives 0.1. */
+double cli_decimal(float value);
+
+/* False once writing to stdout has failed. */
+bool cli_stdout_good(void);
+
+/* ---- Files ---- */
+
+/* A Keras architecture by file or by name. NAME is looked up as NAME.json in ./models, in
+ * $CONVNET_MODELSDIR, in the installed folder. CN_INVALID for an unknown name lists the known. */
+enum cn_status cli_architecture_find(const char *argument, struct cn_network **ret_network,
+                                     struct cn_error *error);
+
+/* A model by file, or by name (NAME.safetensors in the same folders). With `architectures`, a .json
+ * file or an architecture's name will do: its weights are then initialised from seed 0 and
+ * *ret_trained is false (ret_trained may be NULL). Caller frees with cn_model_free. */
+enum cn_status cli_model_find(const char *argument, bool architectures, struct cn_model **ret_model,
+                              bool *ret_trained, struct cn_error *error);
+
+/* CN_IO unless a file could be made at `path`: its folder is there and writable. */
+enum cn_status cli_check_writable(const char *path, struct cn_error *error);
+
+#endif

@@ -1,0 +1,148 @@
+/* find.c: models and architectures by file or by name, and folders that can be written.
+ *
+ * Reads through the library only. No shared state.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+#ifndef MODELSDIR
+#define MODELSDIR "models"
+#endif
+
+enum { FOLDERS = 3 };
+
+static const char *model_folder(int index) {
+    const char *folders[FOLDERS] = {"models", getenv("CONVNET_MODELSDIR"), MODELSDIR};
+    return folders[index] != NULL ? folders[index] : "";
+}
+
+static bool has_ending(const char *name, const char *ending) {
+    size_t length = strlen(name), end = strlen(ending);
+    return length > end && strcmp(name + length - end, ending) == 0;
+}
+
+static bool is_file(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
+/* Is this a file's name rather than a model's? */
+static bool is_path(const char *argument) {
+    return strchr(argument, '/') != NULL || has_ending(argument, ".json") ||
+           has_ending(argument, ".safetensors") || is_file(argument);
+}
+
+/* Finds NAME + ending in the folders of models. */
+static bool find_name(const char *name, const char *ending, char path[static PATH_MAX]) {
+    for (int i = 0; i < FOLDERS; i++) {
+        const char *folder = model_folder(i);
+        int length = snprintf(path, PATH_MAX, "%s/%s%s", folder, name, ending);
+        if (folder[0] != '\0' && length > 0 && length < PATH_MAX && is_file(path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_listed(const char *list, const char *entry) {
+    const char *place = strstr(list, entry);
+    while (place != NULL && place != list && place[-1] != ' ') {
+        place = strstr(place + 1, entry);
+    }
+    return place != NULL;
+}
+
+/* Appends the names with this ending in the folders of models to `list`, each once. */
+static void list_names(const char *ending, char *list, size_t size) {
+    for (int i = 0; i < FOLDERS; i++) {
+        struct dirent **entries = NULL;
+        const char *folder = model_folder(i);
+        int count = folder[0] != '\0' ? scandir(folder, &entries, NULL, alphasort) : 0;
+        for (int j = 0; j < count; j++) {
+            char name[NAME_MAX + 3];
+            size_t used = strlen(list), stem = strlen(entries[j]->d_name) - strlen(ending);
+            if (has_ending(entries[j]->d_name, ending)) {
+                (void)snprintf(name, sizeof name, "%.*s, ", (int)stem, entries[j]->d_name);
+                if (!is_listed(list, name) && used + strlen(name) < size) {
+                    (void)strcpy(list + used, name);
+                }
+            }
+            free(entries[j]);
+        }
+        free(entries);
+    }
+    size_t used = strlen(list);
+    (void)strcpy(used > 0 ? list + used - 2 : list, used > 0 ? "" : "none found");
+}
+
+static enum cn_status unknown_name(const char *argument, const char *what, const char *ending,
+                                   struct cn_error *error) {
+    char list[200] = "";
+    list_names(ending, list, sizeof list);
+    return cn_fail(error, CN_INVALID, "there is no %s file or name '%s'; known names: %s", what,
+                   argument, list);
+}
+
+enum cn_status cli_architecture_find(const char *argument, struct cn_network **ret_network,
+                                     struct cn_error *error) {
+    char path[PATH_MAX];
+    if (is_path(argument)) {
+        return cn_architecture_read(argument, ret_network, error);
+    }
+    if (!find_name(argument, ".json", path)) {
+        return unknown_name(argument, "architecture", ".json", error);
+    }
+    return cn_architecture_read(path, ret_network, error);
+}
+
+static enum cn_status untrained_model(const char *path, struct cn_model **ret_model,
+                                      struct cn_error *error) {
+    struct cn_network *network = NULL;
+    enum cn_status status = cn_architecture_read(path, &network, error);
+    if (status != CN_OK) {
+        return status;
+    }
+    cn_network_initialize(network, 0);
+    return cn_model_create(network, ret_model, error);
+}
+
+enum cn_status cli_model_find(const char *argument, bool architectures, struct cn_model **ret_model,
+                              bool *ret_trained, struct cn_error *error) {
+    char path[PATH_MAX];
+    bool by_path = is_path(argument);
+    bool trained = by_path ? !(architectures && has_ending(argument, ".json"))
+                           : find_name(argument, ".safetensors", path);
+    if (!by_path && !trained && !(architectures && find_name(argument, ".json", path))) {
+        return unknown_name(argument, "model", architectures ? ".json" : ".safetensors", error);
+    }
+    if (ret_trained != NULL) {
+        *ret_trained = trained;
+    }
+    const char *file = by_path ? argument : path;
+    return trained ? cn_model_read(file, ret_model, error)
+                   : untrained_model(file, ret_model, error);
+}
+
+enum cn_status cli_check_writable(const char *path, struct cn_error *error) {
+    char folder[PATH_MAX];
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        return cn_fail_at(error, CN_IO, path, -1, "is a folder, not a file");
+    }
+    const char *slash = strrchr(path, '/');
+    int length = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
+    (void)snprintf(folder, sizeof folder, "%.*s", length, slash == NULL ? "." : path);
+    if (access(folder, W_OK | X_OK) != 0) {
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be written: folder %s: %s", folder,
+                          strerror(errno));
+    }
+    return CN_OK;
+}

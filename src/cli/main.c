@@ -1,0 +1,98 @@
+/* main.c: the command `convnet`: THE table of its subcommands, --help and --version.
+ *
+ * Does nothing else, but for how idle threads wait: each command is a file of its own. At exit
+ * stdout is closed and checked, so that a full disk is never taken for success.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static const struct cli_command commands[] = {
+    {"train", "train a network and write a model file", cli_train},
+    {"evaluate", "measure a model's loss and accuracy on labelled data", cli_evaluate},
+    {"predict", "classify pictures", cli_predict},
+    {"info", "show a model's layers, shapes, costs and training record", cli_info},
+    {"bench", "measure images per second next to the machine's peak", cli_bench},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *stream) {
+    fputs("Usage: convnet COMMAND [OPTION...]\n"
+          "Train, evaluate and use convolutional networks.\n\n",
+          stream);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\n`convnet COMMAND --help' shows a command's options; `convnet --version' the version.\n"
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 128+N stopped by signal N.\n",
+          stream);
+}
+
+static int unknown_command(const char *name) {
+    fprintf(stderr, "convnet: unknown command '%s'; the commands are", name);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(stderr, "%s %s", i > 0 ? "," : "", commands[i].name);
+    }
+    fputs("\n", stderr);
+    return CLI_USAGE;
+}
+
+/* At exit: what is still buffered must reach stdout. */
+static void close_stdout(void) {
+    bool failed_before = ferror(stdout) != 0;
+    if (fclose(stdout) != 0 || failed_before) {
+        fputs("convnet: cannot write to the standard output\n", stderr);
+        _exit(CLI_FAILED);
+    }
+}
+
+static int run_command(const struct cli_command *command, int argc, char **argv) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "convnet %s", command->name);
+    argv[0] = name; /* what argp calls the program */
+    return command->run(argc, argv);
+}
+
+/* Idle OpenMP threads spin by default, which on shared processors made a training six times slower;
+ * libgomp reads its environment before main, hence the second start of this program. Without /proc
+ * it goes on as it is. */
+static void restart_with_passive_waiting(char **argv) {
+    char program[PATH_MAX];
+    if (getenv("OMP_WAIT_POLICY") != NULL || setenv("OMP_WAIT_POLICY", "passive", 1) != 0) {
+        return;
+    }
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length > 0) {
+        program[length] = '\0';
+        (void)execv(program, argv);
+    }
+}
+
+int main(int argc, char **argv) {
+    restart_with_passive_waiting(argv);
+    if (atexit(close_stdout) != 0) {
+        return CLI_FAILED;
+    }
+    if (argc < 2) {
+        print_help(stderr);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0) {
+        print_help(stdout);
+        return CLI_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("convnet (convnetd) " PACKAGE_VERSION);
+        return CLI_DONE;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return run_command(&commands[i], argc - 1, argv + 1);
+        }
+    }
+    return unknown_command(argv[1]);
+}

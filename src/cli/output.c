@@ -1,0 +1,128 @@
+/* output.c: what the commands print: messages on stderr; CSV, JSON and plain text on stdout.
+ *
+ * Computes nothing. One thread at a time.
+ */
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "cli/cli.h"
+
+static void put_command(const char *command) {
+    fprintf(stderr, "convnet: %s: ", command + strlen("convnet "));
+}
+
+int cli_report(const char *command, const struct cn_error *error) {
+    put_command(command);
+    if (error->source[0] != '\0') {
+        fprintf(stderr, "%s: ", error->source);
+        if (error->offset >= 0) {
+            fprintf(stderr, "at %lld: ", error->offset);
+        }
+    }
+    fprintf(stderr, "%s\n", error->text[0] != '\0' ? error->text : cn_status_name(error->status));
+    return CLI_FAILED;
+}
+
+int cli_fail(const char *command, const char *format, ...) {
+    va_list arguments;
+    put_command(command);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return CLI_FAILED;
+}
+
+void cli_put_csv(const char *text) {
+    if (text[strcspn(text, ",\"\r\n")] == '\0') {
+        fputs(text, stdout);
+        return;
+    }
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"') {
+            putchar('"');
+        }
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+/* Bytes of the UTF-8 character (RFC 3629) at `text`, 0 if there is none. */
+static size_t utf8_length(const unsigned char *text) {
+    if (text[0] < 0x80) {
+        return 1;
+    }
+    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+    uint32_t code = text[0] & (0x7fU >> length);
+    if (text[0] < 0xc2 || text[0] > 0xf4) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80) { /* also at the end: NUL */
+            return 0;
+        }
+        code = code << 6 | (text[i] & 0x3fU);
+    }
+    bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    return overlong || surrogate || code > 0x10ffff ? 0 : length;
+}
+
+void cli_put_json(const char *text) {
+    putchar('"');
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0';) {
+        size_t length = utf8_length(c);
+        if (length == 0) {
+            fputs("\\ufffd", stdout);
+            c++;
+        } else if (*c == '"' || *c == '\\') {
+            printf("\\%c", *c++);
+        } else if (*c < 0x20 || *c == 0x7f) {
+            printf("\\u%04x", *c++);
+        } else {
+            fwrite(c, 1, length, stdout);
+            c += length;
+        }
+    }
+    putchar('"');
+}
+
+void cli_put_plain(const char *text, int width) {
+    int columns = 0;
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; columns++) {
+        size_t length = utf8_length(c);
+        if (length == 0 || *c < 0x20 || *c == 0x7f || (length == 2 && *c == 0xc2 && c[1] < 0xa0)) {
+            putchar('?');
+            c += length > 0 ? length : 1;
+        } else {
+            fwrite(c, 1, length, stdout);
+            c += length;
+        }
+    }
+    for (; columns < width; columns++) {
+        putchar(' ');
+    }
+}
+
+bool cli_put_json_value(json_t *value) {
+    bool good =
+        value != NULL && json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) == 0;
+    json_decref(value);
+    putchar('\n');
+    return good && cli_stdout_good();
+}
+
+double cli_decimal(float value) {
+    char text[CN_FLOAT_TEXT];
+    (void)cn_float_format(text, value);
+    return strtod(text, NULL);
+}
+
+bool cli_stdout_good(void) {
+    return ferror(stdout) == 0;
+}

@@ -1,0 +1,67 @@
+/* predict.c: `convnet predict`: one row on stdout for each picture, in input order.
+ *
+ * An input that cannot be scored gets a message on stderr and the exit status 1; the others are
+ * scored. Signals are the default.
+ */
+#include <stdio.h>
+
+#include "cli/predict.h"
+
+struct predict_settings {
+    const char *model, *list;
+    int format, threads;
+};
+
+#define SETTING(field) offsetof(struct predict_settings, field)
+
+static const struct cli_option options[] = {
+    {"model", "MODEL", CLI_STRING, SETTING(model), .text = "model file, or the name of a known one",
+     .required = true},
+    {"format", "NAME", CLI_NAME, SETTING(format), .text = "csv (default), ndjson or table",
+     .names = predict_format_names},
+    {"files-from", "FILE", CLI_STRING, SETTING(list),
+     .text = "also what FILE (- for standard input) names, one a line"},
+    {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
+     .minimum = 1, .maximum = 1024},
+};
+
+static const struct cli_syntax syntax = {
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .operands = "[FILE.png|DIR|FILE.idx|-]...",
+    .most_operands = (size_t)-1,
+    .text = "Classify pictures: PNG files, folders of them, IDX files, or standard input (-): one "
+            "PNG, or raw images of one byte a sample, one after another.",
+};
+
+int cli_predict(int argc, char **argv) {
+    struct predict_settings settings = {.threads = cn_default_threads()};
+    struct cn_error error = {0};
+    struct cn_model *model = NULL;
+    struct batch *batch = NULL;
+    char **operands;
+    size_t operand_count;
+    cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    if (operand_count == 0 && settings.list == NULL) {
+        cli_usage_error(argv[0], "no picture is named");
+    }
+    enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
+    if (status == CN_OK) {
+        status = batch_create(argv[0], model, &predict_formats[settings.format], settings.threads,
+                              &batch, &error);
+    }
+    bool going = status == CN_OK;
+    for (size_t i = 0; going && i < operand_count; i++) {
+        going = input_add(batch, model, operands[i]);
+    }
+    if (going && settings.list != NULL) {
+        going = input_add_list(batch, model, settings.list);
+    }
+    going = going && batch_flush(batch);
+    int exit_status = status != CN_OK                 ? cli_report(argv[0], &error)
+                      : going && !batch_failed(batch) ? CLI_DONE
+                                                      : CLI_FAILED;
+    batch_free(batch);
+    cn_model_free(model);
+    return exit_status;
+}

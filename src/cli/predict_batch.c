@@ -1,0 +1,221 @@
+/* predict_batch.c: collects inputs, decodes and runs them together, prints them in input order.
+ *
+ * Decoding and the forward pass are parallel over the batch; everything else is one thread. Memory
+ * is bounded by the batch, whatever the number of inputs.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/predict.h"
+
+enum { BATCH_IMAGES = 256, BATCH_BYTES = 64 << 20 };
+
+struct slot {
+    char *name;
+    unsigned char *bytes; /* of a PNG in memory; NULL: read the file `name` */
+    size_t length;
+    bool ready;            /* the image is already in the batch */
+    struct cn_error error; /* why there is none */
+};
+
+struct batch {
+    const char *command;
+    const struct cn_model *model;
+    const struct predict_format *format;
+    int threads;
+    bool begun, failed;
+    size_t capacity, count;
+    size_t input_size;
+    struct slot *slots;      /* [capacity] */
+    float *images, *outputs; /* [capacity, ...] */
+    struct cn_plan *plan;
+    struct cn_workspace **workspaces; /* [threads] */
+};
+
+enum cn_status batch_create(const char *command, const struct cn_model *model,
+                            const struct predict_format *format, int threads,
+                            struct batch **ret_batch, struct cn_error *error) {
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (batch == NULL) {
+        return cn_fail(error, CN_MEMORY, "no memory for a batch");
+    }
+    size_t input_size = cn_shape_size(&model->network->input_shape);
+    size_t fit = BATCH_BYTES / (input_size * sizeof(float));
+    *batch = (struct batch){.command = command,
+                            .model = model,
+                            .format = format,
+                            .threads = threads,
+                            .input_size = input_size,
+                            .capacity = fit < 1              ? 1
+                                        : fit > BATCH_IMAGES ? BATCH_IMAGES
+                                                             : fit};
+    enum cn_status status = cn_plan_create(model->network, &batch->plan, error);
+    batch->slots = calloc(batch->capacity, sizeof *batch->slots);
+    batch->images = cn_floats_allocate(batch->capacity * input_size);
+    batch->outputs = cn_floats_allocate(batch->capacity * model->label_count);
+    batch->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
+    if (batch->slots == NULL || batch->images == NULL || batch->outputs == NULL ||
+        batch->workspaces == NULL) {
+        status = cn_fail(error, CN_MEMORY, "no memory for %zu images", batch->capacity);
+    }
+    for (int i = 0; i < threads && status == CN_OK; i++) {
+        status = cn_workspace_create(batch->plan, &batch->workspaces[i], error);
+    }
+    if (status != CN_OK) {
+        batch_free(batch);
+        return status;
+    }
+    *ret_batch = batch;
+    return CN_OK;
+}
+
+static void clear_slot(struct slot *slot) {
+    free(slot->name);
+    free(slot->bytes);
+    memset(slot, 0, sizeof *slot);
+}
+
+void batch_free(struct batch *batch) {
+    if (batch == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        clear_slot(&batch->slots[i]);
+    }
+    for (int i = 0; batch->workspaces != NULL && i < batch->threads; i++) {
+        cn_workspace_free(batch->workspaces[i]);
+    }
+    free(batch->workspaces);
+    free(batch->slots);
+    free(batch->images);
+    free(batch->outputs);
+    cn_plan_free(batch->plan);
+    free(batch);
+}
+
+/* One input into its image, on any thread. */
+static void decode(const struct batch *batch, struct slot *slot, float *image) {
+    struct cn_picture picture = {0};
+    enum cn_status status = CN_OK;
+    if (slot->ready || slot->error.status != CN_OK) {
+        return;
+    }
+    if (slot->bytes == NULL) {
+        status =
+            cn_file_read(slot->name, PREDICT_FILE_LIMIT, &slot->bytes, &slot->length, &slot->error);
+    }
+    if (status == CN_OK) {
+        status = cn_png_decode(slot->bytes, slot->length, &cn_picture_default_limits, &picture,
+                               &slot->error);
+    }
+    if (status == CN_OK) {
+        status = cn_preprocess(&batch->model->preprocessing, &picture,
+                               &batch->model->network->input_shape, image, NULL, &slot->error);
+    }
+    slot->ready = status == CN_OK;
+    cn_picture_clear(&picture);
+    free(slot->bytes);
+    slot->bytes = NULL;
+}
+
+static void report(struct batch *batch, struct slot *slot) {
+    if (slot->error.source[0] == '\0' && slot->name != NULL) {
+        (void)snprintf(slot->error.source, sizeof slot->error.source, "%s", slot->name);
+    }
+    (void)cli_report(batch->command, &slot->error);
+    batch->failed = true;
+}
+
+static void print(struct batch *batch, const struct slot *slot, const float *probabilities) {
+    size_t best = 0;
+    for (size_t i = 1; i < batch->model->label_count; i++) {
+        best = probabilities[i] > probabilities[best] ? i : best;
+    }
+    const struct prediction prediction = {slot->name, probabilities, best};
+    batch->format->put(batch->model, &prediction);
+}
+
+bool batch_flush(struct batch *batch) {
+    size_t count = batch->count, outputs = batch->model->label_count;
+    if (!batch->begun) {
+        batch->format->begin(batch->model);
+        batch->begun = true;
+    }
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(batch->threads) if (count > 1 && batch->threads > 1)
+    for (size_t i = 0; i < count; i++) {
+        decode(batch, &batch->slots[i], batch->images + i * batch->input_size);
+    }
+    cn_plan_run_parallel(batch->plan, batch->workspaces, batch->threads, batch->images, count,
+                         batch->outputs);
+    for (size_t i = 0; i < count; i++) {
+        if (batch->slots[i].ready) {
+            print(batch, &batch->slots[i], batch->outputs + i * outputs);
+        } else {
+            report(batch, &batch->slots[i]);
+        }
+        clear_slot(&batch->slots[i]);
+    }
+    batch->count = 0;
+    return cli_stdout_good();
+}
+
+/* The next slot with a copy of `name`; NULL without memory. */
+static struct slot *next_slot(struct batch *batch, const char *name) {
+    struct slot *slot = &batch->slots[batch->count];
+    slot->name = strdup(name);
+    if (slot->name == NULL) {
+        batch->failed = true;
+        (void)cli_fail(batch->command, "no memory for a name");
+        return NULL;
+    }
+    batch->count++;
+    return slot;
+}
+
+static bool flush_if_full(struct batch *batch) {
+    return batch->count < batch->capacity || batch_flush(batch);
+}
+
+bool batch_add_file(struct batch *batch, const char *path) {
+    return next_slot(batch, path) != NULL && flush_if_full(batch);
+}
+
+bool batch_add_png(struct batch *batch, const char *name, unsigned char *bytes, size_t length) {
+    struct slot *slot = next_slot(batch, name);
+    if (slot == NULL) {
+        free(bytes);
+        return false;
+    }
+    slot->bytes = bytes;
+    slot->length = length;
+    return flush_if_full(batch);
+}
+
+bool batch_add_image(struct batch *batch, const char *name, const unsigned char *samples) {
+    size_t index = batch->count;
+    struct slot *slot = next_slot(batch, name);
+    if (slot == NULL) {
+        return false;
+    }
+    cn_image_from_bytes(samples, batch->input_size, batch->images + index * batch->input_size);
+    slot->ready = true;
+    return flush_if_full(batch);
+}
+
+bool batch_add_failure(struct batch *batch, const struct cn_error *error) {
+    struct slot *slot = next_slot(batch, error->source);
+    if (slot == NULL) {
+        return false;
+    }
+    slot->error = *error;
+    return flush_if_full(batch);
+}
+
+bool batch_failed(const struct batch *batch) {
+    return batch->failed;
+}

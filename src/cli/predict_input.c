@@ -1,0 +1,216 @@
+/* predict_input.c: what the operands of `convnet predict` name, as inputs of a batch.
+ *
+ * Reads folders, IDX files, lists and standard input; PNG files are only named here and read by the
+ * batch. One thread.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "cli/predict.h"
+#include "convnet/dataset.h"
+
+enum { MAX_DEPTH = 32, SIGNATURE = 8 };
+
+static bool is_png_name(const char *name) {
+    size_t length = strlen(name);
+    return length > 4 && strcasecmp(name + length - 4, ".png") == 0;
+}
+
+static bool add_failure(struct batch *batch, enum cn_status status, const char *source,
+                        const char *text) {
+    struct cn_error error = {0};
+    (void)cn_fail_at(&error, status, source, -1, "%s", text);
+    return batch_add_failure(batch, &error);
+}
+
+/* ---- IDX files ---- */
+
+/* IDX of bytes, or gzip, by its first bytes. */
+static bool is_idx(const char *path) {
+    unsigned char head[4] = {0};
+    FILE *file = is_png_name(path) ? NULL : fopen(path, "rb");
+    size_t length = file != NULL ? fread(head, 1, sizeof head, file) : 0;
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    bool gzip = head[0] == 0x1f && head[1] == 0x8b;
+    return length == sizeof head && (gzip || (head[0] == 0 && head[1] == 0 && head[2] == 8));
+}
+
+static bool add_idx(struct batch *batch, const struct cn_model *model, const char *path) {
+    struct cn_dataset *data = NULL;
+    struct cn_error error = {0};
+    char name[PATH_MAX + 24], has[CN_SHAPE_TEXT], takes[CN_SHAPE_TEXT];
+    const struct cn_shape *shape = &model->network->input_shape;
+    enum cn_status status = cn_dataset_read_images(path, &data, &error);
+    if (status == CN_OK && !cn_shape_equal(&data->shape, shape)) {
+        status = cn_fail_at(&error, CN_INVALID, path, -1,
+                            "holds images of shape %s, but the model takes %s",
+                            cn_shape_format(&data->shape, has), cn_shape_format(shape, takes));
+    }
+    bool going = status == CN_OK || batch_add_failure(batch, &error);
+    for (size_t i = 0; status == CN_OK && going && i < data->count; i++) {
+        (void)snprintf(name, sizeof name, "%s#%zu", path, i);
+        going = batch_add_image(batch, name, data->images + i * cn_shape_size(shape));
+    }
+    cn_dataset_free(data);
+    return going;
+}
+
+/* ---- Folders ---- */
+
+static int is_visible(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+/* The PNGs in and below a folder, each folder's entries by name; links to folders are not followed,
+ * and the files' own faults are found when they are read. */
+static bool add_folder(struct batch *batch, const char *folder, int depth, size_t *found) {
+    struct dirent **entries = NULL;
+    int count = depth > MAX_DEPTH ? 0 : scandir(folder, &entries, is_visible, alphasort);
+    bool going = true;
+    if (count < 0) {
+        (*found)++; /* it has its own message */
+        return add_failure(batch, CN_IO, folder, strerror(errno));
+    }
+    for (int i = 0; i < count; i++) {
+        char path[PATH_MAX];
+        struct stat info;
+        int length = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        bool usable = going && length > 0 && length < PATH_MAX;
+        free(entries[i]);
+        if (usable && lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+            going = add_folder(batch, path, depth + 1, found);
+        } else if (usable && is_png_name(path)) {
+            (*found)++;
+            going = batch_add_file(batch, path);
+        }
+    }
+    free(entries);
+    return going;
+}
+
+/* ---- Standard input ---- */
+
+/* One PNG whose first `length` bytes are in `head`. */
+static bool add_png_stream(struct batch *batch, const unsigned char *head, size_t length) {
+    size_t size = 1 << 16;
+    unsigned char *bytes = malloc(size);
+    if (bytes != NULL) {
+        memcpy(bytes, head, length);
+    }
+    while (bytes != NULL) {
+        size_t more = fread(bytes + length, 1, size - length, stdin);
+        length += more;
+        if (length < size) {
+            break;
+        }
+        if (size >= PREDICT_FILE_LIMIT) {
+            free(bytes);
+            return add_failure(batch, CN_LIMIT, "-", "a PNG may have at most 64 MiB");
+        }
+        size *= 2;
+        unsigned char *larger = realloc(bytes, size);
+        if (larger == NULL) {
+            free(bytes);
+        }
+        bytes = larger;
+    }
+    if (bytes == NULL) {
+        return add_failure(batch, CN_MEMORY, "-", "no memory for the picture");
+    }
+    return batch_add_png(batch, "-", bytes, length);
+}
+
+/* Raw images one after another, the first of which begins with `head`. */
+static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
+                           const unsigned char *head, size_t head_length) {
+    size_t size = cn_shape_size(&model->network->input_shape), index = 0;
+    /* The head may be longer than an image of a tiny input. */
+    unsigned char *image = malloc(size + SIGNATURE);
+    char name[32], text[160];
+    bool going = image != NULL || add_failure(batch, CN_MEMORY, "-", "no memory for an image");
+    size_t length = head_length;
+    if (image != NULL) {
+        memcpy(image, head, head_length);
+    }
+    for (; going && image != NULL; index++) {
+        if (length < size) {
+            length += fread(image + length, 1, size - length, stdin);
+        }
+        if (length < size) {
+            break;
+        }
+        (void)snprintf(name, sizeof name, "-#%zu", index);
+        going = batch_add_image(batch, name, image);
+        length -= size;
+        memmove(image, image + size, length);
+    }
+    if (going && image != NULL && (length > 0 || index == 0)) {
+        (void)snprintf(text, sizeof text,
+                       "%zu bytes after %zu whole images: raw images have %zu bytes each", length,
+                       index, size);
+        going = add_failure(batch, CN_MALFORMED, "-", text);
+    }
+    free(image);
+    return going;
+}
+
+static bool add_standard_input(struct batch *batch, const struct cn_model *model) {
+    unsigned char head[SIGNATURE];
+    size_t length = fread(head, 1, sizeof head, stdin);
+    bool going = cn_png_recognize(head, length) ? add_png_stream(batch, head, length)
+                                                : add_raw_stream(batch, model, head, length);
+    return going && ferror(stdin) ? add_failure(batch, CN_IO, "-", "cannot be read") : going;
+}
+
+/* ---- Operands ---- */
+
+bool input_add(struct batch *batch, const struct cn_model *model, const char *operand) {
+    struct stat info;
+    size_t found = 0;
+    if (strcmp(operand, "-") == 0) {
+        return add_standard_input(batch, model);
+    }
+    if (stat(operand, &info) != 0) {
+        return add_failure(batch, CN_IO, operand, strerror(errno));
+    }
+    if (S_ISDIR(info.st_mode)) {
+        return add_folder(batch, operand, 0, &found) &&
+               (found > 0 || add_failure(batch, CN_INVALID, operand, "holds no .png file"));
+    }
+    return S_ISREG(info.st_mode) && is_idx(operand) ? add_idx(batch, model, operand)
+                                                    : batch_add_file(batch, operand);
+}
+
+bool input_add_list(struct batch *batch, const struct cn_model *model, const char *path) {
+    bool standard = strcmp(path, "-") == 0, going = true;
+    FILE *file = standard ? stdin : fopen(path, "r");
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length;
+    if (file == NULL) {
+        return add_failure(batch, CN_IO, path, strerror(errno));
+    }
+    while (going && (length = getline(&line, &size, file)) >= 0) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] != '\0') {
+            going = input_add(batch, model, line);
+        }
+    }
+    if (going && ferror(file)) {
+        going = add_failure(batch, CN_IO, path, "cannot be read");
+    }
+    free(line);
+    if (!standard) {
+        (void)fclose(file);
+    }
+    return going;
+}

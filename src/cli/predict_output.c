@@ -1,0 +1,86 @@
+/* predict_output.c: THE table of output formats, one row of text a picture.
+ *
+ * Prints as it goes; write errors are stdout's to remember. One thread.
+ */
+#include <stdio.h>
+
+#include "base/number.h"
+#include "cli/predict.h"
+
+static void put_float(float value) {
+    char text[CN_FLOAT_TEXT];
+    (void)cn_float_format(text, value);
+    fputs(text, stdout);
+}
+
+static void csv_begin(const struct cn_model *model) {
+    fputs("file,class,label,confidence", stdout);
+    for (size_t i = 0; i < model->label_count; i++) {
+        printf(",probability_%zu", i);
+    }
+    fputs("\n", stdout);
+}
+
+static void csv_put(const struct cn_model *model, const struct prediction *prediction) {
+    cli_put_csv(prediction->file);
+    printf(",%zu,", prediction->class);
+    cli_put_csv(model->labels[prediction->class]);
+    putchar(',');
+    put_float(prediction->probabilities[prediction->class]);
+    for (size_t i = 0; i < model->label_count; i++) {
+        putchar(',');
+        put_float(prediction->probabilities[i]);
+    }
+    putchar('\n');
+}
+
+static void ndjson_begin(const struct cn_model *model) {
+    (void)model;
+}
+
+static void ndjson_put(const struct cn_model *model, const struct prediction *prediction) {
+    fputs("{\"file\":", stdout);
+    cli_put_json(prediction->file);
+    printf(",\"class\":%zu,\"label\":", prediction->class);
+    cli_put_json(model->labels[prediction->class]);
+    fputs(",\"confidence\":", stdout);
+    put_float(prediction->probabilities[prediction->class]);
+    fputs(",\"probabilities\":[", stdout);
+    for (size_t i = 0; i < model->label_count; i++) {
+        fputs(i > 0 ? "," : "", stdout);
+        put_float(prediction->probabilities[i]);
+    }
+    fputs("]}\n", stdout);
+}
+
+enum { FILE_COLUMNS = 32, LABEL_COLUMNS = 10 };
+
+static void table_begin(const struct cn_model *model) {
+    cli_put_plain("file", FILE_COLUMNS);
+    fputs(" class ", stdout);
+    cli_put_plain("label", LABEL_COLUMNS);
+    fputs(" confidence ", stdout);
+    for (size_t i = 0; i < model->label_count; i++) {
+        printf(" %6zu", i);
+    }
+    putchar('\n');
+}
+
+static void table_put(const struct cn_model *model, const struct prediction *prediction) {
+    cli_put_plain(prediction->file, FILE_COLUMNS);
+    printf(" %5zu ", prediction->class);
+    cli_put_plain(model->labels[prediction->class], LABEL_COLUMNS);
+    printf(" %10.4f ", (double)prediction->probabilities[prediction->class]);
+    for (size_t i = 0; i < model->label_count; i++) {
+        printf(" %6.4f", (double)prediction->probabilities[i]);
+    }
+    putchar('\n');
+}
+
+const char *const predict_format_names[] = {"csv", "ndjson", "table", NULL};
+
+const struct predict_format predict_formats[] = {
+    {csv_begin, csv_put},
+    {ndjson_begin, ndjson_put},
+    {table_begin, table_put},
+};

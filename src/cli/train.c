@@ -1,0 +1,219 @@
+/* train.c: `convnet train`: data and architecture in, a model file out.
+ *
+ * Trains one epoch after another through the trainer, so that history and checkpoint are written
+ * between epochs, outside its callbacks. SIGINT and SIGTERM end it after the step; a second one
+ * kills. One thread here; the trainer's own inside.
+ */
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/train.h"
+
+static volatile sig_atomic_t stop_signal;
+
+static void note_signal(int number) {
+    stop_signal = number;
+}
+
+/* What one training holds. */
+struct training {
+    const char *command;
+    struct train_settings settings;
+    struct cn_model *model;
+    struct cn_dataset *data, *validation; /* validation: may be NULL */
+    struct cn_trainer *trainer;
+    struct progress progress;
+    size_t steps; /* of an epoch */
+    int epoch;    /* the last one that a step was done of */
+    size_t step;
+};
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+static bool on_step(void *data, int epoch, size_t step, size_t steps, double loss,
+                    double accuracy) {
+    struct training *training = data;
+    training->steps = steps;
+    training->epoch = epoch;
+    training->step = step;
+    progress_step(&training->progress, epoch, step, steps, loss, accuracy);
+    return stop_signal == 0;
+}
+
+/* Pauses after each epoch: the state is then whole. */
+static bool on_epoch(void *data, const struct cn_epoch_record *record) {
+    struct training *training = data;
+    progress_epoch(&training->progress, record, training->steps);
+    return false;
+}
+
+/* Everything that can be wrong with the files to be written, before the first epoch. */
+static enum cn_status check_outputs(const struct train_settings *settings, struct cn_error *error) {
+    const char *paths[] = {settings->output, settings->history, settings->checkpoint};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (paths[i] != NULL && cli_check_writable(paths[i], error) != CN_OK) {
+            return error->status;
+        }
+    }
+    return CN_OK;
+}
+
+static enum cn_status read_model(struct training *training, struct cn_error *error) {
+    struct cn_network *network = NULL;
+    enum cn_status status = cli_architecture_find(training->settings.architecture, &network, error);
+    if (status != CN_OK) {
+        return status;
+    }
+    cn_network_initialize(network, training->settings.options.seed);
+    return cn_model_create(network, &training->model, error);
+}
+
+static enum cn_status read_data(struct training *training, struct cn_error *error) {
+    const struct train_settings *settings = &training->settings;
+    const struct cn_model *model = training->model;
+    struct cn_dataset *all = NULL;
+    enum cn_status status =
+        cn_dataset_read(settings->data, CN_SPLIT_TRAIN, &model->network->input_shape,
+                        &model->preprocessing, &all, error);
+    if (status == CN_OK && all->class_count != model->label_count) {
+        status = cn_fail_at(error, CN_INVALID, settings->data, -1,
+                            "has %zu classes, but architecture %s has %zu outputs",
+                            all->class_count, settings->architecture, model->label_count);
+    }
+    if (status == CN_OK) {
+        status = cn_model_set_labels(training->model, (const char *const *)all->class_names,
+                                     all->class_count, error);
+    }
+    if (status == CN_OK && settings->validation_split > 0) {
+        status = cn_dataset_split(all, settings->validation_split, &training->data,
+                                  &training->validation, error);
+    } else if (status == CN_OK) {
+        training->data = all;
+        all = NULL;
+    }
+    cn_dataset_free(all);
+    return status;
+}
+
+static enum cn_status prepare(struct training *training, struct cn_error *error) {
+    const struct train_settings *settings = &training->settings;
+    enum cn_status status = check_outputs(settings, error);
+    if (status == CN_OK) {
+        status = read_model(training, error);
+    }
+    if (status == CN_OK) {
+        status = read_data(training, error);
+    }
+    if (status == CN_OK) {
+        status = cn_trainer_create(training->model, training->data, training->validation,
+                                   &settings->options, &training->trainer, error);
+    }
+    if (status == CN_OK && settings->resume != NULL) {
+        status = cn_trainer_read_checkpoint(training->trainer, settings->resume, error);
+    }
+    return status;
+}
+
+static enum cn_status save_progress(const struct training *training, struct cn_error *error) {
+    const struct train_settings *settings = &training->settings;
+    enum cn_status status = CN_OK;
+    size_t count;
+    const struct cn_epoch_record *records = cn_trainer_history(training->trainer, &count);
+    if (settings->history != NULL) {
+        status = train_write_history(settings->history, records, count, error);
+    }
+    if (status == CN_OK && settings->checkpoint != NULL) {
+        status = cn_trainer_write_checkpoint(training->trainer, settings->checkpoint, error);
+    }
+    return status;
+}
+
+/* CN_CANCELED after a signal. */
+static enum cn_status train_epochs(struct training *training, struct cn_error *error) {
+    const struct cn_training_callbacks callbacks = {training, on_step, on_epoch};
+    enum cn_status status = CN_OK;
+    size_t count, epochs = (size_t)training->settings.options.epochs;
+    (void)cn_trainer_history(training->trainer, &count);
+    while (status == CN_OK && count < epochs && stop_signal == 0) {
+        struct cn_error pause = {0}; /* a pause is no error, and the first error would win */
+        status = cn_trainer_run(training->trainer, &callbacks, &pause);
+        if (status == CN_OK || status == CN_CANCELED) {
+            status = save_progress(training, error);
+        } else {
+            *error = pause;
+        }
+        (void)cn_trainer_history(training->trainer, &count);
+    }
+    return status == CN_OK && count < epochs ? CN_CANCELED : status;
+}
+
+static enum cn_status write_model(struct training *training, struct cn_error *error) {
+    size_t count;
+    const struct cn_epoch_record *records = cn_trainer_history(training->trainer, &count);
+    char *record = count == 0 ? NULL
+                              : train_record(&training->settings, training->data,
+                                             training->validation, &records[count - 1]);
+    enum cn_status status = record == NULL
+                                ? cn_fail(error, CN_MEMORY, "no memory for the training record")
+                                : cn_model_set_training(training->model, record, error);
+    free(record);
+    return status == CN_OK ? cn_model_write(training->model, training->settings.output, error)
+                           : status;
+}
+
+static int report_stop(const struct training *training) {
+    const char *checkpoint = training->settings.checkpoint;
+    int number = stop_signal;
+    fprintf(stderr, "%sconvnet: train: stopped in epoch %d after step %zu of %zu; ",
+            training->progress.terminal ? "\n" : "", training->epoch, training->step,
+            training->steps);
+    if (checkpoint != NULL) {
+        fprintf(stderr, "go on with the same command and --resume %s\n", checkpoint);
+    } else {
+        fputs("nothing was saved (--checkpoint FILE saves the state)\n", stderr);
+    }
+    return CLI_SIGNAL + number;
+}
+
+static void clean_up(struct training *training) {
+    cn_trainer_free(training->trainer);
+    cn_dataset_free(training->data);
+    cn_dataset_free(training->validation);
+    cn_model_free(training->model);
+}
+
+int cli_train(int argc, char **argv) {
+    struct training training = {.command = argv[0]};
+    struct cn_error error = {0};
+    char **operands;
+    size_t operand_count;
+    training.settings.options = cn_training_options_default();
+    training.settings.options.threads = cn_default_threads();
+    cli_parse(&train_syntax, argc, argv, &training.settings, &operands, &operand_count);
+    if (cn_training_options_check(&training.settings.options, &error) != CN_OK) {
+        cli_usage_error(argv[0], "%s", error.text);
+    }
+    training.progress = progress_create(training.settings.options.epochs, training.settings.quiet);
+    enum cn_status status = prepare(&training, &error);
+    if (status == CN_OK) {
+        catch_signals();
+        status = train_epochs(&training, &error);
+    }
+    if (status == CN_OK) {
+        status = write_model(&training, &error);
+    }
+    int exit_status = status == CN_OK         ? CLI_DONE
+                      : status == CN_CANCELED ? report_stop(&training)
+                                              : cli_report(argv[0], &error);
+    clean_up(&training);
+    return exit_status;
+}

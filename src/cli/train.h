@@ -1,0 +1,41 @@
+/* train.h: what the files of `convnet train` share. */
+#ifndef CONVNET_CLI_TRAIN_H
+#define CONVNET_CLI_TRAIN_H
+
+#include "cli/cli.h"
+#include "convnet/trainer.h"
+
+struct train_settings {
+    const char *architecture, *data, *output;
+    const char *history, *checkpoint, *resume; /* NULL: none */
+    double validation_split;
+    bool quiet;
+    struct cn_training_options options;
+};
+
+extern const struct cli_syntax train_syntax;
+
+/* The training record that goes into the model file: nothing in it depends on the time or the
+ * number of threads. malloc'd JSON, NULL without memory; caller frees with free(). */
+char *train_record(const struct train_settings *settings, const struct cn_dataset *training,
+                   const struct cn_dataset *validation, const struct cn_epoch_record *last);
+
+/* Rewrites the CSV file `path` with all records, atomically. */
+enum cn_status train_write_history(const char *path, const struct cn_epoch_record *records,
+                                   size_t count, struct cn_error *error);
+
+/* ---- Progress, on stderr ---- */
+
+struct progress {
+    bool quiet, terminal;
+    int epochs, epoch;     /* epoch: whose heading was printed */
+    size_t first_step;     /* of this run in this epoch */
+    uint64_t begun, drawn; /* nanoseconds */
+};
+
+struct progress progress_create(int epochs, bool quiet);
+void progress_step(struct progress *progress, int epoch, size_t step, size_t steps, double loss,
+                   double accuracy);
+void progress_epoch(struct progress *progress, const struct cn_epoch_record *record, size_t steps);
+
+#endif

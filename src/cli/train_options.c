@@ -1,0 +1,118 @@
+/* train_options.c: THE table of `convnet train`'s options.
+ *
+ * Values only; what they must be together is cn_training_options_check's.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/train.h"
+
+#define SETTING(field) offsetof(struct train_settings, field)
+#define OPTION(field)  offsetof(struct train_settings, options.field)
+
+static const struct {
+    const char *name;
+    size_t offset;
+    float maximum;
+} augmentations[] = {
+    {"shift", offsetof(struct cn_augmentation, shift), 1000},
+    {"rotation", offsetof(struct cn_augmentation, rotation), 180},
+    {"scale", offsetof(struct cn_augmentation, scale), 0.9f},
+    {"shear", offsetof(struct cn_augmentation, shear), 10},
+};
+
+/* "NAME=VALUE" up to a comma or the end; *text moves behind it. */
+static bool parse_augmentation(const char **text, struct cn_augmentation *augmentation) {
+    for (size_t i = 0; i < sizeof augmentations / sizeof augmentations[0]; i++) {
+        size_t length = strlen(augmentations[i].name);
+        if (strncmp(*text, augmentations[i].name, length) != 0 || (*text)[length] != '=') {
+            continue;
+        }
+        const char *number = *text + length + 1;
+        size_t digits = strspn(number, ".0123456789");
+        char *end;
+        float value = strtof(number, &end);
+        if (digits == 0 || end != number + digits || (*end != ',' && *end != '\0') ||
+            !(value <= augmentations[i].maximum)) {
+            return false;
+        }
+        *(float *)((char *)augmentation + augmentations[i].offset) = value;
+        *text = end;
+        return true;
+    }
+    return false;
+}
+
+static bool parse_augment(const char *text, void *field, const char **ret_rule) {
+    struct cn_augmentation augmentation = {0};
+    bool good = true;
+    for (bool more = strcmp(text, "none") != 0; good && more;) {
+        good = parse_augmentation(&text, &augmentation);
+        more = *text == ',';
+        text += more ? 1 : 0;
+    }
+    if (!good) {
+        *ret_rule = "must be none or a list like shift=2,rotation=10,scale=0.1,shear=0.1 (shift at "
+                    "most 1000 pixels, rotation 180 degrees, scale 0.9, shear 10)";
+        return false;
+    }
+    memcpy(field, &augmentation, sizeof augmentation);
+    return true;
+}
+
+static const struct cli_option options[] = {
+    {"architecture", "NAME|FILE.json", CLI_STRING, SETTING(architecture),
+     .text = "Keras Sequential JSON file, or the name of a known one", .required = true},
+    {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the training data",
+     .required = true},
+    {"output", "MODEL", CLI_STRING, SETTING(output), .text = "model file to write",
+     .required = true},
+    {"epochs", "N", CLI_INT, OPTION(epochs), .text = "passes over the data (20)", .minimum = 1,
+     .maximum = 1000000},
+    {"batch-size", "N", CLI_INT, OPTION(batch_size), .text = "samples of one step (32)",
+     .minimum = 1, .maximum = 65536},
+    {"optimizer", "NAME", CLI_NAME, OPTION(optimizer), .text = "sgd (default), adam, adamw",
+     .names = cn_optimizer_names},
+    {"learning-rate", "X", CLI_FLOAT, OPTION(learning_rate), .text = "step size (0.01)",
+     .minimum = 1e-12, .maximum = 1000},
+    {"schedule", "NAME", CLI_NAME, OPTION(schedule),
+     .text = "how the rate changes: constant (default), cosine, one-cycle",
+     .names = cn_schedule_names},
+    {"momentum", "X", CLI_FLOAT, OPTION(momentum), .text = "sgd's momentum (0)", .maximum = 0.9999},
+    {"nesterov", NULL, CLI_FLAG, OPTION(nesterov), .text = "Nesterov's form of the momentum"},
+    {"beta-1", "X", CLI_FLOAT, OPTION(beta_1), .text = "adam's first decay (0.9)",
+     .maximum = 0.999999},
+    {"beta-2", "X", CLI_FLOAT, OPTION(beta_2), .text = "adam's second decay (0.999)",
+     .maximum = 0.999999},
+    {"weight-decay", "X", CLI_FLOAT, OPTION(weight_decay), .text = "adamw's decay of kernels (0)",
+     .maximum = 1},
+    {"loss", "NAME", CLI_NAME, OPTION(loss),
+     .text = "mean_squared_error (default), categorical_crossentropy", .names = cn_loss_names},
+    {"label-smoothing", "X", CLI_FLOAT, OPTION(label_smoothing),
+     .text = "share of the target spread over all classes (0)", .maximum = 0.99},
+    {"validation-split", "X", CLI_DOUBLE, SETTING(validation_split),
+     .text = "share of the data, from its end, kept for validation (0)", .maximum = 0.99},
+    {"augment", "LIST", CLI_CUSTOM, OPTION(augmentation),
+     .text =
+         "random changes, each from -x to x: shift=PIXELS,rotation=DEGREES,scale=X,shear=X (none)",
+     .parse = parse_augment},
+    {"seed", "N", CLI_SEED, OPTION(seed), .text = "random seed; the same seed gives the same bits"},
+    {"threads", "N", CLI_INT, OPTION(threads),
+     .text = "threads (default: the processors); changes the speed, not the result", .minimum = 1,
+     .maximum = 1024},
+    {"history", "FILE.csv", CLI_STRING, SETTING(history),
+     .text = "losses and accuracies, one row an epoch"},
+    {"checkpoint", "FILE", CLI_STRING, SETTING(checkpoint),
+     .text = "state to resume from, written after each epoch and when stopped"},
+    {"resume", "FILE", CLI_STRING, SETTING(resume), .text = "go on from this checkpoint"},
+    {"quiet", NULL, CLI_FLAG, SETTING(quiet), .text = "no progress"},
+};
+
+const struct cli_syntax train_syntax = {
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .text = "Train a network on labelled pictures and write a model file.\v"
+            "DIR holds an IDX pair (MNIST's or EMNIST's file names, plain or .gz) or one folder of "
+            "PNGs a class. Ctrl-C finishes the step, saves the checkpoint and says how to go on.",
+};

@@ -1,0 +1,96 @@
+/* train_record.c: what a training leaves behind: the record inside the model, the history file.
+ *
+ * Formats only. No shared state.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/train.h"
+
+static json_t *augmentation_record(const struct cn_augmentation *augmentation) {
+    return json_pack("{s:f, s:f, s:f, s:f}", "shift", cli_decimal(augmentation->shift), "rotation",
+                     cli_decimal(augmentation->rotation), "scale", cli_decimal(augmentation->scale),
+                     "shear", cli_decimal(augmentation->shear));
+}
+
+static json_t *optimizer_record(const struct cn_training_options *options) {
+    const char *name = cn_optimizer_names[options->optimizer];
+    if (options->optimizer == CN_OPTIMIZER_SGD) {
+        return json_pack("{s:s, s:f, s:b}", "name", name, "momentum",
+                         cli_decimal(options->momentum), "nesterov", (int)options->nesterov);
+    }
+    return json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", name, "beta_1",
+                     cli_decimal(options->beta_1), "beta_2", cli_decimal(options->beta_2),
+                     "epsilon", cli_decimal(options->epsilon), "weight_decay",
+                     cli_decimal(options->weight_decay));
+}
+
+static json_t *metrics_record(const struct cn_epoch_record *last) {
+    json_t *metrics = json_pack("{s:f, s:f}", "loss", last->loss, "accuracy", last->accuracy);
+    if (metrics != NULL && isfinite(last->validation_loss)) {
+        (void)json_object_set_new(metrics, "val_loss", json_real(last->validation_loss));
+        (void)json_object_set_new(metrics, "val_accuracy", json_real(last->validation_accuracy));
+    }
+    return metrics;
+}
+
+char *train_record(const struct train_settings *settings, const struct cn_dataset *training,
+                   const struct cn_dataset *validation, const struct cn_epoch_record *last) {
+    const struct cn_training_options *options = &settings->options;
+    json_t *data = json_pack("{s:s, s:I, s:I}", "sha256", training->sha256, "samples",
+                             (json_int_t)training->count, "validation_samples",
+                             (json_int_t)(validation != NULL ? validation->count : 0));
+    char seed[24];
+    (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
+    json_t *record = json_pack(
+        "{s:o, s:i, s:i, s:o, s:f, s:s, s:s, s:f, s:o, s:s, s:o, s:s}", "data", data, "epochs",
+        options->epochs, "batch_size", options->batch_size, "optimizer", optimizer_record(options),
+        "learning_rate", cli_decimal(options->learning_rate), "schedule",
+        cn_schedule_names[options->schedule], "loss", cn_loss_names[options->loss],
+        "label_smoothing", cli_decimal(options->label_smoothing), "augmentation",
+        augmentation_record(&options->augmentation), "seed", seed, "metrics", metrics_record(last),
+        "convnet", PACKAGE_VERSION);
+    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(record);
+    return text;
+}
+
+static void put_value(FILE *file, double value, char after) {
+    if (isfinite(value)) {
+        fprintf(file, "%.9g", value);
+    }
+    fputc(after, file);
+}
+
+enum cn_status train_write_history(const char *path, const struct cn_epoch_record *records,
+                                   size_t count, struct cn_error *error) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *file = open_memstream(&text, &length);
+    if (file == NULL) {
+        return cn_fail(error, CN_MEMORY, "no memory for the history");
+    }
+    fputs("epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n", file);
+    for (const struct cn_epoch_record *row = records; row < records + count; row++) {
+        fprintf(file, "%d,", row->epoch);
+        put_value(file, row->loss, ',');
+        put_value(file, row->accuracy, ',');
+        put_value(file, row->validation_loss, ',');
+        put_value(file, row->validation_accuracy, ',');
+        fprintf(file, "%.9g,%.3f\n", row->learning_rate, row->seconds);
+    }
+    bool written = ferror(file) == 0;
+    enum cn_status status = fclose(file) == 0 && written
+                                ? CN_OK
+                                : cn_fail(error, CN_MEMORY, "no memory for the history");
+    if (status == CN_OK) {
+        const struct cn_file_part part = {text, length};
+        status = cn_file_write(path, &part, 1, error);
+    }
+    free(text);
+    return status;
+}

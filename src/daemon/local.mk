@@ -1,0 +1,13 @@
+libconvnetd_la_SOURCES += \
+	src/daemon/log.c src/daemon/log.h \
+	src/daemon/notify.c src/daemon/notify.h \
+	src/daemon/options.c src/daemon/options.h \
+	src/daemon/options_read.c \
+	src/daemon/options_table.c \
+	src/daemon/service.c src/daemon/service.h
+
+convnetd_SOURCES += src/daemon/main.c
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += tests/unit/test_options.c
+endif

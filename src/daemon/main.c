@@ -1,0 +1,156 @@
+/* main.c: the process: options, environment, signals. What it serves is service.c's. The main
+ * thread waits for signals and feeds the watchdog; it computes nothing. */
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "batch/served_model.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "daemon/service.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* Threads of libgomp spin between two batches unless told otherwise, and libgomp reads that from
+ * the environment before main begins: the process starts itself anew with it set. */
+static void make_openmp_passive(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") != NULL)
+        return;
+    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0)
+        execv("/proc/self/exe", argv);
+    /* Without /proc it works too, only hotter. */
+}
+
+static void print_error(const struct cn_error *error) {
+    if (error->source[0] != '\0' && error->offset >= 0)
+        (void)fprintf(stderr, "convnetd: %s:%lld: %s\n", error->source, error->offset, error->text);
+    else if (error->source[0] != '\0')
+        (void)fprintf(stderr, "convnetd: %s: %s\n", error->source, error->text);
+    else
+        (void)fprintf(stderr, "convnetd: %s\n", error->text);
+}
+
+static void log_failure(const char *what, const struct cn_error *error) {
+    log_write(LOG_LEVEL_ERROR, "%s: %s%s%s", what, error->source,
+              error->source[0] != '\0' ? ": " : "", error->text);
+}
+
+static int check_config(const struct daemon_options *options) {
+    struct cn_error error = {0};
+    struct served_model *model = NULL;
+    if (served_model_load(options->model, &model, &error) != CN_OK) {
+        print_error(&error);
+        return EXIT_FAILED;
+    }
+    printf("OK: configuration, and model %s\n", model->name);
+    served_model_release(model);
+    return EXIT_SUCCESS;
+}
+
+/* Blocks the signals that the main thread reads; threads made later inherit it. */
+static int open_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void reload(struct service *service) {
+    struct cn_error error = {0};
+    char text[1200];
+    notify_reloading();
+    if (service_reload(service, &error) != CN_OK)
+        log_failure("reload failed, the old model keeps serving", &error);
+    else
+        log_write(LOG_LEVEL_INFO, "reload done");
+    service_describe(service, text, sizeof text);
+    notify_ready(text);
+}
+
+/* Handles what came; true when the daemon is asked to end. */
+static bool handle_signals(int signals, struct service *service) {
+    struct signalfd_siginfo info;
+    bool hangup = false;
+    while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo != SIGHUP) {
+            log_write(LOG_LEVEL_INFO, "%s: finishing what runs",
+                      info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+            return true;
+        }
+        hangup = true;
+    }
+    if (hangup)
+        reload(service);
+    return false;
+}
+
+static void run(int signals, struct service *service) {
+    uint64_t watchdog = notify_watchdog();
+    int period = watchdog > 0 ? (int)(watchdog / 3 / 1000000) : -1;
+    struct pollfd wait = {.fd = signals, .events = POLLIN};
+    bool stop = false;
+    while (!stop) {
+        int ready = poll(&wait, 1, period);
+        if (ready > 0)
+            stop = handle_signals(signals, service);
+        /* No sign of life without life: each HTTP thread has to answer. */
+        if (watchdog > 0 && !stop && service_alive(service, watchdog / 3))
+            notify_alive();
+    }
+}
+
+static int serve(const struct daemon_options *options) {
+    struct cn_error error = {0};
+    struct service *service = NULL;
+    char text[1200];
+    int signals = open_signals();
+    if (signals < 0) {
+        (void)fprintf(stderr, "convnetd: cannot read signals: %s\n", strerror(errno));
+        return EXIT_FAILED;
+    }
+    json_object_seed(0); /* before threads: it is not thread-safe */
+    if (service_start(options, &service, &error) != CN_OK) {
+        log_failure("cannot start", &error);
+        close(signals);
+        return EXIT_FAILED;
+    }
+    service_describe(service, text, sizeof text);
+    log_write(LOG_LEVEL_INFO, "%s", text);
+    notify_ready(text);
+    run(signals, service);
+    notify_stopping();
+    service_free(service);
+    close(signals);
+    log_write(LOG_LEVEL_INFO, "stopped");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    static struct daemon_options options;
+    struct cn_error error = {0};
+    enum daemon_action action = ACTION_SERVE;
+    make_openmp_passive(argv);
+    if (options_read(argc, argv, &options, &action, &error) != CN_OK) {
+        print_error(&error);
+        return EXIT_USAGE;
+    }
+    if (action == ACTION_PRINT_CONFIG) {
+        options_print(&options, stdout);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    if (action == ACTION_CHECK_CONFIG)
+        return check_config(&options);
+    log_set_level((enum log_level)options.log_level);
+    return serve(&options);
+}

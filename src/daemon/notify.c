@@ -1,0 +1,73 @@
+/* notify.c: tells systemd how the daemon is. Main thread only. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "daemon/notify.h"
+
+#include <stdio.h>
+
+#ifdef HAVE_LIBSYSTEMD
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/clock.h"
+
+void notify_ready(const char *status) {
+    (void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+}
+
+void notify_reloading(void) {
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reading the model",
+                     cn_clock_nanoseconds() / 1000);
+}
+
+void notify_stopping(void) {
+    (void)sd_notify(0, "STOPPING=1\nSTATUS=Finishing what runs");
+}
+
+void notify_alive(void) {
+    (void)sd_notify(0, "WATCHDOG=1");
+}
+
+uint64_t notify_watchdog(void) {
+    uint64_t microseconds = 0;
+    return sd_watchdog_enabled(0, &microseconds) > 0 ? microseconds * 1000 : 0;
+}
+
+size_t notify_listeners(int *ret_fds, size_t room) {
+    int count = sd_listen_fds(1);
+    size_t taken = 0;
+    for (int i = 0; i < count && taken < room; i++) {
+        int fd = SD_LISTEN_FDS_START + i;
+        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+            continue;
+        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        ret_fds[taken++] = fd;
+    }
+    return taken;
+}
+
+#else
+
+void notify_ready(const char *status) {
+    (void)status;
+}
+void notify_reloading(void) {
+}
+void notify_stopping(void) {
+}
+void notify_alive(void) {
+}
+uint64_t notify_watchdog(void) {
+    return 0;
+}
+size_t notify_listeners(int *ret_fds, size_t room) {
+    (void)ret_fds;
+    (void)room;
+    return 0;
+}
+
+#endif

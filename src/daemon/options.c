@@ -1,0 +1,215 @@
+/* options.c: values of options: parsing, printing, rules between them. Reads no files and no
+ * command line. Thread rule: used before threads start. */
+#include "daemon/options.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/names.h"
+
+static const char *const switch_names[] = {"no", "yes", NULL};
+
+const struct option_row *option_find(const char *name) {
+    for (size_t i = 0; i < option_row_count; i++)
+        if (strcmp(option_rows[i].name, name) == 0)
+            return &option_rows[i];
+    return NULL;
+}
+
+static void *place(struct daemon_options *options, const struct option_row *row) {
+    return (char *)options + row->offset;
+}
+
+/* Decimal digits, then for bytes K, M or G. */
+static bool parse_integer(const char *text, bool bytes, long long *ret_value) {
+    static const char suffixes[] = "KMG";
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0)
+        return false;
+    const char *suffix = bytes && *end != '\0' ? strchr(suffixes, *end) : NULL;
+    if (suffix != NULL) {
+        if (__builtin_mul_overflow(value, 1LL << (10 * (suffix - suffixes + 1)), &value))
+            return false;
+        end++;
+    }
+    *ret_value = value;
+    return *end == '\0';
+}
+
+/* Digits with at most one point: no exponent, no sign, no hex, no "inf". */
+static bool parse_number(const char *text, double *ret_value) {
+    char *end;
+    if (strspn(text, "0123456789.") != strlen(text) || *text < '0' || *text > '9')
+        return false;
+    *ret_value = strtod(text, &end);
+    return *end == '\0' && isfinite(*ret_value);
+}
+
+/* 1073741824 as "1G", when nothing is lost. */
+static void format_bytes(long long value, char *text, size_t size) {
+    const char *suffixes[] = {"", "K", "M", "G"};
+    size_t i = 0;
+    while (i < 3 && value != 0 && value % 1024 == 0) {
+        value /= 1024;
+        i++;
+    }
+    (void)snprintf(text, size, "%lld%s", value, suffixes[i]);
+}
+
+/* "a whole number from 1 to 64 threads": for messages, help and the file. */
+static void describe_rule(const struct option_row *row, char *text, size_t size) {
+    char low[32], high[32], names[128];
+    switch (row->kind) {
+    case OPTION_TEXT:
+        (void)snprintf(text, size, "a text of 1 to %d bytes", OPTION_TEXT_SIZE - 1);
+        break;
+    case OPTION_INTEGER:
+        (void)snprintf(text, size, "a whole number from %.0f to %.0f (%s)", row->minimum,
+                       row->maximum, row->unit);
+        break;
+    case OPTION_BYTES:
+        format_bytes((long long)row->minimum, low, sizeof low);
+        format_bytes((long long)row->maximum, high, sizeof high);
+        (void)snprintf(text, size, "a size from %s to %s (bytes; K, M or G may follow)", low, high);
+        break;
+    case OPTION_NUMBER:
+        (void)snprintf(text, size, "a number from %g to %g (%s)", row->minimum, row->maximum,
+                       row->unit);
+        break;
+    case OPTION_CHOICE:
+        (void)snprintf(text, size, "one of %s", cn_name_list(row->choices, names, sizeof names));
+        break;
+    case OPTION_SWITCH:
+        (void)snprintf(text, size, "yes or no");
+        break;
+    }
+}
+
+enum cn_status option_set(struct daemon_options *options, const struct option_row *row,
+                          const char *value, const char *source, long long line,
+                          struct cn_error *error) {
+    bool good = false;
+    long long integer = 0;
+    double number = 0;
+    switch (row->kind) {
+    case OPTION_TEXT:
+        good = *value != '\0' && strlen(value) < OPTION_TEXT_SIZE;
+        break;
+    case OPTION_INTEGER:
+    case OPTION_BYTES:
+        good = parse_integer(value, row->kind == OPTION_BYTES, &integer) &&
+               (double)integer >= row->minimum && (double)integer <= row->maximum;
+        break;
+    case OPTION_NUMBER:
+        good = parse_number(value, &number) && number >= row->minimum && number <= row->maximum;
+        break;
+    case OPTION_CHOICE:
+    case OPTION_SWITCH:
+        integer = cn_name_index(row->kind == OPTION_SWITCH ? switch_names : row->choices, value);
+        good = integer >= 0;
+        break;
+    }
+    if (!good) {
+        char rule[192];
+        describe_rule(row, rule, sizeof rule);
+        return cn_fail_at(error, CN_INVALID, source, line, "%s '%.80s' must be %s", row->name,
+                          value, rule);
+    }
+    if (row->kind == OPTION_TEXT)
+        memcpy(place(options, row), value, strlen(value) + 1);
+    else if (row->kind == OPTION_NUMBER)
+        memcpy(place(options, row), &number, sizeof number);
+    else if (row->kind == OPTION_SWITCH)
+        *(bool *)place(options, row) = integer != 0;
+    else
+        memcpy(place(options, row), &integer, sizeof integer);
+    return CN_OK;
+}
+
+void option_format(const struct daemon_options *options, const struct option_row *row,
+                   char text[static OPTION_VALUE_SIZE]) {
+    const void *from = (const char *)options + row->offset;
+    long long integer = 0;
+    double number = 0;
+    switch (row->kind) {
+    case OPTION_TEXT:
+        (void)snprintf(text, OPTION_VALUE_SIZE, "%s", (const char *)from);
+        break;
+    case OPTION_INTEGER:
+        memcpy(&integer, from, sizeof integer);
+        (void)snprintf(text, OPTION_VALUE_SIZE, "%lld", integer);
+        break;
+    case OPTION_BYTES:
+        memcpy(&integer, from, sizeof integer);
+        format_bytes(integer, text, OPTION_VALUE_SIZE);
+        break;
+    case OPTION_NUMBER:
+        memcpy(&number, from, sizeof number);
+        (void)snprintf(text, OPTION_VALUE_SIZE, "%.15g", number);
+        break;
+    case OPTION_CHOICE:
+        memcpy(&integer, from, sizeof integer);
+        (void)snprintf(text, OPTION_VALUE_SIZE, "%s", row->choices[integer]);
+        break;
+    case OPTION_SWITCH:
+        (void)snprintf(text, OPTION_VALUE_SIZE, "%s", switch_names[*(const bool *)from]);
+        break;
+    }
+}
+
+void options_init(struct daemon_options *options) {
+    *options = (struct daemon_options){0};
+    for (size_t i = 0; i < option_row_count; i++)
+        option_set(options, &option_rows[i], option_rows[i].initial, "the defaults", -1, NULL);
+}
+
+void options_print(const struct daemon_options *options, FILE *to) {
+    (void)fputs(
+        "# Configuration of convnetd(8): see convnetd.conf(5). One `key = value` a line.\n"
+        "# Each key is also a flag (--max-body 32M) and a variable (CONVNETD_MAX_BODY=32M);\n"
+        "# flags win over variables, variables over this file.\n",
+        to);
+    for (size_t i = 0; i < option_row_count; i++) {
+        char value[OPTION_VALUE_SIZE], rule[192];
+        option_format(options, &option_rows[i], value);
+        describe_rule(&option_rows[i], rule, sizeof rule);
+        (void)fprintf(to, "\n# %s\n# Takes %s.\n%s = %s\n", option_rows[i].help, rule,
+                      option_rows[i].name, value);
+    }
+}
+
+/* ---- Rules between options ---- */
+
+static bool is_loopback(const char *address) {
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+enum cn_status options_check(const struct daemon_options *options, struct cn_error *error) {
+    char list[OPTION_TEXT_SIZE], *rest = NULL;
+    memcpy(list, options->address, sizeof list);
+    for (char *one = strtok_r(list, ", ", &rest); one != NULL && !options->insecure;
+         one = strtok_r(NULL, ", ", &rest))
+        if (!is_loopback(one))
+            return cn_fail(
+                error, CN_INVALID,
+                "address %s is reachable from other machines and this server asks nobody "
+                "who they are: put a proxy that does before it, or say insecure = yes",
+                one);
+    if (options->max_images > options->queue_images)
+        return cn_fail(error, CN_INVALID,
+                       "max-images %lld must not be over queue-images %lld, or such a request is "
+                       "always refused",
+                       options->max_images, options->queue_images);
+    return CN_OK;
+}

@@ -1,0 +1,92 @@
+/* options.h: what an operator can set. THE option table (options_table.c) serves the configuration
+ * file, the command line, the environment, --help, --print-config and etc/convnetd.conf. */
+#ifndef CONVNET_DAEMON_OPTIONS_H
+#define CONVNET_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "convnet/status.h"
+
+enum { OPTION_TEXT_SIZE = 1024, OPTION_VALUE_SIZE = OPTION_TEXT_SIZE, OPTION_MAX_ROWS = 40 };
+
+/* The values, in the units of the table. */
+struct daemon_options {
+    char model[OPTION_TEXT_SIZE];
+    char address[OPTION_TEXT_SIZE];
+    long long port;
+    bool insecure;
+    long long threads, http_threads;
+    long long max_connections, max_connections_per_address;
+    long long max_body; /* bytes */
+    long long max_images, max_picture;
+    long long queue_images, batch_images;
+    double batch_delay_ms, inline_us;
+    double request_timeout, header_timeout, body_timeout, idle_timeout, write_timeout;
+    double shutdown_timeout; /* seconds */
+    long long log_level;     /* enum log_level */
+};
+
+enum option_kind {
+    OPTION_TEXT,    /* char[OPTION_TEXT_SIZE], not empty */
+    OPTION_INTEGER, /* long long */
+    OPTION_BYTES,   /* long long; K, M and G are powers of 1024 */
+    OPTION_NUMBER,  /* double */
+    OPTION_CHOICE,  /* long long: the index into `choices` */
+    OPTION_SWITCH   /* bool: yes or no; a flag without a value means yes */
+};
+
+/* One option. */
+struct option_row {
+    const char *name; /* "max-body": the key, --max-body, CONVNETD_MAX_BODY */
+    enum option_kind kind;
+    size_t offset; /* into struct daemon_options */
+    const char *initial;
+    double minimum, maximum;    /* INTEGER, BYTES, NUMBER: inclusive */
+    const char *unit;           /* of the value, for people: "seconds"; for texts: "FILE" */
+    const char *const *choices; /* CHOICE: NULL-terminated */
+    const char *help;           /* one sentence */
+};
+extern const struct option_row option_rows[];
+extern const size_t option_row_count;
+
+/* The row with this name, or NULL. */
+const struct option_row *option_find(const char *name);
+
+/* Parses `value` into its place. CN_INVALID names option, value and rule; `source` and `line` say
+ * where it was written (line -1: not in a file). */
+enum cn_status option_set(struct daemon_options *options, const struct option_row *row,
+                          const char *value, const char *source, long long line,
+                          struct cn_error *error);
+
+/* The value as option_set reads it. */
+void option_format(const struct daemon_options *options, const struct option_row *row,
+                   char text[static OPTION_VALUE_SIZE]);
+
+/* All options at their defaults. */
+void options_init(struct daemon_options *options);
+
+/* Reads `key = value` lines; '#' and ';' begin comments. CN_INVALID for an unknown key, a key that
+ * is there twice, a bad value; CN_IO. error->source is `path`, error->offset the line. */
+enum cn_status options_read_file(struct daemon_options *options, const char *path,
+                                 struct cn_error *error);
+
+/* Reads CONVNETD_... variables of the process. */
+enum cn_status options_read_environment(struct daemon_options *options, struct cn_error *error);
+
+/* Rules between options. CN_INVALID. */
+enum cn_status options_check(const struct daemon_options *options, struct cn_error *error);
+
+/* Writes a configuration file with all options, their meaning and `options`' values. */
+void options_print(const struct daemon_options *options, FILE *to);
+
+/* What the command line asks for. */
+enum daemon_action { ACTION_SERVE = 0, ACTION_CHECK_CONFIG, ACTION_PRINT_CONFIG };
+
+/* Reads defaults, file, environment and command line, each over the one before. --help, --version
+ * and wrong usage end the process as GNU programs do (0, 0 and 2). */
+enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_options,
+                            enum daemon_action *ret_action, struct cn_error *error);
+
+#endif

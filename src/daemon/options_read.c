@@ -1,0 +1,215 @@
+/* options_read.c: where options are written: the file, the environment, the command line. What a
+ * value must be is options.c's. Runs before threads start. */
+#include <argp.h>
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/options.h"
+
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+/* ---- The file ---- */
+
+struct file_reader {
+    FILE *stream;
+    struct daemon_options *options;
+    const char *path;
+    long long line;                  /* that was read last */
+    long long seen[OPTION_MAX_ROWS]; /* line of each option, 0: not there */
+    struct cn_error *error;
+    struct cn_error local; /* when the caller wants none */
+    bool failed;
+};
+
+static void fail_line(struct file_reader *reader, const char *text) {
+    reader->failed = true;
+    cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line, "%s", text);
+}
+
+/* inih's reader: counts lines, since its handler is not told. Leading blanks go, because inih would
+ * take an indented line for the continuation of the one before. */
+static char *read_line(char *text, int size, void *data) {
+    struct file_reader *reader = data;
+    if (reader->failed || fgets(text, size, reader->stream) == NULL)
+        return NULL;
+    reader->line++;
+    size_t length = strlen(text);
+    if (length > 0 && text[length - 1] != '\n' && !feof(reader->stream)) {
+        fail_line(reader, "the line is too long or holds a NUL");
+        return NULL;
+    }
+    size_t blanks = strspn(text, " \t");
+    memmove(text, text + blanks, length - blanks + 1);
+    if (*text != '#' && *text != ';' && *text != '[' && strcspn(text, "\r\n") > 0 &&
+        strchr(text, '=') == NULL) {
+        fail_line(reader, "the line must be 'key = value'");
+        return NULL;
+    }
+    return text;
+}
+
+static int take_pair(void *data, const char *section, const char *name, const char *value) {
+    struct file_reader *reader = data;
+    const struct option_row *row = option_find(name);
+    if (reader->failed)
+        return 0;
+    reader->failed = true;
+    if (*section != '\0')
+        cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
+                   "section [%.60s] is unknown; this file has no sections", section);
+    else if (row == NULL)
+        cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
+                   "option '%.60s' is unknown; convnetd --help lists them all", name);
+    else if (reader->seen[row - option_rows] != 0)
+        cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
+                   "option '%s' was set in line %lld already", name,
+                   reader->seen[row - option_rows]);
+    else
+        reader->failed = option_set(reader->options, row, value, reader->path, reader->line,
+                                    reader->error) != CN_OK;
+    if (row != NULL)
+        reader->seen[row - option_rows] = reader->line;
+    return !reader->failed;
+}
+
+enum cn_status options_read_file(struct daemon_options *options, const char *path,
+                                 struct cn_error *error) {
+    struct daemon_options changed = *options;
+    struct file_reader reader = {.options = &changed, .path = path};
+    reader.error = error != NULL ? error : &reader.local;
+    reader.stream = fopen(path, "re");
+    if (reader.stream == NULL)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be opened: %s", strerror(errno));
+    int result = ini_parse_stream(read_line, &reader, take_pair, &reader);
+    int unread = ferror(reader.stream) != 0 ? errno : 0;
+    (void)fclose(reader.stream);
+    if (unread != 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be read: %s", strerror(unread));
+    if (result != 0 && !reader.failed) {
+        reader.line = result > 0 ? result : reader.line;
+        fail_line(&reader, "the line must be 'key = value'");
+    }
+    if (reader.failed)
+        return CN_INVALID;
+    *options = changed;
+    return CN_OK;
+}
+
+/* ---- The environment ---- */
+
+enum cn_status options_read_environment(struct daemon_options *options, struct cn_error *error) {
+    for (size_t i = 0; i < option_row_count; i++) {
+        char variable[64] = "CONVNETD_";
+        size_t used = strlen(variable);
+        for (const char *c = option_rows[i].name; *c != '\0' && used + 1 < sizeof variable; c++)
+            variable[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+        variable[used] = '\0';
+        const char *value = getenv(variable);
+        if (value == NULL)
+            continue;
+        enum cn_status status = option_set(options, &option_rows[i], value, variable, -1, error);
+        if (status != CN_OK)
+            return status;
+    }
+    return CN_OK;
+}
+
+/* ---- The command line ---- */
+
+enum { KEY_CONFIG = 'c', KEY_CHECK = 0x1001, KEY_PRINT, KEY_ROWS = 0x2000 };
+
+struct arguments {
+    const char *config;
+    enum daemon_action action;
+    const char *values[OPTION_MAX_ROWS]; /* the last one given */
+};
+
+static error_t take_argument(int key, char *value, struct argp_state *state) {
+    struct arguments *arguments = state->input;
+    if (key >= KEY_ROWS && (size_t)(key - KEY_ROWS) < option_row_count) {
+        arguments->values[key - KEY_ROWS] = value != NULL ? value : "yes";
+        return 0;
+    }
+    switch (key) {
+    case KEY_CONFIG:
+        arguments->config = value;
+        return 0;
+    case KEY_CHECK:
+        arguments->action = ACTION_CHECK_CONFIG;
+        return 0;
+    case KEY_PRINT:
+        arguments->action = ACTION_PRINT_CONFIG;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is no option", value);
+        return EINVAL;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* argp's table, made from ours. The help texts are freed with the process. */
+static void make_table(struct argp_option *table) {
+    static char help[OPTION_MAX_ROWS][240];
+    size_t count = 0;
+    table[count++] = (struct argp_option){
+        "config", KEY_CONFIG, "FILE", 0, "Read options from FILE; see convnetd.conf(5)", 0};
+    table[count++] = (struct argp_option){
+        "check-config", KEY_CHECK, NULL, 0, "Check the configuration and the model, and exit", 0};
+    table[count++] = (struct argp_option){
+        "print-config", KEY_PRINT, NULL, 0, "Print the configuration as a file, and exit", 0};
+    for (size_t i = 0; i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        (void)snprintf(help[i], sizeof help[i], "%s Default: %s", row->help, row->initial);
+        table[count++] =
+            (struct argp_option){.name = row->name,
+                                 .key = KEY_ROWS + (int)i,
+                                 .arg = row->kind == OPTION_TEXT     ? row->unit
+                                        : row->kind == OPTION_SWITCH ? "yes|no"
+                                        : row->kind == OPTION_CHOICE ? "LEVEL"
+                                        : row->kind == OPTION_BYTES  ? "SIZE"
+                                                                     : "N",
+                                 .flags = row->kind == OPTION_SWITCH ? OPTION_ARG_OPTIONAL : 0,
+                                 .doc = help[i],
+                                 .group = 1};
+    }
+    table[count] = (struct argp_option){0};
+}
+
+enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_options,
+                            enum daemon_action *ret_action, struct cn_error *error) {
+    struct argp_option table[OPTION_MAX_ROWS + 4];
+    const struct argp parser = {.options = table,
+                                .parser = take_argument,
+                                .doc = "Serves a trained convolutional network over HTTP.\v"
+                                       "Exit status: 0 stopped as asked, 1 failed, 2 wrong usage "
+                                       "or configuration."};
+    struct arguments arguments = {0};
+    struct daemon_options options;
+    enum cn_status status = CN_OK;
+    make_table(table);
+    argp_program_version = "convnetd " PACKAGE_VERSION;
+    argp_err_exit_status = 2;
+    argp_parse(&parser, argc, argv, 0, NULL, &arguments);
+    options_init(&options);
+    if (arguments.config != NULL)
+        status = options_read_file(&options, arguments.config, error);
+    if (status == CN_OK)
+        status = options_read_environment(&options, error);
+    for (size_t i = 0; i < option_row_count && status == CN_OK; i++)
+        if (arguments.values[i] != NULL)
+            status = option_set(&options, &option_rows[i], arguments.values[i], "the command line",
+                                -1, error);
+    if (status == CN_OK)
+        status = options_check(&options, error);
+    if (status != CN_OK)
+        return status;
+    *ret_options = options;
+    *ret_action = arguments.action;
+    return CN_OK;
+}

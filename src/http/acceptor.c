@@ -1,0 +1,154 @@
+/* acceptor.c: the thread that accepts connections, refuses those over a limit and hands the others
+ * to the HTTP threads. libmicrohttpd's own accepting would fill its threads unevenly, spin without
+ * descriptors and close systemd's socket. One thread; it alone touches the acceptor meanwhile. */
+#include "http/acceptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "http/server_private.h"
+
+static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                           "Content-Type: application/json\r\n"
+                           "Retry-After: 1\r\n"
+                           "Connection: close\r\n"
+                           "Content-Length: 34\r\n\r\n"
+                           "{\"error\": \"too many connections\"}\n";
+_Static_assert(sizeof "{\"error\": \"too many connections\"}\n" - 1 == 34, "Content-Length");
+
+static int open_reserve(void) {
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* One line in ten seconds at most, for what clients can provoke. */
+static void complain(struct http_server *server, const char *text) {
+    struct http_acceptor *acceptor = &server->acceptor;
+    uint64_t now = cn_clock_nanoseconds();
+    if (acceptor->last_complaint != 0 && now - acceptor->last_complaint < 10000000000)
+        return;
+    acceptor->last_complaint = now;
+    http_server_log(server, HTTP_LOG_WARNING, "%s", text);
+}
+
+static void refuse(struct http_server *server, int fd) {
+    (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
+    http_reaper_linger(&server->reaper, fd);
+}
+
+static void take(struct http_server *server, int fd, const struct sockaddr_storage *address,
+                 socklen_t length) {
+    const struct sockaddr *peer = (const struct sockaddr *)address;
+    int on = 1;
+    struct http_connection *connection = http_connections_add(
+        &server->connections, fd, peer, false, server->workers, server->worker_count);
+    if (connection == NULL) {
+        complain(server, "a connection was refused: a connection limit is reached");
+        refuse(server, fd);
+        return;
+    }
+    if (address->ss_family != AF_UNIX)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    http_worker_take(connection->worker, fd, peer, length);
+}
+
+/* Out of descriptors: the reserve makes room to take one connection off the queue and refuse it;
+ * left there, it would keep the listening socket ready for ever. */
+static void refuse_without_descriptor(struct http_server *server, int listener) {
+    struct http_acceptor *acceptor = &server->acceptor;
+    complain(server, "a connection was refused: no file descriptor is left");
+    if (acceptor->reserve >= 0)
+        close(acceptor->reserve);
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
+        close(fd);
+    }
+    acceptor->reserve = open_reserve();
+}
+
+/* Takes what waits, some at a time; false when the listener is short of something. */
+static bool accept_some(struct http_server *server, int listener) {
+    for (int i = 0; i < 64; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t length = sizeof address;
+        int fd =
+            accept4(listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            take(server, fd, &address, length);
+        } else if (errno == EMFILE || errno == ENFILE) {
+            refuse_without_descriptor(server, listener);
+            return server->acceptor.reserve >= 0;
+        } else if (errno == ENOMEM || errno == ENOBUFS) {
+            complain(server, "a connection was lost: the system has no memory for it");
+            return false;
+        } else if (errno == EAGAIN) {
+            return true;
+        }
+        /* Other errors belong to a connection that has gone away already. */
+    }
+    return true;
+}
+
+static void *run(void *data) {
+    struct http_server *server = data;
+    struct http_acceptor *acceptor = &server->acceptor;
+    struct pollfd polls[1 + HTTP_MAX_LISTENERS] = {{.fd = acceptor->wake, .events = POLLIN}};
+    for (size_t i = 0; i < acceptor->listener_count; i++)
+        polls[i + 1] = (struct pollfd){.fd = acceptor->listeners[i], .events = POLLIN};
+    while (!acceptor->stop) {
+        bool rest = false;
+        if (poll(polls, (nfds_t)acceptor->listener_count + 1, -1) < 0)
+            continue;
+        for (size_t i = 0; i < acceptor->listener_count; i++)
+            if (polls[i + 1].revents != 0)
+                rest |= !accept_some(server, acceptor->listeners[i]);
+        if (rest) /* do not spin */
+            (void)!poll(polls, 1, 100);
+    }
+    /* Who is in the queue already believes to be connected: closing the socket would reset them. */
+    for (size_t i = 0; i < acceptor->listener_count; i++)
+        accept_some(server, acceptor->listeners[i]);
+    return NULL;
+}
+
+enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_server *server,
+                                   struct cn_error *error) {
+    acceptor->stop = false;
+    acceptor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (acceptor->wake < 0)
+        return cn_fail(error, CN_IO, "cannot make an eventfd: %s", strerror(errno));
+    acceptor->reserve = open_reserve();
+    int result = pthread_create(&acceptor->thread, NULL, run, server);
+    if (result != 0) {
+        close(acceptor->wake);
+        if (acceptor->reserve >= 0)
+            close(acceptor->reserve);
+        return cn_fail(error, CN_IO, "cannot start the accepting thread: %s", strerror(result));
+    }
+    acceptor->running = true;
+    return CN_OK;
+}
+
+void http_acceptor_stop(struct http_acceptor *acceptor) {
+    if (acceptor->running) {
+        acceptor->stop = true;
+        eventfd_write(acceptor->wake, 1);
+        pthread_join(acceptor->thread, NULL);
+        close(acceptor->wake);
+        if (acceptor->reserve >= 0)
+            close(acceptor->reserve);
+        acceptor->running = false;
+    }
+    for (size_t i = 0; i < acceptor->listener_count; i++)
+        close(acceptor->listeners[i]);
+    acceptor->listener_count = 0;
+}

@@ -1,0 +1,268 @@
+/* access.c: what happens to a request, step by step, as libmicrohttpd calls: target, head, body,
+ * handler, end. Refuses what breaks a rule before the body is sent. Runs on the HTTP thread of the
+ * connection. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "http/framing.h"
+#include "http/routes.h"
+#include "http/server_private.h"
+
+static uint64_t from_now(uint64_t nanoseconds) {
+    return cn_clock_nanoseconds() + nanoseconds;
+}
+
+/* The request line has been read; the head goes on. What is returned is *con_cls of the calls to
+ * come. */
+void *http_access_target(void *cls, const char *target, struct MHD_Connection *connection) {
+    struct http_worker *worker = cls;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_connection *peer = info != NULL ? info->socket_context : NULL;
+    if (peer == NULL)
+        return NULL;
+    struct http_request *request = &peer->request;
+    http_request_begin(request, connection);
+    request->target = target != NULL ? target : "";
+    request->target_length = strlen(request->target);
+    /* Read here, because libmicrohttpd goes on to cut and decode it in place. */
+    request->target_status =
+        http_target_path(request->target, request->path, &request->target_fault);
+    if (peer->phase == HTTP_PHASE_IDLE)
+        http_reaper_phase(&worker->server->reaper, peer, HTTP_PHASE_HEAD,
+                          from_now(worker->server->options.header_timeout));
+    return request;
+}
+
+static enum MHD_Result check_field(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value) {
+    (void)kind;
+    http_framing_header(cls, name, value != NULL ? value : "");
+    return MHD_YES;
+}
+
+/* Checks the head's framing; false when the request was rejected. */
+static bool check_framing(struct http_request *request, const char *method, const char *version,
+                          struct http_framing *framing) {
+    struct MHD_Connection *connection = request->exchange.connection;
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    bool positions = request->server->positions && size != NULL;
+    http_framing_begin(framing, method, version, positions);
+    /* One space on each side of the target, and no NUL in method or target. */
+    if (positions && framing->status == 0 &&
+        (method + strlen(method) + 1 != request->target ||
+         request->target + request->target_length + 1 != version)) {
+        framing->status = 400;
+        framing->fault = "the request line has a NUL or more than two spaces";
+    }
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, check_field, framing);
+    http_framing_end(framing, positions ? method + size->header_size : NULL);
+    if (framing->status == 0)
+        return true;
+    http_request_reject(request, framing->status, framing->fault);
+    return false;
+}
+
+/* Finds the route; false when there is none and the request was rejected. */
+static bool find_route(struct http_request *request, const char *method,
+                       const struct http_route **ret_route) {
+    struct http_server *server = request->server;
+    char allow[HTTP_ALLOW_SIZE];
+    if (request->target_status != 0) {
+        http_request_reject(request, request->target_status, request->target_fault);
+        return false;
+    }
+    switch (http_route_find(server->options.routes, server->options.route_count, method,
+                            request->path, ret_route, request->argument, allow)) {
+    case HTTP_MATCH:
+        request->route = (size_t)(*ret_route - server->options.routes);
+        request->exchange.argument = request->argument[0] != '\0' ? request->argument : NULL;
+        return true;
+    case HTTP_NO_METHOD:
+        http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
+        http_request_reject(request, 405, "this path does not know this method");
+        return false;
+    case HTTP_NO_PATH:
+        break;
+    }
+    http_request_reject(request, 404, "there is nothing at this path");
+    return false;
+}
+
+/* Decides about the body before it is sent; false when the request was rejected. */
+static bool check_body(struct http_request *request, const struct http_route *route,
+                       const struct http_framing *framing) {
+    size_t limit = route->body_limit;
+    char text[160];
+    if (limit > request->server->options.max_body)
+        limit = request->server->options.max_body;
+    request->body_limit = limit;
+    if (limit == 0 && (framing->chunked || framing->length > 0)) {
+        http_request_reject(request, 413, "this path takes no body");
+        return false;
+    }
+    if (framing->length > limit) {
+        (void)snprintf(text, sizeof text, "a body of %llu bytes is over the limit of %zu bytes",
+                       (unsigned long long)framing->length, limit);
+        http_request_reject(request, 413, text);
+        return false;
+    }
+    if (limit > 0 && !framing->chunked && !framing->has_length) {
+        http_request_reject(request, 411, "a body needs Content-Length or chunks");
+        return false;
+    }
+    request->body_expected = (size_t)framing->length;
+    return true;
+}
+
+/* First call: the head is complete. */
+static enum MHD_Result take_head(struct http_request *request, const char *method,
+                                 const char *version) {
+    struct http_server *server = request->server;
+    struct http_framing framing;
+    const struct http_route *route = NULL;
+    request->exchange.method = method;
+    if (!check_framing(request, method, version, &framing) ||
+        !find_route(request, method, &route) || !check_body(request, route, &framing))
+        return request->queued ? MHD_YES : MHD_NO;
+    request->stage = HTTP_STAGE_BODY;
+    http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_BODY,
+                      from_now(server->options.body_timeout));
+    return MHD_YES;
+}
+
+/* The body breaks a limit half-way. libmicrohttpd takes no answer before the body's end, so it is
+ * written here: this thread is the only writer, and all earlier answers have been sent. */
+static enum MHD_Result refuse_body(struct http_request *request, unsigned status) {
+    char text[320];
+    const char *reason = status == 413 ? "Content Too Large" : "Service Unavailable";
+    const char *body = status == 413 ? "{\"error\": \"the body is over the limit\"}\n"
+                                     : "{\"error\": \"no memory for the body\"}\n";
+    int length =
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n%s"
+                 "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                 status, reason, status == 503 ? "Retry-After: 1\r\n" : "", strlen(body), body);
+    (void)!send(request->peer->fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!request->peer->own)
+        statistics_request(request->server->context.statistics, (unsigned)request->route, status);
+    request->status = status;
+    request->linger = true;
+    return MHD_NO;
+}
+
+static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *size) {
+    struct http_server *server = request->server;
+    unsigned status = http_request_append(request, data, *size);
+    if (status != 0)
+        return refuse_body(request, status);
+    *size = 0;
+    /* A second more for each 16 KiB: slow lines are served, one byte a second is not. */
+    uint64_t allowed = server->options.body_timeout +
+                       (uint64_t)(request->exchange.body_length / 16384) * 1000000000;
+    http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_BODY,
+                      request->exchange.started_nanoseconds + server->options.header_timeout +
+                          allowed);
+    return MHD_YES;
+}
+
+/* Last call: the request is whole. */
+static enum MHD_Result run_handler(struct http_request *request) {
+    struct http_server *server = request->server;
+    http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WORK, 0);
+    enum http_outcome outcome = server->options.routes[request->route].handler(&request->exchange);
+    return outcome == HTTP_DEFERRED || request->queued ? MHD_YES : MHD_NO;
+}
+
+enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const char *url,
+                            const char *method, const char *version, const char *upload_data,
+                            size_t *upload_data_size, void **con_cls) {
+    struct http_request *request = *con_cls;
+    (void)cls;
+    (void)connection;
+    (void)url;
+    if (request == NULL)
+        return MHD_NO;
+    switch (request->stage) {
+    case HTTP_STAGE_HEAD:
+        return take_head(request, method, version);
+    case HTTP_STAGE_BODY:
+        if (*upload_data_size > 0)
+            return take_body(request, upload_data, upload_data_size);
+        return run_handler(request);
+    case HTTP_STAGE_DEFERRED:
+        request->finish(&request->exchange);
+        return request->queued ? MHD_YES : MHD_NO;
+    case HTTP_STAGE_REPLIED:
+        break;
+    }
+    *upload_data_size = 0;
+    return MHD_YES;
+}
+
+static void log_request(const struct http_request *request) {
+    const struct http_exchange *exchange = &request->exchange;
+    double seconds = (double)(cn_clock_nanoseconds() - exchange->started_nanoseconds) * 1e-9;
+    http_server_log(request->server, HTTP_LOG_DEBUG, "request %s %s -> %u in %.6f s, body %zu",
+                    exchange->method, exchange->path, request->status, seconds,
+                    exchange->body_length);
+}
+
+void http_access_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                           enum MHD_RequestTerminationCode code) {
+    struct http_worker *worker = cls;
+    struct http_request *request = *con_cls;
+    (void)connection;
+    (void)code;
+    *con_cls = NULL;
+    if (request == NULL)
+        return;
+    if (worker->server->options.log_requests && !request->peer->own)
+        log_request(request);
+    http_request_end(request);
+    http_reaper_phase(&worker->server->reaper, request->peer, HTTP_PHASE_IDLE,
+                      worker->server->draining ? 1
+                                               : from_now(worker->server->options.idle_timeout));
+}
+
+/* True if the client may still be sending what nobody will read. */
+static bool needs_linger(const struct http_connection *peer) {
+    int unread = 0;
+    return !peer->own &&
+           (peer->request.linger || (ioctl(peer->fd, FIONREAD, &unread) == 0 && unread > 0));
+}
+
+void http_access_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode code) {
+    struct http_worker *worker = cls;
+    struct http_server *server = worker->server;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        struct http_connection *peer =
+            http_connections_find(&server->connections, info->connect_fd);
+        *socket_context = peer;
+        if (peer == NULL)
+            return;
+        peer->request.server = server;
+        peer->request.peer = peer;
+        http_reaper_phase(
+            &server->reaper, peer, HTTP_PHASE_HEAD,
+            from_now(server->draining ? HTTP_DRAIN_HEAD_TIME : server->options.header_timeout));
+        return;
+    }
+    struct http_connection *peer = *socket_context;
+    if (peer == NULL)
+        return;
+    *socket_context = NULL;
+    if (needs_linger(peer)) {
+        int copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
+        if (copy >= 0)
+            http_reaper_linger(&server->reaper, copy);
+    }
+    http_connections_remove(&server->connections, peer);
+}

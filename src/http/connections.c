@@ -1,0 +1,154 @@
+/* connections.c: the table of open sockets. Counts and limits; neither accepts nor closes.
+ * Thread-safe: one mutex; the per-request fields belong to the HTTP thread, deadlines are atomic.
+ */
+#include "http/connections.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/worker.h"
+
+enum cn_status http_connections_init(struct http_connections *connections, size_t max,
+                                     size_t max_per_client, struct cn_error *error) {
+    pthread_condattr_t attributes;
+    /* Our own requests come on top of the clients'. */
+    *connections = (struct http_connections){
+        .max = max, .max_per_client = max_per_client, .capacity = max + 64};
+    connections->active = calloc(connections->capacity, sizeof *connections->active);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&connections->mutex, NULL);
+    pthread_cond_init(&connections->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (connections->active == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for a table of %zu connections", max);
+    return CN_OK;
+}
+
+static void destroy(struct http_connection *connection) {
+    http_request_end(&connection->request);
+    free(connection);
+}
+
+void http_connections_clear(struct http_connections *connections) {
+    for (size_t i = 0; i < connections->count; i++)
+        destroy(connections->active[i]);
+    free(connections->active);
+    free(connections->by_fd);
+    pthread_mutex_destroy(&connections->mutex);
+    pthread_cond_destroy(&connections->changed);
+}
+
+static struct http_client client_of(const struct sockaddr *address) {
+    struct http_client client = {{0}};
+    if (address->sa_family == AF_INET) {
+        client.bytes[0] = 4;
+        memcpy(client.bytes + 1, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    } else if (address->sa_family == AF_INET6) {
+        const struct in6_addr *ip =
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(ip);
+        client.bytes[0] = mapped ? 4 : 6;
+        memcpy(client.bytes + 1, ip->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 8);
+    }
+    return client;
+}
+
+/* With the mutex: is there room for one more of this client? */
+static bool has_room(const struct http_connections *connections, const struct http_client *client) {
+    size_t same = 0;
+    if (connections->clients >= connections->max)
+        return false;
+    if (connections->max_per_client == 0 || client->bytes[0] == 0)
+        return true;
+    for (size_t i = 0; i < connections->count; i++)
+        same += memcmp(&connections->active[i]->client, client, sizeof *client) == 0;
+    return same < connections->max_per_client;
+}
+
+static void forget(struct http_connections *connections, struct http_connection *connection) {
+    struct http_connection *last = connections->active[--connections->count];
+    connections->active[connection->index] = last;
+    last->index = connection->index;
+    connections->by_fd[connection->fd] = NULL;
+    connections->clients -= !connection->own;
+    connection->worker->load -= !connection->own;
+    pthread_cond_broadcast(&connections->changed);
+}
+
+/* With the mutex: makes by_fd[fd] exist and be free. */
+static bool reserve_fd(struct http_connections *connections, int fd) {
+    size_t wanted = (size_t)fd + 1;
+    if (wanted > connections->fd_capacity) {
+        size_t capacity = wanted * 2;
+        struct http_connection **by_fd =
+            realloc(connections->by_fd, capacity * sizeof *connections->by_fd);
+        if (by_fd == NULL)
+            return false;
+        memset(by_fd + connections->fd_capacity, 0,
+               (capacity - connections->fd_capacity) * sizeof *by_fd);
+        connections->by_fd = by_fd;
+        connections->fd_capacity = capacity;
+    }
+    struct http_connection *lost = connections->by_fd[fd];
+    if (lost != NULL) { /* libmicrohttpd dropped it without a word: it had no memory for it */
+        forget(connections, lost);
+        destroy(lost);
+    }
+    return true;
+}
+
+static struct http_worker *least_loaded(struct http_worker *workers, size_t count) {
+    struct http_worker *best = &workers[0];
+    for (size_t i = 1; i < count; i++)
+        if (workers[i].load < best->load)
+            best = &workers[i];
+    return best->load < HTTP_WORKER_CONNECTIONS ? best : NULL;
+}
+
+struct http_connection *http_connections_add(struct http_connections *connections, int fd,
+                                             const struct sockaddr *address, bool own,
+                                             struct http_worker *workers, size_t worker_count) {
+    struct http_connection *connection = calloc(1, sizeof *connection);
+    struct http_worker *worker = NULL;
+    if (connection == NULL)
+        return NULL;
+    connection->fd = fd;
+    connection->own = own;
+    connection->client = client_of(address);
+    pthread_mutex_lock(&connections->mutex);
+    if (reserve_fd(connections, fd) && (own || has_room(connections, &connection->client)) &&
+        connections->count < connections->capacity)
+        worker = own && worker_count == 1 ? workers : least_loaded(workers, worker_count);
+    if (worker != NULL) {
+        connection->worker = worker;
+        worker->load += !own;
+        connection->index = connections->count;
+        connections->active[connections->count++] = connection;
+        connections->clients += !own;
+        connections->by_fd[fd] = connection;
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    if (worker == NULL) {
+        free(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+void http_connections_remove(struct http_connections *connections,
+                             struct http_connection *connection) {
+    pthread_mutex_lock(&connections->mutex);
+    forget(connections, connection);
+    pthread_mutex_unlock(&connections->mutex);
+    destroy(connection);
+}
+
+struct http_connection *http_connections_find(struct http_connections *connections, int fd) {
+    pthread_mutex_lock(&connections->mutex);
+    struct http_connection *connection =
+        (size_t)fd < connections->fd_capacity ? connections->by_fd[fd] : NULL;
+    pthread_mutex_unlock(&connections->mutex);
+    return connection;
+}

@@ -1,0 +1,67 @@
+/* connections.h: the sockets that are open now: limits, loads, deadlines. */
+#ifndef CONVNET_HTTP_CONNECTIONS_H
+#define CONVNET_HTTP_CONNECTIONS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "http/request.h"
+
+/* Clients' sockets of one HTTP thread. libmicrohttpd 0.9.75 stalls a thread whose epoll returns
+ * exactly 128 ready descriptors: with the thread's own and a request of ours none gets there. */
+enum { HTTP_WORKER_CONNECTIONS = 120 };
+
+/* A client for the limit: an IPv4 address or an IPv6 /64; all zero: not limited. */
+struct http_client {
+    unsigned char bytes[9];
+};
+
+enum http_phase {
+    HTTP_PHASE_HEAD = 0, /* a request's head is awaited: the first, or one that has begun */
+    HTTP_PHASE_IDLE,     /* between two requests */
+    HTTP_PHASE_BODY,
+    HTTP_PHASE_WORK, /* the handler has it: no deadline here */
+    HTTP_PHASE_WRITE
+};
+
+struct http_connection {
+    int fd;
+    struct http_worker *worker;
+    struct http_client client;
+    bool own;                  /* the server's own request to itself: outside limits and counts */
+    _Atomic uint64_t deadline; /* cn_clock_nanoseconds; 0: none */
+    _Atomic int phase;
+    size_t index; /* in `active` */
+    struct http_request request;
+};
+
+struct http_connections {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* a connection closed */
+    struct http_connection **active;
+    size_t count, capacity;
+    size_t clients; /* of these, those that are not our own */
+    struct http_connection **by_fd;
+    size_t fd_capacity;
+    size_t max, max_per_client;
+};
+
+enum cn_status http_connections_init(struct http_connections *connections, size_t max,
+                                     size_t max_per_client, struct cn_error *error);
+void http_connections_clear(struct http_connections *connections);
+
+/* Registers an accepted socket with the least loaded of `workers`. Returns NULL over a limit or
+ * without memory. */
+struct http_connection *http_connections_add(struct http_connections *connections, int fd,
+                                             const struct sockaddr *address, bool own,
+                                             struct http_worker *workers, size_t worker_count);
+
+/* Forgets and frees a connection; its socket may be closed afterwards, not before. */
+void http_connections_remove(struct http_connections *connections,
+                             struct http_connection *connection);
+
+/* The registered connection of a socket, or NULL. */
+struct http_connection *http_connections_find(struct http_connections *connections, int fd);
+
+#endif

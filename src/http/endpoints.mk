@@ -1,0 +1,10 @@
+libconvnetd_la_SOURCES += \
+	src/http/health.c \
+	src/http/index.c \
+	src/http/metrics.c \
+	src/http/predict.c src/http/predict.h \
+	src/http/predict_images.c \
+	src/http/predict_json.c \
+	src/http/predict_multipart.c \
+	src/http/predict_reply.c \
+	src/http/text.c src/http/text.h

@@ -1,0 +1,52 @@
+/* exchange.c: what a handler may ask of its exchange: headers, query, deferral, a workspace. Runs
+ * on the exchange's HTTP thread, but for http_resume, which any thread may call. */
+#include "http/exchange.h"
+
+#include "http/server_private.h"
+
+const char *http_header(const struct http_exchange *exchange, const char *name) {
+    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_query(const struct http_exchange *exchange, const char *name) {
+    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+enum http_outcome http_defer(struct http_exchange *exchange,
+                             bool (*submit)(struct http_exchange *exchange, void *data),
+                             enum http_outcome (*finish)(struct http_exchange *exchange),
+                             void *data) {
+    struct http_request *request = http_request_of(exchange);
+    struct http_server *server = request->server;
+    request->finish = finish;
+    request->stage = HTTP_STAGE_DEFERRED;
+    http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WORK, 0);
+    atomic_fetch_add(&server->deferred, 1);
+    /* Suspended before it is published: the answer may come before submit returns. */
+    MHD_suspend_connection(exchange->connection);
+    if (!submit(exchange, data))
+        http_resume(exchange);
+    return HTTP_DEFERRED;
+}
+
+void http_resume(struct http_exchange *exchange) {
+    /* After the resumption the exchange belongs to its HTTP thread and may end at any moment. */
+    struct http_server *server = http_request_of(exchange)->server;
+    MHD_resume_connection(exchange->connection);
+    /* Counted down last: at zero a stopping server ends its threads. */
+    atomic_fetch_sub(&server->deferred, 1);
+}
+
+struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model) {
+    if (worker->model == model)
+        return worker->workspace;
+    struct cn_workspace *workspace = NULL;
+    if (cn_workspace_create(model->plan, &workspace, NULL) != CN_OK)
+        return NULL;
+    cn_workspace_free(worker->workspace);
+    served_model_release(worker->model);
+    worker->workspace = workspace;
+    /* The reference keeps another model from appearing at the same address. */
+    worker->model = served_model_acquire(model);
+    return workspace;
+}

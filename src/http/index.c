@@ -1,0 +1,23 @@
+/* index.c: GET /: one line that says what this is and how to ask it. */
+#include "http/exchange.h"
+#include "http/text.h"
+
+enum http_outcome http_index(struct http_exchange *exchange) {
+    struct http_text text = {0};
+    size_t length = 0;
+    struct served_model *model = model_slot_acquire(exchange->context->models);
+    http_text_add(&text, "{\"name\":\"convnetd\",\"version\":\"" PACKAGE_VERSION "\",\"model\":");
+    if (model != NULL) {
+        http_text_add(&text, "\"");
+        http_text_add_json(&text, model->name);
+        http_text_add(&text, "\"");
+    } else {
+        http_text_add(&text, "null");
+    }
+    http_text_add(&text, ",\"predict\":\"curl --data-binary @digit.png http://HOST/predict\"}\n");
+    served_model_release(model);
+    char *body = http_text_take(&text, &length);
+    if (body == NULL)
+        return http_reply_error(exchange, 503, "no memory for the answer");
+    return http_reply(exchange, 200, "application/json", body, length);
+}

@@ -1,0 +1,163 @@
+/* predict.c: POST /predict: body to images, the lane by its cost, probabilities to the answer. Runs
+ * on the exchange's HTTP thread, but for `done`, which is the compute thread's. */
+#include "http/predict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+void prediction_free(void *data) {
+    struct prediction *prediction = data;
+    if (prediction == NULL)
+        return;
+    served_model_release(prediction->model);
+    free(prediction->images);
+    free(prediction->outputs);
+    free(prediction);
+}
+
+static enum http_outcome answer(struct http_exchange *exchange) {
+    const struct prediction *prediction = exchange->state;
+    struct http_text text = {0};
+    const char *type =
+        predict_render(prediction, predict_format_of(http_header(exchange, "Accept")), &text);
+    size_t length = 0;
+    char *body = http_text_take(&text, &length);
+    if (body == NULL)
+        return http_reply_error(exchange, 503, "no memory for the answer");
+    statistics_add(exchange->context->statistics, STATISTICS_IMAGES, prediction->count);
+    statistics_observe(exchange->context->statistics, STATISTICS_BATCH_IMAGES,
+                       (double)prediction->count);
+    return http_reply(exchange, 200, type, body, length);
+}
+
+/* ---- The batch lane ---- */
+
+static void done(struct job *job) {
+    http_resume(job->data);
+}
+
+static bool submit(struct http_exchange *exchange, void *data) {
+    struct prediction *prediction = exchange->state;
+    (void)data;
+    switch (lane_submit(exchange->context->lane, &prediction->job)) {
+    case LANE_ACCEPTED:
+        return true;
+    case LANE_FULL:
+        prediction->job.outcome = JOB_REFUSED_FULL;
+        return false;
+    case LANE_CLOSED:
+        break;
+    }
+    prediction->job.outcome = JOB_REFUSED_CLOSED;
+    return false;
+}
+
+static enum http_outcome finish(struct http_exchange *exchange) {
+    const struct http_context *context = exchange->context;
+    const struct prediction *prediction = exchange->state;
+    switch (prediction->job.outcome) {
+    case JOB_DONE:
+        break;
+    case JOB_EXPIRED:
+        statistics_add(context->statistics, STATISTICS_REJECTED_DEADLINE, 1);
+        return http_reply_error(exchange, 504,
+                                "the request's time was over before its %zu images "
+                                "were computed",
+                                prediction->count);
+    case JOB_FAILED:
+        return http_reply_error(exchange, 503, "no memory for the model's workspaces");
+    case JOB_REFUSED_FULL:
+        statistics_add(context->statistics, STATISTICS_REJECTED_QUEUE_FULL, 1);
+        return http_reply_error(exchange, 503, "the queue has no room for %zu images more",
+                                prediction->count);
+    case JOB_REFUSED_CLOSED:
+        return http_reply_error(exchange, 503, "the server is shutting down");
+    }
+    statistics_add(context->statistics, STATISTICS_BATCHES, 1);
+    statistics_observe(context->statistics, STATISTICS_QUEUE_SECONDS,
+                       prediction->job.queue_seconds);
+    statistics_observe(context->statistics, STATISTICS_COMPUTE_SECONDS,
+                       prediction->job.compute_seconds);
+    return answer(exchange);
+}
+
+static enum http_outcome run_in_batch(struct http_exchange *exchange) {
+    struct prediction *prediction = exchange->state;
+    const uint64_t timeout = exchange->context->request_timeout_nanoseconds;
+    prediction->job = (struct job){.model = prediction->model,
+                                   .images = prediction->images,
+                                   .outputs = prediction->outputs,
+                                   .count = prediction->count,
+                                   .deadline_nanoseconds =
+                                       timeout > 0 ? exchange->started_nanoseconds + timeout : 0,
+                                   .done = done,
+                                   .data = exchange};
+    return http_defer(exchange, submit, finish, NULL);
+}
+
+/* ---- The inline lane ---- */
+
+static enum http_outcome run_inline(struct http_exchange *exchange) {
+    struct prediction *prediction = exchange->state;
+    struct cn_workspace *workspace = http_worker_workspace(exchange->worker, prediction->model);
+    if (workspace == NULL)
+        return http_reply_error(exchange, 503, "no memory for the model's workspace");
+    const uint64_t begun = cn_clock_nanoseconds();
+    cn_plan_run(prediction->model->plan, workspace, prediction->images, prediction->count,
+                prediction->outputs);
+    statistics_observe(exchange->context->statistics, STATISTICS_COMPUTE_SECONDS,
+                       (double)(cn_clock_nanoseconds() - begun) * 1e-9);
+    return answer(exchange);
+}
+
+/* Makes the exchange's state; false when the request has been answered with an error. */
+static bool begin(struct http_exchange *exchange) {
+    const struct http_context *context = exchange->context;
+    struct served_model *model = model_slot_acquire(context->models);
+    if (model == NULL) {
+        (void)http_reply_error(exchange, 503, "no model is loaded");
+        return false;
+    }
+    if (exchange->argument != NULL && strcmp(exchange->argument, model->name) != 0) {
+        (void)http_reply_error(exchange, 404, "there is no model \"%.64s\"; this server has \"%s\"",
+                               exchange->argument, model->name);
+        served_model_release(model);
+        return false;
+    }
+    struct prediction *prediction = calloc(1, sizeof *prediction);
+    if (prediction == NULL) {
+        served_model_release(model);
+        (void)http_reply_error(exchange, 503, "no memory for the request");
+        return false;
+    }
+    prediction->model = model;
+    prediction->max_images = context->max_images;
+    prediction->picture_limits = context->picture_limits;
+    prediction->image_size = cn_plan_input_size(model->plan);
+    exchange->state = prediction;
+    exchange->release = prediction_free;
+    return true;
+}
+
+enum http_outcome http_predict(struct http_exchange *exchange) {
+    const struct http_context *context = exchange->context;
+    struct cn_error error = {0};
+    if (!begin(exchange))
+        return HTTP_REPLIED;
+    struct prediction *prediction = exchange->state;
+    const uint64_t begun = cn_clock_nanoseconds();
+    if (prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
+                            exchange->body_length, &error) != CN_OK)
+        return http_reply_failure(exchange, &error);
+    statistics_observe(context->statistics, STATISTICS_DECODE_SECONDS,
+                       (double)(cn_clock_nanoseconds() - begun) * 1e-9);
+    prediction->outputs =
+        cn_floats_allocate(prediction->count * cn_plan_output_size(prediction->model->plan));
+    if (prediction->outputs == NULL)
+        return http_reply_error(exchange, 503, "no memory for %zu images", prediction->count);
+    const double cost = (double)prediction->count * prediction->model->image_seconds;
+    return cost <= context->inline_seconds ? run_inline(exchange) : run_in_batch(exchange);
+}

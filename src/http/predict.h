@@ -1,0 +1,57 @@
+/* predict.h: a prediction on its way: body -> images -> lane -> probabilities -> answer. */
+#ifndef CONVNET_HTTP_PREDICT_H
+#define CONVNET_HTTP_PREDICT_H
+
+#include "http/exchange.h"
+#include "http/text.h"
+
+/* One request's images and what becomes of them. Freed by prediction_free. */
+struct prediction {
+    struct served_model *model; /* a reference */
+    size_t max_images;
+    struct cn_picture_limits picture_limits;
+    size_t image_size;       /* floats of one image */
+    size_t count, capacity;  /* images */
+    float *images, *outputs; /* [count, image_size], [count, classes] */
+    struct job job;
+};
+
+void prediction_free(void *prediction);
+
+/* Room for one image more: [image_size] floats for the caller to fill; NULL and an error over the
+ * limit of images or without memory. */
+float *prediction_add(struct prediction *prediction, struct cn_error *error);
+
+/* One PNG, through the preprocessing path. Errors name the picture by its place. */
+enum cn_status prediction_add_png(struct prediction *prediction, const void *bytes, size_t length,
+                                  struct cn_error *error);
+
+/* Raw images, one byte a sample, one after another. CN_INVALID unless a whole number of them. */
+enum cn_status prediction_add_raw(struct prediction *prediction, const void *bytes, size_t length,
+                                  struct cn_error *error);
+
+/* {"images": [...]}: see predict_json.c. `text` ends with a NUL that `length` does not count. */
+enum cn_status prediction_add_json(struct prediction *prediction, const char *text, size_t length,
+                                   struct cn_error *error);
+
+/* multipart/form-data: each part is a PNG or one raw image. `content_type` holds the boundary. */
+enum cn_status prediction_add_multipart(struct prediction *prediction, const char *content_type,
+                                        const unsigned char *body, size_t length,
+                                        struct cn_error *error);
+
+/* The whole body in any of the forms; an absent type or the one that curl sends is recognised by
+ * the bytes. CN_UNSUPPORTED names the types that are taken. */
+enum cn_status prediction_add_body(struct prediction *prediction, const char *content_type,
+                                   const unsigned char *body, size_t length,
+                                   struct cn_error *error);
+
+enum predict_format { PREDICT_JSON = 0, PREDICT_CSV, PREDICT_NDJSON };
+
+/* What the client's Accept asks for; NULL: JSON. */
+enum predict_format predict_format_of(const char *accept);
+
+/* The answer's text and its type; see docs/http-api.md. */
+const char *predict_render(const struct prediction *prediction, enum predict_format format,
+                           struct http_text *text);
+
+#endif

@@ -1,0 +1,103 @@
+/* predict_reply.c: probabilities as JSON, CSV or NDJSON. Pure. */
+#include <string.h>
+
+#include "http/predict.h"
+
+enum predict_format predict_format_of(const char *accept) {
+    if (accept == NULL)
+        return PREDICT_JSON;
+    if (strcasestr(accept, "text/csv") != NULL)
+        return PREDICT_CSV;
+    return strcasestr(accept, "application/x-ndjson") != NULL ? PREDICT_NDJSON : PREDICT_JSON;
+}
+
+static size_t largest(const float *p, size_t count) {
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        best = p[i] > p[best] ? i : best;
+    return best;
+}
+
+static void add_json(struct http_text *text, const struct cn_model *model, const float *p) {
+    const size_t count = model->label_count, best = largest(p, count);
+    http_text_add(text, "{\"class\":");
+    http_text_add_size(text, best);
+    http_text_add(text, ",\"label\":\"");
+    http_text_add_json(text, model->labels[best]);
+    http_text_add(text, "\",\"confidence\":");
+    http_text_add_float(text, p[best]);
+    http_text_add(text, ",\"probabilities\":[");
+    for (size_t i = 0; i < count; i++) {
+        http_text_add(text, i > 0 ? "," : "");
+        http_text_add_float(text, p[i]);
+    }
+    http_text_add(text, "]}");
+}
+
+/* RFC 4180: quoted when it must be, quotes doubled. */
+static void add_csv_field(struct http_text *text, const char *field) {
+    char one[2] = {0};
+    if (strpbrk(field, "\",\r\n") == NULL) {
+        http_text_add(text, field);
+        return;
+    }
+    http_text_add(text, "\"");
+    for (; *field != '\0'; field++) {
+        one[0] = *field;
+        http_text_add(text, *field == '"' ? "\"\"" : one);
+    }
+    http_text_add(text, "\"");
+}
+
+static void add_csv_head(struct http_text *text, const struct cn_model *model) {
+    http_text_add(text, "class,label,confidence");
+    for (size_t i = 0; i < model->label_count; i++) {
+        http_text_add(text, ",p_");
+        add_csv_field(text, model->labels[i]);
+    }
+    http_text_add(text, "\r\n");
+}
+
+static void add_csv(struct http_text *text, const struct cn_model *model, const float *p) {
+    const size_t best = largest(p, model->label_count);
+    http_text_add_size(text, best);
+    http_text_add(text, ",");
+    add_csv_field(text, model->labels[best]);
+    http_text_add(text, ",");
+    http_text_add_float(text, p[best]);
+    for (size_t i = 0; i < model->label_count; i++) {
+        http_text_add(text, ",");
+        http_text_add_float(text, p[i]);
+    }
+    http_text_add(text, "\r\n");
+}
+
+const char *predict_render(const struct prediction *prediction, enum predict_format format,
+                           struct http_text *text) {
+    static const char *const types[] = {[PREDICT_JSON] = "application/json",
+                                        [PREDICT_CSV] = "text/csv; header=present",
+                                        [PREDICT_NDJSON] = "application/x-ndjson"};
+    const struct cn_model *model = prediction->model->model;
+    if (format == PREDICT_CSV)
+        add_csv_head(text, model);
+    if (format == PREDICT_JSON) {
+        http_text_add(text, "{\"model\":\"");
+        http_text_add_json(text, prediction->model->name);
+        http_text_add(text, "\",\"predictions\":[");
+    }
+    for (size_t i = 0; i < prediction->count; i++) {
+        const float *p = prediction->outputs + i * model->label_count;
+        if (format == PREDICT_CSV) {
+            add_csv(text, model, p);
+            continue;
+        }
+        if (format == PREDICT_JSON && i > 0)
+            http_text_add(text, ",");
+        add_json(text, model, p);
+        if (format == PREDICT_NDJSON)
+            http_text_add(text, "\n");
+    }
+    if (format == PREDICT_JSON)
+        http_text_add(text, "]}\n");
+    return types[format];
+}

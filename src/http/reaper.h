@@ -1,0 +1,40 @@
+/* reaper.h: deadlines of connections, and sockets that are read empty before they are closed. */
+#ifndef CONVNET_HTTP_REAPER_H
+#define CONVNET_HTTP_REAPER_H
+
+#include "http/connections.h"
+
+enum { HTTP_MAX_LINGERING = 64 };
+
+struct http_reaper {
+    struct http_connections *connections;
+    pthread_t thread;
+    bool running;
+    int wake;          /* eventfd */
+    uint64_t shortest; /* of the timeouts, nanoseconds */
+    atomic_bool stop;
+    _Atomic uint64_t next_wake; /* the earliest deadline the thread knows of */
+    pthread_mutex_t mutex;      /* guards lingering */
+    struct {
+        int fd;
+        uint64_t deadline;
+    } lingering[HTTP_MAX_LINGERING];
+    size_t lingering_count;
+};
+
+enum cn_status http_reaper_start(struct http_reaper *reaper, struct http_connections *connections,
+                                 uint64_t shortest, struct cn_error *error);
+void http_reaper_stop(struct http_reaper *reaper);
+
+/* The connection enters `phase`, which must end before `deadline` (0: no limit). */
+void http_reaper_phase(struct http_reaper *reaper, struct http_connection *connection,
+                       enum http_phase phase, uint64_t deadline);
+
+/* Takes ownership of `fd`, a socket that was answered but still may send: closing it at once would
+ * make the kernel reset the connection and the answer be lost. */
+void http_reaper_linger(struct http_reaper *reaper, int fd);
+
+/* Draining: cuts connections that wait for a request, and sooner or later all. */
+void http_reaper_drain(struct http_reaper *reaper, uint64_t head_deadline, uint64_t deadline);
+
+#endif

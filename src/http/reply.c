@@ -1,0 +1,167 @@
+/* reply.c: the one place that makes answers. Queues them with libmicrohttpd, which sends them.
+ * Runs on the exchange's HTTP thread. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "http/server_private.h"
+
+enum { ERROR_TEXT = 1024 };
+
+void http_add_header(struct http_exchange *exchange, const char *name, const char *value) {
+    struct http_request *request = http_request_of(exchange);
+    size_t count = request->header_count;
+    if (count == HTTP_MAX_REPLY_HEADERS)
+        return;
+    char *name_copy = strdup(name), *value_copy = strdup(value);
+    if (name_copy == NULL || value_copy == NULL) {
+        free(name_copy);
+        free(value_copy);
+        return;
+    }
+    request->header_names[count] = name_copy;
+    request->header_values[count] = value_copy;
+    request->header_count = count + 1;
+}
+
+/* A deadline for the transfer: a second more for each 16 KiB. */
+static uint64_t write_deadline(const struct http_server *server, size_t length) {
+    return cn_clock_nanoseconds() + server->options.write_timeout +
+           (uint64_t)(length / 16384) * 1000000000;
+}
+
+static void count_reply(struct http_request *request, unsigned status) {
+    struct statistics *statistics = request->server->context.statistics;
+    if (request->peer->own)
+        return;
+    statistics_request(statistics, (unsigned)request->route, status);
+    statistics_observe(statistics, STATISTICS_REQUEST_SECONDS,
+                       (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) *
+                           1e-9);
+}
+
+static bool add_headers(struct http_request *request, struct MHD_Response *response,
+                        const char *content_type) {
+    bool good =
+        content_type == NULL ||
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) == MHD_YES;
+    for (size_t i = 0; i < request->header_count; i++)
+        good &= MHD_add_response_header(response, request->header_names[i],
+                                        request->header_values[i]) == MHD_YES;
+    if (request->close || request->server->draining)
+        good &= MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
+    return good;
+}
+
+enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
+                             const char *content_type, char *body, size_t length) {
+    struct http_request *request = http_request_of(exchange);
+    struct http_server *server = request->server;
+    bool owned = body != NULL;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(owned ? length : 0, owned ? body : (char[]){""},
+                                        owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_MUST_COPY);
+    request->stage = HTTP_STAGE_REPLIED;
+    if (response == NULL) {
+        free(body);
+        return HTTP_REPLIED;
+    }
+    if (add_headers(request, response, content_type)) {
+        /* Set first: libmicrohttpd may send at once. */
+        http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WRITE,
+                          write_deadline(server, length));
+        request->status = status;
+        request->queued = MHD_queue_response(exchange->connection, status, response) == MHD_YES;
+    }
+    MHD_destroy_response(response);
+    if (request->queued)
+        count_reply(request, status);
+    return HTTP_REPLIED;
+}
+
+/* Length of the well-formed UTF-8 sequence at `text`, 0 if there is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *text) {
+    unsigned char first = text[0];
+    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first > 0xf4)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
+    bool surrogate = first == 0xed && text[1] >= 0xa0;
+    bool beyond = first == 0xf4 && text[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+/* Writes `text` as the inside of a JSON string; `to` has six bytes for each of `text`. */
+static size_t escape_json(char *to, const char *text) {
+    char *start = to;
+    const unsigned char *from = (const unsigned char *)text;
+    while (*from != '\0') {
+        size_t length = utf8_length(from);
+        if (length == 0) {
+            memcpy(to, "\\ufffd", 6);
+            to += 6;
+            from++;
+        } else if (*from == '"' || *from == '\\') {
+            *to++ = '\\';
+            *to++ = (char)*from++;
+        } else if (*from < 0x20 || *from == 0x7f) {
+            static const char digits[] = "0123456789abcdef";
+            memcpy(to, "\\u00", 4);
+            to[4] = digits[*from >> 4];
+            to[5] = digits[*from & 15];
+            to += 6;
+            from++;
+        } else {
+            memcpy(to, from, length);
+            to += length;
+            from += length;
+        }
+    }
+    return (size_t)(to - start);
+}
+
+static enum http_outcome reply_error(struct http_exchange *exchange, unsigned status,
+                                     const char *text) {
+    size_t room = strlen(text) * 6 + 32;
+    char *body = malloc(room);
+    if (body == NULL) {
+        http_request_of(exchange)->stage = HTTP_STAGE_REPLIED;
+        return HTTP_REPLIED;
+    }
+    size_t length = 0;
+    memcpy(body, "{\"error\": \"", 11);
+    length = 11 + escape_json(body + 11, text);
+    memcpy(body + length, "\"}\n", 3);
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+        http_add_header(exchange, "Retry-After", "1");
+    return http_reply(exchange, status, "application/json", body, length + 3);
+}
+
+enum http_outcome http_reply_error(struct http_exchange *exchange, unsigned status,
+                                   const char *format, ...) {
+    char text[ERROR_TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return reply_error(exchange, status, text);
+}
+
+enum http_outcome http_reply_failure(struct http_exchange *exchange, const struct cn_error *error) {
+    static const unsigned statuses[] = {
+        [CN_OK] = 500,    [CN_INVALID] = 400, [CN_MALFORMED] = 400, [CN_UNSUPPORTED] = 415,
+        [CN_LIMIT] = 413, [CN_IO] = 500,      [CN_MEMORY] = 503,    [CN_CANCELED] = 500};
+    bool known = (size_t)error->status < sizeof statuses / sizeof *statuses;
+    return reply_error(exchange, known ? statuses[error->status] : 500, error->text);
+}
+
+void http_request_reject(struct http_request *request, unsigned status, const char *text) {
+    request->close = true;
+    request->linger = true;
+    reply_error(&request->exchange, status, text);
+}

@@ -1,0 +1,94 @@
+/* request.c: the life of one request: begin, body, end. Does not talk HTTP. Runs on the
+ * connection's HTTP thread only. */
+#include "http/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "http/server_private.h"
+
+enum { FIRST_BODY_BYTES = 65536 };
+
+void http_request_begin(struct http_request *request, struct MHD_Connection *connection) {
+    struct http_server *server = request->server;
+    http_request_end(request);
+    request->stage = HTTP_STAGE_HEAD;
+    request->route = server->options.route_count;
+    request->body_limit = request->body_expected = 0;
+    request->status = 0;
+    request->target_status = 0;
+    request->queued = request->close = request->linger = false;
+    request->path[0] = request->argument[0] = '\0';
+    request->exchange = (struct http_exchange){.context = &server->context,
+                                               .connection = connection,
+                                               .worker = request->peer->worker,
+                                               .method = "",
+                                               .path = request->path,
+                                               .body = (const unsigned char *)"",
+                                               .started_nanoseconds = cn_clock_nanoseconds()};
+}
+
+/* A buffer of ordinary size is kept by the thread for its next request. */
+static void give_up_body(struct http_request *request) {
+    struct http_worker *worker = request->peer != NULL ? request->peer->worker : NULL;
+    if (worker != NULL && worker->spare == NULL && request->body_capacity == FIRST_BODY_BYTES) {
+        worker->spare = request->body;
+        worker->spare_size = request->body_capacity;
+    } else {
+        free(request->body);
+    }
+    request->body = NULL;
+    request->body_capacity = 0;
+}
+
+void http_request_end(struct http_request *request) {
+    struct http_exchange *exchange = &request->exchange;
+    if (exchange->release != NULL)
+        exchange->release(exchange->state);
+    exchange->release = NULL;
+    exchange->state = NULL;
+    for (size_t i = 0; i < request->header_count; i++) {
+        free(request->header_names[i]);
+        free(request->header_values[i]);
+    }
+    request->header_count = 0;
+    if (request->body != NULL)
+        give_up_body(request);
+}
+
+/* Grows with what has arrived, never with what a header promises. */
+static bool grow(struct http_request *request, size_t needed) {
+    struct http_worker *worker = request->peer->worker;
+    if (request->body == NULL && worker->spare != NULL && needed <= worker->spare_size) {
+        request->body = worker->spare;
+        request->body_capacity = worker->spare_size;
+        worker->spare = NULL;
+        return true;
+    }
+    size_t capacity = request->body_capacity > 0 ? request->body_capacity : FIRST_BODY_BYTES;
+    while (capacity < needed)
+        capacity *= 2; /* needed <= limit + 1, far below overflow */
+    if (request->body_expected > 0 && capacity > request->body_expected + 1 &&
+        capacity > FIRST_BODY_BYTES)
+        capacity = request->body_expected + 1;
+    unsigned char *body = realloc(request->body, capacity);
+    if (body == NULL)
+        return false;
+    request->body = body;
+    request->body_capacity = capacity;
+    return true;
+}
+
+unsigned http_request_append(struct http_request *request, const char *bytes, size_t length) {
+    size_t used = request->exchange.body_length;
+    if (length > request->body_limit - used)
+        return 413;
+    if (used + length + 1 > request->body_capacity && !grow(request, used + length + 1))
+        return 503;
+    memcpy(request->body + used, bytes, length);
+    request->body[used + length] = '\0';
+    request->exchange.body = request->body;
+    request->exchange.body_length = used + length;
+    return 0;
+}

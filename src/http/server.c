@@ -1,0 +1,187 @@
+/* server.c: puts the HTTP server together, starts it and takes it down without losing a request.
+ * The parts do the work: acceptor, workers, reaper. Its functions are for one owner thread; those
+ * marked so in server.h are thread-safe. */
+#include "http/server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "http/server_private.h"
+
+static const uint64_t second = 1000000000;
+
+void http_server_log(const struct http_server *server, enum http_log_level level,
+                     const char *format, ...) {
+    char text[1600];
+    va_list arguments;
+    if (server->options.log == NULL)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    server->options.log(server->options.log_data, level, text);
+}
+
+static enum cn_status open_listeners(struct http_server *server, struct cn_error *error) {
+    const struct http_server_options *options = &server->options;
+    struct http_acceptor *acceptor = &server->acceptor;
+    if (options->listener_count == 0)
+        return http_acceptor_listen(acceptor, options->addresses, options->port, error);
+    if (options->listener_count > HTTP_MAX_LISTENERS)
+        return cn_fail(error, CN_LIMIT, "%zu listening sockets were given; at most %d are taken",
+                       options->listener_count, HTTP_MAX_LISTENERS);
+    for (size_t i = 0; i < options->listener_count; i++)
+        acceptor->listeners[acceptor->listener_count++] = options->listeners[i];
+    return CN_OK;
+}
+
+enum cn_status http_server_create(const struct http_server_options *options,
+                                  const struct http_context *context,
+                                  struct http_server **ret_server, struct cn_error *error) {
+    struct http_server *server = calloc(1, sizeof *server);
+    size_t threads = options->threads > 1 ? (size_t)options->threads : 1;
+    if (server == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for a server");
+    server->options = *options;
+    server->context = *context;
+    server->worker_count =
+        (options->max_connections + HTTP_WORKER_CONNECTIONS - 1) / HTTP_WORKER_CONNECTIONS;
+    if (server->worker_count < threads)
+        server->worker_count = threads;
+    enum cn_status status = open_listeners(server, error);
+    if (status != CN_OK)
+        goto out;
+    server->tables = true;
+    status = http_connections_init(&server->connections, options->max_connections,
+                                   options->max_connections_per_address, error);
+    if (status != CN_OK)
+        goto out;
+    server->workers = calloc(server->worker_count, sizeof *server->workers);
+    if (server->workers == NULL) {
+        status = cn_fail(error, CN_MEMORY, "no memory for %zu threads", server->worker_count);
+        goto out;
+    }
+    *ret_server = server;
+    server = NULL;
+out:
+    http_server_free(server);
+    return status;
+}
+
+/* Finds out whether heads lie in memory as the checks of framing.c need it: a clean request must
+ * pass them, and a folded one must not. */
+static void test_positions(struct http_server *server) {
+    static const char clean[] = "GET /.self HTTP/1.1\r\nHost: self\r\nA: b\r\n\r\n";
+    static const char folded[] = "GET /.self HTTP/1.1\r\nHost: self\r\nA: b\r\n c\r\n\r\n";
+    struct http_worker *worker = &server->workers[0];
+    server->positions = true;
+    if (http_self_request(server, worker, clean, 5 * second) != 404)
+        server->positions = false;
+    if (http_self_request(server, worker, folded, 5 * second) != 400)
+        http_server_log(server, HTTP_LOG_WARNING,
+                        "libmicrohttpd %s hides folded header lines; they are not refused",
+                        MHD_get_version());
+}
+
+static uint64_t shortest_timeout(const struct http_server_options *options) {
+    const uint64_t timeouts[] = {options->header_timeout, options->body_timeout,
+                                 options->idle_timeout, options->write_timeout};
+    uint64_t shortest = timeouts[0];
+    for (size_t i = 1; i < sizeof timeouts / sizeof *timeouts; i++)
+        shortest = timeouts[i] < shortest ? timeouts[i] : shortest;
+    return shortest;
+}
+
+enum cn_status http_server_start(struct http_server *server, struct cn_error *error) {
+    enum cn_status status = http_reaper_start(&server->reaper, &server->connections,
+                                              shortest_timeout(&server->options), error);
+    server->started = status == CN_OK;
+    while (status == CN_OK && server->workers_started < server->worker_count) {
+        status = http_worker_start(&server->workers[server->workers_started], server, error);
+        server->workers_started += status == CN_OK;
+    }
+    if (status == CN_OK) {
+        test_positions(server);
+        status = http_acceptor_start(&server->acceptor, server, error);
+    }
+    return status;
+}
+
+int http_server_port(const struct http_server *server) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (getsockname(server->acceptor.listeners[0], (struct sockaddr *)&address, &length) != 0)
+        return 0;
+    if (address.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
+    if (address.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port);
+    return 0;
+}
+
+size_t http_server_connections(struct http_server *server) {
+    pthread_mutex_lock(&server->connections.mutex);
+    size_t count = server->connections.clients;
+    pthread_mutex_unlock(&server->connections.mutex);
+    return count;
+}
+
+bool http_server_alive(struct http_server *server, uint64_t timeout) {
+    static const char request[] = "GET /.self HTTP/1.1\r\nHost: self\r\n\r\n";
+    uint64_t deadline = cn_clock_nanoseconds() + timeout;
+    for (size_t i = 0; i < server->workers_started; i++) {
+        uint64_t now = cn_clock_nanoseconds();
+        if (now >= deadline ||
+            http_self_request(server, &server->workers[i], request, deadline - now) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Waits until no connection is left, or the deadline. */
+static void wait_for_connections(struct http_connections *connections, uint64_t deadline) {
+    struct timespec time = {.tv_sec = (time_t)(deadline / second),
+                            .tv_nsec = (long)(deadline % second)};
+    int result = 0;
+    pthread_mutex_lock(&connections->mutex);
+    while (connections->count > 0 && result == 0)
+        result = pthread_cond_timedwait(&connections->changed, &connections->mutex, &time);
+    pthread_mutex_unlock(&connections->mutex);
+}
+
+void http_server_stop(struct http_server *server) {
+    if (!server->started)
+        return;
+    server->started = false;
+    uint64_t now = cn_clock_nanoseconds();
+    uint64_t deadline = now + server->options.shutdown_timeout;
+    server->draining = true;
+    http_acceptor_stop(&server->acceptor);
+    http_reaper_drain(&server->reaper, now + HTTP_DRAIN_HEAD_TIME, deadline);
+    wait_for_connections(&server->connections, deadline);
+    /* What is still there is cut; what was deferred must come back first, or libmicrohttpd aborts
+     * the process. */
+    http_reaper_drain(&server->reaper, 1, 1);
+    while (server->deferred > 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    for (size_t i = 0; i < server->workers_started; i++)
+        http_worker_stop(&server->workers[i]);
+    server->workers_started = 0;
+    http_reaper_stop(&server->reaper);
+}
+
+void http_server_free(struct http_server *server) {
+    if (server == NULL)
+        return;
+    http_server_stop(server);
+    http_acceptor_stop(&server->acceptor);
+    if (server->tables)
+        http_connections_clear(&server->connections);
+    free(server->workers);
+    free(server);
+}

@@ -1,0 +1,21 @@
+libconvnetd_la_SOURCES += \
+	src/http/acceptor.c src/http/acceptor.h \
+	src/http/access.c \
+	src/http/connections.c src/http/connections.h \
+	src/http/exchange.c src/http/exchange.h \
+	src/http/framing.c src/http/framing.h \
+	src/http/listen.c \
+	src/http/reaper.c src/http/reaper.h \
+	src/http/reply.c \
+	src/http/request.c src/http/request.h \
+	src/http/routes.c src/http/routes.h \
+	src/http/self_request.c \
+	src/http/server.c src/http/server.h src/http/server_private.h \
+	src/http/target.c src/http/target.h \
+	src/http/worker.c src/http/worker.h
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_framing.c \
+	tests/unit/test_routes.c
+endif

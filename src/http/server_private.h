@@ -1,0 +1,48 @@
+/* server_private.h: what the server's own files share. */
+#ifndef CONVNET_HTTP_SERVER_PRIVATE_H
+#define CONVNET_HTTP_SERVER_PRIVATE_H
+
+#include "http/acceptor.h"
+#include "http/reaper.h"
+#include "http/server.h"
+#include "http/worker.h"
+
+/* A server that stops waits so long for the head of a connection that never sent one: nanoseconds.
+ */
+enum { HTTP_DRAIN_HEAD_TIME = 250000000 };
+
+struct http_server {
+    struct http_server_options options;
+    struct http_context context;
+    struct http_connections connections;
+    struct http_reaper reaper;
+    struct http_acceptor acceptor;
+    struct http_worker *workers;
+    size_t worker_count, workers_started;
+    bool tables; /* connections are initialised */
+    bool started;
+    atomic_size_t deferred; /* exchanges whose answer is awaited from elsewhere */
+    atomic_bool draining;
+    /* libmicrohttpd keeps heads in memory as framing.h says; found out at start. */
+    atomic_bool positions;
+};
+
+void http_server_log(const struct http_server *server, enum http_log_level level,
+                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* libmicrohttpd's callbacks (access.c). `cls` is the struct http_worker. */
+void *http_access_target(void *cls, const char *target, struct MHD_Connection *connection);
+enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const char *url,
+                            const char *method, const char *version, const char *upload_data,
+                            size_t *upload_data_size, void **con_cls);
+void http_access_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                           enum MHD_RequestTerminationCode code);
+void http_access_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode code);
+
+/* Sends one request of the server's own to a worker and reads the answer's status: 0 for none
+ * within `timeout` nanoseconds (self_request.c). */
+int http_self_request(struct http_server *server, struct http_worker *worker, const char *request,
+                      uint64_t timeout);
+
+#endif

@@ -1,0 +1,96 @@
+/* target.c: turns a request target into a path. One decoding, here, so that no later code sees a
+ * path in two spellings. Knows no routes. Thread-safe: no state. */
+#include "http/target.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+static unsigned fail(const char **ret_fault, unsigned status, const char *fault) {
+    *ret_fault = fault;
+    return status;
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* The byte that "%xx" stands for, or -1. */
+static int percent_code(const char *text) {
+    int high = hex_digit(text[1]);
+    int low = high >= 0 ? hex_digit(text[2]) : -1;
+    return low >= 0 ? high * 16 + low : -1;
+}
+
+/* Printable ASCII without '#', and whole %-codes other than NUL: holds for path and query. */
+static bool is_clean(const char *target) {
+    for (const char *c = target; *c != '\0'; c++) {
+        unsigned char byte = (unsigned char)*c;
+        if (byte <= 0x20 || byte >= 0x7f || byte == '#')
+            return false;
+        if (*c == '%' && percent_code(c) <= 0)
+            return false;
+    }
+    return true;
+}
+
+/* What follows the authority of an absolute-form target, or NULL if it is not one. */
+static const char *after_authority(const char *target) {
+    size_t scheme = 0;
+    if (strncasecmp(target, "http://", 7) == 0)
+        scheme = 7;
+    else if (strncasecmp(target, "https://", 8) == 0)
+        scheme = 8;
+    if (scheme == 0)
+        return NULL;
+    size_t authority = strcspn(target + scheme, "/?");
+    if (authority == 0 || memchr(target + scheme, '@', authority) != NULL)
+        return NULL;
+    return target + scheme + authority;
+}
+
+/* True if a segment is "." or "..". */
+static bool has_dot_segment(const char *path) {
+    for (const char *slash = path; slash != NULL; slash = strchr(slash + 1, '/')) {
+        const char *segment = slash + 1;
+        size_t length = strcspn(segment, "/");
+        if ((length == 1 && segment[0] == '.') ||
+            (length == 2 && segment[0] == '.' && segment[1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZE],
+                          const char **ret_fault) {
+    if (!is_clean(target))
+        return fail(ret_fault, 400, "the target has a byte or a %-code that has no place there");
+    const char *from = target[0] == '/' ? target : after_authority(target);
+    if (from == NULL)
+        return fail(ret_fault, 400, "the target is neither a path nor an http URL");
+    size_t length = 0;
+    if (*from != '/')
+        ret_path[length++] = '/';
+    for (; *from != '\0' && *from != '?'; from++) {
+        int byte = (unsigned char)*from;
+        if (byte == '%') {
+            byte = percent_code(from);
+            from += 2;
+            if (byte < 0x20 || byte == 0x7f || byte == '/')
+                return fail(ret_fault, 400, "the path has an encoded slash or control byte");
+        }
+        if (length + 1 == HTTP_PATH_SIZE)
+            return fail(ret_fault, 414, "the path is too long");
+        ret_path[length++] = (char)byte;
+    }
+    ret_path[length] = '\0';
+    if (has_dot_segment(ret_path))
+        return fail(ret_fault, 400, "the path has a . or .. segment");
+    return 0;
+}

@@ -1,0 +1,90 @@
+/* text.c: see text.h. No state but the caller's. */
+#include "http/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+
+char *http_text_room(struct http_text *text, size_t more) {
+    if (text->failed)
+        return NULL;
+    if (text->capacity - text->length < more) {
+        const size_t capacity = 2 * text->capacity + more + 256;
+        char *bytes = realloc(text->bytes, capacity);
+        if (bytes == NULL) {
+            text->failed = true;
+            return NULL;
+        }
+        text->bytes = bytes;
+        text->capacity = capacity;
+    }
+    return text->bytes + text->length;
+}
+
+static void add(struct http_text *text, const char *bytes, size_t length) {
+    char *room = http_text_room(text, length);
+    if (room == NULL)
+        return;
+    memcpy(room, bytes, length);
+    text->length += length;
+}
+
+void http_text_add(struct http_text *text, const char *string) {
+    add(text, string, strlen(string));
+}
+
+/* Length of the UTF-8 sequence at s, 0 if it is none (overlong, surrogate, cut). */
+static size_t utf8_length(const unsigned char *s) {
+    const size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    if (length == 0 || s[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+void http_text_add_json(struct http_text *text, const char *string) {
+    const unsigned char *s = (const unsigned char *)string;
+    while (*s != '\0') {
+        char escape[8];
+        const size_t length = utf8_length(s);
+        if (length == 0) {
+            http_text_add(text, "\xef\xbf\xbd");
+            s++;
+        } else if (*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f) {
+            (void)snprintf(escape, sizeof escape, *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x", *s);
+            http_text_add(text, escape);
+            s++;
+        } else {
+            add(text, (const char *)s, length);
+            s += length;
+        }
+    }
+}
+
+void http_text_add_float(struct http_text *text, float value) {
+    char *room = http_text_room(text, CN_FLOAT_TEXT);
+    if (room != NULL)
+        text->length += cn_float_format(room, value);
+}
+
+void http_text_add_size(struct http_text *text, size_t value) {
+    char digits[24];
+    (void)snprintf(digits, sizeof digits, "%zu", value);
+    http_text_add(text, digits);
+}
+
+char *http_text_take(struct http_text *text, size_t *ret_length) {
+    char *bytes = text->failed ? NULL : text->bytes;
+    if (text->failed)
+        free(text->bytes);
+    *ret_length = text->failed ? 0 : text->length;
+    *text = (struct http_text){0};
+    return bytes;
+}

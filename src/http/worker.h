@@ -1,0 +1,28 @@
+/* worker.h: one HTTP thread: a libmicrohttpd daemon without a listening socket. */
+#ifndef CONVNET_HTTP_WORKER_H
+#define CONVNET_HTTP_WORKER_H
+
+#include "http/connections.h"
+
+struct http_worker {
+    struct http_server *server;
+    struct MHD_Daemon *daemon;
+    size_t load; /* clients' sockets; guarded by the connections' mutex */
+    /* The HTTP thread's own. */
+    struct served_model *model; /* what the workspace is for; a reference */
+    struct cn_workspace *workspace;
+    unsigned char *spare; /* a body's buffer between two requests */
+    size_t spare_size;
+};
+
+enum cn_status http_worker_start(struct http_worker *worker, struct http_server *server,
+                                 struct cn_error *error);
+
+/* Hands an accepted, registered socket to the thread, which closes it in the end. */
+void http_worker_take(struct http_worker *worker, int fd, const struct sockaddr *address,
+                      socklen_t length);
+
+/* Ends the thread; no exchange may be deferred. */
+void http_worker_stop(struct http_worker *worker);
+
+#endif

@@ -1,0 +1,73 @@
+#!/bin/bash
+# Includes run one way: a file of src/ includes only its own level or lower ones. The levels are the
+# tables below; public headers (convnet/...) belong to the level that implements them.
+set -u
+cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
+
+# folder -> folders it may include besides its own and those that these may include
+declare -A below=(
+    [base]=""
+    [kernels]="base"
+    [layers]="kernels"
+    [network]="layers"
+    [image]="network"
+    [model]="network image"
+    [data]="network image"
+    [train]="model data"
+    [batch]="model data"
+    [http]="batch"
+    [daemon]="http"
+    [cli]="train"
+)
+declare -A level_of_header=(
+    [convnet/status.h]=base [convnet/shape.h]=base
+    [convnet/layer.h]=layers
+    [convnet/network.h]=network [convnet/plan.h]=network
+    [convnet/image.h]=image [convnet/model.h]=model [convnet/dataset.h]=data
+    [convnet/trainer.h]=train
+)
+
+# allowed FROM TO: may FROM include TO?
+allowed() {
+    local next
+    [ "$1" = "$2" ] && return 0
+    for next in ${below[$1]}; do
+        allowed "$next" "$2" && return 0
+    done
+    return 1
+}
+
+files=0 includes=0 failures=0
+while IFS= read -r file; do
+    files=$((files + 1))
+    case $file in
+    src/*/*) from=${file#src/} from=${from%%/*} ;;
+    include/*) from=${level_of_header[${file#include/}]-} ;;
+    *) from= ;;
+    esac
+    if [ -z "$from" ] || [ -z "${below[$from]+x}" ]; then
+        echo "$file: is in no known level; add it to the tables of tests/check-layering.sh"
+        failures=$((failures + 1))
+        continue
+    fi
+    while IFS=: read -r line text; do
+        header=${text#*\"} header=${header%%\"*}
+        includes=$((includes + 1))
+        case $header in
+        convnet/*) to=${level_of_header[$header]-} ;;
+        */*) to=${header%%/*} ;;
+        *) to=$from ;;
+        esac
+        if [ -z "$to" ] || [ -z "${below[$to]+x}" ]; then
+            echo "$file:$line: \"$header\" belongs to no known level"
+            failures=$((failures + 1))
+        elif ! allowed "$from" "$to"; then
+            echo "$file:$line: $from must not include \"$header\" of the higher level $to"
+            failures=$((failures + 1))
+        fi
+    done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$file")
+done < <(find include src -name '*.[ch]' | LC_ALL=C sort)
+
+[ "$files" -gt 0 ] || { echo "no sources found in $PWD"; exit 1; }
+echo "$includes includes in $files files, $failures against the levels"
+[ "$failures" -eq 0 ]

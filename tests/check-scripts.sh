@@ -1,0 +1,16 @@
+#!/bin/bash
+# Every shell script passes shellcheck. Skipped (77) without shellcheck.
+set -u
+cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
+command -v shellcheck >/dev/null || { echo "shellcheck is missing"; exit 77; }
+scripts=()
+for file in quickstart .ci/run scripts/* bench/* tests/*.sh tests/*/*.sh tests/unit/*.tap; do
+    [ -f "$file" ] || continue
+    IFS= read -r first <"$file" || continue
+    case $first in
+    '#!'*sh) scripts+=("$file") ;;
+    esac
+done
+[ "${#scripts[@]}" -gt 0 ] || { echo "no scripts found in $PWD"; exit 1; }
+shellcheck "${scripts[@]}" || exit 1
+echo "${#scripts[@]} scripts"

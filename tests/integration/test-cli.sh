@@ -1,0 +1,243 @@
+#!/bin/bash
+# The command `convnet`, end to end, on a small sample of MNIST: training, resuming, evaluating,
+# predicting, and what it says to mistakes. Needs python3 (exit 77 without).
+set -u
+top_srcdir=$(realpath "${top_srcdir:-$(dirname "$0")/../..}")
+top_builddir=$(realpath "${top_builddir:-$top_srcdir/build}")
+convnet=$top_builddir/convnet
+sample=$top_srcdir/tests/data/mnist-sample
+seed=$top_srcdir/models/seed.json
+command -v python3 >/dev/null || { echo "python3 is missing"; exit 77; }
+[ -x "$convnet" ] || { echo "$convnet is missing"; exit 1; }
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/convnet-cli.XXXXXX") || exit 1
+trainer=
+finish() {
+    [ -z "$trainer" ] || kill -KILL "$trainer" 2>/dev/null
+    rm -rf "$work"
+}
+trap finish EXIT
+cd "$work" || exit 1
+
+checks=0 failures=0
+# check NAME COMMAND...: COMMAND must succeed.
+check() {
+    local name=$1
+    shift
+    checks=$((checks + 1))
+    if ! "$@"; then
+        failures=$((failures + 1))
+        echo "FAIL: $name"
+        [ ! -s err ] || sed 's/^/    /' err
+    fi
+}
+# run STATUS ARGUMENT...: runs convnet into the files out and err and wants that exit status.
+run() {
+    local wanted=$1 status=0
+    shift
+    "$convnet" "$@" >out 2>err </dev/null || status=$?
+    [ "$status" -eq "$wanted" ] || { echo "    exit status $status instead of $wanted: $*"; return 1; }
+}
+says() { grep -qF -- "$1" err || { echo "    stderr lacks: $1"; return 1; }; }
+# python EXPRESSION: true for the JSON in the file out, as `j`.
+python() { python3 -c 'import json, math, sys; j = json.load(open("out")); sys.exit(not ('"$1"'))'; }
+train() { run 0 train --architecture "$seed" --data "$sample" --seed 3 --learning-rate 0.1 "$@"; }
+
+# ---- Training: the same bits for any number of threads; progress and history ----
+check "train, one thread" train --epochs 2 --threads 1 --output one.safetensors --history h.csv \
+    --validation-split 0.25
+check "one line an epoch in a pipe" test "$(grep -c '^Epoch [12]/2 - .* - val_accuracy: ' err)" = 2
+check "nothing on stdout" test ! -s out
+check "train, two threads" train --epochs 2 --threads 2 --output two.safetensors --quiet \
+    --validation-split 0.25
+check "quiet" test ! -s err
+check "threads change no bit" cmp one.safetensors two.safetensors
+check "history's header" \
+    test "$(head -1 h.csv)" = "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds"
+check "history's rows" test "$(grep -cE '^[12],0\.[0-9]+,0(\.[0-9]+)?,0\.[0-9]+,0(\.[0-9]+)?,0\.1[0-9]*,[0-9.]+$' h.csv)" = 2
+check "train without validation" train --epochs 2 --output model.safetensors --history h.csv
+check "empty validation columns" grep -qE '^1,[0-9.]+,[0-9.]+,,,' h.csv
+check "another seed gives another model" train --epochs 2 --output other.safetensors --seed 4
+check "models differ" test "$(cmp model.safetensors other.safetensors | wc -l)" = 1
+check "train with everything" train --epochs 1 --output all.safetensors --optimizer adamw \
+    --weight-decay 0.01 --schedule one-cycle --loss categorical_crossentropy \
+    --label-smoothing 0.1 --augment shift=2,rotation=10,scale=0.1,shear=0.1 --batch-size 64
+
+# ---- Interrupted and resumed: the same bits as unbroken ----
+mkfifo progress
+"$convnet" train --architecture "$seed" --data "$sample" --seed 3 --epochs 1000000 \
+    --output stopped.safetensors --checkpoint stopped.checkpoint --history h.csv 2>progress \
+    </dev/null &
+trainer=$!
+exec 3<progress
+read -r _ <&3 # the first epoch is over
+kill -INT "$trainer"
+cat <&3 >err
+exec 3<&-
+wait "$trainer"
+status=$?
+trainer=
+check "exit status after Ctrl-C" test "$status" = 130
+check "says how to go on" says "--resume stopped.checkpoint"
+check "no model is written" test ! -e stopped.safetensors
+epochs=$(($(wc -l <h.csv) + 1)) # two more than the finished ones
+learn=(train --architecture "$seed" --data "$sample" --seed 3 --epochs "$epochs")
+check "resume" run 0 "${learn[@]}" --resume stopped.checkpoint --output resumed.safetensors \
+    --history h.csv --threads 2
+check "history has the epochs before" test "$(cut -d, -f1 h.csv | tail -n +2 | tr '\n' ' ')" = \
+    "$(seq -s ' ' 1 "$epochs") "
+check "unbroken" run 0 "${learn[@]}" --output unbroken.safetensors --threads 1
+check "resumed = unbroken" cmp resumed.safetensors unbroken.safetensors
+check "resume with another rate" run 1 "${learn[@]}" --resume stopped.checkpoint --output x \
+    --learning-rate 0.5
+check "names the option" grep -qE 'learning.rate' err
+head -c $(($(wc -c <stopped.checkpoint) / 2)) stopped.checkpoint >cut.checkpoint
+check "resume from a cut file" run 1 "${learn[@]}" --resume cut.checkpoint --output x
+check "no model of a failed training" test ! -e x
+
+# ---- Evaluation ----
+check "evaluate --json" run 0 evaluate --model model.safetensors --data "$sample" --json \
+    --confusion-matrix
+check "evaluation's numbers" python 'j["samples"] == 200 and j["correct"] == round(200 *
+    j["accuracy"]) and 0 < j["loss"] < 1 and j["loss_function"] == "mean_squared_error" and
+    j["accuracy_interval"][0] < j["accuracy"] < j["accuracy_interval"][1]'
+check "evaluation's classes" python '[c["label"] for c in j["per_class"]] == list("0123456789") and
+    [sum(r) for r in j["confusion_matrix"]] == [c["samples"] for c in j["per_class"]] and
+    sum(r[i] for i, r in enumerate(j["confusion_matrix"])) == j["correct"] and
+    all(c["recall"] is None or abs(c["recall"] * c["samples"] - j["confusion_matrix"][i][i]) < 1e-6
+        for i, c in enumerate(j["per_class"]))'
+cp out evaluation
+check "evaluate the training data" run 0 evaluate --model model.safetensors --data "$sample" \
+    --split train --json
+check "training samples" python 'j["samples"] == 400'
+check "evaluate as text" run 0 evaluate --model model.safetensors --data "$sample" \
+    --confusion-matrix
+check "text names the interval" grep -q '^accuracy .* of 200; 95 % interval' out
+
+# ---- Prediction: PNG, IDX and raw bytes give the same bits ----
+python3 - "$sample" <<'END' || { echo "cannot make the pictures"; exit 1; }
+import gzip, os, struct, sys, zlib
+with gzip.open(sys.argv[1] + "/t10k-images-idx3-ubyte.gz") as f:
+    pixels = f.read()[16:]
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+os.makedirs("pictures/more")
+with open("raw", "wb") as raw:
+    for i in range(20):
+        image = pixels[784 * i:784 * i + 784]
+        raw.write(image)
+        rows = b"".join(b"\0" + image[28 * y:28 * y + 28] for y in range(28))
+        name = 'more/with, "quotes".png' if i == 19 else "%02d.png" % i
+        with open("pictures/" + name, "wb") as f:
+            f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0))
+                    + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+END
+predict=(predict --model model.safetensors)
+check "predict a folder" run 0 "${predict[@]}" pictures
+cp out folder.csv
+# The answers of a CSV file, without the names.
+answers() { python3 -c 'import csv, sys
+for row in list(csv.DictReader(open(sys.argv[1], newline="")))[:int(sys.argv[2])]:
+    del row["file"]; print(row)' "$1" "$2"; }
+check "CSV" python3 -c 'import csv
+rows = list(csv.DictReader(open("folder.csv", newline="")))
+assert [r["file"] for r in rows] == ["pictures/%02d.png" % i for i in range(19)] + ["pictures/more/with, \"quotes\".png"]
+for r in rows:
+    p = [float(r["probability_%d" % i]) for i in range(10)]
+    assert abs(sum(p) - 1) < 1e-6 and p.index(max(p)) == int(r["class"]) == int(r["label"])
+    assert float(r["confidence"]) == max(p)'
+check "predict an IDX file" run 0 "${predict[@]}" "$sample/t10k-images-idx3-ubyte.gz" --threads 2
+cp out idx.csv
+check "one row an image" test "$(wc -l <idx.csv)" = 201
+check "predict raw bytes" test "$("$convnet" "${predict[@]}" - <raw 2>err | tee raw.csv | wc -l)" = 21
+check "IDX = PNG" cmp <(answers folder.csv 20) <(answers idx.csv 20)
+check "raw = PNG" cmp <(answers folder.csv 20) <(answers raw.csv 20)
+check "a PNG on stdin" cmp <("$convnet" "${predict[@]}" - <pictures/03.png | tail -1 | cut -d, -f2-) \
+    <(sed -n 5p folder.csv | cut -d, -f2-)
+check "evaluation agrees" python3 -c 'import csv, gzip, json, sys
+labels = gzip.open(sys.argv[1]).read()[8:]
+rows = list(csv.DictReader(open("idx.csv", newline="")))
+assert sum(int(r["class"]) == l for r, l in zip(rows, labels)) == json.load(open("evaluation"))["correct"]' \
+    "$sample/t10k-labels-idx1-ubyte.gz"
+printf 'no picture' >pictures/bad.png
+head -c 100 pictures/01.png >pictures/cut.png
+check "bad files do not stop the rest" run 1 "${predict[@]}" --format ndjson pictures pictures/00.png
+check "the rest is scored" test "$(wc -l <out)" = 21
+check "each bad file has its message" test "$(grep -c '^convnet: predict: pictures/\(bad\|cut\).png: ' err)" = 2
+check "NDJSON = CSV" python3 -c 'import csv, json
+rows = list(csv.DictReader(open("folder.csv", newline="")))
+for line, r in zip(open("out"), rows + rows[:1]):
+    j = json.loads(line)
+    assert j["file"] == r["file"] and j["class"] == int(r["class"]) and j["label"] == r["label"]
+    assert j["probabilities"] == [float(r["probability_%d" % i]) for i in range(10)]'
+printf '%s\n' pictures/00.png pictures/bad.png pictures/01.png >list
+check "files from a list" run 1 "${predict[@]}" --format table --files-from list
+check "a row a picture" test "$(wc -l <out)" = 3
+check "missing file" run 1 "${predict[@]}" none.png pictures/00.png
+check "says which" says "none.png: No such file or directory"
+head -c 1000 raw | "$convnet" "${predict[@]}" - >out 2>err
+check "raw bytes of no whole image" test "$?" = 1
+check "says how many" says "216 bytes after 1 whole images"
+mkdir empty
+check "empty folder" run 1 "${predict[@]}" empty
+
+# ---- Info and bench ----
+check "info of a model" run 0 info model.safetensors --json
+check "info's numbers" python 'j["parameters"] == 10122 and j["input_shape"] == [28, 28, 1] and
+    j["labels"] == list("0123456789") and j["training"]["epochs"] == 2 and
+    j["training"]["data"]["samples"] == 400 and j["training"]["learning_rate"] == 0.1 and
+    sum(l["parameters"] for l in j["layers"]) == 10122 and j["layers"][0]["output_shape"] == [7, 7, 32]'
+check "info as text" run 0 info model.safetensors
+check "info of an architecture" run 0 info "$top_srcdir/models/seed-unstrided.json" --json
+check "its parameters" python 'j["parameters"] == 17802 and "labels" not in j'
+check "bench" run 0 bench "$seed" --seconds 0.01 --threads 2 --json
+check "bench's numbers" python '[(r["threads"], r["batch_size"]) for r in j["results"]] ==
+    [(t, b) for t in (1, 2) for b in (1, 32, 256, 1024)] and j["peak_gflops"] > 0 and
+    all(r["images_per_second"] > 0 and math.isclose(r["gflops"] * 1e9, r["images_per_second"] *
+        j["flops_per_image"], rel_tol=1e-6) for r in j["results"])'
+
+# ---- Names, missing things, wrong usage, full disks ----
+mkdir models
+cp "$seed" models/tiny.json
+check "an architecture by name" run 0 info tiny
+check "an unknown name" run 1 train --architecture enormous --data "$sample" --output x
+check "lists the names" grep -q "'enormous'; known names: .*tiny" err
+check "missing data" run 1 train --architecture "$seed" --data nowhere --output x
+check "says where" says "convnet: train: nowhere"
+check "unwritable output" run 1 train --architecture "$seed" --data "$sample" --output nowhere/x
+check "says so at once" test "$(grep -c Epoch err)" = 0
+head -c 500 model.safetensors >cut.safetensors
+check "a cut model" run 1 info cut.safetensors
+printf '{"class_name": "Sequential", "config": {"layers": [' >cut.json
+check "a cut architecture" run 1 info cut.json
+mkdir -p two/train/a two/train/b
+cp pictures/00.png two/train/a
+cp pictures/01.png two/train/b
+check "wrong number of classes" run 1 train --architecture "$seed" --data two --output x
+check "names both" grep -q 'two: has 2 classes, but .* has 10 outputs' err
+for wrong in "" "nonsense" "train" "train --epochs" "train --epochs=0" "train --epochs=3x" \
+    "train --learning-rate=nan" "train --optimizer=none" "train --seed=-1" "train --augment=shift" \
+    "train --no-such-option" "predict --model=model.safetensors" "info" "info a b" \
+    "evaluate --model=model.safetensors" "bench --threads=0 $seed"; do
+    # shellcheck disable=SC2086 # words
+    check "wrong usage: convnet $wrong" run 2 $wrong
+    check "a message for: convnet $wrong" test -s err
+done
+run 2 train --batch-size=-3
+check "names option, value and rule" says "--batch-size=-3: must be from 1 to 65536"
+for command in train evaluate predict info bench; do
+    check "$command --help" run 0 "$command" --help
+    check "help of $command" grep -q -- '--usage' out
+done
+check "--version" run 0 --version
+for command in "info $seed" "evaluate --model model.safetensors --data $sample" \
+    "predict --model model.safetensors pictures/00.png" "--help"; do
+    status=0
+    # shellcheck disable=SC2086
+    "$convnet" $command >/dev/full 2>err || status=$?
+    check "full disk: $command" test "$status" = 1
+    check "says so: $command" says "cannot write to the standard output"
+done
+
+echo "$checks checks, $failures failed"
+[ "$failures" -eq 0 ]
