@@ -6,3 +6,9 @@ libconvnet_la_SOURCES += \
 	src/train/options.c \
 	src/train/schedule.c \
 	src/train/trainer.c src/train/trainer_private.h
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_optimizer.c \
+	tests/unit/test_trainer.c
+endif

@@ -1,0 +1,238 @@
+/* test_trainer.c: training is the same to the bit for any threads and through interruptions,
+ * learns, and refuses what does not fit. Data are made here. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "convnet/trainer.h"
+#include "support/networks.h"
+#include "train/augment.h"
+
+/* Three classes of 8x8 pictures: a bright row whose place is the class, under noise. */
+static struct cn_dataset *stripes(size_t count, uint64_t seed) {
+    struct cn_dataset *data = calloc(1, sizeof *data);
+    struct cn_random random = cn_random_stream(seed, 0, 0, 0);
+    data->shape = cn_shape_image(8, 8, 1);
+    data->count = count;
+    data->class_count = 3;
+    data->images = malloc(count * 64);
+    data->labels = malloc(count * sizeof *data->labels);
+    data->class_names = calloc(3, sizeof(char *));
+    for (size_t i = 0; i < 3; i++)
+        data->class_names[i] = calloc(2, 1);
+    for (size_t i = 0; i < count; i++) {
+        data->labels[i] = (uint16_t)cn_random_below(&random, 3);
+        for (size_t p = 0; p < 64; p++)
+            data->images[i * 64 + p] = (uint8_t)(cn_random_below(&random, 120) +
+                                                 (p / 8 == 1 + 2u * data->labels[i] ? 130 : 0));
+    }
+    (void)snprintf(data->sha256, sizeof data->sha256, "%064llx", (unsigned long long)seed);
+    return data;
+}
+
+static struct cn_model *model_of(const char *layers) {
+    struct cn_model *model = NULL;
+    cr_assert_eq(cn_model_create(test_network(cn_shape_image(8, 8, 1), layers, 5), &model, NULL),
+                 CN_OK);
+    return model;
+}
+
+static const char *const layers =
+    "Conv2D filters=6 kernel_size=3;BatchNormalization;Activation activation=relu;MaxPooling2D;"
+    "Dropout rate=0.2;Flatten;Dense units=3 activation=softmax";
+
+static struct cn_training_options options_of(int threads) {
+    struct cn_training_options o = cn_training_options_default();
+    o.epochs = 3;
+    o.batch_size = 16;
+    o.optimizer = CN_OPTIMIZER_ADAM;
+    o.learning_rate = 0.01f;
+    o.loss = CN_LOSS_CATEGORICAL_CROSSENTROPY;
+    o.schedule = CN_SCHEDULE_COSINE;
+    o.seed = 3;
+    o.threads = threads;
+    o.augmentation = (struct cn_augmentation){1, 5, 0.1f, 0.1f};
+    return o;
+}
+
+/* Stops after so many steps. */
+static bool count_down(void *data, int epoch, size_t step, size_t steps, double loss,
+                       double accuracy) {
+    int *left = data;
+    (void)epoch;
+    (void)steps;
+    cr_assert_geq(step, 1);
+    cr_assert(isfinite(loss) && accuracy >= 0 && accuracy <= 1);
+    return --*left > 0;
+}
+
+/* Trains; with stop > 0 interrupts after so many steps, saves, and goes on in another trainer. */
+static struct cn_model *train(int threads, int stop, struct cn_epoch_record *ret_last) {
+    struct cn_dataset *data = stripes(100, 1), *validation = stripes(40, 2);
+    struct cn_training_options options = options_of(threads);
+    struct cn_model *model = model_of(layers);
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_trainer_create(model, data, validation, &options, &trainer, &error), CN_OK);
+    if (stop > 0) {
+        char path[] = "/tmp/convnet-checkpoint-XXXXXX";
+        const struct cn_training_callbacks callbacks = {&stop, count_down, NULL};
+        cr_assert_eq(cn_trainer_run(trainer, &callbacks, NULL), CN_CANCELED);
+        const int fd = mkstemp(path);
+        cr_assert_geq(fd, 0);
+        (void)close(fd);
+        cr_assert_eq(cn_trainer_write_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
+        cn_trainer_free(trainer);
+        cn_model_free(model);
+        model = model_of(layers);
+        cr_assert_eq(cn_trainer_create(model, data, validation, &options, &trainer, NULL), CN_OK);
+        cr_assert_eq(cn_trainer_read_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
+        (void)unlink(path);
+    }
+    cr_assert_eq(cn_trainer_run(trainer, NULL, &error), CN_OK, "%s", error.text);
+    size_t count = 0;
+    const struct cn_epoch_record *history = cn_trainer_history(trainer, &count);
+    cr_assert_eq(count, 3);
+    *ret_last = history[2];
+    cn_trainer_free(trainer);
+    cn_dataset_free(data);
+    cn_dataset_free(validation);
+    return model;
+}
+
+static void same_training(struct cn_model *a, const struct cn_epoch_record *x, struct cn_model *b,
+                          const struct cn_epoch_record *y) {
+    cr_assert_eq(memcmp(a->network->parameters, b->network->parameters,
+                        a->network->parameter_count * sizeof(float)),
+                 0);
+    cr_assert_eq(x->loss, y->loss);
+    cr_assert_eq(x->validation_loss, y->validation_loss);
+    cr_assert_eq(x->accuracy, y->accuracy);
+    cn_model_free(b);
+}
+
+Test(trainer, the_same_bits_for_threads_and_interruptions) {
+    struct cn_epoch_record expected, got;
+    struct cn_model *model = train(1, 0, &expected);
+    for (int threads = 2; threads <= 3; threads++) {
+        struct cn_model *other = train(threads, 0, &got);
+        same_training(model, &expected, other, &got);
+    }
+    for (int stop = 1; stop <= 15; stop += 2) { /* 7 steps an epoch: in the midst, and at an end */
+        struct cn_model *other = train(1 + stop % 2, stop, &got);
+        same_training(model, &expected, other, &got);
+    }
+    cn_model_free(model);
+}
+
+Test(trainer, it_learns) {
+    struct cn_dataset *data = stripes(300, 1), *test = stripes(200, 9);
+    struct cn_training_options options = options_of(1);
+    struct cn_model *model = model_of(layers);
+    struct cn_trainer *trainer = NULL;
+    struct cn_evaluation evaluation;
+    options.epochs = 12;
+    options.augmentation = (struct cn_augmentation){0};
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_run(trainer, NULL, NULL), CN_OK);
+    cr_assert_eq(cn_evaluate(model->network, test, options.loss, 2, &evaluation, NULL), CN_OK);
+    cr_assert_gt(evaluation.accuracy, 0.95, "%g", evaluation.accuracy);
+    size_t sum = 0, diagonal = 0;
+    for (size_t i = 0; i < 9; i++) {
+        sum += evaluation.confusion[i];
+        diagonal += i % 4 == 0 ? evaluation.confusion[i] : 0;
+    }
+    cr_assert_eq(sum, 200);
+    cr_assert_eq(diagonal, evaluation.correct);
+    cn_evaluation_clear(&evaluation);
+    cn_trainer_free(trainer);
+    cn_model_free(model);
+    cn_dataset_free(data);
+    cn_dataset_free(test);
+}
+
+static void refused_checkpoint(struct cn_training_options changed, struct cn_dataset *data,
+                               const char *path, const char *word) {
+    struct cn_model *model = model_of(layers);
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &changed, &trainer, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_read_checkpoint(trainer, path, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, word), "%s", error.text);
+    cn_trainer_free(trainer);
+    cn_model_free(model);
+}
+
+Test(trainer, another_training_s_checkpoint_is_refused) {
+    char path[] = "/tmp/convnet-checkpoint-XXXXXX";
+    struct cn_dataset *data = stripes(50, 1), *other = stripes(50, 2);
+    struct cn_training_options options = options_of(1), changed = options;
+    struct cn_model *model = model_of(layers);
+    struct cn_trainer *trainer = NULL;
+    (void)close(mkstemp(path));
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_write_checkpoint(trainer, path, NULL), CN_OK);
+    changed.learning_rate = 0.02f;
+    refused_checkpoint(changed, data, path, "learning_rate");
+    changed = options;
+    changed.seed = 4;
+    refused_checkpoint(changed, data, path, "seed");
+    changed = options;
+    changed.epochs = 5;
+    refused_checkpoint(changed, data, path, "epochs");
+    refused_checkpoint(options, other, path, "data");
+    (void)unlink(path);
+    cn_trainer_free(trainer);
+    cn_model_free(model);
+    cn_dataset_free(data);
+    cn_dataset_free(other);
+}
+
+Test(trainer, data_that_do_not_fit_are_refused) {
+    struct cn_dataset *data = stripes(50, 1);
+    struct cn_training_options options = options_of(1);
+    struct cn_model *model = model_of("Flatten;Dense units=2 activation=softmax");
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "3 classes"), "%s", error.text);
+    cn_model_free(model);
+    cn_dataset_free(data);
+}
+
+Test(trainer, a_loss_that_runs_away_is_an_error) {
+    struct cn_dataset *data = stripes(50, 1);
+    struct cn_training_options options = options_of(1);
+    struct cn_model *model = model_of("Flatten;Dense units=40 activation=relu;Dense units=3");
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    options.optimizer = CN_OPTIMIZER_SGD;
+    options.loss = CN_LOSS_MEAN_SQUARED_ERROR;
+    options.learning_rate = 1e5f;
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_run(trainer, NULL, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "learning rate"), "%s", error.text);
+    cn_trainer_free(trainer);
+    cn_model_free(model);
+    cn_dataset_free(data);
+}
+
+Test(trainer, no_augmentation_is_the_identity) {
+    struct cn_dataset *data = stripes(1, 1);
+    const struct cn_augmentation none = {0}, shift = {.shift = 1.5f};
+    struct cn_random random = cn_random_stream(1, 2, 3, 4);
+    float plain[64], augmented[64];
+    cn_image_from_bytes(data->images, 64, plain);
+    cr_assert_not(cn_augmentation_active(&none));
+    cr_assert(cn_augmentation_active(&shift));
+    cn_augment(&none, &random, &data->shape, data->images, augmented);
+    for (int i = 0; i < 64; i++)
+        cr_assert_float_eq((double)augmented[i], (double)plain[i], 1e-5);
+    cn_augment(&shift, &random, &data->shape, data->images, augmented);
+    cr_assert_neq(memcmp(plain, augmented, sizeof plain), 0);
+    cn_dataset_free(data);
+}
