@@ -10,16 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "convnet/activation.h"
 #include "convnet/shape.h"
-
-enum cn_activation {
-    CN_ACTIVATION_LINEAR = 0,
-    CN_ACTIVATION_RELU,
-    CN_ACTIVATION_SIGMOID,
-    CN_ACTIVATION_TANH,
-    CN_ACTIVATION_SOFTMAX /* over the innermost axis */
-};
-extern const char *const cn_activation_names[]; /* "linear", "relu", ..., NULL */
 
 enum cn_padding { CN_PADDING_VALID = 0, CN_PADDING_SAME };
 extern const char *const cn_padding_names[]; /* "valid", "same", NULL */

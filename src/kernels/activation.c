@@ -4,6 +4,8 @@
 
 #include "kernels/activation.h"
 
+const char *const cn_activation_names[] = {"linear", "relu", "sigmoid", "tanh", "softmax", NULL};
+
 static void softmax(float *y, size_t width) {
     float largest = y[0];
     double sum = 0;

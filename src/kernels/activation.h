@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "convnet/layer.h"
+#include "convnet/activation.h"
 
 /* y[rows, width] = activation(y), row by row. Softmax subtracts the row's maximum first, so that no
  * finite input overflows, and divides by a sum in double, so that a row sums to 1 within 1e-6. */

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convnet/plan.h"
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -56,8 +55,4 @@ const struct cn_kernels *cn_kernels(void) {
         __atomic_store_n(&chosen, kernels, __ATOMIC_RELEASE);
     }
     return kernels;
-}
-
-const char *cn_instruction_set(void) {
-    return cn_kernels()->name;
 }

@@ -1,6 +1,6 @@
-# The vector kernels: one source, vector_kernels.inc, compiled once per instruction set. -O3 keeps the
-# accumulators of its constant-sized loops in registers. Which table runs is chosen at run time.
-KERNEL_CFLAGS = $(AM_CFLAGS) -O3
+# The vector kernels: one source, vector_kernels.inc, compiled once per instruction set, at -O3 unless
+# a sanitizer makes that take minutes. Which table runs is chosen at run time.
+KERNEL_CFLAGS = $(AM_CFLAGS) $(CN_KERNEL_CFLAGS)
 
 libconvnet_la_SOURCES += \
 	src/kernels/activation.c src/kernels/activation.h \

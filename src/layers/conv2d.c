@@ -33,26 +33,18 @@ static const struct conv2d_config *config_of(const struct cn_layer *layer) {
     return (const struct conv2d_config *)(const void *)layer->config;
 }
 
-static enum cn_status windows_of(const struct cn_layer *layer, struct cn_window *rows,
-                                 struct cn_window *columns, struct cn_error *error) {
+static enum cn_status windows_of(const struct cn_layer *layer, struct cn_window windows[2],
+                                 struct cn_error *error) {
     const struct conv2d_config *config = config_of(layer);
-    *rows = (struct cn_window){.window = config->kernel_size[0],
-                               .stride = config->strides[0],
-                               .in = layer->input_shape.dims[0]};
-    *columns = (struct cn_window){.window = config->kernel_size[1],
-                                  .stride = config->strides[1],
-                                  .in = layer->input_shape.dims[1]};
-    const enum cn_status status =
-        cn_window_build(rows, (enum cn_padding)config->padding, layer, error);
-    return status != CN_OK
-               ? status
-               : cn_window_build(columns, (enum cn_padding)config->padding, layer, error);
+    return cn_windows_build(windows, config->kernel_size, config->strides,
+                            (enum cn_padding)config->padding, layer, error);
 }
 
 static struct cn_affine affine_of(const struct cn_layer *layer) {
     const struct conv2d_config *config = config_of(layer);
-    struct cn_window rows, columns;
-    (void)windows_of(layer, &rows, &columns, NULL); /* build has seen it fit */
+    struct cn_window windows[2];
+    (void)windows_of(layer, windows, NULL); /* build has seen it fit */
+    const struct cn_window rows = windows[0], columns = windows[1];
     return (struct cn_affine){.shape = {.in_height = rows.in + rows.before + rows.after,
                                         .in_width = columns.in + columns.before + columns.after,
                                         .in_channels = layer->input_shape.dims[2],
@@ -73,12 +65,13 @@ static struct cn_affine affine_of(const struct cn_layer *layer) {
 
 static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
     const struct conv2d_config *config = config_of(layer);
-    struct cn_window rows, columns;
+    struct cn_window windows[2];
     enum cn_status status = cn_layer_need_rank(layer, 3, "", error);
     if (status == CN_OK)
-        status = windows_of(layer, &rows, &columns, error);
+        status = windows_of(layer, windows, error);
     if (status != CN_OK)
         return status;
+    const struct cn_window rows = windows[0], columns = windows[1];
     const int in_channels = layer->input_shape.dims[2];
     const double window = (double)rows.window * columns.window;
     layer->output_shape = cn_shape_image(rows.out, columns.out, config->filters);

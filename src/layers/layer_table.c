@@ -16,7 +16,6 @@ static const struct cn_layer_type *const layer_table[] = {
 };
 enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
 
-const char *const cn_activation_names[] = {"linear", "relu", "sigmoid", "tanh", "softmax", NULL};
 const char *const cn_padding_names[] = {"valid", "same", NULL};
 const char *const cn_initializer_names[] = {"glorot_uniform", "he_normal", "zeros", "ones", NULL};
 
@@ -50,23 +49,32 @@ unsigned long long cn_layer_macs(const struct cn_layer *layer) {
     return layer->type->macs != NULL ? layer->type->macs(layer) : 0;
 }
 
-enum cn_status cn_window_build(struct cn_window *w, enum cn_padding padding,
-                               const struct cn_layer *layer, struct cn_error *error) {
-    char text[CN_SHAPE_TEXT];
+static void place_window(struct cn_window *w, enum cn_padding padding) {
     w->before = w->after = 0;
     if (padding == CN_PADDING_SAME) {
         w->out = (w->in + w->stride - 1) / w->stride;
         const long long needed = (long long)(w->out - 1) * w->stride + w->window - w->in;
         w->before = needed > 0 ? (int)(needed / 2) : 0;
         w->after = needed > 0 ? (int)(needed - needed / 2) : 0;
-        return CN_OK;
+    } else {
+        w->out = (w->in - w->window) / w->stride + 1;
     }
-    if (w->window > w->in)
+}
+
+enum cn_status cn_windows_build(struct cn_window windows[2], const int size[2],
+                                const int strides[2], enum cn_padding padding,
+                                const struct cn_layer *layer, struct cn_error *error) {
+    const int *in = layer->input_shape.dims;
+    char text[CN_SHAPE_TEXT];
+    if (padding == CN_PADDING_VALID && (size[0] > in[0] || size[1] > in[1]))
         return cn_fail(error, CN_INVALID,
-                       "layer \"%s\" (%s): a window of %d does not fit into its input %s",
-                       layer->name, layer->type->class_name, w->window,
+                       "layer \"%s\" (%s): its window (%d, %d) does not fit into its input %s",
+                       layer->name, layer->type->class_name, size[0], size[1],
                        cn_shape_format(&layer->input_shape, text));
-    w->out = (w->in - w->window) / w->stride + 1;
+    for (int i = 0; i < 2; i++) {
+        windows[i] = (struct cn_window){.window = size[i], .stride = strides[i], .in = in[i]};
+        place_window(&windows[i], padding);
+    }
     return CN_OK;
 }
 

@@ -76,14 +76,18 @@ extern const struct cn_layer_type cn_conv2d_type, cn_max_pooling2d_type, cn_aver
     cn_global_average_pooling2d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
     cn_activation_type, cn_batch_normalization_type;
 
-/* Sizes and strides that both Conv2D and the poolings have: Keras's output size, and for "same"
- * TensorFlow's padding, whose odd row or column goes to the bottom and the right.
- * CN_INVALID when the window does not fit. */
+/* How a window goes along one axis. */
 struct cn_window {
     int window, stride, in, out, before, after; /* before, after: padding */
 };
-enum cn_status cn_window_build(struct cn_window *window, enum cn_padding padding,
-                               const struct cn_layer *layer, struct cn_error *error);
+
+/* The rows' and the columns' window of Conv2D and the poolings: Keras's output size, and for "same"
+ * TensorFlow's padding, whose odd row or column goes to the bottom and the right.
+ * CN_INVALID when the window does not fit: the message names the layer, the window and the input.
+ */
+enum cn_status cn_windows_build(struct cn_window windows[2], const int size[2],
+                                const int strides[2], enum cn_padding padding,
+                                const struct cn_layer *layer, struct cn_error *error);
 
 /* CN_INVALID unless the input has this rank; the message names the layer and its input. */
 enum cn_status cn_layer_need_rank(const struct cn_layer *layer, int rank, const char *advice,

@@ -21,15 +21,9 @@ static enum cn_status windows_of(const struct cn_layer *layer, struct cn_window 
                                  struct cn_error *error) {
     const struct pooling2d_config *config =
         (const struct pooling2d_config *)(const void *)layer->config;
-    enum cn_status status = CN_OK;
-    for (int i = 0; i < 2 && status == CN_OK; i++) {
-        windows[i] = (struct cn_window){.window = config->pool_size[i],
-                                        .stride = config->strides[i] > 0 ? config->strides[i]
-                                                                         : config->pool_size[i],
-                                        .in = layer->input_shape.dims[i]};
-        status = cn_window_build(&windows[i], (enum cn_padding)config->padding, layer, error);
-    }
-    return status;
+    const int *strides = config->strides[0] > 0 ? config->strides : config->pool_size;
+    return cn_windows_build(windows, config->pool_size, strides, (enum cn_padding)config->padding,
+                            layer, error);
 }
 
 static struct cn_pooling shape_of(const struct cn_layer *layer) {

@@ -204,3 +204,7 @@ void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const
                         outputs + first * plan->output_size);
     }
 }
+
+const char *cn_instruction_set(void) {
+    return cn_kernels()->name;
+}

@@ -133,7 +133,8 @@ static void refused(struct cn_shape input, const char *layers, const char *word,
 }
 
 Test(layers, what_does_not_fit_is_named) {
-    refused(image, "Conv2D filters=3 kernel_size=7", "\"conv2d\" (Conv2D)", "(6, 5, 2)");
+    refused(image, "Conv2D filters=3 kernel_size=7", "\"conv2d\" (Conv2D): its window (7, 7)",
+            "(6, 5, 2)");
     refused(image, "MaxPooling2D pool_size=6", "\"max_pooling2d\"", "(6, 5, 2)");
     refused(image, "Dense units=3", "Flatten", "(6, 5, 2)");
     refused(vector, "Conv2D filters=3 kernel_size=1", "\"conv2d\" (Conv2D)", "(6)");
