@@ -283,8 +283,7 @@ Test(architecture, names_the_layer_and_both_shapes_that_do_not_fit) {
     cr_expect_eq(cn_architecture_parse(json, strlen(json), "t", &network, &error), CN_INVALID);
     cr_expect_not_null(strstr(error.text, "big"), "%s", error.text);
     cr_expect_not_null(strstr(error.text, "(6, 5, 1)"), "%s", error.text);
-    cr_expect_not_null(strstr(error.text, "(7, 3)"),
-              "%s", error.text);
+    cr_expect_not_null(strstr(error.text, "(7, 3)"), "%s", error.text);
 }
 
 Test(architecture, limits_the_number_of_layers_and_bytes) {
