@@ -9,6 +9,7 @@ libconvnet_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_golden.c \
 	tests/unit/test_optimizer.c \
 	tests/unit/test_trainer.c
 endif
