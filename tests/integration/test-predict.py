@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""POST /predict as people use it, through curl: every form of an image gives the same bits, real
+digits are read, lanes and batches change nothing, and each bad input gets its sentence.
+
+Needs curl (77 without). MODEL names the model (default: the shipped one).
+"""
+import base64
+import gzip
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+
+from daemon import MODEL, PATIENCE, SOURCE, check, finish, serving
+
+SAMPLE = os.path.join(SOURCE, "tests", "data", "mnist-sample")
+PNG, JSON, OCTETS = "image/png", "application/json", "application/octet-stream"
+
+
+def sample():
+    with gzip.open(os.path.join(SAMPLE, "t10k-images-idx3-ubyte.gz")) as file:
+        pixels = file.read()[16:]
+    with gzip.open(os.path.join(SAMPLE, "t10k-labels-idx1-ubyte.gz")) as file:
+        labels = file.read()[8:]
+    return [pixels[784 * i:784 * i + 784] for i in range(len(labels))], list(labels)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(pixels, width=28, height=28, head=None, rows=None):
+    """8-bit grey."""
+    if rows is None:
+        rows = b"".join(b"\0" + pixels[width * y:width * y + width] for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" +
+            chunk(b"IHDR", head or struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+
+
+def larger(pixels, times):
+    rows = [bytes(p for p in pixels[28 * y:28 * y + 28] for _ in range(times)) for y in range(28)]
+    return b"".join(row * times for row in rows)
+
+
+class Curl:
+    """Posts bodies with curl. An answer is (status, content type, body)."""
+
+    def __init__(self, server, folder):
+        self.url = "http://127.0.0.1:%d" % server.port
+        self.body = os.path.join(folder, "body")
+
+    def __call__(self, *arguments, path="/predict"):
+        out = subprocess.run(
+            ["curl", "-sS", "--max-time", "%d" % PATIENCE, "-w", "\n%{http_code} %{content_type}",
+             *arguments, self.url + path], capture_output=True, check=False)
+        body, _, last = out.stdout.rpartition(b"\n")
+        status, _, kind = last.decode().partition(" ")
+        return int(status), kind, body
+
+    def post(self, body, kind=None, path="/predict", *arguments):
+        with open(self.body, "wb") as file:
+            file.write(body)
+        headers = ["-H", "Content-Type: " + kind] if kind is not None else []
+        return self("--data-binary", "@" + self.body, *headers, *arguments, path=path)
+
+
+def predictions(answer):
+    """The predictions of a 200; the rules that every answer keeps are checked here."""
+    status, kind, body = answer
+    if status != 200 or not kind.startswith(JSON):
+        check(False, "no prediction: %s %s %s" % (status, kind, body[:200]))
+        return []
+    answer = json.loads(body)
+    check(answer["model"] == os.path.basename(MODEL).rsplit(".", 1)[0], "the model's name")
+    for p in answer["predictions"]:
+        check(len(p["probabilities"]) == 10 and abs(sum(p["probabilities"]) - 1) < 1e-6 and
+              p["probabilities"].index(max(p["probabilities"])) == p["class"] and
+              p["label"] == str(p["class"]) and 0 <= p["confidence"] <= 1, "%s" % p)
+    # The shortest decimals that give the same float: no more digits than 9, no fewer would do.
+    for text in re.findall(r'"probabilities":\[([^]]*)\]', body.decode()):
+        for number in text.split(","):
+            value = struct.pack("<f", float(number))
+            digits = re.sub(r"e.*|\.|-", "", number).strip("0")
+            shorter = "%.*g" % (max(len(digits) - 1, 1), float(number))
+            check(len(digits) <= 9 and (len(digits) <= 1 or
+                                        struct.pack("<f", float(shorter)) != value),
+                  "%s is not the shortest" % number)
+    return answer["predictions"]
+
+
+def probabilities(answer):
+    return [p["probabilities"] for p in predictions(answer)]
+
+
+def test_forms(curl, images, labels):
+    """PNG, raw, JSON, base64 and multipart: the same image, the same bits."""
+    image = images[3]
+    wanted = probabilities(curl.post(image, OCTETS))
+    check(len(wanted) == 1, "one prediction")
+    nested = [list(image[28 * y:28 * y + 28]) for y in range(28)]
+    forms = {
+        "PNG": (png(image), PNG),
+        "PNG without a type": (png(image), None),
+        "PNG as octets": (png(image), OCTETS),
+        "raw without a type": (image, ""),
+        "nested numbers": (json.dumps({"images": [nested]}), JSON),
+        "with channels": (json.dumps({"images": [[[[v] for v in r] for r in nested]]}), JSON),
+        "flat numbers": (json.dumps({"images": [list(image)]}), JSON),
+        "charset": (json.dumps({"images": [list(image)]}), JSON + "; charset=utf-8"),
+        "numbers of 1": (json.dumps({"range": 1, "images": [[v / 255 for v in image]]}), JSON),
+        "unknown keys": (json.dumps({"x": {"y": [1, "]"]}, "images": [nested], "z": None}), JSON),
+        "base64": (json.dumps({"images": [base64.b64encode(png(image)).decode()]}), JSON),
+    }
+    for name, (body, kind) in forms.items():
+        body = body if isinstance(body, bytes) else body.encode()
+        got = probabilities(curl.post(body, kind))
+        if name == "numbers of 1":  # the text of v / 255 is a double's
+            check(all(abs(a - b) < 1e-6 for a, b in zip(got[0], wanted[0])), name)
+        else:
+            check(got == wanted, "%s: %s instead of %s" % (name, got, wanted))
+    with open(curl.body, "wb") as file:
+        file.write(png(image))
+    raw = curl.body + ".raw"
+    with open(raw, "wb") as file:
+        file.write(images[4])
+    got = probabilities(curl("-F", "a=@" + curl.body, "-F", "b=@" + raw + ";type=text/plain"))
+    check(got == wanted + probabilities(curl.post(images[4], OCTETS)), "multipart")
+    check(probabilities(curl.post(image, OCTETS, "/predict/digits")) == wanted or
+          not MODEL.endswith("digits.safetensors"), "by the model's name")
+    status, _, body = curl.post(image, OCTETS, "/predict/nonesuch")
+    check(status == 404 and b"nonesuch" in body, "an unknown model: %s" % body)
+    hits = sum(p["class"] == label for p, label in
+               zip(predictions(curl.post(b"".join(images), OCTETS)), labels))
+    check(hits >= 0.98 * len(images), "%d of %d right" % (hits, len(images)))
+
+
+def test_pictures(curl, images, labels):
+    """What people have: large, dark on light. And the picture that the README posts."""
+    for name, change in (("inverted", lambda p: bytes(255 - v for v in p)),
+                         ("eight times as large", lambda p: larger(p, 8)),
+                         ("large, dark on light", lambda p: bytes(255 - v for v in larger(p, 5)))):
+        hits = 0
+        for image, label in zip(images[:40], labels):
+            pixels = change(image)
+            side = int(len(pixels)**0.5)
+            hits += predictions(curl.post(png(pixels, side, side)))[0]["class"] == label
+        check(hits >= 38, "%s: %d of 40 right" % (name, hits))
+    with open(os.path.join(SOURCE, "tests", "data", "seven.png"), "rb") as file:
+        check(predictions(curl.post(file.read()))[0]["class"] == 7, "seven.png")
+    folder = os.path.join(SOURCE, "tests", "data", "pngs")
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".png"):
+            with open(os.path.join(folder, name), "rb") as file:
+                check(curl.post(file.read())[0] == 200, name)
+
+
+def test_formats(curl, images):
+    wanted = predictions(curl.post(b"".join(images[:3]), OCTETS))
+    status, kind, body = curl.post(b"".join(images[:3]), OCTETS, "/predict", "-H",
+                                   "Accept: text/csv")
+    rows = body.decode().split("\r\n")
+    check(status == 200 and kind.startswith("text/csv") and len(rows) == 5 and
+          rows[0].startswith("class,label,confidence,p_0,"), "CSV: %s" % body)
+    for row, p in zip(rows[1:], wanted):
+        check([float(v) for v in row.split(",")[3:13]] == p["probabilities"], "CSV's %s" % row)
+    status, kind, body = curl.post(b"".join(images[:3]), OCTETS, "/predict", "-H",
+                                   "Accept: application/x-ndjson")
+    lines = [json.loads(line) for line in body.decode().splitlines()]
+    check(status == 200 and kind.startswith("application/x-ndjson") and lines == wanted, "NDJSON")
+
+
+def bomb():
+    """A 32x32 picture whose valid data inflate to 16 MiB."""
+    return png(b"", 32, 32, rows=bytes(16 << 20))
+
+
+def bad_bodies(images):
+    """(name, status, words that the sentence holds, body, type)."""
+    image, whole = images[0], png(images[0])
+    numbers = [list(image[28 * y:28 * y + 28]) for y in range(28)]
+    crc = bytearray(whole)
+    crc[40] ^= 1
+
+    def images_of(value):
+        return json.dumps({"images": value}).encode()
+
+    yield "empty", 400, "empty", b"", OCTETS
+    yield "783 bytes", 400, "783", image[1:], OCTETS
+    yield "PNG cut", 400, "picture 1", whole[:-20], PNG
+    yield "PNG cut in its head", 400, "picture 1", whole[:20], PNG
+    yield "PNG corrupt", 400, "picture 1", bytes(crc), PNG
+    yield "no PNG", 400, "picture 1", image, PNG
+    yield "PNG too large", 413, "5000", png(b"", 5000, 5000, rows=b""), PNG
+    yield "PNG of no size", 400, "picture 1", png(
+        b"", head=struct.pack(">IIBBBBB", 0, 28, 8, 0, 0, 0, 0), rows=b""), PNG
+    yield "PNG of an illegal type", 400, "picture 1", png(
+        b"", head=struct.pack(">IIBBBBB", 28, 28, 8, 5, 0, 0, 0), rows=b""), PNG
+    yield "bomb", 400, "picture 1", bomb(), PNG
+    yield "type", 415, "text/html", image, "text/html"
+    yield "neither", 415, "neither", b"hello", None
+    yield "no JSON", 400, "byte 0", b"hello", JSON
+    yield "JSON cut", 400, "ends at byte", images_of([numbers])[:-3], JSON
+    yield "JSON and more", 400, "the end", images_of([numbers]) + b"x", JSON
+    yield "JSON with a NUL", 400, "byte 0", images_of([numbers]) + b"\0", JSON
+    yield "no images", 400, "images", b"{}", JSON
+    yield "an empty list", 400, "empty", images_of([]), JSON
+    yield "a list", 400, "'{'", b"[]", JSON
+    yield "27 rows", 400, "27 rows", images_of([numbers[1:]]), JSON
+    yield "29 rows", 400, "29 rows", images_of([numbers + numbers[:1]]), JSON
+    yield "a short row", 400, "27", images_of([[numbers[0][1:]] + numbers[1:]]), JSON
+    yield "one number", 400, "list of 1", images_of([[1]]), JSON
+    yield "strings", 400, "number", images_of([[["0"] * 28] * 28]), JSON
+    yield "null", 400, "number", images_of([[[None] * 28] * 28]), JSON
+    yield "NaN", 400, "'N'", images_of([[[float("nan")] * 28] * 28]), JSON
+    yield "Infinity", 400, "'I'", images_of([[[float("inf")] * 28] * 28]), JSON
+    yield "1e999", 400, "inf", b'{"images":[[' + b"1e999," * 783 + b"0]]}", JSON
+    yield "256", 400, "256", images_of([[256] * 784]), JSON
+    yield "-1", 400, "-1", images_of([[-1] * 784]), JSON
+    yield "01", 400, "byte", b'{"images":[[' + b"01," * 783 + b"0]]}", JSON
+    yield "2 of 1", 400, "0 to 1", b'{"range":1,"images":[[' + b"2," * 783 + b"0]]}", JSON
+    yield "range 7", 400, "7", b'{"range":7,"images":[[' + b"2," * 783 + b"0]]}", JSON
+    yield "images twice", 400, "twice", b'{"images":[' + json.dumps(numbers).encode() + \
+        b'],"images":[]}', JSON
+    yield "no base64", 400, "base64", images_of(["*" * 40]), JSON
+    yield "base64 of no PNG", 400, "picture 1", images_of(["aGVsbG8="]), JSON
+    yield "250,000 brackets", 400, "byte", b'{"images":' + b"[" * 250000, JSON
+    yield "250,000 brackets elsewhere", 413, "32 deep", b'{"x":' + b"[" * 250000, JSON
+    yield "no boundary", 400, "boundary", image, "multipart/form-data"
+    yield "no part", 400, "part", b"--x--\r\n", "multipart/form-data; boundary=x"
+    yield "no end", 400, "end", b"--x\r\n\r\n" + image, "multipart/form-data; boundary=x"
+    yield "bad part", 400, "part 1", b"--x\r\n\r\nabc\r\n--x--\r\n", \
+        "multipart/form-data; boundary=x"
+
+
+def test_bad(curl, images):
+    wanted = probabilities(curl.post(images[0], OCTETS))
+    for name, status, words, body, kind in bad_bodies(images):
+        got, kind_of_answer, answer = curl.post(body, kind)
+        try:
+            error = json.loads(answer)["error"]
+        except (ValueError, KeyError, TypeError):
+            error = "no error: %r" % answer[:200]
+        check(got == status and words in error and kind_of_answer == JSON,
+              "%s: %s %s" % (name, got, error))
+    check(probabilities(curl.post(images[0], OCTETS)) == wanted, "and it goes on answering")
+
+
+def test_lanes(images):
+    """The inline lane, the batch lane, one thread or three, alone or together: the same bits."""
+    body = b"".join(images)
+    answers = []
+    for options in (("--inline-us=1000000",), ("--inline-us=0",), ("--inline-us=0", "--threads=3"),
+                    ("--inline-us=0", "--batch-images=7", "--batch-delay-ms=1")):
+        with tempfile.TemporaryDirectory() as folder, serving(*options) as server:
+            curl = Curl(server, folder)
+            answers.append(curl.post(body, OCTETS)[2])
+            check(answers[0] == answers[-1], "the same bits with %s" % (options,))
+            alone = [probabilities(curl.post(image, OCTETS))[0] for image in images[:5]]
+            check(alone == [p["probabilities"] for p in json.loads(answers[0])["predictions"][:5]],
+                  "alone as together with %s" % (options,))
+
+
+def test_limits(images):
+    with tempfile.TemporaryDirectory() as folder, serving(
+            "--max-images=3", "--max-body=4K", "--max-picture=100") as server:
+        curl = Curl(server, folder)
+        check(curl.post(b"".join(images[:3]), OCTETS)[0] == 200, "as many images as may be")
+        status, _, body = curl.post(b"".join(images[:4]), OCTETS)
+        check(status == 413 and b"limit is 3" in body, "one image more: %s" % body)
+        four = json.dumps({"images": [base64.b64encode(png(bytes(783) + b"\xff")).decode()] * 4})
+        status, _, body = curl.post(four.encode(), JSON)
+        check(status == 413 and b"over 3 images" in body, "one picture more: %s" % body)
+        check(curl.post(bytes(5000), OCTETS)[0] == 413, "a body over the limit")
+        status, _, body = curl.post(png(bytes(101), 101, 1), PNG)
+        check(status == 413 and b"101" in body, "a picture over the limit: %s" % body)
+
+
+def metric(text, name):
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+               if line.startswith(name) and not line.startswith("#"))
+
+
+def test_others(curl, images):
+    for path in ("/v2/health/live", "/v2/health/ready"):
+        check(curl(path=path)[0] == 200, path)
+    before = curl(path="/metrics")[2].decode()
+    curl.post(b"".join(images[:5]), OCTETS)
+    curl.post(b"x", PNG)
+    after = curl(path="/metrics")[2].decode()
+    check(metric(after, "convnetd_images_total") - metric(before, "convnetd_images_total") == 5,
+          "five images counted")
+    check(metric(after, "convnetd_requests_total") - metric(before, "convnetd_requests_total") == 3,
+          "three requests counted")
+
+
+def main():
+    if shutil.which("curl") is None or not os.path.exists(MODEL):
+        print("curl or %s is missing" % MODEL)
+        return 77
+    images, labels = sample()
+    with tempfile.TemporaryDirectory() as folder, serving() as server:
+        curl = Curl(server, folder)
+        test_forms(curl, images, labels)
+        test_pictures(curl, images, labels)
+        test_formats(curl, images)
+        test_bad(curl, images)
+        test_others(curl, images)
+    test_lanes(images)
+    test_limits(images)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
