@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "http/cors.h"
 
 static const char *const switch_names[] = {"no", "yes", NULL};
 
@@ -206,6 +207,11 @@ enum cn_status options_check(const struct daemon_options *options, struct cn_err
                 "address %s is reachable from other machines and this server asks nobody "
                 "who they are: put a proxy that does before it, or say insecure = yes",
                 one);
+    if (!http_cors_is_valid(options->cors_origin))
+        return cn_fail(error, CN_INVALID,
+                       "cors-origin '%.80s' must be none, * or a list of origins such as "
+                       "https://example.org:8443",
+                       options->cors_origin);
     if (options->max_images > options->queue_images)
         return cn_fail(error, CN_INVALID,
                        "max-images %lld must not be over queue-images %lld, or such a request is "

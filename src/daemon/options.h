@@ -22,6 +22,7 @@ struct daemon_options {
     long long max_body; /* bytes */
     long long max_images, max_picture;
     long long queue_images, batch_images;
+    char cors_origin[OPTION_TEXT_SIZE];
     double batch_delay_ms, inline_us;
     double request_timeout, header_timeout, body_timeout, idle_timeout, write_timeout;
     double shutdown_timeout; /* seconds */

@@ -43,6 +43,8 @@ const struct option_row option_rows[] = {
      "Requests cheaper than this are computed at once by the thread that read them."},
     {"request-timeout", OPTION_NUMBER, AT(request_timeout), "30", 0, 86400, "seconds", NULL,
      "A request that waits longer in the batch lane is answered 504; 0 means no limit."},
+    {"cors-origin", OPTION_TEXT, AT(cors_origin), "none", 0, 0, "ORIGINS", NULL,
+     "Origins whose pages may use this server from a browser: none, * or a list with commas."},
     {"header-timeout", OPTION_NUMBER, AT(header_timeout), "10", 0.05, 86400, "seconds", NULL,
      "Time for a request's head to arrive."},
     {"body-timeout", OPTION_NUMBER, AT(body_timeout), "30", 0.05, 86400, "seconds", NULL,

@@ -117,6 +117,7 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .max_connections = (size_t)options->max_connections,
         .max_connections_per_address = (size_t)options->max_connections_per_address,
         .max_body = (size_t)options->max_body,
+        .cors_origin = options->cors_origin,
         .header_timeout = nanoseconds(options->header_timeout),
         .body_timeout = nanoseconds(options->body_timeout),
         .idle_timeout = nanoseconds(options->idle_timeout),

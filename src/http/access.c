@@ -67,22 +67,43 @@ static bool check_framing(struct http_request *request, const char *method, cons
     return false;
 }
 
-/* Finds the route; false when there is none and the request was rejected. */
+/* OPTIONS for a path that knows the methods `allow`, also what a browser asks before a page of
+ * another origin may send something. */
+static void answer_options(struct http_request *request, const struct http_framing *framing,
+                           const char *allow) {
+    http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
+    request->allow = allow;
+    if (framing->chunked || framing->length > 0)
+        http_request_reject(request, 413, "OPTIONS takes no body");
+    else
+        (void)http_reply(&request->exchange, 204, NULL, NULL, 0);
+    request->allow = NULL;
+}
+
+/* Finds the route; false when there is none and the request was answered. */
 static bool find_route(struct http_request *request, const char *method,
-                       const struct http_route **ret_route) {
+                       const struct http_framing *framing, const struct http_route **ret_route) {
     struct http_server *server = request->server;
+    const bool options = strcmp(method, "OPTIONS") == 0;
     char allow[HTTP_ALLOW_SIZE];
+    if (options && strcmp(request->path, "*") == 0) { /* the server as a whole */
+        answer_options(request, framing, "GET, HEAD, POST, OPTIONS");
+        return false;
+    }
     if (request->target_status != 0) {
         http_request_reject(request, request->target_status, request->target_fault);
         return false;
     }
     switch (http_route_find(server->options.routes, server->options.route_count, method,
-                            request->path, ret_route, request->argument, allow)) {
+                            request->path, ret_route, &request->exchange.arguments, allow)) {
     case HTTP_MATCH:
         request->route = (size_t)(*ret_route - server->options.routes);
-        request->exchange.argument = request->argument[0] != '\0' ? request->argument : NULL;
         return true;
     case HTTP_NO_METHOD:
+        if (options) {
+            answer_options(request, framing, allow);
+            return false;
+        }
         http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
         http_request_reject(request, 405, "this path does not know this method");
         return false;
@@ -126,8 +147,10 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
     struct http_framing framing;
     const struct http_route *route = NULL;
     request->exchange.method = method;
+    http_identity_set(&request->identity, http_header(&request->exchange, "X-Request-Id"),
+                      http_header(&request->exchange, "traceparent"));
     if (!check_framing(request, method, version, &framing) ||
-        !find_route(request, method, &route) || !check_body(request, route, &framing))
+        !find_route(request, method, &framing, &route) || !check_body(request, route, &framing))
         return request->queued ? MHD_YES : MHD_NO;
     request->stage = HTTP_STAGE_BODY;
     http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_BODY,
@@ -138,15 +161,15 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
 /* The body breaks a limit half-way. libmicrohttpd takes no answer before the body's end, so it is
  * written here: this thread is the only writer, and all earlier answers have been sent. */
 static enum MHD_Result refuse_body(struct http_request *request, unsigned status) {
-    char text[320];
+    char text[512];
     const char *reason = status == 413 ? "Content Too Large" : "Service Unavailable";
     const char *body = status == 413 ? "{\"error\": \"the body is over the limit\"}\n"
                                      : "{\"error\": \"no memory for the body\"}\n";
-    int length =
-        snprintf(text, sizeof text,
-                 "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n%s"
-                 "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
-                 status, reason, status == 503 ? "Retry-After: 1\r\n" : "", strlen(body), body);
+    int length = snprintf(text, sizeof text,
+                          "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n%s"
+                          "X-Request-Id: %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                          status, reason, status == 503 ? "Retry-After: 1\r\n" : "",
+                          request->identity.id, strlen(body), body);
     (void)!send(request->peer->fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (!request->peer->own)
         statistics_request(request->server->context.statistics, (unsigned)request->route, status);
@@ -207,9 +230,11 @@ enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const 
 static void log_request(const struct http_request *request) {
     const struct http_exchange *exchange = &request->exchange;
     double seconds = (double)(cn_clock_nanoseconds() - exchange->started_nanoseconds) * 1e-9;
-    http_server_log(request->server, HTTP_LOG_DEBUG, "request %s %s -> %u in %.6f s, body %zu",
-                    exchange->method, exchange->path, request->status, seconds,
-                    exchange->body_length);
+    http_server_log(request->server, HTTP_LOG_DEBUG,
+                    "request %s %s -> %u in %.6f s, body %zu, id %s%s%s", exchange->method,
+                    exchange->path, request->status, seconds, exchange->body_length,
+                    request->identity.id, request->identity.trace[0] != '\0' ? ", trace " : "",
+                    request->identity.trace);
 }
 
 void http_access_completed(void *cls, struct MHD_Connection *connection, void **con_cls,

@@ -34,13 +34,22 @@ struct http_context {
     void *data;
 };
 
+enum { HTTP_MAX_ARGUMENTS = 2 };
+
+/* What stands in a path for the {...} of its route's pattern, decoded, in the pattern's order. */
+struct http_arguments {
+    const char *values[HTTP_MAX_ARGUMENTS]; /* NULL beyond `count` */
+    size_t count;
+    char *text; /* where they are kept */
+};
+
 struct http_exchange {
     const struct http_context *context;
     struct MHD_Connection *connection; /* for MHD_lookup_connection_value, MHD_PostProcessor */
     struct http_worker *worker;
     const char *method;
-    const char *path;     /* as it matched, without the query */
-    const char *argument; /* the text that matched the route's `{...}`, decoded; NULL if none */
+    const char *path; /* as it matched, without the query */
+    struct http_arguments arguments;
     const unsigned char *body; /* NUL after its end, not counted */
     size_t body_length;
     uint64_t started_nanoseconds;
@@ -95,7 +104,7 @@ struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct se
 /* THE route table's row (routes.c). */
 struct http_route {
     const char *method;  /* "GET" */
-    const char *pattern; /* "/predict/{model}": one {...} segment at most */
+    const char *pattern; /* "/predict/{model}": two {...} at most, one in a segment */
     const char *name;    /* metric label and log word: the pattern */
     size_t body_limit;   /* bytes; 0: no body taken */
     enum http_outcome (*handler)(struct http_exchange *exchange);

@@ -121,9 +121,10 @@ static bool begin(struct http_exchange *exchange) {
         (void)http_reply_error(exchange, 503, "no model is loaded");
         return false;
     }
-    if (exchange->argument != NULL && strcmp(exchange->argument, model->name) != 0) {
+    if (exchange->arguments.values[0] != NULL &&
+        strcmp(exchange->arguments.values[0], model->name) != 0) {
         (void)http_reply_error(exchange, 404, "there is no model \"%.64s\"; this server has \"%s\"",
-                               exchange->argument, model->name);
+                               exchange->arguments.values[0], model->name);
         served_model_release(model);
         return false;
     }

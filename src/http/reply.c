@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "http/cors.h"
 #include "http/server_private.h"
 
 enum { ERROR_TEXT = 1024 };
@@ -50,6 +51,13 @@ static bool add_headers(struct http_request *request, struct MHD_Response *respo
     for (size_t i = 0; i < request->header_count; i++)
         good &= MHD_add_response_header(response, request->header_names[i],
                                         request->header_values[i]) == MHD_YES;
+    good &= MHD_add_response_header(response, "X-Request-Id", request->identity.id) == MHD_YES;
+    if (request->identity.trace[0] != '\0')
+        good &=
+            MHD_add_response_header(response, "traceparent", request->identity.trace) == MHD_YES;
+    if (request->server->options.cors_origin != NULL)
+        good &= http_cors_add(response, request->server->options.cors_origin,
+                              http_header(&request->exchange, "Origin"), request->allow);
     if (request->close || request->server->draining)
         good &= MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
     return good;

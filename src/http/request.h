@@ -3,6 +3,7 @@
 #define CONVNET_HTTP_REQUEST_H
 
 #include "http/exchange.h"
+#include "http/identity.h"
 #include "http/target.h"
 
 enum http_stage {
@@ -26,8 +27,10 @@ struct http_request {
     unsigned target_status; /* 0, or how to reject the target */
     const char *target_fault;
     char path[HTTP_PATH_SIZE];
-    char argument[HTTP_PATH_SIZE];
-    size_t route; /* index into the table; route_count: none */
+    char argument_text[HTTP_PATH_SIZE]; /* of exchange.arguments */
+    struct http_identity identity;      /* in the answer and in the log line */
+    const char *allow;                  /* of an answer to OPTIONS, valid while it is made */
+    size_t route;                       /* index into the table; route_count: none */
     size_t body_limit, body_expected;
     unsigned char *body;
     size_t body_capacity;

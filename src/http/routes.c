@@ -17,24 +17,46 @@ const size_t http_route_count = sizeof http_routes / sizeof *http_routes;
 _Static_assert(sizeof http_routes / sizeof *http_routes < STATISTICS_MAX_ROUTES,
                "each route has a counter, and so have requests without one");
 
-/* True if the path fits; then `argument` is what stands for the {...}. */
-static bool pattern_matches(const char *pattern, const char *path, char *argument) {
-    const char *open = strchr(pattern, '{');
-    argument[0] = '\0';
+/* One segment, "{model}:predict" or a literal, against as much of the path up to the next slash.
+ * What stands for the {...} is one byte or more and holds no colon, which begins a verb; it is
+ * copied to `argument`, where *used bytes are taken. */
+static bool segment_matches(const char *pattern, size_t pattern_length, const char *path,
+                            size_t path_length, struct http_arguments *arguments, size_t *used) {
+    const char *open = memchr(pattern, '{', pattern_length);
     if (open == NULL)
-        return strcmp(pattern, path) == 0;
-    size_t prefix = (size_t)(open - pattern);
+        return pattern_length == path_length && memcmp(pattern, path, path_length) == 0;
     const char *suffix = strchr(open, '}') + 1;
-    size_t length = strlen(path), suffix_length = strlen(suffix);
-    if (length <= prefix + suffix_length || strncmp(pattern, path, prefix) != 0 ||
-        strcmp(path + length - suffix_length, suffix) != 0)
+    const size_t prefix_length = (size_t)(open - pattern);
+    const size_t suffix_length = (size_t)(pattern + pattern_length - suffix);
+    if (path_length <= prefix_length + suffix_length || memcmp(pattern, path, prefix_length) != 0 ||
+        memcmp(path + path_length - suffix_length, suffix, suffix_length) != 0)
         return false;
-    size_t middle = length - prefix - suffix_length;
-    if (memchr(path + prefix, '/', middle) != NULL)
+    const size_t length = path_length - prefix_length - suffix_length;
+    if (memchr(path + prefix_length, ':', length) != NULL)
         return false;
-    memcpy(argument, path + prefix, middle);
-    argument[middle] = '\0';
+    char *copy = arguments->text + *used;
+    memcpy(copy, path + prefix_length, length);
+    copy[length] = '\0';
+    arguments->values[arguments->count++] = copy;
+    *used += length + 1;
     return true;
+}
+
+/* True if the path fits; then `arguments` holds what stands for each {...}. */
+static bool pattern_matches(const char *pattern, const char *path,
+                            struct http_arguments *arguments) {
+    size_t used = 0;
+    *arguments = (struct http_arguments){.text = arguments->text};
+    while (*pattern == '/' && *path == '/') {
+        pattern++;
+        path++;
+        const size_t pattern_length = strcspn(pattern, "/"), path_length = strcspn(path, "/");
+        if (!segment_matches(pattern, pattern_length, path, path_length, arguments, &used))
+            return false;
+        pattern += pattern_length;
+        path += path_length;
+    }
+    return *pattern == '\0' && *path == '\0';
 }
 
 /* "GET" reads "GET, HEAD" in Allow. */
@@ -46,12 +68,13 @@ static void add_allowed(char allow[static HTTP_ALLOW_SIZE], const char *method) 
 
 enum http_match http_route_find(const struct http_route *routes, size_t route_count,
                                 const char *method, const char *path,
-                                const struct http_route **ret_route, char *ret_argument,
+                                const struct http_route **ret_route,
+                                struct http_arguments *ret_arguments,
                                 char ret_allow[static HTTP_ALLOW_SIZE]) {
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     ret_allow[0] = '\0';
     for (size_t i = 0; i < route_count; i++) {
-        if (!pattern_matches(routes[i].pattern, path, ret_argument))
+        if (!pattern_matches(routes[i].pattern, path, ret_arguments))
             continue;
         if (strcmp(routes[i].method, wanted) == 0) {
             *ret_route = &routes[i];
@@ -59,5 +82,8 @@ enum http_match http_route_find(const struct http_route *routes, size_t route_co
         }
         add_allowed(ret_allow, routes[i].method);
     }
-    return ret_allow[0] == '\0' ? HTTP_NO_PATH : HTTP_NO_METHOD;
+    if (ret_allow[0] == '\0')
+        return HTTP_NO_PATH;
+    add_allowed(ret_allow, "OPTIONS");
+    return HTTP_NO_METHOD;
 }

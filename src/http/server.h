@@ -17,6 +17,7 @@ struct http_server_options {
     size_t max_connections;
     size_t max_connections_per_address; /* an IPv4 address or an IPv6 /64; 0: no limit */
     size_t max_body;                    /* bytes */
+    const char *cors_origin;            /* see cors.h; NULL: none */
     /* Nanoseconds. header: from the first byte expected to the end of the head; body and write: for
      * the transfer, plus a second for each 16 KiB; idle: between two requests; shutdown: for what
      * runs when the server is stopped. */

@@ -2,8 +2,10 @@ libconvnetd_la_SOURCES += \
 	src/http/acceptor.c src/http/acceptor.h \
 	src/http/access.c \
 	src/http/connections.c src/http/connections.h \
+	src/http/cors.c src/http/cors.h \
 	src/http/exchange.c src/http/exchange.h \
 	src/http/framing.c src/http/framing.h \
+	src/http/identity.c src/http/identity.h \
 	src/http/listen.c \
 	src/http/reaper.c src/http/reaper.h \
 	src/http/reply.c \
@@ -16,6 +18,8 @@ libconvnetd_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_cors.c \
 	tests/unit/test_framing.c \
+	tests/unit/test_identity.c \
 	tests/unit/test_routes.c
 endif

@@ -72,6 +72,10 @@ unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZ
     if (!is_clean(target))
         return fail(ret_fault, 400, "the target has a byte or a %-code that has no place there");
     const char *from = target[0] == '/' ? target : after_authority(target);
+    if (strcmp(target, "*") == 0) { /* "OPTIONS *"; no route has this path */
+        memcpy(ret_path, "*", 2);
+        return 0;
+    }
     if (from == NULL)
         return fail(ret_fault, 400, "the target is neither a path nor an http URL");
     size_t length = 0;

@@ -6,10 +6,10 @@
 
 enum { HTTP_PATH_SIZE = 1024 };
 
-/* Writes the decoded path of `target` (origin-form, or absolute-form with http or https) with its
- * NUL. Returns 0, or the status to answer with *ret_fault set to a constant sentence: 400 for bytes
- * or %-codes that have no place there, NUL, control bytes, an encoded slash and "." or ".."
- * segments; 414 when it is longer than HTTP_PATH_SIZE. */
+/* Writes the decoded path of `target` (origin-form, or absolute-form with http or https, or
+ * "*") with its NUL. Returns 0, or the status to answer with *ret_fault set to a constant sentence:
+ * 400 for bytes or %-codes that have no place there, NUL, control bytes, an encoded slash and "."
+ * or ".." segments; 414 when it is longer than HTTP_PATH_SIZE. */
 unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZE],
                           const char **ret_fault);
 

@@ -213,13 +213,15 @@ def test_answers(server):
     status, headers, body = ask(server, get("/nothing"))
     check(status == 404 and headers["content-type"] == "application/json" and
           body.startswith(b'{"error": "'), "404 as JSON: %s %s" % (status, body))
-    for path, allow in (("/predict", "POST"), ("/metrics", "GET, HEAD"), ("/", "GET, HEAD")):
+    for path, allow in (("/predict", "POST, OPTIONS"), ("/metrics", "GET, HEAD, OPTIONS"),
+                        ("/", "GET, HEAD, OPTIONS")):
         status, headers, body = ask(server, get(path, method=b"DELETE"))
         check((status, headers.get("allow")) == (405, allow), "405 for %s: %s" % (path, headers))
     check(status_of(server, get("/predict")) == 405, "GET /predict")
     check(status_of(server, get("/predict/a/b")) == 404, "GET /predict/a/b")
     check(status_of(server, get("/predict/")) == 404, "GET /predict/")
-    check(status_of(server, first_line(b"OPTIONS * HTTP/1.1")) in (400, 404), "OPTIONS *")
+    check(status_of(server, first_line(b"OPTIONS * HTTP/1.1")) == 204, "OPTIONS *")
+    check(status_of(server, first_line(b"GET * HTTP/1.1")) == 404, "GET *")
     check(status_of(server, first_line(b"POST /predict HTTP/1.1")) == 411, "POST without length")
     check(status_of(server, get("/" + "a" * 2000)) == 414, "long path")
     check(status_of(server, get("/" + "a" * 100000)) == 414, "target over the head's memory")

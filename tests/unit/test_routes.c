@@ -4,11 +4,12 @@
 #include <string.h>
 
 static const struct http_route *route;
-static char argument[256], allow[HTTP_ALLOW_SIZE];
+static char text[256], allow[HTTP_ALLOW_SIZE];
+static struct http_arguments arguments = {.text = text};
 
 static enum http_match find(const char *method, const char *path) {
     route = NULL;
-    return http_route_find(http_routes, http_route_count, method, path, &route, argument, allow);
+    return http_route_find(http_routes, http_route_count, method, path, &route, &arguments, allow);
 }
 
 Test(routes, table) {
@@ -16,9 +17,16 @@ Test(routes, table) {
         cr_assert_not_null(http_routes[i].handler);
         cr_assert_eq(http_routes[i].pattern[0], '/');
         cr_assert_not_null(http_routes[i].name);
-        const char *open = strchr(http_routes[i].pattern, '{');
-        cr_assert(open == NULL || strchr(open, '}') != NULL);
-        cr_assert(open == NULL || strchr(open + 1, '{') == NULL);
+        size_t holes = 0;
+        for (const char *at = http_routes[i].pattern; (at = strchr(at, '{')) != NULL; holes++) {
+            const size_t rest = strcspn(at + 1, "{}/"); /* one in a segment, and closed */
+            cr_assert_eq(at[1 + rest], '}');
+            at += 1 + rest;
+            cr_assert_eq(at[1 + strcspn(at + 1, "{/")] == '{', false);
+        }
+        cr_assert_leq(holes, (size_t)HTTP_MAX_ARGUMENTS);
+        cr_assert_str_neq(http_routes[i].method, "HEAD");
+        cr_assert_str_neq(http_routes[i].method, "OPTIONS");
         for (size_t j = 0; j < i; j++)
             cr_assert(strcmp(http_routes[i].pattern, http_routes[j].pattern) != 0 ||
                       strcmp(http_routes[i].method, http_routes[j].method) != 0);
@@ -28,7 +36,8 @@ Test(routes, table) {
 Test(routes, each_row_is_found) {
     cr_assert_eq(find("POST", "/predict"), HTTP_MATCH);
     cr_assert_str_eq(route->pattern, "/predict");
-    cr_assert_str_eq(argument, "");
+    cr_assert_eq(arguments.count, 0);
+    cr_assert_null(arguments.values[0]);
     cr_assert_eq(find("GET", "/"), HTTP_MATCH);
     cr_assert_eq(find("GET", "/metrics"), HTTP_MATCH);
     cr_assert_eq(find("GET", "/v2/health/live"), HTTP_MATCH);
@@ -37,26 +46,58 @@ Test(routes, each_row_is_found) {
     cr_assert_str_eq(route->method, "GET");
 }
 
-Test(routes, argument) {
+static const struct http_route own[] = {
+    {"POST", "/m/{a}/infer", "", 1, NULL},
+    {"POST", "/v1/{a}:predict", "", 1, NULL},
+    {"POST", "/v1/{a}/versions/{b}:predict", "", 1, NULL},
+    {"GET", "/v1/{a}", "", 1, NULL},
+    {"GET", "/m/stats", "", 1, NULL},
+    {"GET", "/m/{a}", "", 1, NULL},
+    {"GET", "/m/", "", 1, NULL},
+};
+
+static enum http_match find_own(const char *method, const char *path) {
+    route = NULL;
+    return http_route_find(own, sizeof own / sizeof *own, method, path, &route, &arguments, allow);
+}
+
+Test(routes, arguments) {
     cr_assert_eq(find("POST", "/predict/digits"), HTTP_MATCH);
     cr_assert_str_eq(route->pattern, "/predict/{model}");
-    cr_assert_str_eq(argument, "digits");
+    cr_assert_eq(arguments.count, 1);
+    cr_assert_str_eq(arguments.values[0], "digits");
     cr_assert_eq(find("POST", "/predict/"), HTTP_NO_PATH);
     cr_assert_eq(find("POST", "/predict/a/b"), HTTP_NO_PATH);
-    static const struct http_route own[] = {{"POST", "/m/{a}/infer", "x", 1, NULL},
-                                            {"POST", "/v1/{a}:predict", "y", 1, NULL}};
-    const struct http_route *found = NULL;
-    cr_assert_eq(http_route_find(own, 2, "POST", "/m/x/infer", &found, argument, allow),
-                 HTTP_MATCH);
-    cr_assert_str_eq(argument, "x");
-    cr_assert_eq(http_route_find(own, 2, "POST", "/v1/x:predict", &found, argument, allow),
-                 HTTP_MATCH);
-    cr_assert_eq(found, &own[1]);
-    cr_assert_str_eq(argument, "x");
-    cr_assert_eq(http_route_find(own, 2, "POST", "/m//infer", &found, argument, allow),
-                 HTTP_NO_PATH);
-    cr_assert_eq(http_route_find(own, 2, "POST", "/m/infer", &found, argument, allow),
-                 HTTP_NO_PATH);
+    cr_assert_eq(find_own("POST", "/m/x/infer"), HTTP_MATCH);
+    cr_assert_str_eq(arguments.values[0], "x");
+    cr_assert_eq(find_own("POST", "/m//infer"), HTTP_NO_PATH);
+    cr_assert_eq(find_own("POST", "/m/x/infer/"), HTTP_NO_PATH);
+}
+
+Test(routes, suffixes) {
+    cr_assert_eq(find_own("POST", "/v1/x:predict"), HTTP_MATCH);
+    cr_assert_eq(route, &own[1]);
+    cr_assert_str_eq(arguments.values[0], "x");
+    cr_assert_eq(find_own("POST", "/v1/x/versions/12:predict"), HTTP_MATCH);
+    cr_assert_eq(route, &own[2]);
+    cr_assert_eq(arguments.count, 2);
+    cr_assert_str_eq(arguments.values[0], "x");
+    cr_assert_str_eq(arguments.values[1], "12");
+    cr_assert_eq(find_own("POST", "/v1/:predict"), HTTP_NO_PATH);
+    cr_assert_eq(find_own("POST", "/v1/x:explain"), HTTP_NO_PATH);
+    cr_assert_eq(find_own("GET", "/v1/x:predict"), HTTP_NO_METHOD);
+    cr_assert_str_eq(allow, "POST, OPTIONS");
+}
+
+Test(routes, the_first_row_wins) {
+    cr_assert_eq(find_own("GET", "/m/stats"), HTTP_MATCH);
+    cr_assert_eq(route, &own[4]);
+    cr_assert_eq(find_own("GET", "/m/statsx"), HTTP_MATCH);
+    cr_assert_eq(route, &own[5]);
+    cr_assert_str_eq(arguments.values[0], "statsx");
+    cr_assert_eq(find_own("GET", "/m/"), HTTP_MATCH);
+    cr_assert_eq(route, &own[6]);
+    cr_assert_eq(find_own("GET", "/m"), HTTP_NO_PATH);
 }
 
 Test(routes, unknown_path_and_method) {
@@ -64,9 +105,9 @@ Test(routes, unknown_path_and_method) {
     cr_assert_eq(find("GET", ""), HTTP_NO_PATH);
     cr_assert_eq(find("GET", "/metrics/"), HTTP_NO_PATH);
     cr_assert_eq(find("get", "/metrics"), HTTP_NO_METHOD);
-    cr_assert_str_eq(allow, "GET, HEAD");
+    cr_assert_str_eq(allow, "GET, HEAD, OPTIONS");
     cr_assert_eq(find("GET", "/predict"), HTTP_NO_METHOD);
-    cr_assert_str_eq(allow, "POST");
+    cr_assert_str_eq(allow, "POST, OPTIONS");
     cr_assert_eq(find("HEAD", "/predict"), HTTP_NO_METHOD);
     cr_assert_null(route);
 }
