@@ -1,7 +1,8 @@
 /* kernels.h: the vectorised arithmetic, one table an instruction set.
  *
- * All bodies are compiled from vector_kernels.inc, once per instruction set. Rows of packed arrays
- * are padded to a multiple of CN_LANES floats, the padding zero, so that no kernel has a tail.
+ * All bodies are compiled from vector_kernels.inc and vector_backward.inc, once per instruction
+ * set. Rows of packed arrays are padded to a multiple of CN_LANES floats, the padding zero, so that
+ * no kernel has a tail.
  */
 #ifndef CONVNET_KERNELS_KERNELS_H
 #define CONVNET_KERNELS_KERNELS_H
@@ -28,11 +29,7 @@ struct cn_kernels {
     void (*conv2d)(float *y, const float *x, const float *w, const float *b,
                    const struct cn_conv2d *shape, bool relu);
 
-    /* dw[kernel_height, kernel_width, in_channels, padded(out_channels)] += x (outer) dz.
-     * x: [in_height, in_width, in_channels]
-     * dz: [out_height, out_width, padded(out_channels)] */
-    void (*conv2d_kernel_gradient)(float *dw, const float *x, const float *dz,
-                                   const struct cn_conv2d *shape);
+    const struct cn_backward_kernels *backward; /* backward.h */
 };
 
 /* The table chosen at first use; constant afterwards. */

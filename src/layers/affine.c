@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/activation.h"
+#include "kernels/backward.h"
 #include "kernels/kernels.h"
 #include "layers/affine.h"
 
@@ -193,8 +194,8 @@ static void affine_backward(const struct cn_affine *a, const struct cn_pass *pas
         const size_t at = n * pixels * channels;
         cn_activation_backward(dz, stride, pass->dy + at, pass->y + at, pixels, channels,
                                pass->dy_is_dz ? CN_ACTIVATION_LINEAR : a->activation);
-        cn_kernels()->conv2d_kernel_gradient(dw, pad(a, pass->x + n * input_size(a), pass->scratch),
-                                             dz, s);
+        cn_kernels()->backward->conv2d_kernel_gradient(
+            dw, pad(a, pass->x + n * input_size(a), pass->scratch), dz, s);
         for (size_t p = 0; p < pixels; p++)
             for (size_t c = 0; c < channels; c++)
                 db[c] += dz[p * stride + c];

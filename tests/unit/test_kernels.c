@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "convnet/plan.h"
 #include "kernels/activation.h"
+#include "kernels/backward.h"
 #include "kernels/kernels.h"
 #include "kernels/pooling.h"
 #include "support/naive.h"
@@ -82,7 +83,7 @@ static void check_gradient(const struct cn_kernels *kernels, const struct cn_con
     double *expected = malloc(rows * channels * sizeof *expected);
     naive_conv2d_kernel_gradient(expected, x, dz, s);
     for (int twice = 1; twice <= 2; twice++) { /* it adds */
-        kernels->conv2d_kernel_gradient(dw, x, dz_padded, s);
+        kernels->backward->conv2d_kernel_gradient(dw, x, dz_padded, s);
         for (size_t i = 0; i < rows * channels; i++)
             cr_assert_float_eq((double)dw[i / channels * stride + i % channels],
                                twice * expected[i], 2e-5 * sqrt((double)pixels), "%s: weight %zu",
