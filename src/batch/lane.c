@@ -20,43 +20,35 @@ struct lane {
     bool stopping, stopped;
 
     /* The compute thread's own. */
-    struct served_model *model; /* what the workspaces and buffers were made for */
-    struct cn_workspace **workspaces;
-    float *images, *outputs; /* [batch_images, ...]: several jobs side by side */
+    float *images, *outputs;        /* [batch_images, ...]: several jobs side by side */
+    size_t image_room, output_room; /* floats of one image and output that they have room for */
 };
 
 static double seconds_between(uint64_t before, uint64_t after) {
     return (double)(after - before) * 1e-9;
 }
 
-static void drop_buffers(struct lane *lane) {
-    for (int i = 0; lane->workspaces != NULL && i < lane->options.threads; i++) {
-        cn_workspace_free(lane->workspaces[i]);
-        lane->workspaces[i] = NULL;
-    }
-    free(lane->images);
-    free(lane->outputs);
-    lane->images = lane->outputs = NULL;
-    served_model_release(lane->model);
-    lane->model = NULL;
+/* Makes *buffer hold `needed` floats for each image of a batch; it grows with the largest model. */
+static bool grow(const struct lane *lane, float **buffer, size_t *room, size_t needed) {
+    if (needed <= *room)
+        return true;
+    float *grown = cn_floats_allocate(lane->options.batch_images * needed);
+    if (grown == NULL)
+        return false;
+    free(*buffer);
+    *buffer = grown;
+    *room = needed;
+    return true;
 }
 
-/* Workspaces and buffers for `model`; false without memory. */
-static bool take_model(struct lane *lane, struct served_model *model) {
-    if (lane->model == model)
-        return true;
-    drop_buffers(lane);
-    bool good = true;
+/* The workspaces and buffers that `model` needs; NULL without memory. */
+static struct cn_workspace **prepare(struct lane *lane, struct served_model *model) {
+    const size_t first = lane->options.first_slot;
+    bool good = grow(lane, &lane->images, &lane->image_room, cn_plan_input_size(model->plan)) &&
+                grow(lane, &lane->outputs, &lane->output_room, cn_plan_output_size(model->plan));
     for (int i = 0; good && i < lane->options.threads; i++)
-        good = cn_workspace_create(model->plan, &lane->workspaces[i], NULL) == CN_OK;
-    lane->images = cn_floats_allocate(lane->options.batch_images * cn_plan_input_size(model->plan));
-    lane->outputs =
-        cn_floats_allocate(lane->options.batch_images * cn_plan_output_size(model->plan));
-    lane->model = served_model_acquire(model);
-    if (good && lane->images != NULL && lane->outputs != NULL)
-        return true;
-    drop_buffers(lane);
-    return false;
+        good = served_model_workspace(model, first + (size_t)i) != NULL;
+    return good ? model->workspaces + first : NULL;
 }
 
 static bool expired(const struct job *job, uint64_t now) {
@@ -71,7 +63,7 @@ static void finish(struct job *job, enum job_outcome outcome, uint64_t begun) {
 }
 
 /* A job as large as a batch, or larger: straight from its own buffers, a batch at a time. */
-static void run_large(struct lane *lane, struct job *job) {
+static void run_large(struct lane *lane, struct cn_workspace **workspaces, struct job *job) {
     const uint64_t begun = cn_clock_nanoseconds();
     const struct cn_plan *plan = job->model->plan;
     for (size_t i = 0; i < job->count; i += lane->options.batch_images) {
@@ -81,7 +73,7 @@ static void run_large(struct lane *lane, struct job *job) {
             finish(job, JOB_EXPIRED, begun);
             return;
         }
-        cn_plan_run_parallel(plan, lane->workspaces, lane->options.threads,
+        cn_plan_run_parallel(plan, workspaces, lane->options.threads,
                              job->images + i * cn_plan_input_size(plan), count,
                              job->outputs + i * cn_plan_output_size(plan));
     }
@@ -89,14 +81,15 @@ static void run_large(struct lane *lane, struct job *job) {
 }
 
 /* Several small jobs of one model in one parallel loop: gathered, computed, scattered. */
-static void run_together(struct lane *lane, struct job *jobs, size_t count) {
+static void run_together(struct lane *lane, struct cn_workspace **workspaces, struct job *jobs,
+                         size_t count) {
     const uint64_t begun = cn_clock_nanoseconds();
     const struct cn_plan *plan = jobs->model->plan;
     const size_t in = cn_plan_input_size(plan), out = cn_plan_output_size(plan);
     size_t at = 0;
     for (const struct job *job = jobs; job != NULL; at += job->count, job = job->next)
         memcpy(lane->images + at * in, job->images, job->count * in * sizeof(float));
-    cn_plan_run_parallel(plan, lane->workspaces, lane->options.threads, lane->images, count,
+    cn_plan_run_parallel(plan, workspaces, lane->options.threads, lane->images, count,
                          lane->outputs);
     at = 0;
     for (struct job *job = jobs, *next; job != NULL; job = next) {
@@ -149,7 +142,8 @@ static void run_batch(struct lane *lane, struct job *jobs, size_t count) {
     jobs = drop_expired(jobs, &count);
     if (jobs == NULL)
         return;
-    if (!take_model(lane, jobs->model)) {
+    struct cn_workspace **workspaces = prepare(lane, jobs->model);
+    if (workspaces == NULL) {
         for (struct job *job = jobs, *next; job != NULL; job = next) {
             next = job->next;
             finish(job, JOB_FAILED, cn_clock_nanoseconds());
@@ -157,9 +151,9 @@ static void run_batch(struct lane *lane, struct job *jobs, size_t count) {
         return;
     }
     if (jobs->next == NULL && count >= lane->options.batch_images)
-        run_large(lane, jobs);
+        run_large(lane, workspaces, jobs);
     else
-        run_together(lane, jobs, count);
+        run_together(lane, workspaces, jobs, count);
 }
 
 /* Under the mutex: waits for the batch to fill, for `delay` at most; only when one is set. */
@@ -190,7 +184,6 @@ static void *compute(void *data) {
         (void)pthread_mutex_lock(&lane->mutex);
     }
     (void)pthread_mutex_unlock(&lane->mutex);
-    drop_buffers(lane);
     return NULL;
 }
 
@@ -201,12 +194,8 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
                        "threads (%d), batch images (%zu) and queue images (%zu) must be at least 1",
                        options->threads, options->batch_images, options->queue_images);
     struct lane *lane = calloc(1, sizeof *lane);
-    if (lane != NULL)
-        lane->workspaces = calloc((size_t)options->threads, sizeof(struct cn_workspace *));
-    if (lane == NULL || lane->workspaces == NULL) {
-        free(lane);
+    if (lane == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate the batch lane");
-    }
     lane->options = *options;
     lane->last = &lane->first;
     pthread_condattr_t attributes;
@@ -269,6 +258,7 @@ void lane_free(struct lane *lane) {
     lane_stop(lane);
     (void)pthread_cond_destroy(&lane->changed);
     (void)pthread_mutex_destroy(&lane->mutex);
-    free(lane->workspaces);
+    free(lane->images);
+    free(lane->outputs);
     free(lane);
 }

@@ -42,7 +42,8 @@ struct lane_options {
     size_t queue_images;        /* refuse beyond this many waiting images */
     size_t batch_images;        /* images in one batch execution at most; larger jobs are cut */
     uint64_t delay_nanoseconds; /* wait so long for a batch to fill; 0: never wait */
-    int threads;                /* OpenMP threads */
+    int threads;                /* OpenMP threads; they use the models' slots */
+    size_t first_slot;          /* ... from this one on */
 };
 
 enum lane_answer { LANE_ACCEPTED = 0, LANE_FULL, LANE_CLOSED };

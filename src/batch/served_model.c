@@ -1,9 +1,8 @@
-/* served_model.c: loading a model for serving, and swapping it while requests run. The reference
- * count is atomic; the slot's pointer is guarded by a mutex held for a few instructions. */
+/* served_model.c: loading a model for serving. The reference count is atomic; a workspace's slot is
+ * touched by its own thread only. Blocking: the functions that load read files and compute. */
 #include "batch/served_model.h"
 
 #include <ctype.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,22 +10,44 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-/* The file's name without folder and ending. */
-static enum cn_status name_of(const char *path, char name[static 64], struct cn_error *error) {
+/* Decimal, 1 to the largest version, nothing before or after it; 0 if it is not. */
+static unsigned parse_version(const char *text, size_t length) {
+    unsigned value = 0;
+    if (length == 0 || length > 9 || text[0] == '0')
+        return 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return 0;
+        value = value * 10 + (unsigned)(text[i] - '0');
+    }
+    return value;
+}
+
+enum cn_status served_model_name(const char *path, char ret_name[static SERVED_MODEL_NAME],
+                                 unsigned *ret_version, struct cn_error *error) {
     const char *slash = strrchr(path, '/');
     const char *file = slash != NULL ? slash + 1 : path;
     const char *dot = strrchr(file, '.');
-    const size_t length = dot != NULL && dot != file ? (size_t)(dot - file) : strlen(file);
-    bool good = length > 0 && length < 64 && file[0] != '.';
+    const char *end = dot != NULL && dot != file ? dot : file + strlen(file);
+    const char *at = memchr(file, '@', (size_t)(end - file));
+    const size_t length = (size_t)((at != NULL ? at : end) - file);
+    const unsigned version = at != NULL ? parse_version(at + 1, (size_t)(end - at - 1)) : 1;
+    bool good = length > 0 && length < SERVED_MODEL_NAME && file[0] != '.';
     for (size_t i = 0; good && i < length; i++)
         good = isalnum((unsigned char)file[i]) || strchr("_.-", file[i]) != NULL;
     if (!good)
         return cn_fail_at(
             error, CN_INVALID, path, -1,
             "the file's name is the model's name and must be 1 to 63 letters, digits, "
-            "_ . or - before its ending");
-    memcpy(name, file, length);
-    name[length] = '\0';
+            "_ . or - before @ and its ending");
+    if (version == 0)
+        return cn_fail_at(error, CN_INVALID, path, -1,
+                          "what follows @ in the file's name is the model's version and must be a "
+                          "number from 1 to %d without zeros before it",
+                          SERVED_MODEL_MAX_VERSION);
+    memcpy(ret_name, file, length);
+    ret_name[length] = '\0';
+    *ret_version = version;
     return CN_OK;
 }
 
@@ -63,13 +84,17 @@ static enum cn_status measure(struct served_model *served, struct cn_error *erro
     return status;
 }
 
-enum cn_status served_model_load(const char *path, struct served_model **ret_model,
+enum cn_status served_model_load(const char *path, size_t slots, struct served_model **ret_model,
                                  struct cn_error *error) {
     struct served_model *served = calloc(1, sizeof *served);
     if (served == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate a model");
     served->references = 1;
-    enum cn_status status = name_of(path, served->name, error);
+    served->slots = slots;
+    served->workspaces = calloc(slots > 0 ? slots : 1, sizeof(struct cn_workspace *));
+    enum cn_status status = served->workspaces != NULL
+                                ? served_model_name(path, served->name, &served->version, error)
+                                : cn_fail(error, CN_MEMORY, "cannot allocate %zu slots", slots);
     if (status == CN_OK)
         status = cn_model_read(path, &served->model, error);
     if (status == CN_OK)
@@ -92,42 +117,18 @@ struct served_model *served_model_acquire(struct served_model *model) {
 void served_model_release(struct served_model *model) {
     if (model == NULL || __atomic_sub_fetch(&model->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    for (size_t i = 0; model->workspaces != NULL && i < model->slots; i++)
+        cn_workspace_free(model->workspaces[i]);
+    free(model->workspaces);
     cn_plan_free(model->plan);
     cn_model_free(model->model);
     free(model);
 }
 
-struct model_slot {
-    pthread_mutex_t mutex;
-    struct served_model *current;
-};
-
-struct model_slot *model_slot_create(void) {
-    struct model_slot *slot = calloc(1, sizeof *slot);
-    if (slot != NULL)
-        (void)pthread_mutex_init(&slot->mutex, NULL);
-    return slot;
-}
-
-void model_slot_free(struct model_slot *slot) {
-    if (slot == NULL)
-        return;
-    served_model_release(slot->current);
-    (void)pthread_mutex_destroy(&slot->mutex);
-    free(slot);
-}
-
-struct served_model *model_slot_acquire(struct model_slot *slot) {
-    (void)pthread_mutex_lock(&slot->mutex);
-    struct served_model *model = slot->current != NULL ? served_model_acquire(slot->current) : NULL;
-    (void)pthread_mutex_unlock(&slot->mutex);
-    return model;
-}
-
-void model_slot_swap(struct model_slot *slot, struct served_model *model) {
-    (void)pthread_mutex_lock(&slot->mutex);
-    struct served_model *old = slot->current;
-    slot->current = model;
-    (void)pthread_mutex_unlock(&slot->mutex);
-    served_model_release(old);
+struct cn_workspace *served_model_workspace(struct served_model *model, size_t slot) {
+    if (slot >= model->slots)
+        return NULL;
+    if (model->workspaces[slot] == NULL)
+        (void)cn_workspace_create(model->plan, &model->workspaces[slot], NULL);
+    return model->workspaces[slot];
 }

@@ -1,7 +1,8 @@
-/* served_model.h: a loaded model with all that its requests share, and the slot it is swapped in.
+/* served_model.h: a loaded model with all that its requests share.
  *
- * A served model is immutable; requests hold a reference while they use it. Reload makes a new one
- * aside and swaps the slot's pointer; the old one is freed when its last request lets go.
+ * A served model is immutable; requests hold a reference while they use it, and the last one frees
+ * it. What changes while it runs are workspaces, one for each thread that computes: they are the
+ * model's, in numbered slots, so that nothing outlives the last request.
  */
 #ifndef CONVNET_BATCH_SERVED_MODEL_H
 #define CONVNET_BATCH_SERVED_MODEL_H
@@ -9,30 +10,35 @@
 #include "convnet/model.h"
 #include "convnet/plan.h"
 
+enum { SERVED_MODEL_NAME = 64, SERVED_MODEL_MAX_VERSION = 999999999 };
+
 struct served_model {
-    char name[64];          /* the file's name without its ending: "digits" */
-    struct cn_model *model; /* labels, preprocessing, input shape */
+    char name[SERVED_MODEL_NAME]; /* "digits" */
+    unsigned version;             /* at least 1 */
+    struct cn_model *model;       /* labels, preprocessing, input shape */
     struct cn_plan *plan;
     double image_seconds; /* one image on one thread, measured at load: chooses the lane */
-    unsigned references;  /* atomic; served_model_acquire / _release */
+    size_t slots;
+    struct cn_workspace **workspaces; /* [slots]; each is its own thread's */
+    unsigned references;              /* atomic; served_model_acquire / _release */
 };
 
-/* Reads, checks, probes and warms the model file. The result holds one reference; caller ends it
- * with served_model_release. */
-enum cn_status served_model_load(const char *path, struct served_model **ret_model,
+/* The model's name and version that a file's name says: "digits.safetensors" is version 1 of
+ * digits, "digits@2.safetensors" its version 2. CN_INVALID: a name is 1 to 63 letters, digits, _ .
+ * or -, not beginning with a point; a version is 1 to SERVED_MODEL_MAX_VERSION without zeros before
+ * it. */
+enum cn_status served_model_name(const char *path, char ret_name[static SERVED_MODEL_NAME],
+                                 unsigned *ret_version, struct cn_error *error);
+
+/* Reads, checks, probes and warms the model file; `slots` threads may compute with it. The result
+ * holds one reference; caller ends it with served_model_release. */
+enum cn_status served_model_load(const char *path, size_t slots, struct served_model **ret_model,
                                  struct cn_error *error);
 struct served_model *served_model_acquire(struct served_model *model);
 void served_model_release(struct served_model *model); /* accepts NULL */
 
-/* Where the current model stands. All functions are thread-safe. */
-struct model_slot;
-struct model_slot *model_slot_create(void); /* empty; NULL without memory */
-void model_slot_free(struct model_slot *slot);
-
-/* A new reference to the current model, NULL if there is none; caller releases it. */
-struct served_model *model_slot_acquire(struct model_slot *slot);
-
-/* Makes `model` the current one; takes ownership of the caller's reference. */
-void model_slot_swap(struct model_slot *slot, struct served_model *model);
+/* The workspace of slot `slot`, made at its first use; NULL without memory. A slot belongs to one
+ * thread. Borrowed as long as the reference is held. */
+struct cn_workspace *served_model_workspace(struct served_model *model, size_t slot);
 
 #endif

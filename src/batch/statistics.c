@@ -168,12 +168,13 @@ static void render_gauges(FILE *out, const struct statistics_snapshot *snapshot)
     (void)fprintf(out, "process_resident_memory_bytes %ld\n", resident_bytes());
     head(out, "convnetd_build_info", "gauge", "The daemon's version.");
     (void)fprintf(out, "convnetd_build_info{version=\"%s\"} 1\n", snapshot->version);
-    if (snapshot->model_name == NULL)
-        return;
-    head(out, "convnetd_model_info", "gauge", "The model that is served.");
-    (void)fputs("convnetd_model_info{name=\"", out);
-    label(out, snapshot->model_name);
-    (void)fprintf(out, "\",sha256=\"%s\"} 1\n", snapshot->model_sha256);
+    head(out, "convnetd_model_info", "gauge", "The models that are served.");
+    for (size_t i = 0; i < snapshot->model_count; i++) {
+        const struct registry_row *row = &snapshot->models[i];
+        if (row->model != NULL)
+            (void)fprintf(out, "convnetd_model_info{name=\"%s\",version=\"%u\",sha256=\"%s\"} 1\n",
+                          row->name, row->version, row->model->model->sha256);
+    }
 }
 
 char *statistics_render(struct statistics *statistics, const struct statistics_snapshot *snapshot,

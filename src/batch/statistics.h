@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "batch/registry.h"
+
 enum statistics_counter {
     STATISTICS_IMAGES = 0, /* images answered */
     STATISTICS_BATCHES,    /* batch executions */
@@ -47,8 +49,8 @@ void statistics_request(struct statistics *statistics, unsigned route, unsigned 
 struct statistics_snapshot {
     const char *const *route_names; /* [route_count]: the route's path pattern: the label */
     size_t route_count;
-    const char *model_name; /* NULL: none loaded */
-    const char *model_sha256;
+    const struct registry_row *models; /* [model_count] */
+    size_t model_count;
     size_t queue_depth;
     size_t connections;
     const char *version;

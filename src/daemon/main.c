@@ -10,7 +10,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "batch/served_model.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
@@ -44,14 +43,11 @@ static void log_failure(const char *what, const struct cn_error *error) {
 
 static int check_config(const struct daemon_options *options) {
     struct cn_error error = {0};
-    struct served_model *model = NULL;
-    if (served_model_load(options->model, &model, &error) != CN_OK) {
-        print_error(&error);
-        return EXIT_FAILED;
-    }
-    printf("OK: configuration, and model %s\n", model->name);
-    served_model_release(model);
-    return EXIT_SUCCESS;
+    log_set_level(LOG_LEVEL_ERROR);
+    if (service_check(options, &error) == CN_OK)
+        return EXIT_SUCCESS;
+    print_error(&error);
+    return EXIT_FAILED;
 }
 
 /* Blocks the signals that the main thread reads; threads made later inherit it. */
@@ -66,18 +62,6 @@ static int open_signals(void) {
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void reload(struct service *service) {
-    struct cn_error error = {0};
-    char text[1200];
-    notify_reloading();
-    if (service_reload(service, &error) != CN_OK)
-        log_failure("reload failed, the old model keeps serving", &error);
-    else
-        log_write(LOG_LEVEL_INFO, "reload done");
-    service_describe(service, text, sizeof text);
-    notify_ready(text);
-}
-
 /* Handles what came; true when the daemon is asked to end. */
 static bool handle_signals(int signals, struct service *service) {
     struct signalfd_siginfo info;
@@ -90,20 +74,28 @@ static bool handle_signals(int signals, struct service *service) {
         }
         hangup = true;
     }
-    if (hangup)
-        reload(service);
+    if (hangup) {
+        notify_reloading();
+        service_reload(service);
+    }
     return false;
 }
 
 static void run(int signals, struct service *service) {
+    char text[1200];
     uint64_t watchdog = notify_watchdog();
     int period = watchdog > 0 ? (int)(watchdog / 3 / 1000000) : -1;
-    struct pollfd wait = {.fd = signals, .events = POLLIN};
+    struct pollfd waits[] = {{.fd = signals, .events = POLLIN},
+                             {.fd = service_reload_fd(service), .events = POLLIN}};
     bool stop = false;
     while (!stop) {
-        int ready = poll(&wait, 1, period);
-        if (ready > 0)
+        if (poll(waits, 2, period) > 0) {
             stop = handle_signals(signals, service);
+            if (service_reloaded(service) && !stop) {
+                service_describe(service, text, sizeof text);
+                notify_ready(text);
+            }
+        }
         /* No sign of life without life: each HTTP thread has to answer. */
         if (watchdog > 0 && !stop && service_alive(service, watchdog / 3))
             notify_alive();

@@ -69,7 +69,7 @@ static void describe_rule(const struct option_row *row, char *text, size_t size)
     char low[32], high[32], names[128];
     switch (row->kind) {
     case OPTION_TEXT:
-        (void)snprintf(text, size, "a text of 1 to %d bytes", OPTION_TEXT_SIZE - 1);
+        (void)snprintf(text, size, "a text of %.0f to %.0f bytes", row->minimum, row->maximum);
         break;
     case OPTION_INTEGER:
         (void)snprintf(text, size, "a whole number from %.0f to %.0f (%s)", row->minimum,
@@ -101,7 +101,7 @@ enum cn_status option_set(struct daemon_options *options, const struct option_ro
     double number = 0;
     switch (row->kind) {
     case OPTION_TEXT:
-        good = *value != '\0' && strlen(value) < OPTION_TEXT_SIZE;
+        good = (double)strlen(value) >= row->minimum && (double)strlen(value) <= row->maximum;
         break;
     case OPTION_INTEGER:
     case OPTION_BYTES:
@@ -181,8 +181,8 @@ void options_print(const struct daemon_options *options, FILE *to) {
         char value[OPTION_VALUE_SIZE], rule[192];
         option_format(options, &option_rows[i], value);
         describe_rule(&option_rows[i], rule, sizeof rule);
-        (void)fprintf(to, "\n# %s\n# Takes %s.\n%s = %s\n", option_rows[i].help, rule,
-                      option_rows[i].name, value);
+        (void)fprintf(to, "\n# %s\n# Takes %s.\n%s =%s%s\n", option_rows[i].help, rule,
+                      option_rows[i].name, value[0] != '\0' ? " " : "", value);
     }
 }
 
@@ -212,6 +212,10 @@ enum cn_status options_check(const struct daemon_options *options, struct cn_err
                        "cors-origin '%.80s' must be none, * or a list of origins such as "
                        "https://example.org:8443",
                        options->cors_origin);
+    if (options->model_dir[0] != '\0' && strcmp(options->model, option_find("model")->initial) != 0)
+        return cn_fail(error, CN_INVALID,
+                       "model %s and model-dir %s exclude each other: set only one of them",
+                       options->model, options->model_dir);
     if (options->max_images > options->queue_images)
         return cn_fail(error, CN_INVALID,
                        "max-images %lld must not be over queue-images %lld, or such a request is "

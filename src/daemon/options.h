@@ -9,11 +9,11 @@
 
 #include "convnet/status.h"
 
-enum { OPTION_TEXT_SIZE = 1024, OPTION_VALUE_SIZE = OPTION_TEXT_SIZE, OPTION_MAX_ROWS = 40 };
+enum { OPTION_TEXT_SIZE = 1024, OPTION_VALUE_SIZE = OPTION_TEXT_SIZE, OPTION_MAX_ROWS = 80 };
 
 /* The values, in the units of the table. */
 struct daemon_options {
-    char model[OPTION_TEXT_SIZE];
+    char model[OPTION_TEXT_SIZE], model_dir[OPTION_TEXT_SIZE], default_model[OPTION_TEXT_SIZE];
     char address[OPTION_TEXT_SIZE];
     long long port;
     bool insecure;
@@ -30,7 +30,7 @@ struct daemon_options {
 };
 
 enum option_kind {
-    OPTION_TEXT,    /* char[OPTION_TEXT_SIZE], not empty */
+    OPTION_TEXT,    /* char[OPTION_TEXT_SIZE]; empty only if the minimum is 0 */
     OPTION_INTEGER, /* long long */
     OPTION_BYTES,   /* long long; K, M and G are powers of 1024 */
     OPTION_NUMBER,  /* double */
@@ -44,7 +44,7 @@ struct option_row {
     enum option_kind kind;
     size_t offset; /* into struct daemon_options */
     const char *initial;
-    double minimum, maximum;    /* INTEGER, BYTES, NUMBER: inclusive */
+    double minimum, maximum;    /* INTEGER, BYTES, NUMBER: inclusive; TEXT: of its length */
     const char *unit;           /* of the value, for people: "seconds"; for texts: "FILE" */
     const char *const *choices; /* CHOICE: NULL-terminated */
     const char *help;           /* one sentence */

@@ -10,9 +10,13 @@
 #define AT(field) offsetof(struct daemon_options, field)
 
 const struct option_row option_rows[] = {
-    {"model", OPTION_TEXT, AT(model), MODELSDIR "/digits.safetensors", 0, 0, "FILE", NULL,
-     "The model to serve. SIGHUP reads it again."},
-    {"address", OPTION_TEXT, AT(address), "127.0.0.1", 0, 0, "ADDRESS", NULL,
+    {"model", OPTION_TEXT, AT(model), MODELSDIR "/digits.safetensors", 1, 1023, "FILE", NULL,
+     "The model to serve. SIGHUP reads it again when it has changed."},
+    {"model-dir", OPTION_TEXT, AT(model_dir), "", 0, 1023, "DIR", NULL,
+     "Serve every *.safetensors file of this folder instead, each under its name."},
+    {"default-model", OPTION_TEXT, AT(default_model), "", 0, 1023, "NAME", NULL,
+     "The model of requests that name none; empty means the first by name."},
+    {"address", OPTION_TEXT, AT(address), "127.0.0.1", 1, 1023, "ADDRESS", NULL,
      "Numeric IPv4 or IPv6 addresses to listen at, separated by commas."},
     {"port", OPTION_INTEGER, AT(port), "8080", 0, 65535, "port", NULL,
      "TCP port to listen at; 0 lets the system pick one."},
@@ -43,7 +47,7 @@ const struct option_row option_rows[] = {
      "Requests cheaper than this are computed at once by the thread that read them."},
     {"request-timeout", OPTION_NUMBER, AT(request_timeout), "30", 0, 86400, "seconds", NULL,
      "A request that waits longer in the batch lane is answered 504; 0 means no limit."},
-    {"cors-origin", OPTION_TEXT, AT(cors_origin), "none", 0, 0, "ORIGINS", NULL,
+    {"cors-origin", OPTION_TEXT, AT(cors_origin), "none", 1, 1023, "ORIGINS", NULL,
      "Origins whose pages may use this server from a browser: none, * or a list with commas."},
     {"header-timeout", OPTION_NUMBER, AT(header_timeout), "10", 0.05, 86400, "seconds", NULL,
      "Time for a request's head to arrive."},

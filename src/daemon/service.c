@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/notify.h"
@@ -17,12 +19,19 @@
 
 struct service {
     const struct daemon_options *options;
-    struct model_slot *models;
+    struct registry *models;
+    struct loader *loader;
+    struct loader_job reload;
+    bool reloading, again; /* the main thread's */
+    int reloaded;          /* eventfd */
     struct statistics *statistics;
     struct lane *lane;
     struct http_server *server;
     atomic_bool stopping;
 };
+
+/* A model that is being read when the daemon ends gets so long: nanoseconds. */
+static const uint64_t LOADER_PATIENCE = 2000000000;
 
 static uint64_t nanoseconds(double seconds) {
     return (uint64_t)(seconds * 1e9);
@@ -32,7 +41,8 @@ static uint64_t nanoseconds(double seconds) {
 
 static bool is_ready(void *data) {
     struct service *service = data;
-    struct served_model *model = model_slot_acquire(service->models);
+    enum registry_answer found;
+    struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
     served_model_release(model);
     return model != NULL && !service->stopping;
 }
@@ -70,49 +80,13 @@ static void raise_descriptor_limit(const struct daemon_options *options) {
                   (unsigned long long)limit.rlim_cur);
 }
 
-static enum cn_status load_model(struct service *service, struct cn_error *error) {
-    struct served_model *model = NULL;
-    enum cn_status status = served_model_load(service->options->model, &model, error);
-    if (status != CN_OK)
-        return status;
-    log_write(LOG_LEVEL_INFO, "model %s loaded from %s, sha256 %.16s, %.1f us an image, %s kernels",
-              model->name, service->options->model, model->model->sha256,
-              model->image_seconds * 1e6, cn_instruction_set());
-    model_slot_swap(service->models, model);
-    return CN_OK;
-}
-
-static enum cn_status start_lane(struct service *service, struct cn_error *error) {
-    const struct daemon_options *options = service->options;
-    const struct lane_options lane = {
-        .queue_images = (size_t)options->queue_images,
-        .batch_images = (size_t)options->batch_images,
-        .delay_nanoseconds = nanoseconds(options->batch_delay_ms * 1e-3),
-        .threads = options->threads > 0 ? (int)options->threads : cn_default_threads()};
-    return lane_create(&lane, &service->lane, error);
-}
-
-static enum cn_status create_server(struct service *service, struct cn_error *error) {
-    const struct daemon_options *options = service->options;
-    int listeners[8];
-    const struct http_context context = {
-        .models = service->models,
-        .lane = service->lane,
-        .statistics = service->statistics,
-        .max_images = (size_t)options->max_images,
-        .picture_limits = {(int)options->max_picture, (int)options->max_picture},
-        .inline_seconds = options->inline_us * 1e-6,
-        .request_timeout_nanoseconds = nanoseconds(options->request_timeout),
-        .ready = is_ready,
-        .connections = count_connections,
-        .data = service};
-    const struct http_server_options server = {
+/* All of them but the sockets. */
+static struct http_server_options server_options(const struct daemon_options *options) {
+    return (struct http_server_options){
         .routes = http_routes,
         .route_count = http_route_count,
         .addresses = options->address,
         .port = (int)options->port,
-        .listeners = listeners,
-        .listener_count = notify_listeners(listeners, sizeof listeners / sizeof *listeners),
         .threads = options->http_threads > 0 ? (int)options->http_threads : cn_default_threads(),
         .max_connections = (size_t)options->max_connections,
         .max_connections_per_address = (size_t)options->max_connections_per_address,
@@ -125,6 +99,100 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .shutdown_timeout = nanoseconds(options->shutdown_timeout),
         .log_requests = options->log_level == LOG_LEVEL_DEBUG,
         .log = log_http};
+}
+
+static void report(void *data, const struct registry_event *event) {
+    (void)data;
+    switch (event->kind) {
+    case REGISTRY_EVENT_LOADED:
+        log_write(LOG_LEVEL_INFO,
+                  "model %s version %u loaded from %s, sha256 %.16s, %.1f us an image, %s kernels",
+                  event->name, event->version, event->path, event->model->model->sha256,
+                  event->model->image_seconds * 1e6, cn_instruction_set());
+        break;
+    case REGISTRY_EVENT_REFUSED:
+        log_write(LOG_LEVEL_ERROR, "model file %s refused: %s", event->path, event->error->text);
+        break;
+    case REGISTRY_EVENT_UNLOADED:
+        log_write(LOG_LEVEL_INFO, "model %s version %u unloaded", event->name, event->version);
+        break;
+    case REGISTRY_EVENT_GONE:
+        log_write(LOG_LEVEL_INFO, "model %s version %u is no longer served: its file %s is gone",
+                  event->name, event->version, event->path);
+        break;
+    case REGISTRY_EVENT_DEFAULT:
+        if (event->name[0] != '\0')
+            log_write(LOG_LEVEL_INFO, "requests that name no model get %s", event->name);
+        else
+            log_write(LOG_LEVEL_WARNING, "no model is left to serve");
+        break;
+    }
+}
+
+/* What the registry needs, from the options. */
+static struct registry_options registry_options(const struct daemon_options *options,
+                                                size_t slots) {
+    const bool folder = options->model_dir[0] != '\0';
+    return (struct registry_options){
+        .file = folder ? NULL : options->model,
+        .folder = folder ? options->model_dir : NULL,
+        .default_model = options->default_model[0] != '\0' ? options->default_model : NULL,
+        .slots = slots,
+        .report = report};
+}
+
+static int lane_threads(const struct daemon_options *options) {
+    return options->threads > 0 ? (int)options->threads : cn_default_threads();
+}
+
+/* The HTTP threads' slots come first, then the lane's. */
+static size_t first_lane_slot(const struct daemon_options *options) {
+    const struct http_server_options server = server_options(options);
+    return http_server_threads(&server);
+}
+
+static enum cn_status load_models(struct service *service, struct cn_error *error) {
+    const struct daemon_options *options = service->options;
+    const size_t slots = first_lane_slot(options) + (size_t)lane_threads(options);
+    const struct registry_options registry = registry_options(options, slots);
+    service->reloaded = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (service->reloaded < 0)
+        return cn_fail(error, CN_IO, "cannot make an eventfd: %s", strerror(errno));
+    enum cn_status status = registry_create(&registry, &service->models, error);
+    if (status == CN_OK)
+        status = loader_create(service->models, &service->loader, error);
+    return status;
+}
+
+static enum cn_status start_lane(struct service *service, struct cn_error *error) {
+    const struct daemon_options *options = service->options;
+    const struct lane_options lane = {.queue_images = (size_t)options->queue_images,
+                                      .batch_images = (size_t)options->batch_images,
+                                      .delay_nanoseconds =
+                                          nanoseconds(options->batch_delay_ms * 1e-3),
+                                      .threads = lane_threads(options),
+                                      .first_slot = first_lane_slot(options)};
+    return lane_create(&lane, &service->lane, error);
+}
+
+static enum cn_status create_server(struct service *service, struct cn_error *error) {
+    const struct daemon_options *options = service->options;
+    int listeners[8];
+    const struct http_context context = {
+        .models = service->models,
+        .loader = service->loader,
+        .lane = service->lane,
+        .statistics = service->statistics,
+        .max_images = (size_t)options->max_images,
+        .picture_limits = {(int)options->max_picture, (int)options->max_picture},
+        .inline_seconds = options->inline_us * 1e-6,
+        .request_timeout_nanoseconds = nanoseconds(options->request_timeout),
+        .ready = is_ready,
+        .connections = count_connections,
+        .data = service};
+    struct http_server_options server = server_options(options);
+    server.listeners = listeners;
+    server.listener_count = notify_listeners(listeners, sizeof listeners / sizeof *listeners);
     return http_server_create(&server, &context, &service->server, error);
 }
 
@@ -135,12 +203,12 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     if (service == NULL)
         goto out;
     service->options = options;
-    service->models = model_slot_create();
+    service->reloaded = -1;
     service->statistics = statistics_create();
-    if (service->models == NULL || service->statistics == NULL)
+    if (service->statistics == NULL)
         goto out;
     raise_descriptor_limit(options);
-    status = load_model(service, error);
+    status = load_models(service, error);
     if (status == CN_OK)
         status = start_lane(service, error);
     if (status == CN_OK)
@@ -158,15 +226,74 @@ out:
     return status;
 }
 
-enum cn_status service_reload(struct service *service, struct cn_error *error) {
-    enum cn_status status = load_model(service, error);
-    statistics_add(service->statistics,
-                   status == CN_OK ? STATISTICS_RELOADS_OK : STATISTICS_RELOADS_FAILED, 1);
-    return status;
+/* ---- Reloading ---- */
+
+/* On the loader's thread. */
+static void reload_done(struct loader_job *job) {
+    struct service *service = job->data;
+    const struct registry_result *result = &job->result;
+    const bool good = job->status == CN_OK;
+    statistics_add(service->statistics, good ? STATISTICS_RELOADS_OK : STATISTICS_RELOADS_FAILED,
+                   1);
+    if (good)
+        log_write(LOG_LEVEL_INFO, "reload done: %zu loaded, %zu unchanged, %zu gone",
+                  result->loaded, result->unchanged, result->gone);
+    else
+        log_write(LOG_LEVEL_ERROR,
+                  "reload failed, what was served before still is: %s%s%s (%zu loaded, "
+                  "%zu unchanged, %zu refused, %zu gone)",
+                  job->error.source, job->error.source[0] != '\0' ? ": " : "", job->error.text,
+                  result->loaded, result->unchanged, result->refused, result->gone);
+    (void)eventfd_write(service->reloaded, 1);
+}
+
+void service_reload(struct service *service) {
+    service->again = service->reloading;
+    if (service->reloading)
+        return;
+    service->reload =
+        (struct loader_job){.action = LOADER_RELOAD, .done = reload_done, .data = service};
+    service->reloading = loader_submit(service->loader, &service->reload);
+}
+
+int service_reload_fd(const struct service *service) {
+    return service->reloaded;
+}
+
+bool service_reloaded(struct service *service) {
+    eventfd_t ended = 0;
+    if (eventfd_read(service->reloaded, &ended) != 0)
+        return false;
+    service->reloading = false;
+    if (!service->again)
+        return true;
+    service_reload(service);
+    return false;
+}
+
+enum cn_status service_check(const struct daemon_options *options, struct cn_error *error) {
+    struct registry *models = NULL;
+    struct registry_options registry = registry_options(options, 1);
+    if (registry.folder == NULL)
+        registry.report = NULL; /* the error says the same */
+    const enum cn_status status = registry_create(&registry, &models, error);
+    size_t count = 0, ready = 0;
+    if (status != CN_OK)
+        return status;
+    struct registry_row *rows = registry_list(models, &count);
+    for (size_t i = 0; i < count; i++)
+        ready += rows[i].model != NULL;
+    registry_list_free(rows, count);
+    registry_free(models);
+    if (ready < count)
+        return cn_fail(error, CN_INVALID, "%zu of %zu models were refused", count - ready, count);
+    printf("OK: configuration, and %zu model%s\n", count, count == 1 ? "" : "s");
+    return CN_OK;
 }
 
 void service_describe(struct service *service, char *text, size_t size) {
-    struct served_model *model = model_slot_acquire(service->models);
+    enum registry_answer found;
+    struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
     const char *address = service->options->address;
     bool bare_v6 = strchr(address, ':') != NULL && strchr(address, ',') == NULL;
     (void)snprintf(text, size, "listening on http://%s%s%s:%d with model %s", bare_v6 ? "[" : "",
@@ -185,7 +312,14 @@ void service_free(struct service *service) {
     service->stopping = true;
     http_server_free(service->server); /* before the lane, which finishes its requests */
     lane_free(service->lane);
-    model_slot_free(service->models);
+    if (service->loader != NULL && !loader_stop(service->loader, LOADER_PATIENCE)) {
+        log_write(LOG_LEVEL_WARNING, "a model is still being read; it is not waited for");
+        return; /* its thread goes on to use the rest until the process ends */
+    }
+    loader_free(service->loader);
+    registry_free(service->models);
     statistics_free(service->statistics);
+    if (service->reloaded >= 0)
+        (void)close(service->reloaded);
     free(service);
 }

@@ -15,8 +15,16 @@ struct service;
 enum cn_status service_start(const struct daemon_options *options, struct service **ret_service,
                              struct cn_error *error);
 
-/* Reads the model file again; after a failure the old one keeps serving. */
-enum cn_status service_reload(struct service *service, struct cn_error *error);
+/* Begins to read the model files that have changed, on another thread; what is bad leaves the old
+ * model serving. Asked again meanwhile, it looks again afterwards. */
+void service_reload(struct service *service);
+
+/* Readable once a reload has ended; then service_reloaded says so once. */
+int service_reload_fd(const struct service *service);
+bool service_reloaded(struct service *service);
+
+/* Loads what a service of these options would serve and prints one line about it. */
+enum cn_status service_check(const struct daemon_options *options, struct cn_error *error);
 
 /* What is served where, one line: for the service manager. */
 void service_describe(struct service *service, char *text, size_t size);
@@ -24,7 +32,8 @@ void service_describe(struct service *service, char *text, size_t size);
 /* True if each HTTP thread answers within `timeout` nanoseconds. */
 bool service_alive(struct service *service, uint64_t timeout);
 
-/* Finishes what runs, then ends everything. Accepts NULL. */
+/* Finishes what runs, then ends everything. A model that is still being read then, as from a disk
+ * that hangs, is left to the end of the process. Accepts NULL. */
 void service_free(struct service *service);
 
 #endif

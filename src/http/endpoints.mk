@@ -2,6 +2,7 @@ libconvnetd_la_SOURCES += \
 	src/http/health.c \
 	src/http/index.c \
 	src/http/metrics.c \
+	src/http/models.c \
 	src/http/predict.c src/http/predict.h \
 	src/http/predict_images.c \
 	src/http/predict_json.c \

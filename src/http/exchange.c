@@ -38,15 +38,5 @@ void http_resume(struct http_exchange *exchange) {
 }
 
 struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model) {
-    if (worker->model == model)
-        return worker->workspace;
-    struct cn_workspace *workspace = NULL;
-    if (cn_workspace_create(model->plan, &workspace, NULL) != CN_OK)
-        return NULL;
-    cn_workspace_free(worker->workspace);
-    served_model_release(worker->model);
-    worker->workspace = workspace;
-    /* The reference keeps another model from appearing at the same address. */
-    worker->model = served_model_acquire(model);
-    return workspace;
+    return served_model_workspace(model, (size_t)(worker - worker->server->workers));
 }

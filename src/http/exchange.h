@@ -15,14 +15,15 @@
 #include <stdint.h>
 
 #include "batch/lane.h"
-#include "batch/served_model.h"
+#include "batch/loader.h"
 #include "batch/statistics.h"
 
 struct http_worker; /* one HTTP thread: server.c's */
 
 /* What every handler may use; one for the server, read-only but for what its members guard. */
 struct http_context {
-    struct model_slot *models;
+    struct registry *models;
+    struct loader *loader; /* changes the models: load, unload, reload */
     struct lane *lane;
     struct statistics *statistics;
     size_t max_images; /* images in one request */
@@ -97,8 +98,15 @@ enum http_outcome http_defer(struct http_exchange *exchange,
 /* From any thread, once, after the handed-over work is done: `finish` will run. */
 void http_resume(struct http_exchange *exchange);
 
-/* This HTTP thread's own workspace for `model`'s plan, made or remade when the model changed; NULL
- * without memory. Borrowed until the next call on this thread. */
+/* A reference to the model that a request asks for; caller releases it with served_model_release.
+ * `name` NULL: the default model; `version` NULL: the highest that is ready. Both may be foreign
+ * text. NULL when the request has been answered instead: 404 no such model or version, 503 not
+ * loaded. (models.c) */
+struct served_model *http_find_model(struct http_exchange *exchange, const char *name,
+                                     const char *version);
+
+/* This HTTP thread's own workspace for `model`'s plan; NULL without memory. Borrowed as long as the
+ * reference to the model is held. */
 struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model);
 
 /* THE route table's row (routes.c). */

@@ -5,7 +5,8 @@
 enum http_outcome http_index(struct http_exchange *exchange) {
     struct http_text text = {0};
     size_t length = 0;
-    struct served_model *model = model_slot_acquire(exchange->context->models);
+    enum registry_answer found;
+    struct served_model *model = registry_acquire(exchange->context->models, NULL, 0, &found);
     http_text_add(&text, "{\"name\":\"convnetd\",\"version\":\"" PACKAGE_VERSION "\",\"model\":");
     if (model != NULL) {
         http_text_add(&text, "\"");

@@ -7,18 +7,18 @@ enum http_outcome http_metrics(struct http_exchange *exchange) {
     for (size_t i = 0; i < http_route_count; i++)
         names[i] = http_routes[i].name;
     names[http_route_count] = "none"; /* requests that no route took */
-    struct served_model *model = model_slot_acquire(context->models);
+    size_t model_count = 0;
+    struct registry_row *models = registry_list(context->models, &model_count);
     const struct statistics_snapshot snapshot = {.route_names = names,
                                                  .route_count = http_route_count + 1,
-                                                 .model_name = model != NULL ? model->name : NULL,
-                                                 .model_sha256 =
-                                                     model != NULL ? model->model->sha256 : NULL,
+                                                 .models = models,
+                                                 .model_count = model_count,
                                                  .queue_depth = lane_depth(context->lane),
                                                  .connections = context->connections(context->data),
                                                  .version = PACKAGE_VERSION};
     size_t length = 0;
     char *text = statistics_render(context->statistics, &snapshot, &length);
-    served_model_release(model);
+    registry_list_free(models, model_count);
     if (text == NULL)
         return http_reply_error(exchange, 503, "no memory for the metrics");
     return http_reply(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", text, length);

@@ -3,7 +3,6 @@
 #include "http/predict.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -116,18 +115,9 @@ static enum http_outcome run_inline(struct http_exchange *exchange) {
 /* Makes the exchange's state; false when the request has been answered with an error. */
 static bool begin(struct http_exchange *exchange) {
     const struct http_context *context = exchange->context;
-    struct served_model *model = model_slot_acquire(context->models);
-    if (model == NULL) {
-        (void)http_reply_error(exchange, 503, "no model is loaded");
+    struct served_model *model = http_find_model(exchange, exchange->arguments.values[0], NULL);
+    if (model == NULL)
         return false;
-    }
-    if (exchange->arguments.values[0] != NULL &&
-        strcmp(exchange->arguments.values[0], model->name) != 0) {
-        (void)http_reply_error(exchange, 404, "there is no model \"%.64s\"; this server has \"%s\"",
-                               exchange->arguments.values[0], model->name);
-        served_model_release(model);
-        return false;
-    }
     struct prediction *prediction = calloc(1, sizeof *prediction);
     if (prediction == NULL) {
         served_model_release(model);

@@ -40,19 +40,22 @@ static enum cn_status open_listeners(struct http_server *server, struct cn_error
     return CN_OK;
 }
 
+size_t http_server_threads(const struct http_server_options *options) {
+    const size_t asked = options->threads > 1 ? (size_t)options->threads : 1;
+    const size_t needed =
+        (options->max_connections + HTTP_WORKER_CONNECTIONS - 1) / HTTP_WORKER_CONNECTIONS;
+    return needed > asked ? needed : asked;
+}
+
 enum cn_status http_server_create(const struct http_server_options *options,
                                   const struct http_context *context,
                                   struct http_server **ret_server, struct cn_error *error) {
     struct http_server *server = calloc(1, sizeof *server);
-    size_t threads = options->threads > 1 ? (size_t)options->threads : 1;
     if (server == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a server");
     server->options = *options;
     server->context = *context;
-    server->worker_count =
-        (options->max_connections + HTTP_WORKER_CONNECTIONS - 1) / HTTP_WORKER_CONNECTIONS;
-    if (server->worker_count < threads)
-        server->worker_count = threads;
+    server->worker_count = http_server_threads(options);
     enum cn_status status = open_listeners(server, error);
     if (status != CN_OK)
         goto out;

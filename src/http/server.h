@@ -36,6 +36,10 @@ enum cn_status http_server_create(const struct http_server_options *options,
                                   const struct http_context *context,
                                   struct http_server **ret_server, struct cn_error *error);
 
+/* The HTTP threads that a server of these options has: http_worker_workspace uses as many slots of
+ * a model. */
+size_t http_server_threads(const struct http_server_options *options);
+
 /* Starts the threads and tests the parts this server depends on. */
 enum cn_status http_server_start(struct http_server *server, struct cn_error *error);
 

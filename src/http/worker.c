@@ -39,10 +39,6 @@ void http_worker_take(struct http_worker *worker, int fd, const struct sockaddr 
 void http_worker_stop(struct http_worker *worker) {
     MHD_stop_daemon(worker->daemon);
     worker->daemon = NULL;
-    cn_workspace_free(worker->workspace);
-    served_model_release(worker->model);
     free(worker->spare);
-    worker->workspace = NULL;
-    worker->model = NULL;
     worker->spare = NULL;
 }

@@ -9,8 +9,6 @@ struct http_worker {
     struct MHD_Daemon *daemon;
     size_t load; /* clients' sockets; guarded by the connections' mutex */
     /* The HTTP thread's own. */
-    struct served_model *model; /* what the workspace is for; a reference */
-    struct cn_workspace *workspace;
     unsigned char *spare; /* a body's buffer between two requests */
     size_t spare_size;
 };
