@@ -16,13 +16,57 @@ extern const char *const cn_optimizer_names[]; /* "sgd", "adam", "adamw", NULL *
 enum cn_schedule { CN_SCHEDULE_CONSTANT = 0, CN_SCHEDULE_COSINE, CN_SCHEDULE_ONE_CYCLE };
 extern const char *const cn_schedule_names[]; /* "constant", "cosine", "one-cycle", NULL */
 
-/* Random changes to a training image, each drawn uniformly from -x to x; all zero: none. */
-struct cn_augmentation {
-    float shift;    /* pixels, each axis */
-    float rotation; /* degrees */
-    float scale;    /* fraction: 0.1 is 0.9 to 1.1 */
-    float shear;    /* fraction */
+/* ---- Augmentation: random changes of each training image ---- */
+
+enum cn_augmentation_index {
+    CN_AUGMENT_SHIFT = 0,
+    CN_AUGMENT_ROTATION,
+    CN_AUGMENT_SCALE,
+    CN_AUGMENT_SHEAR,
+    CN_AUGMENT_ELASTIC,
+    CN_AUGMENT_STROKE,
+    CN_AUGMENT_BLUR,
+    CN_AUGMENT_NOISE,
+    CN_AUGMENT_CONTRAST,
+    CN_AUGMENT_OCCLUSION,
+    CN_AUGMENT_RERENDER,
+    CN_AUGMENTATIONS
 };
+
+/* THE table of augmentations, CN_AUGMENTATIONS rows. */
+struct cn_augmentation_type {
+    const char *name;
+    double maximum;
+    const char *text; /* what the strength x means */
+};
+extern const struct cn_augmentation_type cn_augmentation_types[];
+
+/* How strongly, and which share of the images (0 to 1) gets it; strength 0: not at all. All zero:
+ * images stay as they are. */
+struct cn_augmentation {
+    float strength[CN_AUGMENTATIONS];
+    float share[CN_AUGMENTATIONS];
+};
+
+/* Reads a list such as "shift=2,elastic=1.5,stroke=0.5@0.3": name=strength, @ the share of the
+ * images (1 if left out), a later entry in place of an earlier one; "none"; or the preset
+ * "handwriting", which more entries may follow. CN_INVALID quotes the entry and names the rule. */
+enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *ret_augmentation,
+                                     struct cn_error *error);
+
+/* The list that reads back as the same augmentation; "none" without any. */
+enum { CN_AUGMENTATION_TEXT = 512 }; /* bytes that it needs at most, with the NUL */
+const char *cn_augmentation_format(const struct cn_augmentation *augmentation,
+                                   char text[static CN_AUGMENTATION_TEXT]);
+
+/* CN_INVALID names the augmentation whose strength or share breaks its rule. */
+enum cn_status cn_augmentation_check(const struct cn_augmentation *augmentation,
+                                     struct cn_error *error);
+
+/* True if any image would be changed. */
+bool cn_augmentation_active(const struct cn_augmentation *augmentation);
+
+/* ---- Options ---- */
 
 struct cn_training_options {
     int epochs;

@@ -11,50 +11,12 @@
 #define SETTING(field) offsetof(struct train_settings, field)
 #define OPTION(field)  offsetof(struct train_settings, options.field)
 
-static const struct {
-    const char *name;
-    size_t offset;
-    float maximum;
-} augmentations[] = {
-    {"shift", offsetof(struct cn_augmentation, shift), 1000},
-    {"rotation", offsetof(struct cn_augmentation, rotation), 180},
-    {"scale", offsetof(struct cn_augmentation, scale), 0.9f},
-    {"shear", offsetof(struct cn_augmentation, shear), 10},
-};
-
-/* "NAME=VALUE" up to a comma or the end; *text moves behind it. */
-static bool parse_augmentation(const char **text, struct cn_augmentation *augmentation) {
-    for (size_t i = 0; i < sizeof augmentations / sizeof augmentations[0]; i++) {
-        size_t length = strlen(augmentations[i].name);
-        if (strncmp(*text, augmentations[i].name, length) != 0 || (*text)[length] != '=') {
-            continue;
-        }
-        const char *number = *text + length + 1;
-        size_t digits = strspn(number, ".0123456789");
-        char *end;
-        float value = strtof(number, &end);
-        if (digits == 0 || end != number + digits || (*end != ',' && *end != '\0') ||
-            !(value <= augmentations[i].maximum)) {
-            return false;
-        }
-        *(float *)((char *)augmentation + augmentations[i].offset) = value;
-        *text = end;
-        return true;
-    }
-    return false;
-}
-
 static bool parse_augment(const char *text, void *field, const char **ret_rule) {
-    struct cn_augmentation augmentation = {0};
-    bool good = true;
-    for (bool more = strcmp(text, "none") != 0; good && more;) {
-        good = parse_augmentation(&text, &augmentation);
-        more = *text == ',';
-        text += more ? 1 : 0;
-    }
-    if (!good) {
-        *ret_rule = "must be none or a list like shift=2,rotation=10,scale=0.1,shear=0.1 (shift at "
-                    "most 1000 pixels, rotation 180 degrees, scale 0.9, shear 10)";
+    static struct cn_error error; /* options are parsed by one thread */
+    error = (struct cn_error){0};
+    struct cn_augmentation augmentation;
+    if (cn_augmentation_parse(text, &augmentation, &error) != CN_OK) {
+        *ret_rule = error.text;
         return false;
     }
     memcpy(field, &augmentation, sizeof augmentation);
@@ -94,8 +56,7 @@ static const struct cli_option options[] = {
     {"validation-split", "X", CLI_DOUBLE, SETTING(validation_split),
      .text = "share of the data, from its end, kept for validation (0)", .maximum = 0.99},
     {"augment", "LIST", CLI_CUSTOM, OPTION(augmentation),
-     .text =
-         "random changes, each from -x to x: shift=PIXELS,rotation=DEGREES,scale=X,shear=X (none)",
+     .text = "random changes of the images: handwriting, or a list like shift=2,elastic=1.5 (none)",
      .parse = parse_augment},
     {"seed", "N", CLI_SEED, OPTION(seed), .text = "random seed; the same seed gives the same bits"},
     {"threads", "N", CLI_INT, OPTION(threads),

@@ -11,12 +11,6 @@
 #include "base/file.h"
 #include "cli/train.h"
 
-static json_t *augmentation_record(const struct cn_augmentation *augmentation) {
-    return json_pack("{s:f, s:f, s:f, s:f}", "shift", cli_decimal(augmentation->shift), "rotation",
-                     cli_decimal(augmentation->rotation), "scale", cli_decimal(augmentation->scale),
-                     "shear", cli_decimal(augmentation->shear));
-}
-
 static json_t *optimizer_record(const struct cn_training_options *options) {
     const char *name = cn_optimizer_names[options->optimizer];
     if (options->optimizer == CN_OPTIMIZER_SGD) {
@@ -44,16 +38,16 @@ char *train_record(const struct train_settings *settings, const struct cn_datase
     json_t *data = json_pack("{s:s, s:I, s:I}", "sha256", training->sha256, "samples",
                              (json_int_t)training->count, "validation_samples",
                              (json_int_t)(validation != NULL ? validation->count : 0));
-    char seed[24];
+    char seed[24], augmentation[CN_AUGMENTATION_TEXT];
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
     json_t *record = json_pack(
-        "{s:o, s:i, s:i, s:o, s:f, s:s, s:s, s:f, s:o, s:s, s:o, s:s}", "data", data, "epochs",
+        "{s:o, s:i, s:i, s:o, s:f, s:s, s:s, s:f, s:s, s:s, s:o, s:s}", "data", data, "epochs",
         options->epochs, "batch_size", options->batch_size, "optimizer", optimizer_record(options),
         "learning_rate", cli_decimal(options->learning_rate), "schedule",
         cn_schedule_names[options->schedule], "loss", cn_loss_names[options->loss],
         "label_smoothing", cli_decimal(options->label_smoothing), "augmentation",
-        augmentation_record(&options->augmentation), "seed", seed, "metrics", metrics_record(last),
-        "convnet", PACKAGE_VERSION);
+        cn_augmentation_format(&options->augmentation, augmentation), "seed", seed, "metrics",
+        metrics_record(last), "convnet", PACKAGE_VERSION);
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(record);
     return text;

@@ -1,61 +1,192 @@
-/* augment.c: see augment.h. No state but the caller's stream. */
+/* augment.c: draws which changes a training image gets and runs them; its scratch. Each augmenter
+ * belongs to one thread. */
 #include "train/augment.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
-bool cn_augmentation_active(const struct cn_augmentation *a) {
-    return a->shift != 0 || a->rotation != 0 || a->scale != 0 || a->shear != 0;
-}
+#include "base/memory.h"
 
-static float sample(const struct cn_shape *shape, const uint8_t *from, int y, int x, int c) {
-    const int height = shape->dims[0], width = shape->dims[1], channels = shape->dims[2];
-    if (y < 0 || x < 0 || y >= height || x >= width)
-        return 0;
-    return (float)from[(y * width + x) * channels + c];
-}
-
-/* Each target pixel looks up where it came from: the inverse of scale, shear and rotation about the
- * centre, then the shift. */
-struct lookup {
-    float xx, xy, yx, yy, x0, y0;
+struct cn_augmenter {
+    const struct cn_augmentation *augmentation;   /* borrowed */
+    const struct cn_preprocessing *preprocessing; /* borrowed */
+    const struct cn_shape *shape;                 /* borrowed */
+    bool active;
+    int largest_height, largest_width; /* of the canvas: the image's unless it re-renders */
+    float *padded;                     /* one channel of the source with its margins */
+    float *places;                     /* [largest, 2] */
+    float *plane;                      /* [largest] */
+    float *scratch;                    /* the pixel stages' */
+    uint8_t *pixels;                   /* [largest] */
 };
 
-static struct lookup draw(const struct cn_augmentation *a, struct cn_random *random,
-                          const struct cn_shape *shape) {
-    const float turn = cn_random_uniform(random, -a->rotation, a->rotation) * 0.017453293f;
-    const float grow_x = 1 / (1 + cn_random_uniform(random, -a->scale, a->scale));
-    const float grow_y = 1 / (1 + cn_random_uniform(random, -a->scale, a->scale));
-    const float shear = cn_random_uniform(random, -a->shear, a->shear);
-    const float shift_x = cn_random_uniform(random, -a->shift, a->shift);
-    const float shift_y = cn_random_uniform(random, -a->shift, a->shift);
-    const float cosine = cosf(turn), sine = sinf(turn);
-    const float middle_x = 0.5f * (float)(shape->dims[1] - 1);
-    const float middle_y = 0.5f * (float)(shape->dims[0] - 1);
-    struct lookup l = {.xx = grow_x * (cosine + shear * sine),
-                       .xy = grow_x * (sine - shear * cosine),
-                       .yx = -grow_y * sine,
-                       .yy = grow_y * cosine};
-    l.x0 = middle_x - l.xx * (middle_x + shift_x) - l.xy * (middle_y + shift_y);
-    l.y0 = middle_y - l.yx * (middle_x + shift_x) - l.yy * (middle_y + shift_y);
-    return l;
+bool cn_augmentation_active(const struct cn_augmentation *augmentation) {
+    for (int i = 0; i < CN_AUGMENTATIONS; i++)
+        if (augmentation->strength[i] > 0 && augmentation->share[i] > 0)
+            return true;
+    return false;
 }
 
-void cn_augment(const struct cn_augmentation *augmentation, struct cn_random *random,
-                const struct cn_shape *shape, const uint8_t *from, float *to) {
-    const struct lookup l = draw(augmentation, random, shape);
-    for (int i = 0; i < shape->dims[0]; i++)
-        for (int j = 0; j < shape->dims[1]; j++) {
-            const float x = l.xx * (float)j + l.xy * (float)i + l.x0;
-            const float y = l.yx * (float)j + l.yy * (float)i + l.y0;
-            const float left = floorf(x), top = floorf(y);
-            const float fx = x - left, fy = y - top;
-            const int u = (int)left, v = (int)top;
-            for (int c = 0; c < shape->dims[2]; c++) {
-                const float upper =
-                    sample(shape, from, v, u, c) * (1 - fx) + sample(shape, from, v, u + 1, c) * fx;
-                const float lower = sample(shape, from, v + 1, u, c) * (1 - fx) +
-                                    sample(shape, from, v + 1, u + 1, c) * fx;
-                *to++ = (upper * (1 - fy) + lower * fy) / 255.0f;
-            }
-        }
+enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
+                                   const struct cn_preprocessing *preprocessing,
+                                   const struct cn_shape *shape,
+                                   struct cn_augmenter **ret_augmenter, struct cn_error *error) {
+    const bool rerenders = augmentation->strength[CN_AUGMENT_RERENDER] > 0;
+    const int height = shape->dims[0], width = shape->dims[1];
+    if (rerenders && shape->dims[2] != 1)
+        return cn_fail(error, CN_INVALID,
+                       "augmentation rerender needs grey images; these have %d channels",
+                       shape->dims[2]);
+    struct cn_augmenter *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate an augmentation");
+    a->augmentation = augmentation;
+    a->preprocessing = preprocessing;
+    a->shape = shape;
+    a->active = cn_augmentation_active(augmentation);
+    const float factor = rerenders ? fmaxf(1, augmentation->strength[CN_AUGMENT_RERENDER]) : 1;
+    a->largest_height = (int)ceilf((float)height * factor);
+    a->largest_width = (int)ceilf((float)width * factor);
+    const size_t largest = (size_t)a->largest_height * (size_t)a->largest_width;
+    a->padded = cn_floats_allocate((size_t)(height + 2 * CN_WARP_MARGIN) *
+                                   (size_t)(width + 2 * CN_WARP_MARGIN));
+    a->places = cn_floats_allocate(2 * largest);
+    a->plane = cn_floats_allocate(largest);
+    a->scratch =
+        cn_floats_allocate((size_t)(a->largest_height + 2) * (size_t)(a->largest_width + 2));
+    a->pixels = malloc(largest);
+    if (a->padded == NULL || a->places == NULL || a->plane == NULL || a->scratch == NULL ||
+        a->pixels == NULL) {
+        cn_augmenter_free(a);
+        return cn_fail(error, CN_MEMORY, "cannot allocate an augmentation of %zu pixels", largest);
+    }
+    *ret_augmenter = a;
+    return CN_OK;
+}
+
+void cn_augmenter_free(struct cn_augmenter *a) {
+    if (a == NULL)
+        return;
+    free(a->padded);
+    free(a->places);
+    free(a->plane);
+    free(a->scratch);
+    free(a->pixels);
+    free(a);
+}
+
+/* The strength that this image gets: 0 unless it is among the share that does. */
+static float draw_strength(const struct cn_augmentation *a, enum cn_augmentation_index which,
+                           struct cn_random *random) {
+    if (!(a->strength[which] > 0) || cn_random_float(random) >= a->share[which])
+        return 0;
+    return a->strength[which];
+}
+
+/* One channel of `from` into the middle of the padded plane. */
+static void load_channel(struct cn_augmenter *a, const uint8_t *from, int channel) {
+    const int height = a->shape->dims[0], width = a->shape->dims[1], channels = a->shape->dims[2];
+    const size_t row = (size_t)width + 2 * CN_WARP_MARGIN;
+    for (int y = 0; y < height; y++) {
+        float *to = a->padded + (size_t)(y + CN_WARP_MARGIN) * row + CN_WARP_MARGIN;
+        for (int x = 0; x < width; x++)
+            to[x] = (float)from[(y * width + x) * channels + channel] / 255.0F;
+    }
+}
+
+/* The warped image by way of a larger picture; false when that failed. */
+static bool rerender(struct cn_augmenter *a, const struct cn_warp *warp, float most,
+                     struct cn_random *random, const uint8_t *from, float *to) {
+    const int height = a->shape->dims[0], width = a->shape->dims[1];
+    const float factor = cn_random_uniform(random, 1, fmaxf(most, 1));
+    const int canvas_height = (int)((float)height * factor);
+    const int canvas_width = (int)((float)width * factor);
+    cn_warp_places(warp, height, width, canvas_height, canvas_width, a->places);
+    load_channel(a, from, 0);
+    cn_warp_sample(a->padded, height, width, a->places,
+                   (size_t)canvas_height * (size_t)canvas_width, a->plane);
+    return cn_rerender(random, a->preprocessing, a->shape, a->plane, canvas_height, canvas_width,
+                       a->pixels, to);
+}
+
+static void warp_channels(struct cn_augmenter *a, const struct cn_warp *warp, const uint8_t *from,
+                          float *to) {
+    const int height = a->shape->dims[0], width = a->shape->dims[1], channels = a->shape->dims[2];
+    const size_t count = (size_t)height * (size_t)width;
+    cn_warp_places(warp, height, width, height, width, a->places);
+    for (int c = 0; c < channels; c++) {
+        load_channel(a, from, c);
+        cn_warp_sample(a->padded, height, width, a->places, count, a->plane);
+        for (size_t i = 0; i < count; i++)
+            to[i * (size_t)channels + (size_t)c] = a->plane[i];
+    }
+}
+
+/* What the values' stage does to this image, the same for all channels. */
+struct retouch {
+    float stroke, blur, noise, contrast, occlusion;
+};
+
+static struct retouch draw_retouch(const struct cn_augmentation *a, struct cn_random *random) {
+    const float stroke = draw_strength(a, CN_AUGMENT_STROKE, random);
+    const float blur = draw_strength(a, CN_AUGMENT_BLUR, random);
+    const float noise = draw_strength(a, CN_AUGMENT_NOISE, random);
+    const float contrast = draw_strength(a, CN_AUGMENT_CONTRAST, random);
+    struct retouch retouch = {.occlusion = draw_strength(a, CN_AUGMENT_OCCLUSION, random)};
+    retouch.stroke = cn_random_uniform(random, -stroke, stroke);
+    retouch.blur = cn_random_uniform(random, 0, blur);
+    retouch.noise = cn_random_uniform(random, 0, noise);
+    retouch.contrast = cn_random_uniform(random, -contrast, contrast);
+    return retouch;
+}
+
+static void retouch_plane(struct cn_augmenter *a, const struct retouch *retouch,
+                          struct cn_random *random, float *plane) {
+    const int height = a->shape->dims[0], width = a->shape->dims[1];
+    const size_t count = (size_t)height * (size_t)width;
+    if (retouch->stroke != 0)
+        cn_augment_stroke(retouch->stroke, plane, height, width, a->scratch);
+    if (retouch->blur > 0)
+        cn_augment_blur(retouch->blur, plane, height, width, a->scratch);
+    if (retouch->contrast != 0)
+        cn_augment_contrast(retouch->contrast, plane, count);
+    if (retouch->noise > 0)
+        cn_augment_noise(retouch->noise, random, plane, count);
+    if (retouch->occlusion > 0)
+        cn_augment_occlusion(retouch->occlusion, random, plane, height, width);
+}
+
+static void retouch_channels(struct cn_augmenter *a, struct cn_random *random, float *to) {
+    const size_t count = (size_t)a->shape->dims[0] * (size_t)a->shape->dims[1];
+    const size_t channels = (size_t)a->shape->dims[2];
+    const struct retouch retouch = draw_retouch(a->augmentation, random);
+    const struct cn_random before = *random; /* every channel loses the same pixels */
+    for (size_t c = 0; c < channels; c++) {
+        *random = before;
+        for (size_t i = 0; i < count; i++)
+            a->plane[i] = to[i * channels + c];
+        retouch_plane(a, &retouch, random, a->plane);
+        for (size_t i = 0; i < count; i++)
+            to[i * channels + c] = a->plane[i];
+    }
+}
+
+void cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t *from, float *to) {
+    if (!a->active) {
+        cn_image_from_bytes(from, cn_shape_size(a->shape), to);
+        return;
+    }
+    const struct cn_augmentation *all = a->augmentation;
+    const struct cn_warp_ranges ranges = {
+        .shift = draw_strength(all, CN_AUGMENT_SHIFT, random),
+        .rotation = draw_strength(all, CN_AUGMENT_ROTATION, random),
+        .scale = draw_strength(all, CN_AUGMENT_SCALE, random),
+        .shear = draw_strength(all, CN_AUGMENT_SHEAR, random),
+        .elastic = draw_strength(all, CN_AUGMENT_ELASTIC, random)};
+    const float most = draw_strength(all, CN_AUGMENT_RERENDER, random);
+    const struct cn_warp warp = cn_warp_draw(&ranges, random, a->shape->dims[0], a->shape->dims[1]);
+    if (most <= 0 || !rerender(a, &warp, most, random, from, to))
+        warp_channels(a, &warp, from, to);
+    retouch_channels(a, random, to);
 }

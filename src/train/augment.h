@@ -1,16 +1,94 @@
-/* augment.h: a random affine change of a training image. */
+/* augment.h: random changes of a training image; what the files augment*.c share.
+ *
+ * An image is changed in three stages: where its pixels come from (augment_warp.c), the way through
+ * a picture and the preprocessing (augment_rerender.c), the pixels' values (augment_pixels.c).
+ * Which stages and how strongly is drawn from the caller's stream, so that an image's change
+ * depends on nothing but that stream.
+ */
 #ifndef CONVNET_TRAIN_AUGMENT_H
 #define CONVNET_TRAIN_AUGMENT_H
 
 #include "base/random.h"
 #include "convnet/trainer.h"
 
-/* True unless every range is zero. */
-bool cn_augmentation_active(const struct cn_augmentation *augmentation);
+/* ---- All stages: one thread's scratch and what is to be done ---- */
 
-/* Draws one change from `random` and writes to[height, width, channels] = from changed, in [0, 1]:
- * bilinear, what lies outside is background. */
-void cn_augment(const struct cn_augmentation *augmentation, struct cn_random *random,
-                const struct cn_shape *shape, const uint8_t *from, float *to);
+struct cn_augmenter;
+
+/* Borrows the three until cn_augmenter_free. CN_INVALID: rerender of an input that is no grey
+ * picture. */
+enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
+                                   const struct cn_preprocessing *preprocessing,
+                                   const struct cn_shape *shape,
+                                   struct cn_augmenter **ret_augmenter, struct cn_error *error);
+void cn_augmenter_free(struct cn_augmenter *augmenter); /* accepts NULL */
+
+/* Draws one change from `random` and writes to[height, width, channels] = from changed, in [0, 1].
+ * Without any augmentation: exactly cn_image_from_bytes. Allocates only when it re-renders. */
+void cn_augment(struct cn_augmenter *augmenter, struct cn_random *random, const uint8_t *from,
+                float *to);
+
+/* ---- Stage 1: where each pixel comes from ---- */
+
+enum { CN_ELASTIC_KNOTS = 7 }; /* a side: four spans over the image and the splines' ends */
+
+/* A target pixel at (x, y) of the source's frame, pixel centres on whole numbers, comes from
+ * (xx x + xy y + x0, yx x + yy y + y0) + the spline surfaces `bend` of x and y. */
+struct cn_warp {
+    float xx, xy, x0, yx, yy, y0;
+    bool bent;
+    float bend[2][CN_ELASTIC_KNOTS][CN_ELASTIC_KNOTS]; /* pixels; x, then y */
+};
+
+/* The ranges of one warp, as in the table of augmentations; 0 leaves that part out. */
+struct cn_warp_ranges {
+    float shift, rotation, scale, shear, elastic;
+};
+
+/* Draws a warp of height x width pixels. */
+struct cn_warp cn_warp_draw(const struct cn_warp_ranges *ranges, struct cn_random *random,
+                            int height, int width);
+
+/* places[target_height, target_width, 2]: the (x, y) of the source that each target pixel comes
+ * from, the target being the same frame cut finer or coarser. */
+void cn_warp_places(const struct cn_warp *warp, int height, int width, int target_height,
+                    int target_width, float *places);
+
+enum { CN_WARP_MARGIN = 3 }; /* background around a padded source, so that no look-up leaves it */
+
+/* target[count] = the source at places[count, 2] by cubic convolution (Keys 1981, a = -1/2), cut to
+ * [0, 1]. padded: [height + 2 margins, width + 2 margins]; what lies outside is background, 0. */
+void cn_warp_sample(const float *padded, int height, int width, const float *places, size_t count,
+                    float *target);
+
+/* ---- Stage 2: through a picture ---- */
+
+/* Draws the pen, the paper and the light, paints plane[height, width] (ink in [0, 1], overwritten)
+ * into `pixels` [height, width] and prepares that picture: to[shape]. False, and `to` is not
+ * written, when nothing is left to see. */
+bool cn_rerender(struct cn_random *random, const struct cn_preprocessing *preprocessing,
+                 const struct cn_shape *shape, float *plane, int height, int width, uint8_t *pixels,
+                 float *to);
+
+/* ---- Stage 3: values, in place, plane[height, width] in [0, 1] ---- */
+
+/* scratch: (height + 2) * (width + 2) floats. */
+
+/* Strokes `pixels` wider on each side, or thinner where negative; fractions blend. Never thins away
+ * more than half of the ink. */
+void cn_augment_stroke(float pixels, float *plane, int height, int width, float *scratch);
+
+/* Gaussian blur of standard deviation `pixels`, as binomial passes of that variance. */
+void cn_augment_blur(float pixels, float *plane, int height, int width, float *scratch);
+
+/* Adds noise of standard deviation `amount`, close to normal. */
+void cn_augment_noise(float amount, struct cn_random *random, float *plane, size_t count);
+
+/* Bends the tone curve by `amount` of -1 to 1, black and full ink fixed: v + amount v (1 - v). */
+void cn_augment_contrast(float amount, float *plane, size_t count);
+
+/* A square of at most `side` pixels, somewhere, is lost to the page or to ink. */
+void cn_augment_occlusion(float side, struct cn_random *random, float *plane, int height,
+                          int width);
 
 #endif

@@ -7,24 +7,23 @@
 #include "model/safetensors.h"
 #include "train/trainer_private.h"
 
-enum { CONDITIONS = 1024 };
+enum { CONDITIONS = 1024 + CN_AUGMENTATION_TEXT };
 
 /* "name=value" lines of all that shapes the result; floats exactly. */
 static void write_conditions(const struct cn_trainer *trainer, char text[static CONDITIONS]) {
     const struct cn_training_options *o = &trainer->options;
     const int epochs = o->schedule == CN_SCHEDULE_CONSTANT ? 0 : o->epochs;
+    char augmentation[CN_AUGMENTATION_TEXT];
     (void)snprintf(
         text, CONDITIONS,
         "data=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_rate=%a\n"
         "momentum=%a\nnesterov=%d\nbeta_1=%a\nbeta_2=%a\nepsilon=%a\nweight_decay=%a\nschedule=%s\n"
-        "epochs=%d\nseed=%llu\nshift=%a\nrotation=%a\nscale=%a\nshear=%a\nvalidation=%s\n",
+        "epochs=%d\nseed=%llu\naugmentation=%s\nvalidation=%s\n",
         trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
         (double)o->label_smoothing, cn_optimizer_names[o->optimizer], (double)o->learning_rate,
         (double)o->momentum, o->nesterov, (double)o->beta_1, (double)o->beta_2, (double)o->epsilon,
         (double)o->weight_decay, cn_schedule_names[o->schedule], epochs,
-        (unsigned long long)o->seed, (double)o->augmentation.shift,
-        (double)o->augmentation.rotation, (double)o->augmentation.scale,
-        (double)o->augmentation.shear,
+        (unsigned long long)o->seed, cn_augmentation_format(&o->augmentation, augmentation),
         trainer->validation != NULL ? trainer->validation->sha256 : "none");
 }
 

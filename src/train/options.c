@@ -37,14 +37,10 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
         {"epsilon", (double)o->epsilon, 1e-12, 1},
         {"weight_decay", (double)o->weight_decay, 0, 1},
         {"threads", o->threads, 1, 1024},
-        {"augmentation shift", (double)o->augmentation.shift, 0, 1000},
-        {"augmentation rotation", (double)o->augmentation.rotation, 0, 180},
-        {"augmentation scale", (double)o->augmentation.scale, 0, 0.9},
-        {"augmentation shear", (double)o->augmentation.shear, 0, 2},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (!(rules[i].value >= rules[i].minimum && rules[i].value <= rules[i].maximum))
             return cn_fail(error, CN_INVALID, "%s is %g; it must be from %g to %g", rules[i].name,
                            rules[i].value, rules[i].minimum, rules[i].maximum);
-    return CN_OK;
+    return cn_augmentation_check(&o->augmentation, error);
 }

@@ -67,13 +67,17 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
     trainer->decay = calloc(parameters + 1, 1);
     trainer->order = calloc(training->count, sizeof *trainer->order);
     trainer->history = calloc((size_t)options->epochs, sizeof *trainer->history);
+    trainer->augmenters = calloc((size_t)options->threads, sizeof(struct cn_augmenter *));
     if (trainer->images == NULL || trainer->labels == NULL || trainer->gradients == NULL ||
         trainer->state == NULL || trainer->decay == NULL || trainer->order == NULL ||
-        trainer->history == NULL)
+        trainer->history == NULL || trainer->augmenters == NULL)
         status = cn_fail(error, CN_MEMORY, "cannot allocate a trainer for batches of %zu", batch);
     if (status == CN_OK)
         status = cn_gradient_workspace_create(network, batch, options->threads, &trainer->workspace,
                                               error);
+    for (int i = 0; i < options->threads && status == CN_OK; i++)
+        status = cn_augmenter_create(&trainer->options.augmentation, &model->preprocessing,
+                                     &network->input_shape, &trainer->augmenters[i], error);
     if (status != CN_OK) {
         cn_trainer_free(trainer);
         return status;
@@ -87,6 +91,9 @@ void cn_trainer_free(struct cn_trainer *trainer) {
     if (trainer == NULL)
         return;
     cn_gradient_workspace_free(trainer->workspace);
+    for (int i = 0; trainer->augmenters != NULL && i < trainer->options.threads; i++)
+        cn_augmenter_free(trainer->augmenters[i]);
+    free(trainer->augmenters);
     free(trainer->images);
     free(trainer->labels);
     free(trainer->gradients);
@@ -111,19 +118,14 @@ static void shuffle(struct cn_trainer *trainer) {
     cn_random_shuffle(&random, trainer->order, trainer->training->count);
 }
 
-static void prepare_image(struct cn_trainer *trainer, size_t position, size_t slot) {
+static void prepare_image(struct cn_trainer *trainer, int thread, size_t position, size_t slot) {
     const struct cn_dataset *data = trainer->training;
     const size_t size = cn_shape_size(&data->shape), sample = trainer->order[position];
-    const uint8_t *from = data->images + sample * size;
-    float *to = trainer->images + slot * size;
-    trainer->labels[slot] = data->labels[sample];
-    if (!cn_augmentation_active(&trainer->options.augmentation)) {
-        cn_image_from_bytes(from, size, to);
-        return;
-    }
     struct cn_random random =
         cn_random_stream(trainer->options.seed, STREAM_AUGMENT, (uint64_t)trainer->epoch, sample);
-    cn_augment(&trainer->options.augmentation, &random, &data->shape, from, to);
+    trainer->labels[slot] = data->labels[sample];
+    cn_augment(trainer->augmenters[thread], &random, data->images + sample * size,
+               trainer->images + slot * size);
 }
 
 /* Fills the mini-batch of the next step; returns its size. */
@@ -132,14 +134,16 @@ static size_t prepare_batch(struct cn_trainer *trainer) {
     const size_t left = trainer->training->count - first;
     const size_t full = (size_t)trainer->options.batch_size;
     const size_t count = left < full ? left : full;
-    if (trainer->options.threads == 1) {
+    const int threads = trainer->options.threads;
+    if (threads == 1) {
         for (size_t i = 0; i < count; i++)
-            prepare_image(trainer, first + i, i);
+            prepare_image(trainer, 0, first + i, i);
         return count;
     }
-#pragma omp parallel for schedule(static) num_threads(trainer->options.threads)
-    for (size_t i = 0; i < count; i++)
-        prepare_image(trainer, first + i, i);
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (int thread = 0; thread < threads; thread++)
+        for (size_t i = (size_t)thread; i < count; i += (size_t)threads)
+            prepare_image(trainer, thread, first + i, i);
     return count;
 }
 

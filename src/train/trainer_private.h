@@ -9,6 +9,7 @@ struct cn_trainer {
     const struct cn_dataset *training, *validation; /* borrowed */
     struct cn_training_options options;
     struct cn_gradient_workspace *workspace;
+    struct cn_augmenter **augmenters; /* [options.threads] */
     float *images;    /* [batch_size, input] */
     uint16_t *labels; /* [batch_size] */
     float *gradients; /* [parameter_count] */

@@ -91,6 +91,6 @@ Test(optimizer, bad_options_are_named) {
     o.label_smoothing = 1;
     refused(o, "label_smoothing");
     o = cn_training_options_default();
-    o.augmentation.rotation = -1;
+    o.augmentation.strength[CN_AUGMENT_ROTATION] = -1;
     refused(o, "rotation");
 }

@@ -1,0 +1,59 @@
+/* augment_rerender.c: a digit as somebody might draw and photograph it: another pen, another paper,
+ * uneven light; and then what the server does with such a picture. It keeps the training in step
+ * with the preprocessing: whatever that leaves of a stroke is what the network has seen. */
+#include <math.h>
+
+#include "train/augment.h"
+
+/* A pen with a hard edge: the plane cut at `level`, the edge `1 / steepness` of ink wide. */
+static void redraw(float level, float steepness, float *plane, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const float ink = (plane[i] - level) * steepness + 0.5f;
+        plane[i] = ink < 0 ? 0 : ink > 1 ? 1 : ink;
+    }
+}
+
+/* How a page looks: brightness of paper and of ink, light falling off across it, grain. */
+struct page {
+    float paper, ink, slope_x, slope_y, grain;
+};
+
+static struct page draw_page(struct cn_random *random) {
+    const float contrast = cn_random_uniform(random, 0.3f, 1);
+    const float base = cn_random_uniform(random, 0, 1 - contrast);
+    const bool light = cn_random_below(random, 4) != 0; /* three of four draw dark on light */
+    const float fall = 0.1f * contrast;
+    const bool clean = cn_random_below(random, 2) == 0; /* drawn on a screen, say */
+    return (struct page){.paper = light ? base + contrast : base,
+                         .ink = light ? base : base + contrast,
+                         .slope_x = clean ? 0 : cn_random_uniform(random, -fall, fall),
+                         .slope_y = clean ? 0 : cn_random_uniform(random, -fall, fall),
+                         .grain = clean ? 0 : cn_random_uniform(random, 0, 0.03f * contrast)};
+}
+
+static void paint(const struct page *page, struct cn_random *random, float *plane, int height,
+                  int width, uint8_t *pixels) {
+    for (int y = 0; y < height; y++) {
+        const float down = (float)y / (float)height - 0.5f;
+        for (int x = 0; x < width; x++, plane++) {
+            const float light =
+                page->slope_x * ((float)x / (float)width - 0.5f) + page->slope_y * down;
+            *plane = page->paper + *plane * (page->ink - page->paper) + light;
+        }
+    }
+    plane -= (size_t)height * (size_t)width;
+    cn_augment_noise(page->grain, random, plane, (size_t)height * (size_t)width);
+    for (size_t i = 0; i < (size_t)height * (size_t)width; i++)
+        pixels[i] = (uint8_t)lrintf(255 * fminf(fmaxf(plane[i], 0), 1));
+}
+
+bool cn_rerender(struct cn_random *random, const struct cn_preprocessing *preprocessing,
+                 const struct cn_shape *shape, float *plane, int height, int width, uint8_t *pixels,
+                 float *to) {
+    const struct page page = draw_page(random);
+    const struct cn_picture picture = {width, height, 1, pixels};
+    const float level = cn_random_uniform(random, 0.25f, 0.65f);
+    redraw(level, cn_random_uniform(random, 1.5f, 6), plane, (size_t)height * (size_t)width);
+    paint(&page, random, plane, height, width, pixels);
+    return cn_preprocess(preprocessing, &picture, shape, to, NULL, NULL) == CN_OK;
+}

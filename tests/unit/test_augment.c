@@ -1,0 +1,358 @@
+/* test_augment.c: each augmentation does what its row says, and lists of them read and print. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "train/augment.h"
+
+enum { SIDE = 28, PIXELS = SIDE * SIDE };
+
+/* A ring with a bar through it, 20 pixels high, in the middle. */
+static void draw(uint8_t image[static PIXELS]) {
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++) {
+            const double dx = x - 13.5, dy = y - 13.5, distance = fabs(hypot(dx, dy) - 8);
+            const bool bar = fabs(dx) < 1.5 && fabs(dy) < 9;
+            image[y * SIDE + x] = bar || distance < 1 ? 255 : distance < 2 ? 128 : 0;
+        }
+}
+
+static struct cn_augmentation parsed(const char *list) {
+    struct cn_augmentation augmentation;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_augmentation_parse(list, &augmentation, &error), CN_OK, "%s", error.text);
+    return augmentation;
+}
+
+/* `list` applied to the drawing with stream `seed`. */
+static void augment(const char *list, uint64_t seed, float to[static PIXELS]) {
+    const struct cn_augmentation augmentation = parsed(list);
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    struct cn_random random = cn_random_stream(seed, 1, 2, 3);
+    struct cn_augmenter *augmenter = NULL;
+    uint8_t image[PIXELS];
+    draw(image);
+    cr_assert_eq(cn_augmenter_create(&augmentation, &preprocessing, &shape, &augmenter, NULL),
+                 CN_OK);
+    cn_augment(augmenter, &random, image, to);
+    cn_augmenter_free(augmenter);
+}
+
+static void plain(float to[static PIXELS]) {
+    uint8_t image[PIXELS];
+    draw(image);
+    cn_image_from_bytes(image, PIXELS, to);
+}
+
+static double mass(const float *image) {
+    double sum = 0;
+    for (int i = 0; i < PIXELS; i++)
+        sum += (double)image[i];
+    return sum;
+}
+
+/* The centre of mass along x (axis 0) or y. */
+static double center(const float *image, int axis) {
+    double sum = 0;
+    for (int i = 0; i < PIXELS; i++)
+        sum += (double)image[i] * (axis == 0 ? i % SIDE : i / SIDE);
+    return sum / mass(image);
+}
+
+/* The root mean square distance of the ink from its centre. */
+static double spread(const float *image) {
+    const double x = center(image, 0), y = center(image, 1);
+    double sum = 0;
+    for (int i = 0; i < PIXELS; i++)
+        sum += (double)image[i] * (pow(i % SIDE - x, 2) + pow(i / SIDE - y, 2));
+    return sqrt(sum / mass(image));
+}
+
+Test(augment, without_any_the_image_stays_to_the_bit) {
+    float before[PIXELS], after[PIXELS];
+    plain(before);
+    augment("none", 1, after);
+    cr_assert_eq(memcmp(before, after, sizeof before), 0);
+    augment("shift=2@0,noise=0", 1, after);
+    cr_assert_eq(memcmp(before, after, sizeof before), 0);
+}
+
+Test(augment, a_stream_gives_one_image_and_another_stream_another) {
+    float a[PIXELS], b[PIXELS];
+    for (int i = 0; i < CN_AUGMENTATIONS; i++) {
+        char list[64];
+        (void)snprintf(list, sizeof list, "%s=%s", cn_augmentation_types[i].name,
+                       i == CN_AUGMENT_ROTATION    ? "30"
+                       : i == CN_AUGMENT_OCCLUSION ? "12"
+                                                   : "0.5");
+        int unlike = 0;
+        for (uint64_t seed = 0; seed < 20; seed++) {
+            augment(list, seed, a);
+            augment(list, seed, b);
+            cr_assert_eq(memcmp(a, b, sizeof a), 0, "%s", list);
+            augment(list, seed + 1, b);
+            unlike += memcmp(a, b, sizeof a) != 0;
+            for (int k = 0; k < PIXELS; k++)
+                cr_assert(a[k] >= 0 && a[k] <= 1, "%s gives %g", list, (double)a[k]);
+        }
+        cr_assert_gt(unlike, 10, "%s", list);
+    }
+}
+
+Test(augment, shift_moves_up_to_its_pixels_and_keeps_the_ink) {
+    float before[PIXELS], after[PIXELS];
+    double farthest = 0;
+    plain(before);
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        augment("shift=2", seed, after);
+        for (int axis = 0; axis < 2; axis++) {
+            const double moved = fabs(center(after, axis) - center(before, axis));
+            farthest = fmax(farthest, moved);
+            cr_assert_leq(moved, 2.05);
+        }
+        cr_assert_float_eq(mass(after), mass(before), 0.02 * mass(before));
+    }
+    cr_assert_gt(farthest, 1.5);
+}
+
+Test(augment, scale_spreads_the_ink_and_rotation_does_not) {
+    float before[PIXELS], after[PIXELS];
+    double least = 2, most = 0;
+    plain(before);
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        augment("scale=0.2", seed, after);
+        const double ratio = spread(after) / spread(before);
+        cr_assert(ratio > 0.78 && ratio < 1.22, "%g", ratio);
+        least = fmin(least, ratio);
+        most = fmax(most, ratio);
+        augment("rotation=45", seed, after);
+        cr_assert_float_eq(spread(after), spread(before), 0.01 * spread(before));
+        cr_assert_float_eq(mass(after), mass(before), 0.02 * mass(before));
+    }
+    cr_assert(least < 0.9 && most > 1.1);
+}
+
+Test(augment, shear_slides_rows_along_x_only) {
+    const struct cn_warp_ranges ranges = {.shear = 0.3f};
+    float places[2 * PIXELS];
+    double most = 0;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct cn_random random = cn_random_stream(seed, 0, 0, 0);
+        const struct cn_warp warp = cn_warp_draw(&ranges, &random, SIDE, SIDE);
+        cn_warp_places(&warp, SIDE, SIDE, SIDE, SIDE, places);
+        const double slide = (double)(places[2 * 19 * SIDE] - places[2 * 8 * SIDE]) / 11;
+        most = fmax(most, fabs(slide));
+        cr_assert_leq(fabs(slide), 0.3001);
+        cr_assert_float_eq((double)places[2 * 8 * SIDE + 1], 8, 1e-4);
+    }
+    cr_assert_gt(most, 0.25);
+}
+
+Test(augment, elastic_bends_about_as_far_as_it_says) {
+    const struct cn_warp_ranges ranges = {.elastic = 1.5f};
+    float places[2 * PIXELS];
+    double squares = 0;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct cn_random random = cn_random_stream(seed, 0, 0, 0);
+        const struct cn_warp warp = cn_warp_draw(&ranges, &random, SIDE, SIDE);
+        cn_warp_places(&warp, SIDE, SIDE, SIDE, SIDE, places);
+        for (int i = 0; i < PIXELS; i++) {
+            squares += pow((double)places[2 * i] - i % SIDE, 2);
+            /* Smooth: neighbours stay neighbours. */
+            if (i % SIDE > 0)
+                cr_assert_lt(fabs((double)(places[2 * i] - places[2 * i - 2]) - 1), 2.5);
+        }
+    }
+    /* The strength is uniform in 0 to x: its mean square is x^2 / 3. */
+    cr_assert_float_eq(sqrt(squares / 200 / PIXELS), 1.5 / sqrt(3), 0.12);
+}
+
+Test(augment, stroke_grows_and_shrinks_but_never_takes_most_of_the_ink) {
+    float thin[PIXELS], same[PIXELS], wide[PIXELS], scratch[30 * 30];
+    plain(same);
+    plain(thin);
+    plain(wide);
+    cn_augment_stroke(0.5f, wide, SIDE, SIDE, scratch);
+    cn_augment_stroke(-0.5f, thin, SIDE, SIDE, scratch);
+    cr_assert_gt(mass(wide), 1.15 * mass(same));
+    cr_assert_lt(mass(thin), 0.85 * mass(same));
+    cn_augment_stroke(-3, thin, SIDE, SIDE, scratch);
+    cr_assert_gt(mass(thin), 0.24 * mass(same));
+    plain(thin);
+    cn_augment_stroke(-3, thin, SIDE, SIDE, scratch);
+    cr_assert_float_eq(mass(thin), 0.5 * mass(same), 1e-3 * mass(same));
+}
+
+Test(augment, blur_has_its_variance) {
+    float image[PIXELS] = {0}, scratch[30 * 30];
+    image[14 * SIDE + 14] = 1;
+    cn_augment_blur(1.2f, image, SIDE, SIDE, scratch);
+    cr_assert_float_eq(mass(image), 1, 1e-5);
+    cr_assert_float_eq(spread(image), 1.2 * sqrt(2), 1e-3);
+}
+
+Test(augment, noise_has_its_deviation) {
+    float image[10000];
+    double sum = 0, squares = 0;
+    struct cn_random random = cn_random_stream(1, 0, 0, 0);
+    for (int i = 0; i < 10000; i++)
+        image[i] = 0.5f;
+    cn_augment_noise(0.1f, &random, image, 10000);
+    for (int i = 0; i < 10000; i++) {
+        sum += (double)image[i] - 0.5;
+        squares += pow((double)image[i] - 0.5, 2);
+    }
+    cr_assert_float_eq(sum / 10000, 0, 0.004);
+    cr_assert_float_eq(sqrt(squares / 10000), 0.1, 0.003);
+}
+
+Test(augment, contrast_bends_between_fixed_ends) {
+    float image[] = {0, 0.25f, 0.5f, 1};
+    cn_augment_contrast(0.5f, image, 4);
+    const float expected[] = {0, 0.25f + 0.5f * 0.1875f, 0.625f, 1};
+    for (int i = 0; i < 4; i++)
+        cr_assert_float_eq((double)image[i], (double)expected[i], 1e-6);
+}
+
+Test(augment, occlusion_loses_one_square_of_at_most_its_side) {
+    float before[PIXELS], after[PIXELS];
+    bool lost_to_page = false, lost_to_ink = false;
+    plain(before);
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        int left = SIDE, right = -1, top = SIDE, bottom = -1;
+        augment("occlusion=6", seed, after);
+        for (int i = 0; i < PIXELS; i++) {
+            if (after[i] == before[i])
+                continue;
+            left = i % SIDE < left ? i % SIDE : left;
+            right = i % SIDE > right ? i % SIDE : right;
+            top = i / SIDE < top ? i / SIDE : top;
+            bottom = i / SIDE > bottom ? i / SIDE : bottom;
+            lost_to_page |= after[i] == 0;
+            lost_to_ink |= after[i] == 1;
+        }
+        cr_assert(right - left < 6 && bottom - top < 6);
+    }
+    cr_assert(lost_to_page && lost_to_ink);
+}
+
+Test(augment, rerendering_goes_through_the_preprocessing) {
+    float before[PIXELS], after[PIXELS];
+    double least = 1e9, most = 0;
+    plain(before);
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        int left = SIDE, right = -1, top = SIDE, bottom = -1;
+        augment("shift=3,rerender=3", seed, after);
+        for (int i = 0; i < PIXELS; i++) {
+            cr_assert_float_eq((double)after[i] * 255, round((double)after[i] * 255), 1e-3);
+            if (after[i] <= 0)
+                continue;
+            left = i % SIDE < left ? i % SIDE : left;
+            right = i % SIDE > right ? i % SIDE : right;
+            top = i / SIDE < top ? i / SIDE : top;
+            bottom = i / SIDE > bottom ? i / SIDE : bottom;
+        }
+        const int width = right - left + 1, height = bottom - top + 1;
+        cr_assert((width > height ? width : height) <= 20, "cropped into the box of 20");
+        cr_assert(fabs(center(after, 0) - 14) < 1 && fabs(center(after, 1) - 14) < 1);
+        least = fmin(least, mass(after));
+        most = fmax(most, mass(after));
+    }
+    cr_assert_gt(most, 1.2 * least, "pens differ");
+}
+
+Test(augment, rerendering_of_colours_is_refused) {
+    const struct cn_augmentation augmentation = parsed("rerender=2");
+    const struct cn_shape shape = cn_shape_image(8, 8, 3);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    struct cn_augmenter *augmenter = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_augmenter_create(&augmentation, &preprocessing, &shape, &augmenter, &error),
+                 CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "3 channels"), "%s", error.text);
+}
+
+Test(augment, channels_move_together) {
+    const struct cn_augmentation augmentation = parsed("shift=2,elastic=1,occlusion=3,stroke=0.5");
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 2);
+    struct cn_augmenter *augmenter = NULL;
+    struct cn_random random = cn_random_stream(1, 2, 3, 4);
+    uint8_t one[PIXELS], two[2 * PIXELS];
+    float to[2 * PIXELS];
+    draw(one);
+    for (int i = 0; i < 2 * PIXELS; i++)
+        two[i] = one[i / 2];
+    cr_assert_eq(cn_augmenter_create(&augmentation, NULL, &shape, &augmenter, NULL), CN_OK);
+    cn_augment(augmenter, &random, two, to);
+    for (int i = 0; i < PIXELS; i++)
+        cr_assert_eq(to[2 * i], to[2 * i + 1]);
+    cn_augmenter_free(augmenter);
+}
+
+Test(augment, the_share_is_the_share_of_the_images) {
+    float before[PIXELS], after[PIXELS];
+    int changed = 0;
+    plain(before);
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        augment("noise=0.2@0.3", seed, after);
+        changed += memcmp(before, after, sizeof before) != 0;
+    }
+    cr_assert(changed > 85 && changed < 155, "%d of 400", changed);
+}
+
+Test(augment, lists_read_and_print) {
+    char text[CN_AUGMENTATION_TEXT];
+    const struct {
+        const char *list, *printed;
+    } good[] = {
+        {"none", "none"},
+        {"shift=2", "shift=2"},
+        {"rotation=10,shift=1.5@0.25", "shift=1.5@0.25,rotation=10"},
+        {"shift=1,shift=3", "shift=3"},
+        {"shift=0,noise=0.1@0", "none"},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        const struct cn_augmentation augmentation = parsed(good[i].list);
+        cr_assert_str_eq(cn_augmentation_format(&augmentation, text), good[i].printed);
+    }
+    struct cn_augmentation preset = parsed("handwriting,shift=0,elastic=3@0.5");
+    cr_assert_eq(preset.strength[CN_AUGMENT_SHIFT], 0);
+    cr_assert_eq(preset.strength[CN_AUGMENT_ELASTIC], 3);
+    cr_assert_eq(preset.share[CN_AUGMENT_ELASTIC], 0.5f);
+    preset = parsed("handwriting");
+    for (int i = 0; i < CN_AUGMENTATIONS; i++)
+        cr_assert(preset.strength[i] > 0 && preset.share[i] > 0, "%s",
+                  cn_augmentation_types[i].name);
+    const struct cn_augmentation again = parsed(cn_augmentation_format(&preset, text));
+    cr_assert_eq(memcmp(&preset, &again, sizeof again), 0);
+}
+
+Test(augment, bad_lists_are_quoted) {
+    const struct {
+        const char *list, *named;
+    } bad[] = {
+        {"", "\"\""},
+        {"shift", "\"shift\""},
+        {"shift=", "\"shift=\""},
+        {"shift=2,", "\"\""},
+        {"warp=2", "\"warp=2\""},
+        {",shift=2", "\"\""},
+        {"shift=2x", "2x"},
+        {"shift=-1", "\"shift=-1"},
+        {"shift=1@", "\"shift=1@\""},
+        {"shift=nan", "nan"},
+        {"rotation=181", "180"},
+        {"noise=0.1@1.5", "share of 1.5"},
+        {"handwriting=1", "handwriting=1"},
+        {"shift=1,handwriting", "handwriting"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct cn_augmentation augmentation = {0};
+        struct cn_error error = {0};
+        cr_assert_eq(cn_augmentation_parse(bad[i].list, &augmentation, &error), CN_INVALID, "%s",
+                     bad[i].list);
+        cr_assert_not_null(strstr(error.text, bad[i].named), "%s: %s", bad[i].list, error.text);
+    }
+}
