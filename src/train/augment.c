@@ -21,6 +21,13 @@ struct cn_augmenter {
     uint8_t *pixels;                   /* [largest] */
 };
 
+/* A picture of the input's own size would go through the preprocessing untouched. */
+static const float least_factor = 1.25f;
+
+static float most_factor(float strength) {
+    return fmaxf(strength, least_factor);
+}
+
 bool cn_augmentation_active(const struct cn_augmentation *augmentation) {
     for (int i = 0; i < CN_AUGMENTATIONS; i++)
         if (augmentation->strength[i] > 0 && augmentation->share[i] > 0)
@@ -45,7 +52,7 @@ enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
     a->preprocessing = preprocessing;
     a->shape = shape;
     a->active = cn_augmentation_active(augmentation);
-    const float factor = rerenders ? fmaxf(1, augmentation->strength[CN_AUGMENT_RERENDER]) : 1;
+    const float factor = rerenders ? most_factor(augmentation->strength[CN_AUGMENT_RERENDER]) : 1;
     a->largest_height = (int)ceilf((float)height * factor);
     a->largest_width = (int)ceilf((float)width * factor);
     const size_t largest = (size_t)a->largest_height * (size_t)a->largest_width;
@@ -99,15 +106,16 @@ static void load_channel(struct cn_augmenter *a, const uint8_t *from, int channe
 static bool rerender(struct cn_augmenter *a, const struct cn_warp *warp, float most,
                      struct cn_random *random, const uint8_t *from, float *to) {
     const int height = a->shape->dims[0], width = a->shape->dims[1];
-    const float factor = cn_random_uniform(random, 1, fmaxf(most, 1));
+    const float factor = cn_random_uniform(random, least_factor, most_factor(most));
     const int canvas_height = (int)((float)height * factor);
     const int canvas_width = (int)((float)width * factor);
     cn_warp_places(warp, height, width, canvas_height, canvas_width, a->places);
     load_channel(a, from, 0);
     cn_warp_sample(a->padded, height, width, a->places,
                    (size_t)canvas_height * (size_t)canvas_width, a->plane);
-    return cn_rerender(random, a->preprocessing, a->shape, a->plane, canvas_height, canvas_width,
-                       a->pixels, to);
+    const struct cn_canvas canvas = {canvas_height, canvas_width, factor,
+                                     a->plane,      a->scratch,   a->pixels};
+    return cn_rerender(random, a->preprocessing, a->shape, &canvas, to);
 }
 
 static void warp_channels(struct cn_augmenter *a, const struct cn_warp *warp, const uint8_t *from,

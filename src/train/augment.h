@@ -63,12 +63,19 @@ void cn_warp_sample(const float *padded, int height, int width, const float *pla
 
 /* ---- Stage 2: through a picture ---- */
 
-/* Draws the pen, the paper and the light, paints plane[height, width] (ink in [0, 1], overwritten)
- * into `pixels` [height, width] and prepares that picture: to[shape]. False, and `to` is not
- * written, when nothing is left to see. */
+/* A picture being painted, `factor` times as large as the input. */
+struct cn_canvas {
+    int height, width;
+    float factor;
+    float *plane;    /* [height, width]: ink in [0, 1], then the picture; overwritten */
+    float *scratch;  /* (height + 2) * (width + 2) */
+    uint8_t *pixels; /* [height, width] */
+};
+
+/* Draws the pen, the paper and the light, paints the canvas's ink with them and prepares that
+ * picture: to[shape]. False, and `to` is not written, when nothing is left to see. */
 bool cn_rerender(struct cn_random *random, const struct cn_preprocessing *preprocessing,
-                 const struct cn_shape *shape, float *plane, int height, int width, uint8_t *pixels,
-                 float *to);
+                 const struct cn_shape *shape, const struct cn_canvas *canvas, float *to);
 
 /* ---- Stage 3: values, in place, plane[height, width] in [0, 1] ---- */
 

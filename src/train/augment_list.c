@@ -18,9 +18,10 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
     [CN_AUGMENT_NOISE] = {"noise", 1, "standard deviation, 0 to x of full ink"},
     [CN_AUGMENT_CONTRAST] = {"contrast", 1, "bend of the tone curve, -x to x"},
     [CN_AUGMENT_OCCLUSION] = {"occlusion", 1000, "pixels of the side of a lost square, 1 to x"},
-    [CN_AUGMENT_RERENDER] = {"rerender", 16,
-                             "drawn 1 to x times as large with another pen on another paper, then "
-                             "preprocessed"},
+    [CN_AUGMENT_RERENDER] =
+        {"rerender", 16,
+         "drawn 1.25 to x times as large with another pen on another paper, then "
+         "preprocessed"},
 };
 _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == CN_AUGMENTATIONS,
                "a row for each augmentation");

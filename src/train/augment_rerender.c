@@ -48,12 +48,15 @@ static void paint(const struct page *page, struct cn_random *random, float *plan
 }
 
 bool cn_rerender(struct cn_random *random, const struct cn_preprocessing *preprocessing,
-                 const struct cn_shape *shape, float *plane, int height, int width, uint8_t *pixels,
-                 float *to) {
+                 const struct cn_shape *shape, const struct cn_canvas *canvas, float *to) {
     const struct page page = draw_page(random);
-    const struct cn_picture picture = {width, height, 1, pixels};
-    const float level = cn_random_uniform(random, 0.25f, 0.65f);
-    redraw(level, cn_random_uniform(random, 1.5f, 6), plane, (size_t)height * (size_t)width);
-    paint(&page, random, plane, height, width, pixels);
+    const struct cn_picture picture = {canvas->width, canvas->height, 1, canvas->pixels};
+    const float level = cn_random_uniform(random, 0.3f, 0.6f);
+    const float steepness = cn_random_uniform(random, 1.5f, 6);
+    const float wider = cn_random_uniform(random, -0.6f, 0.8f); /* pixels of the input */
+    redraw(level, steepness, canvas->plane, (size_t)canvas->height * (size_t)canvas->width);
+    cn_augment_stroke(wider * canvas->factor, canvas->plane, canvas->height, canvas->width,
+                      canvas->scratch);
+    paint(&page, random, canvas->plane, canvas->height, canvas->width, canvas->pixels);
     return cn_preprocess(preprocessing, &picture, shape, to, NULL, NULL) == CN_OK;
 }

@@ -10,13 +10,13 @@ struct cn_trainer {
     struct cn_training_options options;
     struct cn_gradient_workspace *workspace;
     struct cn_augmenter **augmenters; /* [options.threads] */
-    float *images;    /* [batch_size, input] */
-    uint16_t *labels; /* [batch_size] */
-    float *gradients; /* [parameter_count] */
-    float *state;     /* [2 * parameter_count], the optimizer's */
-    uint8_t *decay;   /* [parameter_count] */
-    uint32_t *order;  /* [training->count], the epoch's */
-    size_t steps;     /* mini-batches in an epoch */
+    float *images;                    /* [batch_size, input] */
+    uint16_t *labels;                 /* [batch_size] */
+    float *gradients;                 /* [parameter_count] */
+    float *state;                     /* [2 * parameter_count], the optimizer's */
+    uint8_t *decay;                   /* [parameter_count] */
+    uint32_t *order;                  /* [training->count], the epoch's */
+    size_t steps;                     /* mini-batches in an epoch */
 
     /* Where the training stands; with the parameters and `state`, all that a checkpoint needs. */
     int epoch;        /* finished epochs */
