@@ -57,16 +57,18 @@ struct cn_preprocessing cn_preprocessing_default(const struct cn_shape *input_sh
 
 /* What was done to one picture. */
 struct cn_preprocessing_report {
-    bool unchanged; /* the pixels went through untouched */
-    bool inverted;
-    int crop[4]; /* x, y, width, height in the picture */
-    float scale; /* target pixels per picture pixel */
+    bool unchanged;  /* the pixels went through untouched */
+    bool inverted;   /* the picture was dark on light */
+    bool uneven;     /* its page was unevenly lit, and has been evened */
+    int crop[4];     /* where the ink is: x, y, width, height in the picture */
+    float scale;     /* target pixels per picture pixel */
+    float thickened; /* picture pixels by which thin strokes were widened; 0: not */
 };
 
 /* Turns a picture into one image [input_shape] of floats in [0, 1].
  * A picture of exactly the input's size, grey, opaque, with a dark background passes through
  * untouched: the result equals cn_image_from_bytes of its samples, to the bit.
- * ret_report may be NULL. CN_INVALID: a blank picture; CN_MEMORY. */
+ * ret_report may be NULL. CN_UNUSABLE: a blank picture; CN_MEMORY. */
 enum cn_status cn_preprocess(const struct cn_preprocessing *preprocessing,
                              const struct cn_picture *picture, const struct cn_shape *input_shape,
                              float *ret_image, struct cn_preprocessing_report *ret_report,
@@ -74,5 +76,34 @@ enum cn_status cn_preprocess(const struct cn_preprocessing *preprocessing,
 
 /* Raw samples, 0 background to 255 ink, to floats: value / 255. count = number of samples. */
 void cn_image_from_bytes(const uint8_t *bytes, size_t count, float *ret_image);
+
+/* How a picture becomes an image: as a person's picture, or as the samples it holds. */
+enum cn_picture_mode {
+    CN_PICTURE_AUTO = 0, /* cn_preprocess */
+    CN_PICTURE_NONE      /* cn_image_from_picture */
+};
+extern const char *const cn_picture_mode_names[]; /* "auto", "none", NULL */
+
+/* The picture's samples as they are, as cn_image_from_bytes takes them. It must have exactly the
+ * input's width and height and be opaque, and grey where the input has one channel; for three, grey
+ * will do too. CN_UNUSABLE names what it is and what it must be; CN_UNSUPPORTED: the input takes no
+ * pictures. */
+enum cn_status cn_image_from_picture(const struct cn_picture *picture,
+                                     const struct cn_shape *input_shape, float *ret_image,
+                                     struct cn_error *error);
+
+/* A PNG's bytes to an image [input_shape], by `mode`: cn_png_decode and what the mode names.
+ * ret_report may be NULL. Errors as theirs. */
+enum cn_status cn_image_from_png(enum cn_picture_mode mode,
+                                 const struct cn_preprocessing *preprocessing,
+                                 const struct cn_picture_limits *limits, const void *bytes,
+                                 size_t length, const struct cn_shape *input_shape,
+                                 float *ret_image, struct cn_preprocessing_report *ret_report,
+                                 struct cn_error *error);
+
+/* What a network saw, as a PNG: an image [input_shape] of 1 or 3 channels in [0, 1], rounded to 256
+ * levels. Caller frees *ret_bytes with free(). */
+enum cn_status cn_image_to_png(const float *image, const struct cn_shape *input_shape,
+                               void **ret_bytes, size_t *ret_length, struct cn_error *error);
 
 #endif

@@ -14,6 +14,7 @@ enum cn_status {
     CN_INVALID,     /* a value breaks a rule: shape, range, option, argument */
     CN_MALFORMED,   /* foreign bytes do not follow their format */
     CN_UNSUPPORTED, /* well formed, but not something this library does */
+    CN_UNUSABLE,    /* a sound picture without what is needed: blank, or of another size */
     CN_LIMIT,       /* larger than a limit allows */
     CN_IO,          /* the operating system refused; the text carries strerror */
     CN_MEMORY,      /* allocation failed */

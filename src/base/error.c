@@ -37,7 +37,16 @@ enum cn_status cn_fail_at(struct cn_error *error, enum cn_status status, const c
 }
 
 const char *cn_status_name(enum cn_status status) {
-    static const char *const names[] = {"ok",    "invalid", "malformed", "unsupported",
-                                        "limit", "io",      "memory",    "canceled"};
+    static const char *const names[] = {
+        [CN_OK] = "ok",
+        [CN_INVALID] = "invalid",
+        [CN_MALFORMED] = "malformed",
+        [CN_UNSUPPORTED] = "unsupported",
+        [CN_UNUSABLE] = "unusable",
+        [CN_LIMIT] = "limit",
+        [CN_IO] = "io",
+        [CN_MEMORY] = "memory",
+        [CN_CANCELED] = "canceled",
+    };
     return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }

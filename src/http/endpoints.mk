@@ -3,6 +3,7 @@ libconvnetd_la_SOURCES += \
 	src/http/index.c \
 	src/http/metrics.c \
 	src/http/models.c \
+	src/http/picture.c src/http/picture.h \
 	src/http/predict.c src/http/predict.h \
 	src/http/predict_images.c \
 	src/http/predict_json.c \

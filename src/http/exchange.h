@@ -84,7 +84,7 @@ enum http_outcome http_reply_error(struct http_exchange *exchange, unsigned stat
                                    const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* 400, 413, 415, 422, 500 ... for a library failure: malformed and invalid 400, limit 413,
- * unsupported 415, memory 503, else 500. */
+ * unsupported 415, unusable 422, memory 503, else 500. */
 enum http_outcome http_reply_failure(struct http_exchange *exchange, const struct cn_error *error);
 
 /* Defers the answer. `submit(exchange, data)` hands the work over after the connection has been

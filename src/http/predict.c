@@ -14,6 +14,7 @@ void prediction_free(void *data) {
     served_model_release(prediction->model);
     free(prediction->images);
     free(prediction->outputs);
+    free(prediction->reports);
     free(prediction);
 }
 
@@ -140,7 +141,8 @@ enum http_outcome http_predict(struct http_exchange *exchange) {
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
     const uint64_t begun = cn_clock_nanoseconds();
-    if (prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
+    if (picture_options_read(exchange, &prediction->options, &error) != CN_OK ||
+        prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
                             exchange->body_length, &error) != CN_OK)
         return http_reply_failure(exchange, &error);
     statistics_observe(context->statistics, STATISTICS_DECODE_SECONDS,

@@ -2,17 +2,18 @@
 #ifndef CONVNET_HTTP_PREDICT_H
 #define CONVNET_HTTP_PREDICT_H
 
-#include "http/exchange.h"
-#include "http/text.h"
+#include "http/picture.h"
 
 /* One request's images and what becomes of them. Freed by prediction_free. */
 struct prediction {
     struct served_model *model; /* a reference */
     size_t max_images;
     struct cn_picture_limits picture_limits;
-    size_t image_size;       /* floats of one image */
-    size_t count, capacity;  /* images */
-    float *images, *outputs; /* [count, image_size], [count, classes] */
+    struct picture_options options;
+    size_t image_size;              /* floats of one image */
+    size_t count, capacity;         /* images */
+    float *images, *outputs;        /* [count, image_size], [count, classes] */
+    struct picture_report *reports; /* [count] */
     struct job job;
 };
 
@@ -22,7 +23,7 @@ void prediction_free(void *prediction);
  * limit of images or without memory. */
 float *prediction_add(struct prediction *prediction, struct cn_error *error);
 
-/* One PNG, through the preprocessing path. Errors name the picture by its place. */
+/* One PNG, by the request's options. Errors name the picture by its place. */
 enum cn_status prediction_add_png(struct prediction *prediction, const void *bytes, size_t length,
                                   struct cn_error *error);
 

@@ -17,30 +17,30 @@ float *prediction_add(struct prediction *p, struct cn_error *error) {
         if (capacity > p->max_images)
             capacity = p->max_images;
         float *images = realloc(p->images, capacity * p->image_size * sizeof *images);
-        if (images == NULL) {
+        if (images != NULL)
+            p->images = images;
+        struct picture_report *reports = realloc(p->reports, capacity * sizeof *reports);
+        if (reports != NULL)
+            p->reports = reports;
+        if (images == NULL || reports == NULL) {
             (void)cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
             return NULL;
         }
-        p->images = images;
         p->capacity = capacity;
     }
+    p->reports[p->count].is_picture = false;
     return p->images + p->count++ * p->image_size;
 }
 
 enum cn_status prediction_add_png(struct prediction *p, const void *bytes, size_t length,
                                   struct cn_error *error) {
-    const struct cn_model *model = p->model->model;
-    struct cn_picture picture;
     struct cn_error fault = {0};
     float *image = prediction_add(p, error);
     if (image == NULL)
         return error != NULL ? error->status : CN_LIMIT;
-    enum cn_status status = cn_png_decode(bytes, length, &p->picture_limits, &picture, &fault);
-    if (status == CN_OK) {
-        status = cn_preprocess(&model->preprocessing, &picture, &model->network->input_shape, image,
-                               NULL, &fault);
-        cn_picture_clear(&picture);
-    }
+    const enum cn_status status =
+        picture_read(p->model->model, &p->picture_limits, &p->options, bytes, length, image,
+                     &p->reports[p->count - 1], &fault);
     if (status == CN_OK)
         return CN_OK;
     return cn_fail(error, status, "picture %zu: %s", p->count, fault.text);

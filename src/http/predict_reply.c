@@ -18,7 +18,9 @@ static size_t largest(const float *p, size_t count) {
     return best;
 }
 
-static void add_json(struct http_text *text, const struct cn_model *model, const float *p) {
+static void add_json(struct http_text *text, const struct prediction *prediction, size_t index) {
+    const struct cn_model *model = prediction->model->model;
+    const float *p = prediction->outputs + index * model->label_count;
     const size_t count = model->label_count, best = largest(p, count);
     http_text_add(text, "{\"class\":");
     http_text_add_size(text, best);
@@ -31,7 +33,11 @@ static void add_json(struct http_text *text, const struct cn_model *model, const
         http_text_add(text, i > 0 ? "," : "");
         http_text_add_float(text, p[i]);
     }
-    http_text_add(text, "]}");
+    http_text_add(text, "]");
+    picture_render(text, &prediction->options, &prediction->reports[index],
+                   prediction->images + index * prediction->image_size,
+                   &model->network->input_shape);
+    http_text_add(text, "}");
 }
 
 /* RFC 4180: quoted when it must be, quotes doubled. */
@@ -86,14 +92,13 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
         http_text_add(text, "\",\"predictions\":[");
     }
     for (size_t i = 0; i < prediction->count; i++) {
-        const float *p = prediction->outputs + i * model->label_count;
         if (format == PREDICT_CSV) {
-            add_csv(text, model, p);
+            add_csv(text, model, prediction->outputs + i * model->label_count);
             continue;
         }
         if (format == PREDICT_JSON && i > 0)
             http_text_add(text, ",");
-        add_json(text, model, p);
+        add_json(text, prediction, i);
         if (format == PREDICT_NDJSON)
             http_text_add(text, "\n");
     }

@@ -162,8 +162,9 @@ enum http_outcome http_reply_error(struct http_exchange *exchange, unsigned stat
 
 enum http_outcome http_reply_failure(struct http_exchange *exchange, const struct cn_error *error) {
     static const unsigned statuses[] = {
-        [CN_OK] = 500,    [CN_INVALID] = 400, [CN_MALFORMED] = 400, [CN_UNSUPPORTED] = 415,
-        [CN_LIMIT] = 413, [CN_IO] = 500,      [CN_MEMORY] = 503,    [CN_CANCELED] = 500};
+        [CN_OK] = 500,          [CN_INVALID] = 400,  [CN_MALFORMED] = 400,
+        [CN_UNSUPPORTED] = 415, [CN_UNUSABLE] = 422, [CN_LIMIT] = 413,
+        [CN_IO] = 500,          [CN_MEMORY] = 503,   [CN_CANCELED] = 500};
     bool known = (size_t)error->status < sizeof statuses / sizeof *statuses;
     return reply_error(exchange, known ? statuses[error->status] : 500, error->text);
 }

@@ -1,4 +1,5 @@
 libconvnet_la_SOURCES += \
+	src/image/image.c \
 	src/image/ink.c src/image/ink.h \
 	src/image/plane.c src/image/plane.h \
 	src/image/png.c \
@@ -10,6 +11,7 @@ libconvnet_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_image.c \
 	tests/unit/test_png.c \
 	tests/unit/test_preprocess.c
 endif

@@ -59,7 +59,7 @@ enum cn_status cn_plane_create(const struct cn_picture *picture, int channels,
     const size_t count = (size_t)picture->width * (size_t)picture->height;
     const bool has_alpha = picture->channels % 2 == 0;
     if (survey.empty)
-        return cn_fail(error, CN_INVALID, "the picture is blank: every pixel is transparent");
+        return cn_fail(error, CN_UNUSABLE, "the picture is blank: every pixel is transparent");
     uint8_t *samples = malloc(count * (size_t)channels);
     if (samples == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate %d x %d pixels", picture->width,

@@ -11,7 +11,7 @@ struct cn_plane {
 };
 
 /* Luminance (Rec. 601 weights, grey exact) or RGB of `picture` laid over white or black paper.
- * Caller frees with cn_plane_clear. CN_INVALID: nothing but transparent pixels. */
+ * Caller frees with cn_plane_clear. CN_UNUSABLE: nothing but transparent pixels. */
 enum cn_status cn_plane_create(const struct cn_picture *picture, int channels,
                                struct cn_plane *ret_plane, struct cn_error *error);
 

@@ -31,11 +31,6 @@ struct cn_preprocessing cn_preprocessing_default(const struct cn_shape *input_sh
     return (struct cn_preprocessing){grey ? CN_FIT_MNIST : CN_FIT_SCALE, box > 0 ? box : 1, grey};
 }
 
-void cn_image_from_bytes(const uint8_t *bytes, size_t count, float *ret_image) {
-    for (size_t i = 0; i < count; i++)
-        ret_image[i] = (float)bytes[i] / 255.0F;
-}
-
 static enum cn_status check(const struct cn_preprocessing *preprocessing,
                             const struct cn_picture *picture, const struct cn_shape *shape,
                             struct cn_error *error) {
@@ -139,12 +134,13 @@ static enum cn_status fit_scale(const struct cn_plane *plane, const struct cn_sh
 /* Finds the ink and prepares its strokes; *ret_crop is where it lies. */
 static enum cn_status prepare_ink(const struct cn_preprocessing *preprocessing,
                                   struct cn_plane *plane, const struct cn_tone *tone,
-                                  struct cn_rectangle *ret_crop, struct cn_error *error) {
+                                  struct cn_rectangle *ret_crop, float *ret_thickened,
+                                  struct cn_error *error) {
     struct cn_rectangle crop;
     cn_ink_extract(plane, tone);
     cn_ink_drop_specks(plane);
     if (!cn_ink_bounds(plane, &crop))
-        return cn_fail(error, CN_INVALID, "the picture is blank: it holds no ink");
+        return cn_fail(error, CN_UNUSABLE, "the picture is blank: it holds no ink");
     /* Widening by k also makes the ink's longer side k longer: solve for the wanted width. */
     const int longer = crop.width > crop.height ? crop.width : crop.height;
     const double missing =
@@ -154,6 +150,7 @@ static enum cn_status prepare_ink(const struct cn_preprocessing *preprocessing,
         const enum cn_status status = cn_thicken(plane, clamp(by, 0, longer), error);
         if (status != CN_OK)
             return status;
+        *ret_thickened = (float)clamp(by, 0, longer);
         (void)cn_ink_bounds(plane, &crop);
     }
     *ret_crop = crop;
@@ -181,7 +178,8 @@ static enum cn_status fit_mnist(const struct cn_preprocessing *preprocessing,
     struct cn_rectangle crop = {0, 0, 0, 0};
     int width, height;
     double x = 0.0, y = 0.0;
-    enum cn_status status = prepare_ink(preprocessing, plane, tone, &crop, error);
+    enum cn_status status =
+        prepare_ink(preprocessing, plane, tone, &crop, &report->thickened, error);
     if (status != CN_OK)
         return status;
     report->scale = (float)fit_into(crop, preprocessing->box, preprocessing->box, &width, &height);
@@ -214,7 +212,7 @@ static enum cn_status preprocess_grey(const struct cn_preprocessing *preprocessi
     if (!preprocessing->invert && tone.light)
         tone.light = false;
     if (tone.contrast == 0 || (!exact && tone.contrast < LEAST_CONTRAST))
-        return cn_fail(error, CN_INVALID,
+        return cn_fail(error, CN_UNUSABLE,
                        "the picture is blank: it differs from its page by %d of "
                        "255 grey levels at most",
                        tone.contrast);

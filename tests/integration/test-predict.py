@@ -160,6 +160,50 @@ def test_pictures(curl, images, labels):
                 check(curl.post(file.read())[0] == 200, name)
 
 
+def test_preprocessing(curl, images):
+    """What was done is said of pictures, and of them alone; ?preprocess=, ?image= and their bounds."""
+    image = images[3]
+    wanted = probabilities(curl.post(image, OCTETS))
+
+    def report(answer):
+        return predictions(answer)[0].get("preprocessing")
+
+    same = report(curl.post(png(image)))
+    check(same is not None and same["unchanged"] and not same["inverted"] and
+          same["crop"] == [0, 0, 28, 28] and same["scale"] == 1, "untouched: %s" % same)
+    large = bytes(255 - v for v in larger(image, 5))
+    done = report(curl.post(png(large, 140, 140)))
+    check(done is not None and not done["unchanged"] and done["inverted"] and
+          0.15 < done["scale"] < 0.25 and max(done["crop"][2:]) > 90, "large: %s" % done)
+    body = json.dumps({"images": [[list(image)], base64.b64encode(png(image)).decode()]}).encode()
+    answer = curl.post(body.replace(b"[[", b"[").replace(b"]]", b"]", 1), JSON)
+    check([p.get("preprocessing") for p in predictions(answer)] == [None, same],
+          "numbers have no report, a base64 PNG has: %s" % (answer,))
+    check(report(curl.post(image, OCTETS)) is None, "nor have raw images")
+    # The image that the network saw, posted again, is the same to the bit.
+    for name, body in (("a picture", png(large, 140, 140)), ("MNIST's", png(image)), ("raw", image)):
+        first = predictions(curl.post(body, None if body is not image else OCTETS,
+                                      "/predict?image=png"))[0]
+        again = predictions(curl.post(base64.b64decode(first["image"]), PNG))[0]
+        check(again["probabilities"] == first["probabilities"] and
+              again["preprocessing"]["unchanged"] and "image" not in again, "%s: the image" % name)
+    none = curl.post(png(image), PNG, "/predict?preprocess=none")
+    check(probabilities(none) == wanted and report(none)["unchanged"], "none: %s" % (none,))
+    light = bytes(255 - v for v in image)
+    check(probabilities(curl.post(png(light), PNG, "/predict?preprocess=none")) ==
+          probabilities(curl.post(light, OCTETS)), "none takes light for ink")
+    check(probabilities(curl.post(png(light), PNG, "/predict?preprocess=auto")) == wanted, "auto")
+    for name, status, words, body, query in (
+            ("another size", 422, ("140 x 140", "28 x 28"), png(large, 140, 140), "preprocess=none"),
+            ("blank", 422, ("picture 1", "blank"), png(bytes([255]) * 784), ""),
+            ("large and blank", 422, ("blank",), png(bytes([7]) * 10000, 100, 100), "image=png"),
+            ("no mode", 400, ("\"yes\"", "auto, none"), png(image), "preprocess=yes"),
+            ("no format", 400, ("\"gif\"", "png"), png(image), "image=gif")):
+        got, _, answer = curl.post(body, PNG, "/predict?" + query)
+        check(got == status and all(word in json.loads(answer)["error"] for word in words),
+              "%s: %s %s" % (name, got, answer))
+
+
 def test_formats(curl, images):
     wanted = predictions(curl.post(b"".join(images[:3]), OCTETS))
     status, kind, body = curl.post(b"".join(images[:3]), OCTETS, "/predict", "-H",
@@ -308,6 +352,7 @@ def main():
         curl = Curl(server, folder)
         test_forms(curl, images, labels)
         test_pictures(curl, images, labels)
+        test_preprocessing(curl, images)
         test_formats(curl, images)
         test_bad(curl, images)
         test_others(curl, images)

@@ -102,7 +102,7 @@ Test(png_folder, bad_folders) {
 
     cr_assert_eq(unlink(path), 0);
     write_picture(second, "blank.png", 0);
-    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &blank), CN_INVALID);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &blank), CN_UNUSABLE);
     cr_assert_not_null(strstr(blank.source, "blank.png"), "%s", blank.source);
     cr_assert_not_null(strstr(blank.text, "blank"), "%s", blank.text);
 

@@ -225,7 +225,7 @@ Test(preprocess, blank_pictures) {
             blank(cases[i].side, cases[i].side, cases[i].channels, cases[i].value);
         float image[PIXELS] = {7.0F};
         struct cn_error error = {0};
-        cr_assert_eq(run(&picture, 1, image, NULL, &error), CN_INVALID);
+        cr_assert_eq(run(&picture, 1, image, NULL, &error), CN_UNUSABLE);
         cr_assert_not_null(strstr(error.text, "blank"), "%s", error.text);
         cr_assert_eq(image[0], 7.0F, "the output was touched on failure");
         free(picture.data);

@@ -1,0 +1,105 @@
+/* image.c: between a network's input and what comes from outside: raw samples, a picture taken as
+ * it is, a PNG by either way, and back to a PNG for people to look at. Prepares nothing itself:
+ * that is preprocess.c. Thread-safe.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "convnet/image.h"
+
+const char *const cn_picture_mode_names[] = {"auto", "none", NULL};
+
+enum { OPAQUE = 255 };
+
+void cn_image_from_bytes(const uint8_t *bytes, size_t count, float *ret_image) {
+    for (size_t i = 0; i < count; i++)
+        ret_image[i] = (float)bytes[i] / 255.0F;
+}
+
+static bool takes_pictures(const struct cn_shape *shape) {
+    return shape->rank == 3 && (shape->dims[2] == 1 || shape->dims[2] == 3);
+}
+
+/* NULL, or why the pixels cannot be taken as they are. */
+static const char *find_fault(const struct cn_picture *picture, bool grey) {
+    const int channels = picture->channels;
+    const size_t count = (size_t)picture->width * (size_t)picture->height;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *pixel = picture->data + i * (size_t)channels;
+        if (channels % 2 == 0 && pixel[channels - 1] != OPAQUE)
+            return "has transparent pixels";
+        if (grey && channels >= 3 && (pixel[0] != pixel[1] || pixel[0] != pixel[2]))
+            return "has coloured pixels";
+    }
+    return NULL;
+}
+
+enum cn_status cn_image_from_picture(const struct cn_picture *picture,
+                                     const struct cn_shape *input_shape, float *ret_image,
+                                     struct cn_error *error) {
+    char text[CN_SHAPE_TEXT];
+    if (!takes_pictures(input_shape))
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the input shape %s takes no pictures; 1 or 3 channels do",
+                       cn_shape_format(input_shape, text));
+    const int height = input_shape->dims[0], width = input_shape->dims[1];
+    const int channels = input_shape->dims[2];
+    if (picture->width != width || picture->height != height)
+        return cn_fail(error, CN_UNUSABLE,
+                       "the picture is %d x %d pixels; without preprocessing it must be the "
+                       "model's %d x %d",
+                       picture->width, picture->height, width, height);
+    const char *fault = find_fault(picture, channels == 1);
+    if (fault != NULL)
+        return cn_fail(error, CN_UNUSABLE,
+                       "the picture %s; without preprocessing it must be opaque%s", fault,
+                       channels == 1 ? " and grey" : "");
+    const size_t count = (size_t)width * (size_t)height;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *pixel = picture->data + i * (size_t)picture->channels;
+        for (int channel = 0; channel < channels; channel++)
+            *ret_image++ = (float)pixel[picture->channels < 3 ? 0 : channel] / 255.0F;
+    }
+    return CN_OK;
+}
+
+enum cn_status cn_image_from_png(enum cn_picture_mode mode,
+                                 const struct cn_preprocessing *preprocessing,
+                                 const struct cn_picture_limits *limits, const void *bytes,
+                                 size_t length, const struct cn_shape *input_shape,
+                                 float *ret_image, struct cn_preprocessing_report *ret_report,
+                                 struct cn_error *error) {
+    struct cn_picture picture = {0};
+    enum cn_status status = cn_png_decode(bytes, length, limits, &picture, error);
+    if (status != CN_OK)
+        return status;
+    if (mode == CN_PICTURE_AUTO) {
+        status = cn_preprocess(preprocessing, &picture, input_shape, ret_image, ret_report, error);
+    } else {
+        status = cn_image_from_picture(&picture, input_shape, ret_image, error);
+        if (status == CN_OK && ret_report != NULL)
+            *ret_report = (struct cn_preprocessing_report){
+                .unchanged = true, .crop = {0, 0, picture.width, picture.height}, .scale = 1.0F};
+    }
+    cn_picture_clear(&picture);
+    return status;
+}
+
+enum cn_status cn_image_to_png(const float *image, const struct cn_shape *input_shape,
+                               void **ret_bytes, size_t *ret_length, struct cn_error *error) {
+    char text[CN_SHAPE_TEXT];
+    if (!takes_pictures(input_shape))
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "an input of shape %s is no picture; one of 1 or 3 channels is",
+                       cn_shape_format(input_shape, text));
+    const size_t count = cn_shape_size(input_shape);
+    uint8_t *pixels = malloc(count);
+    if (pixels == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu samples", count);
+    for (size_t i = 0; i < count; i++) /* a NaN becomes 0 */
+        pixels[i] = (uint8_t)lrintf(fminf(fmaxf(image[i], 0.0F), 1.0F) * 255.0F);
+    const enum cn_status status = cn_png_encode(pixels, input_shape->dims[1], input_shape->dims[0],
+                                                input_shape->dims[2], ret_bytes, ret_length, error);
+    free(pixels);
+    return status;
+}
