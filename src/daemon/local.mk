@@ -1,4 +1,5 @@
 libconvnetd_la_SOURCES += \
+	src/daemon/credentials.c src/daemon/credentials.h \
 	src/daemon/log.c src/daemon/log.h \
 	src/daemon/notify.c src/daemon/notify.h \
 	src/daemon/options.c src/daemon/options.h \

@@ -78,3 +78,12 @@ void log_write(enum log_level level, const char *format, ...) {
     if (length > 0)
         (void)!write(STDERR_FILENO, line, (size_t)length);
 }
+
+void log_failure(const char *what, const struct cn_error *error) {
+    char place[CN_ERROR_SOURCE + 32] = "";
+    if (error->source[0] != '\0' && error->offset >= 0)
+        (void)snprintf(place, sizeof place, "%s:%lld: ", error->source, error->offset);
+    else if (error->source[0] != '\0')
+        (void)snprintf(place, sizeof place, "%s: ", error->source);
+    log_write(LOG_LEVEL_ERROR, "%s: %s%s", what, place, error->text);
+}

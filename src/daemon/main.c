@@ -36,11 +36,6 @@ static void print_error(const struct cn_error *error) {
         (void)fprintf(stderr, "convnetd: %s\n", error->text);
 }
 
-static void log_failure(const char *what, const struct cn_error *error) {
-    log_write(LOG_LEVEL_ERROR, "%s: %s%s%s", what, error->source,
-              error->source[0] != '\0' ? ": " : "", error->text);
-}
-
 static int check_config(const struct daemon_options *options) {
     struct cn_error error = {0};
     log_set_level(LOG_LEVEL_ERROR);

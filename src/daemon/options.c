@@ -197,15 +197,16 @@ static bool is_loopback(const char *address) {
 }
 
 enum cn_status options_check(const struct daemon_options *options, struct cn_error *error) {
+    const bool wants_keys = !options->insecure && options->api_keys_file[0] == '\0';
     char list[OPTION_TEXT_SIZE], *rest = NULL;
     memcpy(list, options->address, sizeof list);
-    for (char *one = strtok_r(list, ", ", &rest); one != NULL && !options->insecure;
+    for (char *one = strtok_r(list, ", ", &rest); one != NULL && wants_keys;
          one = strtok_r(NULL, ", ", &rest))
         if (!is_loopback(one))
             return cn_fail(
                 error, CN_INVALID,
-                "address %s is reachable from other machines and this server asks nobody "
-                "who they are: put a proxy that does before it, or say insecure = yes",
+                "address %s is reachable from other machines and nobody would be asked who they "
+                "are: set api-keys-file, or say insecure = yes",
                 one);
     if (!http_cors_is_valid(options->cors_origin))
         return cn_fail(error, CN_INVALID,

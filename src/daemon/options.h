@@ -17,6 +17,8 @@ struct daemon_options {
     char address[OPTION_TEXT_SIZE];
     long long port;
     bool insecure;
+    char api_keys_file[OPTION_TEXT_SIZE];
+    long long metrics_access; /* enum metrics_access */
     long long threads, http_threads;
     long long max_connections, max_connections_per_address;
     long long max_body; /* bytes */
@@ -28,6 +30,9 @@ struct daemon_options {
     double shutdown_timeout; /* seconds */
     long long log_level;     /* enum log_level */
 };
+
+/* Words of metrics-access, in the order of the table. */
+enum metrics_access { METRICS_ADMIN = 0, METRICS_CLIENT, METRICS_PUBLIC };
 
 enum option_kind {
     OPTION_TEXT,    /* char[OPTION_TEXT_SIZE]; empty only if the minimum is 0 */

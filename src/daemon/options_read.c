@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/credentials.h"
 #include "daemon/options.h"
 
 #ifdef HAVE_CONFIG_H
@@ -205,6 +206,7 @@ enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_op
         if (arguments.values[i] != NULL)
             status = option_set(&options, &option_rows[i], arguments.values[i], "the command line",
                                 -1, error);
+    credentials_find(&options);
     if (status == CN_OK)
         status = options_check(&options, error);
     if (status != CN_OK)

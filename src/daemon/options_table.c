@@ -7,6 +7,8 @@
 #define MODELSDIR "/usr/local/share/convnetd/models"
 #endif
 
+static const char *const metrics_access_names[] = {"admin", "client", "public", NULL};
+
 #define AT(field) offsetof(struct daemon_options, field)
 
 const struct option_row option_rows[] = {
@@ -21,7 +23,11 @@ const struct option_row option_rows[] = {
     {"port", OPTION_INTEGER, AT(port), "8080", 0, 65535, "port", NULL,
      "TCP port to listen at; 0 lets the system pick one."},
     {"insecure", OPTION_SWITCH, AT(insecure), "no", 0, 0, "", NULL,
-     "Allow addresses other than loopback, although nobody is asked who they are."},
+     "Allow addresses other than loopback without API keys: nobody is asked who they are."},
+    {"api-keys-file", OPTION_TEXT, AT(api_keys_file), "", 0, 1023, "FILE", NULL,
+     "API keys, one a line, perhaps with a name: requests need one. SIGHUP reads it again."},
+    {"metrics-access", OPTION_CHOICE, AT(metrics_access), "client", 0, 0, "", metrics_access_names,
+     "Who gets /metrics: anybody, who has an API key if there are any, or the admin socket only."},
     {"threads", OPTION_INTEGER, AT(threads), "0", 0, 1024, "threads", NULL,
      "Threads of the batch lane; 0 means one for each processor."},
     {"http-threads", OPTION_INTEGER, AT(http_threads), "0", 0, 1024, "threads", NULL,

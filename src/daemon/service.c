@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "http/server.h"
@@ -80,6 +81,13 @@ static void raise_descriptor_limit(const struct daemon_options *options) {
                   (unsigned long long)limit.rlim_cur);
 }
 
+static enum http_access metrics_access(const struct daemon_options *options) {
+    static const enum http_access of[] = {[METRICS_ADMIN] = HTTP_ACCESS_ADMIN,
+                                          [METRICS_CLIENT] = HTTP_ACCESS_CLIENT,
+                                          [METRICS_PUBLIC] = HTTP_ACCESS_PUBLIC};
+    return of[options->metrics_access];
+}
+
 /* All of them but the sockets. */
 static struct http_server_options server_options(const struct daemon_options *options) {
     return (struct http_server_options){
@@ -91,6 +99,7 @@ static struct http_server_options server_options(const struct daemon_options *op
         .max_connections = (size_t)options->max_connections,
         .max_connections_per_address = (size_t)options->max_connections_per_address,
         .max_body = (size_t)options->max_body,
+        .metrics_access = metrics_access(options),
         .cors_origin = options->cors_origin,
         .header_timeout = nanoseconds(options->header_timeout),
         .body_timeout = nanoseconds(options->body_timeout),
@@ -214,6 +223,8 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     if (status == CN_OK)
         status = create_server(service, error);
     if (status == CN_OK)
+        status = credentials_load(options, service->server, error);
+    if (status == CN_OK)
         status = http_server_start(service->server, error);
     if (status != CN_OK)
         goto out;
@@ -247,7 +258,17 @@ static void reload_done(struct loader_job *job) {
     (void)eventfd_write(service->reloaded, 1);
 }
 
+/* Secrets are read by the main thread: they are small. */
+static void reload_credentials(struct service *service) {
+    struct cn_error error = {0};
+    if (credentials_load(service->options, service->server, &error) == CN_OK)
+        return;
+    statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
+    log_failure("reload failed, the old keys stay in use", &error);
+}
+
 void service_reload(struct service *service) {
+    reload_credentials(service);
     service->again = service->reloading;
     if (service->reloading)
         return;
@@ -285,6 +306,8 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
         ready += rows[i].model != NULL;
     registry_list_free(rows, count);
     registry_free(models);
+    if (credentials_load(options, NULL, error) != CN_OK)
+        return error->status;
     if (ready < count)
         return cn_fail(error, CN_INVALID, "%zu of %zu models were refused", count - ready, count);
     printf("OK: configuration, and %zu model%s\n", count, count == 1 ? "" : "s");

@@ -150,7 +150,8 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
     http_identity_set(&request->identity, http_header(&request->exchange, "X-Request-Id"),
                       http_header(&request->exchange, "traceparent"));
     if (!check_framing(request, method, version, &framing) ||
-        !find_route(request, method, &framing, &route) || !check_body(request, route, &framing))
+        !find_route(request, method, &framing, &route) || !http_authorize(request, route) ||
+        !check_body(request, route, &framing))
         return request->queued ? MHD_YES : MHD_NO;
     request->stage = HTTP_STAGE_BODY;
     http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_BODY,

@@ -17,6 +17,9 @@ struct http_client {
     unsigned char bytes[9];
 };
 
+/* Of the socket on which a connection came. */
+enum http_class { HTTP_CLASS_CLIENT = 0, HTTP_CLASS_ADMIN };
+
 enum http_phase {
     HTTP_PHASE_HEAD = 0, /* a request's head is awaited: the first, or one that has begun */
     HTTP_PHASE_IDLE,     /* between two requests */
@@ -29,6 +32,7 @@ struct http_connection {
     int fd;
     struct http_worker *worker;
     struct http_client client;
+    enum http_class class;
     bool own;                  /* the server's own request to itself: outside limits and counts */
     _Atomic uint64_t deadline; /* cn_clock_nanoseconds; 0: none */
     _Atomic int phase;

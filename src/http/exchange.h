@@ -109,12 +109,21 @@ struct served_model *http_find_model(struct http_exchange *exchange, const char 
  * reference to the model is held. */
 struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model);
 
+/* Who may have a route. What a row does not say is the narrowest. */
+enum http_access {
+    HTTP_ACCESS_ADMIN = 0, /* the admin socket only */
+    HTTP_ACCESS_CLIENT,    /* who shows an API key, if there are any */
+    HTTP_ACCESS_METRICS,   /* as the operator says: one of the others */
+    HTTP_ACCESS_PUBLIC     /* anybody */
+};
+
 /* THE route table's row (routes.c). */
 struct http_route {
     const char *method;  /* "GET" */
     const char *pattern; /* "/predict/{model}": two {...} at most, one in a segment */
     const char *name;    /* metric label and log word: the pattern */
-    size_t body_limit;   /* bytes; 0: no body taken */
+    enum http_access access;
+    size_t body_limit; /* bytes; 0: no body taken */
     enum http_outcome (*handler)(struct http_exchange *exchange);
 };
 extern const struct http_route http_routes[];

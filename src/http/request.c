@@ -19,7 +19,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
     request->status = 0;
     request->target_status = 0;
     request->queued = request->close = request->linger = false;
-    request->path[0] = '\0';
+    request->path[0] = request->client[0] = '\0';
     request->allow = NULL;
     request->exchange = (struct http_exchange){.context = &server->context,
                                                .connection = connection,

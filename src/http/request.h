@@ -4,6 +4,7 @@
 
 #include "http/exchange.h"
 #include "http/identity.h"
+#include "http/keys.h"
 #include "http/target.h"
 
 enum http_stage {
@@ -29,6 +30,7 @@ struct http_request {
     char path[HTTP_PATH_SIZE];
     char argument_text[HTTP_PATH_SIZE]; /* of exchange.arguments */
     struct http_identity identity;      /* in the answer and in the log line */
+    char client[HTTP_KEY_NAME_SIZE];    /* the name of the key it showed, "" for none */
     const char *allow;                  /* of an answer to OPTIONS, valid while it is made */
     size_t route;                       /* index into the table; route_count: none */
     size_t body_limit, body_expected;

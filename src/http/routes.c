@@ -6,12 +6,13 @@
 #include <string.h>
 
 const struct http_route http_routes[] = {
-    {"POST", "/predict", "/predict", HTTP_BODY_CONFIGURED, http_predict},
-    {"POST", "/predict/{model}", "/predict/{model}", HTTP_BODY_CONFIGURED, http_predict},
-    {"GET", "/v2/health/live", "/v2/health/live", 0, http_health_live},
-    {"GET", "/v2/health/ready", "/v2/health/ready", 0, http_health_ready},
-    {"GET", "/metrics", "/metrics", 0, http_metrics},
-    {"GET", "/", "/", 0, http_index},
+    {"POST", "/predict", "/predict", HTTP_ACCESS_CLIENT, HTTP_BODY_CONFIGURED, http_predict},
+    {"POST", "/predict/{model}", "/predict/{model}", HTTP_ACCESS_CLIENT, HTTP_BODY_CONFIGURED,
+     http_predict},
+    {"GET", "/v2/health/live", "/v2/health/live", HTTP_ACCESS_PUBLIC, 0, http_health_live},
+    {"GET", "/v2/health/ready", "/v2/health/ready", HTTP_ACCESS_PUBLIC, 0, http_health_ready},
+    {"GET", "/metrics", "/metrics", HTTP_ACCESS_METRICS, 0, http_metrics},
+    {"GET", "/", "/", HTTP_ACCESS_PUBLIC, 0, http_index},
 };
 const size_t http_route_count = sizeof http_routes / sizeof *http_routes;
 _Static_assert(sizeof http_routes / sizeof *http_routes < STATISTICS_MAX_ROUTES,

@@ -55,6 +55,7 @@ enum cn_status http_server_create(const struct http_server_options *options,
         return cn_fail(error, CN_MEMORY, "no memory for a server");
     server->options = *options;
     server->context = *context;
+    pthread_rwlock_init(&server->keys_lock, NULL);
     server->worker_count = http_server_threads(options);
     enum cn_status status = open_listeners(server, error);
     if (status != CN_OK)
@@ -113,6 +114,14 @@ enum cn_status http_server_start(struct http_server *server, struct cn_error *er
         status = http_acceptor_start(&server->acceptor, server, error);
     }
     return status;
+}
+
+void http_server_set_keys(struct http_server *server, struct http_keys *keys) {
+    pthread_rwlock_wrlock(&server->keys_lock);
+    struct http_keys *old = server->keys;
+    server->keys = keys;
+    pthread_rwlock_unlock(&server->keys_lock);
+    http_keys_free(old);
 }
 
 int http_server_port(const struct http_server *server) {
@@ -185,6 +194,8 @@ void http_server_free(struct http_server *server) {
     http_acceptor_stop(&server->acceptor);
     if (server->tables)
         http_connections_clear(&server->connections);
+    http_keys_free(server->keys);
+    pthread_rwlock_destroy(&server->keys_lock);
     free(server->workers);
     free(server);
 }

@@ -3,6 +3,7 @@
 #define CONVNET_HTTP_SERVER_H
 
 #include "http/exchange.h"
+#include "http/keys.h"
 
 enum http_log_level { HTTP_LOG_ERROR = 0, HTTP_LOG_WARNING, HTTP_LOG_INFO, HTTP_LOG_DEBUG };
 
@@ -17,6 +18,7 @@ struct http_server_options {
     size_t max_connections;
     size_t max_connections_per_address; /* an IPv4 address or an IPv6 /64; 0: no limit */
     size_t max_body;                    /* bytes */
+    enum http_access metrics_access;    /* what HTTP_ACCESS_METRICS means */
     const char *cors_origin;            /* see cors.h; NULL: none */
     /* Nanoseconds. header: from the first byte expected to the end of the head; body and write: for
      * the transfer, plus a second for each 16 KiB; idle: between two requests; shutdown: for what
@@ -42,6 +44,9 @@ size_t http_server_threads(const struct http_server_options *options);
 
 /* Starts the threads and tests the parts this server depends on. */
 enum cn_status http_server_start(struct http_server *server, struct cn_error *error);
+
+/* From now on requests need one of these keys; NULL: none does. Takes ownership. Thread-safe. */
+void http_server_set_keys(struct http_server *server, struct http_keys *keys);
 
 /* The port that listener 0 has, 0 for a unix socket. */
 int http_server_port(const struct http_server *server);

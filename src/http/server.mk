@@ -1,11 +1,13 @@
 libconvnetd_la_SOURCES += \
 	src/http/acceptor.c src/http/acceptor.h \
 	src/http/access.c \
+	src/http/authorize.c \
 	src/http/connections.c src/http/connections.h \
 	src/http/cors.c src/http/cors.h \
 	src/http/exchange.c src/http/exchange.h \
 	src/http/framing.c src/http/framing.h \
 	src/http/identity.c src/http/identity.h \
+	src/http/keys.c src/http/keys.h \
 	src/http/listen.c \
 	src/http/reaper.c src/http/reaper.h \
 	src/http/reply.c \
@@ -21,5 +23,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_cors.c \
 	tests/unit/test_framing.c \
 	tests/unit/test_identity.c \
+	tests/unit/test_keys.c \
 	tests/unit/test_routes.c
 endif

@@ -21,6 +21,8 @@ struct http_server {
     size_t worker_count, workers_started;
     bool tables; /* connections are initialised */
     bool started;
+    pthread_rwlock_t keys_lock;
+    struct http_keys *keys; /* NULL: no request needs one */
     atomic_size_t deferred; /* exchanges whose answer is awaited from elsewhere */
     atomic_bool draining;
     /* libmicrohttpd keeps heads in memory as framing.h says; found out at start. */
@@ -39,6 +41,9 @@ void http_access_completed(void *cls, struct MHD_Connection *connection, void **
                            enum MHD_RequestTerminationCode code);
 void http_access_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode code);
+
+/* True if the request may have the route; else it has been refused (authorize.c). */
+bool http_authorize(struct http_request *request, const struct http_route *route);
 
 /* Sends one request of the server's own to a worker and reads the answer's status: 0 for none
  * within `timeout` nanoseconds (self_request.c). */
