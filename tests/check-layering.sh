@@ -38,37 +38,41 @@ allowed() {
     return 1
 }
 
-files=0 includes=0 failures=0
-while IFS= read -r file; do
-    files=$((files + 1))
-    case $file in
-    src/*/*) from=${file#src/} from=${from%%/*} ;;
-    include/*) from=${level_of_header[${file#include/}]-} ;;
+mapfile -t files < <(find include src -name '*.[ch]' | LC_ALL=C sort)
+[ "${#files[@]}" -gt 0 ] || { echo "no sources found in $PWD"; exit 1; }
+
+includes=0 failures=0
+# folder_of FILE: sets `from`, the level's folder; false if the file is in none.
+folder_of() {
+    case $1 in
+    src/*/*) from=${1#src/} from=${from%%/*} ;;
+    include/*) from=${level_of_header[${1#include/}]-} ;;
     *) from= ;;
     esac
-    if [ -z "$from" ] || [ -z "${below[$from]+x}" ]; then
-        echo "$file: is in no known level; add it to the tables of tests/check-layering.sh"
+    [ -n "$from" ] && [ -n "${below[$from]+x}" ]
+}
+for file in "${files[@]}"; do
+    folder_of "$file" && continue
+    echo "$file: is in no known level; add it to the tables of tests/check-layering.sh"
+    failures=$((failures + 1))
+done
+while IFS=: read -r file line text; do
+    folder_of "$file" || continue
+    header=${text#*\"} header=${header%%\"*}
+    includes=$((includes + 1))
+    case $header in
+    convnet/*) to=${level_of_header[$header]-} ;;
+    */*) to=${header%%/*} ;;
+    *) to=$from ;;
+    esac
+    if [ -z "$to" ] || [ -z "${below[$to]+x}" ]; then
+        echo "$file:$line: \"$header\" belongs to no known level"
         failures=$((failures + 1))
-        continue
+    elif ! allowed "$from" "$to"; then
+        echo "$file:$line: $from must not include \"$header\" of the higher level $to"
+        failures=$((failures + 1))
     fi
-    while IFS=: read -r line text; do
-        header=${text#*\"} header=${header%%\"*}
-        includes=$((includes + 1))
-        case $header in
-        convnet/*) to=${level_of_header[$header]-} ;;
-        */*) to=${header%%/*} ;;
-        *) to=$from ;;
-        esac
-        if [ -z "$to" ] || [ -z "${below[$to]+x}" ]; then
-            echo "$file:$line: \"$header\" belongs to no known level"
-            failures=$((failures + 1))
-        elif ! allowed "$from" "$to"; then
-            echo "$file:$line: $from must not include \"$header\" of the higher level $to"
-            failures=$((failures + 1))
-        fi
-    done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$file")
-done < <(find include src -name '*.[ch]' | LC_ALL=C sort)
+done < <(grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "${files[@]}")
 
-[ "$files" -gt 0 ] || { echo "no sources found in $PWD"; exit 1; }
-echo "$includes includes in $files files, $failures against the levels"
+echo "$includes includes in ${#files[@]} files, $failures against the levels"
 [ "$failures" -eq 0 ]
