@@ -7,7 +7,7 @@ libconvnet_la_SOURCES += \
 	src/kernels/backward.h \
 	src/kernels/conv2d.h \
 	src/kernels/kernels.c src/kernels/kernels.h \
-	src/kernels/pooling.c src/kernels/pooling.h
+	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h
 
 noinst_LTLIBRARIES += libkernels_portable.la
 libkernels_portable_la_SOURCES = \

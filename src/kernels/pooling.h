@@ -16,9 +16,7 @@ struct cn_pooling {
 void cn_max_pooling_forward(float *y, const float *x, const struct cn_pooling *shape);
 void cn_average_pooling_forward(float *y, const float *x, const struct cn_pooling *shape);
 
-/* dx[in_height, in_width, channels], overwritten. The first of equal maxima takes the gradient. */
-void cn_max_pooling_backward(float *dx, const float *dy, const float *x, const float *y,
-                             const struct cn_pooling *shape);
+/* dx[in_height, in_width, channels], overwritten. The maximum's: backward.h. */
 void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape);
 
 #endif

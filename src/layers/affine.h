@@ -16,6 +16,9 @@ struct cn_affine {
     bool use_bias;
 };
 
+/* x[height, width, in_channels] with its zero border, in `scratch`; x itself if it has none. */
+const float *cn_affine_pad(const struct cn_affine *affine, const float *x, float *scratch);
+
 /* Members of struct cn_layer_type; see there. */
 unsigned long long cn_affine_macs(const struct cn_layer *layer);
 void cn_affine_forward(const struct cn_layer *layer, const struct cn_pass *pass);

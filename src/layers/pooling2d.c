@@ -1,4 +1,6 @@
 /* pooling2d.c: Keras's MaxPooling2D, AveragePooling2D and GlobalAveragePooling2D. No state. */
+#include "kernels/backward.h"
+#include "kernels/kernels.h"
 #include "kernels/pooling.h"
 #include "layers/layer_type.h"
 
@@ -102,8 +104,8 @@ static void max_backward(const struct cn_layer *layer, const struct cn_pass *pas
     const size_t in = cn_shape_size(&layer->input_shape);
     const size_t out = cn_shape_size(&layer->output_shape);
     for (size_t i = 0; pass->dx != NULL && i < pass->count; i++)
-        cn_max_pooling_backward(pass->dx + i * in, pass->dy + i * out, pass->x + i * in,
-                                pass->y + i * out, &shape);
+        cn_kernels()->backward->max_pooling(pass->dx + i * in, pass->dy + i * out, pass->x + i * in,
+                                            pass->y + i * out, &shape);
 }
 
 static void average_backward_as(const struct cn_layer *layer, const struct cn_pass *pass,

@@ -1,0 +1,219 @@
+/* affine_training.c: forward and backward of a convolution with bias and activation in training;
+ * inference is affine.c's. A group of samples whose windows see each input once (Dense, 1x1
+ * convolutions, windows as large as their input) is one matrix product: its pixels become one row.
+ * No state. */
+#include <string.h>
+
+#include "kernels/activation.h"
+#include "kernels/backward.h"
+#include "kernels/kernels.h"
+#include "layers/affine.h"
+
+enum { GROUP_PIXELS = 64 }; /* rows of a matrix product that are worth one call */
+
+static size_t window_size(const struct cn_conv2d *s) {
+    return (size_t)s->kernel_height * (size_t)s->kernel_width;
+}
+
+static size_t output_pixels(const struct cn_conv2d *s) {
+    return (size_t)s->out_height * (size_t)s->out_width;
+}
+
+static size_t padded_input_size(const struct cn_conv2d *s) {
+    return (size_t)s->in_height * (size_t)s->in_width * (size_t)s->in_channels;
+}
+
+static size_t input_size(const struct cn_affine *a) {
+    return (size_t)a->height * (size_t)a->width * (size_t)a->shape.in_channels;
+}
+
+static size_t padded(int n) {
+    return (size_t)cn_padded(n);
+}
+
+static bool needs_padding(const struct cn_affine *a) {
+    return a->shape.in_height != a->height || a->shape.in_width != a->width;
+}
+
+static bool is_matrix(const struct cn_affine *a) {
+    const struct cn_conv2d *s = &a->shape;
+    return !needs_padding(a) &&
+           (size_t)s->in_height * (size_t)s->in_width == output_pixels(s) * window_size(s) &&
+           (window_size(s) == 1 || output_pixels(s) == 1);
+}
+
+/* Samples of one call of the kernels. */
+static size_t group_size(const struct cn_affine *a) {
+    const size_t pixels = output_pixels(&a->shape);
+    return is_matrix(a) ? (GROUP_PIXELS + pixels - 1) / pixels : 1;
+}
+
+/* The geometry of a group of `count` samples. */
+static struct cn_conv2d group_shape(const struct cn_affine *a, size_t count) {
+    const struct cn_conv2d *s = &a->shape;
+    if (!is_matrix(a))
+        return *s;
+    const int pixels = (int)(count * output_pixels(s));
+    return (struct cn_conv2d){.in_height = 1,
+                              .in_width = pixels,
+                              .in_channels = (int)window_size(s) * s->in_channels,
+                              .out_height = 1,
+                              .out_width = pixels,
+                              .out_channels = s->out_channels,
+                              .kernel_height = 1,
+                              .kernel_width = 1,
+                              .row_stride = 1,
+                              .column_stride = 1};
+}
+
+/* Offsets into the packed parameters: forward kernel | bias | kernel of the input's gradient. */
+struct packed_parts {
+    size_t bias, back, end;
+};
+
+static struct packed_parts packed_parts_of(const struct cn_affine *a) {
+    const struct cn_conv2d s = group_shape(a, 1);
+    struct packed_parts parts;
+    parts.bias = window_size(&s) * (size_t)s.in_channels * padded(s.out_channels);
+    parts.back = parts.bias + padded(s.out_channels);
+    parts.end = parts.back + (size_t)s.kernel_height * (size_t)s.out_channels *
+                                 padded(s.kernel_width * s.in_channels);
+    return parts;
+}
+
+size_t cn_affine_training_packed_size(const struct cn_layer *layer) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    return packed_parts_of(&affine).end;
+}
+
+/* back[out_channels, padded(depth)] from w[depth, out_channels], one kernel row. */
+static void transpose(float *back, const float *w, size_t depth, size_t channels) {
+    const size_t row = padded((int)depth);
+    memset(back, 0, channels * row * sizeof *back);
+    for (size_t k = 0; k < depth; k++)
+        for (size_t o = 0; o < channels; o++)
+            back[o * row + k] = w[k * channels + o];
+}
+
+void cn_affine_training_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    const struct cn_conv2d s = group_shape(&affine, 1);
+    const struct packed_parts parts = packed_parts_of(&affine);
+    const size_t channels = (size_t)s.out_channels, stride = padded(s.out_channels);
+    const size_t depth = (size_t)s.kernel_width * (size_t)s.in_channels;
+    const size_t rows = depth * (size_t)s.kernel_height;
+    if (stride != channels)
+        memset(packed, 0, parts.back * sizeof *packed);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(packed + i * stride, parameters + i * channels, channels * sizeof *packed);
+    if (affine.use_bias)
+        memcpy(packed + parts.bias, parameters + rows * channels, channels * sizeof *packed);
+    for (size_t i = 0; i < (size_t)s.kernel_height; i++)
+        transpose(packed + parts.back + i * channels * padded((int)depth),
+                  parameters + i * depth * channels, depth, channels);
+}
+
+/* Scratch: padded x | dz | dw | db | padded dx. */
+struct scratch_parts {
+    size_t dz, dw, db, dx, end;
+};
+
+static struct scratch_parts scratch_parts_of(const struct cn_affine *a) {
+    const struct cn_conv2d s = group_shape(a, group_size(a));
+    const size_t border =
+        needs_padding(a) ? (padded_input_size(&s) + CN_LANES - 1) & ~(size_t)(CN_LANES - 1) : 0;
+    struct scratch_parts parts = {.dz = border};
+    parts.dw = parts.dz + output_pixels(&s) * padded(s.out_channels);
+    parts.db = parts.dw + window_size(&s) * (size_t)s.in_channels * padded(s.out_channels);
+    parts.dx = parts.db + padded(s.out_channels);
+    parts.end = parts.dx + border;
+    return parts;
+}
+
+size_t cn_affine_training_scratch_size(const struct cn_layer *layer) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    return scratch_parts_of(&affine).end;
+}
+
+void cn_affine_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const struct cn_affine a = layer->type->affine(layer);
+    const size_t group = group_size(&a), out = cn_shape_size(&layer->output_shape);
+    const bool relu = a.activation == CN_ACTIVATION_RELU;
+    for (size_t n = 0; n < pass->count; n += group) {
+        const size_t count = pass->count - n < group ? pass->count - n : group;
+        const struct cn_conv2d s = group_shape(&a, count);
+        float *y = pass->y + n * out;
+        cn_kernels()->conv2d(y, cn_affine_pad(&a, pass->x + n * input_size(&a), pass->scratch),
+                             pass->packed, pass->packed + packed_parts_of(&a).bias, &s, relu);
+        if (!relu)
+            cn_activation_forward(y, output_pixels(&s), (size_t)s.out_channels, a.activation);
+    }
+}
+
+/* Takes dy through the activation to dz, and adds dz to the bias's gradient. Returns dz: a buffer
+ * of its own, or dy when that is it. */
+static const float *activation_gradient(const struct cn_affine *a, const struct cn_conv2d *s,
+                                        bool dy_is_dz, const float *dy, const float *y, float *dz,
+                                        float *db) {
+    const struct cn_backward_kernels *kernels = cn_kernels()->backward;
+    const size_t pixels = output_pixels(s), channels = (size_t)s->out_channels;
+    const size_t stride = padded(s->out_channels);
+    const enum cn_activation activation = dy_is_dz ? CN_ACTIVATION_LINEAR : a->activation;
+    if (activation == CN_ACTIVATION_RELU) {
+        kernels->relu_gradient(dz, db, dy, y, pixels, channels);
+        return dz;
+    }
+    const bool same = activation == CN_ACTIVATION_LINEAR && stride == channels;
+    if (!same)
+        cn_activation_backward(dz, stride, dy, y, pixels, channels, activation);
+    if (a->use_bias)
+        kernels->add_rows(db, same ? dy : dz, pixels, channels, stride);
+    return same ? dy : dz;
+}
+
+/* dx of one group from its dz; `border` has room for dx with its padding. */
+static void input_gradient(const struct cn_affine *a, const struct cn_conv2d *s, const float *back,
+                           const float *dz, float *border, float *dx) {
+    float *to = needs_padding(a) ? border : dx;
+    memset(to, 0, padded_input_size(s) * sizeof *to);
+    cn_kernels()->backward->conv2d_input_gradient(to, dz, back, s);
+    if (!needs_padding(a))
+        return;
+    const size_t channels = (size_t)s->in_channels, row = (size_t)a->width * channels;
+    for (int i = 0; i < a->height; i++)
+        memcpy(dx + (size_t)i * row,
+               border + ((size_t)(i + a->pad_top) * (size_t)s->in_width + (size_t)a->pad_left) *
+                            channels,
+               row * sizeof *dx);
+}
+
+/* Adds dw and db, whose rows are padded, to the layer's gradients. */
+static void add_gradients(const struct cn_affine *a, const float *dw, float *gradients) {
+    const size_t channels = (size_t)a->shape.out_channels, stride = padded(a->shape.out_channels);
+    const size_t rows = window_size(&a->shape) * (size_t)a->shape.in_channels + a->use_bias;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = 0; c < channels; c++)
+            gradients[i * channels + c] += dw[i * stride + c];
+}
+
+void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const struct cn_affine a = layer->type->affine(layer);
+    const struct scratch_parts parts = scratch_parts_of(&a);
+    const size_t group = group_size(&a), in = input_size(&a);
+    const size_t out = cn_shape_size(&layer->output_shape);
+    float *dw = pass->scratch + parts.dw, *db = pass->scratch + parts.db;
+    /* dz too, for the columns of its padding */
+    memset(pass->scratch + parts.dz, 0, (parts.dx - parts.dz) * sizeof *dw);
+    for (size_t n = 0; n < pass->count; n += group) {
+        const size_t count = pass->count - n < group ? pass->count - n : group;
+        const struct cn_conv2d s = group_shape(&a, count);
+        const float *dz = activation_gradient(&a, &s, pass->dy_is_dz, pass->dy + n * out,
+                                              pass->y + n * out, pass->scratch + parts.dz, db);
+        const float *x = cn_affine_pad(&a, pass->x + n * in, pass->scratch);
+        cn_kernels()->backward->conv2d_kernel_gradient(dw, x, dz, &s);
+        if (pass->dx != NULL)
+            input_gradient(&a, &s, pass->packed + packed_parts_of(&a).back, dz,
+                           pass->scratch + parts.dx, pass->dx + n * in);
+    }
+    add_gradients(&a, dw, pass->gradients);
+}
