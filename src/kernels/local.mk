@@ -27,7 +27,9 @@ endif
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/support/convolutions.c tests/support/convolutions.h \
 	tests/support/naive.c tests/support/naive.h \
 	tests/support/networks.c tests/support/networks.h \
+	tests/unit/test_backward.c \
 	tests/unit/test_kernels.c
 endif

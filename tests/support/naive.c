@@ -37,6 +37,11 @@ static void add_to_weight(void *data, size_t output, size_t input, size_t weight
     a->to[weight] += (double)a->x[input] * (double)a->other[output];
 }
 
+static void add_to_input(void *data, size_t output, size_t input, size_t weight) {
+    const struct arrays *a = data;
+    a->to[input] += (double)a->x[weight] * (double)a->other[output];
+}
+
 void naive_conv2d(double *y, const float *x, const float *w, const float *b,
                   const struct cn_conv2d *s, bool relu) {
     const size_t count = (size_t)(s->out_height * s->out_width * s->out_channels);
@@ -55,4 +60,11 @@ void naive_conv2d_kernel_gradient(double *dw, const float *x, const float *dz,
            (size_t)(s->kernel_height * s->kernel_width * s->in_channels * s->out_channels) *
                sizeof *dw);
     each_product(s, &arrays, add_to_weight);
+}
+
+void naive_conv2d_input_gradient(double *dx, const float *w, const float *dz,
+                                 const struct cn_conv2d *s) {
+    struct arrays arrays = {dx, w, dz};
+    memset(dx, 0, (size_t)(s->in_height * s->in_width * s->in_channels) * sizeof *dx);
+    each_product(s, &arrays, add_to_input);
 }

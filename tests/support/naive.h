@@ -16,4 +16,8 @@ void naive_conv2d(double *y, const float *x, const float *w, const float *b,
 void naive_conv2d_kernel_gradient(double *dw, const float *x, const float *dz,
                                   const struct cn_conv2d *shape);
 
+/* dx (as x) from w and dz (as y). */
+void naive_conv2d_input_gradient(double *dx, const float *w, const float *dz,
+                                 const struct cn_conv2d *shape);
+
 #endif

@@ -1,0 +1,42 @@
+/* convolutions.c: see convolutions.h. No state. */
+#include "support/convolutions.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "kernels/kernels.h"
+
+/* kernel, stride, in_channels, out_channels, height, width: odd and even, one and many. */
+static const int sweep[][8] = {
+    {1, 1, 1, 1, 1, 1, 1, 1},    {1, 1, 1, 1, 1, 10, 1, 1},    {4, 4, 1, 1, 1, 32, 28, 28},
+    {4, 4, 4, 4, 1, 32, 28, 28}, {3, 3, 1, 1, 32, 32, 12, 12}, {3, 3, 3, 3, 32, 32, 3, 3},
+    {3, 3, 1, 1, 3, 5, 7, 9},    {3, 2, 2, 1, 3, 17, 9, 8},    {5, 5, 1, 2, 2, 33, 11, 13},
+    {1, 1, 2, 2, 7, 15, 6, 5},   {2, 3, 1, 1, 4, 16, 5, 14},   {3, 3, 1, 1, 16, 64, 4, 16},
+    {1, 1, 1, 1, 800, 10, 1, 1}, {1, 7, 1, 1, 5, 48, 1, 20},   {1, 1, 1, 1, 40, 24, 1, 23},
+    {3, 3, 2, 2, 8, 16, 7, 13},
+};
+
+bool test_convolution_at(size_t index, struct cn_conv2d *ret_shape) {
+    if (index >= sizeof sweep / sizeof *sweep)
+        return false;
+    const int *s = sweep[index];
+    *ret_shape = (struct cn_conv2d){.in_height = s[6],
+                                    .in_width = s[7],
+                                    .in_channels = s[4],
+                                    .out_height = (s[6] - s[0]) / s[2] + 1,
+                                    .out_width = (s[7] - s[1]) / s[3] + 1,
+                                    .out_channels = s[5],
+                                    .kernel_height = s[0],
+                                    .kernel_width = s[1],
+                                    .row_stride = s[2],
+                                    .column_stride = s[3]};
+    return true;
+}
+
+float *test_padded(const float *from, size_t rows, int columns) {
+    const size_t stride = (size_t)cn_padded(columns);
+    float *to = cn_floats_allocate(rows * stride);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(to + i * stride, from + i * (size_t)columns, (size_t)columns * sizeof *to);
+    return to;
+}
