@@ -1,190 +1,152 @@
-/* lane.c: the bounded queue and its compute thread. One mutex guards the queue; the thread works
- * outside it. Only that thread enters OpenMP regions. */
+/* lane.c: the bounded queue and the life of the compute thread. One mutex guards the queues; the
+ * thread works outside it. What a batch is, is lane_batch.c's. */
 #include "batch/lane.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/memory.h"
+#include "batch/lane_private.h"
 
-struct lane {
-    struct lane_options options;
-    pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    struct job *first, **last; /* FIFO */
-    size_t depth;              /* images waiting */
-    bool stopping, stopped;
+/* ---- Queues: one for each model that has jobs, in the order of their turns ---- */
 
-    /* The compute thread's own. */
-    float *images, *outputs;        /* [batch_images, ...]: several jobs side by side */
-    size_t image_room, output_room; /* floats of one image and output that they have room for */
-};
-
-static double seconds_between(uint64_t before, uint64_t after) {
-    return (double)(after - before) * 1e-9;
-}
-
-/* Makes *buffer hold `needed` floats for each image of a batch; it grows with the largest model. */
-static bool grow(const struct lane *lane, float **buffer, size_t *room, size_t needed) {
-    if (needed <= *room)
-        return true;
-    float *grown = cn_floats_allocate(lane->options.batch_images * needed);
-    if (grown == NULL)
-        return false;
-    free(*buffer);
-    *buffer = grown;
-    *room = needed;
-    return true;
-}
-
-/* The workspaces and buffers that `model` needs; NULL without memory. */
-static struct cn_workspace **prepare(struct lane *lane, struct served_model *model) {
-    const size_t first = lane->options.first_slot;
-    bool good = grow(lane, &lane->images, &lane->image_room, cn_plan_input_size(model->plan)) &&
-                grow(lane, &lane->outputs, &lane->output_room, cn_plan_output_size(model->plan));
-    for (int i = 0; good && i < lane->options.threads; i++)
-        good = served_model_workspace(model, first + (size_t)i) != NULL;
-    return good ? model->workspaces + first : NULL;
-}
-
-static bool expired(const struct job *job, uint64_t now) {
-    return job->deadline_nanoseconds != 0 && now >= job->deadline_nanoseconds;
-}
-
-static void finish(struct job *job, enum job_outcome outcome, uint64_t begun) {
-    job->outcome = outcome;
-    job->queue_seconds = seconds_between(job->submitted_nanoseconds, begun);
-    job->compute_seconds = outcome == JOB_DONE ? seconds_between(begun, cn_clock_nanoseconds()) : 0;
-    job->done(job);
-}
-
-/* A job as large as a batch, or larger: straight from its own buffers, a batch at a time. */
-static void run_large(struct lane *lane, struct cn_workspace **workspaces, struct job *job) {
-    const uint64_t begun = cn_clock_nanoseconds();
-    const struct cn_plan *plan = job->model->plan;
-    for (size_t i = 0; i < job->count; i += lane->options.batch_images) {
-        const size_t left = job->count - i;
-        const size_t count = left < lane->options.batch_images ? left : lane->options.batch_images;
-        if (expired(job, cn_clock_nanoseconds())) {
-            finish(job, JOB_EXPIRED, begun);
-            return;
-        }
-        cn_plan_run_parallel(plan, workspaces, lane->options.threads,
-                             job->images + i * cn_plan_input_size(plan), count,
-                             job->outputs + i * cn_plan_output_size(plan));
+static void link_job(struct lane *lane, struct job *job) {
+    struct served_model *model = job->model;
+    job->previous = model->jobs.last;
+    job->next = NULL;
+    if (model->jobs.last != NULL) {
+        model->jobs.last->next = job;
+    } else {
+        model->jobs.first = job;
+        model->jobs.next_model = NULL;
+        if (lane->turn == NULL)
+            lane->turn = model;
+        else
+            lane->last_turn->jobs.next_model = model;
+        lane->last_turn = model;
     }
-    finish(job, JOB_DONE, begun);
+    model->jobs.last = job;
+    lane->depth += job->count;
 }
 
-/* Several small jobs of one model in one parallel loop: gathered, computed, scattered. */
-static void run_together(struct lane *lane, struct cn_workspace **workspaces, struct job *jobs,
-                         size_t count) {
-    const uint64_t begun = cn_clock_nanoseconds();
-    const struct cn_plan *plan = jobs->model->plan;
-    const size_t in = cn_plan_input_size(plan), out = cn_plan_output_size(plan);
-    size_t at = 0;
-    for (const struct job *job = jobs; job != NULL; at += job->count, job = job->next)
-        memcpy(lane->images + at * in, job->images, job->count * in * sizeof(float));
-    cn_plan_run_parallel(plan, workspaces, lane->options.threads, lane->images, count,
-                         lane->outputs);
-    at = 0;
-    for (struct job *job = jobs, *next; job != NULL; job = next) {
-        next = job->next; /* `done` gives the job back */
-        memcpy(job->outputs, lane->outputs + at * out, job->count * out * sizeof(float));
-        at += job->count;
-        finish(job, JOB_DONE, begun);
-    }
+/* A model without jobs has no turn. */
+static void unlink_model(struct lane *lane, struct served_model *model) {
+    struct served_model *before = NULL;
+    for (struct served_model *at = lane->turn; at != model; at = at->jobs.next_model)
+        before = at;
+    *(before != NULL ? &before->jobs.next_model : &lane->turn) = model->jobs.next_model;
+    if (lane->last_turn == model)
+        lane->last_turn = before;
+    model->jobs.next_model = NULL;
 }
 
-/* Under the mutex: takes the waiting jobs that fit into one batch with the first, all of its model.
- */
-static struct job *take_batch(struct lane *lane, size_t *ret_count) {
-    struct job *first = lane->first, **end = &first;
-    size_t count = 0;
-    for (struct job *job = first; job != NULL && job->model == first->model; job = job->next) {
-        if (count > 0 && count + job->count > lane->options.batch_images)
-            break;
-        count += job->count;
-        end = &job->next;
-    }
-    lane->first = *end;
-    if (lane->first == NULL)
-        lane->last = &lane->first;
-    *end = NULL;
-    lane->depth -= count;
-    *ret_count = count;
-    return first;
+static void cut_out(struct job *job) {
+    struct served_model_jobs *jobs = &job->model->jobs;
+    *(job->previous != NULL ? &job->previous->next : &jobs->first) = job->next;
+    *(job->next != NULL ? &job->next->previous : &jobs->last) = job->previous;
 }
 
-/* Answers the jobs whose deadline has passed; returns the others. */
-static struct job *drop_expired(struct job *jobs, size_t *count) {
-    const uint64_t now = cn_clock_nanoseconds();
-    struct job *kept = NULL, **end = &kept;
-    for (struct job *job = jobs, *next; job != NULL; job = next) {
-        next = job->next;
-        if (expired(job, now)) {
-            *count -= job->count;
-            finish(job, JOB_EXPIRED, now);
-            continue;
-        }
-        *end = job;
-        end = &job->next;
-    }
-    *end = NULL;
-    return kept;
-}
-
-static void run_batch(struct lane *lane, struct job *jobs, size_t count) {
-    jobs = drop_expired(jobs, &count);
-    if (jobs == NULL)
+void lane_requeue(struct job *job) {
+    struct served_model_jobs *jobs = &job->model->jobs;
+    if (jobs->last == job)
         return;
-    struct cn_workspace **workspaces = prepare(lane, jobs->model);
-    if (workspaces == NULL) {
-        for (struct job *job = jobs, *next; job != NULL; job = next) {
-            next = job->next;
-            finish(job, JOB_FAILED, cn_clock_nanoseconds());
-        }
-        return;
-    }
-    if (jobs->next == NULL && count >= lane->options.batch_images)
-        run_large(lane, workspaces, jobs);
-    else
-        run_together(lane, workspaces, jobs, count);
+    cut_out(job);
+    job->previous = jobs->last;
+    job->next = NULL;
+    jobs->last->next = job;
+    jobs->last = job;
 }
+
+void lane_unlink(struct lane *lane, struct job *job) {
+    struct served_model *model = job->model;
+    cut_out(job);
+    lane->depth -= job->count - job->taken;
+    if (model->jobs.first == NULL)
+        unlink_model(lane, model);
+}
+
+/* ---- The compute thread ---- */
 
 /* Under the mutex: waits for the batch to fill, for `delay` at most; only when one is set. */
 static void wait_for_more(struct lane *lane) {
     const uint64_t delay = lane->options.delay_nanoseconds;
     if (delay == 0)
         return;
-    const uint64_t until = lane->first->submitted_nanoseconds + delay;
+    const uint64_t until = lane->turn->jobs.first->submitted_nanoseconds + delay;
     const struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
-    while (!lane->stopping && lane->depth < lane->options.batch_images &&
+    while (!lane->stopping && lane->depth > 0 && lane->depth < lane->options.batch_images &&
            cn_clock_nanoseconds() < until)
         (void)pthread_cond_timedwait(&lane->changed, &lane->mutex, &limit);
+}
+
+/* Under the mutex: somebody wants to know whether this thread lives. */
+static void answer_pings(struct lane *lane) {
+    if (lane->pongs == lane->pings)
+        return;
+    lane->pongs = lane->pings;
+    (void)pthread_cond_broadcast(&lane->answered);
 }
 
 static void *compute(void *data) {
     struct lane *lane = data;
     (void)pthread_mutex_lock(&lane->mutex);
-    for (;;) {
-        while (lane->first == NULL && !lane->stopping)
+    while (lane->turn != NULL || !lane->stopping) {
+        answer_pings(lane);
+        if (lane->turn == NULL) {
             (void)pthread_cond_wait(&lane->changed, &lane->mutex);
-        if (lane->first == NULL)
-            break;
+            continue;
+        }
         wait_for_more(lane);
-        size_t count = 0;
-        struct job *jobs = take_batch(lane, &count);
+        if (lane->turn == NULL) /* they expired meanwhile */
+            continue;
+        lane_take(lane);
+        lane->moved = cn_clock_nanoseconds();
+        lane->running = true;
         (void)pthread_mutex_unlock(&lane->mutex);
-        run_batch(lane, jobs, count);
+        lane_run(lane);
         (void)pthread_mutex_lock(&lane->mutex);
+        lane->running = false;
+        lane->moved = cn_clock_nanoseconds();
     }
+    lane->compute_ended = true;
+    (void)pthread_cond_signal(&lane->sooner);
     (void)pthread_mutex_unlock(&lane->mutex);
     return NULL;
+}
+
+/* ---- For the others ---- */
+
+static void init_locks(struct lane *lane) {
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&lane->changed, &attributes);
+    (void)pthread_cond_init(&lane->sooner, &attributes);
+    (void)pthread_cond_init(&lane->answered, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    (void)pthread_mutex_init(&lane->mutex, NULL);
+}
+
+static void destroy(struct lane *lane) {
+    (void)pthread_cond_destroy(&lane->changed);
+    (void)pthread_cond_destroy(&lane->sooner);
+    (void)pthread_cond_destroy(&lane->answered);
+    (void)pthread_mutex_destroy(&lane->mutex);
+    free(lane->heap);
+    free(lane->batch);
+    free(lane->images);
+    free(lane->outputs);
+    free(lane);
+}
+
+/* Asks the compute thread to end, and the deadlines' thread after it. */
+static void end_compute(struct lane *lane) {
+    (void)pthread_mutex_lock(&lane->mutex);
+    lane->stopping = true;
+    (void)pthread_cond_signal(&lane->changed);
+    (void)pthread_mutex_unlock(&lane->mutex);
+    (void)pthread_join(lane->compute, NULL);
 }
 
 enum cn_status lane_create(const struct lane_options *options, struct lane **ret_lane,
@@ -194,20 +156,24 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
                        "threads (%d), batch images (%zu) and queue images (%zu) must be at least 1",
                        options->threads, options->batch_images, options->queue_images);
     struct lane *lane = calloc(1, sizeof *lane);
-    if (lane == NULL)
+    struct job **batch = calloc(options->batch_images, sizeof(struct job *));
+    if (lane == NULL || batch == NULL) {
+        free(lane);
+        free(batch);
         return cn_fail(error, CN_MEMORY, "cannot allocate the batch lane");
+    }
     lane->options = *options;
-    lane->last = &lane->first;
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&lane->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    (void)pthread_mutex_init(&lane->mutex, NULL);
-    const int failed = pthread_create(&lane->thread, NULL, compute, lane);
+    lane->batch = batch;
+    lane->wake_at = UINT64_MAX;
+    init_locks(lane);
+    int failed = pthread_create(&lane->compute, NULL, compute, lane);
+    if (failed == 0) {
+        failed = pthread_create(&lane->reaper, NULL, lane_deadlines, lane);
+        if (failed != 0)
+            end_compute(lane);
+    }
     if (failed != 0) {
-        lane->stopped = true;
-        lane_free(lane);
+        destroy(lane);
         return cn_fail(error, CN_IO, "cannot start the compute thread: %s", strerror(failed));
     }
     *ret_lane = lane;
@@ -217,18 +183,23 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
 enum lane_answer lane_submit(struct lane *lane, struct job *job) {
     enum lane_answer answer = LANE_ACCEPTED;
     (void)pthread_mutex_lock(&lane->mutex);
+    job->taken = job->taking = job->batches = 0;
+    job->begun_nanoseconds = 0;
+    job->running = false;
+    job->deadline_place = 0;
+    job->compute_seconds = 0;
+    job->submitted_nanoseconds = cn_clock_nanoseconds();
     /* A job larger than the whole queue is taken when nothing waits: the request's own limit on
      * images has let it in. */
     if (lane->stopping)
         answer = LANE_CLOSED;
-    else if (lane->depth > 0 && lane->depth + job->count > lane->options.queue_images)
+    else if ((lane->depth > 0 && lane->depth + job->count > lane->options.queue_images) ||
+             !lane_deadline_add(lane, job))
         answer = LANE_FULL;
     if (answer == LANE_ACCEPTED) {
-        job->submitted_nanoseconds = cn_clock_nanoseconds();
-        job->next = NULL;
-        *lane->last = job;
-        lane->last = &job->next;
-        lane->depth += job->count;
+        if (lane->turn == NULL && !lane->running)
+            lane->moved = job->submitted_nanoseconds;
+        link_job(lane, job);
         (void)pthread_cond_signal(&lane->changed);
     }
     (void)pthread_mutex_unlock(&lane->mutex);
@@ -242,23 +213,42 @@ size_t lane_depth(struct lane *lane) {
     return depth;
 }
 
+bool lane_stalled(struct lane *lane, uint64_t limit) {
+    (void)pthread_mutex_lock(&lane->mutex);
+    const bool busy = lane->turn != NULL || lane->running;
+    const bool stalled = busy && cn_clock_nanoseconds() > lane->moved + limit;
+    (void)pthread_mutex_unlock(&lane->mutex);
+    return stalled;
+}
+
+bool lane_alive(struct lane *lane, uint64_t timeout) {
+    const uint64_t until = cn_clock_nanoseconds() + timeout;
+    const struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+    int waited = 0;
+    (void)pthread_mutex_lock(&lane->mutex);
+    const unsigned ping = ++lane->pings;
+    (void)pthread_cond_signal(&lane->changed);
+    while (!lane->compute_ended && (int)(lane->pongs - ping) < 0 && waited == 0)
+        waited = pthread_cond_timedwait(&lane->answered, &lane->mutex, &limit);
+    const bool alive = (int)(lane->pongs - ping) >= 0;
+    (void)pthread_mutex_unlock(&lane->mutex);
+    return alive;
+}
+
 void lane_stop(struct lane *lane) {
     (void)pthread_mutex_lock(&lane->mutex);
     const bool join = !lane->stopped;
-    lane->stopping = lane->stopped = true;
-    (void)pthread_cond_signal(&lane->changed);
+    lane->stopped = true;
     (void)pthread_mutex_unlock(&lane->mutex);
-    if (join)
-        (void)pthread_join(lane->thread, NULL);
+    if (!join)
+        return;
+    end_compute(lane);
+    (void)pthread_join(lane->reaper, NULL);
 }
 
 void lane_free(struct lane *lane) {
     if (lane == NULL)
         return;
     lane_stop(lane);
-    (void)pthread_cond_destroy(&lane->changed);
-    (void)pthread_mutex_destroy(&lane->mutex);
-    free(lane->images);
-    free(lane->outputs);
-    free(lane);
+    destroy(lane);
 }

@@ -1,5 +1,7 @@
 libconvnetd_la_SOURCES += \
-	src/batch/lane.c src/batch/lane.h \
+	src/batch/lane.c src/batch/lane.h src/batch/lane_private.h \
+	src/batch/lane_batch.c \
+	src/batch/lane_deadlines.c \
 	src/batch/loader.c src/batch/loader.h \
 	src/batch/registry.c src/batch/registry.h src/batch/registry_private.h \
 	src/batch/registry_load.c \
@@ -9,6 +11,7 @@ libconvnetd_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_lane.c \
 	tests/unit/test_loader.c \
 	tests/unit/test_registry.c
 endif

@@ -12,6 +12,14 @@
 
 enum { SERVED_MODEL_NAME = 64, SERVED_MODEL_MAX_VERSION = 999999999 };
 
+struct job;
+
+/* The batch lane's: a model's waiting jobs, and the model whose turn comes after it. */
+struct served_model_jobs {
+    struct job *first, *last;
+    struct served_model *next_model;
+};
+
 struct served_model {
     char name[SERVED_MODEL_NAME]; /* "digits" */
     unsigned version;             /* at least 1 */
@@ -20,7 +28,8 @@ struct served_model {
     double image_seconds; /* one image on one thread, measured at load: chooses the lane */
     size_t slots;
     struct cn_workspace **workspaces; /* [slots]; each is its own thread's */
-    unsigned references;              /* atomic; served_model_acquire / _release */
+    struct served_model_jobs jobs;
+    unsigned references; /* atomic; served_model_acquire / _release */
 };
 
 /* The model's name and version that a file's name says: "digits.safetensors" is version 1 of

@@ -24,6 +24,7 @@ static const struct counter_row {
     [STATISTICS_REJECTED_QUEUE_FULL] = {"convnetd_rejected_total", "{reason=\"queue_full\"}",
                                         "Requests and connections refused, by reason."},
     [STATISTICS_REJECTED_DEADLINE] = {"convnetd_rejected_total", "{reason=\"deadline\"}", NULL},
+    [STATISTICS_REJECTED_GONE] = {"convnetd_rejected_total", "{reason=\"client_gone\"}", NULL},
     [STATISTICS_REJECTED_CONNECTION] = {"convnetd_rejected_total", "{reason=\"connections\"}",
                                         NULL},
     [STATISTICS_RELOADS_OK] = {"convnetd_reloads_total", "{result=\"ok\"}",

@@ -16,6 +16,7 @@ enum statistics_counter {
     STATISTICS_BATCHES,    /* batch executions */
     STATISTICS_REJECTED_QUEUE_FULL,
     STATISTICS_REJECTED_DEADLINE,
+    STATISTICS_REJECTED_GONE,       /* the client went away before its images were computed */
     STATISTICS_REJECTED_CONNECTION, /* over a connection limit */
     STATISTICS_RELOADS_OK,
     STATISTICS_RELOADS_FAILED,

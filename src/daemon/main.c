@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
@@ -57,42 +58,63 @@ static int open_signals(void) {
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Handles what came; true when the daemon is asked to end. */
-static bool handle_signals(int signals, struct service *service) {
+/* The daemon is asked to end: now, or `delay` nanoseconds after it was asked first. */
+static void begin_stop(struct service *service, uint64_t delay, uint64_t *stop_at, int signal) {
+    const bool first = *stop_at == 0;
+    *stop_at = cn_clock_nanoseconds() + (first ? delay : 0);
+    log_write(LOG_LEVEL_INFO, "%s: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT",
+              first && delay > 0 ? "not ready from now on, ending after shutdown-delay"
+                                 : "finishing what runs");
+    if (!first)
+        return;
+    service_begin_stop(service);
+    notify_stopping();
+}
+
+static void handle_signals(int signals, struct service *service, uint64_t delay,
+                           uint64_t *stop_at) {
     struct signalfd_siginfo info;
     bool hangup = false;
     while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo != SIGHUP) {
-            log_write(LOG_LEVEL_INFO, "%s: finishing what runs",
-                      info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
-            return true;
-        }
-        hangup = true;
+        if (info.ssi_signo == SIGHUP)
+            hangup = true;
+        else
+            begin_stop(service, delay, stop_at, (int)info.ssi_signo);
     }
-    if (hangup) {
+    if (hangup && *stop_at == 0) {
         notify_reloading();
         service_reload(service);
     }
-    return false;
 }
 
-static void run(int signals, struct service *service) {
+/* How long poll may sleep: until the watchdog or the end, or for ever. */
+static int sleep_time(uint64_t watchdog, uint64_t stop_at) {
+    const uint64_t now = cn_clock_nanoseconds();
+    uint64_t time = UINT64_MAX;
+    if (watchdog > 0)
+        time = watchdog / 3;
+    const uint64_t left = stop_at > now ? stop_at - now : 0;
+    if (stop_at != 0 && left < time)
+        time = left;
+    return time == UINT64_MAX ? -1 : (int)((time + 999999) / 1000000);
+}
+
+static void run(int signals, struct service *service, uint64_t delay) {
+    const uint64_t watchdog = notify_watchdog();
+    uint64_t stop_at = 0; /* cn_clock_nanoseconds; 0: not asked to */
     char text[1200];
-    uint64_t watchdog = notify_watchdog();
-    int period = watchdog > 0 ? (int)(watchdog / 3 / 1000000) : -1;
     struct pollfd waits[] = {{.fd = signals, .events = POLLIN},
                              {.fd = service_reload_fd(service), .events = POLLIN}};
-    bool stop = false;
-    while (!stop) {
-        if (poll(waits, 2, period) > 0) {
-            stop = handle_signals(signals, service);
-            if (service_reloaded(service) && !stop) {
+    while (stop_at == 0 || cn_clock_nanoseconds() < stop_at) {
+        if (poll(waits, 2, sleep_time(watchdog, stop_at)) > 0) {
+            handle_signals(signals, service, delay, &stop_at);
+            if (service_reloaded(service) && stop_at == 0) {
                 service_describe(service, text, sizeof text);
                 notify_ready(text);
             }
         }
-        /* No sign of life without life: each HTTP thread has to answer. */
-        if (watchdog > 0 && !stop && service_alive(service, watchdog / 3))
+        /* No sign of life without life: each HTTP thread and the compute thread have to answer. */
+        if (watchdog > 0 && service_alive(service, watchdog / 3))
             notify_alive();
     }
 }
@@ -115,8 +137,7 @@ static int serve(const struct daemon_options *options) {
     service_describe(service, text, sizeof text);
     log_write(LOG_LEVEL_INFO, "%s", text);
     notify_ready(text);
-    run(signals, service);
-    notify_stopping();
+    run(signals, service, (uint64_t)(options->shutdown_delay * 1e9));
     service_free(service);
     close(signals);
     log_write(LOG_LEVEL_INFO, "stopped");

@@ -27,8 +27,9 @@ struct daemon_options {
     char cors_origin[OPTION_TEXT_SIZE];
     double batch_delay_ms, inline_us;
     double request_timeout, header_timeout, body_timeout, idle_timeout, write_timeout;
-    double shutdown_timeout; /* seconds */
-    long long log_level;     /* enum log_level */
+    double shutdown_delay, shutdown_timeout; /* seconds */
+    double stall_timeout;
+    long long log_level; /* enum log_level */
 };
 
 /* Words of metrics-access, in the order of the table. */

@@ -45,7 +45,8 @@ static bool is_ready(void *data) {
     enum registry_answer found;
     struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
     served_model_release(model);
-    return model != NULL && !service->stopping;
+    return model != NULL && !service->stopping &&
+           !lane_stalled(service->lane, nanoseconds(service->options->stall_timeout));
 }
 
 static size_t count_connections(void *data) {
@@ -325,8 +326,14 @@ void service_describe(struct service *service, char *text, size_t size) {
     served_model_release(model);
 }
 
+void service_begin_stop(struct service *service) {
+    service->stopping = true;
+}
+
 bool service_alive(struct service *service, uint64_t timeout) {
-    return http_server_alive(service->server, timeout);
+    return !lane_stalled(service->lane, nanoseconds(service->options->stall_timeout)) &&
+           lane_alive(service->lane, timeout / 2) &&
+           http_server_alive(service->server, timeout / 2);
 }
 
 void service_free(struct service *service) {

@@ -29,7 +29,11 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
 /* What is served where, one line: for the service manager. */
 void service_describe(struct service *service, char *text, size_t size);
 
-/* True if each HTTP thread answers within `timeout` nanoseconds. */
+/* From now on it says that it is not ready; requests are answered as before. */
+void service_begin_stop(struct service *service);
+
+/* True if each HTTP thread answers within `timeout` nanoseconds, and the compute thread too, which
+ * has moved if it has work. */
 bool service_alive(struct service *service, uint64_t timeout);
 
 /* Finishes what runs, then ends everything. A model that is still being read then, as from a disk

@@ -109,6 +109,19 @@ struct served_model *http_find_model(struct http_exchange *exchange, const char 
  * reference to the model is held. */
 struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model);
 
+/* The moment (cn_clock_nanoseconds) at which a request's time is over, 0: never. It is the
+ * configured time after the request was read, or what its header Request-Timeout-Ms says, counted
+ * from the request's first line, if that is sooner. False when that header is no number: the
+ * request has been answered 400. (deadline.c) */
+bool http_deadline(struct http_exchange *exchange, uint64_t *ret_deadline);
+
+/* Makes *deadline the sooner one. */
+void http_deadline_shorten(uint64_t *deadline, uint64_t other);
+
+/* False if the client has gone. From any thread while the exchange is deferred, when libmicrohttpd
+ * does not look. */
+bool http_peer_waits(const struct http_exchange *exchange);
+
 /* Who may have a route. What a row does not say is the narrowest. */
 enum http_access {
     HTTP_ACCESS_ADMIN = 0, /* the admin socket only */

@@ -33,10 +33,23 @@ static enum http_outcome answer(struct http_exchange *exchange) {
     return http_reply(exchange, 200, type, body, length);
 }
 
+static enum http_outcome answer_late(struct http_exchange *exchange) {
+    const struct prediction *prediction = exchange->state;
+    statistics_add(exchange->context->statistics, STATISTICS_REJECTED_DEADLINE, 1);
+    return http_reply_error(exchange, 504,
+                            "the request's time was over before its %zu images were computed",
+                            prediction->count);
+}
+
 /* ---- The batch lane ---- */
 
 static void done(struct job *job) {
     http_resume(job->data);
+}
+
+/* On the compute thread. */
+static bool wanted(struct job *job) {
+    return http_peer_waits(job->data);
 }
 
 static bool submit(struct http_exchange *exchange, void *data) {
@@ -62,11 +75,10 @@ static enum http_outcome finish(struct http_exchange *exchange) {
     case JOB_DONE:
         break;
     case JOB_EXPIRED:
-        statistics_add(context->statistics, STATISTICS_REJECTED_DEADLINE, 1);
-        return http_reply_error(exchange, 504,
-                                "the request's time was over before its %zu images "
-                                "were computed",
-                                prediction->count);
+        return answer_late(exchange);
+    case JOB_DROPPED:
+        statistics_add(context->statistics, STATISTICS_REJECTED_GONE, 1);
+        return http_reply_error(exchange, 499, "the client has gone");
     case JOB_FAILED:
         return http_reply_error(exchange, 503, "no memory for the model's workspaces");
     case JOB_REFUSED_FULL:
@@ -86,13 +98,12 @@ static enum http_outcome finish(struct http_exchange *exchange) {
 
 static enum http_outcome run_in_batch(struct http_exchange *exchange) {
     struct prediction *prediction = exchange->state;
-    const uint64_t timeout = exchange->context->request_timeout_nanoseconds;
     prediction->job = (struct job){.model = prediction->model,
                                    .images = prediction->images,
                                    .outputs = prediction->outputs,
                                    .count = prediction->count,
-                                   .deadline_nanoseconds =
-                                       timeout > 0 ? exchange->started_nanoseconds + timeout : 0,
+                                   .deadline_nanoseconds = prediction->deadline,
+                                   .wanted = wanted,
                                    .done = done,
                                    .data = exchange};
     return http_defer(exchange, submit, finish, NULL);
@@ -106,6 +117,8 @@ static enum http_outcome run_inline(struct http_exchange *exchange) {
     if (workspace == NULL)
         return http_reply_error(exchange, 503, "no memory for the model's workspace");
     const uint64_t begun = cn_clock_nanoseconds();
+    if (prediction->deadline != 0 && begun >= prediction->deadline)
+        return answer_late(exchange);
     cn_plan_run(prediction->model->plan, workspace, prediction->images, prediction->count,
                 prediction->outputs);
     statistics_observe(exchange->context->statistics, STATISTICS_COMPUTE_SECONDS,
@@ -116,6 +129,9 @@ static enum http_outcome run_inline(struct http_exchange *exchange) {
 /* Makes the exchange's state; false when the request has been answered with an error. */
 static bool begin(struct http_exchange *exchange) {
     const struct http_context *context = exchange->context;
+    uint64_t deadline = 0;
+    if (!http_deadline(exchange, &deadline))
+        return false;
     struct served_model *model = http_find_model(exchange, exchange->arguments.values[0], NULL);
     if (model == NULL)
         return false;
@@ -126,6 +142,7 @@ static bool begin(struct http_exchange *exchange) {
         return false;
     }
     prediction->model = model;
+    prediction->deadline = deadline;
     prediction->max_images = context->max_images;
     prediction->picture_limits = context->picture_limits;
     prediction->image_size = cn_plan_input_size(model->plan);

@@ -14,6 +14,7 @@ struct prediction {
     size_t count, capacity;         /* images */
     float *images, *outputs;        /* [count, image_size], [count, classes] */
     struct picture_report *reports; /* [count] */
+    uint64_t deadline; /* cn_clock_nanoseconds; 0: none; may be shortened before it runs */
     struct job job;
 };
 
