@@ -87,81 +87,138 @@ static size_t state_size(const struct cn_layer *layer) {
     return 4 * channels_of(layer);
 }
 
-static void prepare_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+/* Channels go in blocks: the rows of a block are read in their order, whole vectors at a time, and
+ * a channel's sum still runs over the rows one by one. */
+enum { BLOCK = 16 };
+
+/* A block: its first channel's place in x, y, dx, dy, whose rows are `channels` apart. */
+struct block {
+    size_t rows, channels;
+    float mean[BLOCK], inverse[BLOCK], gamma[BLOCK], beta[BLOCK];
+};
+
+static struct block block_of(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
+                             size_t count) {
+    const struct places at = places_of(layer);
+    struct block block = {.channels = channels_of(layer)};
+    block.rows = pass->count * cn_shape_size(&layer->input_shape) / block.channels;
+    for (size_t c = 0; c < count; c++) {
+        const ptrdiff_t channel = (ptrdiff_t)(first + c);
+        block.mean[c] = pass->state[channel];
+        block.inverse[c] = pass->state[block.channels + first + c];
+        block.gamma[c] = at.gamma >= 0 ? pass->parameters[at.gamma + channel] : 1;
+        block.beta[c] = at.beta >= 0 ? pass->parameters[at.beta + channel] : 0;
+    }
+    return block;
+}
+
+/* Runs F once with its count of channels as a constant, so that its inner loop is made of vectors,
+ * or with fewer at the end of the channels. */
+#define EACH_BLOCK(channels, F, ...)                                                               \
+    do {                                                                                           \
+        for (size_t first = 0; first < (channels); first += BLOCK)                                 \
+            if ((channels)-first >= BLOCK)                                                         \
+                F(__VA_ARGS__, first, BLOCK);                                                      \
+            else                                                                                   \
+                F(__VA_ARGS__, first, (channels)-first);                                           \
+    } while (0)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void measure_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
+                          const size_t count) {
     const struct batch_normalization_config *config = config_of(layer);
     const struct places at = places_of(layer);
     const size_t channels = channels_of(layer);
     const size_t rows = pass->count * cn_shape_size(&layer->input_shape) / channels;
-    for (size_t c = 0; c < channels; c++) {
-        double sum = 0, squares = 0;
-        for (size_t i = 0; i < rows; i++)
-            sum += (double)pass->x[i * channels + c];
-        const double mean = sum / (double)rows;
-        for (size_t i = 0; i < rows; i++) {
-            const double d = (double)pass->x[i * channels + c] - mean;
-            squares += d * d;
+    const float *restrict x = pass->x + first, keep = config->momentum;
+    double sum[BLOCK] = {0}, squares[BLOCK] = {0}, mean[BLOCK];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = 0; c < count; c++)
+            sum[c] += (double)x[i * channels + c];
+    for (size_t c = 0; c < count; c++)
+        mean[c] = sum[c] / (double)rows;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = 0; c < count; c++) {
+            const double d = (double)x[i * channels + c] - mean[c];
+            squares[c] += d * d;
         }
-        const double variance = squares / (double)rows;
-        pass->state[c] = (float)mean;
-        pass->state[channels + c] = (float)(1 / sqrt(variance + (double)config->epsilon));
-        float *moving_mean = pass->parameters + at.mean + c;
-        float *moving_variance = pass->parameters + at.variance + c;
-        const float keep = config->momentum;
-        *moving_mean = *moving_mean * keep + (float)mean * (1 - keep);
+    for (size_t c = 0; c < count; c++) {
+        const double variance = squares[c] / (double)rows;
+        float *moving_mean = pass->parameters + at.mean + first + c;
+        float *moving_variance = pass->parameters + at.variance + first + c;
+        pass->state[first + c] = (float)mean[c];
+        pass->state[channels + first + c] = (float)(1 / sqrt(variance + (double)config->epsilon));
+        *moving_mean = *moving_mean * keep + (float)mean[c] * (1 - keep);
         *moving_variance = *moving_variance * keep + (float)variance * (1 - keep);
     }
 }
 
-static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const struct places at = places_of(layer);
-    const size_t channels = channels_of(layer);
-    const size_t rows = pass->count * cn_shape_size(&layer->input_shape) / channels;
-    const float *mean = pass->state, *inverse = pass->state + channels;
-    for (size_t i = 0; i < rows; i++)
-        for (size_t c = 0; c < channels; c++) {
-            const float gamma = at.gamma >= 0 ? pass->parameters[at.gamma + (ptrdiff_t)c] : 1;
-            const float beta = at.beta >= 0 ? pass->parameters[at.beta + (ptrdiff_t)c] : 0;
-            pass->y[i * channels + c] =
-                (pass->x[i * channels + c] - mean[c]) * inverse[c] * gamma + beta;
-        }
+static void prepare_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    EACH_BLOCK(channels_of(layer), measure_block, layer, pass);
 }
 
-static void prepare_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+INLINE void forward_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
+                          const size_t count) {
+    const struct block b = block_of(layer, pass, first, count);
+    const float *restrict x = pass->x + first;
+    float *restrict y = pass->y + first;
+    for (size_t i = 0; i < b.rows; i++, x += b.channels, y += b.channels)
+        for (size_t c = 0; c < count; c++)
+            y[c] = (x[c] - b.mean[c]) * b.inverse[c] * b.gamma[c] + b.beta[c];
+}
+
+static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    EACH_BLOCK(channels_of(layer), forward_block, layer, pass);
+}
+
+INLINE void derive_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
+                         const size_t count) {
     const struct places at = places_of(layer);
-    const size_t channels = channels_of(layer);
-    const size_t rows = pass->count * cn_shape_size(&layer->input_shape) / channels;
-    const float *mean = pass->state, *inverse = pass->state + channels;
-    for (size_t c = 0; c < channels; c++) {
-        double dy_sum = 0, product = 0;
-        for (size_t i = 0; i < rows; i++) {
-            const float dy = pass->dy[i * channels + c];
-            dy_sum += (double)dy;
-            product += (double)dy * (double)((pass->x[i * channels + c] - mean[c]) * inverse[c]);
+    const struct block b = block_of(layer, pass, first, count);
+    const float *restrict x = pass->x + first, *restrict dy = pass->dy + first;
+    double dy_sum[BLOCK] = {0}, product[BLOCK] = {0};
+    for (size_t i = 0; i < b.rows; i++, x += b.channels, dy += b.channels)
+        for (size_t c = 0; c < count; c++) {
+            dy_sum[c] += (double)dy[c];
+            product[c] += (double)dy[c] * (double)((x[c] - b.mean[c]) * b.inverse[c]);
         }
-        pass->state[2 * channels + c] = (float)(dy_sum / (double)rows);
-        pass->state[3 * channels + c] = (float)(product / (double)rows);
+    for (size_t c = 0; c < count; c++) {
+        const ptrdiff_t channel = (ptrdiff_t)(first + c);
+        pass->state[2 * b.channels + first + c] = (float)(dy_sum[c] / (double)b.rows);
+        pass->state[3 * b.channels + first + c] = (float)(product[c] / (double)b.rows);
         if (at.gamma >= 0)
-            pass->gradients[at.gamma + (ptrdiff_t)c] += (float)product;
+            pass->gradients[at.gamma + channel] += (float)product[c];
         if (at.beta >= 0)
-            pass->gradients[at.beta + (ptrdiff_t)c] += (float)dy_sum;
+            pass->gradients[at.beta + channel] += (float)dy_sum[c];
     }
 }
 
+static void prepare_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    EACH_BLOCK(channels_of(layer), derive_block, layer, pass);
+}
+
 /* dx = gamma / sqrt(variance + epsilon) * (dy - mean(dy) - x^ * mean(dy * x^)) */
-static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const struct places at = places_of(layer);
-    const size_t channels = channels_of(layer);
-    const size_t rows = pass->count * cn_shape_size(&layer->input_shape) / channels;
-    const float *mean = pass->state, *inverse = mean + channels;
-    const float *dy_mean = inverse + channels, *product_mean = dy_mean + channels;
-    for (size_t i = 0; pass->dx != NULL && i < rows; i++)
-        for (size_t c = 0; c < channels; c++) {
-            const float gamma = at.gamma >= 0 ? pass->parameters[at.gamma + (ptrdiff_t)c] : 1;
-            const float normal = (pass->x[i * channels + c] - mean[c]) * inverse[c];
-            pass->dx[i * channels + c] =
-                gamma * inverse[c] *
-                (pass->dy[i * channels + c] - dy_mean[c] - normal * product_mean[c]);
+INLINE void backward_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
+                           const size_t count) {
+    const struct block b = block_of(layer, pass, first, count);
+    const float *restrict x = pass->x + first, *restrict dy = pass->dy + first;
+    float *restrict dx = pass->dx + first;
+    float dy_mean[BLOCK], product_mean[BLOCK], factor[BLOCK];
+    for (size_t c = 0; c < count; c++) {
+        dy_mean[c] = pass->state[2 * b.channels + first + c];
+        product_mean[c] = pass->state[3 * b.channels + first + c];
+        factor[c] = b.gamma[c] * b.inverse[c];
+    }
+    for (size_t i = 0; i < b.rows; i++, x += b.channels, dy += b.channels, dx += b.channels)
+        for (size_t c = 0; c < count; c++) {
+            const float normal = (x[c] - b.mean[c]) * b.inverse[c];
+            dx[c] = factor[c] * (dy[c] - dy_mean[c] - normal * product_mean[c]);
         }
+}
+
+static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    if (pass->dx != NULL)
+        EACH_BLOCK(channels_of(layer), backward_block, layer, pass);
 }
 
 static void scale_shift(const struct cn_layer *layer, const float *parameters, float *scale,
