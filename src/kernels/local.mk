@@ -3,14 +3,14 @@
 KERNEL_CFLAGS = $(AM_CFLAGS) $(CN_KERNEL_CFLAGS)
 
 libconvnet_la_SOURCES += \
-	src/kernels/activation.c src/kernels/activation.h \
 	src/kernels/backward.h \
 	src/kernels/conv2d.h \
-	src/kernels/kernels.c src/kernels/kernels.h \
-	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h
+	src/kernels/kernels.c src/kernels/kernels.h
 
 noinst_LTLIBRARIES += libkernels_portable.la
 libkernels_portable_la_SOURCES = \
+	src/kernels/activation.c src/kernels/activation.h \
+	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
 	src/kernels/backward_portable.c src/kernels/kernels_portable.c \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_kernels.inc
 libkernels_portable_la_CFLAGS = $(KERNEL_CFLAGS)
