@@ -97,7 +97,12 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
                                             struct cn_error *error);
 void cn_gradient_workspace_free(struct cn_gradient_workspace *workspace);
 
-/* One mini-batch. images: [count, input_shape]; labels: [count], each below the output size.
+/* The label of a sample of no class: its target is all outputs alike, and it counts as right while
+ * no output is above 1/2. */
+enum { CN_LABEL_NONE = UINT16_MAX };
+
+/* One mini-batch. images: [count, input_shape]; labels: [count], each below the output size or
+ * CN_LABEL_NONE.
  * (seed, step) select the dropout masks; the same pair gives the same masks. */
 struct cn_minibatch {
     size_t count;

@@ -30,6 +30,7 @@ enum cn_augmentation_index {
     CN_AUGMENT_CONTRAST,
     CN_AUGMENT_OCCLUSION,
     CN_AUGMENT_RERENDER,
+    CN_AUGMENT_OUTLIER,
     CN_AUGMENTATIONS
 };
 

@@ -148,14 +148,16 @@ static void derive_loss(const struct run *run, size_t shard, size_t first, size_
     w->correct[shard] = 0;
     for (size_t i = first; i < first + count; i++) {
         const float *y = w->activations + last->activation + i * classes;
-        const unsigned label = run->batch->labels[i];
+        const bool none = run->batch->labels[i] == CN_LABEL_NONE;
+        const unsigned label = none ? 0 : run->batch->labels[i];
+        const float smoothing = none ? 1 : run->label_smoothing;
         size_t best = 0;
         for (size_t c = 1; c < classes; c++)
             best = y[c] > y[best] ? c : best;
-        w->correct[shard] += best == label;
-        w->losses[shard] += cn_loss_value(run->loss, y, classes, label, run->label_smoothing);
+        w->correct[shard] += none ? y[best] <= 0.5f : best == label;
+        w->losses[shard] += cn_loss_value(run->loss, y, classes, label, smoothing);
         cn_loss_gradient(w->slopes + last->activation + i * classes, run->loss, y, classes, label,
-                         run->label_smoothing, scale, run->fused);
+                         smoothing, scale, run->fused);
     }
 }
 

@@ -165,6 +165,18 @@ static void retouch_plane(struct cn_augmenter *a, const struct retouch *retouch,
         cn_augment_occlusion(retouch->occlusion, random, plane, height, width);
 }
 
+/* Every channel shows the same. */
+static void become_outlier(struct cn_augmenter *a, struct cn_random *random, const uint8_t *from,
+                           float *to) {
+    const size_t count = (size_t)a->shape->dims[0] * (size_t)a->shape->dims[1];
+    const size_t channels = (size_t)a->shape->dims[2];
+    for (size_t i = 0; i < count; i++)
+        a->plane[i] = (float)from[i * channels] / 255.0F;
+    cn_augment_outlier(random, a->plane, a->shape->dims[0], a->shape->dims[1], a->scratch);
+    for (size_t i = 0; i < count * channels; i++)
+        to[i] = a->plane[i / channels];
+}
+
 static void retouch_channels(struct cn_augmenter *a, struct cn_random *random, float *to) {
     const size_t count = (size_t)a->shape->dims[0] * (size_t)a->shape->dims[1];
     const size_t channels = (size_t)a->shape->dims[2];
@@ -180,12 +192,16 @@ static void retouch_channels(struct cn_augmenter *a, struct cn_random *random, f
     }
 }
 
-void cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t *from, float *to) {
+bool cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t *from, float *to) {
     if (!a->active) {
         cn_image_from_bytes(from, cn_shape_size(a->shape), to);
-        return;
+        return true;
     }
     const struct cn_augmentation *all = a->augmentation;
+    if (draw_strength(all, CN_AUGMENT_OUTLIER, random) > 0) {
+        become_outlier(a, random, from, to);
+        return false;
+    }
     const struct cn_warp_ranges ranges = {
         .shift = draw_strength(all, CN_AUGMENT_SHIFT, random),
         .rotation = draw_strength(all, CN_AUGMENT_ROTATION, random),
@@ -197,4 +213,5 @@ void cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t 
     if (most <= 0 || !rerender(a, &warp, most, random, from, to))
         warp_channels(a, &warp, from, to);
     retouch_channels(a, random, to);
+    return true;
 }

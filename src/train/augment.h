@@ -24,8 +24,9 @@ enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
 void cn_augmenter_free(struct cn_augmenter *augmenter); /* accepts NULL */
 
 /* Draws one change from `random` and writes to[height, width, channels] = from changed, in [0, 1].
- * Without any augmentation: exactly cn_image_from_bytes. Allocates only when it re-renders. */
-void cn_augment(struct cn_augmenter *augmenter, struct cn_random *random, const uint8_t *from,
+ * Without any augmentation: exactly cn_image_from_bytes. Allocates only when it re-renders.
+ * False if the image became an outlier: it is of no class any more. */
+bool cn_augment(struct cn_augmenter *augmenter, struct cn_random *random, const uint8_t *from,
                 float *to);
 
 /* ---- Stage 1: where each pixel comes from ---- */
@@ -97,5 +98,12 @@ void cn_augment_contrast(float amount, float *plane, size_t count);
 /* A square of at most `side` pixels, somewhere, is lost to the page or to ink. */
 void cn_augment_occlusion(float side, struct cn_random *random, float *plane, int height,
                           int width);
+
+/* ---- In place of all stages ---- */
+
+/* Replaces plane[height, width] by a picture of no class, made of random numbers or of the plane's
+ * own pieces. scratch: (height + 2) * (width + 2). */
+void cn_augment_outlier(struct cn_random *random, float *plane, int height, int width,
+                        float *scratch);
 
 #endif

@@ -22,14 +22,15 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
         {"rerender", 16,
          "drawn 1.25 to x times as large with another pen on another paper, then "
          "preprocessed"},
+    [CN_AUGMENT_OUTLIER] = {"outlier", 1, "1, for the share that becomes a picture of no class"},
 };
 _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == CN_AUGMENTATIONS,
                "a row for each augmentation");
 
 /* What people's handwriting and pictures of it differ in, for digits of 28x28 pixels. */
 static const char handwriting[] =
-    "shift=2,rotation=12,scale=0.12,shear=0.15,elastic=1.6,stroke=0.7@0.25,blur=0.6@0.15,"
-    "noise=0.05@0.15,contrast=0.5@0.25,occlusion=4@0.05,rerender=3@0.25";
+    "shift=1.5,rotation=10,scale=0.12,shear=0.15,elastic=1.6,stroke=0.6@0.25,blur=0.5@0.1,"
+    "noise=0.05@0.1,contrast=0.5@0.2,occlusion=4@0.05,rerender=3@0.2,outlier=1@0.05";
 
 enum cn_status cn_augmentation_check(const struct cn_augmentation *augmentation,
                                      struct cn_error *error) {

@@ -123,9 +123,9 @@ static void prepare_image(struct cn_trainer *trainer, int thread, size_t positio
     const size_t size = cn_shape_size(&data->shape), sample = trainer->order[position];
     struct cn_random random =
         cn_random_stream(trainer->options.seed, STREAM_AUGMENT, (uint64_t)trainer->epoch, sample);
-    trainer->labels[slot] = data->labels[sample];
-    cn_augment(trainer->augmenters[thread], &random, data->images + sample * size,
-               trainer->images + slot * size);
+    const bool same_class = cn_augment(trainer->augmenters[thread], &random,
+                                       data->images + sample * size, trainer->images + slot * size);
+    trainer->labels[slot] = same_class ? data->labels[sample] : CN_LABEL_NONE;
 }
 
 /* Fills the mini-batch of the next step; returns its size. */

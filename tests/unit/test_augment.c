@@ -36,7 +36,7 @@ static void augment(const char *list, uint64_t seed, float to[static PIXELS]) {
     draw(image);
     cr_assert_eq(cn_augmenter_create(&augmentation, &preprocessing, &shape, &augmenter, NULL),
                  CN_OK);
-    cn_augment(augmenter, &random, image, to);
+    (void)cn_augment(augmenter, &random, image, to);
     cn_augmenter_free(augmenter);
 }
 
@@ -68,6 +68,13 @@ static double spread(const float *image) {
     for (int i = 0; i < PIXELS; i++)
         sum += (double)image[i] * (pow(i % SIDE - x, 2) + pow(i / SIDE - y, 2));
     return sqrt(sum / mass(image));
+}
+
+static double difference(const float *a, const float *b) {
+    double sum = 0;
+    for (int i = 0; i < PIXELS; i++)
+        sum += pow((double)(a[i] - b[i]), 2);
+    return sqrt(sum / PIXELS);
 }
 
 Test(augment, without_any_the_image_stays_to_the_bit) {
@@ -274,6 +281,29 @@ Test(augment, rerendering_of_colours_is_refused) {
     cr_assert_not_null(strstr(error.text, "3 channels"), "%s", error.text);
 }
 
+Test(augment, an_outlier_is_another_picture_and_says_so) {
+    const struct cn_augmentation augmentation = parsed("outlier=1@0.5,shift=1");
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    struct cn_augmenter *augmenter = NULL;
+    uint8_t image[PIXELS];
+    float before[PIXELS], after[PIXELS];
+    int outliers = 0;
+    draw(image);
+    plain(before);
+    cr_assert_eq(cn_augmenter_create(&augmentation, NULL, &shape, &augmenter, NULL), CN_OK);
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct cn_random random = cn_random_stream(seed, 1, 2, 3);
+        if (cn_augment(augmenter, &random, image, after)) {
+            cr_assert_lt(difference(before, after), 0.3);
+            continue;
+        }
+        outliers++;
+        cr_assert_gt(difference(before, after), 0.1, "stream %d", (int)seed);
+    }
+    cr_assert(outliers > 70 && outliers < 130, "%d of 200", outliers);
+    cn_augmenter_free(augmenter);
+}
+
 Test(augment, channels_move_together) {
     const struct cn_augmentation augmentation = parsed("shift=2,elastic=1,occlusion=3,stroke=0.5");
     const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 2);
@@ -285,7 +315,7 @@ Test(augment, channels_move_together) {
     for (int i = 0; i < 2 * PIXELS; i++)
         two[i] = one[i / 2];
     cr_assert_eq(cn_augmenter_create(&augmentation, NULL, &shape, &augmenter, NULL), CN_OK);
-    cn_augment(augmenter, &random, two, to);
+    cr_assert(cn_augment(augmenter, &random, two, to));
     for (int i = 0; i < PIXELS; i++)
         cr_assert_eq(to[2 * i], to[2 * i + 1]);
     cn_augmenter_free(augmenter);
