@@ -2,6 +2,9 @@ libconvnetd_la_SOURCES += \
 	src/http/deadline.c \
 	src/http/health.c \
 	src/http/index.c \
+	src/http/json_number.c \
+	src/http/json_scan.c src/http/json_scan.h \
+	src/http/json_string.c \
 	src/http/metrics.c \
 	src/http/models.c \
 	src/http/picture.c src/http/picture.h \
@@ -11,3 +14,7 @@ libconvnetd_la_SOURCES += \
 	src/http/predict_multipart.c \
 	src/http/predict_reply.c \
 	src/http/text.c src/http/text.h
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += tests/unit/test_json_scan.c
+endif
