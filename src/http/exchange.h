@@ -18,6 +18,7 @@
 #include "batch/loader.h"
 #include "batch/statistics.h"
 
+struct http_text;   /* text.h */
 struct http_worker; /* one HTTP thread: server.c's */
 
 /* What every handler may use; one for the server, read-only but for what its members guard. */
@@ -74,6 +75,11 @@ const char *http_query(const struct http_exchange *exchange, const char *name);
  * an empty body. Returns HTTP_REPLIED always (without memory the connection is closed). */
 enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
                              const char *content_type, char *body, size_t length);
+
+/* The same with what was written to `text`, which is empty afterwards; 503 when it had no memory.
+ */
+enum http_outcome http_reply_text(struct http_exchange *exchange, unsigned status,
+                                  const char *content_type, struct http_text *text);
 
 /* Adds a header to the answer that follows. Both strings are copied; at most 8 a reply. */
 void http_add_header(struct http_exchange *exchange, const char *name, const char *value);

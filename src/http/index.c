@@ -4,7 +4,6 @@
 
 enum http_outcome http_index(struct http_exchange *exchange) {
     struct http_text text = {0};
-    size_t length = 0;
     enum registry_answer found;
     struct served_model *model = registry_acquire(exchange->context->models, NULL, 0, &found);
     http_text_add(&text, "{\"name\":\"convnetd\",\"version\":\"" PACKAGE_VERSION "\",\"model\":");
@@ -17,8 +16,5 @@ enum http_outcome http_index(struct http_exchange *exchange) {
     }
     http_text_add(&text, ",\"predict\":\"curl --data-binary @digit.png http://HOST/predict\"}\n");
     served_model_release(model);
-    char *body = http_text_take(&text, &length);
-    if (body == NULL)
-        return http_reply_error(exchange, 503, "no memory for the answer");
-    return http_reply(exchange, 200, "application/json", body, length);
+    return http_reply_text(exchange, 200, "application/json", &text);
 }

@@ -15,22 +15,19 @@ void prediction_free(void *data) {
     free(prediction->images);
     free(prediction->outputs);
     free(prediction->reports);
+    if (prediction->wish_free != NULL)
+        prediction->wish_free(prediction->wish);
     free(prediction);
 }
 
 static enum http_outcome answer(struct http_exchange *exchange) {
     const struct prediction *prediction = exchange->state;
     struct http_text text = {0};
-    const char *type =
-        predict_render(prediction, predict_format_of(http_header(exchange, "Accept")), &text);
-    size_t length = 0;
-    char *body = http_text_take(&text, &length);
-    if (body == NULL)
-        return http_reply_error(exchange, 503, "no memory for the answer");
     statistics_add(exchange->context->statistics, STATISTICS_IMAGES, prediction->count);
     statistics_observe(exchange->context->statistics, STATISTICS_BATCH_IMAGES,
                        (double)prediction->count);
-    return http_reply(exchange, 200, type, body, length);
+    const char *type = prediction->render(exchange, &text);
+    return http_reply_text(exchange, 200, type, &text);
 }
 
 static enum http_outcome answer_late(struct http_exchange *exchange) {
@@ -126,13 +123,13 @@ static enum http_outcome run_inline(struct http_exchange *exchange) {
     return answer(exchange);
 }
 
-/* Makes the exchange's state; false when the request has been answered with an error. */
-static bool begin(struct http_exchange *exchange) {
+bool prediction_begin(struct http_exchange *exchange) {
     const struct http_context *context = exchange->context;
     uint64_t deadline = 0;
     if (!http_deadline(exchange, &deadline))
         return false;
-    struct served_model *model = http_find_model(exchange, exchange->arguments.values[0], NULL);
+    struct served_model *model =
+        http_find_model(exchange, exchange->arguments.values[0], exchange->arguments.values[1]);
     if (model == NULL)
         return false;
     struct prediction *prediction = calloc(1, sizeof *prediction);
@@ -148,26 +145,41 @@ static bool begin(struct http_exchange *exchange) {
     prediction->image_size = cn_plan_input_size(model->plan);
     exchange->state = prediction;
     exchange->release = prediction_free;
+    prediction->begun_nanoseconds = cn_clock_nanoseconds();
     return true;
 }
 
-enum http_outcome http_predict(struct http_exchange *exchange) {
+enum http_outcome prediction_run(struct http_exchange *exchange,
+                                 const char *(*render)(struct http_exchange *exchange,
+                                                       struct http_text *text)) {
     const struct http_context *context = exchange->context;
-    struct cn_error error = {0};
-    if (!begin(exchange))
-        return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
-    const uint64_t begun = cn_clock_nanoseconds();
-    if (picture_options_read(exchange, &prediction->options, &error) != CN_OK ||
-        prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
-                            exchange->body_length, &error) != CN_OK)
-        return http_reply_failure(exchange, &error);
     statistics_observe(context->statistics, STATISTICS_DECODE_SECONDS,
-                       (double)(cn_clock_nanoseconds() - begun) * 1e-9);
+                       (double)(cn_clock_nanoseconds() - prediction->begun_nanoseconds) * 1e-9);
+    prediction->render = render;
     prediction->outputs =
         cn_floats_allocate(prediction->count * cn_plan_output_size(prediction->model->plan));
     if (prediction->outputs == NULL)
         return http_reply_error(exchange, 503, "no memory for %zu images", prediction->count);
     const double cost = (double)prediction->count * prediction->model->image_seconds;
     return cost <= context->inline_seconds ? run_inline(exchange) : run_in_batch(exchange);
+}
+
+/* ---- POST /predict ---- */
+
+static const char *render(struct http_exchange *exchange, struct http_text *text) {
+    return predict_render(exchange->state, predict_format_of(http_header(exchange, "Accept")),
+                          text);
+}
+
+enum http_outcome http_predict(struct http_exchange *exchange) {
+    struct cn_error error = {0};
+    if (!prediction_begin(exchange))
+        return HTTP_REPLIED;
+    struct prediction *prediction = exchange->state;
+    if (picture_options_read(exchange, &prediction->options, &error) != CN_OK ||
+        prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
+                            exchange->body_length, &error) != CN_OK)
+        return http_reply_failure(exchange, &error);
+    return prediction_run(exchange, render);
 }

@@ -16,9 +16,24 @@ struct prediction {
     struct picture_report *reports; /* [count] */
     uint64_t deadline; /* cn_clock_nanoseconds; 0: none; may be shortened before it runs */
     struct job job;
+    uint64_t begun_nanoseconds; /* reading the images began */
+    const char *(*render)(struct http_exchange *exchange, struct http_text *text);
+    void *wish; /* what a protocol wants to know when it answers */
+    void (*wish_free)(void *wish);
 };
 
 void prediction_free(void *prediction);
+
+/* Makes a prediction without images the exchange's state, for the model and version that the path
+ * names; false when the request has been answered with an error. */
+bool prediction_begin(struct http_exchange *exchange);
+
+/* Computes the prediction's images, in the lane that their cost calls for, and answers 200 with
+ * what `render` writes and the media type that it returns; or answers that it cannot. `render` runs
+ * on the exchange's HTTP thread. */
+enum http_outcome prediction_run(struct http_exchange *exchange,
+                                 const char *(*render)(struct http_exchange *exchange,
+                                                       struct http_text *text));
 
 /* Room for one image more: [image_size] floats for the caller to fill; NULL and an error over the
  * limit of images or without memory. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/cors.h"
 #include "http/server_private.h"
+#include "http/text.h"
 
 enum { ERROR_TEXT = 1024 };
 
@@ -87,6 +88,15 @@ enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
     if (request->queued)
         count_reply(request, status);
     return HTTP_REPLIED;
+}
+
+enum http_outcome http_reply_text(struct http_exchange *exchange, unsigned status,
+                                  const char *content_type, struct http_text *text) {
+    size_t length = 0;
+    char *body = http_text_take(text, &length);
+    if (body == NULL)
+        return http_reply_error(exchange, 503, "no memory for the answer");
+    return http_reply(exchange, status, content_type, body, length);
 }
 
 /* Length of the well-formed UTF-8 sequence at `text`, 0 if there is none (RFC 3629). */

@@ -23,7 +23,7 @@ char *http_text_room(struct http_text *text, size_t more) {
     return text->bytes + text->length;
 }
 
-static void add(struct http_text *text, const char *bytes, size_t length) {
+void http_text_add_bytes(struct http_text *text, const void *bytes, size_t length) {
     char *room = http_text_room(text, length);
     if (room == NULL)
         return;
@@ -32,7 +32,7 @@ static void add(struct http_text *text, const char *bytes, size_t length) {
 }
 
 void http_text_add(struct http_text *text, const char *string) {
-    add(text, string, strlen(string));
+    http_text_add_bytes(text, string, strlen(string));
 }
 
 /* Length of the UTF-8 sequence at s, 0 if it is none (overlong, surrogate, cut). */
@@ -62,7 +62,7 @@ void http_text_add_json(struct http_text *text, const char *string) {
             http_text_add(text, escape);
             s++;
         } else {
-            add(text, (const char *)s, length);
+            http_text_add_bytes(text, (const char *)s, length);
             s += length;
         }
     }

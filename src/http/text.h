@@ -15,6 +15,8 @@ struct http_text {
 /* Room for `more` bytes beyond length; NULL without memory. */
 char *http_text_room(struct http_text *text, size_t more);
 
+void http_text_add_bytes(struct http_text *text, const void *bytes, size_t length);
+
 void http_text_add(struct http_text *text, const char *string);
 
 /* As the inside of a JSON string; bytes that are not UTF-8 become U+FFFD. */
