@@ -32,7 +32,7 @@ enum statistics_histogram {
     STATISTICS_HISTOGRAMS
 };
 
-enum { STATISTICS_MAX_ROUTES = 32, STATISTICS_MIN_STATUS = 100, STATISTICS_MAX_STATUS = 599 };
+enum { STATISTICS_MAX_ROUTES = 64, STATISTICS_MIN_STATUS = 100, STATISTICS_MAX_STATUS = 599 };
 
 struct statistics; /* one for the process */
 struct statistics *statistics_create(void);

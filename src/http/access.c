@@ -132,7 +132,8 @@ static bool check_body(struct http_request *request, const struct http_route *ro
         http_request_reject(request, 413, text);
         return false;
     }
-    if (limit > 0 && !framing->chunked && !framing->has_length) {
+    /* Where a body is optional, none was sent. */
+    if (route->body_limit == HTTP_BODY_CONFIGURED && !framing->chunked && !framing->has_length) {
         http_request_reject(request, 411, "a body needs Content-Length or chunks");
         return false;
     }

@@ -2,6 +2,11 @@ libconvnetd_la_SOURCES += \
 	src/http/deadline.c \
 	src/http/health.c \
 	src/http/index.c \
+	src/http/infer.c src/http/infer.h \
+	src/http/infer_data.c \
+	src/http/infer_parse.c \
+	src/http/infer_reply.c \
+	src/http/infer_types.c \
 	src/http/json_number.c \
 	src/http/json_scan.c src/http/json_scan.h \
 	src/http/json_string.c \
@@ -13,7 +18,12 @@ libconvnetd_la_SOURCES += \
 	src/http/predict_json.c \
 	src/http/predict_multipart.c \
 	src/http/predict_reply.c \
-	src/http/text.c src/http/text.h
+	src/http/repository.c \
+	src/http/text.c src/http/text.h \
+	src/http/tfserving.c src/http/tfserving.h \
+	src/http/tfserving_parse.c \
+	src/http/torchserve.c \
+	src/http/v2.c
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += tests/unit/test_json_scan.c

@@ -154,5 +154,21 @@ enum http_outcome http_health_live(struct http_exchange *exchange);
 enum http_outcome http_health_ready(struct http_exchange *exchange);
 enum http_outcome http_metrics(struct http_exchange *exchange);
 enum http_outcome http_index(struct http_exchange *exchange);
+/* infer.c, v2.c, repository.c: the Open Inference Protocol. */
+enum http_outcome http_infer(struct http_exchange *exchange);
+enum http_outcome http_v2_server(struct http_exchange *exchange);
+enum http_outcome http_v2_models(struct http_exchange *exchange);
+enum http_outcome http_v2_model(struct http_exchange *exchange);
+enum http_outcome http_v2_model_ready(struct http_exchange *exchange);
+enum http_outcome http_v2_model_config(struct http_exchange *exchange);
+enum http_outcome http_repository_index(struct http_exchange *exchange);
+enum http_outcome http_repository_load(struct http_exchange *exchange);
+enum http_outcome http_repository_unload(struct http_exchange *exchange);
+/* torchserve.c, tfserving.c: what those servers' clients send. */
+enum http_outcome http_torchserve_predictions(struct http_exchange *exchange);
+enum http_outcome http_torchserve_ping(struct http_exchange *exchange);
+enum http_outcome http_tfserving_predict(struct http_exchange *exchange);
+enum http_outcome http_tfserving_status(struct http_exchange *exchange);
+enum http_outcome http_tfserving_metadata(struct http_exchange *exchange);
 
 #endif

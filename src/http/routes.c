@@ -5,14 +5,45 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A row whose name is its path. */
+#define ROUTE(method, path, access, body_limit, handler)                                           \
+    { method, path, path, HTTP_ACCESS_##access, body_limit, handler }
+
+/* What is the same with and without a version. */
+#define V2_MODEL(path)                                                                             \
+    ROUTE("GET", path, CLIENT, 0, http_v2_model),                                                  \
+        ROUTE("GET", path "/ready", CLIENT, 0, http_v2_model_ready),                               \
+        ROUTE("GET", path "/config", CLIENT, 0, http_v2_model_config),                             \
+        ROUTE("POST", path "/infer", CLIENT, HTTP_BODY_CONFIGURED, http_infer)
+#define V1_MODEL(path)                                                                             \
+    ROUTE("POST", path ":predict", CLIENT, HTTP_BODY_CONFIGURED, http_tfserving_predict),          \
+        ROUTE("GET", path, CLIENT, 0, http_tfserving_status),                                      \
+        ROUTE("GET", path "/metadata", CLIENT, 0, http_tfserving_metadata)
+#define TORCHSERVE "/predictions/{model}"
+#define REPOSITORY "/v2/repository"
+
 const struct http_route http_routes[] = {
-    {"POST", "/predict", "/predict", HTTP_ACCESS_CLIENT, HTTP_BODY_CONFIGURED, http_predict},
-    {"POST", "/predict/{model}", "/predict/{model}", HTTP_ACCESS_CLIENT, HTTP_BODY_CONFIGURED,
-     http_predict},
-    {"GET", "/v2/health/live", "/v2/health/live", HTTP_ACCESS_PUBLIC, 0, http_health_live},
-    {"GET", "/v2/health/ready", "/v2/health/ready", HTTP_ACCESS_PUBLIC, 0, http_health_ready},
-    {"GET", "/metrics", "/metrics", HTTP_ACCESS_METRICS, 0, http_metrics},
-    {"GET", "/", "/", HTTP_ACCESS_PUBLIC, 0, http_index},
+    ROUTE("POST", "/predict", CLIENT, HTTP_BODY_CONFIGURED, http_predict),
+    ROUTE("POST", "/predict/{model}", CLIENT, HTTP_BODY_CONFIGURED, http_predict),
+    ROUTE("GET", "/v2/health/live", PUBLIC, 0, http_health_live),
+    ROUTE("GET", "/v2/health/ready", PUBLIC, 0, http_health_ready),
+    ROUTE("GET", "/v2", PUBLIC, 0, http_v2_server),
+    ROUTE("GET", "/v2/", PUBLIC, 0, http_v2_server),
+    ROUTE("GET", "/v2/models", CLIENT, 0, http_v2_models),
+    V2_MODEL("/v2/models/{model}"),
+    V2_MODEL("/v2/models/{model}/versions/{version}"),
+    ROUTE("POST", REPOSITORY "/index", CLIENT, HTTP_BODY_SMALL, http_repository_index),
+    ROUTE("POST", REPOSITORY "/models/{model}/load", ADMIN, HTTP_BODY_SMALL, http_repository_load),
+    ROUTE("POST", REPOSITORY "/models/{model}/unload", ADMIN, HTTP_BODY_SMALL,
+          http_repository_unload),
+    ROUTE("POST", TORCHSERVE, CLIENT, HTTP_BODY_CONFIGURED, http_torchserve_predictions),
+    ROUTE("POST", TORCHSERVE "/{version}", CLIENT, HTTP_BODY_CONFIGURED,
+          http_torchserve_predictions),
+    ROUTE("GET", "/ping", PUBLIC, 0, http_torchserve_ping),
+    V1_MODEL("/v1/models/{model}"),
+    V1_MODEL("/v1/models/{model}/versions/{version}"),
+    ROUTE("GET", "/metrics", METRICS, 0, http_metrics),
+    ROUTE("GET", "/", PUBLIC, 0, http_index),
 };
 const size_t http_route_count = sizeof http_routes / sizeof *http_routes;
 _Static_assert(sizeof http_routes / sizeof *http_routes < STATISTICS_MAX_ROUTES,

@@ -9,6 +9,9 @@ enum { HTTP_ALLOW_SIZE = 128 };
 /* body_limit of a route that takes as much as the operator allows (`max-body`). */
 #define HTTP_BODY_CONFIGURED SIZE_MAX
 
+/* ... and of one whose body is a few settings, or none at all. */
+#define HTTP_BODY_SMALL ((size_t)65536)
+
 enum http_match { HTTP_MATCH = 0, HTTP_NO_PATH, HTTP_NO_METHOD };
 
 /* Looks a decoded path up in `routes`; HEAD is served as GET, and the first row that fits wins. On

@@ -1,0 +1,73 @@
+"""Pictures and requests of the inference protocols, for tests. Not a test by itself."""
+import base64
+import gzip
+import json
+import os
+import struct
+import zlib
+
+from daemon import SOURCE, ask, check
+
+SAMPLE = os.path.join(SOURCE, "tests", "data", "mnist-sample")
+
+
+def sample(count=20):
+    """Pixels and labels of the first images of MNIST's test set."""
+    with gzip.open(os.path.join(SAMPLE, "t10k-images-idx3-ubyte.gz")) as file:
+        pixels = file.read()[16:]
+    with gzip.open(os.path.join(SAMPLE, "t10k-labels-idx1-ubyte.gz")) as file:
+        labels = file.read()[8:]
+    return [pixels[784 * i:784 * i + 784] for i in range(count)], list(labels[:count])
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(pixels):
+    rows = b"".join(b"\0" + pixels[28 * y:28 * y + 28] for y in range(28))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def rows(values, width=28):
+    return [values[i:i + width] for i in range(0, len(values), width)]
+
+
+def fractions(pixels):
+    """Numbers that are read back as the same floats as bytes over 255."""
+    return [struct.unpack("f", struct.pack("f", p / 255))[0] for p in pixels]
+
+
+def request(path, body=b"", extra=b"", method=b"POST"):
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    return (method + b" " + path.encode() + b" HTTP/1.1\r\nHost: a\r\n" + extra +
+            b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def post_json(server, path, body, extra=b""):
+    """(status, headers, the answer's JSON, or its bytes when it has none)."""
+    status, headers, data = ask(server, request(path, body, extra))
+    try:
+        data = json.loads(data)
+    except ValueError:
+        pass
+    return status, headers, data
+
+
+def get_json(server, path):
+    status, _, data = ask(server, request(path, method=b"GET"))
+    return status, json.loads(data)
+
+
+def refused(server, name, path, body, words, extra=b"", wanted=400):
+    """The request must be refused with a sentence that holds the words."""
+    status, _, answer = post_json(server, path, body, extra)
+    text = answer.get("error", "") if isinstance(answer, dict) else ""
+    check(status == wanted and words in text and "\n" not in text,
+          "%s: wanted %d with %r: %s %s" % (name, wanted, words, status, answer))
