@@ -138,6 +138,12 @@ static bool check_body(struct http_request *request, const struct http_route *ro
         return false;
     }
     request->body_expected = (size_t)framing->length;
+    request->coding = http_coding_of(http_header(&request->exchange, "Content-Encoding"));
+    if (request->coding == HTTP_CODING_UNKNOWN) {
+        http_add_header(&request->exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING, "gzip, deflate");
+        http_request_reject(request, 415, "a body may be encoded as gzip or deflate, once");
+        return false;
+    }
     return true;
 }
 
@@ -198,7 +204,13 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
 /* Last call: the request is whole. */
 static enum MHD_Result run_handler(struct http_request *request) {
     struct http_server *server = request->server;
+    const char *fault = NULL;
     http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WORK, 0);
+    const unsigned status = http_request_inflate(request, &fault);
+    if (status != 0) {
+        (void)http_reply_error(&request->exchange, status, "%s", fault);
+        return request->queued ? MHD_YES : MHD_NO;
+    }
     enum http_outcome outcome = server->options.routes[request->route].handler(&request->exchange);
     return outcome == HTTP_DEFERRED || request->queued ? MHD_YES : MHD_NO;
 }

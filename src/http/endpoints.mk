@@ -12,6 +12,7 @@ libconvnetd_la_SOURCES += \
 	src/http/json_string.c \
 	src/http/metrics.c \
 	src/http/models.c \
+	src/http/openapi.c src/http/embedded.h \
 	src/http/picture.c src/http/picture.h \
 	src/http/predict.c src/http/predict.h \
 	src/http/predict_images.c \
@@ -24,6 +25,16 @@ libconvnetd_la_SOURCES += \
 	src/http/tfserving_parse.c \
 	src/http/torchserve.c \
 	src/http/v2.c
+
+# Files that the daemon answers with.
+embedded_files = src/http/openapi.json
+EXTRA_DIST += $(embedded_files)
+nodist_libconvnetd_la_SOURCES = src/http/embedded.c
+CLEANFILES += src/http/embedded.c
+src/http/embedded.c: $(embedded_files) scripts/embed-files
+	$(AM_V_GEN)$(MKDIR_P) src/http && cd $(srcdir) && \
+	$(SHELL) scripts/embed-files $(embedded_files) > $(abs_builddir)/$@.tmp && \
+	mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += tests/unit/test_json_scan.c

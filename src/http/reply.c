@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "http/coding.h"
 #include "http/cors.h"
 #include "http/server_private.h"
 #include "http/text.h"
@@ -64,9 +65,29 @@ static bool add_headers(struct http_request *request, struct MHD_Response *respo
     return good;
 }
 
+/* Compresses the answer when the client takes it and it is worth it. */
+static char *compress_body(struct http_exchange *exchange, const char *content_type, char *body,
+                           size_t *length) {
+    size_t packed_length = 0;
+    if (!http_coding_is_worthwhile(content_type, *length))
+        return body;
+    http_add_header(exchange, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
+    char *packed = http_coding_accepts_gzip(http_header(exchange, "Accept-Encoding"))
+                       ? http_coding_gzip(body, *length, &packed_length)
+                       : NULL;
+    if (packed == NULL)
+        return body;
+    http_add_header(exchange, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    free(body);
+    *length = packed_length;
+    return packed;
+}
+
 enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
                              const char *content_type, char *body, size_t length) {
     struct http_request *request = http_request_of(exchange);
+    if (body != NULL)
+        body = compress_body(exchange, content_type, body, &length);
     struct http_server *server = request->server;
     bool owned = body != NULL;
     struct MHD_Response *response =

@@ -17,6 +17,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
     request->route = server->options.route_count;
     request->body_limit = request->body_expected = 0;
     request->status = 0;
+    request->coding = HTTP_CODING_NONE;
     request->target_status = 0;
     request->queued = request->close = request->linger = false;
     request->path[0] = request->client[0] = '\0';
@@ -92,5 +93,24 @@ unsigned http_request_append(struct http_request *request, const char *bytes, si
     request->body[used + length] = '\0';
     request->exchange.body = request->body;
     request->exchange.body_length = used + length;
+    return 0;
+}
+
+unsigned http_request_inflate(struct http_request *request, const char **ret_fault) {
+    struct http_exchange *exchange = &request->exchange;
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    if (request->coding == HTTP_CODING_NONE || exchange->body_length == 0)
+        return 0;
+    const unsigned status =
+        http_coding_inflate(request->coding, exchange->body, exchange->body_length,
+                            request->body_limit, &bytes, &length, ret_fault);
+    if (status != 0)
+        return status;
+    give_up_body(request);
+    request->body = bytes;
+    request->body_capacity = length + 1;
+    exchange->body = bytes;
+    exchange->body_length = length;
     return 0;
 }

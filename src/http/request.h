@@ -2,6 +2,7 @@
 #ifndef CONVNET_HTTP_REQUEST_H
 #define CONVNET_HTTP_REQUEST_H
 
+#include "http/coding.h"
 #include "http/exchange.h"
 #include "http/identity.h"
 #include "http/keys.h"
@@ -34,6 +35,7 @@ struct http_request {
     const char *allow;                  /* of an answer to OPTIONS, valid while it is made */
     size_t route;                       /* index into the table; route_count: none */
     size_t body_limit, body_expected;
+    enum http_coding coding; /* of the body */
     unsigned char *body;
     size_t body_capacity;
     enum http_outcome (*finish)(struct http_exchange *exchange);
@@ -57,6 +59,10 @@ void http_request_end(struct http_request *request);
 
 /* Appends body bytes. Returns 0, 413 over the limit or 503 without memory. */
 unsigned http_request_append(struct http_request *request, const char *bytes, size_t length);
+
+/* Replaces a compressed body by what it was made of. Returns 0, or the status to answer with
+ * *ret_fault set to a constant sentence. */
+unsigned http_request_inflate(struct http_request *request, const char **ret_fault);
 
 /* Answers an error and closes the connection after it. */
 void http_request_reject(struct http_request *request, unsigned status, const char *text);

@@ -43,6 +43,7 @@ const struct http_route http_routes[] = {
     V1_MODEL("/v1/models/{model}"),
     V1_MODEL("/v1/models/{model}/versions/{version}"),
     ROUTE("GET", "/metrics", METRICS, 0, http_metrics),
+    ROUTE("GET", "/openapi.json", PUBLIC, 0, http_openapi),
     ROUTE("GET", "/", PUBLIC, 0, http_index),
 };
 const size_t http_route_count = sizeof http_routes / sizeof *http_routes;

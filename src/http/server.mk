@@ -2,6 +2,7 @@ libconvnetd_la_SOURCES += \
 	src/http/acceptor.c src/http/acceptor.h \
 	src/http/access.c \
 	src/http/authorize.c \
+	src/http/coding.c src/http/coding.h \
 	src/http/connections.c src/http/connections.h \
 	src/http/cors.c src/http/cors.h \
 	src/http/exchange.c src/http/exchange.h \
@@ -20,6 +21,7 @@ libconvnetd_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_coding.c \
 	tests/unit/test_cors.c \
 	tests/unit/test_framing.c \
 	tests/unit/test_identity.c \

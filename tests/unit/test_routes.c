@@ -1,7 +1,10 @@
 #include "http/routes.h"
 
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <string.h>
+
+#include "http/embedded.h"
 
 static const struct http_route *route;
 static char text[256], allow[HTTP_ALLOW_SIZE];
@@ -110,4 +113,36 @@ Test(routes, unknown_path_and_method) {
     cr_assert_str_eq(allow, "POST, OPTIONS");
     cr_assert_eq(find("HEAD", "/predict"), HTTP_NO_METHOD);
     cr_assert_null(route);
+}
+
+/* True if the contract has the operation. */
+static bool is_described(json_t *paths, const char *method, const char *path) {
+    char name[16] = "";
+    for (size_t i = 0; method[i] != '\0' && i < sizeof name - 1; i++)
+        name[i] = (char)(method[i] | 0x20);
+    return json_is_object(json_object_get(json_object_get(paths, path), name));
+}
+
+/* openapi.json has each row that clients can reach, and nothing else. */
+Test(routes, openapi) {
+    const struct http_embedded *file = http_embedded_find("openapi.json");
+    cr_assert_not_null(file);
+    cr_assert_null(http_embedded_find("nothing"));
+    json_error_t fault;
+    json_t *contract =
+        json_loadb((const char *)file->bytes, file->length, JSON_REJECT_DUPLICATES, &fault);
+    cr_assert_not_null(contract, "line %d: %s", fault.line, fault.text);
+    json_t *paths = json_object_get(contract, "paths");
+    size_t rows = 0, operations = 0;
+    for (size_t i = 0; i < http_route_count; i++) {
+        cr_expect(is_described(paths, http_routes[i].method, http_routes[i].pattern),
+                  "openapi.json lacks %s %s", http_routes[i].method, http_routes[i].pattern);
+        rows++;
+    }
+    const char *path = NULL;
+    json_t *item = NULL;
+    json_object_foreach(paths, path, item) operations += json_object_size(item);
+    cr_assert_eq(operations, rows, "openapi.json has %zu operations, the table %zu rows",
+                 operations, rows);
+    json_decref(contract);
 }
