@@ -59,6 +59,7 @@ struct registry_row *registry_list(struct registry *registry, size_t *ret_count)
         rows[i].state = entry->state;
         rows[i].newest = find(registry, entry->name, 0, &answer) == entry;
         rows[i].is_default = rows[i].newest && strcmp(registry->default_name, entry->name) == 0;
+        rows[i].statistics = statistics_model_acquire(entry->statistics);
         rows[i].model = entry->model != NULL ? served_model_acquire(entry->model) : NULL;
     }
     (void)pthread_mutex_unlock(&registry->mutex);
@@ -67,8 +68,10 @@ struct registry_row *registry_list(struct registry *registry, size_t *ret_count)
 }
 
 void registry_list_free(struct registry_row *rows, size_t count) {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         served_model_release(rows[i].model);
+        statistics_model_release(rows[i].statistics);
+    }
     free(rows);
 }
 
@@ -131,6 +134,7 @@ enum cn_status registry_create(const struct registry_options *options,
 
 void registry_entry_free(struct registry_entry *entry) {
     served_model_release(entry->model);
+    statistics_model_release(entry->statistics);
     free(entry->path);
     free(entry);
 }

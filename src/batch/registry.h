@@ -56,6 +56,7 @@ struct registry_row {
     bool is_default;            /* ... and what no name means */
     char reason[CN_ERROR_TEXT]; /* why it is not ready, or why the last reload was refused */
     struct served_model *model; /* NULL unless ready */
+    struct statistics_model *statistics; /* all that was counted of it, through its reloads */
 };
 
 enum registry_answer {

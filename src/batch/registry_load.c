@@ -75,6 +75,8 @@ static enum cn_status read_entry(struct registry *registry, struct registry_entr
                                          .version = entry->version,
                                          .model = model,
                                          .error = &why};
+    if (status == CN_OK)
+        model->statistics = statistics_model_acquire(entry->statistics);
     *(status == CN_OK ? &result->loaded : &result->refused) += 1;
     registry_report(registry, &event);
     swap(registry, entry, stamp, model, status == CN_OK ? NULL : &why);
@@ -107,10 +109,13 @@ static enum cn_status add(struct registry *registry, const struct registry_file 
         return refuse(registry, file, CN_LIMIT, "there are too many models; the limit is 64",
                       result, error);
     struct registry_entry *entry = calloc(1, sizeof *entry);
-    if (entry != NULL)
+    if (entry != NULL) {
         entry->path = strdup(file->path);
-    if (entry == NULL || entry->path == NULL) {
-        free(entry);
+        entry->statistics = statistics_model_create();
+    }
+    if (entry == NULL || entry->path == NULL || entry->statistics == NULL) {
+        if (entry != NULL)
+            registry_entry_free(entry);
         return refuse(registry, file, CN_MEMORY, "there is no memory for one model more", result,
                       error);
     }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "batch/registry_scan.h"
+#include "batch/statistics.h"
 
 struct registry_entry {
     char name[SERVED_MODEL_NAME];
@@ -12,8 +13,9 @@ struct registry_entry {
     char *path;
     struct registry_stamp stamp; /* of the file that was read last, good or bad */
     enum registry_state state;
-    struct served_model *model; /* a reference; NULL unless READY */
-    char reason[CN_ERROR_TEXT]; /* of the last refusal, "" after a success */
+    struct served_model *model;          /* a reference; NULL unless READY */
+    struct statistics_model *statistics; /* a reference */
+    char reason[CN_ERROR_TEXT];          /* of the last refusal, "" after a success */
 };
 
 struct registry {

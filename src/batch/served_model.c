@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "batch/statistics.h"
 
 /* Decimal, 1 to the largest version, nothing before or after it; 0 if it is not. */
 static unsigned parse_version(const char *text, size_t length) {
@@ -120,6 +121,7 @@ void served_model_release(struct served_model *model) {
     for (size_t i = 0; model->workspaces != NULL && i < model->slots; i++)
         cn_workspace_free(model->workspaces[i]);
     free(model->workspaces);
+    statistics_model_release(model->statistics);
     cn_plan_free(model->plan);
     cn_model_free(model->model);
     free(model);

@@ -13,6 +13,7 @@
 enum { SERVED_MODEL_NAME = 64, SERVED_MODEL_MAX_VERSION = 999999999 };
 
 struct job;
+struct statistics_model;
 
 /* The batch lane's: a model's waiting jobs, and the model whose turn comes after it. */
 struct served_model_jobs {
@@ -27,7 +28,8 @@ struct served_model {
     struct cn_plan *plan;
     double image_seconds; /* one image on one thread, measured at load: chooses the lane */
     size_t slots;
-    struct cn_workspace **workspaces; /* [slots]; each is its own thread's */
+    struct cn_workspace **workspaces;    /* [slots]; each is its own thread's */
+    struct statistics_model *statistics; /* what is counted of it; a reference; may be NULL */
     struct served_model_jobs jobs;
     unsigned references; /* atomic; served_model_acquire / _release */
 };

@@ -1,38 +1,77 @@
-/* statistics.h: what the daemon counts, as Prometheus text.
+/* statistics.h: what the daemon counts, and Prometheus text of it.
  *
- * THE list of metrics is one table in statistics.c. Counting is lock-free (relaxed atomics) and
- * cheap enough to be always on.
+ * THE lists of metrics are tables in statistics_table.c. Counting is lock-free: relaxed atomics in
+ * one of several copies, chosen by thread, so that threads do not wait for each other's cache
+ * lines. It is cheap enough to be always on.
  */
 #ifndef CONVNET_BATCH_STATISTICS_H
 #define CONVNET_BATCH_STATISTICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "batch/registry.h"
-
 enum statistics_counter {
-    STATISTICS_IMAGES = 0, /* images answered */
-    STATISTICS_BATCHES,    /* batch executions */
-    STATISTICS_REJECTED_QUEUE_FULL,
+    STATISTICS_REJECTED_QUEUE_FULL = 0,
     STATISTICS_REJECTED_DEADLINE,
     STATISTICS_REJECTED_GONE,       /* the client went away before its images were computed */
+    STATISTICS_REJECTED_MEMORY,     /* no memory for a request */
+    STATISTICS_REJECTED_SHUTDOWN,   /* the server was ending */
     STATISTICS_REJECTED_CONNECTION, /* over a connection limit */
     STATISTICS_RELOADS_OK,
     STATISTICS_RELOADS_FAILED,
     STATISTICS_COUNTERS
 };
 
+/* Of each model. */
 enum statistics_histogram {
     STATISTICS_DECODE_SECONDS = 0,
     STATISTICS_QUEUE_SECONDS,
     STATISTICS_COMPUTE_SECONDS,
+    STATISTICS_ENCODE_SECONDS,
     STATISTICS_REQUEST_SECONDS,
+    STATISTICS_REQUEST_IMAGES,
     STATISTICS_BATCH_IMAGES,
     STATISTICS_HISTOGRAMS
 };
 
-enum { STATISTICS_MAX_ROUTES = 64, STATISTICS_MIN_STATUS = 100, STATISTICS_MAX_STATUS = 599 };
+enum statistics_model_counter {
+    STATISTICS_MODEL_OK = 0, /* requests answered with a result */
+    STATISTICS_MODEL_FAILED, /* ... with an error */
+    STATISTICS_MODEL_COUNTERS
+};
+
+enum {
+    STATISTICS_MAX_ROUTES = 64,
+    STATISTICS_MIN_STATUS = 100,
+    STATISTICS_MAX_STATUS = 599,
+    STATISTICS_BUCKETS = 18
+};
+
+/* ---- A model's own series: they outlive reloads; counted references ---- */
+
+struct statistics_model;
+struct statistics_model *statistics_model_create(void); /* NULL without memory */
+struct statistics_model *statistics_model_acquire(struct statistics_model *model);
+void statistics_model_release(struct statistics_model *model); /* accepts NULL */
+
+/* Both accept a NULL model and count nothing then. */
+void statistics_observe(struct statistics_model *model, enum statistics_histogram histogram,
+                        double value);
+void statistics_model_add(struct statistics_model *model, enum statistics_model_counter counter,
+                          uint64_t amount);
+
+/* The sum of a histogram's values and how many there were. */
+struct statistics_total {
+    double sum;
+    uint64_t count;
+};
+struct statistics_total statistics_total(const struct statistics_model *model,
+                                         enum statistics_histogram histogram);
+uint64_t statistics_model_count(const struct statistics_model *model,
+                                enum statistics_model_counter counter);
+
+/* ---- The process's ---- */
 
 struct statistics; /* one for the process */
 struct statistics *statistics_create(void);
@@ -40,11 +79,15 @@ void statistics_free(struct statistics *statistics);
 
 void statistics_add(struct statistics *statistics, enum statistics_counter counter,
                     uint64_t amount);
-void statistics_observe(struct statistics *statistics, enum statistics_histogram histogram,
-                        double value);
 
-/* Counts one answered request of route `route` (index below STATISTICS_MAX_ROUTES). */
-void statistics_request(struct statistics *statistics, unsigned route, unsigned http_status);
+/* Counts one answered request of route `route` (index below STATISTICS_MAX_ROUTES), and the time it
+ * took: as `model`'s, or with no model's label if that is NULL. */
+void statistics_request(struct statistics *statistics, struct statistics_model *model,
+                        unsigned route, unsigned http_status, double seconds);
+
+/* ---- Rendering ---- */
+
+struct registry_row;
 
 /* Gauges and labels that only the caller knows when it renders. */
 struct statistics_snapshot {
@@ -52,8 +95,10 @@ struct statistics_snapshot {
     size_t route_count;
     const struct registry_row *models; /* [model_count] */
     size_t model_count;
-    size_t queue_depth;
+    size_t queue_depth, queue_limit; /* images */
     size_t connections;
+    bool ready;
+    bool triton; /* Triton's nv_inference_... names too */
     const char *version;
 };
 

@@ -29,6 +29,7 @@ struct daemon_options {
     double request_timeout, header_timeout, body_timeout, idle_timeout, write_timeout;
     double shutdown_delay, shutdown_timeout; /* seconds */
     double stall_timeout;
+    bool triton_metrics;
     long long log_level; /* enum log_level */
 };
 

@@ -69,6 +69,8 @@ const struct option_row option_rows[] = {
      "After SIGTERM, say so long that it is not ready before accepting no more."},
     {"shutdown-timeout", OPTION_NUMBER, AT(shutdown_timeout), "20", 0, 86400, "seconds", NULL,
      "Time that running requests have to finish after SIGTERM."},
+    {"triton-metrics", OPTION_SWITCH, AT(triton_metrics), "no", 0, 0, "", NULL,
+     "Give the counters under Triton's names nv_inference_... too."},
     {"log-level", OPTION_CHOICE, AT(log_level), "info", 0, 0, "", log_level_names,
      "What is logged; debug has a line for each request."},
 };

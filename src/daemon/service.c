@@ -174,6 +174,14 @@ static enum cn_status load_models(struct service *service, struct cn_error *erro
     return status;
 }
 
+/* On the compute thread. */
+static void count_execution(void *data, const struct served_model *model, size_t images,
+                            double seconds) {
+    (void)data;
+    (void)seconds;
+    statistics_observe(model->statistics, STATISTICS_BATCH_IMAGES, (double)images);
+}
+
 static enum cn_status start_lane(struct service *service, struct cn_error *error) {
     const struct daemon_options *options = service->options;
     const struct lane_options lane = {.queue_images = (size_t)options->queue_images,
@@ -181,7 +189,8 @@ static enum cn_status start_lane(struct service *service, struct cn_error *error
                                       .delay_nanoseconds =
                                           nanoseconds(options->batch_delay_ms * 1e-3),
                                       .threads = lane_threads(options),
-                                      .first_slot = first_lane_slot(options)};
+                                      .first_slot = first_lane_slot(options),
+                                      .executed = count_execution};
     return lane_create(&lane, &service->lane, error);
 }
 
@@ -197,6 +206,8 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .picture_limits = {(int)options->max_picture, (int)options->max_picture},
         .inline_seconds = options->inline_us * 1e-6,
         .request_timeout_nanoseconds = nanoseconds(options->request_timeout),
+        .queue_images = (size_t)options->queue_images,
+        .triton_metrics = options->triton_metrics,
         .ready = is_ready,
         .connections = count_connections,
         .data = service};

@@ -180,7 +180,9 @@ static enum MHD_Result refuse_body(struct http_request *request, unsigned status
                           request->identity.id, strlen(body), body);
     (void)!send(request->peer->fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (!request->peer->own)
-        statistics_request(request->server->context.statistics, (unsigned)request->route, status);
+        statistics_request(
+            request->server->context.statistics, NULL, (unsigned)request->route, status,
+            (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) * 1e-9);
     request->status = status;
     request->linger = true;
     return MHD_NO;

@@ -31,7 +31,9 @@ struct http_context {
     struct cn_picture_limits picture_limits;
     double inline_seconds;                /* requests cheaper than this are computed inline */
     uint64_t request_timeout_nanoseconds; /* deadline of a request in the batch lane; 0: none */
-    bool (*ready)(void *data);            /* model loaded and not shutting down */
+    bool (*ready)(void *data);            /* model loaded, lane moving, not shutting down */
+    size_t queue_images;                  /* the lane's limit, for the metrics */
+    bool triton_metrics;
     size_t (*connections)(void *data);
     void *data;
 };
@@ -45,6 +47,13 @@ struct http_arguments {
     char *text; /* where they are kept */
 };
 
+/* What a request was about, for metrics and the log; filled in as it becomes known. */
+struct http_work {
+    const struct served_model *model; /* borrowed: of the handler's state */
+    size_t images;
+    double queue_seconds, compute_seconds;
+};
+
 struct http_exchange {
     const struct http_context *context;
     struct MHD_Connection *connection; /* for MHD_lookup_connection_value, MHD_PostProcessor */
@@ -55,6 +64,7 @@ struct http_exchange {
     const unsigned char *body; /* NUL after its end, not counted */
     size_t body_length;
     uint64_t started_nanoseconds;
+    struct http_work work;
     /* The handler's own state between a deferral and `finish`; released by `release`, which runs
      * exactly once, when the exchange ends, however it ends. */
     void *state;

@@ -14,6 +14,9 @@ enum http_outcome http_metrics(struct http_exchange *exchange) {
                                                  .models = models,
                                                  .model_count = model_count,
                                                  .queue_depth = lane_depth(context->lane),
+                                                 .queue_limit = context->queue_images,
+                                                 .ready = context->ready(context->data),
+                                                 .triton = context->triton_metrics,
                                                  .connections = context->connections(context->data),
                                                  .version = PACKAGE_VERSION};
     size_t length = 0;

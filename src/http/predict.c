@@ -20,13 +20,22 @@ void prediction_free(void *data) {
     free(prediction);
 }
 
+static double observe_since(const struct http_exchange *exchange,
+                            enum statistics_histogram histogram, uint64_t begun) {
+    const struct prediction *prediction = exchange->state;
+    const double seconds = (double)(cn_clock_nanoseconds() - begun) * 1e-9;
+    statistics_observe(prediction->model->statistics, histogram, seconds);
+    return seconds;
+}
+
 static enum http_outcome answer(struct http_exchange *exchange) {
     const struct prediction *prediction = exchange->state;
     struct http_text text = {0};
-    statistics_add(exchange->context->statistics, STATISTICS_IMAGES, prediction->count);
-    statistics_observe(exchange->context->statistics, STATISTICS_BATCH_IMAGES,
-                       (double)prediction->count);
+    const uint64_t begun = cn_clock_nanoseconds();
     const char *type = prediction->render(exchange, &text);
+    (void)observe_since(exchange, STATISTICS_ENCODE_SECONDS, begun);
+    statistics_observe(prediction->model->statistics, STATISTICS_REQUEST_IMAGES,
+                       (double)prediction->count);
     return http_reply_text(exchange, 200, type, &text);
 }
 
@@ -68,6 +77,8 @@ static bool submit(struct http_exchange *exchange, void *data) {
 static enum http_outcome finish(struct http_exchange *exchange) {
     const struct http_context *context = exchange->context;
     const struct prediction *prediction = exchange->state;
+    exchange->work.queue_seconds = prediction->job.queue_seconds;
+    exchange->work.compute_seconds = prediction->job.compute_seconds;
     switch (prediction->job.outcome) {
     case JOB_DONE:
         break;
@@ -77,18 +88,19 @@ static enum http_outcome finish(struct http_exchange *exchange) {
         statistics_add(context->statistics, STATISTICS_REJECTED_GONE, 1);
         return http_reply_error(exchange, 499, "the client has gone");
     case JOB_FAILED:
+        statistics_add(context->statistics, STATISTICS_REJECTED_MEMORY, 1);
         return http_reply_error(exchange, 503, "no memory for the model's workspaces");
     case JOB_REFUSED_FULL:
         statistics_add(context->statistics, STATISTICS_REJECTED_QUEUE_FULL, 1);
         return http_reply_error(exchange, 503, "the queue has no room for %zu images more",
                                 prediction->count);
     case JOB_REFUSED_CLOSED:
+        statistics_add(context->statistics, STATISTICS_REJECTED_SHUTDOWN, 1);
         return http_reply_error(exchange, 503, "the server is shutting down");
     }
-    statistics_add(context->statistics, STATISTICS_BATCHES, 1);
-    statistics_observe(context->statistics, STATISTICS_QUEUE_SECONDS,
+    statistics_observe(prediction->model->statistics, STATISTICS_QUEUE_SECONDS,
                        prediction->job.queue_seconds);
-    statistics_observe(context->statistics, STATISTICS_COMPUTE_SECONDS,
+    statistics_observe(prediction->model->statistics, STATISTICS_COMPUTE_SECONDS,
                        prediction->job.compute_seconds);
     return answer(exchange);
 }
@@ -118,8 +130,9 @@ static enum http_outcome run_inline(struct http_exchange *exchange) {
         return answer_late(exchange);
     cn_plan_run(prediction->model->plan, workspace, prediction->images, prediction->count,
                 prediction->outputs);
-    statistics_observe(exchange->context->statistics, STATISTICS_COMPUTE_SECONDS,
-                       (double)(cn_clock_nanoseconds() - begun) * 1e-9);
+    exchange->work.compute_seconds = observe_since(exchange, STATISTICS_COMPUTE_SECONDS, begun);
+    statistics_observe(prediction->model->statistics, STATISTICS_BATCH_IMAGES,
+                       (double)prediction->count);
     return answer(exchange);
 }
 
@@ -140,6 +153,7 @@ bool prediction_begin(struct http_exchange *exchange) {
     }
     prediction->model = model;
     prediction->deadline = deadline;
+    exchange->work.model = model;
     prediction->max_images = context->max_images;
     prediction->picture_limits = context->picture_limits;
     prediction->image_size = cn_plan_input_size(model->plan);
@@ -154,8 +168,8 @@ enum http_outcome prediction_run(struct http_exchange *exchange,
                                                        struct http_text *text)) {
     const struct http_context *context = exchange->context;
     struct prediction *prediction = exchange->state;
-    statistics_observe(context->statistics, STATISTICS_DECODE_SECONDS,
-                       (double)(cn_clock_nanoseconds() - prediction->begun_nanoseconds) * 1e-9);
+    (void)observe_since(exchange, STATISTICS_DECODE_SECONDS, prediction->begun_nanoseconds);
+    exchange->work.images = prediction->count;
     prediction->render = render;
     prediction->outputs =
         cn_floats_allocate(prediction->count * cn_plan_output_size(prediction->model->plan));

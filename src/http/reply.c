@@ -39,10 +39,10 @@ static void count_reply(struct http_request *request, unsigned status) {
     struct statistics *statistics = request->server->context.statistics;
     if (request->peer->own)
         return;
-    statistics_request(statistics, (unsigned)request->route, status);
-    statistics_observe(statistics, STATISTICS_REQUEST_SECONDS,
-                       (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) *
-                           1e-9);
+    const struct served_model *model = request->exchange.work.model;
+    statistics_request(
+        statistics, model != NULL ? model->statistics : NULL, (unsigned)request->route, status,
+        (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) * 1e-9);
 }
 
 static bool add_headers(struct http_request *request, struct MHD_Response *response,
@@ -103,6 +103,7 @@ enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
         http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WRITE,
                           write_deadline(server, length));
         request->status = status;
+        request->reply_length = length;
         request->queued = MHD_queue_response(exchange->connection, status, response) == MHD_YES;
     }
     MHD_destroy_response(response);

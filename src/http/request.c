@@ -18,6 +18,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
     request->body_limit = request->body_expected = 0;
     request->status = 0;
     request->coding = HTTP_CODING_NONE;
+    request->reply_length = 0;
     request->target_status = 0;
     request->queued = request->close = request->linger = false;
     request->path[0] = request->client[0] = '\0';

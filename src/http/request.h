@@ -42,9 +42,10 @@ struct http_request {
     char *header_names[HTTP_MAX_REPLY_HEADERS], *header_values[HTTP_MAX_REPLY_HEADERS];
     size_t header_count;
     unsigned status;
-    bool queued; /* libmicrohttpd took the answer */
-    bool close;  /* the connection ends with this answer */
-    bool linger; /* ... and what the client still sends is read away first */
+    size_t reply_length; /* of its body */
+    bool queued;         /* libmicrohttpd took the answer */
+    bool close;          /* the connection ends with this answer */
+    bool linger;         /* ... and what the client still sends is read away first */
 };
 
 static inline struct http_request *http_request_of(struct http_exchange *exchange) {
