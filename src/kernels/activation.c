@@ -3,22 +3,9 @@
 #include <string.h>
 
 #include "kernels/activation.h"
+#include "kernels/kernels.h"
 
 const char *const cn_activation_names[] = {"linear", "relu", "sigmoid", "tanh", "softmax", NULL};
-
-static void softmax(float *y, size_t width) {
-    float largest = y[0];
-    double sum = 0;
-    for (size_t i = 1; i < width; i++)
-        if (y[i] > largest)
-            largest = y[i];
-    for (size_t i = 0; i < width; i++) {
-        y[i] = expf(y[i] - largest);
-        sum += (double)y[i];
-    }
-    for (size_t i = 0; i < width; i++)
-        y[i] = (float)((double)y[i] / sum);
-}
 
 void cn_activation_forward(float *y, size_t rows, size_t width, enum cn_activation activation) {
     const size_t count = rows * width;
@@ -38,8 +25,7 @@ void cn_activation_forward(float *y, size_t rows, size_t width, enum cn_activati
             y[i] = tanhf(y[i]);
         break;
     case CN_ACTIVATION_SOFTMAX:
-        for (size_t i = 0; i < rows; i++)
-            softmax(y + i * width, width);
+        cn_kernels()->softmax(y, rows, (int)width);
         break;
     }
 }

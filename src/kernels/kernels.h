@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "kernels/conv2d.h"
+#include "kernels/pooling.h"
 
 enum { CN_LANES = 16 }; /* floats of the widest vector: what packed rows are padded to */
 
@@ -18,6 +19,10 @@ enum { CN_LANES = 16 }; /* floats of the widest vector: what packed rows are pad
 static inline int cn_padded(int n) {
     return (n + CN_LANES - 1) & ~(CN_LANES - 1);
 }
+
+struct cn_dense {
+    int in, out;
+};
 
 struct cn_kernels {
     const char *name;
@@ -28,6 +33,30 @@ struct cn_kernels {
      * b: [padded(out_channels)] */
     void (*conv2d)(float *y, const float *x, const float *w, const float *b,
                    const struct cn_conv2d *shape, bool relu);
+
+    /* The largest of each 2 x 2 outputs of conv2d: y[height, width, out_channels]. A window that
+     * reaches past the last row or column takes what there is; rows and columns that no window
+     * reaches are not computed. */
+    void (*conv2d_max_pooled)(float *y, const float *x, const float *w, const float *b,
+                              const struct cn_conv2d *shape, bool relu, int height, int width);
+
+    /* y[count, out] = x[count, in] * w + b, then max(0, .) if relu.
+     * w: [padded(in) / CN_LANES, out, CN_LANES], the last axis over neighbouring inputs
+     * b: [out] */
+    void (*dense)(float *y, const float *x, const float *w, const float *b,
+                  const struct cn_dense *shape, size_t count, bool relu);
+
+    /* y[out_height, out_width, channels] from x[in_height, in_width, channels]. */
+    void (*max_pooling)(float *y, const float *x, const struct cn_pooling *shape);
+    void (*average_pooling)(float *y, const float *x, const struct cn_pooling *shape);
+
+    /* y[rows, channels] = x[rows, channels] * scale[channels] + shift[channels]. */
+    void (*scale_shift)(float *y, const float *x, const float *scale, const float *shift,
+                        size_t rows, int channels);
+
+    /* y[rows, width] = exp(y - largest of the row) / their sum, so that no finite input overflows
+     * and a row sums to 1 within 1e-6. */
+    void (*softmax)(float *y, size_t rows, int width);
 
     const struct cn_backward_kernels *backward; /* backward.h */
 };

@@ -12,7 +12,9 @@ libkernels_portable_la_SOURCES = \
 	src/kernels/activation.c src/kernels/activation.h \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
 	src/kernels/backward_portable.c src/kernels/kernels_portable.c \
-	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_kernels.inc
+	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
+	src/kernels/vector_dense.inc src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
+	src/kernels/vector_softmax.inc
 libkernels_portable_la_CFLAGS = $(KERNEL_CFLAGS)
 libconvnet_la_LIBADD += libkernels_portable.la
 

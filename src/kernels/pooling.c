@@ -4,39 +4,6 @@
 
 #include "kernels/pooling_window.h"
 
-void cn_max_pooling_forward(float *y, const float *x, const struct cn_pooling *shape) {
-    const size_t channels = (size_t)shape->channels;
-    for (int i = 0; i < shape->out_height; i++)
-        for (int j = 0; j < shape->out_width; j++, y += channels) {
-            const struct cn_pooling_window w = cn_pooling_window_at(shape, i, j);
-            memcpy(y, x + cn_pooling_offset(shape, w.top, w.left), channels * sizeof *y);
-            for (int r = w.top; r < w.bottom; r++)
-                for (int s = w.left; s < w.right; s++) {
-                    const float *in = x + cn_pooling_offset(shape, r, s);
-                    for (size_t c = 0; c < channels; c++)
-                        y[c] = in[c] > y[c] ? in[c] : y[c];
-                }
-        }
-}
-
-void cn_average_pooling_forward(float *y, const float *x, const struct cn_pooling *shape) {
-    const size_t channels = (size_t)shape->channels;
-    for (int i = 0; i < shape->out_height; i++)
-        for (int j = 0; j < shape->out_width; j++, y += channels) {
-            const struct cn_pooling_window w = cn_pooling_window_at(shape, i, j);
-            const float count = (float)((w.bottom - w.top) * (w.right - w.left));
-            memset(y, 0, channels * sizeof *y);
-            for (int r = w.top; r < w.bottom; r++)
-                for (int s = w.left; s < w.right; s++) {
-                    const float *in = x + cn_pooling_offset(shape, r, s);
-                    for (size_t c = 0; c < channels; c++)
-                        y[c] += in[c];
-                }
-            for (size_t c = 0; c < channels; c++)
-                y[c] /= count;
-        }
-}
-
 void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape) {
     const size_t channels = (size_t)shape->channels;
     memset(dx, 0, cn_pooling_offset(shape, shape->in_height, 0) * sizeof *dx);

@@ -1,4 +1,4 @@
-/* pooling.h: maxima and means over windows of one image, NHWC. */
+/* pooling.h: maxima and means over windows of one image, NHWC; forward: kernels.h. */
 #ifndef CONVNET_KERNELS_POOLING_H
 #define CONVNET_KERNELS_POOLING_H
 
@@ -11,10 +11,6 @@ struct cn_pooling {
     int row_stride, column_stride;
     int pad_top, pad_left;
 };
-
-/* y[out_height, out_width, channels] from x[in_height, in_width, channels]. */
-void cn_max_pooling_forward(float *y, const float *x, const struct cn_pooling *shape);
-void cn_average_pooling_forward(float *y, const float *x, const struct cn_pooling *shape);
 
 /* dx[in_height, in_width, channels], overwritten. The maximum's: backward.h. */
 void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape);

@@ -52,11 +52,10 @@ static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
                                pass->dy_is_dz ? CN_ACTIVATION_LINEAR : kind_of(layer));
 }
 
-static void infer(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+static void infer(const struct cn_step *step, const float *x, size_t count, float *y,
                   float *scratch) {
-    (void)packed;
     (void)scratch;
-    apply(layer, x, y, 1);
+    apply(&step->layer, x, y, count);
 }
 
 const struct cn_layer_type cn_activation_type = {.class_name = "Activation",

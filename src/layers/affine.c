@@ -27,6 +27,10 @@ static bool needs_padding(const struct cn_affine *a) {
     return a->shape.in_height != a->height || a->shape.in_width != a->width;
 }
 
+static size_t input_size(const struct cn_affine *a) {
+    return (size_t)a->height * (size_t)a->width * (size_t)a->shape.in_channels;
+}
+
 /* Rounded so that what follows in the same block stays aligned. */
 static size_t aligned(size_t count) {
     return (count + CN_LANES - 1) & ~(size_t)(CN_LANES - 1);
@@ -67,21 +71,69 @@ const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scr
         return x;
     const size_t channels = (size_t)a->shape.in_channels;
     const size_t from = (size_t)a->width * channels, to = (size_t)a->shape.in_width * channels;
-    memset(scratch, 0, padded_input_size(&a->shape) * sizeof *scratch);
-    for (int i = 0; i < a->height; i++)
-        memcpy(scratch + (size_t)(i + a->pad_top) * to + (size_t)a->pad_left * channels,
-               x + (size_t)i * from, from * sizeof *scratch);
+    const size_t before = (size_t)a->pad_left * channels, after = to - from - before;
+    const int below = a->shape.in_height - a->height - a->pad_top;
+    float *row = scratch;
+    memset(row, 0, (size_t)a->pad_top * to * sizeof *row);
+    row += (size_t)a->pad_top * to;
+    for (int i = 0; i < a->height; i++, row += to, x += from) {
+        memset(row, 0, before * sizeof *row);
+        memcpy(row + before, x, from * sizeof *row);
+        memset(row + before + from, 0, after * sizeof *row);
+    }
+    memset(row, 0, (size_t)below * to * sizeof *row);
     return scratch;
 }
 
-static void affine_infer(const struct cn_affine *a, const float *packed, const float *x, float *y,
-                         float *scratch) {
+/* The window is the whole input: an image is one pixel of a convolution over the batch. */
+static bool sees_everything(const struct cn_affine *a) {
+    const struct cn_conv2d *s = &a->shape;
+    return s->kernel_height == s->in_height && s->kernel_width == s->in_width && !needs_padding(a);
+}
+
+static void convolve_batch(const struct cn_affine *a, const float *packed, const float *x,
+                           size_t count, float *y, bool relu) {
+    const struct cn_conv2d *s = &a->shape;
+    const struct cn_conv2d pixels = {.in_height = 1,
+                                     .in_width = (int)count,
+                                     .in_channels = (int)input_size(a),
+                                     .out_height = 1,
+                                     .out_width = (int)count,
+                                     .out_channels = s->out_channels,
+                                     .kernel_height = 1,
+                                     .kernel_width = 1,
+                                     .row_stride = 1,
+                                     .column_stride = 1};
+    cn_kernels()->conv2d(y, x, packed, packed + packed_kernel_size(s), &pixels, relu);
+}
+
+/* The convolution, and what its kernel does on the way: ReLU, and maxima if `pooling` is there. */
+static void convolve(const struct cn_affine *a, const float *packed,
+                     const struct cn_pooling *pooling, const float *x, float *y, float *scratch,
+                     bool relu) {
+    const float *bias = packed + packed_kernel_size(&a->shape);
+    x = cn_affine_pad(a, x, scratch);
+    if (pooling != NULL)
+        cn_kernels()->conv2d_max_pooled(y, x, packed, bias, &a->shape, relu, pooling->out_height,
+                                        pooling->out_width);
+    else
+        cn_kernels()->conv2d(y, x, packed, bias, &a->shape, relu);
+}
+
+static void run(const struct cn_affine *a, const float *packed, const struct cn_pooling *pooling,
+                const float *x, size_t count, float *y, float *scratch) {
     const bool relu = a->activation == CN_ACTIVATION_RELU;
-    cn_kernels()->conv2d(y, cn_affine_pad(a, x, scratch), packed,
-                         packed + packed_kernel_size(&a->shape), &a->shape, relu);
+    const size_t channels = (size_t)a->shape.out_channels;
+    const size_t pixels = pooling != NULL ? (size_t)pooling->out_height * (size_t)pooling->out_width
+                                          : output_pixels(&a->shape);
+    if (sees_everything(a) && pooling == NULL && count > 0)
+        convolve_batch(a, packed, x, count, y, relu);
+    else
+        for (size_t i = 0; i < count; i++)
+            convolve(a, packed, pooling, x + i * input_size(a), y + i * pixels * channels, scratch,
+                     relu);
     if (!relu)
-        cn_activation_forward(y, output_pixels(&a->shape), (size_t)a->shape.out_channels,
-                              a->activation);
+        cn_activation_forward(y, count * pixels, channels, a->activation);
 }
 
 static unsigned long long affine_macs(const struct cn_affine *a) {
@@ -96,10 +148,13 @@ unsigned long long cn_affine_macs(const struct cn_layer *layer) {
     return affine_macs(&affine);
 }
 
-void cn_affine_infer(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+void cn_affine_prepare(struct cn_step *step) {
+    step->affine = step->layer.type->affine(&step->layer);
+}
+
+void cn_affine_infer(const struct cn_step *step, const float *x, size_t count, float *y,
                      float *scratch) {
-    const struct cn_affine affine = layer->type->affine(layer);
-    affine_infer(&affine, packed, x, y, scratch);
+    run(&step->affine, step->packed, step->pooled ? &step->pooling : NULL, x, count, y, scratch);
 }
 
 size_t cn_affine_packed_size(const struct cn_layer *layer) {

@@ -5,16 +5,8 @@
 #ifndef CONVNET_LAYERS_AFFINE_H
 #define CONVNET_LAYERS_AFFINE_H
 
-#include "kernels/conv2d.h"
+#include "layers/affine_shape.h"
 #include "layers/layer_type.h"
-
-struct cn_affine {
-    struct cn_conv2d shape; /* in_*: with padding */
-    int pad_top, pad_left;
-    int height, width; /* of the input without padding */
-    enum cn_activation activation;
-    bool use_bias;
-};
 
 /* x[height, width, in_channels] with its zero border, in `scratch`; x itself if it has none. */
 const float *cn_affine_pad(const struct cn_affine *affine, const float *x, float *scratch);
@@ -26,7 +18,8 @@ void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass
 size_t cn_affine_training_packed_size(const struct cn_layer *layer);
 void cn_affine_training_pack(const struct cn_layer *layer, const float *parameters, float *packed);
 size_t cn_affine_training_scratch_size(const struct cn_layer *layer);
-void cn_affine_infer(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+void cn_affine_prepare(struct cn_step *step);
+void cn_affine_infer(const struct cn_step *step, const float *x, size_t count, float *y,
                      float *scratch);
 size_t cn_affine_packed_size(const struct cn_layer *layer);
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed);

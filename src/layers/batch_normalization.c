@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "layers/layer_type.h"
 
 struct batch_normalization_config {
@@ -243,14 +244,12 @@ static void pack(const struct cn_layer *layer, const float *parameters, float *p
     scale_shift(layer, parameters, packed, packed + channels_of(layer));
 }
 
-static void infer(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+static void infer(const struct cn_step *step, const float *x, size_t count, float *y,
                   float *scratch) {
-    const size_t channels = channels_of(layer);
-    const size_t size = cn_shape_size(&layer->input_shape);
+    const size_t channels = channels_of(&step->layer);
+    const size_t rows = count * cn_shape_size(&step->layer.input_shape) / channels;
     (void)scratch;
-    for (size_t i = 0; i < size; i += channels)
-        for (size_t c = 0; c < channels; c++)
-            y[i + c] = x[i + c] * packed[c] + packed[channels + c];
+    cn_kernels()->scale_shift(y, x, step->packed, step->packed + channels, rows, (int)channels);
 }
 
 const struct cn_layer_type cn_batch_normalization_type = {.class_name = "BatchNormalization",

@@ -99,6 +99,20 @@ static enum cn_activation *activation_of(struct cn_layer *layer) {
     return &((struct conv2d_config *)(void *)layer->config)->activation;
 }
 
+/* 2 x 2 maxima side by side, when nothing but ReLU comes between: its order does not matter. */
+static bool absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling) {
+    const bool twos = pooling->pool_height == 2 && pooling->pool_width == 2 &&
+                      pooling->row_stride == 2 && pooling->column_stride == 2 &&
+                      pooling->pad_top == 0 && pooling->pad_left == 0;
+    const enum cn_activation activation = step->affine.activation;
+    if (!twos || step->pooled ||
+        (activation != CN_ACTIVATION_LINEAR && activation != CN_ACTIVATION_RELU))
+        return false;
+    step->pooling = *pooling;
+    step->pooled = true;
+    return true;
+}
+
 const struct cn_layer_type cn_conv2d_type = {
     .class_name = "Conv2D",
     .config_size = sizeof defaults,
@@ -113,10 +127,12 @@ const struct cn_layer_type cn_conv2d_type = {
     .training_packed_size = cn_affine_training_packed_size,
     .training_pack = cn_affine_training_pack,
     .training_scratch_size = cn_affine_training_scratch_size,
+    .prepare = cn_affine_prepare,
     .infer = cn_affine_infer,
     .packed_size = cn_affine_packed_size,
     .pack = cn_affine_pack,
     .scratch_size = cn_affine_scratch_size,
     .activation = activation_of,
     .fold = cn_affine_fold,
+    .absorb_maxima = absorb_maxima,
 };

@@ -1,4 +1,9 @@
-/* dense.c: Keras's Dense on a vector. Arithmetic: affine.c. No state. */
+/* dense.c: Keras's Dense on a vector. Training is affine.c's; inference has a kernel of its own. No
+ * state. */
+#include <string.h>
+
+#include "kernels/activation.h"
+#include "kernels/kernels.h"
 #include "layers/affine.h"
 
 struct dense_config {
@@ -73,6 +78,50 @@ static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
     return CN_OK;
 }
 
+/* Packed: the kernel as the dense kernel wants it | bias. */
+static size_t kernel_size(const struct dense_config *config, const struct cn_layer *layer) {
+    return (size_t)cn_padded(layer->input_shape.dims[0]) * (size_t)config->units;
+}
+
+static size_t packed_size(const struct cn_layer *layer) {
+    return kernel_size(config_of(layer), layer) + (size_t)config_of(layer)->units;
+}
+
+static void pack(const struct cn_layer *layer, const float *parameters, float *packed) {
+    const size_t in = (size_t)layer->input_shape.dims[0], out = (size_t)config_of(layer)->units;
+    float *bias = packed + kernel_size(config_of(layer), layer);
+    memset(packed, 0, packed_size(layer) * sizeof *packed);
+    for (size_t k = 0; k < in; k++)
+        for (size_t o = 0; o < out; o++)
+            packed[(k / CN_LANES * out + o) * CN_LANES + k % CN_LANES] = parameters[k * out + o];
+    if (config_of(layer)->use_bias)
+        memcpy(bias, parameters + in * out, out * sizeof *bias);
+}
+
+static void fold(const struct cn_layer *layer, float *packed, const float *scale,
+                 const float *shift) {
+    const size_t out = (size_t)config_of(layer)->units;
+    const size_t rows = kernel_size(config_of(layer), layer) / CN_LANES;
+    float *bias = packed + rows * CN_LANES;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < CN_LANES; i++)
+            packed[row * CN_LANES + i] *= scale[row % out];
+    for (size_t o = 0; o < out; o++)
+        bias[o] = bias[o] * scale[o] + shift[o];
+}
+
+static void infer(const struct cn_step *step, const float *x, size_t count, float *y,
+                  float *scratch) {
+    const struct dense_config *config = config_of(&step->layer);
+    const struct cn_dense shape = {step->layer.input_shape.dims[0], config->units};
+    const bool relu = config->activation == CN_ACTIVATION_RELU;
+    (void)scratch;
+    cn_kernels()->dense(y, x, step->packed, step->packed + kernel_size(config, &step->layer),
+                        &shape, count, relu);
+    if (!relu)
+        cn_activation_forward(y, count, (size_t)config->units, config->activation);
+}
+
 static enum cn_activation *activation_of(struct cn_layer *layer) {
     return &((struct dense_config *)(void *)layer->config)->activation;
 }
@@ -91,10 +140,9 @@ const struct cn_layer_type cn_dense_type = {
     .training_packed_size = cn_affine_training_packed_size,
     .training_pack = cn_affine_training_pack,
     .training_scratch_size = cn_affine_training_scratch_size,
-    .infer = cn_affine_infer,
-    .packed_size = cn_affine_packed_size,
-    .pack = cn_affine_pack,
-    .scratch_size = cn_affine_scratch_size,
+    .infer = infer,
+    .packed_size = packed_size,
+    .pack = pack,
     .activation = activation_of,
-    .fold = cn_affine_fold,
+    .fold = fold,
 };

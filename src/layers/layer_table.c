@@ -49,6 +49,13 @@ unsigned long long cn_layer_macs(const struct cn_layer *layer) {
     return layer->type->macs != NULL ? layer->type->macs(layer) : 0;
 }
 
+struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed) {
+    struct cn_step step = {.layer = *layer, .packed = packed};
+    if (layer->type->prepare != NULL)
+        layer->type->prepare(&step);
+    return step;
+}
+
 static void place_window(struct cn_window *w, enum cn_padding padding) {
     w->before = w->after = 0;
     if (padding == CN_PADDING_SAME) {

@@ -2,7 +2,7 @@
  *
  * Training runs forward and backward over a range of samples (a shard) with the functions below;
  * prepare_* see the whole batch first, for layers whose samples depend on each other. Inference
- * runs `infer`, one sample at a time, on packed parameters.
+ * runs `infer` on packed parameters.
  */
 #ifndef CONVNET_LAYERS_LAYER_TYPE_H
 #define CONVNET_LAYERS_LAYER_TYPE_H
@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "convnet/layer.h"
-
-struct cn_affine; /* affine.h */
+#include "kernels/pooling.h"
+#include "layers/affine_shape.h"
 
 /* One layer's part in one mini-batch. Arrays of samples begin at sample `first`. */
 struct cn_pass {
@@ -27,6 +27,15 @@ struct cn_pass {
     float *scratch;             /* training_scratch_size floats of this shard */
     uint64_t seed, step, layer; /* what random numbers depend on, with the sample */
     bool dy_is_dz;              /* the loss has been derived through the activation already */
+};
+
+/* A layer made ready for inference, once, so that running it works nothing out. */
+struct cn_step {
+    struct cn_layer layer;     /* its activation may have come from the layer after it */
+    const float *packed;       /* packed_size floats */
+    struct cn_affine affine;   /* of Conv2D and Dense */
+    struct cn_pooling pooling; /* of the poolings */
+    bool pooled;               /* the step takes the maxima of `pooling` itself */
 };
 
 struct cn_layer_type {
@@ -53,8 +62,11 @@ struct cn_layer_type {
     void (*prepare_forward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*prepare_backward)(const struct cn_layer *layer, const struct cn_pass *pass);
 
-    /* NULL: inference skips the layer. x and y do not overlap. */
-    void (*infer)(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+    /* Works the step's geometry out from its layer; NULL: it has none. */
+    void (*prepare)(struct cn_step *step);
+    /* y[count, output] from x[count, input], which do not overlap; each image by itself. NULL:
+     * inference skips the layer. */
+    void (*infer)(const struct cn_step *step, const float *x, size_t count, float *y,
                   float *scratch);
     size_t (*packed_size)(const struct cn_layer *layer);
     void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);
@@ -69,12 +81,19 @@ struct cn_layer_type {
     /* The layer as a scale and a shift of each channel, in inference; NULL: it is not one. */
     void (*scale_shift)(const struct cn_layer *layer, const float *parameters, float *scale,
                         float *shift);
+    /* The layer as the largest of windows; NULL: it is not one. */
+    struct cn_pooling (*maxima)(const struct cn_layer *layer);
+    /* Whether the step takes these maxima of its outputs itself, from now on; NULL: never. */
+    bool (*absorb_maxima)(struct cn_step *step, const struct cn_pooling *pooling);
     bool activation_only; /* the layer is its activation and nothing else */
 };
 
 extern const struct cn_layer_type cn_conv2d_type, cn_max_pooling2d_type, cn_average_pooling2d_type,
     cn_global_average_pooling2d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
     cn_activation_type, cn_batch_normalization_type;
+
+/* `layer` ready to run on `packed`, both borrowed. */
+struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed);
 
 /* How a window goes along one axis. */
 struct cn_window {

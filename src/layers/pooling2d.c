@@ -68,35 +68,37 @@ static enum cn_status build_global(struct cn_layer *layer, struct cn_error *erro
     return status;
 }
 
-static void max_infer(const struct cn_layer *layer, const float *packed, const float *x, float *y,
+static void prepare(struct cn_step *step) {
+    step->pooling = shape_of(&step->layer);
+}
+
+static void prepare_global(struct cn_step *step) {
+    step->pooling = global_shape_of(&step->layer);
+}
+
+static void infer_with(void (*kernel)(float *, const float *, const struct cn_pooling *),
+                       const struct cn_step *step, const float *x, size_t count, float *y) {
+    const size_t in = cn_shape_size(&step->layer.input_shape);
+    const size_t out = cn_shape_size(&step->layer.output_shape);
+    for (size_t i = 0; i < count; i++)
+        kernel(y + i * out, x + i * in, &step->pooling);
+}
+
+static void max_infer(const struct cn_step *step, const float *x, size_t count, float *y,
                       float *scratch) {
-    const struct cn_pooling shape = shape_of(layer);
-    (void)packed;
     (void)scratch;
-    cn_max_pooling_forward(y, x, &shape);
+    infer_with(cn_kernels()->max_pooling, step, x, count, y);
 }
 
-static void average_infer(const struct cn_layer *layer, const float *packed, const float *x,
-                          float *y, float *scratch) {
-    const struct cn_pooling shape = shape_of(layer);
-    (void)packed;
+static void average_infer(const struct cn_step *step, const float *x, size_t count, float *y,
+                          float *scratch) {
     (void)scratch;
-    cn_average_pooling_forward(y, x, &shape);
-}
-
-static void global_infer(const struct cn_layer *layer, const float *packed, const float *x,
-                         float *y, float *scratch) {
-    const struct cn_pooling shape = global_shape_of(layer);
-    (void)packed;
-    (void)scratch;
-    cn_average_pooling_forward(y, x, &shape);
+    infer_with(cn_kernels()->average_pooling, step, x, count, y);
 }
 
 static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const size_t in = cn_shape_size(&layer->input_shape);
-    const size_t out = cn_shape_size(&layer->output_shape);
-    for (size_t i = 0; i < pass->count; i++)
-        layer->type->infer(layer, NULL, pass->x + i * in, pass->y + i * out, NULL);
+    const struct cn_step step = cn_step_of(layer, NULL);
+    layer->type->infer(&step, pass->x, pass->count, pass->y, NULL);
 }
 
 static void max_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -128,10 +130,14 @@ static void global_backward(const struct cn_layer *layer, const struct cn_pass *
 
 #define CONFIGURED                                                                                 \
     .config_size = sizeof defaults, .defaults = &defaults, .fields = fields,                       \
-    .field_count = sizeof fields / sizeof *fields, .build = build, .forward = forward
+    .field_count = sizeof fields / sizeof *fields, .build = build, .forward = forward,             \
+    .prepare = prepare
 
-const struct cn_layer_type cn_max_pooling2d_type = {
-    .class_name = "MaxPooling2D", CONFIGURED, .backward = max_backward, .infer = max_infer};
+const struct cn_layer_type cn_max_pooling2d_type = {.class_name = "MaxPooling2D",
+                                                    CONFIGURED,
+                                                    .backward = max_backward,
+                                                    .infer = max_infer,
+                                                    .maxima = shape_of};
 
 const struct cn_layer_type cn_average_pooling2d_type = {.class_name = "AveragePooling2D",
                                                         CONFIGURED,
@@ -143,4 +149,5 @@ const struct cn_layer_type cn_global_average_pooling2d_type = {.class_name =
                                                                .build = build_global,
                                                                .forward = forward,
                                                                .backward = global_backward,
-                                                               .infer = global_infer};
+                                                               .prepare = prepare_global,
+                                                               .infer = average_infer};

@@ -8,17 +8,13 @@
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"
 
-struct step {
-    struct cn_layer layer; /* its activation may have come from the layer after it */
-    size_t packed;         /* floats into the plan's block */
-};
-
 struct cn_plan {
     size_t input_size, output_size;
     size_t step_count;
-    struct step *steps;
+    struct cn_step *steps;
     float *packed;
-    size_t largest; /* floats of the largest activation between steps */
+    size_t block;   /* images that go through the steps together */
+    size_t largest; /* floats of a block's largest activation between steps */
     size_t scratch_size;
 };
 
@@ -35,34 +31,54 @@ static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_lay
     return size != NULL ? aligned(size(layer)) : 0;
 }
 
-static bool is_linear(struct step *step) {
+/* Whether `layer` sees the step's outputs as they are: no Flatten lies between. */
+static bool follows(const struct cn_layer *layer, const struct cn_step *step) {
+    return step != NULL && cn_shape_equal(&layer->input_shape, &step->layer.output_shape);
+}
+
+static bool is_linear(struct cn_step *step) {
     enum cn_activation *(*activation)(struct cn_layer *) = step->layer.type->activation;
     return activation != NULL && *activation(&step->layer) == CN_ACTIVATION_LINEAR;
 }
 
 /* A following Activation becomes the step's own. */
-static bool fuse_activation(struct step *previous, struct cn_layer layer) {
-    if (!layer.type->activation_only || previous == NULL || !is_linear(previous))
+static bool fuse_activation(struct cn_step *previous, struct cn_layer layer) {
+    if (!layer.type->activation_only || !follows(&layer, previous) || !is_linear(previous))
         return false;
     *previous->layer.type->activation(&previous->layer) = *layer.type->activation(&layer);
+    if (previous->layer.type->prepare != NULL)
+        previous->layer.type->prepare(previous);
     return true;
 }
 
-/* A following scale and shift of each channel is multiplied into the weights. */
-static enum cn_status fold(struct cn_plan *plan, struct step *previous,
+/* Following maxima are taken while the step's outputs are still in registers. */
+static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) {
+    if (layer->type->maxima == NULL || !follows(layer, previous) ||
+        previous->layer.type->absorb_maxima == NULL)
+        return false;
+    const struct cn_pooling pooling = layer->type->maxima(layer);
+    if (!previous->layer.type->absorb_maxima(previous, &pooling))
+        return false;
+    previous->layer.output_shape = layer->output_shape;
+    return true;
+}
+
+/* A following scale and shift of each channel is multiplied into the weights, unless maxima lie
+ * between: a negative scale would turn them into minima. */
+static enum cn_status fold(struct cn_plan *plan, struct cn_step *previous,
                            const struct cn_layer *layer, const float *parameters, bool *ret_folded,
                            struct cn_error *error) {
     *ret_folded = false;
-    if (layer->type->scale_shift == NULL || previous == NULL ||
-        previous->layer.type->fold == NULL || !is_linear(previous))
+    if (layer->type->scale_shift == NULL || !follows(layer, previous) ||
+        previous->layer.type->fold == NULL || previous->pooled || !is_linear(previous))
         return CN_OK;
     const size_t channels = (size_t)layer->input_shape.dims[layer->input_shape.rank - 1];
     float *scale = cn_floats_allocate(2 * channels);
     if (scale == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate %zu floats", 2 * channels);
     layer->type->scale_shift(layer, parameters, scale, scale + channels);
-    previous->layer.type->fold(&previous->layer, plan->packed + previous->packed, scale,
-                               scale + channels);
+    previous->layer.type->fold(&previous->layer, plan->packed + (previous->packed - plan->packed),
+                               scale, scale + channels);
     free(scale);
     *ret_folded = true;
     return CN_OK;
@@ -72,19 +88,24 @@ static enum cn_status add_layer(struct cn_plan *plan, const struct cn_network *n
                                 const struct cn_layer *layer, size_t *packed,
                                 struct cn_error *error) {
     const float *parameters = network->parameters + layer->parameter_offset;
-    struct step *previous = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
+    struct cn_step *previous = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
     bool folded = false;
-    if (layer->type->infer == NULL || fuse_activation(previous, *layer))
+    if (layer->type->infer == NULL || fuse_activation(previous, *layer) ||
+        fuse_maxima(previous, layer))
         return CN_OK;
     const enum cn_status status = fold(plan, previous, layer, parameters, &folded, error);
     if (status != CN_OK || folded)
         return status;
-    plan->steps[plan->step_count++] = (struct step){*layer, *packed};
+    plan->steps[plan->step_count++] = cn_step_of(layer, plan->packed + *packed);
     if (layer->type->pack != NULL)
         layer->type->pack(layer, parameters, plan->packed + *packed);
     *packed += asked(layer->type->packed_size, layer);
     return CN_OK;
 }
+
+/* A block's activations stay in the second-level cache, and small layers get more than one image at
+ * a time, so that their weights are loaded once for several. */
+enum { BLOCK_FLOATS = 1 << 15, BLOCK_MOST = 16 };
 
 static void measure(struct cn_plan *plan) {
     for (size_t i = 0; i < plan->step_count; i++) {
@@ -96,6 +117,12 @@ static void measure(struct cn_plan *plan) {
         if (scratch > plan->scratch_size)
             plan->scratch_size = scratch;
     }
+    plan->block = plan->largest > 0 ? BLOCK_FLOATS / plan->largest : 1;
+    if (plan->block > BLOCK_MOST)
+        plan->block = BLOCK_MOST;
+    if (plan->block < 1)
+        plan->block = 1;
+    plan->largest *= plan->block;
 }
 
 enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan **ret_plan,
@@ -167,24 +194,26 @@ void cn_workspace_free(struct cn_workspace *workspace) {
     free(workspace);
 }
 
-static void run_one(const struct cn_plan *plan, struct cn_workspace *workspace, const float *image,
-                    float *output) {
-    const float *x = image;
+static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace,
+                      const float *images, size_t count, float *outputs) {
+    const float *x = images;
     for (size_t i = 0; i < plan->step_count; i++) {
-        const struct step *step = &plan->steps[i];
-        float *y = i + 1 < plan->step_count ? workspace->activations[i & 1] : output;
-        step->layer.type->infer(&step->layer, plan->packed + step->packed, x, y,
-                                workspace->scratch);
+        const struct cn_step *step = &plan->steps[i];
+        float *y = i + 1 < plan->step_count ? workspace->activations[i & 1] : outputs;
+        step->layer.type->infer(step, x, count, y, workspace->scratch);
         x = y;
     }
     if (plan->step_count == 0) /* nothing but Flatten and Dropout */
-        memcpy(output, image, plan->output_size * sizeof *output);
+        memcpy(outputs, images, count * plan->output_size * sizeof *outputs);
 }
 
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs) {
-    for (size_t i = 0; i < count; i++)
-        run_one(plan, workspace, images + i * plan->input_size, outputs + i * plan->output_size);
+    for (size_t i = 0; i < count; i += plan->block) {
+        const size_t left = count - i;
+        run_block(plan, workspace, images + i * plan->input_size,
+                  left < plan->block ? left : plan->block, outputs + i * plan->output_size);
+    }
 }
 
 void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,

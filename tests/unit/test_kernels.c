@@ -41,6 +41,44 @@ static void check_forward(const struct cn_kernels *kernels, const struct cn_conv
     free(expected);
 }
 
+/* The largest of each 2 x 2 of a convolution's outputs, odd ones at the end included or dropped. */
+static void check_pooled(const struct cn_kernels *kernels, const struct cn_conv2d *s, bool keep) {
+    const int height = (s->out_height + keep) / 2, width = (s->out_width + keep) / 2;
+    const size_t in = (size_t)(s->in_height * s->in_width * s->in_channels);
+    const size_t rows = (size_t)(s->kernel_height * s->kernel_width * s->in_channels);
+    const size_t channels = (size_t)s->out_channels;
+    const size_t out = (size_t)(s->out_height * s->out_width) * channels;
+    const size_t pooled_out = (size_t)(height * width) * channels;
+    float *x = test_floats(in, -1, 1, 1), *b = test_floats(channels, -1, 1, 2);
+    float *w = test_floats(rows * channels, -1, 1, 3);
+    float *packed = test_padded(w, rows, s->out_channels),
+          *bias = test_padded(b, 1, s->out_channels);
+    float *y = malloc((pooled_out + 1) * sizeof *y);
+    double *all = malloc(out * sizeof *all);
+    y[pooled_out] = 42;
+    naive_conv2d(all, x, w, b, s, true);
+    kernels->conv2d_max_pooled(y, x, packed, bias, s, true, height, width);
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++)
+            for (size_t c = 0; c < channels; c++) {
+                double largest = -1;
+                for (int r = 2 * i; r < 2 * i + 2 && r < s->out_height; r++)
+                    for (int k = 2 * j; k < 2 * j + 2 && k < s->out_width; k++)
+                        largest = fmax(largest, all[(size_t)(r * s->out_width + k) * channels + c]);
+                cr_assert_float_eq((double)y[(size_t)(i * width + j) * channels + c], largest,
+                                   1e-5 * sqrt((double)rows), "%s: pooled %d, %d, %zu",
+                                   kernels->name, i, j, c);
+            }
+    cr_assert_eq(y[pooled_out], 42.0f, "%s wrote past the end", kernels->name);
+    free(x);
+    free(b);
+    free(w);
+    free(packed);
+    free(bias);
+    free(y);
+    free(all);
+}
+
 Test(kernels, every_instruction_set_agrees_with_the_definition) {
     size_t tables = 0;
     struct cn_conv2d shape;
@@ -48,8 +86,58 @@ Test(kernels, every_instruction_set_agrees_with_the_definition) {
         for (size_t i = 0; test_convolution_at(i, &shape); i++) {
             check_forward(k, &shape, false);
             check_forward(k, &shape, true);
+            check_pooled(k, &shape, false);
+            check_pooled(k, &shape, true);
         }
     cr_assert_geq(tables, 1);
+}
+
+/* Calls `check` with every table of kernels that runs here. */
+static void with_each_table(void (*check)(const struct cn_kernels *kernels)) {
+    const struct cn_kernels *kernels;
+    for (size_t i = 0; (kernels = cn_kernels_at(i)) != NULL; i++)
+        check(kernels);
+}
+
+static void check_dense(const struct cn_kernels *kernels) {
+    static const struct cn_dense shapes[] = {{1, 1},    {16, 10}, {32, 10}, {800, 10},
+                                             {33, 128}, {17, 7},  {100, 3}, {5, 13}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const size_t in = (size_t)shapes[i].in, out = (size_t)shapes[i].out, count = 7;
+        float *x = test_floats(count * in, -1, 1, 1), *w = test_floats(in * out, -1, 1, 2);
+        float *b = test_floats(out, -1, 1, 3), *y = malloc((count * out + 1) * sizeof *y);
+        float *packed = cn_floats_allocate((size_t)cn_padded(shapes[i].in) * out);
+        for (size_t k = 0; k < in; k++)
+            for (size_t o = 0; o < out; o++)
+                packed[(k / CN_LANES * out + o) * CN_LANES + k % CN_LANES] = w[k * out + o];
+        y[count * out] = 42;
+        kernels->dense(y, x, packed, b, &shapes[i], count, false);
+        for (size_t n = 0; n < count; n++)
+            for (size_t o = 0; o < out; o++) {
+                double sum = (double)b[o];
+                for (size_t k = 0; k < in; k++)
+                    sum += (double)x[n * in + k] * (double)w[k * out + o];
+                cr_assert_float_eq((double)y[n * out + o], sum, 1e-5 * sqrt((double)in),
+                                   "%s: %zu to %zu", kernels->name, in, out);
+            }
+        cr_assert_eq(y[count * out], 42.0f, "%s wrote past the end", kernels->name);
+        float *alone = malloc(out * sizeof *alone);
+        kernels->dense(alone, x + (count - 3) * in, packed, b, &shapes[i], 1, true);
+        for (size_t o = 0; o < out; o++) {
+            const float linear = y[(count - 3) * out + o];
+            cr_assert_eq(alone[o], linear > 0 ? linear : 0.0f, "the batch changed a bit");
+        }
+        free(x);
+        free(w);
+        free(b);
+        free(y);
+        free(packed);
+        free(alone);
+    }
+}
+
+Test(kernels, dense_gives_an_image_the_same_bits_in_any_batch) {
+    with_each_table(check_dense);
 }
 
 Test(kernels, environment_lowers_the_instruction_set) {
@@ -57,9 +145,9 @@ Test(kernels, environment_lowers_the_instruction_set) {
     cr_assert_str_eq(cn_instruction_set(), "portable");
 }
 
-Test(kernels, softmax_of_extremes_sums_to_one) {
+static void check_softmax(const struct cn_kernels *kernels) {
     float rows[3][4] = {{1e30f, -1e30f, 0, 3}, {-88, -89, -90, -91}, {5, 5, 5, 5}};
-    cn_activation_forward(rows[0], 3, 4, CN_ACTIVATION_SOFTMAX);
+    kernels->softmax(rows[0], 3, 4);
     for (int i = 0; i < 3; i++) {
         double sum = 0;
         for (int k = 0; k < 4; k++)
@@ -68,17 +156,63 @@ Test(kernels, softmax_of_extremes_sums_to_one) {
     }
     cr_assert_eq(rows[0][0], 1.0f);
     cr_assert_eq(rows[2][1], 0.25f);
+    for (int width = 1; width < 70; width += 3) {
+        float *z = test_floats((size_t)width, -20, 20, (uint64_t)width);
+        double expected[70], sum = 0;
+        float largest = z[0];
+        for (int k = 1; k < width; k++)
+            largest = z[k] > largest ? z[k] : largest;
+        for (int k = 0; k < width; k++) /* the difference is rounded by the definition */
+            sum += expected[k] = exp((double)(z[k] - largest));
+        kernels->softmax(z, 1, width);
+        for (int k = 0; k < width; k++)
+            cr_assert_float_eq((double)z[k] / (expected[k] / sum), 1, 3e-7, "%s: %d of %d",
+                               kernels->name, k, width);
+        free(z);
+    }
+}
+
+Test(kernels, softmax_of_extremes_sums_to_one) {
+    with_each_table(check_softmax);
+}
+
+static void check_pooling(const struct cn_kernels *kernels) {
+    enum { CHANNELS = 37 }; /* whole vectors and a part of one */
+    const struct cn_pooling shape = {3, 3, CHANNELS, 2, 2, 2, 2, 2, 2, 0, 0};
+    float x[9 * CHANNELS], most[4 * CHANNELS], mean[4 * CHANNELS];
+    for (int i = 0; i < 9 * CHANNELS; i++)
+        x[i] = (float)(-1 - i / CHANNELS) - (float)(i % CHANNELS);
+    kernels->max_pooling(most, x, &shape);
+    kernels->average_pooling(mean, x, &shape);
+    for (int c = 0; c < CHANNELS; c++) {
+        const float shift = (float)c;
+        cr_assert_eq(most[c], -1 - shift);
+        cr_assert_eq(most[CHANNELS + c], -3 - shift);
+        cr_assert_eq(most[3 * CHANNELS + c], -9 - shift,
+                     "padding must not win over a negative maximum");
+        cr_assert_eq(mean[c], -3 - shift);
+        cr_assert_eq(mean[CHANNELS + c], -4.5f - shift, "padding must not count in the mean");
+    }
 }
 
 Test(kernels, pooling_ignores_what_is_outside) {
-    const float x[9] = {-1, -2, -3, -4, -5, -6, -7, -8, -9};
-    const struct cn_pooling shape = {3, 3, 1, 2, 2, 2, 2, 2, 2, 0, 0};
-    float y[4];
-    cn_max_pooling_forward(y, x, &shape);
-    cr_assert_eq(y[0], -1.0f);
-    cr_assert_eq(y[1], -3.0f);
-    cr_assert_eq(y[3], -9.0f, "padding must not win over a negative maximum");
-    cn_average_pooling_forward(y, x, &shape);
-    cr_assert_eq(y[0], -3.0f);
-    cr_assert_eq(y[1], -4.5f, "padding must not count in the mean");
+    with_each_table(check_pooling);
+}
+
+static void check_scale_shift(const struct cn_kernels *kernels) {
+    enum { CHANNELS = 19, ROWS = 3 };
+    float *x = test_floats(ROWS * CHANNELS, -1, 1, 1), *scale = test_floats(CHANNELS, -2, 2, 2);
+    float *shift = test_floats(CHANNELS, -1, 1, 3), y[ROWS * CHANNELS];
+    kernels->scale_shift(y, x, scale, shift, ROWS, CHANNELS);
+    for (int i = 0; i < ROWS * CHANNELS; i++)
+        cr_assert_float_eq((double)y[i],
+                           (double)x[i] * (double)scale[i % CHANNELS] + (double)shift[i % CHANNELS],
+                           1e-6);
+    free(x);
+    free(scale);
+    free(shift);
+}
+
+Test(kernels, scale_and_shift_are_each_channel_s_own) {
+    with_each_table(check_scale_shift);
 }

@@ -1,6 +1,7 @@
 /* test_plan.c: inference: batches and threads do not change a bit; folding changes no answer. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,56 @@ Test(plan, normalization_after_an_activation_stands_alone) {
     free(x);
     free(y);
     cn_network_free(network);
+}
+
+/* The same layers, each by a plan of its own, so that nothing is fused. */
+static void check_fusion(struct cn_shape input, const char *first, const char *second) {
+    char both[512];
+    (void)snprintf(both, sizeof both, "%s;%s", first, second);
+    struct cn_network *whole = test_network(input, both, 3);
+    set_statistics(whole);
+    struct cn_network *head = test_network(input, first, 3);
+    const struct cn_layer *last = &head->layers[head->layer_count - 1];
+    struct cn_network *tail = test_network(last->output_shape, second, 3);
+    for (size_t i = 0; i < head->parameter_count; i++)
+        head->parameters[i] = whole->parameters[i];
+    for (size_t i = 0; i < tail->parameter_count; i++)
+        tail->parameters[i] = whole->parameters[head->parameter_count + i];
+    float *x = test_floats(cn_shape_size(&input), -1, 1, 5);
+    float *y = answer(whole, x), *between = answer(head, x), *z = answer(tail, between);
+    const size_t size = cn_shape_size(&tail->layers[tail->layer_count - 1].output_shape);
+    for (size_t i = 0; i < size; i++)
+        cr_assert_float_eq((double)y[i], (double)z[i], 1e-5, "%s: output %zu is %g, not %g", both,
+                           i, (double)y[i], (double)z[i]);
+    free(x);
+    free(y);
+    free(between);
+    free(z);
+    cn_network_free(whole);
+    cn_network_free(head);
+    cn_network_free(tail);
+}
+
+Test(plan, a_fused_layer_gives_what_it_gives_alone) {
+    static const char *const convolutions[] = {
+        "Conv2D filters=5 kernel_size=3", "Conv2D filters=33 kernel_size=2 activation=relu",
+        "Conv2D filters=8 kernel_size=3 padding=same activation=tanh",
+        "Conv2D filters=17 kernel_size=3 strides=2 padding=same"};
+    static const char *const followers[] = {
+        "MaxPooling2D",
+        "MaxPooling2D padding=same",
+        "MaxPooling2D pool_size=3 strides=2",
+        "MaxPooling2D;Activation activation=tanh",
+        "MaxPooling2D;Activation activation=relu",
+        "MaxPooling2D;BatchNormalization;Activation activation=relu",
+        "BatchNormalization;Activation activation=relu;MaxPooling2D;MaxPooling2D padding=same",
+        "Flatten;Activation activation=softmax",
+        "Flatten;BatchNormalization",
+        "AveragePooling2D;GlobalAveragePooling2D"};
+    for (size_t i = 0; i < sizeof convolutions / sizeof *convolutions; i++)
+        for (size_t k = 0; k < sizeof followers / sizeof *followers; k++)
+            for (int size = 11; size < 15; size++)
+                check_fusion(cn_shape_image(size, size + 1, 2), convolutions[i], followers[k]);
 }
 
 Test(plan, flatten_and_dropout_alone_change_nothing) {
