@@ -1,6 +1,7 @@
 /* bench.c: `convnet bench`: images per second by batch size and threads, next to the peak.
  *
- * Measures the forward pass alone, on random images; each number is the median of several runs.
+ * Measures the forward pass alone, on random images; each number is the median of many short runs,
+ * so that other work on the machine disturbs only some of them.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +14,9 @@
 #include "cli/peak.h"
 #include "convnet/plan.h"
 
-enum { RUNS = 5, MAX_RESULTS = 64 };
+enum { LEAST_RUNS = 5, MOST_RUNS = 1000, MAX_RESULTS = 64 };
+
+static const double run_goal = 1e-3; /* seconds that a run takes at least */
 
 struct bench_settings {
     int batch_size, threads; /* batch_size 0: the usual ones */
@@ -76,17 +79,18 @@ static double run_seconds(const struct bench *bench, int batch_size, int threads
 }
 
 static void measure(struct bench *bench, int batch_size, int threads) {
-    double goal = bench->settings->seconds / (RUNS + 1), times[RUNS];
-    size_t batches = 1;
-    double taken = run_seconds(bench, batch_size, threads, 1); /* warms up, too */
-    while ((taken = run_seconds(bench, batch_size, threads, batches)) < goal / 2) {
+    double times[MOST_RUNS], taken = 0;
+    size_t batches = 1, runs = 0;
+    (void)run_seconds(bench, batch_size, threads, 1); /* warms up */
+    while (run_seconds(bench, batch_size, threads, batches) < run_goal) {
         batches *= 2;
     }
-    for (int i = 0; i < RUNS; i++) {
-        times[i] = run_seconds(bench, batch_size, threads, batches);
+    while (runs < LEAST_RUNS || (runs < MOST_RUNS && taken < bench->settings->seconds)) {
+        times[runs] = run_seconds(bench, batch_size, threads, batches);
+        taken += times[runs++];
     }
-    qsort(times, RUNS, sizeof times[0], compare_doubles);
-    double rate = (double)batches * batch_size / times[RUNS / 2];
+    qsort(times, runs, sizeof times[0], compare_doubles);
+    double rate = (double)batches * batch_size / times[runs / 2];
     bench->results[bench->count++] =
         (struct bench_result){batch_size, threads, rate, rate * bench->flops * 1e-9};
 }
@@ -96,7 +100,7 @@ static void measure_all(struct bench *bench) {
     const struct bench_settings *settings = bench->settings;
     const int *sizes = settings->batch_size > 0 ? &settings->batch_size : usual;
     size_t size_count = settings->batch_size > 0 ? 1 : sizeof usual / sizeof usual[0];
-    bench->peak = peak_gflops(settings->seconds / (2 * RUNS));
+    bench->peak = peak_gflops(settings->seconds);
     for (int threads = 1, last = 0; !last; threads *= 2) {
         last = threads >= settings->threads;
         threads = last ? settings->threads : threads;

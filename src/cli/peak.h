@@ -4,7 +4,7 @@
 
 /* Thousand million float operations per second of the calling core in a loop of independent vector
  * multiply-adds (two operations a lane) with the instruction set that the kernels use; the best of
- * several runs of about `seconds` each. */
+ * many short runs, `seconds` in all. */
 double peak_gflops(double seconds);
 
 #endif
