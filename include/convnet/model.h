@@ -8,6 +8,7 @@
  *   preprocessing  JSON object, see struct cn_preprocessing
  *   training       JSON object: how it was made (data checksum, epochs, optimizer, seed, metrics)
  *   probe          JSON object: the expected output for one fixed input, verified at load
+ *   calibration    JSON object: the temperature of the final softmax, 1 if missing
  * docs/model-format.md describes it field by field.
  */
 #ifndef CONVNET_MODEL_H

@@ -38,6 +38,7 @@ struct cn_network {
     struct cn_tensor *tensors;
     size_t parameter_count; /* floats in `parameters`, trainable or not */
     float *parameters;      /* 64-byte aligned; NULL until cn_network_build */
+    float temperature;      /* plans divide the inputs of a final softmax by it; 1: as trained */
 };
 
 /* An empty network for samples of `input_shape`. Caller frees with cn_network_free.

@@ -33,6 +33,11 @@ void cn_workspace_free(struct cn_workspace *workspace);
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs);
 
+/* The class that one output row [count] answers, the first of the largest, and how sure the network
+ * is of it, 0 to 1: for a final softmax the calibrated probability, which is low too where there is
+ * nothing to read if the network was trained with outliers. Every route and command says this. */
+size_t cn_plan_answer(const float *outputs, size_t count, float *ret_confidence);
+
 /* The same bits with OpenMP over the images; `workspaces` has `threads` entries. A count below two
  * images a thread runs serially, without entering a parallel region. */
 void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,

@@ -171,4 +171,23 @@ enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dat
                            struct cn_error *error);
 void cn_evaluation_clear(struct cn_evaluation *evaluation);
 
+/* ---- Calibration ---- */
+
+/* Sets network->temperature to the one under which the dataset, which must not be the training
+ * data, is likeliest (Guo, Pleiss, Sun and Weinberger 2017), between 0.1 and 10. */
+enum cn_status cn_calibrate(struct cn_network *network, const struct cn_dataset *dataset,
+                            int threads, struct cn_error *error);
+
+/* The answers whose confidence lies in one of the equal parts of 0 to 1. */
+enum { CN_RELIABILITY_BINS = 15 };
+struct cn_reliability_bin {
+    size_t samples, correct;
+    double confidence; /* sum over the samples */
+};
+
+/* The expected calibration error (Naeini, Cooper and Hauskrecht 2015): the mean over the samples of
+ * the difference between their bin's accuracy and its mean confidence. labels: [samples]. */
+double cn_calibration_error(const struct cn_evaluation *evaluation, const uint16_t *labels,
+                            struct cn_reliability_bin bins[CN_RELIABILITY_BINS]);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "convnet/dataset.h"
 #include "convnet/model.h"
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGNAL = 128 /* + the signal */ };
@@ -19,6 +20,7 @@ struct cli_command {
 
 int cli_train(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
+int cli_calibrate(int argc, char **argv);
 int cli_predict(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_bench(int argc, char **argv);
@@ -92,6 +94,15 @@ double cli_decimal(float value);
 
 /* False once writing to stdout has failed. */
 bool cli_stdout_good(void);
+
+/* ---- Data ---- */
+
+extern const char *const cli_split_names[]; /* of enum cn_split: "train", "test", NULL */
+
+/* Labelled data for `model`: their classes are matched to its labels by name and become them.
+ * CN_INVALID for a class that the model lacks. Caller frees with cn_dataset_free. */
+enum cn_status cli_data_read(const char *path, enum cn_split split, const struct cn_model *model,
+                             struct cn_dataset **ret_data, struct cn_error *error);
 
 /* ---- Files ---- */
 

@@ -1,7 +1,10 @@
 convnet_SOURCES += \
 	src/cli/bench.c \
+	src/cli/calibrate.c \
 	src/cli/cli.h \
-	src/cli/evaluate.c \
+	src/cli/data.c \
+	src/cli/evaluate.c src/cli/evaluate.h \
+	src/cli/evaluate_print.c \
 	src/cli/find.c \
 	src/cli/info.c \
 	src/cli/main.c \
@@ -16,3 +19,16 @@ convnet_SOURCES += \
 	src/cli/train.c src/cli/train.h \
 	src/cli/train_options.c \
 	src/cli/train_record.c
+
+# The report that `convnet evaluate` draws.
+if HAVE_CAIRO
+convnet_SOURCES += \
+	src/cli/report/canvas.c src/cli/report/canvas.h \
+	src/cli/report/confusion.c \
+	src/cli/report/curves.c \
+	src/cli/report/mistakes.c \
+	src/cli/report/reliability.c \
+	src/cli/report/report.c
+else
+convnet_SOURCES += src/cli/report/none.c
+endif

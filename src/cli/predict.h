@@ -10,7 +10,8 @@
 struct prediction {
     const char *file;
     const float *probabilities; /* [model->label_count] */
-    size_t class;               /* of the largest */
+    size_t class;
+    float confidence; /* in the class, as cn_plan_answer says */
 };
 
 struct predict_format {

@@ -131,11 +131,9 @@ static void report(struct batch *batch, struct slot *slot) {
 }
 
 static void print(struct batch *batch, const struct slot *slot, const float *probabilities) {
-    size_t best = 0;
-    for (size_t i = 1; i < batch->model->label_count; i++) {
-        best = probabilities[i] > probabilities[best] ? i : best;
-    }
-    const struct prediction prediction = {slot->name, probabilities, best};
+    float confidence;
+    const size_t class = cn_plan_answer(probabilities, batch->model->label_count, &confidence);
+    const struct prediction prediction = {slot->name, probabilities, class, confidence};
     batch->format->put(batch->model, &prediction);
 }
 

@@ -26,7 +26,7 @@ static void csv_put(const struct cn_model *model, const struct prediction *predi
     printf(",%zu,", prediction->class);
     cli_put_csv(model->labels[prediction->class]);
     putchar(',');
-    put_float(prediction->probabilities[prediction->class]);
+    put_float(prediction->confidence);
     for (size_t i = 0; i < model->label_count; i++) {
         putchar(',');
         put_float(prediction->probabilities[i]);
@@ -44,7 +44,7 @@ static void ndjson_put(const struct cn_model *model, const struct prediction *pr
     printf(",\"class\":%zu,\"label\":", prediction->class);
     cli_put_json(model->labels[prediction->class]);
     fputs(",\"confidence\":", stdout);
-    put_float(prediction->probabilities[prediction->class]);
+    put_float(prediction->confidence);
     fputs(",\"probabilities\":[", stdout);
     for (size_t i = 0; i < model->label_count; i++) {
         fputs(i > 0 ? "," : "", stdout);
@@ -70,7 +70,7 @@ static void table_put(const struct cn_model *model, const struct prediction *pre
     cli_put_plain(prediction->file, FILE_COLUMNS);
     printf(" %5zu ", prediction->class);
     cli_put_plain(model->labels[prediction->class], LABEL_COLUMNS);
-    printf(" %10.4f ", (double)prediction->probabilities[prediction->class]);
+    printf(" %10.4f ", (double)prediction->confidence);
     for (size_t i = 0; i < model->label_count; i++) {
         printf(" %6.4f", (double)prediction->probabilities[i]);
     }

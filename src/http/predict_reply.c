@@ -11,23 +11,17 @@ enum predict_format predict_format_of(const char *accept) {
     return strcasestr(accept, "application/x-ndjson") != NULL ? PREDICT_NDJSON : PREDICT_JSON;
 }
 
-static size_t largest(const float *p, size_t count) {
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        best = p[i] > p[best] ? i : best;
-    return best;
-}
-
 static void add_json(struct http_text *text, const struct prediction *prediction, size_t index) {
     const struct cn_model *model = prediction->model->model;
     const float *p = prediction->outputs + index * model->label_count;
-    const size_t count = model->label_count, best = largest(p, count);
+    float confidence;
+    const size_t count = model->label_count, best = cn_plan_answer(p, count, &confidence);
     http_text_add(text, "{\"class\":");
     http_text_add_size(text, best);
     http_text_add(text, ",\"label\":\"");
     http_text_add_json(text, model->labels[best]);
     http_text_add(text, "\",\"confidence\":");
-    http_text_add_float(text, p[best]);
+    http_text_add_float(text, confidence);
     http_text_add(text, ",\"probabilities\":[");
     for (size_t i = 0; i < count; i++) {
         http_text_add(text, i > 0 ? "," : "");
@@ -65,12 +59,13 @@ static void add_csv_head(struct http_text *text, const struct cn_model *model) {
 }
 
 static void add_csv(struct http_text *text, const struct cn_model *model, const float *p) {
-    const size_t best = largest(p, model->label_count);
+    float confidence;
+    const size_t best = cn_plan_answer(p, model->label_count, &confidence);
     http_text_add_size(text, best);
     http_text_add(text, ",");
     add_csv_field(text, model->labels[best]);
     http_text_add(text, ",");
-    http_text_add_float(text, p[best]);
+    http_text_add_float(text, confidence);
     for (size_t i = 0; i < model->label_count; i++) {
         http_text_add(text, ",");
         http_text_add_float(text, p[i]);

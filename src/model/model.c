@@ -165,6 +165,13 @@ enum cn_status cn_model_check_preprocessing(const struct cn_preprocessing *prepr
     return CN_OK;
 }
 
+enum cn_status cn_model_check_temperature(float temperature, struct cn_error *error) {
+    if (!(temperature >= 0.01f && temperature <= 100))
+        return cn_fail(error, CN_INVALID, "the temperature is %g; it must be from 0.01 to 100",
+                       (double)temperature);
+    return CN_OK;
+}
+
 void cn_model_free(struct cn_model *model) {
     if (model == NULL)
         return;

@@ -16,6 +16,9 @@ enum cn_status cn_model_probe(const struct cn_network *network, float **ret_outp
 /* CN_INVALID unless all parameters are finite; names the tensor, the element and its value. */
 enum cn_status cn_model_check_weights(const struct cn_network *network, struct cn_error *error);
 
+/* CN_INVALID unless a softmax can be divided by it. */
+enum cn_status cn_model_check_temperature(float temperature, struct cn_error *error);
+
 /* CN_INVALID unless the parameters are ones that cn_preprocess can use for this input. */
 enum cn_status cn_model_check_preprocessing(const struct cn_preprocessing *preprocessing,
                                             const struct cn_shape *input_shape,

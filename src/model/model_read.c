@@ -213,6 +213,25 @@ static enum cn_status read_preprocessing(const struct cn_safetensors *file, stru
     return cn_model_check_preprocessing(&model->preprocessing, &model->network->input_shape, error);
 }
 
+/* {"temperature": T}; a file without it is as trained. */
+static enum cn_status read_calibration(const struct cn_safetensors *file,
+                                       struct cn_network *network, struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    json_t *json = NULL;
+    enum cn_status status = read_json(file, "calibration", &json, error);
+    if (status != CN_OK || json == NULL)
+        return status;
+    const json_t *temperature = json_object_get(json, "temperature");
+    if (json_object_size(json) != 1 || !json_is_number(temperature))
+        status = cn_fail(error, CN_MALFORMED,
+                         "calibration is %s; it must be an object of the number temperature",
+                         cn_json_show(json, shown));
+    else
+        network->temperature = (float)json_number_value(temperature);
+    json_decref(json);
+    return status == CN_OK ? cn_model_check_temperature(network->temperature, error) : status;
+}
+
 static enum cn_status compare_probe(const json_t *stored, const float *outputs, size_t count,
                                     struct cn_error *error) {
     char shown[CN_JSON_TEXT];
@@ -262,6 +281,8 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
         status = read_preprocessing(file, model, error);
     if (status == CN_OK && training != NULL)
         status = cn_model_set_training(model, training, error);
+    if (status == CN_OK)
+        status = read_calibration(file, model->network, error);
     if (status == CN_OK)
         status = read_probe(file, model, error);
     if (status != CN_OK) {

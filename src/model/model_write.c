@@ -9,7 +9,7 @@
 #include "model/model_file.h"
 #include "model/safetensors.h"
 
-enum { FORMAT, ARCHITECTURE, LABELS, PREPROCESSING, TRAINING, PROBE, KEY_COUNT };
+enum { FORMAT, ARCHITECTURE, LABELS, PREPROCESSING, TRAINING, PROBE, CALIBRATION, KEY_COUNT };
 
 /* Dumps and releases `json`; NULL if that or an earlier step had no memory. */
 static char *dump(json_t *json) {
@@ -31,6 +31,10 @@ static char *format_labels(const struct cn_model *model) {
 static char *format_preprocessing(const struct cn_preprocessing *preprocessing) {
     return dump(json_pack("{s:s, s:i, s:b}", "fit", cn_fit_names[preprocessing->fit], "box",
                           preprocessing->box, "invert", (int)preprocessing->invert));
+}
+
+static char *format_calibration(const struct cn_network *network) {
+    return dump(json_pack("{s:f}", "temperature", (double)network->temperature));
 }
 
 static char *format_probe(const float *outputs, size_t count) {
@@ -56,6 +60,7 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     values[PREPROCESSING] = format_preprocessing(&model->preprocessing);
     values[TRAINING] = strdup(model->training);
     values[PROBE] = format_probe(outputs, model->label_count);
+    values[CALIBRATION] = format_calibration(model->network);
     free(outputs);
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (values[i] == NULL)
@@ -78,8 +83,8 @@ static void describe_tensors(const struct cn_network *network, struct cn_safeten
 
 enum cn_status cn_model_write(const struct cn_model *model, const char *path,
                               struct cn_error *error) {
-    static const char *const keys[KEY_COUNT] = {"format",        "architecture", "labels",
-                                                "preprocessing", "training",     "probe"};
+    static const char *const keys[KEY_COUNT] = {
+        "format", "architecture", "labels", "preprocessing", "training", "probe", "calibration"};
     const struct cn_network *network = model->network;
     struct cn_safetensor *tensors = calloc(network->tensor_count + 1, sizeof *tensors);
     struct cn_metadata metadata[KEY_COUNT];
@@ -93,13 +98,17 @@ enum cn_status cn_model_write(const struct cn_model *model, const char *path,
     if (status == CN_OK)
         status = cn_model_check_preprocessing(&model->preprocessing, &network->input_shape, error);
     if (status == CN_OK)
+        status = cn_model_check_temperature(network->temperature, error);
+    if (status == CN_OK)
         status = format_metadata(model, values, error);
     if (status != CN_OK)
         goto out;
     for (size_t i = 0; i < KEY_COUNT; i++)
         metadata[i] = (struct cn_metadata){(char *)(uintptr_t)keys[i], values[i]};
     describe_tensors(network, tensors);
-    status = cn_safetensors_write(path, tensors, network->tensor_count, metadata, KEY_COUNT, error);
+    /* Files of uncalibrated models stay what they always were. */
+    const size_t count = network->temperature == 1 ? CALIBRATION : KEY_COUNT;
+    status = cn_safetensors_write(path, tensors, network->tensor_count, metadata, count, error);
 out:
     cn_error_set_source(error, path);
     for (size_t i = 0; i < KEY_COUNT; i++)

@@ -20,6 +20,7 @@ enum cn_status cn_network_create(const struct cn_shape *input_shape,
         return cn_fail(error, CN_MEMORY, "cannot allocate a network");
     (void)snprintf(network->name, sizeof network->name, "sequential");
     network->input_shape = network->output_shape = *input_shape;
+    network->temperature = 1;
     *ret_network = network;
     return CN_OK;
 }

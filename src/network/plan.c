@@ -103,6 +103,33 @@ static enum cn_status add_layer(struct cn_plan *plan, const struct cn_network *n
     return CN_OK;
 }
 
+static bool ends_with_softmax(struct cn_layer layer) {
+    enum cn_activation *(*activation)(struct cn_layer *) = layer.type->activation;
+    return activation != NULL && *activation(&layer) == CN_ACTIVATION_SOFTMAX;
+}
+
+/* Divides what the final softmax takes by the network's temperature. */
+static enum cn_status fold_temperature(struct cn_plan *plan, const struct cn_network *network,
+                                       struct cn_error *error) {
+    if (network->temperature == 1)
+        return CN_OK;
+    const struct cn_step *last = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
+    if (last == NULL || last->layer.type->fold == NULL || !ends_with_softmax(last->layer))
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "a temperature of %g needs a network that ends with weights and softmax",
+                       (double)network->temperature);
+    const size_t outputs = cn_shape_size(&network->output_shape);
+    float *scale = cn_floats_allocate(2 * outputs); /* the shift is zero */
+    if (scale == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu floats", 2 * outputs);
+    for (size_t i = 0; i < outputs; i++)
+        scale[i] = 1 / network->temperature;
+    last->layer.type->fold(&last->layer, plan->packed + (last->packed - plan->packed), scale,
+                           scale + outputs);
+    free(scale);
+    return CN_OK;
+}
+
 /* A block's activations stay in the second-level cache, and small layers get more than one image at
  * a time, so that their weights are loaded once for several. */
 enum { BLOCK_FLOATS = 1 << 15, BLOCK_MOST = 16 };
@@ -145,6 +172,8 @@ enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan *
     packed = 0;
     for (size_t l = 0; l < network->layer_count && status == CN_OK; l++)
         status = add_layer(plan, network, &network->layers[l], &packed, error);
+    if (status == CN_OK)
+        status = fold_temperature(plan, network, error);
     if (status != CN_OK)
         goto out;
     measure(plan);
@@ -236,4 +265,12 @@ void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const
 
 const char *cn_instruction_set(void) {
     return cn_kernels()->name;
+}
+
+size_t cn_plan_answer(const float *outputs, size_t count, float *ret_confidence) {
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        best = outputs[i] > outputs[best] ? i : best;
+    *ret_confidence = outputs[best];
+    return best;
 }

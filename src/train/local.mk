@@ -5,6 +5,7 @@ libconvnet_la_SOURCES += \
 	src/train/augment_pixels.c \
 	src/train/augment_rerender.c \
 	src/train/augment_warp.c \
+	src/train/calibrate.c \
 	src/train/checkpoint.c \
 	src/train/evaluate.c \
 	src/train/optimizer.c \
@@ -15,6 +16,7 @@ libconvnet_la_SOURCES += \
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_augment.c \
+	tests/unit/test_calibrate.c \
 	tests/unit/test_golden.c \
 	tests/unit/test_optimizer.c \
 	tests/unit/test_trainer.c

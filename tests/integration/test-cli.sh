@@ -114,6 +114,39 @@ check "evaluate as text" run 0 evaluate --model model.safetensors --data "$sampl
     --confusion-matrix
 check "text names the interval" grep -q '^accuracy .* of 200; 95 % interval' out
 
+# ---- Calibration, outliers, the drawn report ----
+check "calibrate" run 0 calibrate --model model.safetensors --data "$sample" --output true.safetensors \
+    --split test --json
+check "its numbers" python '0.1 <= j["temperature"] <= 10 and j["samples"] == 200 and
+    j["loss"] < j["loss_before"] and j["calibration_error"] < j["calibration_error_before"]'
+cp out calibration
+check "the calibrated model" run 0 evaluate --model true.safetensors --data "$sample" --json \
+    --loss categorical_crossentropy --outliers "$sample"
+check "has that temperature and loss" python 'abs(j["loss"] - json.load(open("calibration"))["loss"])
+    < 1e-6 and j["temperature"] == json.load(open("calibration"))["temperature"]'
+check "and the same answers" python 'j["correct"] == json.load(open("evaluation"))["correct"]'
+check "its bins are its samples" python 'sum(b["samples"] for b in j["reliability"]) == 200 and
+    abs(sum(abs(b["accuracy"] - b["confidence"]) * b["samples"] for b in j["reliability"]
+            if b["samples"]) / 200 - j["calibration_error"]) < 1e-9'
+check "data are no outliers of themselves" python 'j["outliers"]["auroc"] == 0.5 and
+    j["outliers"]["samples"] == 200'
+check "calibrating the last tenth" run 0 calibrate --model model.safetensors --data "$sample" \
+    --output true.safetensors --validation-split 0.1 --json
+check "is of its samples" python 'j["samples"] == 40'
+if run 0 evaluate --model true.safetensors --data "$sample" --report report.svg --history h.csv; then
+    check "the report is SVG" grep -q '<svg' report.svg
+    check "report as PNG" run 0 evaluate --model true.safetensors --data "$sample" --report report.png
+    check "the report is PNG" grep -q PNG report.png
+    check "another ending" run 1 evaluate --model true.safetensors --data "$sample" --report r.pdf
+    check "is refused" says "must end with .svg or .png"
+    echo "1,2,3" >bad.csv
+    check "a bad history" run 1 evaluate --model true.safetensors --data "$sample" --report r.svg \
+        --history bad.csv
+    check "is refused with its line" says "is no history"
+else
+    check "without cairo there is no report" says "built without cairo"
+fi
+
 # ---- Prediction: PNG, IDX and raw bytes give the same bits ----
 python3 - "$sample" <<'END' || { echo "cannot make the pictures"; exit 1; }
 import gzip, os, struct, sys, zlib
@@ -225,7 +258,7 @@ for wrong in "" "nonsense" "train" "train --epochs" "train --epochs=0" "train --
 done
 run 2 train --batch-size=-3
 check "names option, value and rule" says "--batch-size=-3: must be from 1 to 65536"
-for command in train evaluate predict info bench; do
+for command in train evaluate calibrate predict info bench; do
     check "$command --help" run 0 "$command" --help
     check "help of $command" grep -q -- '--usage' out
 done

@@ -1,0 +1,124 @@
+/* calibrate.c: `convnet calibrate`: finds the temperature that makes a model's probabilities true,
+ * on data that it was not trained on, and writes it into the model file. One thread here; the
+ * library's own inside. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "convnet/trainer.h"
+
+struct calibrate_settings {
+    const char *model, *data, *output;
+    int split, threads;
+    double share;
+    bool json;
+};
+
+#define SETTING(field) offsetof(struct calibrate_settings, field)
+
+static const struct cli_option options[] = {
+    {"model", "MODEL", CLI_STRING, SETTING(model), .text = "model file, or the name of a known one",
+     .required = true},
+    {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with labelled data",
+     .required = true},
+    {"output", "MODEL", CLI_STRING, SETTING(output), .text = "model file to write",
+     .required = true},
+    {"split", "NAME", CLI_NAME, SETTING(split), .text = "train (default) or test",
+     .names = cli_split_names},
+    {"validation-split", "X", CLI_DOUBLE, SETTING(share),
+     .text = "use the last X of the split: what the training kept for validation (all of it)",
+     .maximum = 0.99},
+    {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
+    {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
+     .minimum = 1, .maximum = 1024},
+};
+
+static const struct cli_syntax syntax = {
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .text = "Calibrate a model's probabilities on data that it was not trained on.",
+};
+
+/* What calibration changes. */
+struct quality {
+    double loss, error;
+};
+
+static enum cn_status measure(const struct cn_model *model, const struct cn_dataset *data,
+                              int threads, struct quality *ret_quality, struct cn_error *error) {
+    struct cn_reliability_bin bins[CN_RELIABILITY_BINS];
+    struct cn_evaluation evaluation;
+    enum cn_status status = cn_evaluate(model->network, data, CN_LOSS_CATEGORICAL_CROSSENTROPY,
+                                        threads, &evaluation, error);
+    if (status != CN_OK) {
+        return status;
+    }
+    *ret_quality = (struct quality){.loss = evaluation.loss,
+                                    .error = cn_calibration_error(&evaluation, data->labels, bins)};
+    cn_evaluation_clear(&evaluation);
+    return CN_OK;
+}
+
+/* The part of the data that is used; frees the rest. */
+static enum cn_status take_share(struct cn_dataset **data, double share, struct cn_error *error) {
+    struct cn_dataset *first = NULL, *last = NULL;
+    if (share <= 0) {
+        return CN_OK;
+    }
+    enum cn_status status = cn_dataset_split(*data, share, &first, &last, error);
+    if (status == CN_OK) {
+        cn_dataset_free(first);
+        cn_dataset_free(*data);
+        *data = last;
+    }
+    return status;
+}
+
+static bool print(const struct calibrate_settings *settings, const struct cn_model *model,
+                  size_t samples, const struct quality *before, const struct quality *after) {
+    const double temperature = cli_decimal(model->network->temperature);
+    if (settings->json) {
+        return cli_put_json_value(json_pack(
+            "{s:f, s:I, s:f, s:f, s:f, s:f}", "temperature", temperature, "samples",
+            (json_int_t)samples, "loss_before", before->loss, "loss", after->loss,
+            "calibration_error_before", before->error, "calibration_error", after->error));
+    }
+    printf("temperature        %g (from %zu samples)\n", temperature, samples);
+    printf("cross-entropy      %.6f -> %.6f\n", before->loss, after->loss);
+    printf("calibration error  %.4f -> %.4f\n", before->error, after->error);
+    return cli_stdout_good();
+}
+
+int cli_calibrate(int argc, char **argv) {
+    struct calibrate_settings settings = {.split = CN_SPLIT_TRAIN, .threads = cn_default_threads()};
+    struct cn_error error = {0};
+    struct cn_model *model = NULL;
+    struct cn_dataset *data = NULL;
+    struct quality before = {0}, after = {0};
+    char **operands;
+    size_t operand_count;
+    cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    enum cn_status status = cli_check_writable(settings.output, &error);
+    if (status == CN_OK)
+        status = cli_model_find(settings.model, false, &model, NULL, &error);
+    if (status == CN_OK)
+        status = cli_data_read(settings.data, (enum cn_split)settings.split, model, &data, &error);
+    if (status == CN_OK)
+        status = take_share(&data, settings.share, &error);
+    if (status == CN_OK)
+        status = measure(model, data, settings.threads, &before, &error);
+    if (status == CN_OK)
+        status = cn_calibrate(model->network, data, settings.threads, &error);
+    if (status == CN_OK)
+        status = measure(model, data, settings.threads, &after, &error);
+    if (status == CN_OK)
+        status = cn_model_write(model, settings.output, &error);
+    int exit_status = CLI_DONE;
+    if (status != CN_OK) {
+        exit_status = cli_report(argv[0], &error);
+    } else if (!print(&settings, model, data->count, &before, &after)) {
+        exit_status = CLI_FAILED;
+    }
+    cn_dataset_free(data);
+    cn_model_free(model);
+    return exit_status;
+}

@@ -1,0 +1,80 @@
+/* data.c: labelled data for a model that exists: classes are matched by name, so a folder that
+ * lacks some of the model's classes will do. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+const char *const cli_split_names[] = {"train", "test", NULL};
+
+static enum cn_status map_class(const struct cn_model *model, const char *name, uint16_t *ret_class,
+                                struct cn_error *error) {
+    for (size_t i = 0; i < model->label_count; i++) {
+        if (strcmp(model->labels[i], name) == 0) {
+            *ret_class = (uint16_t)i;
+            return CN_OK;
+        }
+    }
+    return cn_fail(error, CN_INVALID,
+                   "class \"%s\" of the data is not among the model's %zu labels", name,
+                   model->label_count);
+}
+
+/* Gives the data the model's names. */
+static enum cn_status take_names(struct cn_dataset *data, const struct cn_model *model,
+                                 struct cn_error *error) {
+    char **names = calloc(model->label_count, sizeof *names);
+    bool good = names != NULL;
+    for (size_t i = 0; good && i < model->label_count; i++) {
+        names[i] = strdup(model->labels[i]);
+        good = names[i] != NULL;
+    }
+    char **old = good ? data->class_names : names;
+    const size_t count = good ? data->class_count : model->label_count;
+    for (size_t i = 0; old != NULL && i < count; i++) {
+        free(old[i]);
+    }
+    free(old);
+    if (!good) {
+        return cn_fail(error, CN_MEMORY, "no memory for %zu classes", model->label_count);
+    }
+    data->class_names = names;
+    data->class_count = model->label_count;
+    return CN_OK;
+}
+
+static enum cn_status match_classes(struct cn_dataset *data, const struct cn_model *model,
+                                    struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    uint16_t *classes = calloc(data->class_count + 1, sizeof *classes);
+    if (classes == NULL) {
+        return cn_fail(error, CN_MEMORY, "no memory for %zu classes", data->class_count);
+    }
+    for (size_t i = 0; i < data->class_count && status == CN_OK; i++) {
+        status = map_class(model, data->class_names[i], &classes[i], error);
+    }
+    if (status == CN_OK) {
+        for (size_t i = 0; i < data->count; i++) {
+            data->labels[i] = classes[data->labels[i]];
+        }
+        status = take_names(data, model, error);
+    }
+    free(classes);
+    return status;
+}
+
+enum cn_status cli_data_read(const char *path, enum cn_split split, const struct cn_model *model,
+                             struct cn_dataset **ret_data, struct cn_error *error) {
+    struct cn_dataset *data = NULL;
+    enum cn_status status = cn_dataset_read(path, split, &model->network->input_shape,
+                                            &model->preprocessing, &data, error);
+    if (status == CN_OK) {
+        status = match_classes(data, model, error);
+    }
+    if (status != CN_OK) {
+        cn_dataset_free(data);
+        return status;
+    }
+    *ret_data = data;
+    return CN_OK;
+}

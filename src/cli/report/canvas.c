@@ -1,0 +1,67 @@
+/* canvas.c: text and axes on a cairo page. */
+#include "cli/report/canvas.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void canvas_color(cairo_t *cairo, enum ink ink) {
+    static const double colors[][3] = {
+        [INK_TEXT] = {0.13, 0.15, 0.18},   [INK_FAINT] = {0.45, 0.48, 0.53},
+        [INK_GRID] = {0.88, 0.89, 0.91},   [INK_GOOD] = {0.16, 0.45, 0.72},
+        [INK_BAD] = {0.80, 0.25, 0.18},    [INK_FIRST] = {0.16, 0.45, 0.72},
+        [INK_SECOND] = {0.85, 0.50, 0.10},
+    };
+    cairo_set_source_rgb(cairo, colors[ink][0], colors[ink][1], colors[ink][2]);
+}
+
+void canvas_text(cairo_t *cairo, double x, double y, double size, enum align align,
+                 const char *text) {
+    cairo_text_extents_t extents;
+    char line[320];
+    (void)snprintf(line, sizeof line, "%s", text);
+    for (char *c = line; *c != '\0'; c++) {
+        *c = (unsigned char)*c < 0x20 ? ' ' : *c;
+    }
+    cairo_set_font_size(cairo, size);
+    cairo_text_extents(cairo, line, &extents);
+    const double part = align == ALIGN_LEFT ? 0 : align == ALIGN_CENTER ? 0.5 : 1;
+    cairo_move_to(cairo, x - part * extents.x_advance, y);
+    cairo_show_text(cairo, line);
+}
+
+void canvas_printf(cairo_t *cairo, double x, double y, double size, enum align align,
+                   const char *format, ...) {
+    char line[320];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    canvas_text(cairo, x, y, size, align, line);
+}
+
+struct box canvas_heading(cairo_t *cairo, struct box box, const char *text) {
+    canvas_color(cairo, INK_TEXT);
+    cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
+    canvas_text(cairo, box.x, box.y + 14, 15, ALIGN_LEFT, text);
+    cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
+    return (struct box){box.x, box.y + 26, box.width, box.height - 26};
+}
+
+void canvas_axes(cairo_t *cairo, struct box box, int lines, double low, double high,
+                 const char *format) {
+    for (int i = 0; i <= lines; i++) {
+        const double y = box.y + box.height - box.height * i / lines;
+        char label[32];
+        canvas_color(cairo, INK_GRID);
+        cairo_set_line_width(cairo, 1);
+        cairo_move_to(cairo, box.x, y);
+        cairo_line_to(cairo, box.x + box.width, y);
+        cairo_stroke(cairo);
+        canvas_color(cairo, INK_FAINT);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        (void)snprintf(label, sizeof label, format, low + (high - low) * i / lines);
+#pragma GCC diagnostic pop
+        canvas_text(cairo, box.x - 6, y + 4, 11, ALIGN_RIGHT, label);
+    }
+}

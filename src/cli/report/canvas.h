@@ -1,0 +1,50 @@
+/* canvas.h: what the parts of the drawn report share: boxes, text, colours. */
+#ifndef CONVNET_CLI_REPORT_CANVAS_H
+#define CONVNET_CLI_REPORT_CANVAS_H
+
+#include <cairo.h>
+
+#include "cli/evaluate.h"
+
+/* A part's place on the page, in points. */
+struct box {
+    double x, y, width, height;
+};
+
+enum ink { INK_TEXT, INK_FAINT, INK_GRID, INK_GOOD, INK_BAD, INK_FIRST, INK_SECOND };
+
+void canvas_color(cairo_t *cairo, enum ink ink);
+
+enum align { ALIGN_LEFT, ALIGN_CENTER, ALIGN_RIGHT };
+
+/* One line of text with its baseline at y; bytes below 0x20 become spaces. */
+void canvas_text(cairo_t *cairo, double x, double y, double size, enum align align,
+                 const char *text);
+void canvas_printf(cairo_t *cairo, double x, double y, double size, enum align align,
+                   const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/* A heading over `box`; returns what is left below it. */
+struct box canvas_heading(cairo_t *cairo, struct box box, const char *text);
+
+/* A frame with `lines` + 1 horizontal grid lines, labelled from `low` to `high` with `format`. */
+void canvas_axes(cairo_t *cairo, struct box box, int lines, double low, double high,
+                 const char *format);
+
+/* ---- The parts ---- */
+
+void report_confusion(cairo_t *cairo, struct box box, const struct evaluate_result *result);
+void report_reliability(cairo_t *cairo, struct box box, const struct evaluate_result *result);
+void report_mistakes(cairo_t *cairo, struct box box, const struct evaluate_result *result);
+
+/* The epochs of a training. Caller frees records with free(). */
+struct history {
+    size_t count;
+    struct cn_epoch_record *records;
+};
+
+/* Reads what `convnet train --history` wrote. CN_MALFORMED names the line. */
+enum cn_status report_read_history(const char *path, struct history *ret_history,
+                                   struct cn_error *error);
+void report_curves(cairo_t *cairo, struct box box, const struct history *history);
+
+#endif
