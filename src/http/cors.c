@@ -8,7 +8,7 @@
 /* Request headers that endpoints look at, and answers' headers that scripts may want to read. */
 static const char request_headers[] =
     "Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
-    "X-API-Key, X-Request-Id, X-Request-Timeout, traceparent";
+    "X-API-Key, X-Request-Id, Request-Timeout-Ms, traceparent";
 static const char reply_headers[] =
     "Inference-Header-Content-Length, Retry-After, X-Request-Id, traceparent";
 

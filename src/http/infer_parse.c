@@ -5,6 +5,9 @@
 
 #include "http/infer.h"
 
+/* A day in microseconds: beyond it a timeout means nothing. */
+#define LONGEST_TIMEOUT INT64_C(86400000000)
+
 static enum cn_status read_id(struct json_scan *s, struct infer_request *request) {
     const enum cn_status status = json_text(s, &request->id);
     if (status == CN_OK && !json_is_utf8(request->id))
@@ -154,10 +157,25 @@ static enum cn_status read_output(struct json_scan *s, size_t index, void *data)
 
 /* ---- The request ---- */
 
+/* Microseconds, as in Triton's schedule policy: they only shorten the request's time. */
+static enum cn_status read_timeout(struct json_scan *s, struct infer_request *request) {
+    int64_t timeout = 0;
+    const enum cn_status status = json_integer(s, "a number of microseconds", &timeout);
+    if (status == CN_OK && timeout < 0)
+        return cn_fail(s->error, CN_INVALID, "timeout is %lld; it must be 0 or more microseconds",
+                       (long long)timeout);
+    if (status == CN_OK && timeout > 0 && timeout < LONGEST_TIMEOUT)
+        http_deadline_shorten(&request->prediction->deadline,
+                              request->prediction->begun_nanoseconds + (uint64_t)timeout * 1000);
+    return status;
+}
+
 static enum cn_status read_parameter(struct json_scan *s, struct json_string key, void *data) {
     struct infer_request *request = data;
     if (json_is(key, "binary_data_output"))
         return json_bool(s, "true or false for \"binary_data_output\"", &request->binary_output);
+    if (json_is(key, "timeout"))
+        return read_timeout(s, request);
     return json_skip(s);
 }
 

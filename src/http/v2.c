@@ -9,7 +9,7 @@ enum http_outcome http_v2_server(struct http_exchange *exchange) {
     http_text_add(&text,
                   "{\"name\":\"convnetd\",\"version\":\"" PACKAGE_VERSION "\",\"extensions\":["
                   "\"binary_tensor_data\",\"classification\",\"model_configuration\","
-                  "\"model_repository\",\"parameters\",\"statistics\"]}\n");
+                  "\"model_repository\",\"parameters\",\"schedule_policy\",\"statistics\"]}\n");
     return http_reply_text(exchange, 200, "application/json", &text);
 }
 
