@@ -24,7 +24,8 @@ libconvnetd_la_SOURCES += \
 	src/http/tfserving.c src/http/tfserving.h \
 	src/http/tfserving_parse.c \
 	src/http/torchserve.c \
-	src/http/v2.c
+	src/http/v2.c \
+	src/http/v2_stats.c
 
 # Files that the daemon answers with.
 embedded_files = src/http/openapi.json

@@ -165,13 +165,14 @@ enum http_outcome http_health_ready(struct http_exchange *exchange);
 enum http_outcome http_metrics(struct http_exchange *exchange);
 enum http_outcome http_index(struct http_exchange *exchange);
 enum http_outcome http_openapi(struct http_exchange *exchange);
-/* infer.c, v2.c, repository.c: the Open Inference Protocol. */
+/* infer.c, v2.c, v2_stats.c, repository.c: the Open Inference Protocol. */
 enum http_outcome http_infer(struct http_exchange *exchange);
 enum http_outcome http_v2_server(struct http_exchange *exchange);
 enum http_outcome http_v2_models(struct http_exchange *exchange);
 enum http_outcome http_v2_model(struct http_exchange *exchange);
 enum http_outcome http_v2_model_ready(struct http_exchange *exchange);
 enum http_outcome http_v2_model_config(struct http_exchange *exchange);
+enum http_outcome http_v2_stats(struct http_exchange *exchange);
 enum http_outcome http_repository_index(struct http_exchange *exchange);
 enum http_outcome http_repository_load(struct http_exchange *exchange);
 enum http_outcome http_repository_unload(struct http_exchange *exchange);

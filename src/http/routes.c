@@ -14,6 +14,7 @@
     ROUTE("GET", path, CLIENT, 0, http_v2_model),                                                  \
         ROUTE("GET", path "/ready", CLIENT, 0, http_v2_model_ready),                               \
         ROUTE("GET", path "/config", CLIENT, 0, http_v2_model_config),                             \
+        ROUTE("GET", path "/stats", CLIENT, 0, http_v2_stats),                                     \
         ROUTE("POST", path "/infer", CLIENT, HTTP_BODY_CONFIGURED, http_infer)
 #define V1_MODEL(path)                                                                             \
     ROUTE("POST", path ":predict", CLIENT, HTTP_BODY_CONFIGURED, http_tfserving_predict),          \
@@ -30,6 +31,8 @@ const struct http_route http_routes[] = {
     ROUTE("GET", "/v2", PUBLIC, 0, http_v2_server),
     ROUTE("GET", "/v2/", PUBLIC, 0, http_v2_server),
     ROUTE("GET", "/v2/models", CLIENT, 0, http_v2_models),
+    /* Before {model}: a model of this name has its own paths but this one. */
+    ROUTE("GET", "/v2/models/stats", CLIENT, 0, http_v2_stats),
     V2_MODEL("/v2/models/{model}"),
     V2_MODEL("/v2/models/{model}/versions/{version}"),
     ROUTE("POST", REPOSITORY "/index", CLIENT, HTTP_BODY_SMALL, http_repository_index),

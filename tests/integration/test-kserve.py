@@ -355,6 +355,7 @@ def errors():
         yield "%s %s" % (key, value), infer("UINT8", [1, 784], data, outputs=[
             {"name": "probabilities", "parameters": {key: value}}]), "at byte" \
             if value != -1 else "classification is -1"
+    yield "timeout", infer("UINT8", [1, 784], data, parameters={"timeout": -1}), "microseconds"
     yield "binary_data_output 1", infer("UINT8", [1, 784], data,
                                         parameters={"binary_data_output": 1}), "true or false"
     yield "no base64", infer("BYTES", [1], ["*"]), "base64"
@@ -419,6 +420,32 @@ def refused_binary(server, name, head, data, words):
             b"Inference-Header-Content-Length: %d\r\n" % len(head))
 
 
+def test_stats(server):
+    """Counts go up by what was asked; a failure is one."""
+    def read(path):
+        status, body = get_json(server, path)
+        rows = body["model_stats"]
+        check(status == 200 and [(r["name"], r["version"]) for r in rows] == [("digits", "1")],
+              "%s: %s" % (path, body))
+        return rows[0]
+    before = read("/v2/models/stats")
+    for _ in range(3):
+        post_json(server, INFER, infer("UINT8", [2, 784], list(ONE + PIXELS[1])))
+    post_json(server, INFER, {})
+    for path in ("/v2/models/stats", "/v2/models/digits/stats",
+                 "/v2/models/digits/versions/1/stats"):
+        after = read(path)
+        old, new = before["inference_stats"], after["inference_stats"]
+        check(after["inference_count"] - before["inference_count"] == 6, "images: %s" % after)
+        check(1 <= after["execution_count"] - before["execution_count"] <= 3, "batches: %s" % after)
+        for name, count in (("success", 3), ("fail", 1), ("compute_input", 3),
+                            ("compute_infer", 3), ("compute_output", 3)):
+            check(new[name]["count"] - old[name]["count"] == count and
+                  (name == "fail" or new[name]["ns"] > old[name]["ns"]),
+                  "%s: %s after %s" % (name, new[name], old[name]))
+    check(get_json(server, "/v2/models/letters/stats")[0] == 404, "stats of no model")
+
+
 def test_fragments(server, wanted):
     """A small request cut at every byte: the second part comes in a packet of its own."""
     whole = binary(infer("BYTES", [1]), struct.pack("<I", len(png(ONE))) + png(ONE))
@@ -466,6 +493,7 @@ def main():
             test_classification(server, wanted)
             test_errors(server)
             test_fragments(server, wanted)
+            test_stats(server)
     test_limit()
     return finish()
 
