@@ -136,13 +136,13 @@ static enum cn_status put(struct sink *sink, float value, struct cn_error *error
 static enum cn_status read_numbers(struct json_scan *s, struct sink *sink) {
     do {
         float value = 0;
-        enum cn_status status = json_number(s, &value);
+        enum cn_status status = http_json_number(s, &value);
         if (status == CN_OK)
             status = put(sink, value, s->error);
         if (status != CN_OK)
             return status;
-    } while (json_take(s, ','));
-    return json_take(s, ']') ? CN_OK : json_fail(s, "',' or ']'");
+    } while (http_json_take(s, ','));
+    return http_json_take(s, ']') ? CN_OK : http_json_fail(s, "',' or ']'");
 }
 
 /* Behind the '[' of dimension `level`: so many lists, or the numbers of the last dimension. */
@@ -157,15 +157,15 @@ static enum cn_status read_level(struct json_scan *s, struct sink *sink, size_t 
             return status;
     } else {
         do {
-            if (!json_take(s, '['))
-                return json_fail(s, "'['");
+            if (!http_json_take(s, '['))
+                return http_json_fail(s, "'['");
             const enum cn_status status = read_level(s, sink, level + 1);
             if (status != CN_OK)
                 return status;
             got++;
-        } while (json_take(s, ','));
-        if (!json_take(s, ']'))
-            return json_fail(s, "',' or ']'");
+        } while (http_json_take(s, ','));
+        if (!http_json_take(s, ']'))
+            return http_json_fail(s, "',' or ']'");
         if (got == input->dims[level])
             return CN_OK;
     }
@@ -181,11 +181,11 @@ static enum cn_status read_samples(struct json_scan *s, struct infer_request *re
     if (!type->json)
         return cn_fail(s->error, CN_INVALID, "%s cannot stand in JSON; send it as binary data",
                        type->name);
-    if (!json_take(s, '['))
-        return json_fail(s, "'[', the tensor's data");
+    if (!http_json_take(s, '['))
+        return http_json_fail(s, "'[', the tensor's data");
     /* Flat or nested as the shape: an empty list is neither. */
     const enum cn_status status =
-        json_peek(s) == '[' ? read_level(s, &sink, 0) : read_numbers(s, &sink);
+        http_json_peek(s) == '[' ? read_level(s, &sink, 0) : read_numbers(s, &sink);
     if (status == CN_OK && sink.count != sink.wanted)
         return cn_fail(s->error, CN_INVALID, "\"data\" has %zu numbers; the shape has %zu",
                        sink.count, sink.wanted);
@@ -210,10 +210,10 @@ static enum cn_status read_picture(struct json_scan *s, struct prediction *p) {
     struct cn_error fault = {0};
     uint8_t *bytes = NULL;
     size_t length = 0;
-    enum cn_status status = json_text(s, &string);
+    enum cn_status status = http_json_text(s, &string);
     if (status != CN_OK)
         return status;
-    status = json_base64(string, &bytes, &length, &fault);
+    status = http_json_base64(string, &bytes, &length, &fault);
     if (status != CN_OK)
         return cn_fail(s->error, status, "element %zu: %s", p->count, fault.text);
     status = infer_add_picture(p, bytes, length, p->count, s->error);
@@ -223,16 +223,16 @@ static enum cn_status read_picture(struct json_scan *s, struct prediction *p) {
 
 /* A string, or a list of them, or a list of lists of one. */
 static enum cn_status read_strings(struct json_scan *s, struct prediction *p, size_t depth) {
-    if (json_peek(s) == '"')
+    if (http_json_peek(s) == '"')
         return read_picture(s, p);
-    if (depth == 2 || !json_take(s, '['))
-        return json_fail(s, "a base64 string");
+    if (depth == 2 || !http_json_take(s, '['))
+        return http_json_fail(s, "a base64 string");
     do {
         const enum cn_status status = read_strings(s, p, depth + 1);
         if (status != CN_OK)
             return status;
-    } while (json_take(s, ','));
-    return json_take(s, ']') ? CN_OK : json_fail(s, "',' or ']'");
+    } while (http_json_take(s, ','));
+    return http_json_take(s, ']') ? CN_OK : http_json_fail(s, "',' or ']'");
 }
 
 static enum cn_status check_pictures(const struct prediction *p, size_t images,

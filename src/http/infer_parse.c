@@ -9,8 +9,8 @@
 #define LONGEST_TIMEOUT INT64_C(86400000000)
 
 static enum cn_status read_id(struct json_scan *s, struct infer_request *request) {
-    const enum cn_status status = json_text(s, &request->id);
-    if (status == CN_OK && !json_is_utf8(request->id))
+    const enum cn_status status = http_json_text(s, &request->id);
+    if (status == CN_OK && !http_json_is_utf8(request->id))
         return cn_fail(s->error, CN_MALFORMED, "\"id\" is not UTF-8");
     return status;
 }
@@ -23,25 +23,25 @@ static enum cn_status read_dimension(struct json_scan *s, size_t index, void *da
         return cn_fail(s->error, CN_INVALID, "the shape has more than %d dimensions",
                        INFER_MAX_RANK);
     input->rank = index + 1;
-    return json_integer(s, "a dimension, which is a whole number", &input->dims[index]);
+    return http_json_integer(s, "a dimension, which is a whole number", &input->dims[index]);
 }
 
 static enum cn_status read_shape(struct json_scan *s, struct infer_input *input) {
     if (input->has_shape)
         return cn_fail(s->error, CN_MALFORMED, "\"shape\" is there twice");
     input->has_shape = true;
-    const char c = json_peek(s);
+    const char c = http_json_peek(s);
     if (c == '[') {
-        const enum cn_status status = json_list(s, read_dimension, input);
+        const enum cn_status status = http_json_list(s, read_dimension, input);
         if (status == CN_OK && input->rank == 0)
             return cn_fail(s->error, CN_INVALID, "the shape is empty");
         return status;
     }
     int64_t value = 0;
     if (c != '-')
-        return json_fail(s, "'[', the list of the shape's dimensions");
+        return http_json_fail(s, "'[', the list of the shape's dimensions");
     const enum cn_status status =
-        json_integer(s, "'[', the list of the shape's dimensions", &value);
+        http_json_integer(s, "'[', the list of the shape's dimensions", &value);
     if (status == CN_OK && value != -1) /* -1 by itself is seen in the wild: as many as there are */
         return cn_fail(s->error, CN_INVALID, "the shape is %lld; it must be a list of dimensions",
                        (long long)value);
@@ -50,7 +50,7 @@ static enum cn_status read_shape(struct json_scan *s, struct infer_input *input)
 
 static enum cn_status read_type(struct json_scan *s, struct infer_input *input) {
     struct json_string name = {0};
-    const enum cn_status status = json_text(s, &name);
+    const enum cn_status status = http_json_text(s, &name);
     if (status != CN_OK)
         return status;
     input->type = infer_type_find(name);
@@ -64,10 +64,10 @@ static enum cn_status read_type(struct json_scan *s, struct infer_input *input) 
 static enum cn_status read_input_parameter(struct json_scan *s, struct json_string key,
                                            void *data) {
     struct infer_input *input = data;
-    if (!json_is(key, "binary_data_size"))
-        return json_skip(s);
+    if (!http_json_is(key, "binary_data_size"))
+        return http_json_skip(s);
     input->has_binary_size = true;
-    return json_integer(s, "a number of bytes", &input->binary_size);
+    return http_json_integer(s, "a number of bytes", &input->binary_size);
 }
 
 static enum cn_status read_data(struct json_scan *s, struct infer_request *request) {
@@ -77,25 +77,25 @@ static enum cn_status read_data(struct json_scan *s, struct infer_request *reque
     input->has_data = true;
     if (input->type != NULL && input->has_shape)
         return infer_read_json(request, s);
-    (void)json_peek(s);
+    (void)http_json_peek(s);
     input->data = s->at;
-    return json_skip(s);
+    return http_json_skip(s);
 }
 
 static enum cn_status read_input_member(struct json_scan *s, struct json_string key, void *data) {
     struct infer_request *request = data;
     struct json_string name = {0};
-    if (json_is(key, "data"))
+    if (http_json_is(key, "data"))
         return read_data(s, request);
-    if (json_is(key, "shape"))
+    if (http_json_is(key, "shape"))
         return read_shape(s, &request->input);
-    if (json_is(key, "datatype"))
+    if (http_json_is(key, "datatype"))
         return read_type(s, &request->input);
-    if (json_is(key, "name"))
-        return json_text(s, &name); /* with one input any name will do */
-    if (json_is(key, "parameters") && json_peek(s) == '{')
-        return json_object(s, read_input_parameter, &request->input);
-    return json_skip(s);
+    if (http_json_is(key, "name"))
+        return http_json_text(s, &name); /* with one input any name will do */
+    if (http_json_is(key, "parameters") && http_json_peek(s) == '{')
+        return http_json_object(s, read_input_parameter, &request->input);
+    return http_json_skip(s);
 }
 
 static enum cn_status read_input(struct json_scan *s, size_t index, void *data) {
@@ -105,7 +105,7 @@ static enum cn_status read_input(struct json_scan *s, size_t index, void *data) 
                        "the request has more than one input; this model has "
                        "one");
     request->input_count = index + 1;
-    return json_object(s, read_input_member, request);
+    return http_json_object(s, read_input_member, request);
 }
 
 /* ---- The output ---- */
@@ -113,14 +113,14 @@ static enum cn_status read_input(struct json_scan *s, size_t index, void *data) 
 static enum cn_status read_output_parameter(struct json_scan *s, struct json_string key,
                                             void *data) {
     struct infer_request *request = data;
-    if (json_is(key, "binary_data")) {
+    if (http_json_is(key, "binary_data")) {
         request->output_says_binary = true;
-        return json_bool(s, "true or false for \"binary_data\"", &request->output_binary);
+        return http_json_bool(s, "true or false for \"binary_data\"", &request->output_binary);
     }
-    if (!json_is(key, "classification"))
-        return json_skip(s);
+    if (!http_json_is(key, "classification"))
+        return http_json_skip(s);
     int64_t classes = 0;
-    const enum cn_status status = json_integer(s, "a number of classes", &classes);
+    const enum cn_status status = http_json_integer(s, "a number of classes", &classes);
     if (status == CN_OK && classes < 0)
         return cn_fail(s->error, CN_INVALID, "classification is %lld; it must be 0 or more",
                        (long long)classes);
@@ -131,14 +131,14 @@ static enum cn_status read_output_parameter(struct json_scan *s, struct json_str
 static enum cn_status read_output_member(struct json_scan *s, struct json_string key, void *data) {
     struct infer_request *request = data;
     struct json_string name = {0};
-    if (json_is(key, "parameters") && json_peek(s) == '{')
-        return json_object(s, read_output_parameter, request);
-    if (!json_is(key, "name"))
-        return json_skip(s);
-    const enum cn_status status = json_text(s, &name);
+    if (http_json_is(key, "parameters") && http_json_peek(s) == '{')
+        return http_json_object(s, read_output_parameter, request);
+    if (!http_json_is(key, "name"))
+        return http_json_skip(s);
+    const enum cn_status status = http_json_text(s, &name);
     if (status != CN_OK)
         return status;
-    if (!json_is(name, INFER_OUTPUT))
+    if (!http_json_is(name, INFER_OUTPUT))
         return cn_fail(s->error, CN_INVALID,
                        "there is no output '%.*s'; this model's is '" INFER_OUTPUT "'",
                        (int)(name.length < 64 ? name.length : 64), name.begin);
@@ -149,7 +149,7 @@ static enum cn_status read_output_member(struct json_scan *s, struct json_string
 
 static enum cn_status read_output(struct json_scan *s, size_t index, void *data) {
     struct infer_request *request = data;
-    const enum cn_status status = json_object(s, read_output_member, request);
+    const enum cn_status status = http_json_object(s, read_output_member, request);
     if (status == CN_OK && request->output_count != index + 1)
         return cn_fail(s->error, CN_INVALID, "output %zu has no \"name\"", index + 1);
     return status;
@@ -160,7 +160,7 @@ static enum cn_status read_output(struct json_scan *s, size_t index, void *data)
 /* Microseconds, as in Triton's schedule policy: they only shorten the request's time. */
 static enum cn_status read_timeout(struct json_scan *s, struct infer_request *request) {
     int64_t timeout = 0;
-    const enum cn_status status = json_integer(s, "a number of microseconds", &timeout);
+    const enum cn_status status = http_json_integer(s, "a number of microseconds", &timeout);
     if (status == CN_OK && timeout < 0)
         return cn_fail(s->error, CN_INVALID, "timeout is %lld; it must be 0 or more microseconds",
                        (long long)timeout);
@@ -172,26 +172,27 @@ static enum cn_status read_timeout(struct json_scan *s, struct infer_request *re
 
 static enum cn_status read_parameter(struct json_scan *s, struct json_string key, void *data) {
     struct infer_request *request = data;
-    if (json_is(key, "binary_data_output"))
-        return json_bool(s, "true or false for \"binary_data_output\"", &request->binary_output);
-    if (json_is(key, "timeout"))
+    if (http_json_is(key, "binary_data_output"))
+        return http_json_bool(s, "true or false for \"binary_data_output\"",
+                              &request->binary_output);
+    if (http_json_is(key, "timeout"))
         return read_timeout(s, request);
-    return json_skip(s);
+    return http_json_skip(s);
 }
 
 static enum cn_status read_member(struct json_scan *s, struct json_string key, void *data) {
     struct infer_request *request = data;
-    if (json_is(key, "id"))
+    if (http_json_is(key, "id"))
         return read_id(s, request);
-    if (json_is(key, "parameters") && json_peek(s) == '{')
-        return json_object(s, read_parameter, request);
-    if (json_is(key, "outputs"))
-        return json_list(s, read_output, request);
-    if (!json_is(key, "inputs"))
-        return json_skip(s);
+    if (http_json_is(key, "parameters") && http_json_peek(s) == '{')
+        return http_json_object(s, read_parameter, request);
+    if (http_json_is(key, "outputs"))
+        return http_json_list(s, read_output, request);
+    if (!http_json_is(key, "inputs"))
+        return http_json_skip(s);
     if (request->input_count > 0)
         return cn_fail(s->error, CN_MALFORMED, "\"inputs\" is there twice");
-    return json_list(s, read_input, request);
+    return http_json_list(s, read_input, request);
 }
 
 /* Bytes of the binary part that are the input's: as it says, or all when it says nothing. */
@@ -234,9 +235,9 @@ enum cn_status infer_parse(struct infer_request *request, const char *text, size
                            const uint8_t *binary, size_t binary_length, struct cn_error *error) {
     struct cn_error local = {0};
     struct json_scan scan = {text, text, length, error != NULL ? error : &local};
-    enum cn_status status = json_object(&scan, read_member, request);
+    enum cn_status status = http_json_object(&scan, read_member, request);
     if (status == CN_OK)
-        status = json_end(&scan);
+        status = http_json_end(&scan);
     if (status == CN_OK)
         status = finish_input(request, &scan, binary, binary_length);
     return status;

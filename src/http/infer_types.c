@@ -99,7 +99,7 @@ static const struct infer_type types[] = {
 
 const struct infer_type *infer_type_find(struct json_string name) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (json_is(name, types[i].name))
+        if (http_json_is(name, types[i].name))
             return &types[i];
     return NULL;
 }

@@ -80,31 +80,31 @@ static bool is_exact(const struct decimal *d, float *ret_value) {
     return true;
 }
 
-enum cn_status json_number(struct json_scan *s, float *ret_value) {
+enum cn_status http_json_number(struct json_scan *s, float *ret_value) {
     struct decimal decimal;
-    (void)json_peek(s);
+    (void)http_json_peek(s);
     const char *end = read_decimal(s->at, &decimal);
     if (end == NULL)
-        return json_fail(s, "a number");
+        return http_json_fail(s, "a number");
     if (!is_exact(&decimal, ret_value))
         *ret_value = strtof(s->at, NULL);
     s->at = end;
     return CN_OK;
 }
 
-enum cn_status json_integer(struct json_scan *s, const char *expected, int64_t *ret_value) {
+enum cn_status http_json_integer(struct json_scan *s, const char *expected, int64_t *ret_value) {
     struct decimal decimal;
-    (void)json_peek(s);
+    (void)http_json_peek(s);
     const char *end = read_decimal(s->at, &decimal);
     if (end == NULL || !decimal.whole)
-        return json_fail(s, expected);
+        return http_json_fail(s, expected);
     uint64_t magnitude = 0;
     bool fits = true;
     for (const char *p = s->at + decimal.negative; p < end; p++)
         fits = fits && !__builtin_mul_overflow(magnitude, 10, &magnitude) &&
                !__builtin_add_overflow(magnitude, (uint64_t)(*p - '0'), &magnitude);
     if (!fits || magnitude > INT64_MAX)
-        return json_fail(s, expected);
+        return http_json_fail(s, expected);
     *ret_value = decimal.negative ? -(int64_t)magnitude : (int64_t)magnitude;
     s->at = end;
     return CN_OK;

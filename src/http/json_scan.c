@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum cn_status json_fail(struct json_scan *s, const char *expected) {
+enum cn_status http_json_fail(struct json_scan *s, const char *expected) {
     const size_t offset = (size_t)(s->at - s->text);
     if (offset >= s->length)
         return cn_fail(s->error, CN_MALFORMED, "the JSON ends at byte %zu, where %s is expected",
@@ -18,22 +18,22 @@ enum cn_status json_fail(struct json_scan *s, const char *expected) {
                    byte, offset, expected);
 }
 
-char json_peek(struct json_scan *s) {
+char http_json_peek(struct json_scan *s) {
     while (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t')
         s->at++;
     return *s->at;
 }
 
-bool json_take(struct json_scan *s, char c) {
-    if (json_peek(s) != c)
+bool http_json_take(struct json_scan *s, char c) {
+    if (http_json_peek(s) != c)
         return false;
     s->at++;
     return true;
 }
 
-enum cn_status json_end(struct json_scan *s) {
-    if (json_peek(s) != '\0' || s->at != s->text + s->length)
-        return json_fail(s, "the end");
+enum cn_status http_json_end(struct json_scan *s) {
+    if (http_json_peek(s) != '\0' || s->at != s->text + s->length)
+        return http_json_fail(s, "the end");
     return CN_OK;
 }
 
@@ -45,28 +45,28 @@ static bool take_word(struct json_scan *s, const char *word) {
     return true;
 }
 
-enum cn_status json_bool(struct json_scan *s, const char *expected, bool *ret_value) {
-    (void)json_peek(s);
+enum cn_status http_json_bool(struct json_scan *s, const char *expected, bool *ret_value) {
+    (void)http_json_peek(s);
     const bool yes = take_word(s, "true");
     if (!yes && !take_word(s, "false"))
-        return json_fail(s, expected);
+        return http_json_fail(s, expected);
     *ret_value = yes;
     return CN_OK;
 }
 
-enum cn_status json_text(struct json_scan *s, struct json_string *ret_string) {
-    if (!json_take(s, '"'))
-        return json_fail(s, "a string");
+enum cn_status http_json_text(struct json_scan *s, struct json_string *ret_string) {
+    if (!http_json_take(s, '"'))
+        return http_json_fail(s, "a string");
     const char *begin = s->at;
     while (*s->at != '"') {
         if ((unsigned char)*s->at < 0x20)
-            return json_fail(s, "the end of a string");
+            return http_json_fail(s, "the end of a string");
         if (*s->at == '\\') {
             s->at++;
             if (*s->at == '\0' || strchr("\"\\/bfnrtu", *s->at) == NULL)
-                return json_fail(s, "an escape");
+                return http_json_fail(s, "an escape");
             if (*s->at == 'u' && strspn(s->at + 1, "0123456789abcdefABCDEF") < 4)
-                return json_fail(s, "four hexadecimal digits");
+                return http_json_fail(s, "four hexadecimal digits");
         }
         s->at++;
     }
@@ -77,54 +77,55 @@ enum cn_status json_text(struct json_scan *s, struct json_string *ret_string) {
 
 /* ---- Objects and lists ---- */
 
-enum cn_status json_object(struct json_scan *s,
-                           enum cn_status (*member)(struct json_scan *scan, struct json_string key,
-                                                    void *data),
-                           void *data) {
-    if (!json_take(s, '{'))
-        return json_fail(s, "'{'");
-    if (json_take(s, '}'))
+enum cn_status http_json_object(struct json_scan *s,
+                                enum cn_status (*member)(struct json_scan *scan,
+                                                         struct json_string key, void *data),
+                                void *data) {
+    if (!http_json_take(s, '{'))
+        return http_json_fail(s, "'{'");
+    if (http_json_take(s, '}'))
         return CN_OK;
     do {
         struct json_string key = {0};
-        enum cn_status status = json_text(s, &key);
-        if (status == CN_OK && !json_take(s, ':'))
-            status = json_fail(s, "':'");
+        enum cn_status status = http_json_text(s, &key);
+        if (status == CN_OK && !http_json_take(s, ':'))
+            status = http_json_fail(s, "':'");
         if (status == CN_OK)
             status = member(s, key, data);
         if (status != CN_OK)
             return status;
-    } while (json_take(s, ','));
-    return json_take(s, '}') ? CN_OK : json_fail(s, "',' or '}'");
+    } while (http_json_take(s, ','));
+    return http_json_take(s, '}') ? CN_OK : http_json_fail(s, "',' or '}'");
 }
 
-enum cn_status
-json_list(struct json_scan *s,
-          enum cn_status (*element)(struct json_scan *scan, size_t index, void *data), void *data) {
+enum cn_status http_json_list(struct json_scan *s,
+                              enum cn_status (*element)(struct json_scan *scan, size_t index,
+                                                        void *data),
+                              void *data) {
     size_t index = 0;
-    if (!json_take(s, '['))
-        return json_fail(s, "'['");
-    if (json_take(s, ']'))
+    if (!http_json_take(s, '['))
+        return http_json_fail(s, "'['");
+    if (http_json_take(s, ']'))
         return CN_OK;
     do {
         const enum cn_status status = element(s, index++, data);
         if (status != CN_OK)
             return status;
-    } while (json_take(s, ','));
-    return json_take(s, ']') ? CN_OK : json_fail(s, "',' or ']'");
+    } while (http_json_take(s, ','));
+    return http_json_take(s, ']') ? CN_OK : http_json_fail(s, "',' or ']'");
 }
 
 static enum cn_status skip_scalar(struct json_scan *s) {
     struct json_string string;
     float number = 0;
-    const char c = json_peek(s);
+    const char c = http_json_peek(s);
     if (c == '"')
-        return json_text(s, &string);
+        return http_json_text(s, &string);
     if (take_word(s, "true") || take_word(s, "false") || take_word(s, "null"))
         return CN_OK;
     if (c != '-' && (c < '0' || c > '9'))
-        return json_fail(s, "a value");
-    return json_number(s, &number);
+        return http_json_fail(s, "a value");
+    return http_json_number(s, &number);
 }
 
 static enum cn_status skip_member(struct json_scan *s, struct json_string key, void *data);
@@ -132,13 +133,14 @@ static enum cn_status skip_member(struct json_scan *s, struct json_string key, v
 static enum cn_status skip_element(struct json_scan *s, size_t index, void *data) {
     int *depth = data;
     enum cn_status status = CN_OK;
-    const char c = json_peek(s);
+    const char c = http_json_peek(s);
     (void)index;
     if (c != '{' && c != '[')
         return skip_scalar(s);
     if (++*depth > JSON_MAX_DEPTH)
         return cn_fail(s->error, CN_MALFORMED, "the JSON is nested over %d deep", JSON_MAX_DEPTH);
-    status = c == '{' ? json_object(s, skip_member, depth) : json_list(s, skip_element, depth);
+    status =
+        c == '{' ? http_json_object(s, skip_member, depth) : http_json_list(s, skip_element, depth);
     --*depth;
     return status;
 }
@@ -148,7 +150,7 @@ static enum cn_status skip_member(struct json_scan *s, struct json_string key, v
     return skip_element(s, 0, data);
 }
 
-enum cn_status json_skip(struct json_scan *s) {
+enum cn_status http_json_skip(struct json_scan *s) {
     int depth = 0;
     return skip_element(s, 0, &depth);
 }

@@ -5,11 +5,11 @@
 
 #include "http/json_scan.h"
 
-bool json_is(struct json_string string, const char *text) {
+bool http_json_is(struct json_string string, const char *text) {
     return string.length == strlen(text) && memcmp(string.begin, text, string.length) == 0;
 }
 
-/* Four digits that json_text has seen. */
+/* Four digits that http_json_text has seen. */
 static unsigned hex4(const char *digits) {
     unsigned value = 0;
     for (int i = 0; i < 4; i++) {
@@ -55,7 +55,7 @@ static char *put_escape(char *to, const char **from, const char *end) {
     return put_utf8(to, code);
 }
 
-size_t json_unescape(struct json_string string, char *to) {
+size_t http_json_unescape(struct json_string string, char *to) {
     const char *from = string.begin, *end = from + string.length;
     char *start = to;
     while (from < end) {
@@ -69,7 +69,7 @@ size_t json_unescape(struct json_string string, char *to) {
     return (size_t)(to - start);
 }
 
-bool json_is_utf8(struct json_string string) {
+bool http_json_is_utf8(struct json_string string) {
     const unsigned char *s = (const unsigned char *)string.begin;
     const unsigned char *end = s + string.length;
     while (s < end) {
@@ -91,8 +91,8 @@ bool json_is_utf8(struct json_string string) {
     return true;
 }
 
-enum cn_status json_base64(struct json_string string, uint8_t **ret_bytes, size_t *ret_length,
-                           struct cn_error *error) {
+enum cn_status http_json_base64(struct json_string string, uint8_t **ret_bytes, size_t *ret_length,
+                                struct cn_error *error) {
     struct base64_decode_ctx context;
     size_t length = 0;
     char *text = malloc(string.length + 1);
@@ -102,7 +102,7 @@ enum cn_status json_base64(struct json_string string, uint8_t **ret_bytes, size_
         free(bytes);
         return cn_fail(error, CN_MEMORY, "no memory for %zu bytes of base64", string.length);
     }
-    const size_t text_length = json_unescape(string, text);
+    const size_t text_length = http_json_unescape(string, text);
     const char *comma =
         text_length > 5 && memcmp(text, "data:", 5) == 0 ? memchr(text, ',', text_length) : NULL;
     const char *from = comma != NULL ? comma + 1 : text;

@@ -19,18 +19,18 @@ struct reading {
 static enum cn_status read_numbers(struct json_scan *s, float *values, size_t count,
                                    const char *what, size_t image) {
     size_t got = 0;
-    if (!json_take(s, ']')) {
+    if (!http_json_take(s, ']')) {
         do {
             float value = 0;
-            const enum cn_status status = json_number(s, &value);
+            const enum cn_status status = http_json_number(s, &value);
             if (status != CN_OK)
                 return status;
             if (got < count)
                 values[got] = value;
             got++;
-        } while (json_take(s, ','));
-        if (!json_take(s, ']'))
-            return json_fail(s, "',' or ']'");
+        } while (http_json_take(s, ','));
+        if (!http_json_take(s, ']'))
+            return http_json_fail(s, "',' or ']'");
     }
     if (got == count)
         return CN_OK;
@@ -43,19 +43,19 @@ static enum cn_status read_row(struct json_scan *s, float *values, const struct 
                                size_t image) {
     const size_t width = (size_t)shape->dims[1], channels = (size_t)shape->dims[2];
     size_t got = 0;
-    if (channels == 1 && json_peek(s) != '[')
+    if (channels == 1 && http_json_peek(s) != '[')
         return read_numbers(s, values, width, "a row", image);
     do {
-        if (!json_take(s, '['))
-            return json_fail(s, "'['");
+        if (!http_json_take(s, '['))
+            return http_json_fail(s, "'['");
         float *pixel = values + (got < width ? got : width - 1) * channels;
         const enum cn_status status = read_numbers(s, pixel, channels, "a pixel", image);
         if (status != CN_OK)
             return status;
         got++;
-    } while (json_take(s, ','));
-    if (!json_take(s, ']'))
-        return json_fail(s, "',' or ']'");
+    } while (http_json_take(s, ','));
+    if (!http_json_take(s, ']'))
+        return http_json_fail(s, "',' or ']'");
     if (got == width)
         return CN_OK;
     return cn_fail(s->error, CN_INVALID, "image %zu has a row of %zu pixels; the model takes %zu",
@@ -70,20 +70,20 @@ static enum cn_status read_image(struct json_scan *s, struct prediction *p) {
     size_t rows = 0;
     if (values == NULL)
         return CN_LIMIT;
-    if (json_peek(s) != '[' || shape->rank != 3)
+    if (http_json_peek(s) != '[' || shape->rank != 3)
         return read_numbers(s, values, p->image_size, "a list", image);
     const size_t height = (size_t)shape->dims[0], row = p->image_size / height;
     do {
-        if (!json_take(s, '['))
-            return json_fail(s, "'['");
+        if (!http_json_take(s, '['))
+            return http_json_fail(s, "'['");
         const enum cn_status status =
             read_row(s, values + (rows < height ? rows : height - 1) * row, shape, image);
         if (status != CN_OK)
             return status;
         rows++;
-    } while (json_take(s, ','));
-    if (!json_take(s, ']'))
-        return json_fail(s, "',' or ']'");
+    } while (http_json_take(s, ','));
+    if (!http_json_take(s, ']'))
+        return http_json_fail(s, "',' or ']'");
     if (rows == height)
         return CN_OK;
     return cn_fail(s->error, CN_INVALID, "image %zu has %zu rows; the model takes %zu", image, rows,
@@ -94,9 +94,9 @@ static enum cn_status read_base64(struct json_scan *s, struct prediction *p) {
     struct json_string string = {0};
     uint8_t *bytes = NULL;
     size_t length = 0;
-    enum cn_status status = json_text(s, &string);
+    enum cn_status status = http_json_text(s, &string);
     if (status == CN_OK)
-        status = json_base64(string, &bytes, &length, NULL);
+        status = http_json_base64(string, &bytes, &length, NULL);
     if (status == CN_MALFORMED && string.begin != NULL)
         return cn_fail(s->error, CN_MALFORMED, "image %zu is a string, but not base64",
                        p->count + 1);
@@ -125,7 +125,7 @@ static enum cn_status scale(struct prediction *p, size_t index, float range,
 static enum cn_status read_element(struct json_scan *s, size_t index, void *data) {
     struct reading *reading = data;
     struct prediction *p = reading->prediction;
-    const bool string = json_peek(s) == '"';
+    const bool string = http_json_peek(s) == '"';
     (void)index;
     if ((p->count & (p->count + 1)) == 0) { /* at 0, 1, 3, 7 ...: room for twice as many */
         bool *grown = realloc(reading->numeric, 2 * p->count + 2);
@@ -134,13 +134,13 @@ static enum cn_status read_element(struct json_scan *s, size_t index, void *data
         reading->numeric = grown;
     }
     reading->numeric[p->count] = !string;
-    if (!string && !json_take(s, '['))
-        return json_fail(s, "an image: '[' or a base64 string");
+    if (!string && !http_json_take(s, '['))
+        return http_json_fail(s, "an image: '[' or a base64 string");
     return string ? read_base64(s, p) : read_image(s, p);
 }
 
 static enum cn_status read_range(struct json_scan *s, float *range) {
-    const enum cn_status status = json_number(s, range);
+    const enum cn_status status = http_json_number(s, range);
     if (status == CN_OK && *range != 1 && *range != 255)
         return cn_fail(s->error, CN_INVALID, "\"range\" is %g; it must be 1 or 255",
                        (double)*range);
@@ -149,17 +149,17 @@ static enum cn_status read_range(struct json_scan *s, float *range) {
 
 static enum cn_status read_member(struct json_scan *s, struct json_string key, void *data) {
     struct reading *reading = data;
-    if (json_is(key, "range"))
+    if (http_json_is(key, "range"))
         return read_range(s, &reading->range);
-    if (!json_is(key, "images"))
-        return json_skip(s);
+    if (!http_json_is(key, "images"))
+        return http_json_skip(s);
     if (reading->seen)
         return cn_fail(s->error, CN_MALFORMED, "\"images\" is there twice");
     reading->seen = true;
-    if (json_peek(s) != '[')
-        return json_fail(s, "'[', the list of images");
+    if (http_json_peek(s) != '[')
+        return http_json_fail(s, "'[', the list of images");
     const size_t before = reading->prediction->count;
-    const enum cn_status status = json_list(s, read_element, reading);
+    const enum cn_status status = http_json_list(s, read_element, reading);
     if (status == CN_OK && reading->prediction->count == before)
         return cn_fail(s->error, CN_INVALID, "\"images\" is empty");
     return status;
@@ -171,9 +171,9 @@ enum cn_status prediction_add_json(struct prediction *p, const char *text, size_
     struct json_scan scan = {text, text, length, error != NULL ? error : &local};
     struct reading reading = {.prediction = p, .range = 255};
     const size_t first = p->count;
-    enum cn_status status = json_object(&scan, read_member, &reading);
+    enum cn_status status = http_json_object(&scan, read_member, &reading);
     if (status == CN_OK)
-        status = json_end(&scan);
+        status = http_json_end(&scan);
     if (status == CN_OK && !reading.seen)
         status = cn_fail(error, CN_INVALID, "the JSON object has no \"images\"");
     for (size_t i = first; i < p->count && status == CN_OK; i++)

@@ -11,9 +11,9 @@
 /* ---- The index ---- */
 
 static enum cn_status read_member(struct json_scan *s, struct json_string key, void *data) {
-    if (json_is(key, "ready"))
-        return json_bool(s, "true or false for \"ready\"", data);
-    return json_skip(s);
+    if (http_json_is(key, "ready"))
+        return http_json_bool(s, "true or false for \"ready\"", data);
+    return http_json_skip(s);
 }
 
 /* {"ready": true} asks for ready models only; no body for all. */
@@ -24,8 +24,8 @@ static enum cn_status read_filter(const struct http_exchange *exchange, bool *re
     *ret_ready = false;
     if (exchange->body_length == 0)
         return CN_OK;
-    const enum cn_status status = json_object(&scan, read_member, ret_ready);
-    return status == CN_OK ? json_end(&scan) : status;
+    const enum cn_status status = http_json_object(&scan, read_member, ret_ready);
+    return status == CN_OK ? http_json_end(&scan) : status;
 }
 
 static void add_row(struct http_text *text, const struct registry_row *row) {

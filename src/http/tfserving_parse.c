@@ -36,21 +36,21 @@ static enum cn_status read_leaves(struct json_scan *s, struct leaves *leaves, in
         return fail_image(s, p);
     do {
         enum cn_status status = CN_OK;
-        if (json_take(s, '[')) {
+        if (http_json_take(s, '[')) {
             status = read_leaves(s, leaves, depth + 1, p);
         } else if (leaves->count == leaves->wanted ||
                    (leaves->rank > 0 && leaves->rank != depth + 1)) {
             status = fail_image(s, p);
         } else {
             leaves->rank = depth + 1;
-            status = json_number(s, &leaves->values[leaves->count++]);
+            status = http_json_number(s, &leaves->values[leaves->count++]);
         }
         if (status != CN_OK)
             return status;
         got++;
-    } while (json_take(s, ','));
-    if (!json_take(s, ']'))
-        return json_fail(s, "',' or ']'");
+    } while (http_json_take(s, ','));
+    if (!http_json_take(s, ']'))
+        return http_json_fail(s, "',' or ']'");
     if (leaves->dims[depth] != 0 && leaves->dims[depth] != got)
         return fail_image(s, p);
     leaves->dims[depth] = got;
@@ -111,10 +111,10 @@ static enum cn_status read_string(struct json_scan *s, struct prediction *p) {
     struct cn_error fault = {0};
     uint8_t *bytes = NULL;
     size_t length = 0;
-    enum cn_status status = json_text(s, &string);
+    enum cn_status status = http_json_text(s, &string);
     if (status != CN_OK)
         return status;
-    status = json_base64(string, &bytes, &length, &fault);
+    status = http_json_base64(string, &bytes, &length, &fault);
     if (status != CN_OK)
         return cn_fail(s->error, status, "image %zu: %s", p->count + 1, fault.text);
     status = infer_add_picture(p, bytes, length, p->count, s->error);
@@ -142,14 +142,14 @@ static enum cn_status read_wrapped(struct json_scan *s, struct json_string key, 
 
 static enum cn_status read_image(struct json_scan *s, struct prediction *p, int depth) {
     struct wrapping wrapping = {p, depth, 0};
-    const char c = json_peek(s);
+    const char c = http_json_peek(s);
     if (c == '"')
         return read_string(s, p);
-    if (json_take(s, '['))
+    if (http_json_take(s, '['))
         return read_numbers(s, p);
     if (c != '{' || depth == 2)
-        return json_fail(s, "an image: '[', a base64 string or {\"b64\": ...}");
-    const enum cn_status status = json_object(s, read_wrapped, &wrapping);
+        return http_json_fail(s, "an image: '[', a base64 string or {\"b64\": ...}");
+    const enum cn_status status = http_json_object(s, read_wrapped, &wrapping);
     if (status == CN_OK && wrapping.members == 0)
         return cn_fail(s->error, CN_INVALID, "image %zu is an empty object", p->count + 1);
     return status;
@@ -166,32 +166,32 @@ static enum cn_status read_column(struct json_scan *s, struct json_string key, v
     if (request->named++ > 0)
         return cn_fail(s->error, CN_INVALID, "there is a second input, '%.*s'; this model has one",
                        (int)(key.length < 64 ? key.length : 64), key.begin);
-    if (json_is(key, "b64"))
+    if (http_json_is(key, "b64"))
         return read_string(s, request->prediction);
-    return json_list(s, read_element, request);
+    return http_json_list(s, read_element, request);
 }
 
 static enum cn_status read_member(struct json_scan *s, struct json_string key, void *data) {
     struct tfserving_request *request = data;
-    const bool columns = json_is(key, "inputs");
-    if (!columns && !json_is(key, "instances"))
-        return json_skip(s); /* signature_name */
+    const bool columns = http_json_is(key, "inputs");
+    if (!columns && !http_json_is(key, "instances"))
+        return http_json_skip(s); /* signature_name */
     if (request->seen)
         return cn_fail(s->error, CN_INVALID,
                        "the request must have one of \"instances\" and \"inputs\", once");
     request->seen = true;
     request->columns = columns;
-    if (columns && json_peek(s) == '{')
-        return json_object(s, read_column, request);
-    return json_list(s, read_element, request);
+    if (columns && http_json_peek(s) == '{')
+        return http_json_object(s, read_column, request);
+    return http_json_list(s, read_element, request);
 }
 
 enum cn_status tfserving_parse(struct tfserving_request *request, const char *text, size_t length,
                                struct cn_error *error) {
     struct json_scan scan = {text, text, length, error};
-    enum cn_status status = json_object(&scan, read_member, request);
+    enum cn_status status = http_json_object(&scan, read_member, request);
     if (status == CN_OK)
-        status = json_end(&scan);
+        status = http_json_end(&scan);
     if (status == CN_OK && !request->seen)
         status = cn_fail(error, CN_INVALID,
                          "the JSON object has neither \"instances\" nor "

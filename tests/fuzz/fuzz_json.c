@@ -48,7 +48,7 @@ static enum cn_status parse(unsigned protocol, size_t cut, struct prediction *p,
     case 2:
         return tfserving_parse(&tfserving, text, length, error);
     default:
-        return json_skip(&scan);
+        return http_json_skip(&scan);
     }
 }
 

@@ -20,7 +20,7 @@ static bool is_exact(const char *text) {
     struct json_scan scan = scan_of(text);
     const float wanted = strtof(text, NULL);
     float value = -1;
-    if (json_number(&scan, &value) != CN_OK || *scan.at != '\0')
+    if (http_json_number(&scan, &value) != CN_OK || *scan.at != '\0')
         return false;
     return memcmp(&value, &wanted, sizeof value) == 0;
 }
@@ -28,7 +28,7 @@ static bool is_exact(const char *text) {
 static bool is_refused(const char *text) {
     struct json_scan scan = scan_of(text);
     float value = -1;
-    return json_number(&scan, &value) == CN_MALFORMED && error.text[0] != '\0';
+    return http_json_number(&scan, &value) == CN_MALFORMED && error.text[0] != '\0';
 }
 
 Test(json_scan, numbers) {
@@ -106,23 +106,23 @@ Test(json_scan, middles) {
 Test(json_scan, integers) {
     int64_t value = 0;
     struct json_scan scan = scan_of(" -12 ");
-    cr_assert_eq(json_integer(&scan, "a dimension", &value), CN_OK);
+    cr_assert_eq(http_json_integer(&scan, "a dimension", &value), CN_OK);
     cr_assert_eq(value, -12);
     scan = scan_of("9223372036854775807");
-    cr_assert_eq(json_integer(&scan, "a dimension", &value), CN_OK);
+    cr_assert_eq(http_json_integer(&scan, "a dimension", &value), CN_OK);
     cr_assert_eq(value, INT64_MAX);
     static const char *const bad[] = {"9223372036854775808",    "1.0", "1e2", "\"3\"", "true",
                                       "99999999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         scan = scan_of(bad[i]);
-        cr_assert_eq(json_integer(&scan, "a dimension", &value), CN_MALFORMED, "%s", bad[i]);
+        cr_assert_eq(http_json_integer(&scan, "a dimension", &value), CN_MALFORMED, "%s", bad[i]);
         cr_assert_not_null(strstr(error.text, "a dimension"));
     }
 }
 
 static bool skips(const char *text) {
     struct json_scan scan = scan_of(text);
-    return json_skip(&scan) == CN_OK && json_end(&scan) == CN_OK;
+    return http_json_skip(&scan) == CN_OK && http_json_end(&scan) == CN_OK;
 }
 
 Test(json_scan, values_that_are_skipped) {
@@ -164,16 +164,16 @@ static struct json_string string_of(const char *text) {
 
 Test(json_scan, escapes) {
     char text[64];
-    size_t length = json_unescape(string_of("a\\/b\\\\\\\"\\n\\u0041\\u00e9\\u20ac"), text);
+    size_t length = http_json_unescape(string_of("a\\/b\\\\\\\"\\n\\u0041\\u00e9\\u20ac"), text);
     text[length] = '\0';
     cr_assert_str_eq(text, "a/b\\\"\nA\xc3\xa9\xe2\x82\xac");
-    length = json_unescape(string_of("\\ud83d\\ude00\\ud83dx\\ude00"), text);
+    length = http_json_unescape(string_of("\\ud83d\\ude00\\ud83dx\\ude00"), text);
     text[length] = '\0';
     cr_assert_str_eq(text, "\xf0\x9f\x98\x80\xef\xbf\xbdx\xef\xbf\xbd");
 }
 
 Test(json_scan, utf8) {
-    cr_assert(json_is_utf8(string_of("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
+    cr_assert(http_json_is_utf8(string_of("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
     static const char *const bad[] = {"\xc3",
                                       "\x80",
                                       "\xc0\xaf",
@@ -183,15 +183,15 @@ Test(json_scan, utf8) {
                                       "\xf0\x8f\xbf\xbf",
                                       "\xff"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_assert_not(json_is_utf8(string_of(bad[i])), "%zu", i);
+        cr_assert_not(http_json_is_utf8(string_of(bad[i])), "%zu", i);
     /* A sequence that the string's end cuts. */
-    cr_assert_not(json_is_utf8((struct json_string){"\xc3\xa9", 1}));
+    cr_assert_not(http_json_is_utf8((struct json_string){"\xc3\xa9", 1}));
 }
 
 static bool decodes(const char *text, const char *wanted) {
     uint8_t *bytes = NULL;
     size_t length = 0;
-    const enum cn_status status = json_base64(string_of(text), &bytes, &length, &error);
+    const enum cn_status status = http_json_base64(string_of(text), &bytes, &length, &error);
     const bool same =
         status == CN_OK && length == strlen(wanted) && memcmp(bytes, wanted, length) == 0;
     free(bytes);
