@@ -169,7 +169,7 @@ static void check_pooling(const struct cn_kernels *kernels) {
             float *expected = cn_floats_allocate(in);
             for (size_t k = 0; k < in; k++)
                 x[k] = roundf(2 * x[k]); /* many equal ones */
-            cn_max_pooling_forward(y, x, s);
+            kernels->max_pooling(y, x, s);
             expected_pooling(expected, dy, x, s);
             kernels->backward->max_pooling(dx, dy, x, y, s);
             for (size_t k = 0; k < in; k++)
