@@ -11,6 +11,7 @@
 struct cn_picture {
     int width, height, channels;
     uint8_t *data; /* [height, width, channels] */
+    double gamma;  /* what the file says of its samples, 0.45 for sRGB's; 0: nothing */
 };
 
 struct cn_picture_limits {
@@ -19,7 +20,7 @@ struct cn_picture_limits {
 extern const struct cn_picture_limits cn_picture_default_limits;
 
 /* Decodes a PNG of any legal colour type, depth and interlacing; 16-bit samples are reduced to 8,
- * palettes expanded, tRNS becomes alpha. Caller frees with cn_picture_clear.
+ * palettes expanded, tRNS becomes alpha. gAMA and sRGB are reported and not applied. Caller frees with cn_picture_clear.
  * CN_MALFORMED: not a PNG, truncated, corrupt, bad CRC, or more compressed data than the picture
  * can need (a decompression bomb); CN_LIMIT: larger than `limits`; CN_MEMORY. */
 enum cn_status cn_png_decode(const void *bytes, size_t length,
@@ -62,7 +63,7 @@ struct cn_preprocessing_report {
     bool uneven;     /* its page was unevenly lit, and has been evened */
     int crop[4];     /* where the ink is: x, y, width, height in the picture */
     float scale;     /* target pixels per picture pixel */
-    float thickened; /* picture pixels by which thin strokes were widened; 0: not */
+    float thickened; /* picture pixels by which thin strokes were widened, thick narrowed (< 0) */
 };
 
 /* Turns a picture into one image [input_shape] of floats in [0, 1].

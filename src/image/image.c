@@ -11,9 +11,17 @@ const char *const cn_picture_mode_names[] = {"auto", "none", NULL};
 
 enum { OPAQUE = 255 };
 
+/* value / 255 for each value: a division for each sample would be most of a small image's cost. */
+#define ONE(value)     (float)(value) / 255.0F
+#define FOUR(value)    ONE(value), ONE((value) + 1), ONE((value) + 2), ONE((value) + 3)
+#define SIXTEEN(value) FOUR(value), FOUR((value) + 4), FOUR((value) + 8), FOUR((value) + 12)
+#define SIXTY_FOUR(value)                                                                          \
+    SIXTEEN(value), SIXTEEN((value) + 16), SIXTEEN((value) + 32), SIXTEEN((value) + 48)
+static const float levels[256] = {SIXTY_FOUR(0), SIXTY_FOUR(64), SIXTY_FOUR(128), SIXTY_FOUR(192)};
+
 void cn_image_from_bytes(const uint8_t *bytes, size_t count, float *ret_image) {
     for (size_t i = 0; i < count; i++)
-        ret_image[i] = (float)bytes[i] / 255.0F;
+        ret_image[i] = levels[bytes[i]];
 }
 
 static bool takes_pictures(const struct cn_shape *shape) {
@@ -23,6 +31,8 @@ static bool takes_pictures(const struct cn_shape *shape) {
 /* NULL, or why the pixels cannot be taken as they are. */
 static const char *find_fault(const struct cn_picture *picture, bool grey) {
     const int channels = picture->channels;
+    if (channels == 1)
+        return NULL;
     const size_t count = (size_t)picture->width * (size_t)picture->height;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *pixel = picture->data + i * (size_t)channels;
@@ -55,10 +65,14 @@ enum cn_status cn_image_from_picture(const struct cn_picture *picture,
                        "the picture %s; without preprocessing it must be opaque%s", fault,
                        channels == 1 ? " and grey" : "");
     const size_t count = (size_t)width * (size_t)height;
+    if (picture->channels == channels) {
+        cn_image_from_bytes(picture->data, count * (size_t)channels, ret_image);
+        return CN_OK;
+    }
     for (size_t i = 0; i < count; i++) {
         const uint8_t *pixel = picture->data + i * (size_t)picture->channels;
         for (int channel = 0; channel < channels; channel++)
-            *ret_image++ = (float)pixel[picture->channels < 3 ? 0 : channel] / 255.0F;
+            *ret_image++ = levels[pixel[picture->channels < 3 ? 0 : channel]];
     }
     return CN_OK;
 }

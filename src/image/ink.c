@@ -1,157 +1,213 @@
-/* ink.c: tells a drawing from its page. The page is one brightness, the median of the picture's
- * outermost pixels; shadows and ruled paper are not modelled. Works in place and in fixed memory
- * whatever the picture's size. Thread-safe.
+/* ink.c: finds the drawing in a plane of ink. Pieces are told apart on a grid of cells, so that a
+ * stroke which is broken by grain is still one. Works in place and in fixed memory whatever the
+ * plane's size. Thread-safe.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image/ink.h"
 
 enum {
-    NOISE_PARTS = 6, /* ink under contrast / 6 is paper grain */
-    GRID = 64,       /* cells a side in the search for specks */
-    SPECK_SHARE = 25 /* a piece with less than 1/25 of the largest piece's ink is a speck */
+    GRID = 80,        /* cells a side at most */
+    PIECES = 1600,    /* as many as the grid can hold */
+    SPECK_SHARE = 25, /* a piece with less than 1/25 of the drawing's ink is a speck */
+    EDGE_SHARE = 12,  /* a twelfth of the side along the border is its edge */
+    LEAST_PEAK = 90,  /* of 255: fainter pieces are smudges */
+    LINED = 64        /* samples a side of a picture that may show ruled paper */
 };
 
-static const uint8_t *row_of(const struct cn_plane *plane, int y) {
-    return plane->samples + (size_t)y * (size_t)plane->width;
-}
+struct piece {
+    uint64_t ink, edge_ink; /* squared, so that faint ink counts little; of it along the border */
+    uint8_t left, top, right, bottom; /* cells */
+    uint8_t peak;
+    bool kept;
+};
 
-struct cn_tone cn_tone_measure(const struct cn_plane *plane) {
-    size_t histogram[256] = {0}, total = 0, below = 0;
-    const int width = plane->width, height = plane->height;
-    int low = 255, high = 0, background = 0;
-    for (int y = 0; y < height; y++) {
-        const uint8_t *row = row_of(plane, y);
-        const int step = y == 0 || y == height - 1 || width == 1 ? 1 : width - 1;
-        for (int x = 0; x < width; x += step) {
-            histogram[row[x]]++;
-            total++;
+/* The plane in cells. */
+struct grid {
+    int cell, columns, rows;
+    uint32_t ink[GRID * GRID];
+    uint8_t peak[GRID * GRID];
+    uint16_t marks[GRID * GRID]; /* the cell's piece, 0: none */
+    uint16_t stack[GRID * GRID];
+    int piece_count;
+    struct piece pieces[PIECES + 1];
+};
+
+/* Most of a plane is page: eight samples of it at a time. */
+static void fill_row(struct grid *grid, const struct cn_plane *plane, int y) {
+    const uint8_t *row = plane->samples + (size_t)y * (size_t)plane->width;
+    const int first = y / grid->cell * grid->columns;
+    for (int x = 0; x < plane->width;) {
+        uint64_t eight = 1;
+        if (x + 8 <= plane->width)
+            memcpy(&eight, row + x, sizeof eight);
+        if (eight == 0) {
+            x += 8;
+            continue;
         }
-        for (int x = 0; x < width; x++) {
-            low = row[x] < low ? row[x] : low;
-            high = row[x] > high ? row[x] : high;
+        const int end = x + 8 < plane->width ? x + 8 : plane->width;
+        for (; x < end; x++) {
+            const int cell = first + x / grid->cell;
+            grid->ink[cell] += (uint32_t)(row[x] * row[x]);
+            grid->peak[cell] = row[x] > grid->peak[cell] ? row[x] : grid->peak[cell];
         }
     }
-    while ((below + histogram[background]) * 2 <= total)
-        below += histogram[background++];
-    const bool light = background - low > high - background;
-    return (struct cn_tone){background, light ? background - low : high - background, light};
 }
 
-void cn_ink_extract(struct cn_plane *plane, const struct cn_tone *tone) {
-    uint8_t map[256];
-    const size_t count = (size_t)plane->width * (size_t)plane->height;
-    for (int value = 0; value < 256; value++) {
-        int ink = tone->light ? tone->background - value : value - tone->background;
-        if (ink * NOISE_PARTS < tone->contrast || tone->contrast == 0)
-            ink = 0;
-        ink = tone->contrast == 0 ? 0 : (ink * 255 + tone->contrast / 2) / tone->contrast;
-        map[value] = (uint8_t)(ink > 255 ? 255 : ink);
-    }
-    for (size_t i = 0; i < count; i++)
-        plane->samples[i] = map[plane->samples[i]];
+static void fill_grid(struct grid *grid, const struct cn_plane *plane) {
+    const int longer = plane->width > plane->height ? plane->width : plane->height;
+    const int cell = (longer + GRID - 1) / GRID;
+    grid->cell = cell;
+    grid->columns = (plane->width + cell - 1) / cell;
+    grid->rows = (plane->height + cell - 1) / cell;
+    grid->piece_count = 0;
+    const size_t count = (size_t)grid->columns * (size_t)grid->rows;
+    memset(grid->ink, 0, count * sizeof grid->ink[0]);
+    memset(grid->peak, 0, count * sizeof grid->peak[0]);
+    memset(grid->marks, 0, count * sizeof grid->marks[0]);
+    for (int y = 0; y < plane->height; y++)
+        fill_row(grid, plane, y);
 }
 
-/* Gives cells connected with `start` (8 neighbours) the mark and returns their ink. */
-static uint64_t mark_piece(const uint64_t *ink, int *marks, int columns, int rows, int start,
-                           int mark) {
-    int stack[GRID * GRID], depth = 0;
-    uint64_t sum = 0;
-    stack[depth++] = start;
-    marks[start] = mark;
+static bool is_edge(const struct grid *grid, int column, int row) {
+    return column * EDGE_SHARE < grid->columns || row * EDGE_SHARE < grid->rows ||
+           (grid->columns - 1 - column) * EDGE_SHARE < grid->columns ||
+           (grid->rows - 1 - row) * EDGE_SHARE < grid->rows;
+}
+
+/* Marks the cells connected with `start` (8 neighbours) and sums them up. */
+static void mark_piece(struct grid *grid, int start, uint16_t mark) {
+    int left = grid->columns, top = grid->rows, right = 0, bottom = 0, depth = 0;
+    struct piece piece = {0};
+    grid->stack[depth++] = (uint16_t)start;
+    grid->marks[start] = mark;
     while (depth > 0) {
-        const int cell = stack[--depth], x = cell % columns, y = cell / columns;
-        sum += ink[cell];
-        for (int v = y > 0 ? y - 1 : 0; v <= y + 1 && v < rows; v++) {
-            for (int u = x > 0 ? x - 1 : 0; u <= x + 1 && u < columns; u++) {
-                const int next = v * columns + u;
-                if (ink[next] > 0 && marks[next] == 0) {
-                    marks[next] = mark;
-                    stack[depth++] = next;
+        const int cell = grid->stack[--depth];
+        const int x = cell % grid->columns, y = cell / grid->columns;
+        piece.ink += grid->ink[cell];
+        piece.edge_ink += is_edge(grid, x, y) ? grid->ink[cell] : 0;
+        piece.peak = grid->peak[cell] > piece.peak ? grid->peak[cell] : piece.peak;
+        left = x < left ? x : left;
+        right = x > right ? x : right;
+        top = y < top ? y : top;
+        bottom = y > bottom ? y : bottom;
+        for (int v = y > 0 ? y - 1 : 0; v <= y + 1 && v < grid->rows; v++) {
+            for (int u = x > 0 ? x - 1 : 0; u <= x + 1 && u < grid->columns; u++) {
+                const int next = v * grid->columns + u;
+                if (grid->ink[next] > 0 && grid->marks[next] == 0) {
+                    grid->marks[next] = mark;
+                    grid->stack[depth++] = (uint16_t)next;
                 }
             }
         }
     }
-    return sum;
+    piece.left = (uint8_t)left;
+    piece.top = (uint8_t)top;
+    piece.right = (uint8_t)right;
+    piece.bottom = (uint8_t)bottom;
+    grid->pieces[mark] = piece;
 }
 
-void cn_ink_drop_specks(struct cn_plane *plane) {
-    const int columns = plane->width < GRID ? plane->width : GRID;
-    const int rows = plane->height < GRID ? plane->height : GRID;
-    uint64_t ink[GRID * GRID] = {0}, pieces[GRID * GRID + 1] = {0}, largest = 0;
-    int marks[GRID * GRID] = {0}, count = 0;
-    bool any = false;
-    for (int y = 0; y < plane->height; y++) {
-        const uint8_t *row = row_of(plane, y);
-        uint64_t *cells = ink + (int)((long long)y * rows / plane->height) * columns;
-        for (int x = 0; x < plane->width; x++)
-            if (row[x] > 0)
-                cells[(long long)x * columns / plane->width] += row[x];
-    }
-    for (int cell = 0; cell < columns * rows; cell++) {
-        if (ink[cell] == 0 || marks[cell] != 0)
-            continue;
-        count++;
-        pieces[count] = mark_piece(ink, marks, columns, rows, cell, count);
-        largest = pieces[count] > largest ? pieces[count] : largest;
-    }
-    for (int piece = 1; piece <= count; piece++)
-        any = any || pieces[piece] * SPECK_SHARE < largest;
-    for (int y = 0; any && y < plane->height; y++) {
-        uint8_t *row = plane->samples + (size_t)y * (size_t)plane->width;
-        const int *cells = marks + (int)((long long)y * rows / plane->height) * columns;
-        for (int x = 0; x < plane->width; x++)
-            if (row[x] > 0 &&
-                pieces[cells[(long long)x * columns / plane->width]] * SPECK_SHARE < largest)
-                row[x] = 0;
-    }
+static void find_pieces(struct grid *grid, const struct cn_plane *plane) {
+    fill_grid(grid, plane);
+    for (int cell = 0; cell < grid->columns * grid->rows; cell++)
+        if (grid->ink[cell] > 0 && grid->marks[cell] == 0 && grid->piece_count < PIECES)
+            mark_piece(grid, cell, (uint16_t)++grid->piece_count);
 }
 
-bool cn_ink_bounds(const struct cn_plane *plane, struct cn_rectangle *ret_bounds) {
+static bool spans(int first, int last, int count) {
+    return first * 50 <= count && (count - 1 - last) * 50 <= count;
+}
+
+/* From side to side? Then it may be ruled paper, or a stroke on it. */
+static bool has_line(const struct grid *grid) {
+    for (int i = 1; i <= grid->piece_count; i++) {
+        const struct piece *piece = &grid->pieces[i];
+        if (spans(piece->left, piece->right, grid->columns) ||
+            spans(piece->top, piece->bottom, grid->rows))
+            return true;
+    }
+    return false;
+}
+
+/* The paper's edge, or a frame around it? */
+static bool is_on_edge(const struct piece *piece) {
+    return piece->edge_ink * 5 > piece->ink * 4;
+}
+
+/* What a piece says for itself as the drawing: its ink, unless it is the paper's edge or faint. */
+static double merit(const struct piece *piece) {
+    return (double)piece->ink * (is_on_edge(piece) ? 0.002 : 1.0) *
+           (piece->peak < LEAST_PEAK ? 0.02 : 1.0);
+}
+
+static int gap(int first, int last, int other_first, int other_last) {
+    return other_first > last ? other_first - last : first > other_last ? first - other_last : 0;
+}
+
+/* Marks the pieces of the drawing: the best one, and those near it that are no specks beside it. */
+static bool choose_pieces(struct grid *grid) {
+    const struct piece *best = NULL;
+    for (int i = 1; i <= grid->piece_count; i++)
+        if (best == NULL || merit(&grid->pieces[i]) > merit(best))
+            best = &grid->pieces[i];
+    if (best == NULL)
+        return false;
+    const int width = best->right - best->left + 1, height = best->bottom - best->top + 1;
+    const int reach = (width > height ? width : height) * 6 / 10 + 1;
+    for (int i = 1; i <= grid->piece_count; i++) {
+        struct piece *piece = &grid->pieces[i];
+        piece->kept =
+            piece == best || (!is_on_edge(piece) && merit(piece) * SPECK_SHARE >= merit(best) &&
+                              gap(best->left, best->right, piece->left, piece->right) <= reach &&
+                              gap(best->top, best->bottom, piece->top, piece->bottom) <= reach);
+    }
+    return true;
+}
+
+/* Clears the rest and measures what is kept. */
+static void keep_chosen(const struct grid *grid, struct cn_plane *plane,
+                        struct cn_rectangle *ret_bounds) {
     int left = plane->width, right = -1, top = -1, bottom = -1;
     for (int y = 0; y < plane->height; y++) {
-        const uint8_t *row = row_of(plane, y);
-        int first = 0, last = plane->width - 1;
-        while (first <= last && row[first] == 0)
-            first++;
-        if (first > last)
+        uint8_t *row = plane->samples + (size_t)y * (size_t)plane->width;
+        const uint16_t *marks = grid->marks + y / grid->cell * grid->columns;
+        int first = plane->width, last = -1;
+        for (int column = 0, x = 0; column < grid->columns; column++) {
+            const int end = x + grid->cell < plane->width ? x + grid->cell : plane->width;
+            if (marks[column] != 0 && grid->pieces[marks[column]].kept) {
+                for (; x < end; x++)
+                    if (row[x] > 0) {
+                        first = x < first ? x : first;
+                        last = x;
+                    }
+            } else {
+                memset(row + x, 0, (size_t)(end - x));
+                x = end;
+            }
+        }
+        if (last < 0)
             continue;
-        while (row[last] == 0)
-            last--;
         left = first < left ? first : left;
         right = last > right ? last : right;
         top = top < 0 ? y : top;
         bottom = y;
     }
-    if (bottom < 0)
-        return false;
     *ret_bounds = (struct cn_rectangle){left, top, right - left + 1, bottom - top + 1};
-    return true;
 }
 
-double cn_ink_stroke_width(const struct cn_plane *plane, struct cn_rectangle bounds) {
-    /* An outline drawn on a square grid is 4 / pi times longer than the curve, on average. */
-    const double grid_excess = 4.0 / 3.14159265358979;
-    const uint8_t *above = NULL;
-    size_t area = 0, edges = 0;
-    for (int y = bounds.y; y < bounds.y + bounds.height; y++) {
-        const uint8_t *row = row_of(plane, y) + bounds.x;
-        bool before = false;
-        for (int x = 0; x < bounds.width; x++) {
-            const bool here = row[x] > 0;
-            area += here;
-            edges += here != before;
-            edges += here != (above != NULL && above[x] > 0);
-            before = here;
-        }
-        edges += before;
-        above = row;
+bool cn_ink_find_drawing(struct cn_plane *plane, struct cn_rectangle *ret_bounds) {
+    struct grid grid;
+    find_pieces(&grid, plane);
+    if (has_line(&grid) && plane->width >= LINED && plane->height >= LINED) {
+        cn_ink_erase_lines(plane);
+        find_pieces(&grid, plane);
     }
-    for (int x = 0; above != NULL && x < bounds.width; x++)
-        edges += above[x] > 0;
-    return edges == 0 ? 0.0 : 2.0 * (double)area * grid_excess / (double)edges;
+    if (!choose_pieces(&grid))
+        return false;
+    keep_chosen(&grid, plane, ret_bounds);
+    return true;
 }
 
 bool cn_ink_center(const float *values, int height, int width, double *ret_x, double *ret_y) {

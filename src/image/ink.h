@@ -1,32 +1,19 @@
-/* ink.h: which pixels of a grey plane are ink, and how bright. */
+/* ink.h: which of a plane's ink is the drawing. */
 #ifndef CONVNET_IMAGE_INK_H
 #define CONVNET_IMAGE_INK_H
 
 #include "image/plane.h"
 #include "image/resize.h"
 
-/* The page and the ink of a grey plane. */
-struct cn_tone {
-    int background; /* median of the outermost pixels */
-    int contrast;   /* between the background and the pixel farthest from it on the ink's side */
-    bool light;     /* the background is lighter than the ink */
-};
+/* Clears what is not the drawing: ruled lines, edges and frames along the picture's border, specks,
+ * and what lies apart from it. *ret_bounds is the smallest rectangle that holds the rest. A plane
+ * of one channel, 0 page to 255 ink, no side longer than CN_SURFACE_SIDE_LIMIT. False if there is
+ * no ink. */
+bool cn_ink_find_drawing(struct cn_plane *plane, struct cn_rectangle *ret_bounds);
 
-/* Estimates the tone of a one-channel plane. */
-struct cn_tone cn_tone_measure(const struct cn_plane *plane);
-
-/* Replaces each sample by its ink: 0 for the page and for what is closer to it than a sixth of the
- * contrast, 255 for the strongest. */
-void cn_ink_extract(struct cn_plane *plane, const struct cn_tone *tone);
-
-/* Clears pieces of ink that are tiny beside the largest piece. */
-void cn_ink_drop_specks(struct cn_plane *plane);
-
-/* The smallest rectangle that holds all ink; false if there is none. */
-bool cn_ink_bounds(const struct cn_plane *plane, struct cn_rectangle *ret_bounds);
-
-/* Mean width of the strokes in `bounds`, in pixels: twice the area over the outline's length. */
-double cn_ink_stroke_width(const struct cn_plane *plane, struct cn_rectangle bounds);
+/* Clears straight lines from one side of the picture to the other, but where strokes cross them:
+ * rulings, squares, folds. For planes on which one has been seen. */
+void cn_ink_erase_lines(struct cn_plane *plane);
 
 /* Centre of mass of values [height, width], in pixels from the first pixel's centre. False if all
  * are zero. */

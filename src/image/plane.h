@@ -6,13 +6,21 @@
 
 struct cn_plane {
     int width, height, channels; /* channels: 1 or 3 */
-    bool plain;                  /* the picture was grey in every pixel and opaque */
+    int reduction;               /* picture pixels a side of one sample */
     uint8_t *samples;            /* [height, width, channels]; freed by cn_plane_clear */
 };
 
-/* Luminance (Rec. 601 weights, grey exact) or RGB of `picture` laid over white or black paper.
+/* True if every pixel is grey and opaque. */
+bool cn_picture_is_plain(const struct cn_picture *picture);
+
+/* Brightness (channels 1) or RGB (channels 3) of `picture` laid over white or black paper.
+ *
+ * Brightness is luminance in linear light (Rec. 709 weights), written with the square law that
+ * stands for sRGB's curve, so that grey samples stay exactly what they are. A drawing whose colour
+ * is as bright as its page is told apart by its colour: its page is then white. Where `side_limit`
+ * is not 0 and the picture is larger, squares of pixels are averaged so that it is not.
  * Caller frees with cn_plane_clear. CN_UNUSABLE: nothing but transparent pixels. */
-enum cn_status cn_plane_create(const struct cn_picture *picture, int channels,
+enum cn_status cn_plane_create(const struct cn_picture *picture, int channels, int side_limit,
                                struct cn_plane *ret_plane, struct cn_error *error);
 
 void cn_plane_clear(struct cn_plane *plane);

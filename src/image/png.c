@@ -1,8 +1,8 @@
 /* png.c: decodes PNG bytes with libpng's row interface, under limits. Every error of libpng, CRC
- * and "benign" ones included, is an error here. Ancillary chunks except tRNS are skipped: gAMA,
- * sRGB and iCCP are not applied, samples are taken as they are stored.
- * Thread-safe: all state is in struct decoder. setjmp lives in one function whose variables are
- * all reached through a pointer, so a longjmp leaves none of them undefined.
+ * and "benign" ones included, is an error here. Ancillary chunks are skipped except tRNS, and gAMA
+ * and sRGB, which are reported and not applied: samples are as they are stored. Thread-safe: all
+ * state is in struct decoder. setjmp lives in one function whose variables are all reached through
+ * a pointer, so a longjmp leaves none of them undefined.
  */
 #include <png.h>
 #include <setjmp.h>
@@ -78,6 +78,8 @@ static bool decode(struct decoder *decoder) {
         return false;
     configure(decoder);
     png_read_info(png, decoder->info);
+    if (png_get_gAMA(png, decoder->info, &decoder->picture.gamma) == 0)
+        decoder->picture.gamma = 0.0; /* an sRGB chunk counts as a gAMA of its own gamma */
     png_set_expand(png);
     png_set_scale_16(png);
     const int passes = png_set_interlace_handling(png);

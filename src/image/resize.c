@@ -39,25 +39,41 @@ static double run_weight(const struct run *run, int at) {
     return at == run->first ? run->first_weight : at == run->last ? run->last_weight : 1.0;
 }
 
+/* The weights' sum. */
+static double run_total(const struct run *run) {
+    return run->first == run->last
+               ? run->first_weight
+               : run->first_weight + run->last_weight + (run->last - run->first - 1);
+}
+
+/* The weighted sum of a run of samples, `stride` apart. */
+static double run_sum(const struct run *run, const uint8_t *samples, size_t stride) {
+    double sum = run->first_weight * samples[(size_t)run->first * stride];
+    uint32_t whole = 0;
+    for (int at = run->first + 1; at < run->last; at++)
+        whole += samples[(size_t)at * stride];
+    if (run->last > run->first)
+        sum += run->last_weight * samples[(size_t)run->last * stride];
+    return sum + whole;
+}
+
 void cn_resize(const uint8_t *samples, int stride, int channels, struct cn_rectangle crop,
                int width, int height, float *ret_pixels) {
     for (int y = 0; y < height; y++) {
         const struct run rows = find_run(y, height, crop.height);
         for (int x = 0; x < width; x++) {
             const struct run columns = find_run(x, width, crop.width);
+            const double total = run_total(&rows) * run_total(&columns);
             for (int channel = 0; channel < channels; channel++) {
-                double sum = 0.0, total = 0.0;
-                for (int v = rows.first; v <= rows.last; v++) {
-                    const uint8_t *row =
-                        samples +
-                        ((size_t)(crop.y + v) * (size_t)stride + (size_t)crop.x) * (size_t)channels;
-                    const double row_weight = run_weight(&rows, v);
-                    for (int u = columns.first; u <= columns.last; u++) {
-                        const double weight = row_weight * run_weight(&columns, u);
-                        sum += weight * row[(size_t)u * (size_t)channels + (size_t)channel];
-                        total += weight;
-                    }
-                }
+                double sum = 0.0;
+                for (int v = rows.first; v <= rows.last; v++)
+                    sum += run_weight(&rows, v) *
+                           run_sum(&columns,
+                                   samples +
+                                       ((size_t)(crop.y + v) * (size_t)stride + (size_t)crop.x) *
+                                           (size_t)channels +
+                                       channel,
+                                   (size_t)channels);
                 *ret_pixels++ = (float)(sum / total);
             }
         }

@@ -13,7 +13,7 @@ static const struct cn_shape grey = {3, {SIDE, SIDE, 1}}, colour = {3, {SIDE, SI
 /* Every sample another one; alpha, where there is one, opaque. The caller frees data. */
 static struct cn_picture varied(int width, int height, int channels) {
     const size_t count = (size_t)width * (size_t)height;
-    struct cn_picture picture = {width, height, channels, malloc(count * (size_t)channels)};
+    struct cn_picture picture = {width, height, channels, malloc(count * (size_t)channels), 0};
     for (size_t i = 0; i < count * (size_t)channels; i++) {
         const size_t channel = i % (size_t)channels, pixel = i / (size_t)channels;
         const bool alpha = channels % 2 == 0 && channel + 1 == (size_t)channels;

@@ -7,7 +7,7 @@
 #include "convnet/dataset.h"
 #include "convnet/image.h"
 #include "image/resize.h"
-#include "image/thicken.h"
+#include "image/strokes.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE };
 
@@ -23,7 +23,7 @@ static struct cn_dataset *mnist(void) {
 /* A picture of one value; the caller frees data. */
 static struct cn_picture blank(int width, int height, int channels, uint8_t value) {
     const size_t size = (size_t)width * (size_t)height * (size_t)channels;
-    struct cn_picture picture = {width, height, channels, malloc(size)};
+    struct cn_picture picture = {width, height, channels, malloc(size), 0};
     memset(picture.data, value, size);
     return picture;
 }
@@ -74,14 +74,14 @@ Test(preprocess, mnist_images_pass_to_the_bit) {
         uint8_t rgb[PIXELS * 3];
         struct cn_preprocessing_report report = {0};
         uint8_t *bytes = dataset->images + i * PIXELS;
-        struct cn_picture picture = {SIDE, SIDE, 1, bytes};
+        struct cn_picture picture = {SIDE, SIDE, 1, bytes, 0};
         cn_image_from_bytes(bytes, PIXELS, raw);
         cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
         cr_assert(report.unchanged && !report.inverted);
         cr_assert_eq(memcmp(image, raw, sizeof raw), 0, "image %zu", i);
         for (size_t at = 0; at < PIXELS * 3; at++)
             rgb[at] = bytes[at / 3];
-        picture = (struct cn_picture){SIDE, SIDE, 3, rgb};
+        picture = (struct cn_picture){SIDE, SIDE, 3, rgb, 0};
         cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
         cr_assert(report.unchanged);
         cr_assert_eq(memcmp(image, raw, sizeof raw), 0, "grey RGB image %zu", i);
@@ -97,7 +97,7 @@ Test(preprocess, inverse_mnist_images_give_mnist_bits) {
         struct cn_preprocessing_report report = {0};
         for (size_t at = 0; at < PIXELS; at++)
             inverse[at] = (uint8_t)(255 - dataset->images[i * PIXELS + at]);
-        const struct cn_picture picture = {SIDE, SIDE, 1, inverse};
+        const struct cn_picture picture = {SIDE, SIDE, 1, inverse, 0};
         cn_image_from_bytes(dataset->images + i * PIXELS, PIXELS, raw);
         cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
         cr_assert(report.inverted && !report.unchanged);
@@ -215,6 +215,111 @@ Test(preprocess, specks_are_ignored) {
     free(dirty.data);
 }
 
+/* A stroke of `ink` on `page`. */
+static struct cn_picture stroke_on(const uint8_t page[3], const uint8_t ink[3]) {
+    struct cn_picture picture = blank(120, 120, 3, 0);
+    fill(&picture, 0, 0, 120, 120, page);
+    fill(&picture, 50, 20, 12, 80, ink);
+    return picture;
+}
+
+Test(preprocess, coloured_pens_that_are_as_bright_as_their_page) {
+    static const uint8_t colors[][2][3] = {
+        {{255, 255, 255}, {255, 250, 0}}, /* yellow on white */
+        {{255, 0, 0}, {0, 140, 0}},       /* green on red, of the same luminance */
+        {{0, 0, 0}, {0, 0, 120}},         /* blue on black */
+        {{255, 255, 255}, {0, 0, 255}},   /* and a blue pen */
+    };
+    for (size_t i = 0; i < sizeof colors / sizeof colors[0]; i++) {
+        struct cn_picture picture = stroke_on(colors[i][0], colors[i][1]);
+        float image[PIXELS];
+        int box[4];
+        struct cn_error error = {0};
+        cr_assert_eq(run(&picture, 1, image, NULL, &error), CN_OK, "%zu: %s", i, error.text);
+        find_box(image, box);
+        cr_assert_eq(box[3] - box[1] + 1, 20, "colour %zu", i);
+        cr_assert_leq(box[2] - box[0] + 1, 4, "colour %zu", i);
+        free(picture.data);
+    }
+}
+
+Test(preprocess, light_falls_off_and_ink_does_not) {
+    struct cn_picture picture = blank(300, 240, 1, 0);
+    float image[PIXELS];
+    int box[4];
+    struct cn_preprocessing_report report = {0};
+    /* The page's dark side is darker than the ink on its light side. */
+    for (int y = 0; y < 240; y++)
+        for (int x = 0; x < 300; x++) {
+            const bool ink = (x >= 60 && x < 72 && y >= 60 && y < 180) ||
+                             (x >= 60 && x < 180 && y >= 168 && y < 180);
+            picture.data[y * 300 + x] = (uint8_t)((250 - x * 170 / 300) * (ink ? 4 : 10) / 10);
+        }
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    cr_assert(report.inverted && report.uneven);
+    cr_assert_leq(abs(report.crop[0] - 60), 2);
+    cr_assert_leq(abs(report.crop[1] - 60), 2);
+    cr_assert_leq(abs(report.crop[2] - 120), 4);
+    cr_assert_leq(abs(report.crop[3] - 120), 4);
+    find_box(image, box);
+    cr_assert(box[2] - box[0] >= 18 && box[3] - box[1] >= 18);
+    free(picture.data);
+}
+
+Test(preprocess, lines_and_edges_are_no_ink) {
+    struct cn_picture picture = blank(300, 240, 1, 250);
+    float image[PIXELS];
+    struct cn_preprocessing_report report = {0};
+    for (int y = 20; y < 240; y += 40)
+        fill(&picture, 0, y, 300, 2, (const uint8_t[1]){150});
+    fill(&picture, 0, 0, 300, 6, (const uint8_t[1]){20});     /* a table's edge */
+    fill(&picture, 120, 70, 14, 100, (const uint8_t[1]){30}); /* across two lines */
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    cr_assert_leq(abs(report.crop[0] - 120), 1);
+    cr_assert_leq(abs(report.crop[1] - 70), 3);
+    cr_assert_leq(abs(report.crop[2] - 14), 2);
+    cr_assert_leq(abs(report.crop[3] - 100), 6);
+    free(picture.data);
+}
+
+Test(preprocess, gamma_is_heeded) {
+    /* The same page and ink as two files say them: linear samples, and sRGB's. */
+    struct cn_picture coded = blank(60, 60, 1, 188), linear = blank(60, 60, 1, 130);
+    float image[PIXELS], other[PIXELS];
+    linear.gamma = 1.0;
+    coded.gamma = 0.45455;
+    for (int i = 0; i < 40; i++) { /* 188 is 130 / 255 of the light; half and a quarter of it */
+        fill(&coded, 20, 10 + i, 8, 1, (const uint8_t[1]){i < 20 ? 137 : 100});
+        fill(&linear, 20, 10 + i, 8, 1, (const uint8_t[1]){i < 20 ? 65 : 33});
+    }
+    cr_assert_eq(run(&coded, 1, image, NULL, NULL), CN_OK);
+    cr_assert_eq(run(&linear, 1, other, NULL, NULL), CN_OK);
+    for (int i = 0; i < PIXELS; i++)
+        cr_assert_float_eq(image[i], other[i], 0.04F);
+    linear.gamma = 0.0;
+    cr_assert_eq(run(&linear, 1, other, NULL, NULL), CN_OK);
+    cr_assert_neq(memcmp(image, other, sizeof image), 0);
+    free(coded.data);
+    free(linear.data);
+}
+
+Test(preprocess, a_large_picture_is_reduced_and_its_crop_is_its_own) {
+    struct cn_picture picture = blank(3001, 2003, 3, 255);
+    float image[PIXELS];
+    int box[4];
+    struct cn_preprocessing_report report = {0};
+    fill(&picture, 1000, 400, 150, 1200, (const uint8_t[3]){0, 0, 0});
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    cr_assert_leq(abs(report.crop[0] - 1000), 5);
+    cr_assert_leq(abs(report.crop[1] - 400), 5);
+    cr_assert_leq(abs(report.crop[2] - 150), 10);
+    cr_assert_leq(abs(report.crop[3] - 1200), 10);
+    cr_assert_float_eq(report.scale, 20.0F / 1200, 0.0005F);
+    find_box(image, box);
+    cr_assert_eq(box[3] - box[1] + 1, 20);
+    free(picture.data);
+}
+
 Test(preprocess, blank_pictures) {
     static const struct {
         int side, channels;
@@ -300,23 +405,23 @@ Test(preprocess, resize_keeps_the_mean) {
     cr_assert(row[0] == 0.0F && row[1] == 25.0F && row[2] == 75.0F && row[3] == 100.0F);
 }
 
-Test(preprocess, thicken_is_a_sliding_maximum) {
-    for (int by = 0; by < 150; by = by * 2 + 1) {
-        uint8_t samples[90 * 70], expected[90 * 70];
-        struct cn_plane plane = {90, 70, 1, false, samples};
-        for (int i = 0; i < 90 * 70; i++)
-            samples[i] = (uint8_t)(i % 97 == 0 ? i % 251 : 0);
-        for (int y = 0; y < 70; y++) {
-            for (int x = 0; x < 90; x++) {
+Test(preprocess, dilation_is_the_largest_within_a_disc) {
+    enum { WIDTH = 40, HEIGHT = 30 };
+    uint8_t samples[WIDTH * HEIGHT], dilated[WIDTH * HEIGHT];
+    for (int i = 0; i < WIDTH * HEIGHT; i++)
+        samples[i] = (uint8_t)(i % 97 == 0 ? i % 251 : 0);
+    for (int radius = 0; radius < 12; radius++) {
+        cn_strokes_dilate(samples, WIDTH, HEIGHT, 2 * radius + 1, dilated);
+        for (int y = 0; y < HEIGHT; y++) {
+            for (int x = 0; x < WIDTH; x++) {
                 uint8_t most = 0;
-                for (int v = y - by / 2; v <= y - by / 2 + by; v++)
-                    for (int u = x - by / 2; u <= x - by / 2 + by; u++)
-                        if (v >= 0 && v < 70 && u >= 0 && u < 90 && samples[v * 90 + u] > most)
-                            most = samples[v * 90 + u];
-                expected[y * 90 + x] = most;
+                for (int i = 0; i < WIDTH * HEIGHT; i++) {
+                    const int u = i % WIDTH - x, v = i / WIDTH - y;
+                    if (u * u + v * v <= radius * (radius + 1) && samples[i] > most)
+                        most = samples[i];
+                }
+                cr_assert_eq(dilated[y * WIDTH + x], most, "radius %d at %d, %d", radius, x, y);
             }
         }
-        cr_assert_eq(cn_thicken(&plane, by, NULL), CN_OK);
-        cr_assert_eq(memcmp(samples, expected, sizeof samples), 0, "by %d", by);
     }
 }

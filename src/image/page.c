@@ -1,0 +1,248 @@
+/* page.c: separates a drawing from its page. A page that was never lit (drawn, rendered, scanned to
+ * pure white) has one level; any other is a surface, see surface.h. What is darker than the page by
+ * more than its grain is ink. A dark page is turned over first. Works in place and in fixed memory
+ * whatever the plane's size. Thread-safe.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/page.h"
+#include "image/surface.h"
+
+enum {
+    ZERO = 255,          /* the bin of residual 0 */
+    RESIDUALS = 511,     /* -255 .. 255 */
+    FLAT = 12,           /* grey levels within which an even page's pixels lie */
+    NEAR = 24,           /* grey levels; what is farther is surely not the page */
+    PURE_PERCENT = 20,   /* of the pixels, for a page of one level */
+    SHADE_PERCENT = 25,  /* of the pixels at most, for the same, that are a little darker */
+    SHADE = 80,          /* grey levels: darker is ink */
+    DARKEST_PAGE = 48,   /* darker pages are not divided by: their grain would be ink */
+    SURELY_LIGHT = 200,  /* ink cannot be much lighter */
+    USUALLY_LIGHT = 100, /* lit paper, and not a lit blackboard */
+    FEW_ROWS = 128       /* more are sampled */
+};
+
+static uint8_t *row_of(const struct cn_plane *plane, int y) {
+    return plane->samples + (size_t)y * (size_t)plane->width;
+}
+
+/* How many pixels have each level. Four counters a level: one would wait for itself. */
+static void count_levels(const struct cn_plane *plane, size_t ret_levels[256]) {
+    uint32_t counts[4][256] = {{0}};
+    const size_t count = (size_t)plane->width * (size_t)plane->height;
+    const uint8_t *samples = plane->samples;
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        for (size_t lane = 0; lane < 4; lane++)
+            counts[lane][samples[i + lane]]++;
+    for (; i < count; i++)
+        counts[0][samples[i]]++;
+    for (int level = 0; level < 256; level++)
+        ret_levels[level] =
+            (size_t)counts[0][level] + counts[1][level] + counts[2][level] + counts[3][level];
+}
+
+/* The same for a frame of a twentieth of the side. */
+static void count_frame(const struct cn_plane *plane, size_t ret_levels[256]) {
+    const int smaller = plane->width < plane->height ? plane->width : plane->height;
+    const int frame = smaller / 20 > 1 ? smaller / 20 : 1;
+    memset(ret_levels, 0, 256 * sizeof *ret_levels);
+    for (int y = 0; y < plane->height; y++) {
+        const uint8_t *row = row_of(plane, y);
+        const bool inside = y >= frame && y < plane->height - frame && plane->width > 2 * frame;
+        for (int x = 0; x < plane->width; x++) {
+            if (inside && x == frame)
+                x = plane->width - frame;
+            ret_levels[row[x]]++;
+        }
+    }
+}
+
+static size_t count_between(const size_t *levels, int from, int to) {
+    size_t count = 0;
+    for (int i = from < 0 ? 0 : from; i <= to && i < 256; i++)
+        count += levels[i];
+    return count;
+}
+
+/* The bin that `share` of the histogram's values do not exceed. */
+static int quantile(const size_t *histogram, int bins, double share) {
+    size_t total = 0, below = 0;
+    int bin = 0;
+    for (int i = 0; i < bins; i++)
+        total += histogram[i];
+    const double wanted = share * (double)total;
+    while (bin < bins - 1 && (double)(below + histogram[bin]) <= wanted)
+        below += histogram[bin++];
+    return bin;
+}
+
+/* Which of the two sides is the page? What frames the picture, unless that has no one level or
+ * nearly all else is on one side of it. */
+static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
+    size_t frame[256];
+    double darker = 0.0, lighter = 0.0;
+    count_frame(plane, frame);
+    const int level = quantile(frame, 256, 0.5);
+    const size_t total = count_between(levels, 0, 255);
+    if (level >= SURELY_LIGHT)
+        return count_between(levels, 0, level - NEAR) > 0;
+    if (count_between(frame, level - FLAT, level + FLAT) * 5 < count_between(frame, 0, 255) * 3)
+        return level >= USUALLY_LIGHT || cn_surface_is_light(plane); /* photographs of paper */
+    if (count_between(levels, 0, level - NEAR) * 10 >= total * 6)
+        return false;
+    if (count_between(levels, level + NEAR, 255) * 10 >= total * 6)
+        return true;
+    for (int value = 0; value < 256; value++) {
+        const double distance = value - level;
+        *(value < level ? &darker : &lighter) += distance * distance * (double)levels[value];
+    }
+    return darker > lighter;
+}
+
+/* Makes a dark page light. */
+static void turn_over(struct cn_plane *plane, size_t levels[256]) {
+    const size_t count = (size_t)plane->width * (size_t)plane->height;
+    for (size_t i = 0; i < count; i++)
+        plane->samples[i] = (uint8_t)(255 - plane->samples[i]);
+    for (int level = 0; level < 128; level++) {
+        const size_t other = levels[level];
+        levels[level] = levels[255 - level];
+        levels[255 - level] = other;
+    }
+}
+
+/* The level of a page that was never lit; -1: there is none. */
+static int find_pure_level(const size_t levels[256]) {
+    const size_t total = count_between(levels, 0, 255);
+    int level = 255;
+    while (level >= 0 && count_between(levels, level - 1, level + 1) * 100 < total * PURE_PERCENT)
+        level--;
+    if (level > 0 && levels[level - 1] > levels[level])
+        level--;
+    return level < 0 ||
+                   count_between(levels, level - SHADE, level - 4) * 100 > total * SHADE_PERCENT
+               ? -1
+               : level;
+}
+
+/* One row before its grain is taken away: how far below the page each pixel is, where a light page
+ * counts as 255 wherever it is in the shade; as bins. */
+static void find_residuals(const struct cn_surface *surface, const struct cn_plane *plane, int y,
+                           bool light, uint16_t *ret_row) {
+    float page[CN_SURFACE_SIDE_LIMIT];
+    const uint8_t *row = row_of(plane, y);
+    cn_surface_row(surface, y, plane->width, page);
+    for (int x = 0; x < plane->width; x++) {
+        const float below = page[x] - (float)row[x];
+        const float level = page[x] > DARKEST_PAGE ? page[x] : (float)DARKEST_PAGE;
+        const float ink = light ? below * (255.0F / level) : below;
+        ret_row[x] = (uint16_t)((ink > -255.0F ? ink : -255.0F) + (ZERO + 0.5F));
+    }
+}
+
+/* Where ink begins, and where it is full. */
+struct levels {
+    int zero, least, full; /* residuals */
+};
+
+/* From the residuals' histogram. The page's own lie around zero, and its lighter half is all
+ * grain. */
+static bool find_levels(const size_t *histogram, bool pure, struct levels *ret_levels,
+                        int *ret_contrast) {
+    const int quarter = quantile(histogram, RESIDUALS, 0.25);
+    const double grain = pure ? 0.0 : (quarter - quantile(histogram, RESIDUALS, 0.05)) / 0.97;
+    const int zero = pure ? 0 : quarter - ZERO + (int)lround(0.67 * grain);
+    const int first = ZERO + zero + (int)fmax(ceil(4.0 * grain), 5.0) + 1;
+    double weight = 0.0, wanted = 0.0;
+    *ret_contrast = 0;
+    for (int i = RESIDUALS - 1; i >= first; i--) {
+        if (*ret_contrast == 0 && histogram[i] > 0)
+            *ret_contrast = i - ZERO - zero;
+        wanted += 0.15 * (double)histogram[i] * (i - ZERO - zero);
+    }
+    int full = RESIDUALS - 1;
+    for (; full >= first; full--) {
+        weight += (double)histogram[full] * (full - ZERO - zero);
+        if (weight > wanted)
+            break;
+    }
+    full -= ZERO + zero;
+    if (full < CN_PAGE_LEAST_CONTRAST || full < 6.0 * grain)
+        return false;
+    const double least = fmax(fmax(4.0 * grain, 5.0), 0.17 * full);
+    *ret_levels = (struct levels){zero, (int)lround(least), full};
+    return true;
+}
+
+/* Ink of each bin of residuals. */
+static void make_map(const struct levels *levels, uint8_t map[RESIDUALS]) {
+    for (int i = 0; i < RESIDUALS; i++) {
+        const int ink = i - ZERO - levels->zero;
+        const int scaled = (ink * 255 + levels->full / 2) / levels->full;
+        map[i] = (uint8_t)(ink < levels->least ? 0 : scaled > 255 ? 255 : scaled);
+    }
+}
+
+static bool extract_from_level(struct cn_plane *plane, int page, const size_t levels[256],
+                               int *ret_contrast) {
+    size_t histogram[RESIDUALS] = {0};
+    uint8_t map[RESIDUALS];
+    struct levels found;
+    for (int level = 0; level < 256; level++)
+        histogram[ZERO + page - level] = levels[level];
+    if (!find_levels(histogram, true, &found, ret_contrast))
+        return false;
+    make_map(&found, map);
+    const uint8_t *ink = map + ZERO + page;
+    const size_t count = (size_t)plane->width * (size_t)plane->height;
+    for (size_t i = 0; i < count; i++)
+        plane->samples[i] = ink[-(int)plane->samples[i]];
+    *ret_contrast = found.full;
+    return true;
+}
+
+static bool extract_from_surface(struct cn_plane *plane, bool light, bool *ret_uneven,
+                                 int *ret_contrast) {
+    size_t histogram[RESIDUALS] = {0};
+    uint8_t map[RESIDUALS];
+    uint16_t row[CN_SURFACE_SIDE_LIMIT];
+    struct cn_surface surface;
+    struct levels found;
+    cn_surface_fit(&surface, plane);
+    *ret_uneven = surface.uneven;
+    const int step = plane->height > FEW_ROWS ? 2 : 1;
+    for (int y = 0; y < plane->height; y += step) {
+        find_residuals(&surface, plane, y, light, row);
+        for (int x = 0; x < plane->width; x++)
+            histogram[row[x]]++;
+    }
+    if (!find_levels(histogram, false, &found, ret_contrast))
+        return false;
+    make_map(&found, map);
+    for (int y = 0; y < plane->height; y++) {
+        uint8_t *target = row_of(plane, y);
+        find_residuals(&surface, plane, y, light, row);
+        for (int x = 0; x < plane->width; x++)
+            target[x] = map[row[x]];
+    }
+    *ret_contrast = found.full;
+    return true;
+}
+
+bool cn_page_extract_ink(struct cn_plane *plane, bool may_be_light, struct cn_page *ret_page) {
+    size_t levels[256];
+    struct cn_page page = {0};
+    count_levels(plane, levels);
+    page.light = may_be_light && is_light(plane, levels);
+    if (!page.light)
+        turn_over(plane, levels);
+    const int pure = find_pure_level(levels);
+    const bool found = pure >= 0
+                           ? extract_from_level(plane, pure, levels, &page.contrast)
+                           : extract_from_surface(plane, page.light, &page.uneven, &page.contrast);
+    *ret_page = page;
+    return found;
+}

@@ -1,0 +1,27 @@
+/* strokes.h: a drawing scaled into a small box with strokes that survive it. */
+#ifndef CONVNET_IMAGE_STROKES_H
+#define CONVNET_IMAGE_STROKES_H
+
+#include "convnet/status.h"
+#include "image/plane.h"
+#include "image/resize.h"
+
+/* What cn_strokes_scale made. */
+struct cn_strokes {
+    int width, height; /* target pixels, at most `box` */
+    float *values;     /* [height, width], 0 to 255; caller frees */
+    float scale;       /* target pixels per plane sample */
+    float thickened;   /* plane samples by which strokes were widened */
+};
+
+/* Scales the ink in `crop` so that its longer side is `box` target pixels, with area averages where
+ * it shrinks. Strokes thinner than MNIST's are widened to its thinnest first, in all directions
+ * alike. CN_MEMORY. */
+enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangle crop, int box,
+                                struct cn_strokes *ret_strokes, struct cn_error *error);
+
+/* Every sample of [height, width] becomes the largest within `diameter` / 2 of it. */
+void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter,
+                       uint8_t *ret_samples);
+
+#endif

@@ -1,0 +1,278 @@
+/* surface.c: a page's brightness on a coarse grid. A cell's level is that of its lighter pixels, so
+ * a stroke through it does not count; a paraboloid is fitted to the levels with ever less weight on
+ * what is below it; then grey closing (dilation, erosion: Serra 1982) of what is left keeps what is
+ * broad. Fixed memory, thread-safe.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "image/surface.h"
+
+enum { CELLS = CN_SURFACE_GRID * CN_SURFACE_GRID, TERMS = 6, ROUNDS = 4 };
+
+static const double cell_share = 0.8; /* the quantile of a cell's pixels that is its page's */
+static const double broad = 0.34;     /* of the longer side: strokes are narrower */
+static const double narrow = 0.2;     /* the same, when telling strokes from what is between */
+#define BEYOND 1e6F                   /* farther than any level */
+
+static const float uneven_levels = 24; /* between the surface's ends */
+
+static void set_grid(struct cn_surface *surface, const struct cn_plane *plane) {
+    const int longer = plane->width > plane->height ? plane->width : plane->height;
+    surface->cell = (longer + CN_SURFACE_GRID - 1) / CN_SURFACE_GRID;
+    surface->columns = (plane->width + surface->cell - 1) / surface->cell;
+    surface->rows = (plane->height + surface->cell - 1) / surface->cell;
+    surface->uneven = false;
+}
+
+/* The level of each cell. */
+static void measure_cells(struct cn_surface *surface, const struct cn_plane *plane) {
+    uint16_t histograms[CN_SURFACE_GRID][256];
+    const int cell = surface->cell, step = cell >= 6 ? 2 : 1; /* half of a large cell's rows do */
+    for (int row = 0; row < surface->rows; row++) {
+        const int end = (row + 1) * cell < plane->height ? (row + 1) * cell : plane->height;
+        memset(histograms, 0, (size_t)surface->columns * sizeof histograms[0]);
+        for (int y = row * cell; y < end; y += step) {
+            const uint8_t *samples = plane->samples + (size_t)y * (size_t)plane->width;
+            for (int column = 0, x = 0; column < surface->columns; column++)
+                for (int stop = x + cell < plane->width ? x + cell : plane->width; x < stop; x++)
+                    histograms[column][samples[x]]++;
+        }
+        for (int column = 0; column < surface->columns; column++) {
+            const int left = column * cell;
+            const int width = plane->width - left < cell ? plane->width - left : cell;
+            const int lines = (end - row * cell + step - 1) / step;
+            const double wanted = (1.0 - cell_share) * width * lines;
+            int level = 255, above = histograms[column][255];
+            while (above <= wanted && level > 0)
+                above += histograms[column][--level];
+            surface->levels[row * surface->columns + column] = (float)level;
+        }
+    }
+}
+
+/* 1, x, y, x^2, x y, y^2 with x and y from -1 to 1 over the grid. */
+static void terms_at(const struct cn_surface *surface, int column, int row, double terms[TERMS]) {
+    const double x = surface->columns > 1 ? 2.0 * column / (surface->columns - 1) - 1.0 : 0.0;
+    const double y = surface->rows > 1 ? 2.0 * row / (surface->rows - 1) - 1.0 : 0.0;
+    memcpy(terms, (double[TERMS]){1.0, x, y, x * x, x * y, y * y}, TERMS * sizeof *terms);
+}
+
+/* Solves the symmetric positive definite a x = b by Gaussian elimination; x replaces b. */
+static void solve(double a[TERMS][TERMS], double b[TERMS]) {
+    for (int i = 0; i < TERMS; i++)
+        for (int k = i + 1; k < TERMS; k++) {
+            const double factor = a[k][i] / a[i][i];
+            for (int j = i; j < TERMS; j++)
+                a[k][j] -= factor * a[i][j];
+            b[k] -= factor * b[i];
+        }
+    for (int i = TERMS - 1; i >= 0; i--) {
+        for (int j = i + 1; j < TERMS; j++)
+            b[i] -= a[i][j] * b[j];
+        b[i] /= a[i][i];
+    }
+}
+
+/* Weighted least squares of the levels; a little weight on flatness keeps small grids solvable. */
+static void fit_once(const struct cn_surface *surface, const float *weights, double ret_b[TERMS]) {
+    double a[TERMS][TERMS] = {{0}}, terms[TERMS];
+    /* A quarter of a large grid's cells will do. */
+    const int step = surface->rows + surface->columns > CN_SURFACE_GRID ? 2 : 1;
+    memset(ret_b, 0, TERMS * sizeof *ret_b);
+    for (int row = 0; row < surface->rows; row += step)
+        for (int column = 0; column < surface->columns; column += step) {
+            const int cell = row * surface->columns + column;
+            terms_at(surface, column, row, terms);
+            for (int i = 0; i < TERMS; i++) {
+                const double weighted = (double)weights[cell] * terms[i];
+                for (int j = i; j < TERMS; j++)
+                    a[i][j] += weighted * terms[j];
+                ret_b[i] += weighted * (double)surface->levels[cell];
+            }
+        }
+    for (int i = 0; i < TERMS; i++) {
+        a[i][i] += i == 0 ? 1e-6 : 0.01 * surface->rows * surface->columns / (step * step);
+        for (int j = 0; j < i; j++)
+            a[i][j] = a[j][i];
+    }
+    solve(a, ret_b);
+}
+
+static float median(const float *values, int count) {
+    int histogram[256] = {0}, below = 0, level = 0;
+    for (int i = 0; i < count; i++)
+        histogram[(int)fminf(fmaxf(values[i], 0.0F), 255.0F)]++;
+    while ((below + histogram[level]) * 2 < count)
+        below += histogram[level++];
+    return (float)level;
+}
+
+/* The paraboloid through the page, drawings left out: ret_fit [rows, columns]. */
+static void fit_light(const struct cn_surface *surface, float *ret_fit) {
+    const int count = surface->rows * surface->columns;
+    float weights[CELLS], distances[CELLS];
+    double b[TERMS], terms[TERMS];
+    const float middle = median(surface->levels, count);
+    for (int i = 0; i < count; i++)
+        weights[i] = surface->levels[i] >= middle ? 1.0F : 0.1F;
+    for (int round = 0; round < ROUNDS; round++) {
+        fit_once(surface, weights, b);
+        for (int row = 0, cell = 0; row < surface->rows; row++)
+            for (int column = 0; column < surface->columns; column++, cell++) {
+                terms_at(surface, column, row, terms);
+                ret_fit[cell] = (float)(b[0] + b[1] * terms[1] + b[2] * terms[2] + b[3] * terms[3] +
+                                        b[4] * terms[4] + b[5] * terms[5]);
+                distances[cell] = fabsf(surface->levels[cell] - ret_fit[cell]);
+            }
+        const float scale = fmaxf(2.0F * median(distances, count), 4.0F);
+        for (int i = 0; i < count; i++) {
+            const float below = (ret_fit[i] - surface->levels[i]) / scale;
+            weights[i] = below <= 1.0F ? 1.0F : 1.0F / (below * below * below);
+        }
+    }
+}
+
+/* Sliding maximum (sign 1) or minimum (sign -1) over windows of 2 * radius + 1 cells, cut at the
+ * grid's edges; one axis. Windows grow by doubling: their number of steps is a logarithm. */
+static void slide(const struct cn_surface *surface, float *values, int radius, float sign,
+                  bool vertical) {
+    enum { PADDED = 3 * CN_SURFACE_GRID };
+    const int lines = vertical ? surface->columns : surface->rows;
+    const int length = vertical ? surface->rows : surface->columns;
+    const int step = vertical ? surface->columns : 1, window = 2 * radius + 1;
+    float line[PADDED];
+    for (int i = 0; i < lines; i++) {
+        float *start = values + i * (vertical ? 1 : surface->columns);
+        for (int k = 0; k < length + 2 * radius; k++)
+            line[k] = -BEYOND;
+        for (int k = 0; k < length; k++)
+            line[k + radius] = sign * start[k * step];
+        int reach = 1; /* line[k] is the largest of k .. k + reach - 1 */
+        for (; reach * 2 <= window; reach *= 2)
+            for (int k = 0; k + reach < length + 2 * radius; k++)
+                line[k] = line[k] > line[k + reach] ? line[k] : line[k + reach];
+        for (int k = 0; k < length; k++) {
+            const float other = line[k + window - reach];
+            start[k * step] = sign * (line[k] > other ? line[k] : other);
+        }
+    }
+}
+
+static void dilate(const struct cn_surface *surface, float *values, int radius) {
+    slide(surface, values, radius, 1.0F, false);
+    slide(surface, values, radius, 1.0F, true);
+}
+
+static void erode(const struct cn_surface *surface, float *values, int radius) {
+    slide(surface, values, radius, -1.0F, false);
+    slide(surface, values, radius, -1.0F, true);
+}
+
+/* Means of 3 x 3 cells. */
+static void smooth(struct cn_surface *surface) {
+    float values[CELLS];
+    memcpy(values, surface->levels, sizeof values);
+    for (int row = 0; row < surface->rows; row++)
+        for (int column = 0; column < surface->columns; column++) {
+            float sum = 0.0F, count = 0.0F;
+            for (int v = row > 0 ? row - 1 : 0; v <= row + 1 && v < surface->rows; v++)
+                for (int u = column > 0 ? column - 1 : 0; u <= column + 1 && u < surface->columns;
+                     u++) {
+                    sum += values[v * surface->columns + u];
+                    count += 1.0F;
+                }
+            surface->levels[row * surface->columns + column] = sum / count;
+        }
+}
+
+static int radius_of(const struct cn_surface *surface, double share) {
+    const int longer = surface->columns > surface->rows ? surface->columns : surface->rows;
+    const int radius = (int)lround(share * longer / 2.0);
+    return radius > 1 ? radius : 1;
+}
+
+void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
+    float fit[CELLS], low = 255.0F, high = 0.0F;
+    set_grid(surface, plane);
+    measure_cells(surface, plane);
+    const int count = surface->rows * surface->columns, radius = radius_of(surface, broad);
+    fit_light(surface, fit);
+    for (int i = 0; i < count; i++)
+        surface->levels[i] -= fit[i];
+    dilate(surface, surface->levels, radius);
+    erode(surface, surface->levels, radius);
+    for (int i = 0; i < count; i++)
+        surface->levels[i] += fit[i];
+    /* At a shadow's edge the darker side is right: the other would make the shadow ink. */
+    erode(surface, surface->levels, 1);
+    smooth(surface);
+    for (int i = 0; i < count; i++) {
+        surface->levels[i] = fminf(fmaxf(surface->levels[i], 0.0F), 255.0F);
+        low = fminf(low, surface->levels[i]);
+        high = fmaxf(high, surface->levels[i]);
+    }
+    surface->uneven = high - low > uneven_levels;
+}
+
+void cn_surface_flat(struct cn_surface *surface, const struct cn_plane *plane, float level) {
+    set_grid(surface, plane);
+    for (int i = 0; i < surface->rows * surface->columns; i++)
+        surface->levels[i] = level;
+}
+
+void cn_surface_row(const struct cn_surface *surface, int y, int width, float *ret_page) {
+    const float cell = (float)surface->cell;
+    const float v = fminf(fmaxf(((float)y + 0.5F) / cell - 0.5F, 0.0F), (float)surface->rows - 1);
+    const int top = (int)v, bottom = top + 1 < surface->rows ? top + 1 : top;
+    const float *upper = surface->levels + top * surface->columns;
+    const float *lower = surface->levels + bottom * surface->columns;
+    const float weight = v - (float)top;
+    float line[CN_SURFACE_GRID + 1];
+    for (int i = 0; i < surface->columns; i++)
+        line[i] = upper[i] + weight * (lower[i] - upper[i]);
+    line[surface->columns] = line[surface->columns - 1];
+    /* Between two cells' centres the surface is a line. */
+    const int half = surface->cell / 2;
+    int x = 0;
+    for (; x < half && x < width; x++)
+        ret_page[x] = line[0];
+    for (int i = 0; x < width; i++) {
+        const float slope = (line[i + 1 < surface->columns ? i + 1 : i] - line[i]) / cell;
+        const float start = line[i] + (half * 2 == surface->cell ? 0.5F * slope : 0.0F);
+        for (int k = 0; k < surface->cell && x < width; k++, x++)
+            ret_page[x] = start + slope * (float)k;
+    }
+}
+
+bool cn_surface_is_light(const struct cn_plane *plane) {
+    struct cn_surface surface;
+    float closed[CELLS], opened[CELLS];
+    double darker = 0.0, lighter = 0.0;
+    set_grid(&surface, plane);
+    const int cell = surface.cell, count = surface.rows * surface.columns;
+    for (int row = 0; row < surface.rows; row++)
+        for (int column = 0; column < surface.columns; column++) {
+            int sum = 0, size = 0;
+            for (int y = row * cell; y < (row + 1) * cell && y < plane->height; y++)
+                for (int x = column * cell; x < (column + 1) * cell && x < plane->width; x++) {
+                    sum += plane->samples[(size_t)y * (size_t)plane->width + (size_t)x];
+                    size++;
+                }
+            surface.levels[row * surface.columns + column] = (float)sum / (float)size;
+        }
+    const int radius = radius_of(&surface, narrow);
+    memcpy(closed, surface.levels, sizeof closed);
+    memcpy(opened, surface.levels, sizeof opened);
+    dilate(&surface, closed, radius);
+    erode(&surface, closed, radius);
+    erode(&surface, opened, radius);
+    dilate(&surface, opened, radius);
+    for (int i = 0; i < count; i++) {
+        const double dark = (double)(closed[i] - surface.levels[i]);
+        const double light = (double)(surface.levels[i] - opened[i]);
+        darker += dark * dark;
+        lighter += light * light;
+    }
+    return darker >= lighter;
+}

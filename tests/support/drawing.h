@@ -1,0 +1,30 @@
+/* drawing.h: pictures of digits as people make them: other hands, pens, papers and lights, from a
+ * seed alone. Nobody's data, and the same on every machine. */
+#ifndef TESTS_SUPPORT_DRAWING_H
+#define TESTS_SUPPORT_DRAWING_H
+
+#include "convnet/image.h"
+
+/* What the picture is made on and with; each is drawn on its own. */
+enum drawing_paper {
+    DRAWING_PLAIN = 0,   /* one colour, as on a screen */
+    DRAWING_TRANSPARENT, /* nothing under the ink */
+    DRAWING_LIT,         /* paper under uneven light, with grain */
+    DRAWING_SHADOW,      /* the same, with a shadow's edge across it */
+    DRAWING_RULED,       /* lines or squares */
+    DRAWING_FRAMED,      /* the paper's edge is in the picture */
+    DRAWING_PAPERS
+};
+extern const char *const drawing_paper_names[DRAWING_PAPERS];
+
+struct drawing {
+    struct cn_picture picture; /* freed by drawing_clear */
+    int label;
+    enum drawing_paper paper;
+};
+
+/* Draws a digit: all of it is decided by `seed`. */
+void drawing_make(uint64_t seed, struct drawing *ret_drawing);
+void drawing_clear(struct drawing *drawing);
+
+#endif

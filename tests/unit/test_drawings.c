@@ -1,0 +1,69 @@
+/* test_drawings.c: pictures as people make them, through the one path to the shipped model. The
+ * drawings are the tests' own, so that nobody's pictures are tuned to; what is asked for each kind
+ * of paper is a little less than what was measured. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "convnet/model.h"
+#include "convnet/plan.h"
+#include "support/drawing.h"
+
+enum { COUNT = 180 };
+
+/* In a hundred. */
+static const int floors[DRAWING_PAPERS] = {
+    [DRAWING_PLAIN] = 93,  [DRAWING_TRANSPARENT] = 93, [DRAWING_LIT] = 86,
+    [DRAWING_SHADOW] = 53, [DRAWING_RULED] = 80,       [DRAWING_FRAMED] = 70,
+};
+
+static size_t classify(const struct cn_plan *plan, struct cn_workspace *workspace,
+                       const float *image) {
+    float outputs[10];
+    size_t best = 0;
+    cn_plan_run(plan, workspace, image, 1, outputs);
+    for (size_t i = 1; i < 10; i++)
+        best = outputs[i] > outputs[best] ? i : best;
+    return best;
+}
+
+Test(drawings, are_read) {
+    struct cn_model *model = NULL;
+    struct cn_plan *plan = NULL;
+    struct cn_workspace *workspace = NULL;
+    struct cn_error error = {0};
+    int seen[DRAWING_PAPERS] = {0}, right[DRAWING_PAPERS] = {0};
+    cr_assert_eq(cn_model_read(TEST_DATA_DIR "/../../models/digits.safetensors", &model, &error),
+                 CN_OK, "%s", error.text);
+    cr_assert_eq(cn_plan_create(model->network, &plan, NULL), CN_OK);
+    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
+    for (uint64_t seed = 0; seed < COUNT; seed++) {
+        struct drawing drawing;
+        float image[28 * 28];
+        drawing_make(seed, &drawing);
+        seen[drawing.paper]++;
+        if (cn_preprocess(&model->preprocessing, &drawing.picture, &model->network->input_shape,
+                          image, NULL, NULL) == CN_OK)
+            right[drawing.paper] += classify(plan, workspace, image) == (size_t)drawing.label;
+        drawing_clear(&drawing);
+    }
+    for (int paper = 0; paper < DRAWING_PAPERS; paper++)
+        cr_expect(right[paper] * 100 >= floors[paper] * seen[paper], "%s: %d of %d",
+                  drawing_paper_names[paper], right[paper], seen[paper]);
+    cn_workspace_free(workspace);
+    cn_plan_free(plan);
+    cn_model_free(model);
+}
+
+Test(drawings, depend_on_the_seed_alone) {
+    struct drawing one, other;
+    for (uint64_t seed = 0; seed < DRAWING_PAPERS; seed++) {
+        drawing_make(seed, &one);
+        drawing_make(seed, &other);
+        cr_assert_eq(one.picture.width, other.picture.width);
+        cr_assert_eq(memcmp(one.picture.data, other.picture.data,
+                            (size_t)one.picture.width * (size_t)one.picture.height * 4),
+                     0);
+        drawing_clear(&one);
+        drawing_clear(&other);
+    }
+}
