@@ -10,6 +10,8 @@
 #ifdef HAVE_LIBSYSTEMD
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
@@ -37,16 +39,22 @@ uint64_t notify_watchdog(void) {
     return sd_watchdog_enabled(0, &microseconds) > 0 ? microseconds * 1000 : 0;
 }
 
-size_t notify_listeners(int *ret_fds, size_t room) {
-    int count = sd_listen_fds(1);
+size_t notify_listeners(struct http_listener *ret_listeners, size_t room) {
+    char **names = NULL;
+    int count = sd_listen_fds_with_names(1, &names);
     size_t taken = 0;
-    for (int i = 0; i < count && taken < room; i++) {
-        int fd = SD_LISTEN_FDS_START + i;
-        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-            continue;
-        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        ret_fds[taken++] = fd;
+    for (int i = 0; i < count; i++) {
+        const int fd = SD_LISTEN_FDS_START + i;
+        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0 && taken < room) {
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+            ret_listeners[taken++] = (struct http_listener){
+                .fd = fd,
+                .class = strcmp(names[i], "admin") == 0 ? HTTP_CLASS_ADMIN : HTTP_CLASS_CLIENT,
+                .tls = strcmp(names[i], "https") == 0};
+        }
+        free(names[i]);
     }
+    free(names);
     return taken;
 }
 
@@ -64,8 +72,8 @@ void notify_alive(void) {
 uint64_t notify_watchdog(void) {
     return 0;
 }
-size_t notify_listeners(int *ret_fds, size_t room) {
-    (void)ret_fds;
+size_t notify_listeners(struct http_listener *ret_listeners, size_t room) {
+    (void)ret_listeners;
     (void)room;
     return 0;
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/server.h"
+
 void notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
@@ -13,7 +15,9 @@ void notify_alive(void);
 /* Nanoseconds within which the manager wants a sign of life; 0: it does not. */
 uint64_t notify_watchdog(void);
 
-/* Listening sockets that were passed to the process; at most `room`. They belong to the caller. */
-size_t notify_listeners(int *ret_fds, size_t room);
+/* Listening sockets that were passed to the process; at most `room`. They belong to the caller.
+ * Their names (FileDescriptorName=) say what they are for: "admin" and "https", anything else is
+ * HTTP. */
+size_t notify_listeners(struct http_listener *ret_listeners, size_t room);
 
 #endif

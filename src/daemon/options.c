@@ -196,18 +196,53 @@ static bool is_loopback(const char *address) {
     return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-enum cn_status options_check(const struct daemon_options *options, struct cn_error *error) {
-    const bool wants_keys = !options->insecure && options->api_keys_file[0] == '\0';
-    char list[OPTION_TEXT_SIZE], *rest = NULL;
-    memcpy(list, options->address, sizeof list);
-    for (char *one = strtok_r(list, ", ", &rest); one != NULL && wants_keys;
-         one = strtok_r(NULL, ", ", &rest))
+/* The first of the addresses that other machines reach, kept in `list`, or NULL. */
+static const char *find_exposed(const char *addresses, char list[static OPTION_TEXT_SIZE]) {
+    char *rest = NULL;
+    memcpy(list, addresses, strlen(addresses) + 1);
+    for (char *one = strtok_r(list, ", ", &rest); one != NULL; one = strtok_r(NULL, ", ", &rest))
         if (!is_loopback(one))
-            return cn_fail(
-                error, CN_INVALID,
-                "address %s is reachable from other machines and nobody would be asked who they "
-                "are: set api-keys-file, or say insecure = yes",
-                one);
+            return one;
+    return NULL;
+}
+
+/* Nobody listens to the world without a reason to trust who comes. */
+static enum cn_status check_exposure(const struct daemon_options *options, struct cn_error *error) {
+    char list[OPTION_TEXT_SIZE];
+    if (options->insecure || options->api_keys_file[0] != '\0')
+        return CN_OK;
+    const char *exposed = find_exposed(options->address, list);
+    if (exposed == NULL && options->tls_client_ca[0] == '\0')
+        exposed = find_exposed(options->tls_address, list);
+    if (exposed == NULL)
+        return CN_OK;
+    return cn_fail(error, CN_INVALID,
+                   "address %s is reachable from other machines and nobody would be asked who they "
+                   "are: set api-keys-file, or say insecure = yes",
+                   exposed);
+}
+
+static enum cn_status check_tls(const struct daemon_options *options, struct cn_error *error) {
+    const bool certificate = options->tls_certificate[0] != '\0', key = options->tls_key[0] != '\0';
+    if (certificate != key)
+        return cn_fail(error, CN_INVALID,
+                       "tls-certificate and tls-key need each other: %s is not set",
+                       key ? "tls-certificate" : "tls-key");
+    if (options->tls_address[0] != '\0' && !certificate)
+        return cn_fail(error, CN_INVALID, "tls-address %s needs tls-certificate and tls-key",
+                       options->tls_address);
+    if (options->tls_client_ca[0] != '\0' && !certificate)
+        return cn_fail(error, CN_INVALID, "tls-client-ca %s needs tls-certificate and tls-key",
+                       options->tls_client_ca);
+    return CN_OK;
+}
+
+enum cn_status options_check(const struct daemon_options *options, struct cn_error *error) {
+    enum cn_status status = check_exposure(options, error);
+    if (status == CN_OK)
+        status = check_tls(options, error);
+    if (status != CN_OK)
+        return status;
     if (!http_cors_is_valid(options->cors_origin))
         return cn_fail(error, CN_INVALID,
                        "cors-origin '%.80s' must be none, * or a list of origins such as "

@@ -18,6 +18,11 @@ struct daemon_options {
     long long port;
     bool insecure;
     char api_keys_file[OPTION_TEXT_SIZE];
+    char admin_socket[OPTION_TEXT_SIZE];
+    char tls_address[OPTION_TEXT_SIZE];
+    long long tls_port;
+    char tls_certificate[OPTION_TEXT_SIZE], tls_key[OPTION_TEXT_SIZE];
+    char tls_client_ca[OPTION_TEXT_SIZE], tls_priorities[OPTION_TEXT_SIZE];
     long long metrics_access; /* enum metrics_access */
     long long threads, http_threads;
     long long max_connections, max_connections_per_address;

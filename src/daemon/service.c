@@ -63,6 +63,39 @@ static void log_http(void *data, enum http_log_level level, const char *text) {
     log_write(levels[level], "%s", text);
 }
 
+/* ---- Reloading ---- */
+
+/* From the main thread or the loader's: files of secrets are small. */
+static void reload_credentials(struct service *service, struct cn_error *error) {
+    if (credentials_load(service->options, service->server, error) == CN_OK)
+        return;
+    statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
+    log_failure("reload failed, the old keys and certificates stay in use", error);
+}
+
+static void report_reload(struct service *service, const struct loader_job *job) {
+    const struct registry_result *result = &job->result;
+    const bool good = job->status == CN_OK;
+    statistics_add(service->statistics, good ? STATISTICS_RELOADS_OK : STATISTICS_RELOADS_FAILED,
+                   1);
+    if (good)
+        log_write(LOG_LEVEL_INFO, "reload done: %zu loaded, %zu unchanged, %zu gone",
+                  result->loaded, result->unchanged, result->gone);
+    else
+        log_write(LOG_LEVEL_ERROR,
+                  "reload failed, what was served before still is: %s%s%s (%zu loaded, "
+                  "%zu unchanged, %zu refused, %zu gone)",
+                  job->error.source, job->error.source[0] != '\0' ? ": " : "", job->error.text,
+                  result->loaded, result->unchanged, result->refused, result->gone);
+}
+
+/* The end of an admin's reload, on the loader's thread. */
+static void admin_reloaded(void *data, const struct loader_job *job, struct cn_error *error) {
+    struct service *service = data;
+    report_reload(service, job);
+    reload_credentials(service, error);
+}
+
 /* ---- Starting ---- */
 
 /* One descriptor for each connection, two for each HTTP thread, and some for files and listeners.
@@ -96,6 +129,10 @@ static struct http_server_options server_options(const struct daemon_options *op
         .route_count = http_route_count,
         .addresses = options->address,
         .port = (int)options->port,
+        .tls = options->tls_certificate[0] != '\0',
+        .tls_addresses = options->tls_address,
+        .tls_port = (int)options->tls_port,
+        .admin_socket = options->admin_socket,
         .threads = options->http_threads > 0 ? (int)options->http_threads : cn_default_threads(),
         .max_connections = (size_t)options->max_connections,
         .max_connections_per_address = (size_t)options->max_connections_per_address,
@@ -196,7 +233,7 @@ static enum cn_status start_lane(struct service *service, struct cn_error *error
 
 static enum cn_status create_server(struct service *service, struct cn_error *error) {
     const struct daemon_options *options = service->options;
-    int listeners[8];
+    struct http_listener listeners[16];
     const struct http_context context = {
         .models = service->models,
         .loader = service->loader,
@@ -210,11 +247,23 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .triton_metrics = options->triton_metrics,
         .ready = is_ready,
         .connections = count_connections,
+        .reloaded = admin_reloaded,
         .data = service};
     struct http_server_options server = server_options(options);
     server.listeners = listeners;
     server.listener_count = notify_listeners(listeners, sizeof listeners / sizeof *listeners);
     return http_server_create(&server, &context, &service->server, error);
+}
+
+/* Of sockets that were passed; those of the options have been checked with them. */
+static enum cn_status check_exposure(struct service *service, struct cn_error *error) {
+    const struct daemon_options *options = service->options;
+    const bool asks = options->insecure || options->api_keys_file[0] != '\0';
+    if (!asks && http_server_is_exposed(service->server, options->tls_client_ca[0] == '\0'))
+        return cn_fail(error, CN_INVALID,
+                       "a socket that was passed is reachable from other machines and nobody would "
+                       "be asked who they are: set api-keys-file, or say insecure = yes");
+    return CN_OK;
 }
 
 enum cn_status service_start(const struct daemon_options *options, struct service **ret_service,
@@ -235,6 +284,8 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     if (status == CN_OK)
         status = create_server(service, error);
     if (status == CN_OK)
+        status = check_exposure(service, error);
+    if (status == CN_OK)
         status = credentials_load(options, service->server, error);
     if (status == CN_OK)
         status = http_server_start(service->server, error);
@@ -249,38 +300,18 @@ out:
     return status;
 }
 
-/* ---- Reloading ---- */
+/* ---- Reloading by signal ---- */
 
 /* On the loader's thread. */
 static void reload_done(struct loader_job *job) {
     struct service *service = job->data;
-    const struct registry_result *result = &job->result;
-    const bool good = job->status == CN_OK;
-    statistics_add(service->statistics, good ? STATISTICS_RELOADS_OK : STATISTICS_RELOADS_FAILED,
-                   1);
-    if (good)
-        log_write(LOG_LEVEL_INFO, "reload done: %zu loaded, %zu unchanged, %zu gone",
-                  result->loaded, result->unchanged, result->gone);
-    else
-        log_write(LOG_LEVEL_ERROR,
-                  "reload failed, what was served before still is: %s%s%s (%zu loaded, "
-                  "%zu unchanged, %zu refused, %zu gone)",
-                  job->error.source, job->error.source[0] != '\0' ? ": " : "", job->error.text,
-                  result->loaded, result->unchanged, result->refused, result->gone);
+    report_reload(service, job);
     (void)eventfd_write(service->reloaded, 1);
 }
 
-/* Secrets are read by the main thread: they are small. */
-static void reload_credentials(struct service *service) {
-    struct cn_error error = {0};
-    if (credentials_load(service->options, service->server, &error) == CN_OK)
-        return;
-    statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
-    log_failure("reload failed, the old keys stay in use", &error);
-}
-
 void service_reload(struct service *service) {
-    reload_credentials(service);
+    struct cn_error error = {0};
+    reload_credentials(service, &error);
     service->again = service->reloading;
     if (service->reloading)
         return;
@@ -329,10 +360,9 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
 void service_describe(struct service *service, char *text, size_t size) {
     enum registry_answer found;
     struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
-    const char *address = service->options->address;
-    bool bare_v6 = strchr(address, ':') != NULL && strchr(address, ',') == NULL;
-    (void)snprintf(text, size, "listening on http://%s%s%s:%d with model %s", bare_v6 ? "[" : "",
-                   address, bare_v6 ? "]" : "", http_server_port(service->server),
+    char where[800];
+    http_server_describe(service->server, where, sizeof where);
+    (void)snprintf(text, size, "listening on %s with model %s", where,
                    model != NULL ? model->name : "none");
     served_model_release(model);
 }

@@ -37,21 +37,29 @@ static void complain(struct http_server *server, const char *text) {
     http_server_log(server, HTTP_LOG_WARNING, "%s", text);
 }
 
-static void refuse(struct http_server *server, int fd) {
-    (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+/* Who waits for a handshake could not read the answer. */
+static void send_busy(const struct http_listener *listener, int fd) {
+    if (!listener->tls)
+        (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void refuse(struct http_server *server, const struct http_listener *listener, int fd) {
+    send_busy(listener, fd);
     statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
     http_reaper_linger(&server->reaper, fd);
 }
 
-static void take(struct http_server *server, int fd, const struct sockaddr_storage *address,
-                 socklen_t length) {
+static void take(struct http_server *server, const struct http_listener *listener, int fd,
+                 const struct sockaddr_storage *address, socklen_t length) {
     const struct sockaddr *peer = (const struct sockaddr *)address;
     int on = 1;
     struct http_connection *connection = http_connections_add(
-        &server->connections, fd, peer, false, server->workers, server->worker_count);
+        &server->connections, fd, peer, listener->class,
+        server->workers + (listener->tls ? server->plain_count : 0),
+        listener->tls ? server->worker_count - server->plain_count : server->plain_count);
     if (connection == NULL) {
         complain(server, "a connection was refused: a connection limit is reached");
-        refuse(server, fd);
+        refuse(server, listener, fd);
         return;
     }
     if (address->ss_family != AF_UNIX)
@@ -61,14 +69,15 @@ static void take(struct http_server *server, int fd, const struct sockaddr_stora
 
 /* Out of descriptors: the reserve makes room to take one connection off the queue and refuse it;
  * left there, it would keep the listening socket ready for ever. */
-static void refuse_without_descriptor(struct http_server *server, int listener) {
+static void refuse_without_descriptor(struct http_server *server,
+                                      const struct http_listener *listener) {
     struct http_acceptor *acceptor = &server->acceptor;
     complain(server, "a connection was refused: no file descriptor is left");
     if (acceptor->reserve >= 0)
         close(acceptor->reserve);
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        send_busy(listener, fd);
         statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
         close(fd);
     }
@@ -76,14 +85,14 @@ static void refuse_without_descriptor(struct http_server *server, int listener) 
 }
 
 /* Takes what waits, some at a time; false when the listener is short of something. */
-static bool accept_some(struct http_server *server, int listener) {
+static bool accept_some(struct http_server *server, const struct http_listener *listener) {
     for (int i = 0; i < 64; i++) {
         struct sockaddr_storage address = {0};
         socklen_t length = sizeof address;
-        int fd =
-            accept4(listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listener->fd, (struct sockaddr *)&address, &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            take(server, fd, &address, length);
+            take(server, listener, fd, &address, length);
         } else if (errno == EMFILE || errno == ENFILE) {
             refuse_without_descriptor(server, listener);
             return server->acceptor.reserve >= 0;
@@ -103,20 +112,20 @@ static void *run(void *data) {
     struct http_acceptor *acceptor = &server->acceptor;
     struct pollfd polls[1 + HTTP_MAX_LISTENERS] = {{.fd = acceptor->wake, .events = POLLIN}};
     for (size_t i = 0; i < acceptor->listener_count; i++)
-        polls[i + 1] = (struct pollfd){.fd = acceptor->listeners[i], .events = POLLIN};
+        polls[i + 1] = (struct pollfd){.fd = acceptor->listeners[i].fd, .events = POLLIN};
     while (!acceptor->stop) {
         bool rest = false;
         if (poll(polls, (nfds_t)acceptor->listener_count + 1, -1) < 0)
             continue;
         for (size_t i = 0; i < acceptor->listener_count; i++)
             if (polls[i + 1].revents != 0)
-                rest |= !accept_some(server, acceptor->listeners[i]);
+                rest |= !accept_some(server, &acceptor->listeners[i]);
         if (rest) /* do not spin */
             (void)!poll(polls, 1, 100);
     }
     /* Who is in the queue already believes to be connected: closing the socket would reset them. */
     for (size_t i = 0; i < acceptor->listener_count; i++)
-        accept_some(server, acceptor->listeners[i]);
+        accept_some(server, &acceptor->listeners[i]);
     return NULL;
 }
 
@@ -149,6 +158,6 @@ void http_acceptor_stop(struct http_acceptor *acceptor) {
         acceptor->running = false;
     }
     for (size_t i = 0; i < acceptor->listener_count; i++)
-        close(acceptor->listeners[i]);
+        close(acceptor->listeners[i].fd);
     acceptor->listener_count = 0;
 }

@@ -8,15 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "convnet/status.h"
+#include <sys/types.h>
 
-enum { HTTP_MAX_LISTENERS = 8 };
+#include "http/connections.h"
+#include "http/server.h"
 
-struct http_server;
+enum { HTTP_MAX_LISTENERS = 16, HTTP_UNIX_PATH = 108 };
 
 struct http_acceptor {
-    int listeners[HTTP_MAX_LISTENERS];
+    struct http_listener listeners[HTTP_MAX_LISTENERS];
     size_t listener_count;
+    char unix_path[HTTP_UNIX_PATH]; /* of the admin socket that was made here, or "" */
+    dev_t unix_device;
+    ino_t unix_inode;
     int wake;    /* eventfd */
     int reserve; /* given up to accept and refuse when descriptors run out */
     atomic_bool stop;
@@ -25,9 +29,21 @@ struct http_acceptor {
     uint64_t last_complaint; /* one log line in ten seconds */
 };
 
+/* Adds a listening socket and takes ownership of it, but not on failure. */
+enum cn_status http_acceptor_add(struct http_acceptor *acceptor, struct http_listener listener,
+                                 struct cn_error *error);
+
 /* Opens listening sockets at `addresses` (numeric, separated by commas). */
 enum cn_status http_acceptor_listen(struct http_acceptor *acceptor, const char *addresses, int port,
-                                    struct cn_error *error);
+                                    bool tls, struct cn_error *error);
+
+/* Makes the admin socket `path`, mode 0600, in the place of one that nobody serves. */
+enum cn_status http_acceptor_listen_unix(struct http_acceptor *acceptor, const char *path,
+                                         struct cn_error *error);
+
+/* Removes the admin socket from its folder, if one was made and is still ours. */
+void http_acceptor_unlink(struct http_acceptor *acceptor);
+
 enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_server *server,
                                    struct cn_error *error);
 

@@ -166,6 +166,17 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
     return MHD_YES;
 }
 
+static void send_now(struct http_request *request, const char *text, size_t length) {
+    const union MHD_ConnectionInfo *info =
+        request->peer->tls != NULL ? MHD_get_connection_info(request->exchange.connection,
+                                                             MHD_CONNECTION_INFO_GNUTLS_SESSION)
+                                   : NULL;
+    if (info != NULL)
+        (void)gnutls_record_send(info->tls_session, text, length);
+    else
+        (void)!send(request->peer->fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* The body breaks a limit half-way. libmicrohttpd takes no answer before the body's end, so it is
  * written here: this thread is the only writer, and all earlier answers have been sent. */
 static enum MHD_Result refuse_body(struct http_request *request, unsigned status) {
@@ -178,8 +189,8 @@ static enum MHD_Result refuse_body(struct http_request *request, unsigned status
                           "X-Request-Id: %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
                           status, reason, status == 503 ? "Retry-After: 1\r\n" : "",
                           request->identity.id, strlen(body), body);
-    (void)!send(request->peer->fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (!request->peer->own)
+    send_now(request, text, (size_t)length);
+    if (request->peer->class != HTTP_CLASS_OWN)
         statistics_request(
             request->server->context.statistics, NULL, (unsigned)request->route, status,
             (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) * 1e-9);
@@ -262,7 +273,7 @@ void http_access_completed(void *cls, struct MHD_Connection *connection, void **
     *con_cls = NULL;
     if (request == NULL)
         return;
-    if (worker->server->options.log_requests && !request->peer->own)
+    if (worker->server->options.log_requests && request->peer->class != HTTP_CLASS_OWN)
         log_request(request);
     http_request_end(request);
     http_reaper_phase(&worker->server->reaper, request->peer, HTTP_PHASE_IDLE,
@@ -273,8 +284,21 @@ void http_access_completed(void *cls, struct MHD_Connection *connection, void **
 /* True if the client may still be sending what nobody will read. */
 static bool needs_linger(const struct http_connection *peer) {
     int unread = 0;
-    return !peer->own &&
+    return peer->class != HTTP_CLASS_OWN &&
            (peer->request.linger || (ioctl(peer->fd, FIONREAD, &unread) == 0 && unread > 0));
+}
+
+/* Gives a new connection the certificate of this moment. Without one its handshake fails. */
+static void begin_tls(struct http_server *server, struct http_connection *peer,
+                      struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    pthread_rwlock_rdlock(&server->secrets_lock);
+    if (server->tls != NULL)
+        peer->tls = http_tls_retain(server->tls);
+    pthread_rwlock_unlock(&server->secrets_lock);
+    if (info != NULL && peer->tls != NULL)
+        (void)http_tls_begin(peer->tls, info->tls_session);
 }
 
 void http_access_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
@@ -291,6 +315,8 @@ void http_access_notify(void *cls, struct MHD_Connection *connection, void **soc
             return;
         peer->request.server = server;
         peer->request.peer = peer;
+        if (worker->tls)
+            begin_tls(server, peer, connection);
         http_reaper_phase(
             &server->reaper, peer, HTTP_PHASE_HEAD,
             from_now(server->draining ? HTTP_DRAIN_HEAD_TIME : server->options.header_timeout));

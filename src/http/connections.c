@@ -28,6 +28,7 @@ enum cn_status http_connections_init(struct http_connections *connections, size_
 
 static void destroy(struct http_connection *connection) {
     http_request_end(&connection->request);
+    http_tls_release(connection->tls); /* its session has ended */
     free(connection);
 }
 
@@ -55,9 +56,14 @@ static struct http_client client_of(const struct sockaddr *address) {
     return client;
 }
 
-/* With the mutex: is there room for one more of this client? */
-static bool has_room(const struct http_connections *connections, const struct http_client *client) {
+/* With the mutex: is there room for one more of this class and client? */
+static bool has_room(const struct http_connections *connections, enum http_class class,
+                     const struct http_client *client) {
     size_t same = 0;
+    if (class == HTTP_CLASS_ADMIN)
+        return connections->admins < HTTP_ADMIN_CONNECTIONS;
+    if (class == HTTP_CLASS_OWN)
+        return true;
     if (connections->clients >= connections->max)
         return false;
     if (connections->max_per_client == 0 || client->bytes[0] == 0)
@@ -72,8 +78,9 @@ static void forget(struct http_connections *connections, struct http_connection 
     connections->active[connection->index] = last;
     last->index = connection->index;
     connections->by_fd[connection->fd] = NULL;
-    connections->clients -= !connection->own;
-    connection->worker->load -= !connection->own;
+    connections->clients -= connection->class == HTTP_CLASS_CLIENT;
+    connections->admins -= connection->class == HTTP_CLASS_ADMIN;
+    connection->worker->load -= connection->class != HTTP_CLASS_OWN;
     pthread_cond_broadcast(&connections->changed);
 }
 
@@ -108,25 +115,26 @@ static struct http_worker *least_loaded(struct http_worker *workers, size_t coun
 }
 
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
-                                             const struct sockaddr *address, bool own,
+                                             const struct sockaddr *address, enum http_class class,
                                              struct http_worker *workers, size_t worker_count) {
     struct http_connection *connection = calloc(1, sizeof *connection);
     struct http_worker *worker = NULL;
     if (connection == NULL)
         return NULL;
     connection->fd = fd;
-    connection->own = own;
+    connection->class = class;
     connection->client = client_of(address);
     pthread_mutex_lock(&connections->mutex);
-    if (reserve_fd(connections, fd) && (own || has_room(connections, &connection->client)) &&
-        connections->count < connections->capacity)
-        worker = own && worker_count == 1 ? workers : least_loaded(workers, worker_count);
+    if (reserve_fd(connections, fd) && has_room(connections, class, &connection->client) &&
+        connections->count < connections->capacity && worker_count > 0)
+        worker = class == HTTP_CLASS_OWN ? workers : least_loaded(workers, worker_count);
     if (worker != NULL) {
         connection->worker = worker;
-        worker->load += !own;
+        worker->load += class != HTTP_CLASS_OWN;
         connection->index = connections->count;
         connections->active[connections->count++] = connection;
-        connections->clients += !own;
+        connections->clients += class == HTTP_CLASS_CLIENT;
+        connections->admins += class == HTTP_CLASS_ADMIN;
         connections->by_fd[fd] = connection;
     }
     pthread_mutex_unlock(&connections->mutex);

@@ -7,18 +7,19 @@
 #include <sys/socket.h>
 
 #include "http/request.h"
+#include "http/server.h"
 
 /* Clients' sockets of one HTTP thread. libmicrohttpd 0.9.75 stalls a thread whose epoll returns
  * exactly 128 ready descriptors: with the thread's own and a request of ours none gets there. */
 enum { HTTP_WORKER_CONNECTIONS = 120 };
 
+/* Connections on the admin socket, besides the clients': a flood of clients cannot lock it. */
+enum { HTTP_ADMIN_CONNECTIONS = 8 };
+
 /* A client for the limit: an IPv4 address or an IPv6 /64; all zero: not limited. */
 struct http_client {
     unsigned char bytes[9];
 };
-
-/* Of the socket on which a connection came. */
-enum http_class { HTTP_CLASS_CLIENT = 0, HTTP_CLASS_ADMIN };
 
 enum http_phase {
     HTTP_PHASE_HEAD = 0, /* a request's head is awaited: the first, or one that has begun */
@@ -33,7 +34,7 @@ struct http_connection {
     struct http_worker *worker;
     struct http_client client;
     enum http_class class;
-    bool own;                  /* the server's own request to itself: outside limits and counts */
+    struct http_tls *tls;      /* what its session uses, or NULL */
     _Atomic uint64_t deadline; /* cn_clock_nanoseconds; 0: none */
     _Atomic int phase;
     size_t index; /* in `active` */
@@ -45,7 +46,7 @@ struct http_connections {
     pthread_cond_t changed; /* a connection closed */
     struct http_connection **active;
     size_t count, capacity;
-    size_t clients; /* of these, those that are not our own */
+    size_t clients, admins; /* of these, by class */
     struct http_connection **by_fd;
     size_t fd_capacity;
     size_t max, max_per_client;
@@ -58,7 +59,7 @@ void http_connections_clear(struct http_connections *connections);
 /* Registers an accepted socket with the least loaded of `workers`. Returns NULL over a limit or
  * without memory. */
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
-                                             const struct sockaddr *address, bool own,
+                                             const struct sockaddr *address, enum http_class class,
                                              struct http_worker *workers, size_t worker_count);
 
 /* Forgets and frees a connection; its socket may be closed afterwards, not before. */

@@ -1,4 +1,5 @@
 libconvnetd_la_SOURCES += \
+	src/http/admin.c \
 	src/http/deadline.c \
 	src/http/health.c \
 	src/http/index.c \

@@ -35,6 +35,9 @@ struct http_context {
     size_t queue_images;                  /* the lane's limit, for the metrics */
     bool triton_metrics;
     size_t (*connections)(void *data);
+    /* An admin's reload of the models has ended: reads keys and certificates again and reports
+     * both. On the loader's thread; `error` gets what was wrong with keys and certificates. */
+    void (*reloaded)(void *data, const struct loader_job *job, struct cn_error *error);
     void *data;
 };
 
@@ -182,5 +185,6 @@ enum http_outcome http_torchserve_ping(struct http_exchange *exchange);
 enum http_outcome http_tfserving_predict(struct http_exchange *exchange);
 enum http_outcome http_tfserving_status(struct http_exchange *exchange);
 enum http_outcome http_tfserving_metadata(struct http_exchange *exchange);
+enum http_outcome http_admin_reload(struct http_exchange *exchange);
 
 #endif

@@ -46,8 +46,29 @@ out:
     return status;
 }
 
+enum cn_status http_acceptor_add(struct http_acceptor *acceptor, struct http_listener listener,
+                                 struct cn_error *error) {
+    if (acceptor->listener_count == HTTP_MAX_LISTENERS)
+        return cn_fail(error, CN_LIMIT, "there are more than %d listening sockets",
+                       HTTP_MAX_LISTENERS);
+    acceptor->listeners[acceptor->listener_count++] = listener;
+    return CN_OK;
+}
+
+static enum cn_status listen_at(struct http_acceptor *acceptor, const char *address, int port,
+                                bool tls, struct cn_error *error) {
+    struct http_listener listener = {.fd = -1, .tls = tls};
+    enum cn_status status = open_one(address, port, &listener.fd, error);
+    if (status != CN_OK)
+        return status;
+    status = http_acceptor_add(acceptor, listener, error);
+    if (status != CN_OK)
+        close(listener.fd);
+    return status;
+}
+
 enum cn_status http_acceptor_listen(struct http_acceptor *acceptor, const char *addresses, int port,
-                                    struct cn_error *error) {
+                                    bool tls, struct cn_error *error) {
     const char *from = addresses;
     for (;;) {
         char address[64];
@@ -58,13 +79,9 @@ enum cn_status http_acceptor_listen(struct http_acceptor *acceptor, const char *
                            from);
         memcpy(address, from, length);
         address[length] = '\0';
-        if (acceptor->listener_count == HTTP_MAX_LISTENERS)
-            return cn_fail(error, CN_LIMIT, "there are more than %d addresses", HTTP_MAX_LISTENERS);
-        enum cn_status status =
-            open_one(address, port, &acceptor->listeners[acceptor->listener_count], error);
+        enum cn_status status = listen_at(acceptor, address, port, tls, error);
         if (status != CN_OK)
             return status;
-        acceptor->listener_count++;
         from += length;
         from += strspn(from, " ");
         if (*from != ',')

@@ -37,7 +37,7 @@ static uint64_t write_deadline(const struct http_server *server, size_t length) 
 
 static void count_reply(struct http_request *request, unsigned status) {
     struct statistics *statistics = request->server->context.statistics;
-    if (request->peer->own)
+    if (request->peer->class == HTTP_CLASS_OWN)
         return;
     const struct served_model *model = request->exchange.work.model;
     statistics_request(

@@ -45,6 +45,7 @@ const struct http_route http_routes[] = {
     ROUTE("GET", "/ping", PUBLIC, 0, http_torchserve_ping),
     V1_MODEL("/v1/models/{model}"),
     V1_MODEL("/v1/models/{model}/versions/{version}"),
+    ROUTE("POST", "/admin/reload", ADMIN, 0, http_admin_reload),
     ROUTE("GET", "/metrics", METRICS, 0, http_metrics),
     ROUTE("GET", "/openapi.json", PUBLIC, 0, http_openapi),
     ROUTE("GET", "/", PUBLIC, 0, http_index),

@@ -27,11 +27,11 @@ static int read_status(int fd, uint64_t deadline) {
         if (part < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (part <= 0)
-            return 0;
+            return -1;
         got += (size_t)part;
     }
     if (memcmp(text, "HTTP/1.", 7) != 0)
-        return 0;
+        return -1;
     return (text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0');
 }
 
@@ -43,7 +43,8 @@ int http_self_request(struct http_server *server, struct http_worker *worker, co
     int status = 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return 0;
-    if (http_connections_add(&server->connections, pair[0], peer, true, worker, 1) == NULL) {
+    if (http_connections_add(&server->connections, pair[0], peer, HTTP_CLASS_OWN, worker, 1) ==
+        NULL) {
         close(pair[0]);
     } else {
         http_worker_take(worker, pair[0], peer, sizeof address.sun_family);

@@ -3,8 +3,6 @@
  * marked so in server.h are thread-safe. */
 #include "http/server.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,24 +25,15 @@ void http_server_log(const struct http_server *server, enum http_log_level level
     server->options.log(server->options.log_data, level, text);
 }
 
-static enum cn_status open_listeners(struct http_server *server, struct cn_error *error) {
-    const struct http_server_options *options = &server->options;
-    struct http_acceptor *acceptor = &server->acceptor;
-    if (options->listener_count == 0)
-        return http_acceptor_listen(acceptor, options->addresses, options->port, error);
-    if (options->listener_count > HTTP_MAX_LISTENERS)
-        return cn_fail(error, CN_LIMIT, "%zu listening sockets were given; at most %d are taken",
-                       options->listener_count, HTTP_MAX_LISTENERS);
-    for (size_t i = 0; i < options->listener_count; i++)
-        acceptor->listeners[acceptor->listener_count++] = options->listeners[i];
-    return CN_OK;
+static size_t threads_of_a_kind(const struct http_server_options *options) {
+    const size_t asked = options->threads > 1 ? (size_t)options->threads : 1;
+    const size_t connections = options->max_connections + HTTP_ADMIN_CONNECTIONS;
+    const size_t needed = (connections + HTTP_WORKER_CONNECTIONS - 1) / HTTP_WORKER_CONNECTIONS;
+    return needed > asked ? needed : asked;
 }
 
 size_t http_server_threads(const struct http_server_options *options) {
-    const size_t asked = options->threads > 1 ? (size_t)options->threads : 1;
-    const size_t needed =
-        (options->max_connections + HTTP_WORKER_CONNECTIONS - 1) / HTTP_WORKER_CONNECTIONS;
-    return needed > asked ? needed : asked;
+    return threads_of_a_kind(options) * (options->tls ? 2 : 1);
 }
 
 enum cn_status http_server_create(const struct http_server_options *options,
@@ -55,9 +44,10 @@ enum cn_status http_server_create(const struct http_server_options *options,
         return cn_fail(error, CN_MEMORY, "no memory for a server");
     server->options = *options;
     server->context = *context;
-    pthread_rwlock_init(&server->keys_lock, NULL);
+    pthread_rwlock_init(&server->secrets_lock, NULL);
+    server->plain_count = threads_of_a_kind(options);
     server->worker_count = http_server_threads(options);
-    enum cn_status status = open_listeners(server, error);
+    enum cn_status status = http_server_open_listeners(server, error);
     if (status != CN_OK)
         goto out;
     server->tables = true;
@@ -106,7 +96,9 @@ enum cn_status http_server_start(struct http_server *server, struct cn_error *er
                                               shortest_timeout(&server->options), error);
     server->started = status == CN_OK;
     while (status == CN_OK && server->workers_started < server->worker_count) {
-        status = http_worker_start(&server->workers[server->workers_started], server, error);
+        struct http_worker *worker = &server->workers[server->workers_started];
+        worker->tls = server->workers_started >= server->plain_count;
+        status = http_worker_start(worker, server, error);
         server->workers_started += status == CN_OK;
     }
     if (status == CN_OK) {
@@ -117,23 +109,19 @@ enum cn_status http_server_start(struct http_server *server, struct cn_error *er
 }
 
 void http_server_set_keys(struct http_server *server, struct http_keys *keys) {
-    pthread_rwlock_wrlock(&server->keys_lock);
+    pthread_rwlock_wrlock(&server->secrets_lock);
     struct http_keys *old = server->keys;
     server->keys = keys;
-    pthread_rwlock_unlock(&server->keys_lock);
+    pthread_rwlock_unlock(&server->secrets_lock);
     http_keys_free(old);
 }
 
-int http_server_port(const struct http_server *server) {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    if (getsockname(server->acceptor.listeners[0], (struct sockaddr *)&address, &length) != 0)
-        return 0;
-    if (address.ss_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
-    if (address.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port);
-    return 0;
+void http_server_set_tls(struct http_server *server, struct http_tls *tls) {
+    pthread_rwlock_wrlock(&server->secrets_lock);
+    struct http_tls *old = server->tls;
+    server->tls = tls;
+    pthread_rwlock_unlock(&server->secrets_lock);
+    http_tls_release(old);
 }
 
 size_t http_server_connections(struct http_server *server) {
@@ -194,8 +182,10 @@ void http_server_free(struct http_server *server) {
     http_acceptor_stop(&server->acceptor);
     if (server->tables)
         http_connections_clear(&server->connections);
+    http_acceptor_unlink(&server->acceptor);
     http_keys_free(server->keys);
-    pthread_rwlock_destroy(&server->keys_lock);
+    http_tls_release(server->tls);
+    pthread_rwlock_destroy(&server->secrets_lock);
     free(server->workers);
     free(server);
 }

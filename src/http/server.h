@@ -4,17 +4,37 @@
 
 #include "http/exchange.h"
 #include "http/keys.h"
+#include "http/tls.h"
 
 enum http_log_level { HTTP_LOG_ERROR = 0, HTTP_LOG_WARNING, HTTP_LOG_INFO, HTTP_LOG_DEBUG };
+
+/* Of a listening socket, and so of the connections that come on it. */
+enum http_class {
+    HTTP_CLASS_CLIENT = 0,
+    HTTP_CLASS_ADMIN, /* may do everything; who may open the socket is the file system's answer */
+    HTTP_CLASS_OWN    /* the server's request to itself: outside limits and counts */
+};
+
+struct http_listener {
+    int fd;
+    enum http_class class;
+    bool tls;
+};
 
 struct http_server_options {
     const struct http_route *routes; /* http_routes, or a test's own */
     size_t route_count;
-    const char *addresses; /* numeric IPv4 or IPv6, separated by commas */
+    const char *addresses; /* numeric IPv4 or IPv6, separated by commas; "": none */
     int port;              /* 0: the system picks one */
-    const int *listeners;  /* already listening sockets instead of `addresses`; ownership taken */
+    bool tls;              /* there may be listeners with TLS: http_server_set_tls will be called */
+    const char *tls_addresses;
+    int tls_port;
+    const char *admin_socket; /* path of a unix socket to make; "": none */
+    /* Sockets that listen already; ownership taken. Those for clients replace all addresses, one
+     * for admin calls replaces `admin_socket`. */
+    const struct http_listener *listeners;
     size_t listener_count;
-    int threads; /* HTTP threads at least; as many more as the connections need */
+    int threads; /* HTTP threads of each kind at least; as many more as the connections need */
     size_t max_connections;
     size_t max_connections_per_address; /* an IPv4 address or an IPv6 /64; 0: no limit */
     size_t max_body;                    /* bytes */
@@ -48,8 +68,16 @@ enum cn_status http_server_start(struct http_server *server, struct cn_error *er
 /* From now on requests need one of these keys; NULL: none does. Takes ownership. Thread-safe. */
 void http_server_set_keys(struct http_server *server, struct http_keys *keys);
 
-/* The port that listener 0 has, 0 for a unix socket. */
-int http_server_port(const struct http_server *server);
+/* New connections with TLS use this from now on; those there are keep what they have. Takes over
+ * the reference. Thread-safe. */
+void http_server_set_tls(struct http_server *server, struct http_tls *tls);
+
+/* Where it listens: "http://127.0.0.1:8080 https://[::1]:8443 admin:/run/convnetd/admin.sock", cut
+ * if too long. */
+void http_server_describe(const struct http_server *server, char *text, size_t size);
+
+/* True if a socket can be reached from other machines; `tls`: those with TLS count as well. */
+bool http_server_is_exposed(const struct http_server *server, bool tls);
 
 /* Connections now. Thread-safe. */
 size_t http_server_connections(struct http_server *server);

@@ -9,13 +9,14 @@ libconvnetd_la_SOURCES += \
 	src/http/framing.c src/http/framing.h \
 	src/http/identity.c src/http/identity.h \
 	src/http/keys.c src/http/keys.h \
-	src/http/listen.c \
+	src/http/listen.c src/http/listen_unix.c src/http/listeners.c \
 	src/http/reaper.c src/http/reaper.h \
 	src/http/reply.c \
 	src/http/request.c src/http/request.h \
 	src/http/routes.c src/http/routes.h \
 	src/http/self_request.c \
 	src/http/server.c src/http/server.h src/http/server_private.h \
+	src/http/tls.c src/http/tls.h \
 	src/http/target.c src/http/target.h \
 	src/http/worker.c src/http/worker.h
 

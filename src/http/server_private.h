@@ -19,10 +19,12 @@ struct http_server {
     struct http_acceptor acceptor;
     struct http_worker *workers;
     size_t worker_count, workers_started;
-    bool tables; /* connections are initialised */
+    size_t plain_count; /* of the workers: those from here on speak TLS */
+    bool tables;        /* connections are initialised */
     bool started;
-    pthread_rwlock_t keys_lock;
+    pthread_rwlock_t secrets_lock;
     struct http_keys *keys; /* NULL: no request needs one */
+    struct http_tls *tls;   /* of new connections */
     atomic_size_t deferred; /* exchanges whose answer is awaited from elsewhere */
     atomic_bool draining;
     /* libmicrohttpd keeps heads in memory as framing.h says; found out at start. */
@@ -42,11 +44,15 @@ void http_access_completed(void *cls, struct MHD_Connection *connection, void **
 void http_access_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode code);
 
+/* Opens what the options name, or takes what they pass (listeners.c). */
+enum cn_status http_server_open_listeners(struct http_server *server, struct cn_error *error);
+
 /* True if the request may have the route; else it has been refused (authorize.c). */
 bool http_authorize(struct http_request *request, const struct http_route *route);
 
 /* Sends one request of the server's own to a worker and reads the answer's status: 0 for none
- * within `timeout` nanoseconds (self_request.c). */
+ * within `timeout` nanoseconds, -1 when the connection was ended without one, which is what a
+ * worker with TLS does (self_request.c). */
 int http_self_request(struct http_server *server, struct http_worker *worker, const char *request,
                       uint64_t timeout);
 

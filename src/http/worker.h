@@ -6,6 +6,7 @@
 
 struct http_worker {
     struct http_server *server;
+    bool tls;
     struct MHD_Daemon *daemon;
     size_t load; /* clients' sockets; guarded by the connections' mutex */
     /* The HTTP thread's own. */

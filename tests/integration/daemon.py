@@ -5,6 +5,7 @@ counts; `finish` prints the count and gives the exit status. Not a test by itsel
 """
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -42,10 +43,17 @@ class Server:
             stderr=subprocess.PIPE, env=env, preexec_fn=preexec)
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
-        self.port = 0
-        if self.wait_for("listening on http://"):
-            line = [x for x in self.lines if "listening on http://" in x][0]
-            self.port = int(line.split("listening on http://")[1].split(":")[1].split(" ")[0])
+        self.port = self.tls_port = 0
+        if self.wait_for("listening on "):
+            line = [x for x in self.lines if "listening on " in x][0]
+            self.port = self._port(line, "http")
+            self.tls_port = self._port(line, "https")
+
+    @staticmethod
+    def _port(line, scheme):
+        """The port of the first such address in the line that tells them, 0 if there is none."""
+        found = re.search(" " + scheme + r"://[^ ]*:(\d+)", line)
+        return int(found.group(1)) if found else 0
 
     def _read(self):
         for line in self.process.stderr:
@@ -83,7 +91,7 @@ class Server:
 def serving(*options, **named):
     server = Server(*options, **named)
     try:
-        if server.port == 0:
+        if server.port == server.tls_port == 0:
             raise SystemExit("convnetd did not start:\n" + "".join(server.lines))
         yield server
     finally:

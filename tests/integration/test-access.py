@@ -116,7 +116,7 @@ def test_reload(server, path):
     check(ask(server, post(extra=bearer(KEY) + RAW))[0] == 401, "the old one is gone")
     write(path, new + "\nshort\n")
     server.process.send_signal(signal.SIGHUP)
-    check(server.wait_for("the old keys stay in use: %s:2: " % path), "a bad file is reported")
+    check(server.wait_for("the old keys and certificates stay in use: %s:2: " % path), "a bad file is reported")
     check(ask(server, post(extra=bearer(new) + RAW))[0] == 200, "and the old keys stay")
     os.unlink(path)
     server.process.send_signal(signal.SIGHUP)

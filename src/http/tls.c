@@ -1,0 +1,163 @@
+/* tls.c: reads certificates and sets up sessions. libmicrohttpd runs the handshakes; each session
+ * gets its credentials here and keeps them, so that new ones can be put in place while the old
+ * serve. Does not reload by itself. Thread-safe: nothing changes but the count. */
+#include "http/tls.h"
+
+#include <gnutls/x509.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+struct http_tls {
+    atomic_size_t references;
+    gnutls_certificate_credentials_t credentials;
+    gnutls_priority_t priorities;
+    bool asks_clients;
+};
+
+static enum cn_status fail(const char *path, int result, struct cn_error *error) {
+    return cn_fail_at(error, result == GNUTLS_E_MEMORY_ERROR ? CN_MEMORY : CN_INVALID, path, -1,
+                      "%s", gnutls_strerror(result));
+}
+
+static enum cn_status read_pem(const char *path, gnutls_datum_t *ret_datum,
+                               struct cn_error *error) {
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    enum cn_status status = cn_file_read(path, HTTP_TLS_FILE_MAX, &bytes, &length, error);
+    if (status == CN_OK)
+        *ret_datum = (gnutls_datum_t){.data = bytes, .size = (unsigned)length};
+    return status;
+}
+
+static void free_pem(gnutls_datum_t *datum) {
+    if (datum->data != NULL)
+        explicit_bzero(datum->data, datum->size);
+    free(datum->data);
+}
+
+static enum cn_status read_certificate(struct http_tls *tls, const struct http_tls_files *files,
+                                       struct cn_error *error) {
+    gnutls_datum_t certificate = {0}, key = {0};
+    enum cn_status status = read_pem(files->certificate, &certificate, error);
+    if (status == CN_OK)
+        status = read_pem(files->key, &key, error);
+    if (status == CN_OK) {
+        int result = gnutls_certificate_set_x509_key_mem2(tls->credentials, &certificate, &key,
+                                                          GNUTLS_X509_FMT_PEM, NULL, 0);
+        if (result == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+            status =
+                cn_fail_at(error, CN_INVALID, files->key, -1,
+                           "this key does not belong to the certificate in %s", files->certificate);
+        else if (result < 0)
+            status = cn_fail_at(error, CN_INVALID, files->certificate, -1,
+                                "the certificate, or the key in %s, cannot be used: %s", files->key,
+                                gnutls_strerror(result));
+    }
+    free_pem(&certificate);
+    free_pem(&key);
+    return status;
+}
+
+static enum cn_status read_client_ca(struct http_tls *tls, const char *path,
+                                     struct cn_error *error) {
+    gnutls_datum_t pem = {0};
+    enum cn_status status = read_pem(path, &pem, error);
+    if (status != CN_OK)
+        return status;
+    int result = gnutls_certificate_set_x509_trust_mem(tls->credentials, &pem, GNUTLS_X509_FMT_PEM);
+    free_pem(&pem);
+    if (result < 0)
+        return fail(path, result, error);
+    if (result == 0)
+        return cn_fail_at(error, CN_INVALID, path, -1, "there is no certificate in it");
+    tls->asks_clients = true;
+    return CN_OK;
+}
+
+static enum cn_status read_priorities(struct http_tls *tls, const char *text,
+                                      struct cn_error *error) {
+    const char *at = text;
+    const unsigned *versions = NULL;
+    int result = gnutls_priority_init(&tls->priorities, text, &at);
+    if (result != GNUTLS_E_SUCCESS)
+        return cn_fail(error, CN_INVALID, "tls-priorities are not understood from '%.60s' on: %s",
+                       at, gnutls_strerror(result));
+    int count = gnutls_priority_protocol_list(tls->priorities, &versions);
+    for (int i = 0; i < count; i++)
+        if (versions[i] != GNUTLS_TLS1_2 && versions[i] != GNUTLS_TLS1_3)
+            return cn_fail(error, CN_INVALID,
+                           "tls-priorities '%.80s' allow %s; only TLS 1.2 and 1.3 are served", text,
+                           gnutls_protocol_get_name(versions[i]));
+    if (count <= 0)
+        return cn_fail(error, CN_INVALID, "tls-priorities '%.80s' allow no version of TLS", text);
+    return CN_OK;
+}
+
+enum cn_status http_tls_read(const struct http_tls_files *files, struct http_tls **ret_tls,
+                             struct cn_error *error) {
+    struct http_tls *tls = calloc(1, sizeof *tls);
+    enum cn_status status = CN_OK;
+    if (tls == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for a certificate");
+    tls->references = 1;
+    if (gnutls_certificate_allocate_credentials(&tls->credentials) != GNUTLS_E_SUCCESS)
+        status = cn_fail(error, CN_MEMORY, "no memory for a certificate");
+    if (status == CN_OK)
+        status = read_priorities(tls, files->priorities, error);
+    if (status == CN_OK)
+        status = read_certificate(tls, files, error);
+    if (status == CN_OK && files->client_ca != NULL)
+        status = read_client_ca(tls, files->client_ca, error);
+    if (status != CN_OK) {
+        http_tls_release(tls);
+        return status;
+    }
+    *ret_tls = tls;
+    return CN_OK;
+}
+
+struct http_tls *http_tls_retain(struct http_tls *tls) {
+    atomic_fetch_add(&tls->references, 1);
+    return tls;
+}
+
+void http_tls_release(struct http_tls *tls) {
+    if (tls == NULL || atomic_fetch_sub(&tls->references, 1) != 1)
+        return;
+    if (tls->credentials != NULL)
+        gnutls_certificate_free_credentials(tls->credentials);
+    if (tls->priorities != NULL)
+        gnutls_priority_deinit(tls->priorities);
+    free(tls);
+}
+
+bool http_tls_begin(const struct http_tls *tls, gnutls_session_t session) {
+    static gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                            .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
+    if (gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->credentials) < 0 ||
+        gnutls_priority_set(session, tls->priorities) < 0)
+        return false;
+    if (tls->asks_clients) {
+        /* The handshake fails without a certificate that the client CA signed for clients. */
+        gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+        gnutls_session_set_verify_cert2(session, &purpose, 1, 0);
+    }
+    return true;
+}
+
+long long http_tls_expiry(const struct http_tls *tls) {
+    gnutls_x509_crt_t *chain = NULL;
+    unsigned count = 0;
+    long long expiry = -1;
+    if (gnutls_certificate_get_x509_crt(tls->credentials, 0, &chain, &count) != GNUTLS_E_SUCCESS)
+        return -1;
+    if (count > 0)
+        expiry = (long long)gnutls_x509_crt_get_expiration_time(chain[0]);
+    for (unsigned i = 0; i < count; i++)
+        gnutls_x509_crt_deinit(chain[i]);
+    gnutls_free(chain);
+    return expiry;
+}

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""The admin socket: who may open it, what answers only there, reload by call, what it replaces."""
+import os
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import threading
+import time
+
+from daemon import (MODEL, PATIENCE, Server, Stream, ask, check, finish, get, post, run, serving,
+                    status_of)
+
+RELOAD = b"POST /admin/reload HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def ask_unix(path, request):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(path)
+        sock.sendall(request)
+        return Stream(sock).answer()
+
+
+def test_classes(folder):
+    path = os.path.join(folder, "admin.sock")
+    keys = os.path.join(folder, "keys")
+    with open(keys, "w", encoding="ascii") as file:
+        file.write("0123456789abcdef\n")
+    with serving("--admin-socket=" + path, "--api-keys-file=" + keys) as server:
+        mode = os.lstat(path).st_mode
+        check(stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600, "mode %o" % mode)
+        check(os.listdir(folder).count("admin.sock") == 1 and len(os.listdir(folder)) == 2,
+              "nothing else is left: %s" % os.listdir(folder))
+        check(any("admin:" + path in x for x in server.lines), "said at start")
+        key = b"X-API-Key: 0123456789abcdef\r\n"
+        for extra in (b"", key):
+            status, _, body = ask(server, RELOAD.replace(b"\r\n\r\n", b"\r\n" + extra + b"\r\n"))
+            check(status == 403 and b"admin socket" in body, "admin call by TCP: %s" % status)
+        check(status_of(server, get("/admin/reload")) == 405, "405 by TCP")
+        status, _, body = ask_unix(path, RELOAD)
+        check((status, body) == (200, b'{"loaded":0,"unchanged":1,"gone":0}\n'),
+              "reload: %s %s" % (status, body))
+        check(server.wait_for("reload done"), "it is in the log")
+        check(ask_unix(path, post())[0] == 200, "the socket asks for no key")
+        check(ask_unix(path, get("/metrics"))[0] == 200, "nor for metrics")
+        check(ask(server, post())[0] == 401, "TCP still does")
+        # What was wrong with the keys is the answer.
+        with open(keys, "w", encoding="ascii") as file:
+            file.write("short\n")
+        status, _, body = ask_unix(path, RELOAD)
+        check(status == 500 and b"16 bytes" in body and keys.encode() in body,
+              "bad keys: %s %s" % (status, body))
+    check(not os.path.lexists(path), "removed at the end")
+
+
+def test_flood(folder):
+    """Clients at their limit do not lock the admin out, nor do admins lock clients out."""
+    path = os.path.join(folder, "flood.sock")
+    with serving("--admin-socket=" + path, "--max-connections=4", "--http-threads=1",
+                 "--max-connections-per-address=0") as server:
+        socks = [server.connect() for _ in range(4)]
+        for sock in socks:
+            sock.sendall(get())
+            check(Stream(sock).answer()[0] == 200, "a client under the limit")
+        check(status_of(server, get()) == 503, "clients are full")
+        check(ask_unix(path, RELOAD)[0] == 200, "the admin is served")
+        admins = []
+        for _ in range(8):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(PATIENCE)
+            sock.connect(path)
+            sock.sendall(get())
+            check(Stream(sock).answer()[0] == 200, "an admin under the limit")
+            admins.append(sock)
+        check(ask_unix(path, get())[0] == 503, "admins have a limit of their own")
+        for sock in socks + admins:
+            sock.close()
+
+
+def test_place(folder):
+    path = os.path.join(folder, "place.sock")
+    arguments = ("--model=" + MODEL, "--port=0")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("mine\n")
+    code, _, error = run("--admin-socket=" + path, *arguments)
+    check(code == 1 and "is no socket" in error and path in error, "a file: %s" % error)
+    with open(path, encoding="ascii") as file:
+        check(file.read() == "mine\n", "and it is left alone")
+    os.unlink(path)
+    os.symlink(os.path.join(folder, "elsewhere"), path)
+    code, _, error = run("--admin-socket=" + path, *arguments)
+    check(code == 1 and "is no socket" in error, "a link: %s" % error)
+    os.unlink(path)
+    for bad in ("relative.sock", "/" + "a" * 107, "/nonexistent/admin.sock"):
+        code, _, error = run("--admin-socket=" + bad, *arguments)
+        check(code in (1, 2) and "admin-socket" in error, "%s: %s %s" % (bad, code, error))
+    # What a killed daemon left behind is replaced; a living one's is not.
+    server = Server("--admin-socket=" + path)
+    server.stop(signal.SIGKILL)
+    check(os.path.lexists(path), "a killed daemon leaves its socket")
+    with serving("--admin-socket=" + path):
+        check(ask_unix(path, get())[0] == 200, "its place is taken")
+        code, _, error = run("--admin-socket=" + path, *arguments)
+        check(code == 1 and "in use" in error, "a second daemon: %s" % error)
+        check(ask_unix(path, get())[0] == 200, "the first still answers")
+        os.rename(path, path + ".old")
+        with serving("--admin-socket=" + path):
+            os.unlink(path + ".old")
+    check(not os.path.lexists(path), "each removes its own only")
+
+
+def test_reload_under_load(folder):
+    """Admin reloads and signals one over the other while requests go on."""
+    path = os.path.join(folder, "load.sock")
+    with serving("--admin-socket=" + path) as server:
+        statuses, stop = [], threading.Event()
+
+        def load():
+            with server.connect() as sock:
+                stream = Stream(sock)
+                while not stop.is_set():
+                    sock.sendall(post())
+                    answer = stream.answer()
+                    statuses.append(answer[0] if answer else None)
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            check(ask_unix(path, RELOAD)[0] == 200, "reload under load")
+            server.process.send_signal(signal.SIGHUP)
+        begin = time.monotonic()
+        while len(statuses) < 100 and time.monotonic() - begin < PATIENCE:
+            check(ask_unix(path, RELOAD)[0] == 200, "reload under load")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        check(set(statuses) == {200}, "answers: %s" % set(statuses))
+
+
+def main():
+    if not os.path.exists(MODEL):
+        print("no model at %s" % MODEL)
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        test_classes(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        test_flood(folder)
+        test_place(folder)
+        test_reload_under_load(folder)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
