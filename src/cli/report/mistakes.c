@@ -97,7 +97,7 @@ void report_mistakes(cairo_t *cairo, struct box box, const struct evaluate_resul
                       result->model->labels[data->labels[m->sample]],
                       result->model->labels[m->answer]);
         canvas_color(cairo, INK_FAINT);
-        canvas_printf(cairo, x, y + side + 25, 10, ALIGN_LEFT, "%.3f  #%zu", (double)m->confidence,
+        canvas_printf(cairo, x, y + side + 25, 9, ALIGN_LEFT, "%.3f  #%zu", (double)m->confidence,
                       m->sample);
     }
     free(mistakes);
