@@ -1,6 +1,10 @@
 libconvnetd_la_SOURCES += \
 	src/http/admin.c \
+	src/http/accept.c src/http/accept.h \
 	src/http/deadline.c \
+	src/http/explain.c src/http/explain.h \
+	src/http/explain_reply.c \
+	src/http/explain_tiles.c \
 	src/http/health.c \
 	src/http/index.c \
 	src/http/infer.c src/http/infer.h \
@@ -14,6 +18,7 @@ libconvnetd_la_SOURCES += \
 	src/http/metrics.c \
 	src/http/models.c \
 	src/http/openapi.c src/http/embedded.h \
+	src/http/page.c src/http/page.h \
 	src/http/picture.c src/http/picture.h \
 	src/http/predict.c src/http/predict.h \
 	src/http/predict_images.c \
@@ -29,7 +34,14 @@ libconvnetd_la_SOURCES += \
 	src/http/v2_stats.c
 
 # Files that the daemon answers with.
-embedded_files = src/http/openapi.json
+embedded_files = \
+	src/http/openapi.json \
+	src/http/page/drawing.js \
+	src/http/page/icon.svg \
+	src/http/page/index.html \
+	src/http/page/layers.js \
+	src/http/page/page.js \
+	src/http/page/style.css
 EXTRA_DIST += $(embedded_files)
 nodist_libconvnetd_la_SOURCES = src/http/embedded.c
 CLEANFILES += src/http/embedded.c
@@ -39,5 +51,8 @@ src/http/embedded.c: $(embedded_files) scripts/embed-files
 	mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
 
 if ENABLE_TESTS
-tests_unit_unit_tests_SOURCES += tests/unit/test_json_scan.c
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_accept.c \
+	tests/unit/test_json_scan.c \
+	tests/unit/test_page.c
 endif

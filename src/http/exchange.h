@@ -167,6 +167,8 @@ enum http_outcome http_health_live(struct http_exchange *exchange);
 enum http_outcome http_health_ready(struct http_exchange *exchange);
 enum http_outcome http_metrics(struct http_exchange *exchange);
 enum http_outcome http_index(struct http_exchange *exchange);
+enum http_outcome http_page_file(struct http_exchange *exchange);
+enum http_outcome http_explain(struct http_exchange *exchange);
 enum http_outcome http_openapi(struct http_exchange *exchange);
 /* infer.c, v2.c, v2_stats.c, repository.c: the Open Inference Protocol. */
 enum http_outcome http_infer(struct http_exchange *exchange);

@@ -58,6 +58,12 @@ static bool wanted(struct job *job) {
     return http_peer_waits(job->data);
 }
 
+static void work(struct job *job) {
+    const struct http_exchange *exchange = job->data;
+    struct prediction *prediction = exchange->state;
+    prediction->work(prediction);
+}
+
 static bool submit(struct http_exchange *exchange, void *data) {
     struct prediction *prediction = exchange->state;
     (void)data;
@@ -112,6 +118,7 @@ static enum http_outcome run_in_batch(struct http_exchange *exchange) {
                                    .outputs = prediction->outputs,
                                    .count = prediction->count,
                                    .deadline_nanoseconds = prediction->deadline,
+                                   .work = prediction->work != NULL ? work : NULL,
                                    .wanted = wanted,
                                    .done = done,
                                    .data = exchange};
@@ -128,8 +135,11 @@ static enum http_outcome run_inline(struct http_exchange *exchange) {
     const uint64_t begun = cn_clock_nanoseconds();
     if (prediction->deadline != 0 && begun >= prediction->deadline)
         return answer_late(exchange);
-    cn_plan_run(prediction->model->plan, workspace, prediction->images, prediction->count,
-                prediction->outputs);
+    if (prediction->work != NULL)
+        prediction->work(prediction);
+    else
+        cn_plan_run(prediction->model->plan, workspace, prediction->images, prediction->count,
+                    prediction->outputs);
     exchange->work.compute_seconds = observe_since(exchange, STATISTICS_COMPUTE_SECONDS, begun);
     statistics_observe(prediction->model->statistics, STATISTICS_BATCH_IMAGES,
                        (double)prediction->count);
@@ -175,7 +185,8 @@ enum http_outcome prediction_run(struct http_exchange *exchange,
         cn_floats_allocate(prediction->count * cn_plan_output_size(prediction->model->plan));
     if (prediction->outputs == NULL)
         return http_reply_error(exchange, 503, "no memory for %zu images", prediction->count);
-    const double cost = (double)prediction->count * prediction->model->image_seconds;
+    const double cost = (double)prediction->count * prediction->model->image_seconds *
+                        (prediction->work != NULL ? prediction->work_cost : 1);
     return cost <= context->inline_seconds ? run_inline(exchange) : run_in_batch(exchange);
 }
 

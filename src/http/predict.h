@@ -18,6 +18,10 @@ struct prediction {
     struct job job;
     uint64_t begun_nanoseconds; /* reading the images began */
     const char *(*render)(struct http_exchange *exchange, struct http_text *text);
+    /* NULL: the images through the model's plan. Else this, in either lane; it costs about
+     * `work_cost` times as much. */
+    void (*work)(struct prediction *prediction);
+    double work_cost;
     void *wish; /* what a protocol wants to know when it answers */
     void (*wish_free)(void *wish);
 };
@@ -66,6 +70,9 @@ enum predict_format { PREDICT_JSON = 0, PREDICT_CSV, PREDICT_NDJSON };
 
 /* What the client's Accept asks for; NULL: JSON. */
 enum predict_format predict_format_of(const char *accept);
+
+/* The answer for image `index` as a JSON object: class, label, confidence, probabilities ... */
+void predict_add_json(struct http_text *text, const struct prediction *prediction, size_t index);
 
 /* The answer's text and its type; see docs/http-api.md. */
 const char *predict_render(const struct prediction *prediction, enum predict_format format,

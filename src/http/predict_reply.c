@@ -11,7 +11,7 @@ enum predict_format predict_format_of(const char *accept) {
     return strcasestr(accept, "application/x-ndjson") != NULL ? PREDICT_NDJSON : PREDICT_JSON;
 }
 
-static void add_json(struct http_text *text, const struct prediction *prediction, size_t index) {
+void predict_add_json(struct http_text *text, const struct prediction *prediction, size_t index) {
     const struct cn_model *model = prediction->model->model;
     const float *p = prediction->outputs + index * model->label_count;
     float confidence;
@@ -93,7 +93,7 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
         }
         if (format == PREDICT_JSON && i > 0)
             http_text_add(text, ",");
-        add_json(text, prediction, i);
+        predict_add_json(text, prediction, i);
         if (format == PREDICT_NDJSON)
             http_text_add(text, "\n");
     }

@@ -26,6 +26,8 @@
 const struct http_route http_routes[] = {
     ROUTE("POST", "/predict", CLIENT, HTTP_BODY_CONFIGURED, http_predict),
     ROUTE("POST", "/predict/{model}", CLIENT, HTTP_BODY_CONFIGURED, http_predict),
+    ROUTE("POST", "/explain", CLIENT, HTTP_BODY_CONFIGURED, http_explain),
+    ROUTE("POST", "/explain/{model}", CLIENT, HTTP_BODY_CONFIGURED, http_explain),
     ROUTE("GET", "/v2/health/live", PUBLIC, 0, http_health_live),
     ROUTE("GET", "/v2/health/ready", PUBLIC, 0, http_health_ready),
     ROUTE("GET", "/v2", PUBLIC, 0, http_v2_server),
@@ -49,6 +51,7 @@ const struct http_route http_routes[] = {
     ROUTE("GET", "/metrics", METRICS, 0, http_metrics),
     ROUTE("GET", "/openapi.json", PUBLIC, 0, http_openapi),
     ROUTE("GET", "/", PUBLIC, 0, http_index),
+    ROUTE("GET", "/page/{file}", PUBLIC, 0, http_page_file),
 };
 const size_t http_route_count = sizeof http_routes / sizeof *http_routes;
 _Static_assert(sizeof http_routes / sizeof *http_routes < STATISTICS_MAX_ROUTES,

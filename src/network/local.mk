@@ -4,11 +4,13 @@ libconvnet_la_SOURCES += \
 	src/network/loss.c src/network/loss.h \
 	src/network/network.c \
 	src/network/plan.c \
-	src/network/threads.c
+	src/network/threads.c \
+	src/network/trace.c
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_gradient.c \
 	tests/unit/test_network.c \
-	tests/unit/test_plan.c
+	tests/unit/test_plan.c \
+	tests/unit/test_trace.c
 endif

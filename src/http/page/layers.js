@@ -1,0 +1,180 @@
+// What the network does with the image, as pictures: tiles for feature maps and filters, from an
+// answer of /explain?values=bytes. Knows no layer by its type: shapes say how to show it.
+const MOST_TILES = 128; // of one layer
+const MOST_KERNELS = 64; // rows and columns of one sheet of filters
+const ROW = 40; // values in a row of a vector
+
+export function make(name, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const count = (n, word) => `${n.toLocaleString('en')} ${word}${n === 1 ? '' : 's'}`;
+
+function colour(name) {
+  const hex = getComputedStyle(document.documentElement).getPropertyValue(name).trim().slice(1);
+  const wide = hex.length === 3 ? [...hex].map((c) => c + c).join('') : hex;
+  return [0, 2, 4].map((i) => parseInt(wide.slice(i, i + 2), 16));
+}
+
+const mix = (a, b, t) => a.map((v, i) => v + (b[i] - v) * t);
+
+// Colours for the 256 levels of a tensor: `low` at zero (or at the least value of a map) to `high`;
+// below zero towards `negative`.
+function ramp({ minimum, maximum }, signed) {
+  const [low, high, negative] = ['--low', '--high', '--negative'].map(colour);
+  const largest = Math.max(Math.abs(minimum), Math.abs(maximum)) || 1;
+  return Array.from({ length: 256 }, (_, i) => {
+    const value = (minimum + (maximum - minimum) * i / 255) / largest;
+    if (!signed) return mix(low, high, i / 255);
+    return mix(low, value < 0 ? negative : high, Math.abs(value));
+  });
+}
+
+// Fills a canvas of width x height; `at` gives the level of a pixel or -1 for none.
+function paint(canvas, width, height, colours, at) {
+  Object.assign(canvas, { width, height });
+  const image = new ImageData(width, height);
+  for (let y = 0, to = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, to += 4) {
+      const level = at(y, x);
+      if (level >= 0) image.data.set([...colours[level], 255], to);
+    }
+  }
+  canvas.getContext('2d').putImageData(image, 0, 0);
+}
+
+// The PNG, in base64, of what the network saw.
+export async function showInput(canvas, png) {
+  const image = await createImageBitmap(new Blob([bytes(png)], { type: 'image/png' }));
+  const { width, height } = image;
+  Object.assign(canvas, { width, height });
+  canvas.style.aspectRatio = width / height;
+  canvas.getContext('2d').drawImage(image, 0, 0);
+  canvas.ariaLabel = `The ${width} by ${height} image that the network saw`;
+}
+
+// A convolution's kernel [height, width, in, out], or a dense one [in, out]: a column for each
+// output, a row for each input; the latter lies on its side.
+function sheet({ shape, minimum, maximum, values }) {
+  const canvas = make('canvas', { className: 'sheet' }), data = bytes(values);
+  const colours = ramp({ minimum, maximum }, true);
+  if (shape.length === 2) {
+    const [rows, columns] = shape;
+    paint(canvas, rows, columns, colours, (y, x) => data[x * columns + y]);
+    canvas.style.width = `${Math.max(rows, 320)}px`;
+    canvas.style.height = `${Math.max(columns * 8, 16)}px`;
+    return canvas;
+  }
+  const [height, width, inputs, outputs] = shape;
+  const down = Math.min(inputs, MOST_KERNELS), across = Math.min(outputs, MOST_KERNELS);
+  paint(canvas, across * (width + 1) - 1, down * (height + 1) - 1, colours, (y, x) => {
+    const ky = y % (height + 1), kx = x % (width + 1);
+    if (ky === height || kx === width) return -1;
+    const i = Math.floor(y / (height + 1)), o = Math.floor(x / (width + 1));
+    return data[((ky * width + kx) * inputs + i) * outputs + o];
+  });
+  canvas.style.width = `${canvas.width * Math.max(1, Math.round(15 / width))}px`;
+  return canvas;
+}
+
+// One layer's place on the page; `show` fills it with an explanation's values.
+class Layer {
+  constructor(layer) {
+    const { name, type, output_shape: shape, tensors } = layer;
+    this.shape = shape;
+    this.kernel = tensors?.find((tensor) => tensor.shape.length > 1);
+    this.body = make('div');
+    this.element = make('article', { className: 'layer' },
+      make('header', {}, make('h3', {}, name), make('p', {}, `${type} · ${this.#size()}`)), this.body);
+    if (shape.length === 3) this.#makeMaps();
+    else this.body.append(this.vector = make('canvas', { className: 'sheet', role: 'img', ariaLabel: `The values of ${name}` }));
+    if (this.kernel && !this.kernels) this.#makeSheet(name);
+  }
+
+  #size() {
+    const { shape } = this;
+    return shape.length === 3 ? `${count(shape[2], 'map')} of ${shape[0]} × ${shape[1]}` : count(shape[0], 'value');
+  }
+
+  #makeMaps() {
+    const shown = Math.min(this.shape[2], MOST_TILES);
+    const own = this.kernel?.shape.length === 4 && this.kernel.shape[2] === 1; // shown below its map
+    const list = make('ul', { className: 'tiles' });
+    this.maps = [];
+    for (let i = 0; i < shown; i++) {
+      const map = make('canvas', { className: 'map', role: 'img', ariaLabel: `Map ${i + 1}` });
+      this.maps.push(map);
+      list.append(make('li', {}, map));
+    }
+    if (own) {
+      this.kernels = true;
+      this.#makeKernels(list);
+    }
+    this.body.append(list);
+    if (shown < this.shape[2]) this.body.append(make('p', { className: 'small' }, `These are the first ${shown}.`));
+    if (own) this.body.append(key('Below each map is its filter: '));
+  }
+
+  // One input channel: each map has one filter of its own.
+  #makeKernels(list) {
+    const [height, width, , outputs] = this.kernel.shape, data = bytes(this.kernel.values);
+    const colours = ramp(this.kernel, true);
+    [...list.children].forEach((item, o) => {
+      const canvas = make('canvas', { className: 'kernel', role: 'img', ariaLabel: `Filter of map ${o + 1}` });
+      paint(canvas, width, height, colours, (y, x) => data[(y * width + x) * outputs + o]);
+      item.append(canvas);
+    });
+  }
+
+  #makeSheet(name) {
+    const { shape } = this.kernel;
+    const title = shape.length === 4
+      ? `${count(shape[2] * shape[3], 'filter')} of ${shape[0]} × ${shape[1]}: a column for each map, a row for each map of the layer before`
+      : `${count(shape[0] * shape[1], 'weight')}: a row for each of the ${shape[1]} values, a column for each of its ${shape[0].toLocaleString('en')} inputs`;
+    const place = make('div', { className: 'scroll', tabIndex: 0, role: 'region', ariaLabel: `Filters of ${name}` });
+    const details = make('details', {}, make('summary', {}, title), place, key(''));
+    details.addEventListener('toggle', () => {
+      if (details.open) place.replaceChildren(sheet(this.kernel));
+    });
+    this.body.append(details);
+  }
+
+  show(layer, unchanged) {
+    this.note ??= this.body.appendChild(make('p', { className: 'small' }, 'Passes its input on as it is.'));
+    this.note.hidden = !unchanged;
+    for (const child of this.body.children) if (child !== this.note) child.hidden = unchanged;
+    if (unchanged || layer.values === undefined) return;
+    const data = bytes(layer.values), colours = ramp(layer, layer.minimum < 0);
+    const [height, width, channels] = this.shape;
+    if (this.vector) {
+      const columns = Math.min(height, ROW), rows = Math.ceil(height / columns);
+      paint(this.vector, columns, rows, colours, (y, x) => data[y * columns + x] ?? -1);
+      this.vector.style.width = `min(100%, ${columns * 22}px)`;
+    }
+    this.maps?.forEach((map, c) => paint(map, width, height, colours, (y, x) => data[(y * width + x) * channels + c]));
+  }
+}
+
+function key(text) {
+  return make('p', { className: 'small key' }, text, make('span', {}, make('i', { className: 'plus' }), 'looks for ink here'),
+    make('span', {}, make('i', { className: 'minus' }), 'looks for none'));
+}
+
+export class Layers {
+  constructor(place) { this.place = place; }
+
+  // `explanation` with tensors makes the places anew; without, it fills those that are there.
+  show(explanation) {
+    const { layers } = explanation;
+    if (layers.some((layer) => layer.tensors)) {
+      this.layers = layers.map((layer) => new Layer(layer));
+      this.place.replaceChildren(...this.layers.map((layer) => layer.element));
+    }
+    layers.forEach((layer, i) => {
+      this.layers[i].show(layer, i > 0 && layer.values === layers[i - 1].values);
+    });
+  }
+}

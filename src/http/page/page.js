@@ -1,0 +1,255 @@
+// The page: asks the server about the drawing while it is drawn, one request at a time, and shows
+// what it says. The number of classes, their names and the input's shape come from the server.
+import { Drawing } from './drawing.js';
+import { Layers, make, showInput } from './layers.js';
+
+const MOST_BARS = 20; // with more classes only the likeliest are shown
+const find = (id) => document.getElementById(id);
+const drawing = new Drawing(find('canvas'), changed);
+const layers = new Layers(find('layers'));
+let served = { model: null, labels: [], input_shape: [] };
+let version = 0; // of the drawing
+let busy = false;
+let explainedModel = null; // whose filters are on the page
+let explainTime = 0;
+let apiKey = ''; // asked for when the server wants one; kept as long as the page is open
+
+// ---- Asking ----
+
+async function ask(path, options = {}) {
+  let response;
+  if (apiKey) options.headers.Authorization = `Bearer ${apiKey}`;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Error('The server does not answer.');
+  }
+  if (response.status === 401) find('door').hidden = false;
+  const answer = await response.json().catch(() => ({ error: `The server answered ${response.status}.` }));
+  if (!response.ok) throw new Error(answer.error);
+  return answer;
+}
+
+const post = (path, body) => ask(path, { method: 'POST', body, headers: { 'Content-Type': 'image/png', Accept: 'application/json' } });
+const rest = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+const frame = () => new Promise(requestAnimationFrame);
+
+function changed() {
+  version++;
+  find('undo').disabled = find('clear').disabled = drawing.empty;
+  find('hint').hidden = !drawing.empty;
+  if (busy) return;
+  busy = true;
+  find('layers').ariaBusy = true;
+  requestAnimationFrame(follow);
+}
+
+// Follows the drawing until it rests.
+async function follow() {
+  for (let seen = -1; seen !== version;) {
+    seen = version;
+    try {
+      await answer(() => seen === version);
+      find('error').hidden = true;
+    } catch (error) {
+      fail(error.message);
+    }
+    if (seen !== version) await frame();
+  }
+  busy = false;
+  find('layers').ariaBusy = false;
+}
+
+async function answer(current) {
+  const begun = performance.now();
+  const body = await drawing.png();
+  offer(body);
+  if (!body) return showNothing();
+  const { model, predictions: [prediction] } = await post('predict?image=png', body);
+  if (model !== served.model || prediction.probabilities.length !== served.labels.length) await meet();
+  showAnswer(prediction);
+  await showInput(find('seen'), prediction.image);
+  performance.measure('answer', { start: begun });
+  find('time').textContent = `in ${(performance.now() - begun).toFixed(0)} ms`;
+  if (explainTime > 50) await rest(300); // dear: only when the drawing rests
+  if (current()) await explain(body);
+}
+
+async function explain(body) {
+  const begun = performance.now();
+  const known = explainedModel === served.model;
+  const answer = await post(`explain?values=bytes&filters=${known ? 0 : 1}`, body);
+  layers.show(answer);
+  explainedModel = answer.model;
+  explainTime = performance.now() - begun;
+}
+
+// What is served here.
+async function meet() {
+  served = { ...served, ...await ask('./', { headers: { Accept: 'application/json' } }) };
+  const [height, width, channels] = served.input_shape;
+  drawing.aspect = served.input_shape.length === 3 ? height / width : 1;
+  find('canvas').style.aspectRatio = 1 / drawing.aspect;
+  drawing.paint();
+  find('served').replaceChildren('Model ', make('code', {}, served.model ?? 'none'),
+    ` · ${served.input_shape.length === 3 ? `${height} × ${width}${channels > 1 ? ` × ${channels}` : ''}` : served.input_shape} in, ${served.labels.length} classes out`);
+  find('hint').textContent = `Draw one of these: ${list(served.labels)}`;
+  makeBars();
+}
+
+const list = (labels) => (labels.length <= 12 ? labels.join(' ') : `${labels.slice(0, 10).join(', ')} …`);
+
+// ---- Showing ----
+
+function percent(p) {
+  if (p > 0.9995 && p < 1) return '> 99.9 %';
+  return p > 0 && p < 0.0005 ? '< 0.1 %' : `${(100 * p).toFixed(1)} %`;
+}
+
+let bars = [];
+function makeBars() {
+  const shown = Math.min(served.labels.length, MOST_BARS);
+  bars = Array.from({ length: shown }, () => {
+    const name = make('span', { className: 'name' });
+    const fill = make('div', { className: 'fill' }), value = make('span', { className: 'value' });
+    return { name, fill, value, item: make('li', {}, name, make('div', { className: 'track' }, fill), value) };
+  });
+  find('bars').classList.toggle('named', served.labels.some((label) => label.length > 2));
+  find('bars').replaceChildren(...bars.map((bar) => bar.item));
+  showBars(served.labels.map(() => 0));
+}
+
+function showBars(probabilities) {
+  let order = probabilities.map((_, i) => i);
+  const best = order.reduce((a, b) => (probabilities[b] > probabilities[a] ? b : a), 0);
+  if (order.length > MOST_BARS) order = order.sort((a, b) => probabilities[b] - probabilities[a]);
+  bars.forEach(({ item, name, fill, value }, row) => {
+    const p = probabilities[order[row]];
+    name.textContent = served.labels[order[row]];
+    fill.style.transform = `scaleX(${p})`;
+    value.textContent = percent(p);
+    item.classList.toggle('best', order[row] === best && p > 0);
+  });
+}
+
+let speaking;
+function speak(text) {
+  clearTimeout(speaking); // not while the drawing goes on
+  speaking = setTimeout(() => { find('status').textContent = text; }, 700);
+}
+
+function showLabel(text, sentence, sure) {
+  find('label').textContent = text;
+  find('label').classList.toggle('long', text.length > 3);
+  find('sure').textContent = sentence;
+  find('label').parentElement.classList.toggle('unsure', !sure);
+}
+
+function showAnswer(prediction) {
+  const { label, confidence, probabilities, preprocessing } = prediction;
+  const sure = confidence >= 0.5;
+  showBars(probabilities);
+  showLabel(label, `${sure ? '' : 'Not sure: '}${percent(confidence)}`, sure);
+  showFacts(preprocessing);
+  speak(`${label}, ${percent(confidence)}`);
+}
+
+function showNothing() {
+  showBars(served.labels.map(() => 0));
+  showLabel('–', 'Nothing drawn yet', false);
+  showFacts();
+  find('time').textContent = '';
+  find('seen').width = 0;
+  find('seen').ariaLabel = 'Nothing yet';
+  speak('The drawing area is empty');
+}
+
+// What preprocessing did: whatever the server reports, in words where they are known.
+const FACTS = {
+  unchanged: 'Taken as it is', inverted: 'Dark on light', uneven: 'Light evened', crop: 'Ink found',
+  scale: 'Scaled by', thickened: 'Strokes widened by',
+};
+function showFacts(report = {}) {
+  const said = (value) => {
+    if (typeof value === 'boolean') return value ? 'yes' : 'no';
+    if (Array.isArray(value)) return value.length === 4 ? `${value[2]} × ${value[3]} at ${value[0]}, ${value[1]}` : value.join(', ');
+    return typeof value === 'number' ? String(Number(value.toPrecision(3))) : String(value);
+  };
+  find('facts').replaceChildren(...Object.entries(report).filter(([, value]) => typeof value !== 'object' || Array.isArray(value))
+    .flatMap(([name, value]) => [make('dt', {}, FACTS[name] ?? name), make('dd', {}, said(value))]));
+}
+
+function fail(text) {
+  find('error').textContent = text;
+  find('error').hidden = false;
+  showLabel('–', 'No answer', false);
+  showBars(served.labels.map(() => 0));
+}
+
+// The picture that was sent, for the command below.
+let saved;
+function offer(body) {
+  if (saved) URL.revokeObjectURL(saved);
+  saved = body ? URL.createObjectURL(body) : null;
+  find('save').hidden = !body;
+  if (body) find('save').href = saved;
+}
+
+// ---- Pictures ----
+
+async function take(file) {
+  if (!file) return;
+  try {
+    drawing.show(await createImageBitmap(file));
+  } catch {
+    fail(`This browser cannot read ${file.name || 'this file'} as a picture.`);
+  }
+}
+
+for (const id of ['choose', 'photo']) {
+  find(id).addEventListener('change', (event) => {
+    take(event.target.files[0]);
+    event.target.value = ''; // the same file may be chosen again
+  });
+}
+addEventListener('paste', (event) => take([...event.clipboardData.files].find((file) => file.type.startsWith('image/'))));
+addEventListener('dragover', (event) => {
+  event.preventDefault();
+  find('paper').classList.add('over');
+});
+addEventListener('dragleave', () => find('paper').classList.remove('over'));
+addEventListener('drop', (event) => {
+  event.preventDefault();
+  find('paper').classList.remove('over');
+  take(event.dataTransfer.files[0]);
+});
+
+// ---- Tools ----
+
+find('pen').addEventListener('input', (event) => { drawing.pen = event.target.value / 100; });
+find('undo').addEventListener('click', () => drawing.undo());
+find('clear').addEventListener('click', () => drawing.clear());
+addEventListener('keydown', (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.key !== 'z' || drawing.empty) return;
+  event.preventDefault();
+  drawing.undo();
+});
+find('door').addEventListener('submit', (event) => {
+  event.preventDefault();
+  apiKey = find('key').value.trim();
+  find('door').hidden = true;
+  showCommand();
+  changed();
+});
+function showCommand() {
+  const key = apiKey ? '-H "X-API-Key: $KEY" ' : '';
+  find('curl').textContent = `curl ${key}--data-binary @drawing.png ${new URL('predict', location.href)}`;
+}
+showCommand();
+find('copy').addEventListener('click', async () => {
+  const done = await navigator.clipboard?.writeText(find('curl').textContent).then(() => true, () => false);
+  find('copy').textContent = done ? 'Copied' : 'Select it by hand';
+  await rest(1500);
+  find('copy').textContent = 'Copy';
+});
+meet().catch((error) => fail(error.message));
