@@ -90,6 +90,7 @@ static void answer_pings(struct lane *lane) {
 
 static void *compute(void *data) {
     struct lane *lane = data;
+    lane_start_team(lane);
     (void)pthread_mutex_lock(&lane->mutex);
     while (lane->turn != NULL || !lane->stopping) {
         answer_pings(lane);

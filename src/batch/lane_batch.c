@@ -7,6 +7,16 @@
 #include "base/memory.h"
 #include "batch/lane_private.h"
 
+void lane_start_team(const struct lane *lane) {
+    const int threads = lane->options.threads;
+    int started = 0;
+    if (threads < 2)
+        return;
+#pragma omp parallel num_threads(threads) reduction(+ : started)
+    started++;
+    (void)started;
+}
+
 void lane_finish(struct job *job, enum job_outcome outcome) {
     const uint64_t until =
         job->begun_nanoseconds != 0 ? job->begun_nanoseconds : cn_clock_nanoseconds();

@@ -41,6 +41,10 @@ void lane_requeue(struct job *job);
 
 /* ---- lane_batch.c, on the compute thread ---- */
 
+/* Starts OpenMP's threads: they stay. libgomp ends the process when it cannot start one, which must
+ * not happen with requests in flight. */
+void lane_start_team(const struct lane *lane);
+
 /* Under the mutex: the next model's jobs for one batch, into lane->batch. */
 void lane_take(struct lane *lane);
 

@@ -2,8 +2,11 @@
  * elsewhere. Keeps no files and rotates nothing. Thread-safe: one write a line. */
 #include "daemon/log.h"
 
+#include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +14,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
+/* A line up to PIPE_BUF is written at once or not at all, whoever else writes. */
 enum { TEXT = 1600, LINE = 4096 };
 
 const char *const log_level_names[] = {"error", "warning", "info", "debug", NULL};
+const char *const log_format_names[] = {"logfmt", "json", "text", NULL};
 static const int journal_priorities[] = {3, 4, 6, 7};
 static enum log_level threshold = LOG_LEVEL_INFO;
+static enum log_format line_format = LOG_FORMAT_LOGFMT;
 
 void log_set_level(enum log_level level) {
     threshold = level;
+}
+
+void log_set_format(enum log_format format) {
+    line_format = format;
 }
 
 /* JOURNAL_STREAM is "device:inode" of the stream that systemd gave us; it may have been redirected
@@ -34,9 +46,23 @@ static bool to_journal(void) {
     return strcmp(stream, here) == 0;
 }
 
-void log_escape(const char *text, char *to, unsigned long size) {
+/* ---- A line that grows until it is full ---- */
+
+struct line {
+    char text[LINE];
+    size_t length;
+};
+
+static void add(struct line *line, const char *text) {
+    /* Room stays for what ends a line. */
+    while (*text != '\0' && line->length < LINE - 8)
+        line->text[line->length++] = *text++;
+}
+
+/* `more`: a backslash that came from a byte is itself escaped: JSON knows no \x. */
+static void escape(const char *text, char *to, size_t size, bool more) {
     static const char digits[] = "0123456789abcdef";
-    char *end = to + size - 5; /* room for \xNN and the NUL */
+    char *end = to + size - 6; /* room for \\xNN and the NUL */
     for (; *text != '\0' && to < end; text++) {
         unsigned char c = (unsigned char)*text;
         if (c == '"' || c == '\\') {
@@ -45,6 +71,8 @@ void log_escape(const char *text, char *to, unsigned long size) {
         } else if (c >= 0x20 && c < 0x7f) {
             *to++ = (char)c;
         } else {
+            if (more)
+                *to++ = '\\';
             *to++ = '\\';
             *to++ = 'x';
             *to++ = digits[c >> 4];
@@ -54,29 +82,153 @@ void log_escape(const char *text, char *to, unsigned long size) {
     *to = '\0';
 }
 
+void log_escape(const char *text, char *to, unsigned long size) {
+    escape(text, to, size, false);
+}
+
+static void add_escaped(struct line *line, const char *text) {
+    char escaped[LINE];
+    escape(text, escaped, sizeof escaped, line_format == LOG_FORMAT_JSON);
+    add(line, escaped);
+}
+
+/* name="text", or name=number; in JSON with its colon. */
+static void add_field(struct line *line, const struct log_field *field) {
+    const bool json = line_format == LOG_FORMAT_JSON;
+    const bool quoted = field->text != NULL &&
+                        (json || strpbrk(field->text, " \"=\\") != NULL || field->text[0] == '\0');
+    char number[32];
+    add(line, json ? ",\"" : " ");
+    add(line, field->name);
+    add(line, json ? "\":" : "=");
+    if (field->text != NULL) {
+        add(line, quoted ? "\"" : "");
+        add_escaped(line, field->text);
+        add(line, quoted ? "\"" : "");
+        return;
+    }
+    (void)snprintf(number, sizeof number, "%.9g", isfinite(field->number) ? field->number : 0);
+    add(line, number);
+}
+
+static void add_time(struct line *line) {
+    struct timespec now;
+    struct tm calendar;
+    char text[64];
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)gmtime_r(&now.tv_sec, &calendar);
+    const size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &calendar);
+    (void)snprintf(text + used, sizeof text - used, ".%03ldZ", now.tv_nsec / 1000000);
+    add(line, text);
+}
+
+/* Priority or time, level and message, as the format has them. */
+static void add_head(struct line *line, enum log_level level, const char *message) {
+    const bool journal = to_journal();
+    if (journal) {
+        char priority[8];
+        (void)snprintf(priority, sizeof priority, "<%d>", journal_priorities[level]);
+        add(line, priority);
+    }
+    switch (line_format) {
+    case LOG_FORMAT_JSON:
+        add(line, "{\"time\":\"");
+        add_time(line);
+        add(line, "\",\"level\":\"");
+        add(line, log_level_names[level]);
+        add(line, "\",\"msg\":\"");
+        add_escaped(line, message);
+        add(line, "\"");
+        break;
+    case LOG_FORMAT_LOGFMT:
+        if (!journal) {
+            add(line, "time=");
+            add_time(line);
+            add(line, " ");
+        }
+        add(line, "level=");
+        add(line, log_level_names[level]);
+        add(line, " msg=\"");
+        add_escaped(line, message);
+        add(line, "\"");
+        break;
+    case LOG_FORMAT_TEXT:
+        if (!journal) {
+            add_time(line);
+            add(line, " ");
+        }
+        if (level <= LOG_LEVEL_WARNING) {
+            add(line, log_level_names[level]);
+            add(line, ": ");
+        }
+        add_escaped(line, message);
+        break;
+    }
+}
+
+void log_event(enum log_level level, const char *message, const struct log_field *fields,
+               size_t count) {
+    struct line line;
+    if (level > threshold)
+        return;
+    line.length = 0;
+    add_head(&line, level, message);
+    for (size_t i = 0; i < count; i++)
+        add_field(&line, &fields[i]);
+    if (line_format == LOG_FORMAT_JSON) /* add() leaves room for this */
+        line.text[line.length++] = '}';
+    line.text[line.length++] = '\n';
+    (void)!write(STDERR_FILENO, line.text, line.length);
+}
+
+/* ---- Warnings that are alike ---- */
+
+enum { KINDS = 32, LINES_AT_ONCE = 5 };
+static const uint64_t window = 10000000000; /* nanoseconds */
+
+/* Warnings are of one kind when they are the same up to the first digit or quote. */
+static size_t kind_of(const char *text) {
+    uint32_t hash = 2166136261u;
+    for (; *text != '\0' && strchr("0123456789'\"", *text) == NULL; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash % KINDS;
+}
+
+/* True if this line is to be written; *ret_left_out: how many like it were not before it. */
+static bool allowed(const char *text, unsigned *ret_left_out) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static struct {
+        uint64_t begun;
+        unsigned lines, left_out;
+    } kinds[KINDS];
+    const uint64_t now = cn_clock_nanoseconds();
+    const size_t kind = kind_of(text);
+    (void)pthread_mutex_lock(&mutex);
+    if (kinds[kind].begun == 0 || now - kinds[kind].begun > window) {
+        kinds[kind].begun = now;
+        kinds[kind].lines = 0;
+    }
+    const bool good = kinds[kind].lines < LINES_AT_ONCE;
+    *ret_left_out = good ? kinds[kind].left_out : 0;
+    kinds[kind].left_out = good ? 0 : kinds[kind].left_out + 1;
+    kinds[kind].lines++;
+    (void)pthread_mutex_unlock(&mutex);
+    return good;
+}
+
 void log_write(enum log_level level, const char *format, ...) {
-    char text[TEXT], escaped[LINE - 128], line[LINE], prefix[64];
+    char text[TEXT];
+    unsigned left_out = 0;
     va_list arguments;
     if (level > threshold)
         return;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    log_escape(text, escaped, sizeof escaped);
-    if (to_journal()) {
-        (void)snprintf(prefix, sizeof prefix, "<%d>", journal_priorities[level]);
-    } else {
-        struct timespec now;
-        struct tm calendar;
-        clock_gettime(CLOCK_REALTIME, &now);
-        gmtime_r(&now.tv_sec, &calendar);
-        size_t used = strftime(prefix, sizeof prefix, "time=%Y-%m-%dT%H:%M:%S", &calendar);
-        (void)snprintf(prefix + used, sizeof prefix - used, ".%03ldZ ", now.tv_nsec / 1000000);
-    }
-    int length = snprintf(line, sizeof line, "%slevel=%s msg=\"%s\"\n", prefix,
-                          log_level_names[level], escaped);
-    if (length > 0)
-        (void)!write(STDERR_FILENO, line, (size_t)length);
+    if (level == LOG_LEVEL_WARNING && !allowed(text, &left_out))
+        return;
+    const struct log_field field = {"left_out", NULL, left_out};
+    log_event(level, text, &field, left_out > 0);
 }
 
 void log_failure(const char *what, const struct cn_error *error) {

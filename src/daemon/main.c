@@ -160,5 +160,6 @@ int main(int argc, char **argv) {
     if (action == ACTION_CHECK_CONFIG)
         return check_config(&options);
     log_set_level((enum log_level)options.log_level);
+    log_set_format((enum log_format)options.log_format);
     return serve(&options);
 }

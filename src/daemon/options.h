@@ -35,7 +35,9 @@ struct daemon_options {
     double shutdown_delay, shutdown_timeout; /* seconds */
     double stall_timeout;
     bool triton_metrics;
-    long long log_level; /* enum log_level */
+    bool access_log;
+    long long log_format; /* enum log_format */
+    long long log_level;  /* enum log_level */
 };
 
 /* Words of metrics-access, in the order of the table. */

@@ -86,6 +86,10 @@ const struct option_row option_rows[] = {
      "Time that running requests have to finish after SIGTERM."},
     {"triton-metrics", OPTION_SWITCH, AT(triton_metrics), "no", 0, 0, "", NULL,
      "Give the counters under Triton's names nv_inference_... too."},
+    {"access-log", OPTION_SWITCH, AT(access_log), "no", 0, 0, "", NULL,
+     "Log a line for each request."},
+    {"log-format", OPTION_CHOICE, AT(log_format), "logfmt", 0, 0, "", log_format_names,
+     "How log lines are written."},
     {"log-level", OPTION_CHOICE, AT(log_level), "info", 0, 0, "", log_level_names,
      "What is logged; debug has a line for each request."},
 };

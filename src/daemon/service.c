@@ -54,6 +54,29 @@ static size_t count_connections(void *data) {
     return service->server != NULL ? http_server_connections(service->server) : 0;
 }
 
+static void log_access(void *data, const struct http_access_entry *entry) {
+    (void)data;
+    const struct log_field fields[] = {{"method", entry->method, 0},
+                                       {"path", entry->path, 0},
+                                       {"route", entry->route, 0},
+                                       {"status", NULL, entry->status},
+                                       {"seconds", NULL, entry->seconds},
+                                       {"bytes_in", NULL, (double)entry->bytes_in},
+                                       {"bytes_out", NULL, (double)entry->bytes_out},
+                                       {"peer", entry->peer, 0},
+                                       {"client", entry->client, 0},
+                                       {"id", entry->id, 0},
+                                       {"trace", entry->trace, 0},
+                                       {"model", entry->model, 0},
+                                       {"version", NULL, entry->version},
+                                       {"images", NULL, (double)entry->images},
+                                       {"queue_seconds", NULL, entry->queue_seconds},
+                                       {"compute_seconds", NULL, entry->compute_seconds}};
+    const size_t all = sizeof fields / sizeof *fields;
+    /* The last five are of a model. */
+    log_event(LOG_LEVEL_INFO, "request", fields, entry->model[0] != '\0' ? all : all - 5);
+}
+
 static void log_http(void *data, enum http_log_level level, const char *text) {
     static const enum log_level levels[] = {[HTTP_LOG_ERROR] = LOG_LEVEL_ERROR,
                                             [HTTP_LOG_WARNING] = LOG_LEVEL_WARNING,
@@ -144,7 +167,8 @@ static struct http_server_options server_options(const struct daemon_options *op
         .idle_timeout = nanoseconds(options->idle_timeout),
         .write_timeout = nanoseconds(options->write_timeout),
         .shutdown_timeout = nanoseconds(options->shutdown_timeout),
-        .log_requests = options->log_level == LOG_LEVEL_DEBUG,
+        .log_access =
+            options->access_log || options->log_level == LOG_LEVEL_DEBUG ? log_access : NULL,
         .log = log_http};
 }
 

@@ -1,7 +1,9 @@
 /* access.c: what happens to a request, step by step, as libmicrohttpd calls: target, head, body,
  * handler, end. Refuses what breaks a rule before the body is sent. Runs on the HTTP thread of the
  * connection. */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -254,14 +256,46 @@ enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const 
     return MHD_YES;
 }
 
+/* Without its port, which would make each line another. */
+static const char *peer_text(struct MHD_Connection *connection,
+                             char text[static INET6_ADDRSTRLEN]) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+    const void *ip = NULL;
+    if (address != NULL && address->sa_family == AF_INET)
+        ip = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    else if (address != NULL && address->sa_family == AF_INET6)
+        ip = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    if (ip == NULL || inet_ntop(address->sa_family, ip, text, INET6_ADDRSTRLEN) == NULL)
+        return "unix";
+    return text;
+}
+
 static void log_request(const struct http_request *request) {
+    const struct http_server_options *options = &request->server->options;
     const struct http_exchange *exchange = &request->exchange;
-    double seconds = (double)(cn_clock_nanoseconds() - exchange->started_nanoseconds) * 1e-9;
-    http_server_log(request->server, HTTP_LOG_DEBUG,
-                    "request %s %s -> %u in %.6f s, body %zu, id %s%s%s", exchange->method,
-                    exchange->path, request->status, seconds, exchange->body_length,
-                    request->identity.id, request->identity.trace[0] != '\0' ? ", trace " : "",
-                    request->identity.trace);
+    const struct served_model *model = exchange->work.model;
+    char peer[INET6_ADDRSTRLEN];
+    const struct http_access_entry entry = {
+        .method = exchange->method,
+        .path = exchange->path,
+        .route =
+            request->route < options->route_count ? options->routes[request->route].name : "none",
+        .id = request->identity.id,
+        .trace = request->identity.trace,
+        .client = request->client,
+        .peer = peer_text(exchange->connection, peer),
+        .model = model != NULL ? model->name : "",
+        .version = model != NULL ? model->version : 0,
+        .status = request->status,
+        .bytes_in = exchange->body_length,
+        .bytes_out = request->reply_length,
+        .images = exchange->work.images,
+        .seconds = (double)(cn_clock_nanoseconds() - exchange->started_nanoseconds) * 1e-9,
+        .queue_seconds = exchange->work.queue_seconds,
+        .compute_seconds = exchange->work.compute_seconds};
+    options->log_access(options->log_data, &entry);
 }
 
 void http_access_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
@@ -273,7 +307,7 @@ void http_access_completed(void *cls, struct MHD_Connection *connection, void **
     *con_cls = NULL;
     if (request == NULL)
         return;
-    if (worker->server->options.log_requests && request->peer->class != HTTP_CLASS_OWN)
+    if (worker->server->options.log_access != NULL && request->peer->class != HTTP_CLASS_OWN)
         log_request(request);
     http_request_end(request);
     http_reaper_phase(&worker->server->reaper, request->peer, HTTP_PHASE_IDLE,

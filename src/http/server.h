@@ -21,6 +21,19 @@ struct http_listener {
     bool tls;
 };
 
+/* What is told of a request. Texts may hold the client's bytes. */
+struct http_access_entry {
+    const char *method, *path;
+    const char *route;               /* the pattern, "none" */
+    const char *id, *trace, *client; /* "" for none */
+    const char *peer;                /* the client's address, "unix" */
+    const char *model;               /* "" for none */
+    unsigned version;
+    unsigned status;
+    size_t bytes_in, bytes_out, images;
+    double seconds, queue_seconds, compute_seconds;
+};
+
 struct http_server_options {
     const struct http_route *routes; /* http_routes, or a test's own */
     size_t route_count;
@@ -44,7 +57,8 @@ struct http_server_options {
      * the transfer, plus a second for each 16 KiB; idle: between two requests; shutdown: for what
      * runs when the server is stopped. */
     uint64_t header_timeout, body_timeout, idle_timeout, write_timeout, shutdown_timeout;
-    bool log_requests; /* a debug line for each request */
+    /* Each answered request, on its HTTP thread; NULL: none. `entry` is borrowed. */
+    void (*log_access)(void *data, const struct http_access_entry *entry);
     void (*log)(void *data, enum http_log_level level, const char *text);
     void *log_data;
 };

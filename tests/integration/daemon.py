@@ -39,7 +39,7 @@ class Server:
         env = {k: v for k, v in os.environ.items() if not k.startswith("CONVNETD_")}
         env.update(environment or {})
         self.process = subprocess.Popen(
-            [DAEMON, "--model=" + model, "--port=0", *options],
+            [DAEMON, *(["--model=" + model] if model else []), "--port=0", *options],
             stderr=subprocess.PIPE, env=env, preexec_fn=preexec)
         self.reader = threading.Thread(target=self._read)
         self.reader.start()

@@ -69,7 +69,7 @@ def test_identity(server):
                                      b"\r\n"))
     check(headers.get("x-request-id") == "order-7" and
           headers.get("traceparent") == TRACE.decode(), "echo: %s" % headers)
-    check(server.wait_for("id order-7, trace " + TRACE.decode()), "both are in the log")
+    check(server.wait_for("id=order-7 trace=" + TRACE.decode()), "both are in the log")
     seen = set()
     for bad in (b"", b"X-Request-Id:\r\n", b"X-Request-Id: a b\r\n", b"X-Request-Id: \xe9\r\n",
                 b"X-Request-Id: \"\r\n", b"X-Request-Id: " + b"a" * 129 + b"\r\n"):
@@ -78,7 +78,7 @@ def test_identity(server):
         check(re.fullmatch("[0-9a-f]{32}", made) and made not in seen, "%s: made %s" % (bad, made))
         check("traceparent" not in headers, "a broken trace is dropped")
         seen.add(made)
-        check(server.wait_for("id " + made), "it is in the log")
+        check(server.wait_for("id=" + made), "it is in the log")
     # Refusals have it as well, those by framing rules too.
     own = b"X-Request-Id: x1\r\n"
     for request in (get("/nothing", own), get("/predict", own), get(extra=own + b"Host: b\r\n"),

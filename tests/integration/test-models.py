@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+"""A folder of models under requests: versions, reload, deadlines, dead clients, a full queue, a
+compute thread that hangs, the end, metrics and logs. Each waits for a condition, never for a time.
+What takes long is in test-operations.py.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import daemon
+from daemon import MODEL, RAW, Stream, ask, check, finish, get, post, serving
+
+BATCH = ("--inline-us=0", "--threads=1")
+
+
+def metrics(server):
+    """{name{labels}: value} of a scrape."""
+    lines = ask(server, get("/metrics"))[2].decode().split("\n")
+    return {x.rsplit(" ", 1)[0]: float(x.rsplit(" ", 1)[1])
+            for x in lines if x and not x.startswith("#")}
+
+
+def wait_until(condition, what):
+    """A condition that only the server's own state tells; looked at until it holds."""
+    until = time.monotonic() + daemon.PATIENCE
+    while not condition():
+        if time.monotonic() > until:
+            check(False, what)
+            return
+    check(True, what)
+
+
+def predict(server, model="", extra=b""):
+    path = b"/predict" + (b"/" + model.encode() if model else b"")
+    return ask(server, post(extra=RAW + extra, path=path))
+
+
+def sha(server, name, version):
+    for key in metrics(server):
+        if key.startswith('convnetd_model_info{name="%s",version="%d"' % (name, version)):
+            return key.split('sha256="')[1].split('"')[0]
+    return None
+
+
+def other_model(path):
+    """The same network under another checksum: a label is renamed, byte by byte."""
+    with open(MODEL, "rb") as source:
+        data = source.read()
+    changed = data.replace(b'\\"9\\"', b'\\"X\\"', 1)
+    if changed == data:
+        changed = data.replace(b'"9"', b'"X"', 1)
+    assert changed != data
+    with open(path + ".new", "wb") as target:
+        target.write(changed)
+    os.rename(path + ".new", path)
+
+
+def put(folder, name, source=MODEL):
+    shutil.copy(source, os.path.join(folder, "draft"))
+    os.rename(os.path.join(folder, "draft"), os.path.join(folder, name))
+
+
+def reload(server):
+    before = metrics(server)
+    count = sum(v for k, v in before.items() if k.startswith("convnetd_reloads_total"))
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: sum(v for k, v in metrics(server).items()
+                           if k.startswith("convnetd_reloads_total")) > count, "the reload ends")
+
+
+def test_folder(folder):
+    put(folder, "digits.safetensors")
+    put(folder, "digits@3.safetensors")
+    put(folder, "other.safetensors")
+    with open(os.path.join(folder, "bad.safetensors"), "wb") as bad:
+        bad.write(b"bad")
+    with serving("--model-dir=" + folder, model=None) as server:
+        check(json.loads(predict(server)[2])["model"] == "digits", "the first good name is default")
+        check(json.loads(predict(server, "other")[2])["model"] == "other", "the other by its name")
+        status, _, body = predict(server, "bad")
+        check(status == 503 and b"not loaded" in body, "a refused one is 503")
+        status, _, body = predict(server, "none")
+        check(status == 404 and b"bad, digits, other" in body, "an unknown one is 404 with the names")
+        check(any("bad.safetensors refused" in x for x in server.lines), "the log says why")
+        now = metrics(server)
+        check(now['convnetd_model_ready{model="digits",version="3"}'] == 1, "version 3 is there")
+        check(now['convnetd_model_refused{model="bad",version="1"}'] == 1, "bad is marked")
+        check(now['convnetd_request_images_count{model="digits",version="3"}'] == 1,
+              "the highest version is the name's")
+        os.remove(os.path.join(folder, "bad.safetensors"))
+        os.remove(os.path.join(folder, "digits@3.safetensors"))
+        put(folder, "new.safetensors")
+        reload(server)
+        check(predict(server, "bad")[0] == 404, "a vanished one goes")
+        check(predict(server, "new")[0] == 200, "a new one comes")
+        check('convnetd_model_ready{model="digits",version="3"}' not in metrics(server),
+              "so does a version")
+    with serving("--model-dir=" + folder, "--default-model=other", model=None) as server:
+        check(json.loads(predict(server)[2])["model"] == "other", "the operator's default")
+
+
+# A failed reload that is silent; reload that drops requests.
+def test_reload(folder):
+    path = os.path.join(folder, "digits.safetensors")
+    put(folder, "digits.safetensors")
+    with serving(model=path) as server:
+        first = sha(server, "digits", 1)
+        reload(server)
+        check(sha(server, "digits", 1) == first, "nothing changed, nothing read")
+        check(server.wait_for("reload done: 0 loaded, 1 unchanged"), "and so it says")
+        other_model(path)
+        reload(server)
+        second = sha(server, "digits", 1)
+        check(second not in (None, first), "a new file is served")
+        with open(path, "wb") as bad:
+            bad.write(b"bad")
+        reload(server)
+        check(sha(server, "digits", 1) == second, "a bad one leaves the old one")
+        check(predict(server)[0] == 200, "which still answers")
+        now = metrics(server)
+        check(now['convnetd_reloads_total{result="failed"}'] == 1, "the metric tells")
+        check(now['convnetd_model_refused{model="digits",version="1"}'] == 1, "by model too")
+        check(server.wait_for("reload failed, what was served before still is"), "so does the log")
+        check(now['convnetd_request_images_count{model="digits",version="1"}'] == 1,
+              "counts outlive reloads")
+
+
+def occupy(server, images=3000):
+    """A connection whose request keeps the compute thread busy for a while."""
+    sock = server.connect()
+    sock.sendall(post(bytes(784 * images)))
+    return sock
+
+
+# Deadlines that fire only after the work is done.
+def test_deadline():
+    with serving(*BATCH, "--batch-images=1", "--max-body=64M", "--max-images=20000") as server:
+        busy = [occupy(server, 20000 // 4) for _ in range(4)]
+        wait_until(lambda: metrics(server)["convnetd_queue_images"] > 5000, "the queue fills")
+        status, _, body = predict(server, extra=b"Request-Timeout-Ms: 1\r\n")
+        check(status == 504, "a short deadline: %d %r" % (status, body))
+        check(metrics(server)["convnetd_queue_images"] > 0, "and the others are still computed")
+        for value in (b"0", b"-1", b"1.5", b"x", b"99999999999999999999", b""):
+            status, _, body = predict(server, extra=b"Request-Timeout-Ms: " + value + b"\r\n")
+            check(status == 400 and b"Request-Timeout-Ms" in body, "refused: %r" % value)
+        for sock in busy:
+            check(Stream(sock).answer()[0] == 200, "the long ones are answered")
+            sock.close()
+        check(metrics(server)['convnetd_rejected_total{reason="deadline"}'] == 1, "counted")
+
+
+def test_dead_clients():
+    with serving(*BATCH, "--batch-images=1", "--max-body=64M", "--max-images=20000") as server:
+        busy = occupy(server, 20000)
+        wait_until(lambda: metrics(server)["convnetd_queue_images"] > 0, "the thread is busy")
+        for _ in range(3):
+            occupy(server, 5).close()
+        wait_until(lambda: metrics(server)['convnetd_rejected_total{reason="client_gone"}'] == 3,
+                   "three clients' work is dropped")
+        check(Stream(busy).answer()[0] == 200, "the living one is answered")
+        busy.close()
+
+
+def test_full_queue():
+    with serving(*BATCH, "--batch-images=1", "--queue-images=5000", "--max-images=5000",
+                 "--max-body=64M") as server:
+        busy = occupy(server, 5000)
+        wait_until(lambda: metrics(server)["convnetd_queue_images"] > 0, "the queue is in use")
+        status, headers, body = ask(server, post(bytes(784 * 5000)))
+        check(status == 503 and "retry-after" in headers, "503 with Retry-After: %d" % status)
+        check(b"5000 images" in body, "which says how many")
+        check(Stream(busy).answer()[0] == 200, "the one in the queue is answered")
+        busy.close()
+        check(predict(server)[0] == 200, "there is room again")
+        check(metrics(server)['convnetd_rejected_total{reason="queue_full"}'] >= 1, "counted")
+
+
+# Health that says OK while the worker is stuck.
+def test_hanging_compute_thread():
+    library = os.path.join(daemon.BUILD, "tests/support/hang.so")
+    sanitizer = os.environ.get("sanitizer", "")
+    if not os.path.exists(library) or "address" in sanitizer or "thread" in sanitizer:
+        print("no hang.so here: the hanging thread is not tested")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        gate = os.path.join(folder, "gate")
+        notify = os.path.join(folder, "notify")
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        manager.bind(notify)
+        manager.settimeout(daemon.PATIENCE)
+        environment = {"LD_PRELOAD": os.path.abspath(library), "HANG_WHILE": gate,
+                       "NOTIFY_SOCKET": notify, "WATCHDOG_USEC": "600000",
+                       "OMP_WAIT_POLICY": "passive"}
+        with serving("--inline-us=0", "--threads=2", "--stall-timeout=0.2",
+                     environment=environment) as server:
+            while b"WATCHDOG=1" not in manager.recv(4096):
+                pass
+            check(ask(server, get("/v2/health/ready"))[0] == 200, "ready at first")
+            open(gate, "w").close()
+            stuck = occupy(server, 64)
+            wait_until(lambda: ask(server, get("/v2/health/ready"))[0] == 503, "not ready")
+            check(ask(server, get())[0] == 200, "live all the same")
+            manager.setblocking(False)
+            with_news = True
+            while with_news:
+                try:
+                    manager.recv(4096)
+                except BlockingIOError:
+                    with_news = False
+            manager.settimeout(1.5)
+            try:
+                check(b"WATCHDOG=1" not in manager.recv(4096), "the watchdog is not fed")
+            except socket.timeout:
+                pass
+            os.remove(gate)
+            check(Stream(stuck).answer()[0] == 200, "the answer comes in the end")
+            stuck.close()
+            manager.settimeout(daemon.PATIENCE)
+            check(b"WATCHDOG=1" in manager.recv(4096), "and is fed again")
+            check(ask(server, get("/v2/health/ready"))[0] == 200, "ready again")
+
+
+# Shutdown that resets connections.
+def test_shutdown():
+    with serving("--shutdown-delay=3600", *BATCH, "--batch-images=1", "--max-body=64M",
+                 "--max-images=20000") as server:
+        busy = occupy(server, 10000)
+        wait_until(lambda: metrics(server)["convnetd_queue_images"] > 0, "the thread is busy")
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: ask(server, get("/v2/health/ready"))[0] == 503, "not ready at once")
+        check(ask(server, get())[0] == 200, "but alive")
+        check(predict(server)[0] == 200, "and answering, until the delay is over")
+        server.process.send_signal(signal.SIGTERM)
+        check(Stream(busy).answer()[0] == 200, "what is in flight is finished")
+        busy.close()
+
+
+def test_metrics():
+    with serving("--triton-metrics") as server:
+        predict(server)
+        now = metrics(server)
+        label = '{model="digits",version="1"}'
+        for name in ("decode", "compute", "encode", "request"):
+            check(now["convnetd_%s_duration_seconds_count%s" % (name, label)] == 1, name)
+        check(now["convnetd_images_total" + label] == 1, "images")
+        check(now["nv_inference_count" + label] == 1, "Triton's name")
+        check(now["nv_inference_request_success" + label] == 1, "Triton's name of requests")
+    with serving() as server:
+        predict(server)
+        ask(server, get("/%22%5c%0a"))
+        text = ask(server, get("/metrics"))[2]
+        check(b"nv_" not in text, "by option only")
+        if shutil.which("promtool") is None:
+            print("promtool is missing: names are not checked")
+            return
+        lint = subprocess.run(["promtool", "check", "metrics"], input=text,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        check(lint.returncode == 0, "promtool: " + lint.stdout.decode())
+
+
+def test_logs():
+    path = b"/x%22%5c%ffy%7f"
+    odd = b"GET /x%22%5cy%c3 HTTP/1.1\r\nHost: a\r\nX-Request-Id: job-1\r\n\r\n"
+    with serving("--access-log", "--log-format=json") as server:
+        predict(server, extra=b"X-Request-Id: job-2\r\n")
+        ask(server, odd)
+        ask(server, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        check(server.wait_for("job-1"), "the odd path is logged")
+        lines = [json.loads(x) for x in list(server.lines) if x]
+        entry = [x for x in lines if x.get("id") == "job-2"][0]
+        check(entry["status"] == 200 and entry["route"] == "/predict" and entry["images"] == 1 and
+              entry["model"] == "digits" and entry["peer"] == "127.0.0.1" and
+              entry["bytes_in"] == 784 and entry["seconds"] > 0, "the fields: %r" % entry)
+        entry = [x for x in lines if x.get("id") == "job-1"][0]
+        check(entry["path"] == '/x"\\y\\xc3' and entry["route"] == "none", "escaped: %r" % entry)
+    with serving("--access-log") as server:
+        ask(server, odd)
+        check(server.wait_for('path="/x\\"\\\\y\\xc3"'), "logfmt quotes and escapes")
+    with serving("--access-log", "--log-format=text") as server:
+        ask(server, get())
+        check(server.wait_for("Z request method=GET path=/v2/health/live"), "text for people")
+    with serving() as server:
+        ask(server, get())
+    check(not any("request" in x and "method" in x for x in server.lines), "none unless asked for")
+    check(journal_line().startswith(b"<6>level=info msg="), "the journal's priority")
+
+
+def journal_line():
+    """The first line of a daemon whose standard error the journal gave it."""
+    read, write = os.pipe()
+    info = os.fstat(write)
+    env = dict(os.environ, JOURNAL_STREAM="%d:%d" % (info.st_dev, info.st_ino))
+    process = subprocess.Popen([daemon.DAEMON, "--model=" + MODEL, "--port=0"], stderr=write,
+                               env=env)
+    os.close(write)
+    with os.fdopen(read, "rb") as lines:
+        first = lines.readline()
+        process.send_signal(signal.SIGTERM)
+        lines.read()
+    check(process.wait() == 0, "ends well under the journal")
+    return first
+
+
+def main():
+    if not os.path.exists(MODEL):
+        print("no model at %s" % MODEL)
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        test_folder(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        test_reload(folder)
+    test_deadline()
+    test_dead_clients()
+    test_full_queue()
+    test_hanging_compute_thread()
+    test_shutdown()
+    test_metrics()
+    test_logs()
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

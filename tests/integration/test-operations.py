@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""What an operator does to a daemon under load, for as long as it takes: reloads, overload, the end,
+an allocation that fails. `make check-long` runs it; each part is bounded in time and count.
+"""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import daemon
+from daemon import IMAGE, MODEL, Stream, ask, check, finish, get, post, serving
+
+BAD = b"not a model"
+
+
+class Load:
+    """Clients on connections that stay open, until told to stop; counts answers and faults."""
+
+    def __init__(self, server, clients, request):
+        self.server, self.request = server, request
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self.statuses, self.faults, self.seconds = {}, [], []
+        self.threads = [threading.Thread(target=self._run) for _ in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self):
+        try:
+            while not self.stopping.is_set():
+                with self.server.connect() as sock:
+                    if not self._converse(sock, Stream(sock)):
+                        return
+        except OSError as fault:
+            # Refused after the daemon closed its socket: the load balancer's part, not a reset.
+            if not isinstance(fault, ConnectionRefusedError):
+                self._note(None, fault)
+
+    def _converse(self, sock, stream):
+        while not self.stopping.is_set():
+            begun = time.monotonic()
+            sock.sendall(self.request)
+            answer = stream.answer()
+            if answer is None:
+                self._note(None, "closed without an answer")
+                return False
+            self._note(answer[0], None, time.monotonic() - begun)
+            if answer[0] == 503:  # as Retry-After asks, but sooner
+                self.stopping.wait(0.2)
+            if answer[1].get("connection") == "close":
+                return True
+        return False
+
+    def _note(self, status, fault, seconds=0.0):
+        with self.lock:
+            if fault is not None:
+                self.faults.append(fault)
+                return
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+            self.seconds.append(seconds)
+
+    def count(self):
+        with self.lock:
+            return sum(self.statuses.values())
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+        return self
+
+
+def resident(server):
+    with open("/proc/%d/statm" % server.process.pid) as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def reloads(server):
+    answer = None
+    while answer is None or answer[0] != 200:  # a scrape too may meet a failing allocation
+        answer = ask(server, get("/metrics"))
+    text = answer[2].decode().split("\n")
+    return {k: int(x.rsplit(" ", 1)[1]) for k in ("ok", "failed") for x in text
+            if x.startswith('convnetd_reloads_total{result="%s"}' % k)}
+
+
+def replace(path, data):
+    with open(path + ".new", "wb") as file:
+        file.write(data)
+    os.rename(path + ".new", path)
+
+
+def reload(server, wanted):
+    server.process.send_signal(signal.SIGHUP)
+    until = time.monotonic() + daemon.PATIENCE
+    while sum(reloads(server).values()) < wanted:
+        if time.monotonic() > until:
+            raise SystemExit("reload %d does not end" % wanted)
+
+
+def variants():
+    with open(MODEL, "rb") as file:
+        data = file.read()
+    return data, data.replace(b'\\"9\\"', b'\\"X\\"', 1)
+
+
+# Reload that drops requests or raises the latency; memory that grows for hours.
+def test_reloads_under_load(count):
+    one, two = variants()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "digits.safetensors")
+        replace(path, one)
+        with serving(model=path) as server:
+            load = Load(server, 8, post())
+            for i in range(count):
+                replace(path, BAD if i % 2 else (two if i % 4 else one))
+                reload(server, i + 1)
+            load.stop()
+            check(load.faults == [], "no connection fails: %s" % load.faults[:3])
+            check(set(load.statuses) == {200}, "no request fails: %s" % load.statuses)
+            now = reloads(server)
+            check(now == {"ok": count - count // 2, "failed": count // 2}, "%s" % now)
+            print("%d reloads, half of them bad, under %d requests: 0 failed"
+                  % (count, load.count()))
+
+
+def test_memory(count):
+    one, two = variants()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "digits.safetensors")
+        replace(path, one)
+        with serving(model=path) as server:
+            sizes = []
+            for i in range(count):
+                replace(path, two if i % 2 else one)
+                reload(server, i + 1)
+                check(ask(server, post())[0] == 200, "an answer after reload %d" % i)
+                if i % (count // 10) == count // 20:
+                    sizes.append(resident(server))
+            print("%d reloads, resident KiB: %s" % (count, [x // 1024 for x in sizes]))
+            check(sizes[-1] <= sizes[1] * 1.05 + 1048576, "memory is flat: %s" % sizes)
+
+
+def rate(server, load, seconds):
+    """Answers a second with 200, over so long."""
+    with load.lock:
+        before = load.statuses.get(200, 0)
+    begun = time.monotonic()
+    threading.Event().wait(seconds)
+    with load.lock:
+        return (load.statuses.get(200, 0) - before) / (time.monotonic() - begun)
+
+
+def test_overload():
+    """Four times what the queue takes: the throughput stays, the rest is told so at once, and
+    health answers meanwhile."""
+    request = post(IMAGE * 200)
+    options = ("--inline-us=0", "--threads=1", "--queue-images=1600", "--max-images=1600",
+               "--http-threads=2")
+    with serving(*options) as server:
+        load = Load(server, 8, request)
+        full = rate(server, load, 4)
+        load.stop()
+        check(set(load.statuses) == {200}, "eight clients fit: %s" % load.statuses)
+        load = Load(server, 32, request)
+        health = []
+        measured = threading.Thread(target=probe, args=(server, health, 40))
+        measured.start()
+        over = rate(server, load, 4)
+        measured.join()
+        load.stop()
+        check(load.faults == [], "nobody is cut: %s" % load.faults[:3])
+        check(set(load.statuses) == {200, 503}, "200 or 503: %s" % load.statuses)
+        check(over > 0.7 * full, "throughput is kept: %.0f of %.0f a second" % (over, full))
+        health.sort()
+        print("overload: %.0f -> %.0f requests/s, %s; live: median %.1f ms, worst %.1f ms"
+              % (full, over, load.statuses, health[len(health) // 2] * 1e3, health[-1] * 1e3))
+
+
+def probe(server, seconds, count):
+    for _ in range(count):
+        begun = time.monotonic()
+        check(ask(server, get())[0] == 200, "live under load")
+        seconds.append(time.monotonic() - begun)
+        threading.Event().wait(0.05)
+
+
+# Shutdown that resets connections.
+def test_end_under_load(count):
+    answers = 0
+    for i in range(count):
+        with serving() as server:
+            load = Load(server, 16, post())
+            while load.count() < 200:
+                threading.Event().wait(0.01)
+            server.process.send_signal(signal.SIGTERM)
+            check(server.process.wait(daemon.PATIENCE) == 0, "exit 0 under load")
+            load.stop()
+            # A client may find its idle connection closed; what it has sent is answered or unread.
+            bad = [x for x in load.faults if isinstance(x, ConnectionResetError)]
+            check(bad == [], "end %d: no reset: %s" % (i, bad[:3]))
+            check(set(load.statuses) == {200}, "end %d: %s" % (i, load.statuses))
+            answers += load.count()
+    print("%d ends under load, %d answers, no reset" % (count, answers))
+
+
+def test_failing_allocations(limit):
+    """The k-th allocation fails, for each k until none does any more: over requests, over reloads,
+    over scrapes. Whatever happens to that one, the next is answered."""
+    library = os.path.join(daemon.BUILD, "tests/support/malloc_fails.so")
+    sanitizer = os.environ.get("sanitizer", "")
+    if not os.path.exists(library) or "address" in sanitizer or "thread" in sanitizer:
+        print("failing allocations: not with %s" % (sanitizer or "no library"))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "digits.safetensors")
+        arming = os.path.join(folder, "k")
+        one, two = variants()
+        replace(model, one)
+        environment = {"LD_PRELOAD": os.path.abspath(library), "MALLOC_FAILS": arming,
+                       "OMP_WAIT_POLICY": "passive"}
+        steps = {"predict": lambda s, k: ask(s, post()),
+                 "batch": lambda s, k: ask(s, post(IMAGE * 64)),
+                 "metrics": lambda s, k: ask(s, get("/metrics"))}
+        with serving("--inline-us=100", model=model, environment=environment) as server:
+            for name, step in steps.items():
+                failed = 0
+                for k in range(limit):
+                    replace(arming, b"%d" % k)
+                    answer = step(server, k)
+                    failed += answer is None or answer[0] != 200
+                    check(answer is None or answer[0] in (200, 503), "%s %d: %s" % (name, k, answer))
+                    replace(arming, b"-1")
+                    check(ask(server, post())[0] == 200, "%s: answered after %d" % (name, k))
+                check(failed > 0, "%s: allocations did fail" % name)
+                print("%s: %d of %d requests met a failing allocation" % (name, failed, limit))
+            done = sum(reloads(server).values())
+            for k in range(limit):
+                replace(model, two if k % 2 else one)
+                replace(arming, b"%d" % k)
+                reload(server, done + k + 1)
+                replace(arming, b"-1")
+                check(ask(server, post())[0] == 200, "reload %d: answered" % k)
+            now = reloads(server)
+            check(now["failed"] > 0, "reload: allocations did fail")
+            print("reload: %s" % now)
+            # No leak: what failed half-way gave back what it had.
+            size = resident(server)
+            for k in range(limit):
+                replace(arming, b"%d" % (k % 40))
+                ask(server, post(IMAGE * 64))
+                replace(arming, b"-1")
+            check(resident(server) < size + 4 * 1048576, "memory is flat over failures")
+
+
+def main():
+    if not os.path.exists(MODEL):
+        print("no model at %s" % MODEL)
+        return 77
+    quick = os.environ.get("QUICK") is not None
+    test_reloads_under_load(20 if quick else 200)
+    test_memory(40 if quick else 1000)
+    test_overload()
+    test_end_under_load(2 if quick else 10)
+    test_failing_allocations(30 if quick else 300)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+/* malloc_fails.c: an LD_PRELOAD library for the daemon's tests: when the file MALLOC_FAILS appears,
+ * which holds k in decimal, it is removed, and the k-th allocation from then on fails, once. -1:
+ * none does. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+static long left = -1; /* atomic; below zero: not armed */
+
+static void arm(void) {
+    static __thread bool inside;
+    const char *path = getenv("MALLOC_FAILS");
+    char text[16] = "";
+    if (path == NULL || inside)
+        return;
+    inside = true;
+    const int saved = errno, fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const ssize_t got = read(fd, text, sizeof text - 1);
+        (void)close(fd);
+        if (got > 0 && unlink(path) == 0)
+            __atomic_store_n(&left, strtol(text, NULL, 10), __ATOMIC_RELAXED);
+    }
+    errno = saved;
+    inside = false;
+}
+
+static bool fails(void) {
+    arm();
+    if (__atomic_load_n(&left, __ATOMIC_RELAXED) < 0)
+        return false;
+    if (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) != -1)
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size) {
+    return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    return fails() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size) {
+    return fails() ? NULL : __libc_realloc(memory, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    return fails() ? NULL : __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **ret_memory, size_t alignment, size_t size) {
+    void *memory = fails() ? NULL : __libc_memalign(alignment, size);
+    if (memory == NULL)
+        return ENOMEM;
+    *ret_memory = memory;
+    return 0;
+}
