@@ -1,22 +1,31 @@
 /* hang.c: an LD_PRELOAD library for the daemon's tests: while the file that HANG_WHILE names is
  * there, the compute thread does not get past asking whether a client still waits; only it asks so.
+ * Once the thread is held, the file is renamed: .held is added to its name, and that is waited for.
  */
 #include <dlfcn.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size);
 
+static void hold(const char *gate) {
+    char held[4096];
+    (void)snprintf(held, sizeof held, "%s.held", gate);
+    (void)rename(gate, held);
+    while (access(held, F_OK) == 0)
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+}
+
 static int ask(struct pollfd *fds, nfds_t count, int timeout) {
     int (*real)(struct pollfd *, nfds_t, int) = NULL;
     const char *gate = getenv("HANG_WHILE");
     *(void **)&real = dlsym(RTLD_NEXT, "poll");
-    while (gate != NULL && count == 1 && timeout == 0 && fds->events == POLLRDHUP &&
-           access(gate, F_OK) == 0)
-        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    if (gate != NULL && count == 1 && timeout == 0 && fds->events == POLLRDHUP)
+        hold(gate);
     return real(fds, count, timeout);
 }
 
