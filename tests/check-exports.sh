@@ -1,5 +1,6 @@
 #!/bin/sh
-# Every global symbol of libconvnet begins with cn_, so that it fits into any program.
+# Every global symbol of libconvnet begins with cn_, so that it fits into any program; none of the
+# daemon's has the name of a function in a library.
 set -u
 archive=${top_builddir:-.}/.libs/libconvnet.a
 command -v nm >/dev/null || { echo "nm is missing"; exit 77; }
@@ -14,3 +15,17 @@ if [ -n "$strangers" ]; then
     exit 1
 fi
 printf '%s symbols\n' "$(printf '%s\n' "$symbols" | wc -l)"
+
+# The daemon's own names hide no function of a library it links: the library would call them, too.
+program=${top_builddir:-.}/convnetd
+daemon=${top_builddir:-.}/.libs/libconvnetd.a
+command -v ldd >/dev/null && [ -f "$daemon" ] && [ -x "$program" ] || exit 0
+own=$(nm -g --defined-only "$daemon" | awk 'NF == 3 && $3 !~ /^__/ { print $3 }' | sort -u)
+theirs=$(ldd "$program" | awk '$3 ~ /^\// { print $3 }' | xargs -r nm -D --defined-only 2>/dev/null |
+    awk 'NF == 3 { sub(/@.*/, "", $3); print $3 }' | sort -u)
+hidden=$(printf '%s\n%s\n' "$own" "$theirs" | sort | uniq -d)
+if [ -n "$hidden" ]; then
+    echo "these symbols of the daemon hide a library's:"
+    printf '%s\n' "$hidden"
+    exit 1
+fi
