@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+import tempfile
 
 from daemon import MODEL, Stream, ask, check, finish, serving
 from wire import b64, fractions, get_json, png, post_json, refused, request, rows, sample
@@ -466,6 +467,36 @@ def test_fragments(server, wanted):
         check(stream.answer()[0] == 200, "byte by byte")
 
 
+def test_repository():
+    """Unloading and loading a model: on the admin socket, and nowhere else."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "admin.sock")
+        with serving("--admin-socket=" + path) as server:
+            def admin(verb, name="digits", body=b""):
+                with socket.socket(socket.AF_UNIX) as sock:
+                    sock.connect(path)
+                    sock.sendall(request("/v2/repository/models/%s/%s" % (name, verb), body))
+                    status, _, answer = Stream(sock).answer()
+                return status, json.loads(answer)
+            body = infer("UINT8", [1, 784], list(ONE))
+            for verb in ("load", "unload"):
+                refused(server, verb + " by TCP", "/v2/repository/models/digits/" + verb, b"",
+                        "admin socket", wanted=403)
+                check(admin(verb, "letters")[0] == 404, verb + " of no model")
+                check(admin(verb, "x" * 300)[0] == 404, verb + " of a long name")
+            check(admin("unload") == (200, {"name": "digits", "unload": True}), "unload")
+            refused(server, "unloaded", INFER, body, "not loaded", wanted=503)
+            check(get_json(server, "/v2/models/digits/ready")[0] == 503, "not ready")
+            index = post_json(server, "/v2/repository/index", b"")[2]
+            check(index[0]["state"] == "UNAVAILABLE" and index[0]["reason"], "index: %s" % index)
+            check(post_json(server, "/v2/repository/index", {"ready": True})[2] == [], "none ready")
+            check(get_json(server, "/v1/models/digits")[1]["model_version_status"][0]["state"] ==
+                  "END", "TensorFlow's state")
+            check(admin("load", body=b'{"parameters":{}}') ==
+                  (200, {"name": "digits", "load": True}), "load")
+            check(post_json(server, INFER, body)[0] == 200, "loaded again")
+
+
 def test_limit():
     with serving("--max-images=3") as server:
         ok = infer("UINT8", [3, 784], [0] * 2352)
@@ -494,6 +525,7 @@ def main():
             test_errors(server)
             test_fragments(server, wanted)
             test_stats(server)
+    test_repository()
     test_limit()
     return finish()
 
