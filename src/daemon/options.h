@@ -27,6 +27,8 @@ struct daemon_options {
     long long threads, http_threads;
     long long max_connections, max_connections_per_address;
     long long max_body; /* bytes */
+    long long max_header, max_header_fields;
+    long long least_rate; /* bytes a second */
     long long max_images, max_picture;
     long long queue_images, batch_images;
     char cors_origin[OPTION_TEXT_SIZE];

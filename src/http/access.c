@@ -46,6 +46,19 @@ static enum MHD_Result check_field(void *cls, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
+/* A head that is well formed may still be more than anybody needs. */
+static void check_head_size(const struct http_request *request, size_t fields, size_t bytes,
+                            struct http_framing *framing) {
+    const struct http_server_options *options = &request->server->options;
+    if (request->peer->class == HTTP_CLASS_OWN ||
+        (fields <= options->max_header_fields && bytes <= options->max_header))
+        return;
+    framing->status = 431;
+    framing->fault = fields > options->max_header_fields
+                         ? "the head has more fields than max-header-fields allows"
+                         : "the head is larger than max-header allows";
+}
+
 /* Checks the head's framing; false when the request was rejected. */
 static bool check_framing(struct http_request *request, const char *method, const char *version,
                           struct http_framing *framing) {
@@ -61,8 +74,10 @@ static bool check_framing(struct http_request *request, const char *method, cons
         framing->status = 400;
         framing->fault = "the request line has a NUL or more than two spaces";
     }
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, check_field, framing);
+    const int fields = MHD_get_connection_values(connection, MHD_HEADER_KIND, check_field, framing);
     http_framing_end(framing, positions ? method + size->header_size : NULL);
+    if (framing->status == 0)
+        check_head_size(request, (size_t)fields, size != NULL ? size->header_size : 0, framing);
     if (framing->status == 0)
         return true;
     http_request_reject(request, framing->status, framing->fault);
@@ -207,9 +222,9 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
     if (status != 0)
         return refuse_body(request, status);
     *size = 0;
-    /* A second more for each 16 KiB: slow lines are served, one byte a second is not. */
+    /* More for a long one: slow lines are served, one byte a second is not. */
     uint64_t allowed = server->options.body_timeout +
-                       (uint64_t)(request->exchange.body_length / 16384) * 1000000000;
+                       http_server_transfer_time(server, request->exchange.body_length);
     http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_BODY,
                       request->exchange.started_nanoseconds + server->options.header_timeout +
                           allowed);

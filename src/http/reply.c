@@ -29,10 +29,9 @@ void http_add_header(struct http_exchange *exchange, const char *name, const cha
     request->header_count = count + 1;
 }
 
-/* A deadline for the transfer: a second more for each 16 KiB. */
 static uint64_t write_deadline(const struct http_server *server, size_t length) {
     return cn_clock_nanoseconds() + server->options.write_timeout +
-           (uint64_t)(length / 16384) * 1000000000;
+           http_server_transfer_time(server, length);
 }
 
 static void count_reply(struct http_request *request, unsigned status) {

@@ -49,13 +49,15 @@ struct http_server_options {
     size_t listener_count;
     int threads; /* HTTP threads of each kind at least; as many more as the connections need */
     size_t max_connections;
-    size_t max_connections_per_address; /* an IPv4 address or an IPv6 /64; 0: no limit */
-    size_t max_body;                    /* bytes */
-    enum http_access metrics_access;    /* what HTTP_ACCESS_METRICS means */
-    const char *cors_origin;            /* see cors.h; NULL: none */
+    size_t max_connections_per_address;   /* an IPv4 address or an IPv6 /64; 0: no limit */
+    size_t max_body;                      /* bytes */
+    size_t max_header, max_header_fields; /* bytes and fields of a head, the first line included */
+    size_t least_rate;                    /* bytes a second */
+    enum http_access metrics_access;      /* what HTTP_ACCESS_METRICS means */
+    const char *cors_origin;              /* see cors.h; NULL: none */
     /* Nanoseconds. header: from the first byte expected to the end of the head; body and write: for
-     * the transfer, plus a second for each 16 KiB; idle: between two requests; shutdown: for what
-     * runs when the server is stopped. */
+     * the transfer, plus its time at `least_rate` bytes a second; idle: between two requests;
+     * shutdown: for what runs when the server is stopped. */
     uint64_t header_timeout, body_timeout, idle_timeout, write_timeout, shutdown_timeout;
     /* Each answered request, on its HTTP thread; NULL: none. `entry` is borrowed. */
     void (*log_access)(void *data, const struct http_access_entry *entry);

@@ -44,6 +44,11 @@ void http_access_completed(void *cls, struct MHD_Connection *connection, void **
 void http_access_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode code);
 
+/* What a transfer of so many bytes may take at the least rate: nanoseconds. */
+static inline uint64_t http_server_transfer_time(const struct http_server *server, size_t bytes) {
+    return (uint64_t)((double)bytes * 1e9 / (double)server->options.least_rate);
+}
+
 /* Opens what the options name, or takes what they pass (listeners.c). */
 enum cn_status http_server_open_listeners(struct http_server *server, struct cn_error *error);
 

@@ -8,7 +8,8 @@
 #include "http/server_private.h"
 
 enum {
-    CONNECTION_MEMORY = 64 * 1024, /* a request's head fits in it; larger ones get 431 */
+    /* Besides what a head takes; larger heads get 431 from libmicrohttpd itself. */
+    CONNECTION_MEMORY = 32 * 1024,
     STACK_BYTES = 2 * 1024 * 1024, /* jansson recurses; 512 KiB is its least */
     /* Above our own limit: libmicrohttpd deadlocks at its own. */
     DAEMON_CONNECTIONS = 4 * HTTP_WORKER_CONNECTIONS
@@ -39,9 +40,9 @@ enum cn_status http_worker_start(struct http_worker *worker, struct http_server 
         0, NULL, NULL, http_access, worker, MHD_OPTION_URI_LOG_CALLBACK, http_access_target, worker,
         MHD_OPTION_NOTIFY_COMPLETED, http_access_completed, worker, MHD_OPTION_NOTIFY_CONNECTION,
         http_access_notify, worker, MHD_OPTION_CONNECTION_LIMIT, (unsigned)DAEMON_CONNECTIONS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)STACK_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, more,
-        MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY + server->options.max_header,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
     if (worker->daemon == NULL && worker->tls &&
         MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
         return cn_fail(error, CN_UNSUPPORTED, "libmicrohttpd %s was built without TLS",

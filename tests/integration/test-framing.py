@@ -227,6 +227,14 @@ def test_answers(server):
     check(status_of(server, get("/" + "a" * 100000)) == 414, "target over the head's memory")
     check(status_of(server, get(extra=b"A: " + b"b" * 100000 + b"\r\n")) == 431, "large field")
     check(status_of(server, get(extra=b"A: b\r\n" * 20000)) == 431, "many fields")
+    for count, wanted in ((127, 200), (128, 431)):  # and Host
+        answer = ask(server, get(extra=b"A: b\r\n" * count))
+        check(answer[0] == wanted and (wanted == 200 or b"max-header-fields" in answer[2]),
+              "%d fields: %s" % (count, answer))
+    for size, wanted in ((32000, 200), (33000, 431)):
+        answer = ask(server, get(extra=b"A: " + b"b" * size + b"\r\n"))
+        check(answer[0] == wanted and (wanted == 200 or b"max-header allows" in answer[2]),
+              "a head of %d: %s" % (size, answer[:2]))
     answer = ask(server, get("/v2/health/live", method=b"HEAD"), head=True)
     check(answer[0] == 200 and "content-length" in answer[1], "HEAD: %s" % (answer,))
     with server.connect() as sock:
