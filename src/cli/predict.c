@@ -8,8 +8,8 @@
 #include "cli/predict.h"
 
 struct predict_settings {
-    const char *model, *list;
-    int format, threads;
+    const char *model, *list, *images;
+    int format, mode, threads;
 };
 
 #define SETTING(field) offsetof(struct predict_settings, field)
@@ -21,6 +21,11 @@ static const struct cli_option options[] = {
      .names = predict_format_names},
     {"files-from", "FILE", CLI_STRING, SETTING(list),
      .text = "also what FILE (- for standard input) names, one a line"},
+    {"preprocess", "NAME", CLI_NAME, SETTING(mode),
+     .text = "auto (default), or none: a PNG must have the model's size and is taken as it is",
+     .names = cn_picture_mode_names},
+    {"images", "DIR", CLI_STRING, SETTING(images),
+     .text = "also write what the network saw as DIR/N.png, N being the row, from 1"},
     {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
      .minimum = 1, .maximum = 1024},
 };
@@ -47,8 +52,12 @@ int cli_predict(int argc, char **argv) {
     }
     enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
     if (status == CN_OK) {
-        status = batch_create(argv[0], model, &predict_formats[settings.format], settings.threads,
-                              &batch, &error);
+        const struct batch_options batch_options = {.command = argv[0],
+                                                    .format = &predict_formats[settings.format],
+                                                    .mode = (enum cn_picture_mode)settings.mode,
+                                                    .images = settings.images,
+                                                    .threads = settings.threads};
+        status = batch_create(&batch_options, model, &batch, &error);
     }
     bool going = status == CN_OK;
     for (size_t i = 0; going && i < operand_count; i++) {

@@ -12,6 +12,9 @@ struct prediction {
     const float *probabilities; /* [model->label_count] */
     size_t class;
     float confidence; /* in the class, as cn_plan_answer says */
+    /* What was done to a picture; NULL for raw images. */
+    const struct cn_preprocessing_report *report;
+    const char *image; /* the file with what the network saw; NULL: not asked for */
 };
 
 struct predict_format {
@@ -26,9 +29,16 @@ extern const struct predict_format predict_formats[];
 
 struct batch;
 
-/* Borrows model and format until batch_free. `command` is for messages. */
-enum cn_status batch_create(const char *command, const struct cn_model *model,
-                            const struct predict_format *format, int threads,
+struct batch_options {
+    const char *command; /* for messages */
+    const struct predict_format *format;
+    enum cn_picture_mode mode;
+    const char *images; /* folder for what the network saw, or NULL */
+    int threads;
+};
+
+/* Borrows the model and what the options point to until batch_free. */
+enum cn_status batch_create(const struct batch_options *options, const struct cn_model *model,
                             struct batch **ret_batch, struct cn_error *error);
 
 /* Each adds one input named `name` (copied; "-" is printed for standard input) and runs a full
@@ -36,6 +46,10 @@ enum cn_status batch_create(const char *command, const struct cn_model *model,
 bool batch_add_file(struct batch *batch, const char *path);
 bool batch_add_png(struct batch *batch, const char *name, unsigned char *bytes, size_t length);
 bool batch_add_image(struct batch *batch, const char *name, const unsigned char *samples);
+
+/* An image of another size, ink 255 on 0, to be prepared; `picture` is borrowed until the call's
+ * end. */
+bool batch_add_other_size(struct batch *batch, const char *name, const struct cn_picture *picture);
 
 /* Says what is wrong with one input, after the results of those before it. */
 bool batch_add_failure(struct batch *batch, const struct cn_error *error);

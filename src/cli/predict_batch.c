@@ -3,7 +3,8 @@
  * Decoding and the forward pass are parallel over the batch; everything else is one thread. Memory
  * is bounded by the batch, whatever the number of inputs.
  */
-#include <math.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +21,15 @@ struct slot {
     size_t length;
     bool ready;            /* the image is already in the batch */
     struct cn_error error; /* why there is none */
+    bool is_picture;       /* and `report` says what was done to it */
+    struct cn_preprocessing_report report;
 };
 
 struct batch {
-    const char *command;
+    struct batch_options options;
     const struct cn_model *model;
-    const struct predict_format *format;
-    int threads;
     bool begun, failed;
+    size_t rows; /* printed */
     size_t capacity, count;
     size_t input_size;
     struct slot *slots;      /* [capacity] */
@@ -36,8 +38,7 @@ struct batch {
     struct cn_workspace **workspaces; /* [threads] */
 };
 
-enum cn_status batch_create(const char *command, const struct cn_model *model,
-                            const struct predict_format *format, int threads,
+enum cn_status batch_create(const struct batch_options *options, const struct cn_model *model,
                             struct batch **ret_batch, struct cn_error *error) {
     struct batch *batch = calloc(1, sizeof *batch);
     if (batch == NULL) {
@@ -45,10 +46,9 @@ enum cn_status batch_create(const char *command, const struct cn_model *model,
     }
     size_t input_size = cn_shape_size(&model->network->input_shape);
     size_t fit = BATCH_BYTES / (input_size * sizeof(float));
-    *batch = (struct batch){.command = command,
+    const int threads = options->threads;
+    *batch = (struct batch){.options = *options,
                             .model = model,
-                            .format = format,
-                            .threads = threads,
                             .input_size = input_size,
                             .capacity = fit < 1              ? 1
                                         : fit > BATCH_IMAGES ? BATCH_IMAGES
@@ -86,7 +86,7 @@ void batch_free(struct batch *batch) {
     for (size_t i = 0; i < batch->count; i++) {
         clear_slot(&batch->slots[i]);
     }
-    for (int i = 0; batch->workspaces != NULL && i < batch->threads; i++) {
+    for (int i = 0; batch->workspaces != NULL && i < batch->options.threads; i++) {
         cn_workspace_free(batch->workspaces[i]);
     }
     free(batch->workspaces);
@@ -99,7 +99,6 @@ void batch_free(struct batch *batch) {
 
 /* One input into its image, on any thread. */
 static void decode(const struct batch *batch, struct slot *slot, float *image) {
-    struct cn_picture picture = {0};
     enum cn_status status = CN_OK;
     if (slot->ready || slot->error.status != CN_OK) {
         return;
@@ -109,15 +108,13 @@ static void decode(const struct batch *batch, struct slot *slot, float *image) {
             cn_file_read(slot->name, PREDICT_FILE_LIMIT, &slot->bytes, &slot->length, &slot->error);
     }
     if (status == CN_OK) {
-        status = cn_png_decode(slot->bytes, slot->length, &cn_picture_default_limits, &picture,
-                               &slot->error);
+        status = cn_image_from_png(batch->options.mode, &batch->model->preprocessing,
+                                   &cn_picture_default_limits, slot->bytes, slot->length,
+                                   &batch->model->network->input_shape, image, &slot->report,
+                                   &slot->error);
     }
-    if (status == CN_OK) {
-        status = cn_preprocess(&batch->model->preprocessing, &picture,
-                               &batch->model->network->input_shape, image, NULL, &slot->error);
-    }
+    slot->is_picture = true;
     slot->ready = status == CN_OK;
-    cn_picture_clear(&picture);
     free(slot->bytes);
     slot->bytes = NULL;
 }
@@ -126,33 +123,67 @@ static void report(struct batch *batch, struct slot *slot) {
     if (slot->error.source[0] == '\0' && slot->name != NULL) {
         (void)snprintf(slot->error.source, sizeof slot->error.source, "%s", slot->name);
     }
-    (void)cli_report(batch->command, &slot->error);
+    (void)cli_report(batch->options.command, &slot->error);
     batch->failed = true;
 }
 
-static void print(struct batch *batch, const struct slot *slot, const float *probabilities) {
-    float confidence;
-    const size_t class = cn_plan_answer(probabilities, batch->model->label_count, &confidence);
-    const struct prediction prediction = {slot->name, probabilities, class, confidence};
-    batch->format->put(batch->model, &prediction);
+/* Writes what the network saw; false, and a message, when that cannot be. */
+static bool save_image(struct batch *batch, const float *image, const char *path) {
+    struct cn_error error = {0};
+    void *png = NULL;
+    size_t length = 0;
+    enum cn_status status =
+        cn_image_to_png(image, &batch->model->network->input_shape, &png, &length, &error);
+    if (status == CN_OK) {
+        FILE *file = fopen(path, "wb");
+        bool good = file != NULL && fwrite(png, 1, length, file) == length;
+        good = (file == NULL || fclose(file) == 0) && good;
+        status = good ? CN_OK
+                      : cn_fail_at(&error, CN_IO, path, -1, "cannot write the image: %s",
+                                   strerror(errno));
+    }
+    free(png);
+    if (status != CN_OK) {
+        (void)cli_report(batch->options.command, &error);
+        batch->failed = true;
+    }
+    return status == CN_OK;
+}
+
+static void print(struct batch *batch, size_t index) {
+    const struct slot *slot = &batch->slots[index];
+    const float *probabilities = batch->outputs + index * batch->model->label_count;
+    struct prediction prediction = {.file = slot->name, .probabilities = probabilities};
+    char path[PATH_MAX];
+    prediction.class =
+        cn_plan_answer(probabilities, batch->model->label_count, &prediction.confidence);
+    batch->rows++;
+    prediction.report = slot->is_picture ? &slot->report : NULL;
+    if (batch->options.images != NULL) {
+        (void)snprintf(path, sizeof path, "%s/%zu.png", batch->options.images, batch->rows);
+        if (save_image(batch, batch->images + index * batch->input_size, path)) {
+            prediction.image = path;
+        }
+    }
+    batch->options.format->put(batch->model, &prediction);
 }
 
 bool batch_flush(struct batch *batch) {
-    size_t count = batch->count, outputs = batch->model->label_count;
+    size_t count = batch->count;
     if (!batch->begun) {
-        batch->format->begin(batch->model);
+        batch->options.format->begin(batch->model);
         batch->begun = true;
     }
 #pragma omp parallel for schedule(dynamic)                                                         \
-    num_threads(batch->threads) if (count > 1 && batch->threads > 1)
+    num_threads(batch->options.threads) if (count > 1 && batch->options.threads > 1)
     for (size_t i = 0; i < count; i++) {
         decode(batch, &batch->slots[i], batch->images + i * batch->input_size);
     }
-    cn_plan_run_parallel(batch->plan, batch->workspaces, batch->threads, batch->images, count,
-                         batch->outputs);
+    cn_plan_run_parallel(batch->plan, batch->workspaces, batch->options.threads, batch->images,
+                         count, batch->outputs);
     for (size_t i = 0; i < count; i++) {
         if (batch->slots[i].ready) {
-            print(batch, &batch->slots[i], batch->outputs + i * outputs);
+            print(batch, i);
         } else {
             report(batch, &batch->slots[i]);
         }
@@ -168,7 +199,7 @@ static struct slot *next_slot(struct batch *batch, const char *name) {
     slot->name = strdup(name);
     if (slot->name == NULL) {
         batch->failed = true;
-        (void)cli_fail(batch->command, "no memory for a name");
+        (void)cli_fail(batch->options.command, "no memory for a name");
         return NULL;
     }
     batch->count++;
@@ -202,6 +233,21 @@ bool batch_add_image(struct batch *batch, const char *name, const unsigned char 
     }
     cn_image_from_bytes(samples, batch->input_size, batch->images + index * batch->input_size);
     slot->ready = true;
+    return flush_if_full(batch);
+}
+
+bool batch_add_other_size(struct batch *batch, const char *name, const struct cn_picture *picture) {
+    struct cn_preprocessing as_ink = batch->model->preprocessing;
+    size_t index = batch->count;
+    struct slot *slot = next_slot(batch, name);
+    if (slot == NULL) {
+        return false;
+    }
+    as_ink.invert = false; /* the format says what is ink */
+    slot->is_picture = true;
+    slot->ready = cn_preprocess(&as_ink, picture, &batch->model->network->input_shape,
+                                batch->images + index * batch->input_size, &slot->report,
+                                &slot->error) == CN_OK;
     return flush_if_full(batch);
 }
 

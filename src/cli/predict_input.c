@@ -50,7 +50,8 @@ static bool add_idx(struct batch *batch, const struct cn_model *model, const cha
     char name[PATH_MAX + 24], has[CN_SHAPE_TEXT], takes[CN_SHAPE_TEXT];
     const struct cn_shape *shape = &model->network->input_shape;
     enum cn_status status = cn_dataset_read_images(path, &data, &error);
-    if (status == CN_OK && !cn_shape_equal(&data->shape, shape)) {
+    const bool fits = status == CN_OK && cn_shape_equal(&data->shape, shape);
+    if (status == CN_OK && !fits && (shape->rank != 3 || shape->dims[2] != 1)) {
         status = cn_fail_at(&error, CN_INVALID, path, -1,
                             "holds images of shape %s, but the model takes %s",
                             cn_shape_format(&data->shape, has), cn_shape_format(shape, takes));
@@ -58,7 +59,13 @@ static bool add_idx(struct batch *batch, const struct cn_model *model, const cha
     bool going = status == CN_OK || batch_add_failure(batch, &error);
     for (size_t i = 0; status == CN_OK && going && i < data->count; i++) {
         (void)snprintf(name, sizeof name, "%s#%zu", path, i);
-        going = batch_add_image(batch, name, data->images + i * cn_shape_size(shape));
+        uint8_t *image = data->images + i * cn_shape_size(&data->shape);
+        const struct cn_picture picture = {.width = data->shape.dims[1],
+                                           .height = data->shape.dims[0],
+                                           .channels = 1,
+                                           .data = image};
+        going = fits ? batch_add_image(batch, name, image)
+                     : batch_add_other_size(batch, name, &picture);
     }
     cn_dataset_free(data);
     return going;

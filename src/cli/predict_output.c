@@ -38,6 +38,19 @@ static void ndjson_begin(const struct cn_model *model) {
     (void)model;
 }
 
+/* As the server says it. */
+static void ndjson_put_report(const struct cn_preprocessing_report *report) {
+    printf(",\"preprocessing\":{\"unchanged\":%s,\"inverted\":%s,\"uneven\":%s,"
+           "\"crop\":[%d,%d,%d,%d],\"scale\":",
+           report->unchanged ? "true" : "false", report->inverted ? "true" : "false",
+           report->uneven ? "true" : "false", report->crop[0], report->crop[1], report->crop[2],
+           report->crop[3]);
+    put_float(report->scale);
+    fputs(",\"thickened\":", stdout);
+    put_float(report->thickened);
+    putchar('}');
+}
+
 static void ndjson_put(const struct cn_model *model, const struct prediction *prediction) {
     fputs("{\"file\":", stdout);
     cli_put_json(prediction->file);
@@ -50,7 +63,15 @@ static void ndjson_put(const struct cn_model *model, const struct prediction *pr
         fputs(i > 0 ? "," : "", stdout);
         put_float(prediction->probabilities[i]);
     }
-    fputs("]}\n", stdout);
+    putchar(']');
+    if (prediction->report != NULL) {
+        ndjson_put_report(prediction->report);
+    }
+    if (prediction->image != NULL) {
+        fputs(",\"image\":", stdout);
+        cli_put_json(prediction->image);
+    }
+    fputs("}\n", stdout);
 }
 
 enum { FILE_COLUMNS = 32, LABEL_COLUMNS = 10 };

@@ -52,6 +52,8 @@ enum cn_status cn_dataset_read(const char *path, enum cn_split split, const stru
     if (dataset == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate a dataset");
     status = format->read(&request, dataset, error);
+    if (status == CN_OK && shape != NULL && !cn_shape_equal(&dataset->shape, shape))
+        status = cn_dataset_prepare(dataset, preprocessing, shape, error);
     if (status != CN_OK) {
         cn_dataset_free(dataset);
         return status;
@@ -86,6 +88,48 @@ out:
     cn_dataset_free(dataset);
     cn_idx_clear(&idx);
     return status;
+}
+
+enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
+                                  const struct cn_preprocessing *preprocessing,
+                                  const struct cn_shape *shape, struct cn_error *error) {
+    struct cn_preprocessing as_ink = *preprocessing;
+    const size_t from = cn_shape_size(&dataset->shape), to = cn_shape_size(shape);
+    enum cn_status status = CN_OK;
+    if (dataset->shape.dims[2] != 1 || shape->rank != 3 || shape->dims[2] != 1)
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "images of %d channels cannot be prepared for a network of %d",
+                       dataset->shape.dims[2], shape->dims[2]);
+    uint8_t *images = calloc(dataset->count, to);
+    float *image = malloc(to * sizeof *image);
+    if (images == NULL || image == NULL)
+        status = cn_fail(error, CN_MEMORY, "cannot allocate %zu images", dataset->count);
+    as_ink.invert = false;
+    for (size_t i = 0; status == CN_OK && i < dataset->count; i++) {
+        const struct cn_picture picture = {.width = dataset->shape.dims[1],
+                                           .height = dataset->shape.dims[0],
+                                           .channels = 1,
+                                           .data = dataset->images + i * from};
+        struct cn_error reason = {0};
+        status = cn_preprocess(&as_ink, &picture, shape, image, NULL, &reason);
+        if (status == CN_UNUSABLE)
+            status = CN_OK;
+        else if (status == CN_OK)
+            for (size_t k = 0; k < to; k++)
+                images[i * to + k] = (uint8_t)lrintf(image[k] * 255.0F);
+        else
+            status = cn_fail(error, status, "image %zu: %s", i, reason.text);
+    }
+    free(image);
+    if (status != CN_OK) {
+        free(images);
+        return status;
+    }
+    free(dataset->images);
+    dataset->images = images;
+    dataset->shape = *shape;
+    write_checksum(dataset);
+    return CN_OK;
 }
 
 /* A copy of samples first..first + count. */

@@ -163,7 +163,9 @@ static enum cn_status check_pair(const struct cn_dataset_request *request,
     if (images->sizes[0] != labels->sizes[0])
         return cn_fail_at(error, CN_INVALID, request->path, -1, "has %d images but %d labels",
                           images->sizes[0], labels->sizes[0]);
-    if (request->shape != NULL && !cn_shape_equal(&shape, request->shape))
+    const bool prepared = request->preprocessing != NULL && request->shape != NULL &&
+                          request->shape->rank == 3 && request->shape->dims[2] == 1;
+    if (request->shape != NULL && !prepared && !cn_shape_equal(&shape, request->shape))
         return cn_fail_at(error, CN_INVALID, request->path, -1,
                           "has images of shape %s, but the network takes %s",
                           cn_shape_format(&shape, found), cn_shape_format(request->shape, wanted));

@@ -10,10 +10,11 @@
 
 enum { CELLS = CN_SURFACE_GRID * CN_SURFACE_GRID, TERMS = 6, ROUNDS = 4 };
 
-static const double cell_share = 0.8; /* the quantile of a cell's pixels that is its page's */
-static const double broad = 0.34;     /* of the longer side: strokes are narrower */
-static const double narrow = 0.2;     /* the same, when telling strokes from what is between */
-#define BEYOND 1e6F                   /* farther than any level */
+static const double cell_share = 0.8;  /* the quantile of a cell's pixels that is its page's */
+static const double broad = 0.34;      /* of the longer side: all strokes are narrower */
+static const double narrow = 0.14;     /* most strokes are */
+static const float shadow_share = 0.5; /* of the light: shadows leave more of it than ink */
+#define BEYOND 1e6F                    /* farther than any level */
 
 static const float uneven_levels = 24; /* between the surface's ends */
 
@@ -192,18 +193,31 @@ static int radius_of(const struct cn_surface *surface, double share) {
     return radius > 1 ? radius : 1;
 }
 
+/* Grey closing of values above the paraboloid `fit`, by windows of `share` of the longer side. */
+static void close_over(const struct cn_surface *surface, const float *fit, double share,
+                       float *values) {
+    const int count = surface->rows * surface->columns, radius = radius_of(surface, share);
+    for (int i = 0; i < count; i++)
+        values[i] -= fit[i];
+    dilate(surface, values, radius);
+    erode(surface, values, radius);
+    for (int i = 0; i < count; i++)
+        values[i] += fit[i];
+}
+
 void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
-    float fit[CELLS], low = 255.0F, high = 0.0F;
+    float fit[CELLS], fine[CELLS], low = 255.0F, high = 0.0F;
     set_grid(surface, plane);
     measure_cells(surface, plane);
-    const int count = surface->rows * surface->columns, radius = radius_of(surface, broad);
+    const int count = surface->rows * surface->columns;
     fit_light(surface, fit);
+    memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
+    close_over(surface, fit, broad, surface->levels);
+    close_over(surface, fit, narrow, fine);
+    /* What the wide window alone bridges is a thick stroke if it is dark, else a shadow. */
     for (int i = 0; i < count; i++)
-        surface->levels[i] -= fit[i];
-    dilate(surface, surface->levels, radius);
-    erode(surface, surface->levels, radius);
-    for (int i = 0; i < count; i++)
-        surface->levels[i] += fit[i];
+        if (fine[i] > shadow_share * surface->levels[i])
+            surface->levels[i] = fine[i];
     /* At a shadow's edge the darker side is right: the other would make the shadow ink. */
     erode(surface, surface->levels, 1);
     smooth(surface);

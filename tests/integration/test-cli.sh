@@ -215,6 +215,29 @@ mkdir empty
 check "empty folder" run 1 "${predict[@]}" empty
 
 # ---- Info and bench ----
+# ---- Pictures: what was done, what the network saw, as they are ----
+seven=$top_srcdir/tests/data/seven.png
+mkdir seen
+check "what was done" run 0 predict --model model.safetensors --format ndjson --images seen "$seven" "$seven"
+check "in two rows" test "$(grep -c '"preprocessing":{"unchanged":true,' out)" = 2
+check "names its image" grep -qF '"image":"seen/2.png"' out
+check "the image is the picture" run 0 predict --model model.safetensors --preprocess none \
+    --format ndjson seen/1.png
+cut -d, -f2- out >again
+check "with the same answer" run 0 predict --model model.safetensors --format ndjson "$seven"
+check "to the bit" test "$(cut -d, -f2- out)" = "$(cat again)"
+check "no such folder" run 1 predict --model model.safetensors --images nowhere "$seven"
+check "says so" says nowhere
+python3 -c 'import struct, sys
+images = [bytes(255 if 5 < i % 16 < 10 and 16 < i < 240 else 0 for i in range(256)), bytes(256)]
+open("t10k-images-idx3-ubyte", "wb").write(struct.pack(">4i", 2051, 2, 16, 16) + b"".join(images))
+open("t10k-labels-idx1-ubyte", "wb").write(struct.pack(">2i", 2049, 2) + bytes([1, 9]))'
+check "IDX of another size, one image blank" run 1 predict --model model.safetensors t10k-images-idx3-ubyte
+check "one row" test "$(wc -l <out)" = 2
+check "and why not the other" says "blank"
+check "evaluate takes another size" run 0 evaluate --model model.safetensors --data . --json
+check "all of it" python 'j["samples"] == 2'
+
 check "info of a model" run 0 info model.safetensors --json
 check "info's numbers" python 'j["parameters"] == 10122 and j["input_shape"] == [28, 28, 1] and
     j["labels"] == list("0123456789") and j["training"]["epochs"] == 2 and

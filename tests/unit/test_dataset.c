@@ -1,5 +1,6 @@
 /* test_dataset.c: IDX folders as labelled data, and what all datasets share. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -47,6 +48,53 @@ Test(dataset, mnist_sample) {
     for (size_t i = 0; i < 10; i++)
         cr_assert_eq(dataset->labels[i], test[i]);
     cn_dataset_free(dataset);
+}
+
+Test(dataset, images_of_another_size_are_prepared) {
+    const struct cn_shape larger = cn_shape_image(56, 56, 1), vector = cn_shape_vector(784);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&larger);
+    struct cn_dataset *dataset = NULL, *own = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_dataset_read(SAMPLE, CN_SPLIT_TEST, NULL, NULL, &own, NULL), CN_OK);
+    cr_assert_eq(cn_dataset_read(SAMPLE, CN_SPLIT_TEST, &larger, &preprocessing, &dataset, &error),
+                 CN_OK, "%s", error.text);
+    cr_assert_eq(dataset->count, own->count);
+    cr_assert(cn_shape_equal(&dataset->shape, &larger));
+    cr_assert_str_neq(dataset->sha256, own->sha256);
+    for (size_t i = 0; i < dataset->count; i++) {
+        int left = 56, right = 0, top = 56, bottom = 0;
+        for (int k = 0; k < 56 * 56; k++) {
+            if (dataset->images[i * 56 * 56 + (size_t)k] < 64)
+                continue;
+            left = k % 56 < left ? k % 56 : left;
+            right = k % 56 > right ? k % 56 : right;
+            top = k / 56 < top ? k / 56 : top;
+            bottom = k / 56;
+        }
+        const int longer = right - left > bottom - top ? right - left + 1 : bottom - top + 1;
+        cr_assert(longer >= 37 && longer <= 40, "image %zu is %d long", i, longer);
+        cr_assert_eq(dataset->labels[i], own->labels[i]);
+    }
+    cn_dataset_free(dataset);
+    cr_assert_eq(cn_dataset_read(SAMPLE, CN_SPLIT_TEST, &vector, &preprocessing, &dataset, &error),
+                 CN_INVALID);
+    cn_dataset_free(own);
+}
+
+Test(dataset, a_blank_image_stays_blank) {
+    const struct cn_shape shape = cn_shape_image(28, 28, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    struct cn_dataset dataset = {
+        .shape = cn_shape_image(16, 16, 1), .count = 2, .images = calloc(2, 256)};
+    int ink = 0;
+    memset(dataset.images + 256 + 16 * 7, 255, 16 * 2); /* the second has a bar */
+    cr_assert_eq(cn_dataset_prepare(&dataset, &preprocessing, &shape, NULL), CN_OK);
+    for (int i = 0; i < 784; i++) {
+        cr_assert_eq(dataset.images[i], 0);
+        ink += dataset.images[784 + i] > 128;
+    }
+    cr_assert_geq(ink, 20);
+    free(dataset.images);
 }
 
 Test(dataset, shape_must_fit) {

@@ -12,8 +12,8 @@ enum { COUNT = 180 };
 
 /* In a hundred. */
 static const int floors[DRAWING_PAPERS] = {
-    [DRAWING_PLAIN] = 93,  [DRAWING_TRANSPARENT] = 93, [DRAWING_LIT] = 86,
-    [DRAWING_SHADOW] = 53, [DRAWING_RULED] = 80,       [DRAWING_FRAMED] = 70,
+    [DRAWING_PLAIN] = 93,  [DRAWING_TRANSPARENT] = 93, [DRAWING_LIT] = 90,
+    [DRAWING_SHADOW] = 80, [DRAWING_RULED] = 83,       [DRAWING_FRAMED] = 80,
 };
 
 static size_t classify(const struct cn_plan *plan, struct cn_workspace *workspace,

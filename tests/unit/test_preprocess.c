@@ -266,6 +266,27 @@ Test(preprocess, light_falls_off_and_ink_does_not) {
     free(picture.data);
 }
 
+Test(preprocess, grain_is_no_ink) {
+    unsigned state = 1;
+    for (int grain = 2; grain <= 16; grain *= 2) {
+        struct cn_picture picture = blank(200, 150, 1, 0);
+        float image[PIXELS];
+        struct cn_error error = {0};
+        for (int y = 0; y < 150; y++)
+            for (int x = 0; x < 200; x++) {
+                int noise = 0;
+                for (int i = 0; i < 4; i++) { /* nearly normal */
+                    state = state * 1664525U + 1013904223U;
+                    noise += (int)(state >> 16 & 255) - 128;
+                }
+                picture.data[y * 200 + x] = (uint8_t)(200 - x / 4 + noise * grain / 256);
+            }
+        cr_assert_eq(run(&picture, 1, image, NULL, &error), CN_UNUSABLE, "grain %d", grain);
+        cr_assert_not_null(strstr(error.text, "blank"), "%s", error.text);
+        free(picture.data);
+    }
+}
+
 Test(preprocess, lines_and_edges_are_no_ink) {
     struct cn_picture picture = blank(300, 240, 1, 250);
     float image[PIXELS];
