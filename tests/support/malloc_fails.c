@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t size);
@@ -35,34 +36,46 @@ static void arm(void) {
     inside = false;
 }
 
-static bool fails(void) {
+/* jansson 2.14 asserts that a string it has scanned is whole (load.c, lex_scan_string), and ends
+ * the process when its buffer could not grow: its allocations are passed over. */
+static bool is_janssons(const void *caller) {
+    Dl_info where;
+    return dladdr(caller, &where) != 0 && where.dli_fname != NULL &&
+           strstr(where.dli_fname, "libjansson") != NULL;
+}
+
+static bool fails(const void *caller) {
     arm();
     if (__atomic_load_n(&left, __ATOMIC_RELAXED) < 0)
         return false;
     if (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) != -1)
         return false;
+    if (is_janssons(caller)) { /* the next one, then */
+        __atomic_store_n(&left, 0, __ATOMIC_RELAXED);
+        return false;
+    }
     errno = ENOMEM;
     return true;
 }
 
 void *malloc(size_t size) {
-    return fails() ? NULL : __libc_malloc(size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return fails() ? NULL : __libc_calloc(count, size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-    return fails() ? NULL : __libc_realloc(memory, size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(memory, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-    return fails() ? NULL : __libc_memalign(alignment, size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void **ret_memory, size_t alignment, size_t size) {
-    void *memory = fails() ? NULL : __libc_memalign(alignment, size);
+    void *memory = fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
     if (memory == NULL)
         return ENOMEM;
     *ret_memory = memory;
