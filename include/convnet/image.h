@@ -20,9 +20,10 @@ struct cn_picture_limits {
 extern const struct cn_picture_limits cn_picture_default_limits;
 
 /* Decodes a PNG of any legal colour type, depth and interlacing; 16-bit samples are reduced to 8,
- * palettes expanded, tRNS becomes alpha. gAMA and sRGB are reported and not applied. Caller frees with cn_picture_clear.
- * CN_MALFORMED: not a PNG, truncated, corrupt, bad CRC, or more compressed data than the picture
- * can need (a decompression bomb); CN_LIMIT: larger than `limits`; CN_MEMORY. */
+ * palettes expanded, tRNS becomes alpha. gAMA and sRGB are reported and not applied. Caller frees
+ * with cn_picture_clear. CN_MALFORMED: not a PNG, truncated, corrupt, bad CRC, or more compressed
+ * data than the picture can need (a decompression bomb); CN_LIMIT: larger than `limits`; CN_MEMORY.
+ */
 enum cn_status cn_png_decode(const void *bytes, size_t length,
                              const struct cn_picture_limits *limits, struct cn_picture *ret_picture,
                              struct cn_error *error);

@@ -157,7 +157,9 @@ def test_pictures(curl, images, labels):
     for name in sorted(os.listdir(folder)):
         if name.endswith(".png"):
             with open(os.path.join(folder, name), "rb") as file:
-                check(curl.post(file.read())[0] == 200, name)
+                status, _, body = curl.post(file.read())
+                # Each is decoded; they are noise, and noise may be refused as holding no ink.
+                check(status == 200 or status == 422 and b"blank" in body, "%s: %s" % (name, body))
 
 
 def test_preprocessing(curl, images):

@@ -47,6 +47,18 @@ static struct cn_dataset *sample(struct cn_network *network, float temperature) 
     return data;
 }
 
+/* A temperature moves no answer, but two classes that are equal but for rounding may change places.
+ */
+static void expect_same_answers(const struct cn_evaluation *a, const struct cn_evaluation *b) {
+    float confidence;
+    for (size_t i = 0; i < a->samples; i++) {
+        const float *p = a->probabilities + i * CLASSES, *q = b->probabilities + i * CLASSES;
+        const size_t first = cn_plan_answer(p, CLASSES, &confidence);
+        const size_t second = cn_plan_answer(q, CLASSES, &confidence);
+        cr_assert_float_eq((double)p[first], (double)p[second], 1e-5, "answer %zu changes", i);
+    }
+}
+
 Test(calibrate, the_temperature_is_found) {
     const float temperatures[] = {0.6f, 1, 2.5f};
     for (size_t i = 0; i < 3; i++) {
@@ -60,7 +72,7 @@ Test(calibrate, the_temperature_is_found) {
                            0.1 * (double)temperatures[i]);
         cr_assert_eq(cn_evaluate(network, data, 1, 1, &after, NULL), CN_OK);
         cr_assert_leq(after.loss, before.loss);
-        cr_assert_eq(after.correct, before.correct, "no answer changes");
+        expect_same_answers(&before, &after);
         cr_assert_lt(cn_calibration_error(&after, data->labels, bins), 0.025);
         if (i != 1)
             cr_assert_gt(cn_calibration_error(&before, data->labels, bins), 0.05);
@@ -129,7 +141,7 @@ Test(calibrate, the_model_file_keeps_it) {
 
 Test(calibrate, the_error_is_the_mean_gap_of_the_bins) {
     float probabilities[] = {0.9f, 0.1f, 0.9f, 0.1f, 0.4f, 0.6f, 1, 0};
-    const uint16_t labels[] = {0, 1, 1, 0};
+    const uint16_t labels[] = {0, 1, 1, 1};
     const struct cn_evaluation e = {.samples = 4, .class_count = 2, .probabilities = probabilities};
     struct cn_reliability_bin bins[CN_RELIABILITY_BINS];
     /* Bins: two answers at 0.9, one right; one at 0.6, right; one at 1, wrong. */
