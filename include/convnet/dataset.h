@@ -29,8 +29,8 @@ struct cn_dataset {
  * split; one subfolder a class, sorted by name ("10" after "9" when all are numbers); pictures go
  * through cn_preprocess to `shape`.
  * `shape` (may be NULL for IDX: the file's own) is what the network takes. IDX images of another
- * size go through cn_preprocess to it, if `preprocessing` is given: see cn_dataset_prepare; without,
- * another shape is CN_INVALID naming both. Caller frees with cn_dataset_free. */
+ * size go through cn_preprocess to it, if `preprocessing` is given: see cn_dataset_prepare;
+ * without, another shape is CN_INVALID naming both. Caller frees with cn_dataset_free. */
 enum cn_status cn_dataset_read(const char *path, enum cn_split split, const struct cn_shape *shape,
                                const struct cn_preprocessing *preprocessing,
                                struct cn_dataset **ret_dataset, struct cn_error *error);
@@ -40,8 +40,9 @@ enum cn_status cn_dataset_read_images(const char *path, struct cn_dataset **ret_
                                       struct cn_error *error);
 
 /* Turns one-channel images of any size into images of `shape` by cn_preprocess, but that IDX says
- * what is ink (255 on 0), so nothing is inverted. A blank image stays blank: all zeros. The checksum
- * becomes that of the new images. CN_UNSUPPORTED: more than one channel on either side; CN_MEMORY. */
+ * what is ink (255 on 0), so nothing is inverted. A blank image stays blank: all zeros. The
+ * checksum becomes that of the new images. CN_UNSUPPORTED: more than one channel on either side;
+ * CN_MEMORY. */
 enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
                                   const struct cn_preprocessing *preprocessing,
                                   const struct cn_shape *shape, struct cn_error *error);
