@@ -66,12 +66,14 @@ bool http_cors_add(struct MHD_Response *response, const char *origins, const cha
     if (allowed == NULL)
         return good;
     good &= MHD_add_response_header(response, "Access-Control-Allow-Origin", allowed) == MHD_YES;
-    if (allow == NULL)
-        return good & (MHD_add_response_header(response, "Access-Control-Expose-Headers",
-                                               reply_headers) == MHD_YES);
-    return good &
-           (MHD_add_response_header(response, "Access-Control-Allow-Methods", allow) == MHD_YES) &
-           (MHD_add_response_header(response, "Access-Control-Allow-Headers", request_headers) ==
-            MHD_YES) &
-           (MHD_add_response_header(response, "Access-Control-Max-Age", "600") == MHD_YES);
+    if (allow == NULL) {
+        good &= MHD_add_response_header(response, "Access-Control-Expose-Headers", reply_headers) ==
+                MHD_YES;
+        return good;
+    }
+    good &= MHD_add_response_header(response, "Access-Control-Allow-Methods", allow) == MHD_YES;
+    good &= MHD_add_response_header(response, "Access-Control-Allow-Headers", request_headers) ==
+            MHD_YES;
+    good &= MHD_add_response_header(response, "Access-Control-Max-Age", "600") == MHD_YES;
+    return good;
 }
