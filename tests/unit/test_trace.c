@@ -15,8 +15,8 @@ static const char *const STACKS[] = {
     "MaxPooling2D pool_size=2;Dropout rate=0.5;Conv2D filters=7 kernel_size=2 activation=relu;"
     "AveragePooling2D pool_size=2;Flatten;Dropout rate=0.2;Dense units=9 activation=relu;"
     "BatchNormalization;Dense units=4 activation=softmax",
-    "Conv2D filters=3 kernel_size=3;GlobalAveragePooling2D;Dense units=4;"
-    "Activation activation=softmax",
+    ("Conv2D filters=3 kernel_size=3;GlobalAveragePooling2D;Dense units=4;"
+     "Activation activation=softmax"),
     "Flatten;Dropout rate=0.1;Dense units=4 activation=softmax",
 };
 
