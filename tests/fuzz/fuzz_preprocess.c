@@ -1,0 +1,50 @@
+/* fuzz_preprocess.c: arbitrary pixels as a picture of any small size, through the preprocessing
+ * path with each of its options: a PNG's checksums would keep most mutations from getting there.
+ * libFuzzer's entry point; build with -fsanitize=fuzzer,address,undefined.
+ */
+#include <stdlib.h>
+
+#include "convnet/image.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { HEADER = 7, MOST = 700 };
+
+static void check(const struct cn_picture *picture, const struct cn_preprocessing *preprocessing,
+                  int channels) {
+    const struct cn_shape shape = cn_shape_image(28, 28, channels);
+    struct cn_preprocessing_report report = {0};
+    float image[28 * 28 * 3];
+    if (cn_preprocess(preprocessing, picture, &shape, image, &report, NULL) != CN_OK)
+        return;
+    for (size_t i = 0; i < cn_shape_size(&shape); i++)
+        if (!(image[i] >= 0.0F && image[i] <= 1.0F))
+            abort();
+    const int *crop = report.crop;
+    if (crop[0] < 0 || crop[1] < 0 || crop[2] < 1 || crop[3] < 1 ||
+        crop[0] + crop[2] > picture->width || crop[1] + crop[3] > picture->height ||
+        !(report.scale > 0.0F))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size <= HEADER)
+        return 0;
+    const struct cn_preprocessing preprocessing = {(enum cn_fit)(data[0] & 1), data[1] % 28 + 1,
+                                                   data[0] >> 1 & 1};
+    struct cn_picture picture = {.width = (data[2] << 8 | data[3]) % MOST + 1,
+                                 .height = (data[4] << 8 | data[5]) % MOST + 1,
+                                 .channels = data[0] >> 2 & 3,
+                                 .gamma = data[6] / 100.0};
+    picture.channels++;
+    const size_t count = (size_t)picture.width * (size_t)picture.height * (size_t)picture.channels;
+    picture.data = malloc(count);
+    if (picture.data == NULL)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        picture.data[i] = data[HEADER + i % (size - HEADER)];
+    check(&picture, &preprocessing, 1);
+    check(&picture, &preprocessing, 3);
+    free(picture.data);
+    return 0;
+}
