@@ -24,6 +24,14 @@ with open(os.path.join(SOURCE, "tests", "data", "seven.png"), "rb") as png:
     SEVEN = png.read()
 
 
+def shorter(value):
+    """The value with the first items of long lists only: a network's values are by the million, and
+    all alike."""
+    if isinstance(value, dict):
+        return {name: shorter(item) for name, item in value.items()}
+    return [shorter(item) for item in value[:40]] if isinstance(value, list) else value
+
+
 class Contract:
     def __init__(self, text):
         self.doc = json.loads(text)
@@ -68,7 +76,7 @@ class Contract:
             return "type %s is not described for %d" % (kind, status)
         if kind != "application/json":
             return None if body else "an empty body"
-        return self.validate(json.loads(body), response["content"][kind]["schema"])
+        return self.validate(shorter(json.loads(body)), response["content"][kind]["schema"])
 
 
 def test_document(contract):
