@@ -58,7 +58,8 @@ struct cn_kernels {
      * and a row sums to 1 within 1e-6. */
     void (*softmax)(float *y, size_t rows, int width);
 
-    const struct cn_backward_kernels *backward; /* backward.h */
+    const struct cn_backward_kernels *backward;       /* backward.h */
+    const struct cn_elementwise_kernels *elementwise; /* elementwise.h */
 };
 
 /* The table chosen at first use; constant afterwards. */

@@ -5,24 +5,27 @@ KERNEL_CFLAGS = $(AM_CFLAGS) $(CN_KERNEL_CFLAGS)
 libconvnet_la_SOURCES += \
 	src/kernels/backward.h \
 	src/kernels/conv2d.h \
+	src/kernels/elementwise.h \
 	src/kernels/kernels.c src/kernels/kernels.h
 
 noinst_LTLIBRARIES += libkernels_portable.la
 libkernels_portable_la_SOURCES = \
 	src/kernels/activation.c src/kernels/activation.h \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
-	src/kernels/backward_portable.c src/kernels/kernels_portable.c \
+	src/kernels/backward_portable.c src/kernels/elementwise_portable.c \
+	src/kernels/kernels_portable.c \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
-	src/kernels/vector_dense.inc src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
+	src/kernels/vector_dense.inc src/kernels/vector_elementwise.inc \
+	src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
 	src/kernels/vector_softmax.inc
 libkernels_portable_la_CFLAGS = $(KERNEL_CFLAGS)
 libconvnet_la_LIBADD += libkernels_portable.la
 
 if HAVE_X86_64
 noinst_LTLIBRARIES += libkernels_avx2.la libkernels_avx512.la
-libkernels_avx2_la_SOURCES = src/kernels/backward_avx2.c src/kernels/kernels_avx2.c
+libkernels_avx2_la_SOURCES = src/kernels/backward_avx2.c src/kernels/elementwise_avx2.c src/kernels/kernels_avx2.c
 libkernels_avx2_la_CFLAGS = $(KERNEL_CFLAGS) -mavx2 -mfma
-libkernels_avx512_la_SOURCES = src/kernels/backward_avx512.c src/kernels/kernels_avx512.c
+libkernels_avx512_la_SOURCES = src/kernels/backward_avx512.c src/kernels/elementwise_avx512.c src/kernels/kernels_avx512.c
 libkernels_avx512_la_CFLAGS = $(KERNEL_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
 libconvnet_la_LIBADD += libkernels_avx2.la libkernels_avx512.la
 endif
@@ -33,5 +36,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/support/naive.c tests/support/naive.h \
 	tests/support/networks.c tests/support/networks.h \
 	tests/unit/test_backward.c \
+	tests/unit/test_elementwise.c \
 	tests/unit/test_kernels.c
 endif

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "kernels/activation.h"
+#include "kernels/elementwise.h"
+#include "kernels/kernels.h"
 #include "layers/layer_type.h"
 
 struct activation_config {
@@ -36,6 +38,10 @@ static size_t width_of(const struct cn_layer *layer) {
 
 static void apply(const struct cn_layer *layer, const float *x, float *y, size_t count) {
     const size_t size = count * cn_shape_size(&layer->input_shape);
+    if (kind_of(layer) == CN_ACTIVATION_RELU) {
+        cn_kernels()->elementwise->relu(y, x, size);
+        return;
+    }
     memcpy(y, x, size * sizeof *y);
     cn_activation_forward(y, size / width_of(layer), width_of(layer), kind_of(layer));
 }
@@ -46,7 +52,12 @@ static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
 
 static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const size_t width = width_of(layer);
-    if (pass->dx != NULL)
+    if (pass->dx == NULL)
+        return;
+    if (kind_of(layer) == CN_ACTIVATION_RELU && !pass->dy_is_dz)
+        cn_kernels()->elementwise->relu_gradient(pass->dx, pass->dy, pass->y,
+                                                 pass->count * cn_shape_size(&layer->input_shape));
+    else
         cn_activation_backward(pass->dx, width, pass->dy, pass->y,
                                pass->count * cn_shape_size(&layer->input_shape) / width, width,
                                pass->dy_is_dz ? CN_ACTIVATION_LINEAR : kind_of(layer));

@@ -113,7 +113,12 @@ void cn_affine_training_pack(const struct cn_layer *layer, const float *paramete
                   parameters + i * depth * channels, depth, channels);
 }
 
-/* Scratch: padded x | dz | dw | db | padded dx. */
+/* Rows of dw are the gradients' own rows, when these need no padding. */
+static bool is_even(const struct cn_affine *a) {
+    return a->shape.out_channels % CN_LANES == 0;
+}
+
+/* Scratch: padded x | dz | dw | db | padded dx; dw and db unless is_even. */
 struct scratch_parts {
     size_t dz, dw, db, dx, end;
 };
@@ -126,6 +131,8 @@ static struct scratch_parts scratch_parts_of(const struct cn_affine *a) {
     parts.dw = parts.dz + output_pixels(&s) * padded(s.out_channels);
     parts.db = parts.dw + window_size(&s) * (size_t)s.in_channels * padded(s.out_channels);
     parts.dx = parts.db + padded(s.out_channels);
+    if (is_even(a))
+        parts.db = parts.dx = parts.dw;
     parts.end = parts.dx + border;
     return parts;
 }
@@ -159,7 +166,7 @@ static const float *activation_gradient(const struct cn_affine *a, const struct 
     const size_t pixels = output_pixels(s), channels = (size_t)s->out_channels;
     const size_t stride = padded(s->out_channels);
     const enum cn_activation activation = dy_is_dz ? CN_ACTIVATION_LINEAR : a->activation;
-    if (activation == CN_ACTIVATION_RELU) {
+    if (activation == CN_ACTIVATION_RELU && a->use_bias) {
         kernels->relu_gradient(dz, db, dy, y, pixels, channels);
         return dz;
     }
@@ -201,9 +208,11 @@ void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass
     const struct scratch_parts parts = scratch_parts_of(&a);
     const size_t group = group_size(&a), in = input_size(&a);
     const size_t out = cn_shape_size(&layer->output_shape);
-    float *dw = pass->scratch + parts.dw, *db = pass->scratch + parts.db;
-    /* dz too, for the columns of its padding */
-    memset(pass->scratch + parts.dz, 0, (parts.dx - parts.dz) * sizeof *dw);
+    const size_t rows = window_size(&a.shape) * (size_t)a.shape.in_channels;
+    float *dw = is_even(&a) ? pass->gradients : pass->scratch + parts.dw;
+    float *db = is_even(&a) ? dw + rows * (size_t)a.shape.out_channels : pass->scratch + parts.db;
+    if (!is_even(&a)) /* dz too, for the columns of its padding */
+        memset(pass->scratch + parts.dz, 0, (parts.dx - parts.dz) * sizeof *dw);
     for (size_t n = 0; n < pass->count; n += group) {
         const size_t count = pass->count - n < group ? pass->count - n : group;
         const struct cn_conv2d s = group_shape(&a, count);
@@ -215,5 +224,6 @@ void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass
             input_gradient(&a, &s, pass->packed + packed_parts_of(&a).back, dz,
                            pass->scratch + parts.dx, pass->dx + n * in);
     }
-    add_gradients(&a, dw, pass->gradients);
+    if (!is_even(&a))
+        add_gradients(&a, dw, pass->gradients);
 }

@@ -1,10 +1,12 @@
 /* batch_normalization.c: Keras's BatchNormalization over the channels (Ioffe and Szegedy 2015).
  * Training normalises with the mini-batch's mean and biased variance and moves the moving
- * statistics towards them; inference is a scale and a shift with the moving ones. The whole-batch
- * sums run in prepare_*, in one order, so that results depend on no number of threads. No state. */
+ * statistics towards them; inference is a scale and a shift with the moving ones. Sums of a batch
+ * are collected by shard and added in the shards' order, so that results depend on no number of
+ * threads. No state. */
 #include <math.h>
 #include <string.h>
 
+#include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"
 
@@ -83,143 +85,133 @@ static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
     return CN_OK;
 }
 
-/* State: mean | 1 / sqrt(variance + epsilon) | sum of dy | sum of dy * normalised x. */
+/* State: mean | gamma / deviation | beta | 1 / deviation | factors [3] of the gradient, where the
+ * deviation is sqrt(variance + epsilon). */
+enum { MEAN, SCALE, SHIFT, INVERSE, FACTORS, STATES = FACTORS + 3 };
+
 static size_t state_size(const struct cn_layer *layer) {
-    return 4 * channels_of(layer);
+    return STATES * channels_of(layer);
 }
 
-/* Channels go in blocks: the rows of a block are read in their order, whole vectors at a time, and
- * a channel's sum still runs over the rows one by one. */
-enum { BLOCK = 16 };
-
-/* A block: its first channel's place in x, y, dx, dy, whose rows are `channels` apart. */
-struct block {
-    size_t rows, channels;
-    float mean[BLOCK], inverse[BLOCK], gamma[BLOCK], beta[BLOCK];
-};
-
-static struct block block_of(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
-                             size_t count) {
-    const struct places at = places_of(layer);
-    struct block block = {.channels = channels_of(layer)};
-    block.rows = pass->count * cn_shape_size(&layer->input_shape) / block.channels;
-    for (size_t c = 0; c < count; c++) {
-        const ptrdiff_t channel = (ptrdiff_t)(first + c);
-        block.mean[c] = pass->state[channel];
-        block.inverse[c] = pass->state[block.channels + first + c];
-        block.gamma[c] = at.gamma >= 0 ? pass->parameters[at.gamma + channel] : 1;
-        block.beta[c] = at.beta >= 0 ? pass->parameters[at.beta + channel] : 0;
-    }
-    return block;
+/* Partial: rows | mean | sum of squared distances to it | sum of dy | sum of dy * (x - mean). */
+static size_t partial_size(const struct cn_layer *layer) {
+    return 1 + 4 * channels_of(layer);
 }
 
-/* Runs F once with its count of channels as a constant, so that its inner loop is made of vectors,
- * or with fewer at the end of the channels. */
-#define EACH_BLOCK(channels, F, ...)                                                               \
-    do {                                                                                           \
-        for (size_t first = 0; first < (channels); first += BLOCK)                                 \
-            if ((channels)-first >= BLOCK)                                                         \
-                F(__VA_ARGS__, first, BLOCK);                                                      \
-            else                                                                                   \
-                F(__VA_ARGS__, first, (channels)-first);                                           \
-    } while (0)
-#define INLINE static inline __attribute__((always_inline))
+/* Sums of a block of rows, in float. */
+static size_t training_scratch_size(const struct cn_layer *layer) {
+    return 2 * channels_of(layer);
+}
 
-INLINE void measure_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
-                          const size_t count) {
-    const struct batch_normalization_config *config = config_of(layer);
-    const struct places at = places_of(layer);
-    const size_t channels = channels_of(layer);
-    const size_t rows = pass->count * cn_shape_size(&layer->input_shape) / channels;
-    const float *restrict x = pass->x + first, keep = config->momentum;
-    double sum[BLOCK] = {0}, squares[BLOCK] = {0}, mean[BLOCK];
-    for (size_t i = 0; i < rows; i++)
-        for (size_t c = 0; c < count; c++)
-            sum[c] += (double)x[i * channels + c];
-    for (size_t c = 0; c < count; c++)
-        mean[c] = sum[c] / (double)rows;
-    for (size_t i = 0; i < rows; i++)
-        for (size_t c = 0; c < count; c++) {
-            const double d = (double)x[i * channels + c] - mean[c];
-            squares[c] += d * d;
-        }
-    for (size_t c = 0; c < count; c++) {
-        const double variance = squares[c] / (double)rows;
-        float *moving_mean = pass->parameters + at.mean + first + c;
-        float *moving_variance = pass->parameters + at.variance + first + c;
-        pass->state[first + c] = (float)mean[c];
-        pass->state[channels + first + c] = (float)(1 / sqrt(variance + (double)config->epsilon));
-        *moving_mean = *moving_mean * keep + (float)mean[c] * (1 - keep);
-        *moving_variance = *moving_variance * keep + (float)variance * (1 - keep);
+enum { BLOCK_ROWS = 1024 }; /* summed in float before they are added in double */
+
+static size_t rows_of(const struct cn_layer *layer, const struct cn_pass *pass) {
+    return pass->count * cn_shape_size(&layer->input_shape) / channels_of(layer);
+}
+
+/* Adds the moments of `more` rows to `moments` (Chan, Golub and LeVeque 1979, their equation 2.1).
+ */
+static void merge(double *moments, double more, double mean, double squares, size_t c,
+                  size_t channels) {
+    const double had = moments[0], distance = mean - moments[1 + c];
+    moments[1 + c] += distance * more / (had + more);
+    moments[1 + channels + c] += squares + distance * distance * had * more / (had + more);
+}
+
+static void collect_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t channels = channels_of(layer), rows = rows_of(layer, pass);
+    float *mean = pass->scratch, *squares = mean + channels;
+    for (size_t first = 0; first < rows; first += BLOCK_ROWS) {
+        const size_t count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+        cn_kernels()->elementwise->moments(mean, squares, pass->x + first * channels, count,
+                                           channels);
+        for (size_t c = 0; c < channels; c++)
+            merge(pass->partial, (double)count, (double)mean[c], (double)squares[c], c, channels);
+        pass->partial[0] += (double)count;
     }
 }
 
 static void prepare_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    EACH_BLOCK(channels_of(layer), measure_block, layer, pass);
-}
-
-INLINE void forward_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
-                          const size_t count) {
-    const struct block b = block_of(layer, pass, first, count);
-    const float *restrict x = pass->x + first;
-    float *restrict y = pass->y + first;
-    for (size_t i = 0; i < b.rows; i++, x += b.channels, y += b.channels)
-        for (size_t c = 0; c < count; c++)
-            y[c] = (x[c] - b.mean[c]) * b.inverse[c] * b.gamma[c] + b.beta[c];
+    const struct batch_normalization_config *config = config_of(layer);
+    const struct places at = places_of(layer);
+    const size_t channels = channels_of(layer);
+    double *all = pass->partial;
+    for (size_t shard = 1; shard < pass->shard_count; shard++) {
+        const double *part = pass->partial + shard * partial_size(layer);
+        for (size_t c = 0; part[0] > 0 && c < channels; c++)
+            merge(all, part[0], part[1 + c], part[1 + channels + c], c, channels);
+        all[0] += part[0];
+    }
+    for (size_t c = 0; c < channels; c++) {
+        const double mean = all[1 + c], variance = all[1 + channels + c] / all[0];
+        const float inverse = (float)(1 / sqrt(variance + (double)config->epsilon));
+        const float gamma = at.gamma >= 0 ? pass->parameters[at.gamma + (ptrdiff_t)c] : 1;
+        pass->state[MEAN * channels + c] = (float)mean;
+        pass->state[SCALE * channels + c] = gamma * inverse;
+        pass->state[SHIFT * channels + c] =
+            at.beta >= 0 ? pass->parameters[at.beta + (ptrdiff_t)c] : 0;
+        pass->state[INVERSE * channels + c] = inverse;
+        float *moving_mean = pass->parameters + at.mean + c;
+        float *moving_variance = pass->parameters + at.variance + c;
+        const float keep = config->momentum;
+        *moving_mean = *moving_mean * keep + (float)mean * (1 - keep);
+        *moving_variance = *moving_variance * keep + (float)variance * (1 - keep);
+    }
 }
 
 static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    EACH_BLOCK(channels_of(layer), forward_block, layer, pass);
+    const size_t channels = channels_of(layer);
+    cn_kernels()->elementwise->normalize(
+        pass->y, pass->x, pass->state + MEAN * channels, pass->state + SCALE * channels,
+        pass->state + SHIFT * channels, rows_of(layer, pass), channels);
 }
 
-INLINE void derive_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
-                         const size_t count) {
-    const struct places at = places_of(layer);
-    const struct block b = block_of(layer, pass, first, count);
-    const float *restrict x = pass->x + first, *restrict dy = pass->dy + first;
-    double dy_sum[BLOCK] = {0}, product[BLOCK] = {0};
-    for (size_t i = 0; i < b.rows; i++, x += b.channels, dy += b.channels)
-        for (size_t c = 0; c < count; c++) {
-            dy_sum[c] += (double)dy[c];
-            product[c] += (double)dy[c] * (double)((x[c] - b.mean[c]) * b.inverse[c]);
-        }
-    for (size_t c = 0; c < count; c++) {
-        const ptrdiff_t channel = (ptrdiff_t)(first + c);
-        pass->state[2 * b.channels + first + c] = (float)(dy_sum[c] / (double)b.rows);
-        pass->state[3 * b.channels + first + c] = (float)(product[c] / (double)b.rows);
-        if (at.gamma >= 0)
-            pass->gradients[at.gamma + channel] += (float)product[c];
-        if (at.beta >= 0)
-            pass->gradients[at.beta + channel] += (float)dy_sum[c];
+static void collect_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t channels = channels_of(layer), rows = rows_of(layer, pass);
+    float *sum = pass->scratch, *product = sum + channels;
+    double *sums = pass->partial + 1 + 2 * channels;
+    for (size_t first = 0; first < rows; first += BLOCK_ROWS) {
+        const size_t count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+        cn_kernels()->elementwise->slope_sums(sum, product, pass->dy + first * channels,
+                                              pass->x + first * channels,
+                                              pass->state + MEAN * channels, count, channels);
+        for (size_t c = 0; c < 2 * channels; c++)
+            sums[c] += (double)sum[c];
     }
 }
 
+/* dx = gamma / deviation * (dy - mean(dy) - x^ * mean(dy * x^)), where x^ = (x - mean) / deviation
+ */
 static void prepare_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    EACH_BLOCK(channels_of(layer), derive_block, layer, pass);
-}
-
-/* dx = gamma / sqrt(variance + epsilon) * (dy - mean(dy) - x^ * mean(dy * x^)) */
-INLINE void backward_block(const struct cn_layer *layer, const struct cn_pass *pass, size_t first,
-                           const size_t count) {
-    const struct block b = block_of(layer, pass, first, count);
-    const float *restrict x = pass->x + first, *restrict dy = pass->dy + first;
-    float *restrict dx = pass->dx + first;
-    float dy_mean[BLOCK], product_mean[BLOCK], factor[BLOCK];
-    for (size_t c = 0; c < count; c++) {
-        dy_mean[c] = pass->state[2 * b.channels + first + c];
-        product_mean[c] = pass->state[3 * b.channels + first + c];
-        factor[c] = b.gamma[c] * b.inverse[c];
-    }
-    for (size_t i = 0; i < b.rows; i++, x += b.channels, dy += b.channels, dx += b.channels)
-        for (size_t c = 0; c < count; c++) {
-            const float normal = (x[c] - b.mean[c]) * b.inverse[c];
-            dx[c] = factor[c] * (dy[c] - dy_mean[c] - normal * product_mean[c]);
+    const struct places at = places_of(layer);
+    const size_t channels = channels_of(layer);
+    const double rows = pass->partial[0]; /* prepare_forward has added all shards' here */
+    float *factors = pass->state + FACTORS * channels;
+    for (size_t c = 0; c < channels; c++) {
+        const double scale = (double)pass->state[SCALE * channels + c];
+        const double inverse = (double)pass->state[INVERSE * channels + c];
+        double slope = 0, product = 0;
+        for (size_t shard = 0; shard < pass->shard_count; shard++) {
+            const double *sums = pass->partial + shard * partial_size(layer) + 1 + 2 * channels;
+            slope += sums[c];
+            product += sums[channels + c];
         }
+        factors[c] = (float)scale;
+        factors[channels + c] = (float)(scale * slope / rows);
+        factors[2 * channels + c] = (float)(scale * inverse * inverse * product / rows);
+        if (at.gamma >= 0)
+            pass->gradients[at.gamma + (ptrdiff_t)c] += (float)(inverse * product);
+        if (at.beta >= 0)
+            pass->gradients[at.beta + (ptrdiff_t)c] += (float)slope;
+    }
 }
 
 static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t channels = channels_of(layer);
     if (pass->dx != NULL)
-        EACH_BLOCK(channels_of(layer), backward_block, layer, pass);
+        cn_kernels()->elementwise->normalize_gradient(
+            pass->dx, pass->dy, pass->x, pass->state + MEAN * channels,
+            pass->state + FACTORS * channels, rows_of(layer, pass), channels);
 }
 
 static void scale_shift(const struct cn_layer *layer, const float *parameters, float *scale,
@@ -252,19 +244,23 @@ static void infer(const struct cn_step *step, const float *x, size_t count, floa
     cn_kernels()->scale_shift(y, x, step->packed, step->packed + channels, rows, (int)channels);
 }
 
-const struct cn_layer_type cn_batch_normalization_type = {.class_name = "BatchNormalization",
-                                                          .config_size = sizeof defaults,
-                                                          .defaults = &defaults,
-                                                          .fields = fields,
-                                                          .field_count =
-                                                              sizeof fields / sizeof *fields,
-                                                          .build = build,
-                                                          .forward = forward,
-                                                          .backward = backward,
-                                                          .state_size = state_size,
-                                                          .prepare_forward = prepare_forward,
-                                                          .prepare_backward = prepare_backward,
-                                                          .infer = infer,
-                                                          .packed_size = packed_size,
-                                                          .pack = pack,
-                                                          .scale_shift = scale_shift};
+const struct cn_layer_type cn_batch_normalization_type = {
+    .class_name = "BatchNormalization",
+    .config_size = sizeof defaults,
+    .defaults = &defaults,
+    .fields = fields,
+    .field_count = sizeof fields / sizeof *fields,
+    .build = build,
+    .forward = forward,
+    .backward = backward,
+    .training_scratch_size = training_scratch_size,
+    .state_size = state_size,
+    .partial_size = partial_size,
+    .collect_forward = collect_forward,
+    .prepare_forward = prepare_forward,
+    .collect_backward = collect_backward,
+    .prepare_backward = prepare_backward,
+    .infer = infer,
+    .packed_size = packed_size,
+    .pack = pack,
+    .scale_shift = scale_shift};

@@ -1,9 +1,11 @@
 /* dropout.c: inverted dropout (Srivastava et al. 2014): in training an element is zero with
  * probability `rate`, else divided by 1 - rate; inference does nothing. The mask is drawn again in
- * the backward pass from the same stream instead of being kept. No state. */
-#include "base/random.h"
+ * the backward pass from the same key instead of being kept. No state. */
 #include <stddef.h>
 
+#include "base/random.h"
+#include "kernels/elementwise.h"
+#include "kernels/kernels.h"
 #include "layers/layer_type.h"
 
 struct dropout_config {
@@ -25,13 +27,11 @@ static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
 static void mask(const struct cn_layer *layer, const struct cn_pass *pass, const float *from,
                  float *to) {
     const float rate = ((const struct dropout_config *)(const void *)layer->config)->rate;
-    const float scale = 1 / (1 - rate);
     const size_t size = cn_shape_size(&layer->input_shape);
     for (size_t n = 0; n < pass->count; n++, from += size, to += size) {
         struct cn_random random =
             cn_random_stream(pass->seed, pass->step, pass->layer, pass->first + n);
-        for (size_t i = 0; i < size; i++)
-            to[i] = cn_random_float(&random) < rate ? 0 : from[i] * scale;
+        cn_kernels()->elementwise->dropout(to, from, rate, cn_random_bits(&random), size);
     }
 }
 

@@ -1,8 +1,8 @@
 /* layer_type.h: the functions of a layer type: one row of THE table in layer_table.c.
  *
- * Training runs forward and backward over a range of samples (a shard) with the functions below;
- * prepare_* see the whole batch first, for layers whose samples depend on each other. Inference
- * runs `infer` on packed parameters.
+ * Training runs forward and backward over a range of samples with the functions below. A layer
+ * whose samples depend on each other collects what it needs of each range, per shard, and then
+ * prepares from all shards. Inference runs `infer` on packed parameters.
  */
 #ifndef CONVNET_LAYERS_LAYER_TYPE_H
 #define CONVNET_LAYERS_LAYER_TYPE_H
@@ -16,15 +16,17 @@
 /* One layer's part in one mini-batch. Arrays of samples begin at sample `first`. */
 struct cn_pass {
     size_t first, count;
-    const float *x;             /* [count, input_shape] */
-    float *y;                   /* [count, output_shape]; read by backward */
-    const float *dy;            /* [count, output_shape] */
-    float *dx;                  /* [count, input_shape], overwritten; NULL when nobody needs it */
-    float *parameters;          /* the layer's; only prepare_forward may write them */
-    float *gradients;           /* the layer's, added to */
-    const float *packed;        /* training_packed_size floats */
-    float *state;               /* state_size floats, from prepare_* to forward and backward */
-    float *scratch;             /* training_scratch_size floats of this shard */
+    const float *x;      /* [count, input_shape] */
+    float *y;            /* [count, output_shape]; read by backward */
+    const float *dy;     /* [count, output_shape] */
+    float *dx;           /* [count, input_shape], overwritten; NULL when nobody needs it */
+    float *parameters;   /* the layer's; only prepare_forward may write them */
+    float *gradients;    /* the layer's, added to */
+    const float *packed; /* training_packed_size floats */
+    float *state;        /* state_size floats, from prepare_* to forward and backward */
+    double *partial;     /* partial_size of this shard, zero before the first collect_* */
+    size_t shard_count;
+    float *scratch;             /* training_scratch_size floats of this thread */
     uint64_t seed, step, layer; /* what random numbers depend on, with the sample */
     bool dy_is_dz;              /* the loss has been derived through the activation already */
 };
@@ -57,9 +59,14 @@ struct cn_layer_type {
     size_t (*training_packed_size)(const struct cn_layer *layer);
     void (*training_pack)(const struct cn_layer *layer, const float *parameters, float *packed);
     size_t (*training_scratch_size)(const struct cn_layer *layer);
-    /* Serial, over the whole batch. NULL: samples are independent. */
+    /* All or none. NULL: samples are independent. collect_*: x, or x and dy, of a range of samples
+     * are there. prepare_*: serial, when all have been collected; `partial` is [shard_count,
+     * partial_size], no array of samples is there, gradients are the first shard's. */
     size_t (*state_size)(const struct cn_layer *layer);
+    size_t (*partial_size)(const struct cn_layer *layer); /* doubles */
+    void (*collect_forward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*prepare_forward)(const struct cn_layer *layer, const struct cn_pass *pass);
+    void (*collect_backward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*prepare_backward)(const struct cn_layer *layer, const struct cn_pass *pass);
 
     /* Works the step's geometry out from its layer; NULL: it has none. */

@@ -1,101 +1,20 @@
 /* gradient.c: forward and backward of a mini-batch.
  *
- * The batch is cut into CN_GRADIENT_SHARDS fixed ranges of samples. A shard runs through a segment
- * of layers on its own, so that its activations stay in the cache; segments end where a layer needs
- * to see the whole batch. Each shard sums its gradients by itself and the shards are added in their
+ * A region runs a range of layers over every shard, chunk by chunk; the layers that need to see the
+ * whole batch first (BatchNormalization) part the regions. The last region goes forward and turns
+ * back without a stop. Each shard sums its gradients by itself and the shards are added in their
  * order, so that the bits do not depend on the number of threads. OpenMP inside.
  */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
-#include "base/memory.h"
+#include "kernels/elementwise.h"
+#include "kernels/kernels.h"
 #include "layers/layer_type.h"
+#include "network/gradient_private.h"
 #include "network/loss.h"
-
-/* Offsets in floats of one layer's parts of the workspace's blocks. */
-struct layer_part {
-    size_t activation; /* its output, of the whole batch */
-    size_t packed, state;
-};
-
-struct cn_gradient_workspace {
-    size_t max_batch_size, layer_count, parameter_count;
-    int threads;
-    struct layer_part *parts;
-    float *activations, *slopes; /* outputs and their gradients, [layer][max_batch, output] */
-    float *packed, *state;
-    size_t scratch_size;
-    float *scratch;   /* [CN_GRADIENT_SHARDS, scratch_size] */
-    float *gradients; /* [CN_GRADIENT_SHARDS, parameter_count] */
-    double losses[CN_GRADIENT_SHARDS];
-    size_t correct[CN_GRADIENT_SHARDS];
-};
-
-static size_t aligned(size_t count) {
-    return (count + 15) & ~(size_t)15;
-}
-
-static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_layer *layer) {
-    return size != NULL ? aligned(size(layer)) : 0;
-}
-
-enum cn_status cn_gradient_workspace_create(const struct cn_network *network, size_t max_batch_size,
-                                            int threads,
-                                            struct cn_gradient_workspace **ret_workspace,
-                                            struct cn_error *error) {
-    size_t activations = 0, packed = 0, state = 0;
-    if (max_batch_size < 1 || max_batch_size > 1 << 20 || threads < 1)
-        return cn_fail(error, CN_INVALID, "batch size %zu and %d threads must be at least 1",
-                       max_batch_size, threads);
-    struct cn_gradient_workspace *w = calloc(1, sizeof *w);
-    if (w != NULL)
-        w->parts = calloc(network->layer_count, sizeof *w->parts);
-    if (w == NULL || w->parts == NULL)
-        goto no_memory;
-    w->max_batch_size = max_batch_size;
-    w->layer_count = network->layer_count;
-    w->parameter_count = aligned(network->parameter_count);
-    w->threads = threads;
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const struct cn_layer *layer = &network->layers[l];
-        w->parts[l] = (struct layer_part){activations, packed, state};
-        activations += aligned(max_batch_size * cn_shape_size(&layer->output_shape));
-        packed += asked(layer->type->training_packed_size, layer);
-        state += asked(layer->type->state_size, layer);
-        const size_t scratch = asked(layer->type->training_scratch_size, layer);
-        if (scratch > w->scratch_size)
-            w->scratch_size = scratch;
-    }
-    w->activations = cn_floats_allocate(activations);
-    w->slopes = cn_floats_allocate(activations);
-    w->packed = cn_floats_allocate(packed);
-    w->state = cn_floats_allocate(state);
-    w->scratch = cn_floats_allocate(CN_GRADIENT_SHARDS * w->scratch_size);
-    w->gradients = cn_floats_allocate(CN_GRADIENT_SHARDS * w->parameter_count);
-    if (w->activations == NULL || w->slopes == NULL || w->packed == NULL || w->state == NULL ||
-        w->scratch == NULL || w->gradients == NULL)
-        goto no_memory;
-    *ret_workspace = w;
-    return CN_OK;
-no_memory:
-    cn_gradient_workspace_free(w);
-    return cn_fail(error, CN_MEMORY, "cannot allocate a workspace for batches of %zu",
-                   max_batch_size);
-}
-
-void cn_gradient_workspace_free(struct cn_gradient_workspace *w) {
-    if (w == NULL)
-        return;
-    free(w->parts);
-    free(w->activations);
-    free(w->slopes);
-    free(w->packed);
-    free(w->state);
-    free(w->scratch);
-    free(w->gradients);
-    free(w);
-}
 
 /* What one mini-batch's functions share. */
 struct run {
@@ -107,27 +26,58 @@ struct run {
     bool fused;
 };
 
-/* Layer l's pass over samples [first, first + count) in shard `shard`. */
-static struct cn_pass pass_of(const struct run *run, size_t l, size_t shard, size_t first,
-                              size_t count) {
+/* Layers [forward_from, forward_to) forward, then [back_from, back_to) backward. `goes`: forward at
+ * all; it ends with the loss, or where a layer stops to see the whole batch, which then collects
+ * what the region made for it. */
+struct region {
+    bool first, goes;
+    size_t forward_from, forward_to;
+    size_t back_from, back_to;
+};
+
+/* Samples [first, first + count) of a shard, on a thread. */
+struct chunk {
+    size_t shard, first, count;
+    int thread;
+};
+
+static float *activation_at(const struct run *run, size_t l, const struct chunk *chunk) {
+    const struct cn_gradient_workspace *w = run->w;
+    const struct cn_layer_part *part = &w->parts[l];
+    if (!part->activation_whole)
+        return w->local + (size_t)chunk->thread * w->local_size + part->activation;
+    return w->whole + part->activation +
+           chunk->first * cn_shape_size(&run->network->layers[l].output_shape);
+}
+
+static float *slope_at(const struct run *run, size_t l, const struct chunk *chunk) {
+    const struct cn_gradient_workspace *w = run->w;
+    const struct cn_layer_part *part = &w->parts[l];
+    if (!part->slope_whole)
+        return w->local + (size_t)chunk->thread * w->local_size + part->slope;
+    return w->whole + part->slope +
+           chunk->first * cn_shape_size(&run->network->layers[l].output_shape);
+}
+
+static struct cn_pass pass_of(const struct run *run, size_t l, const struct chunk *chunk) {
     const struct cn_layer *layer = &run->network->layers[l];
     struct cn_gradient_workspace *w = run->w;
-    const size_t in = cn_shape_size(&layer->input_shape);
-    const size_t out = cn_shape_size(&layer->output_shape);
-    const struct layer_part *part = &w->parts[l];
+    const size_t partial = layer->type->partial_size != NULL ? layer->type->partial_size(layer) : 0;
     return (struct cn_pass){
-        .first = first,
-        .count = count,
-        .x =
-            (l > 0 ? w->activations + w->parts[l - 1].activation : run->batch->images) + first * in,
-        .y = w->activations + part->activation + first * out,
-        .dy = w->slopes + part->activation + first * out,
-        .dx = l > 0 ? w->slopes + w->parts[l - 1].activation + first * in : NULL,
+        .first = chunk->first,
+        .count = chunk->count,
+        .x = l > 0 ? activation_at(run, l - 1, chunk)
+                   : run->batch->images + chunk->first * cn_shape_size(&layer->input_shape),
+        .y = activation_at(run, l, chunk),
+        .dy = slope_at(run, l, chunk),
+        .dx = l > 0 ? slope_at(run, l - 1, chunk) : NULL,
         .parameters = run->network->parameters + layer->parameter_offset,
-        .gradients = w->gradients + shard * w->parameter_count + layer->parameter_offset,
-        .packed = w->packed + part->packed,
-        .state = w->state + part->state,
-        .scratch = w->scratch + shard * w->scratch_size,
+        .gradients = w->gradients + chunk->shard * w->parameter_count + layer->parameter_offset,
+        .packed = w->packed + w->parts[l].packed,
+        .state = w->state + w->parts[l].state,
+        .partial = w->partials + w->parts[l].partial + chunk->shard * partial,
+        .shard_count = CN_GRADIENT_SHARDS,
+        .scratch = w->scratch + (size_t)chunk->thread * w->scratch_size,
         .seed = run->batch->seed,
         .step = run->batch->step,
         .layer = l,
@@ -138,95 +88,138 @@ static size_t shard_begin(const struct run *run, size_t shard) {
     return shard * run->batch->count / CN_GRADIENT_SHARDS;
 }
 
-/* Loss of the shard and its gradient by the outputs. */
-static void derive_loss(const struct run *run, size_t shard, size_t first, size_t count) {
+/* Loss of the chunk and its gradient by the outputs. */
+static void derive_loss(const struct run *run, const struct chunk *chunk) {
     struct cn_gradient_workspace *w = run->w;
     const size_t classes = cn_shape_size(&run->network->output_shape);
-    const struct layer_part *last = &w->parts[w->layer_count - 1];
+    const float *y = activation_at(run, w->layer_count - 1, chunk);
+    float *dy = slope_at(run, w->layer_count - 1, chunk);
     const float scale = 1 / (float)run->batch->count;
-    w->losses[shard] = 0;
-    w->correct[shard] = 0;
-    for (size_t i = first; i < first + count; i++) {
-        const float *y = w->activations + last->activation + i * classes;
-        const bool none = run->batch->labels[i] == CN_LABEL_NONE;
-        const unsigned label = none ? 0 : run->batch->labels[i];
+    for (size_t i = 0; i < chunk->count; i++, y += classes, dy += classes) {
+        const bool none = run->batch->labels[chunk->first + i] == CN_LABEL_NONE;
+        const unsigned label = none ? 0 : run->batch->labels[chunk->first + i];
         const float smoothing = none ? 1 : run->label_smoothing;
         size_t best = 0;
         for (size_t c = 1; c < classes; c++)
             best = y[c] > y[best] ? c : best;
-        w->correct[shard] += none ? y[best] <= 0.5f : best == label;
-        w->losses[shard] += cn_loss_value(run->loss, y, classes, label, smoothing);
-        cn_loss_gradient(w->slopes + last->activation + i * classes, run->loss, y, classes, label,
-                         smoothing, scale, run->fused);
+        w->correct[chunk->shard] += none ? y[best] <= 0.5f : best == label;
+        w->losses[chunk->shard] += cn_loss_value(run->loss, y, classes, label, smoothing);
+        cn_loss_gradient(dy, run->loss, y, classes, label, smoothing, scale, run->fused);
     }
 }
 
-static void forward_shard(const struct run *run, size_t shard, size_t from, size_t to) {
-    const size_t first = shard_begin(run, shard), count = shard_begin(run, shard + 1) - first;
-    for (size_t l = from; l < to; l++) {
-        const struct cn_pass pass = pass_of(run, l, shard, first, count);
-        run->network->layers[l].type->forward(&run->network->layers[l], &pass);
+static void run_chunk(const struct run *run, const struct region *region,
+                      const struct chunk *chunk) {
+    const struct cn_layer *layers = run->network->layers;
+    for (size_t l = region->forward_from; l < region->forward_to; l++) {
+        const struct cn_pass pass = pass_of(run, l, chunk);
+        layers[l].type->forward(&layers[l], &pass);
     }
-    if (to == run->w->layer_count)
-        derive_loss(run, shard, first, count);
+    if (region->goes && region->forward_to == run->w->layer_count) {
+        derive_loss(run, chunk);
+    } else if (region->goes) {
+        const struct cn_pass pass = pass_of(run, region->forward_to, chunk);
+        layers[region->forward_to].type->collect_forward(&layers[region->forward_to], &pass);
+    }
+    for (size_t l = region->back_to; l-- > region->back_from;) {
+        const struct cn_pass pass = pass_of(run, l, chunk);
+        layers[l].type->backward(&layers[l], &pass);
+    }
+    if (region->back_from > 0) { /* 0 too where it does not go back */
+        const size_t l = region->back_from - 1;
+        const struct cn_pass pass = pass_of(run, l, chunk);
+        layers[l].type->collect_backward(&layers[l], &pass);
+    }
 }
 
-static void backward_shard(const struct run *run, size_t shard, size_t from, size_t to) {
-    const size_t first = shard_begin(run, shard), count = shard_begin(run, shard + 1) - first;
-    for (size_t l = to; l-- > from;) {
-        const struct cn_pass pass = pass_of(run, l, shard, first, count);
-        run->network->layers[l].type->backward(&run->network->layers[l], &pass);
+static int thread_number(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+static void run_shard(const struct run *run, const struct region *region, size_t shard) {
+    struct cn_gradient_workspace *w = run->w;
+    const size_t end = shard_begin(run, shard + 1);
+    struct chunk chunk = {.shard = shard, .thread = thread_number()};
+    if (region->first) {
+        memset(w->gradients + shard * w->parameter_count, 0,
+               w->parameter_count * sizeof *w->gradients);
+        w->losses[shard] = 0;
+        w->correct[shard] = 0;
+    }
+    for (chunk.first = shard_begin(run, shard); chunk.first < end; chunk.first += chunk.count) {
+        chunk.count = end - chunk.first < w->chunk ? end - chunk.first : w->chunk;
+        run_chunk(run, region, &chunk);
     }
 }
 
-/* Runs `work` for every shard, in parallel when the workspace has threads. */
-static void for_each_shard(const struct run *run, size_t from, size_t to,
-                           void (*work)(const struct run *, size_t, size_t, size_t)) {
+static void run_region(const struct run *run, const struct region *region) {
     if (run->w->threads == 1) {
         for (size_t shard = 0; shard < CN_GRADIENT_SHARDS; shard++)
-            work(run, shard, from, to);
+            run_shard(run, region, shard);
         return;
     }
 #pragma omp parallel for schedule(dynamic) num_threads(run->w->threads)
     for (size_t shard = 0; shard < CN_GRADIENT_SHARDS; shard++)
-        work(run, shard, from, to);
+        run_shard(run, region, shard);
 }
 
-static void run_forward(const struct run *run) {
-    const struct cn_network *network = run->network;
-    for (size_t from = 0; from < network->layer_count;) {
-        const struct cn_layer *layer = &network->layers[from];
-        size_t to = from + 1;
-        if (layer->type->prepare_forward != NULL) {
-            const struct cn_pass whole = pass_of(run, from, 0, 0, run->batch->count);
-            layer->type->prepare_forward(layer, &whole);
-        }
-        while (to < network->layer_count && network->layers[to].type->prepare_forward == NULL)
-            to++;
-        for_each_shard(run, from, to, forward_shard);
-        from = to;
-    }
+/* Lets layer l see the whole batch. */
+static void stop_at(const struct run *run, size_t l,
+                    void (*prepare)(const struct cn_layer *, const struct cn_pass *)) {
+    const struct chunk all = {.count = run->batch->count};
+    const struct cn_pass pass = pass_of(run, l, &all);
+    prepare(&run->network->layers[l], &pass);
 }
 
-static void run_backward(const struct run *run) {
+/* The layer at or before l that stops; layer_count: none does. */
+static size_t stop_before(const struct cn_network *network, size_t l) {
+    while (l-- > 0)
+        if (network->layers[l].type->prepare_forward != NULL)
+            return l;
+    return network->layer_count;
+}
+
+static void run_regions(const struct run *run) {
     const struct cn_network *network = run->network;
-    for (size_t to = network->layer_count; to > 0;) {
-        const struct cn_layer *layer = &network->layers[to - 1];
-        size_t from = to - 1;
-        if (layer->type->prepare_backward != NULL) {
-            const struct cn_pass whole = pass_of(run, to - 1, 0, 0, run->batch->count);
-            layer->type->prepare_backward(layer, &whole);
+    const size_t layers = network->layer_count;
+    struct region region = {.first = true, .goes = true};
+    for (size_t l = 0; l < layers; l++)
+        if (network->layers[l].type->prepare_forward != NULL) {
+            region.forward_to = l;
+            run_region(run, &region);
+            stop_at(run, l, network->layers[l].type->prepare_forward);
+            region = (struct region){.goes = true, .forward_from = l};
         }
-        while (from > 0 && network->layers[from - 1].type->prepare_backward == NULL)
-            from--;
-        for_each_shard(run, from, to, backward_shard);
-        to = from;
+    size_t stop = stop_before(network, layers);
+    region.forward_to = region.back_to = layers;
+    region.back_from = stop < layers ? stop + 1 : 0;
+    run_region(run, &region);
+    while (stop < layers) {
+        const size_t next = stop_before(network, stop);
+        stop_at(run, stop, network->layers[stop].type->prepare_backward);
+        region = (struct region){.back_from = next < layers ? next + 1 : 0, .back_to = stop + 1};
+        run_region(run, &region);
+        stop = next;
     }
 }
 
 static bool ends_with_softmax(const struct cn_network *network) {
     struct cn_layer last = network->layers[network->layer_count - 1];
     return last.type->activation != NULL && *last.type->activation(&last) == CN_ACTIVATION_SOFTMAX;
+}
+
+static void pack(const struct run *run) {
+    const struct cn_network *network = run->network;
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const struct cn_layer *layer = &network->layers[l];
+        if (layer->type->training_pack != NULL)
+            layer->type->training_pack(layer, network->parameters + layer->parameter_offset,
+                                       run->w->packed + run->w->parts[l].packed);
+    }
 }
 
 void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspace *w,
@@ -236,20 +229,11 @@ void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspac
         network,         w,
         batch,           loss,
         label_smoothing, loss == CN_LOSS_CATEGORICAL_CROSSENTROPY && ends_with_softmax(network)};
-    const size_t count = network->parameter_count;
-    memset(w->gradients, 0, CN_GRADIENT_SHARDS * w->parameter_count * sizeof *w->gradients);
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const struct cn_layer *layer = &network->layers[l];
-        if (layer->type->training_pack != NULL)
-            layer->type->training_pack(layer, network->parameters + layer->parameter_offset,
-                                       w->packed + w->parts[l].packed);
-    }
-    run_forward(&run);
-    run_backward(&run);
-    memcpy(gradients, w->gradients, count * sizeof *gradients);
-    for (size_t shard = 1; shard < CN_GRADIENT_SHARDS; shard++)
-        for (size_t i = 0; i < count; i++)
-            gradients[i] += w->gradients[shard * w->parameter_count + i];
+    memset(w->partials, 0, w->partial_size * sizeof *w->partials);
+    pack(&run);
+    run_regions(&run);
+    cn_kernels()->elementwise->sum_arrays(gradients, w->gradients, CN_GRADIENT_SHARDS,
+                                          w->parameter_count, network->parameter_count);
     *ret_result = (struct cn_minibatch_result){0};
     for (size_t shard = 0; shard < CN_GRADIENT_SHARDS; shard++) {
         ret_result->loss_sum += w->losses[shard];

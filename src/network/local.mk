@@ -1,6 +1,7 @@
 libconvnet_la_SOURCES += \
-	src/network/gradient.c \
+	src/network/gradient.c src/network/gradient_private.h \
 	src/network/gradient_check.c \
+	src/network/gradient_workspace.c \
 	src/network/loss.c src/network/loss.h \
 	src/network/network.c \
 	src/network/plan.c \

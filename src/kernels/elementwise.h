@@ -1,0 +1,48 @@
+/* elementwise.h: the vectorised arithmetic of training that is no convolution, one table an
+ * instruction set; part of struct cn_kernels. Arrays of outputs never overlap the inputs. */
+#ifndef CONVNET_KERNELS_ELEMENTWISE_H
+#define CONVNET_KERNELS_ELEMENTWISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cn_elementwise_kernels {
+    /* y[count] = max(0, x[count]). */
+    void (*relu)(float *y, const float *x, size_t count);
+    /* dx[count] = dy[count] where y[count] > 0, else 0. */
+    void (*relu_gradient)(float *dx, const float *dy, const float *y, size_t count);
+
+    /* to[i] = 0 with probability `rate`, else from[i] / (1 - rate). Which of them follows from
+     * (key, i) alone: a hash of both, the same at every instruction set. */
+    void (*dropout)(float *to, const float *from, float rate, uint64_t key, size_t count);
+
+    /* mean[channels] of the rows of x[rows, channels], and the sum of the squared distances to it.
+     */
+    void (*moments)(float *mean, float *squares, const float *x, size_t rows, size_t channels);
+    /* y[rows, channels] = (x - mean[channels]) * scale[channels] + shift[channels]. */
+    void (*normalize)(float *y, const float *x, const float *mean, const float *scale,
+                      const float *shift, size_t rows, size_t channels);
+    /* sum[channels] of the rows of dy[rows, channels], and of dy * (x - mean[channels]). */
+    void (*slope_sums)(float *sum, float *product, const float *dy, const float *x,
+                       const float *mean, size_t rows, size_t channels);
+    /* dx[rows, channels] = dy * factors[0, channels] - factors[1, channels]
+     *                      - (x - mean[channels]) * factors[2, channels]. */
+    void (*normalize_gradient)(float *dx, const float *dy, const float *x, const float *mean,
+                               const float *factors, size_t rows, size_t channels);
+
+    /* sum[count] = addends[0, count] + addends[1, stride] ..., in that order. */
+    void (*sum_arrays)(float *sum, const float *addends, size_t addend_count, size_t stride,
+                       size_t count);
+
+    /* Keras's updates of parameters[count]; see cn_optimizer_step. */
+    void (*sgd)(float *parameters, float *velocity, const float *gradients, float momentum,
+                bool nesterov, float rate, size_t count);
+    void (*adam)(float *parameters, float *mean, float *square, const float *gradients,
+                 float beta_1, float beta_2, float epsilon, float rate, size_t count);
+};
+
+extern const struct cn_elementwise_kernels cn_elementwise_portable, cn_elementwise_avx2,
+    cn_elementwise_avx512;
+
+#endif
