@@ -80,6 +80,7 @@ struct cn_training_options {
     bool nesterov;                 /* sgd */
     float beta_1, beta_2, epsilon; /* adam, adamw */
     float weight_decay;            /* adamw: decoupled, kernels only */
+    float ema;                     /* decay of the weights' moving average; 0: none */
     enum cn_schedule schedule;
     uint64_t seed;
     int threads;
@@ -139,6 +140,10 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
 enum cn_status cn_trainer_run(struct cn_trainer *trainer,
                               const struct cn_training_callbacks *callbacks,
                               struct cn_error *error);
+
+/* Ends the training: with `ema` the model gets the averaged parameters, which are what the epochs
+ * were validated with. To be called once, after the last checkpoint; nothing may run afterwards. */
+void cn_trainer_finish(struct cn_trainer *trainer);
 
 /* Borrowed until the next run or free: the records of the finished epochs. */
 const struct cn_epoch_record *cn_trainer_history(const struct cn_trainer *trainer,

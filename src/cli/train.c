@@ -159,6 +159,7 @@ static enum cn_status train_epochs(struct training *training, struct cn_error *e
 static enum cn_status write_model(struct training *training, struct cn_error *error) {
     size_t count;
     const struct cn_epoch_record *records = cn_trainer_history(training->trainer, &count);
+    cn_trainer_finish(training->trainer);
     char *record = count == 0 ? NULL
                               : train_record(&training->settings, training->data,
                                              training->validation, &records[count - 1]);

@@ -41,13 +41,13 @@ char *train_record(const struct train_settings *settings, const struct cn_datase
     char seed[24], augmentation[CN_AUGMENTATION_TEXT];
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
     json_t *record = json_pack(
-        "{s:o, s:i, s:i, s:o, s:f, s:s, s:s, s:f, s:s, s:s, s:o, s:s}", "data", data, "epochs",
+        "{s:o, s:i, s:i, s:o, s:f, s:s, s:f, s:s, s:f, s:s, s:s, s:o, s:s}", "data", data, "epochs",
         options->epochs, "batch_size", options->batch_size, "optimizer", optimizer_record(options),
         "learning_rate", cli_decimal(options->learning_rate), "schedule",
-        cn_schedule_names[options->schedule], "loss", cn_loss_names[options->loss],
-        "label_smoothing", cli_decimal(options->label_smoothing), "augmentation",
-        cn_augmentation_format(&options->augmentation, augmentation), "seed", seed, "metrics",
-        metrics_record(last), "convnet", PACKAGE_VERSION);
+        cn_schedule_names[options->schedule], "ema", cli_decimal(options->ema), "loss",
+        cn_loss_names[options->loss], "label_smoothing", cli_decimal(options->label_smoothing),
+        "augmentation", cn_augmentation_format(&options->augmentation, augmentation), "seed", seed,
+        "metrics", metrics_record(last), "convnet", PACKAGE_VERSION);
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(record);
     return text;

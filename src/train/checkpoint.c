@@ -17,12 +17,13 @@ static void write_conditions(const struct cn_trainer *trainer, char text[static 
     (void)snprintf(
         text, CONDITIONS,
         "data=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_rate=%a\n"
-        "momentum=%a\nnesterov=%d\nbeta_1=%a\nbeta_2=%a\nepsilon=%a\nweight_decay=%a\nschedule=%s\n"
+        "momentum=%a\nnesterov=%d\nbeta_1=%a\nbeta_2=%a\nepsilon=%a\nweight_decay=%a\nema=%"
+        "a\nschedule=%s\n"
         "epochs=%d\nseed=%llu\naugmentation=%s\nvalidation=%s\n",
         trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
         (double)o->label_smoothing, cn_optimizer_names[o->optimizer], (double)o->learning_rate,
         (double)o->momentum, o->nesterov, (double)o->beta_1, (double)o->beta_2, (double)o->epsilon,
-        (double)o->weight_decay, cn_schedule_names[o->schedule], epochs,
+        (double)o->weight_decay, (double)o->ema, cn_schedule_names[o->schedule], epochs,
         (unsigned long long)o->seed, cn_augmentation_format(&o->augmentation, augmentation),
         trainer->validation != NULL ? trainer->validation->sha256 : "none");
 }
@@ -60,7 +61,13 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
          .dims = {2 * network->parameter_count, 1, 1, 1},
          .size = 2 * network->parameter_count,
          .data = trainer->state},
+        {.name = "average", /* only with ema */
+         .rank = 1,
+         .dims = {network->parameter_count, 1, 1, 1},
+         .size = network->parameter_count,
+         .data = trainer->average},
     };
+    const size_t tensor_count = trainer->average != NULL ? 3 : 2;
     enum cn_status status = history != NULL
                                 ? cn_architecture_format(network, &architecture, error)
                                 : cn_fail(error, CN_MEMORY, "cannot allocate a history");
@@ -75,7 +82,7 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
                                                {names[2], progress},
                                                {names[3], history},
                                                {names[4], architecture}};
-        status = cn_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, metadata,
+        status = cn_safetensors_write(path, tensors, tensor_count, metadata,
                                       sizeof metadata / sizeof *metadata, error);
     }
     free(history);
@@ -136,6 +143,7 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
     const size_t count = trainer->model->network->parameter_count;
     const struct cn_safetensor *parameters = cn_safetensors_tensor(file, "parameters");
     const struct cn_safetensor *state = cn_safetensors_tensor(file, "optimizer/state");
+    const struct cn_safetensor *average = cn_safetensors_tensor(file, "average");
     int epoch = -1, end = 0;
     size_t step = 0;
     double loss_sum = 0, seconds = 0;
@@ -146,6 +154,9 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
         return cn_fail_at(error, CN_MALFORMED, path, -1,
                           "the checkpoint lacks the %zu parameters or their optimizer state",
                           count);
+    if (trainer->average != NULL && (average == NULL || average->size != count))
+        return cn_fail_at(error, CN_MALFORMED, path, -1,
+                          "the checkpoint lacks the average of the %zu parameters", count);
     if (sscanf(progress, "%d %zu %la %llu %la%n", &epoch, &step, &loss_sum, &correct, &seconds,
                &end) != 5 ||
         progress[end] != '\0' || epoch < 0 || step >= trainer->steps)
@@ -171,6 +182,8 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
     trainer->seconds = seconds;
     memcpy(trainer->model->network->parameters, parameters->data, count * sizeof(float));
     memcpy(trainer->state, state->data, 2 * count * sizeof(float));
+    if (trainer->average != NULL)
+        memcpy(trainer->average, average->data, count * sizeof(float));
     return CN_OK;
 }
 

@@ -36,6 +36,7 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
         {"beta_2", (double)o->beta_2, 0, 0.999999},
         {"epsilon", (double)o->epsilon, 1e-12, 1},
         {"weight_decay", (double)o->weight_decay, 0, 1},
+        {"ema", (double)o->ema, 0, 0.999999},
         {"threads", o->threads, 1, 1024},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

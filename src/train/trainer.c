@@ -72,6 +72,14 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         trainer->state == NULL || trainer->decay == NULL || trainer->order == NULL ||
         trainer->history == NULL || trainer->augmenters == NULL)
         status = cn_fail(error, CN_MEMORY, "cannot allocate a trainer for batches of %zu", batch);
+    if (status == CN_OK && options->ema > 0) {
+        trainer->average = cn_floats_allocate(parameters);
+        if (trainer->average == NULL)
+            status = cn_fail(error, CN_MEMORY, "cannot allocate the average of %zu parameters",
+                             parameters);
+        else
+            memcpy(trainer->average, network->parameters, parameters * sizeof *trainer->average);
+    }
     if (status == CN_OK)
         status = cn_gradient_workspace_create(network, batch, options->threads, &trainer->workspace,
                                               error);
@@ -98,6 +106,7 @@ void cn_trainer_free(struct cn_trainer *trainer) {
     free(trainer->labels);
     free(trainer->gradients);
     free(trainer->state);
+    free(trainer->average);
     free(trainer->decay);
     free(trainer->order);
     free(trainer->history);
@@ -147,6 +156,29 @@ static size_t prepare_batch(struct cn_trainer *trainer) {
     return count;
 }
 
+/* The average follows closely at first, as TensorFlow's ExponentialMovingAverage with num_updates
+ * does: the decay is at most (1 + t) / (10 + t) after update t. */
+static void follow(struct cn_trainer *trainer, uint64_t update) {
+    const struct cn_network *network = trainer->model->network;
+    const float t = (float)update, early = (1 + t) / (10 + t);
+    const float share = 1 - (early < trainer->options.ema ? early : trainer->options.ema);
+    for (size_t i = 0; trainer->average != NULL && i < network->parameter_count; i++)
+        trainer->average[i] += (network->parameters[i] - trainer->average[i]) * share;
+}
+
+/* Exchanges the model's parameters for the average, or back. */
+static void exchange_average(struct cn_trainer *trainer) {
+    float *parameters = trainer->model->network->parameters;
+    if (trainer->average == NULL)
+        return;
+    trainer->model->network->parameters = trainer->average;
+    trainer->average = parameters;
+}
+
+void cn_trainer_finish(struct cn_trainer *trainer) {
+    exchange_average(trainer);
+}
+
 /* Samples seen in the epoch under way. */
 static double samples_seen(const struct cn_trainer *trainer) {
     const size_t seen = trainer->step * (size_t)trainer->options.batch_size;
@@ -175,6 +207,7 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
                                         (uint64_t)o->epochs * trainer->steps);
     cn_optimizer_step(o, rate, update + 1, trainer->decay, trainer->gradients, trainer->state,
                       network->parameters, network->parameter_count);
+    follow(trainer, update);
     trainer->loss_sum += result.loss_sum;
     trainer->correct += result.correct;
     trainer->step++;
@@ -196,8 +229,10 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
         .seconds = trainer->seconds};
     if (trainer->validation != NULL) {
         struct cn_evaluation evaluation;
+        exchange_average(trainer);
         const enum cn_status status = cn_evaluate(trainer->model->network, trainer->validation,
                                                   o->loss, o->threads, &evaluation, error);
+        exchange_average(trainer);
         if (status != CN_OK)
             return status;
         record.validation_loss = evaluation.loss;

@@ -14,11 +14,13 @@ struct cn_trainer {
     uint16_t *labels;                 /* [batch_size] */
     float *gradients;                 /* [parameter_count] */
     float *state;                     /* [2 * parameter_count], the optimizer's */
+    float *average;                   /* [parameter_count], all tensors'; NULL without ema */
     uint8_t *decay;                   /* [parameter_count] */
     uint32_t *order;                  /* [training->count], the epoch's */
     size_t steps;                     /* mini-batches in an epoch */
 
-    /* Where the training stands; with the parameters and `state`, all that a checkpoint needs. */
+    /* Where the training stands; with the parameters, `state` and `average`, all that a checkpoint
+     * needs. */
     int epoch;        /* finished epochs */
     size_t step;      /* finished mini-batches of the epoch under way */
     double loss_sum;  /* over its samples so far */

@@ -60,7 +60,7 @@ check "empty validation columns" grep -qE '^1,[0-9.]+,[0-9.]+,,,' h.csv
 check "another seed gives another model" train --epochs 2 --output other.safetensors --seed 4
 check "models differ" test "$(cmp model.safetensors other.safetensors | wc -l)" = 1
 check "train with everything" train --epochs 1 --output all.safetensors --optimizer adamw \
-    --weight-decay 0.01 --schedule one-cycle --loss categorical_crossentropy \
+    --weight-decay 0.01 --ema 0.9 --schedule one-cycle --loss categorical_crossentropy \
     --label-smoothing 0.1 --augment shift=2,rotation=10,scale=0.1,shear=0.1 --batch-size 64
 
 # ---- Interrupted and resumed: the same bits as unbroken ----

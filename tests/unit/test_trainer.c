@@ -54,6 +54,7 @@ static struct cn_training_options options_of(int threads) {
     o.schedule = CN_SCHEDULE_COSINE;
     o.seed = 3;
     o.threads = threads;
+    o.ema = 0.95f;
     cr_assert_eq(
         cn_augmentation_parse("handwriting,occlusion=3@0.5,rerender=2@0.5", &o.augmentation, NULL),
         CN_OK);
@@ -99,6 +100,7 @@ static struct cn_model *train(int threads, int stop, struct cn_epoch_record *ret
     const struct cn_epoch_record *history = cn_trainer_history(trainer, &count);
     cr_assert_eq(count, 3);
     *ret_last = history[2];
+    cn_trainer_finish(trainer);
     cn_trainer_free(trainer);
     cn_dataset_free(data);
     cn_dataset_free(validation);
@@ -128,6 +130,56 @@ Test(trainer, the_same_bits_for_threads_and_interruptions) {
         same_training(model, &expected, other, &got);
     }
     cn_model_free(model);
+}
+
+/* What the average should be, worked out beside the training. */
+struct follower {
+    const struct cn_network *network;
+    size_t updates;
+    double average[1024];
+};
+
+static bool follow(void *data, int epoch, size_t step, size_t steps, double loss, double accuracy) {
+    struct follower *f = data;
+    const double t = (double)f->updates++, decay = fmin((double)0.95f, (1 + t) / (10 + t));
+    (void)epoch;
+    (void)step;
+    (void)steps;
+    (void)loss;
+    (void)accuracy;
+    for (size_t i = 0; i < f->network->parameter_count; i++)
+        f->average[i] = decay * f->average[i] + (1 - decay) * (double)f->network->parameters[i];
+    return true;
+}
+
+Test(trainer, the_average_of_the_weights_is_validated_and_kept) {
+    struct cn_dataset *data = stripes(100, 1), *validation = stripes(40, 2);
+    const struct cn_training_options options = options_of(2);
+    struct cn_model *model = model_of(layers);
+    struct follower follower = {.network = model->network};
+    const struct cn_training_callbacks callbacks = {&follower, follow, NULL};
+    struct cn_trainer *trainer = NULL;
+    struct cn_evaluation evaluation;
+    size_t count = 0, moved = 0;
+    cr_assert_leq(model->network->parameter_count, 1024);
+    for (size_t i = 0; i < model->network->parameter_count; i++)
+        follower.average[i] = (double)model->network->parameters[i];
+    cr_assert_eq(cn_trainer_create(model, data, validation, &options, &trainer, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_run(trainer, &callbacks, NULL), CN_OK);
+    for (size_t i = 0; i < model->network->parameter_count; i++)
+        moved += fabs((double)model->network->parameters[i] - follower.average[i]) > 1e-3;
+    cr_assert_gt(moved, 10, "until the end the model has the weights themselves");
+    cn_trainer_finish(trainer);
+    for (size_t i = 0; i < model->network->parameter_count; i++)
+        cr_assert_float_eq((double)model->network->parameters[i], follower.average[i], 1e-5);
+    cr_assert_eq(cn_evaluate(model->network, validation, options.loss, 1, &evaluation, NULL),
+                 CN_OK);
+    cr_assert_eq(evaluation.loss, cn_trainer_history(trainer, &count)[2].validation_loss);
+    cn_evaluation_clear(&evaluation);
+    cn_trainer_free(trainer);
+    cn_model_free(model);
+    cn_dataset_free(data);
+    cn_dataset_free(validation);
 }
 
 Test(trainer, it_learns) {
@@ -182,6 +234,9 @@ Test(trainer, another_training_s_checkpoint_is_refused) {
     changed = options;
     changed.seed = 4;
     refused_checkpoint(changed, data, path, "seed");
+    changed = options;
+    changed.ema = 0;
+    refused_checkpoint(changed, data, path, "ema");
     changed = options;
     changed.epochs = 5;
     refused_checkpoint(changed, data, path, "epochs");
