@@ -62,7 +62,7 @@ static void paint(const struct row *row, uint8_t *samples) {
         for (int x = 0; x < row->width; x++) {
             const bool ink = x > row->width * 2 / 5 && x < row->width / 2 && y > row->height / 4 &&
                              y < row->height * 3 / 4;
-            int value = row->kind == MNIST ? (ink ? 255 : 0) : ink ? 40 : 255;
+            int value = row->kind == MNIST ? (ink ? 255 : 0) : ink ? 40 : 240;
             state = state * 1664525U + 1013904223U;
             if (row->kind == PHOTO)
                 value = value * (170 + x * 80 / row->width) / 256 + (int)(state >> 28);

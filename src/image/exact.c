@@ -8,10 +8,15 @@
 /* The darkest and the lightest sample. */
 static void find_range(const uint8_t *samples, size_t count, int channels, uint8_t *ret_low,
                        uint8_t *ret_high) {
+    const size_t step = (size_t)channels, block = 64 * step;
     uint8_t low = 255, high = 0;
-    for (size_t i = 0; i < count; i += (size_t)channels) {
-        low = samples[i] < low ? samples[i] : low;
-        high = samples[i] > high ? samples[i] : high;
+    /* Most have both ends of the range: then the rest says nothing more. */
+    for (size_t start = 0; start < count && (low > 0 || high < 255); start += block) {
+        const size_t end = start + block < count ? start + block : count;
+        for (size_t i = start; i < end; i += step) {
+            low = samples[i] < low ? samples[i] : low;
+            high = samples[i] > high ? samples[i] : high;
+        }
     }
     *ret_low = low;
     *ret_high = high;

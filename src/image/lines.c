@@ -47,17 +47,27 @@ static void fill_cells(struct cells *cells, const struct view *view) {
                 cells->ink[along / cells->cell + across / cells->cell * cells->columns] = 1;
 }
 
+/* How far a line that rises by `rise` cells has risen at `column`. */
+static int rise_at(const struct cells *cells, int rise, int column) {
+    return rise * column / (cells->columns > 1 ? cells->columns - 1 : 1);
+}
+
 /* The slope and offset with the most columns inked; their number. */
 static int find_best(const struct cells *cells, int *ret_rise, int *ret_start) {
-    int best = 0;
+    uint8_t columns[CELLS * CELLS], rows[CELLS * CELLS]; /* of the inked cells, which are few */
+    int inked = 0, best = 0;
+    for (int row = 0; row < cells->rows; row++)
+        for (int column = 0; column < cells->columns; column++)
+            if (cells->ink[row * cells->columns + column] != 0) {
+                columns[inked] = (uint8_t)column;
+                rows[inked++] = (uint8_t)row;
+            }
     for (int rise = -SLOPES; rise <= SLOPES; rise++) {
-        int counts[CELLS + 2 * SLOPES + 1] = {0};
-        for (int column = 0; column < cells->columns; column++) {
-            const int shift =
-                SLOPES - rise * column / (cells->columns > 1 ? cells->columns - 1 : 1);
-            for (int row = 0; row < cells->rows; row++)
-                counts[row + shift] += cells->ink[row * cells->columns + column];
-        }
+        int counts[CELLS + 2 * SLOPES + 1] = {0}, shifts[CELLS];
+        for (int column = 0; column < cells->columns; column++)
+            shifts[column] = SLOPES - rise_at(cells, rise, column);
+        for (int i = 0; i < inked; i++)
+            counts[rows[i] + shifts[columns[i]]]++;
         for (int i = 0; i < CELLS + 2 * SLOPES + 1; i++)
             if (counts[i] > best) {
                 best = counts[i];
@@ -135,7 +145,7 @@ static void erase_along(const struct view *view) {
             erase(view, &line, cells.cell, thickness);
         /* Not to be found again, erased or not. */
         for (int column = 0; column < cells.columns; column++) {
-            const int row = start + rise * column / (cells.columns > 1 ? cells.columns - 1 : 1);
+            const int row = start + rise_at(&cells, rise, column);
             for (int v = row - 1; v <= row + 1; v++)
                 if (v >= 0 && v < cells.rows)
                     cells.ink[v * cells.columns + column] = 0;
