@@ -310,7 +310,9 @@ def test_logs():
         predict(server, extra=b"X-Request-Id: job-2\r\n")
         ask(server, odd)
         ask(server, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        # Two threads: the lines may come in either order.
         check(server.wait_for("job-1"), "the odd path is logged")
+        check(server.wait_for("job-2"), "the prediction is logged")
         lines = [json.loads(x) for x in list(server.lines) if x]
         entry = [x for x in lines if x.get("id") == "job-2"][0]
         check(entry["status"] == 200 and entry["route"] == "/predict" and entry["images"] == 1 and
