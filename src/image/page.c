@@ -79,12 +79,27 @@ static int quantile(const size_t *histogram, int bins, double share) {
     return bin;
 }
 
+/* A drawing in two levels that was cut out along its ink: the frame shows as much of it as of the
+ * page, and says nothing. *ret_light: there is more of the lighter level in the whole picture. */
+static bool is_cut_close(const size_t levels[256], const size_t frame[256], bool *ret_light) {
+    const int low = quantile(levels, 256, 0.0), high = quantile(levels, 256, 0.9999);
+    const size_t dark = count_between(frame, low, low + NEAR);
+    const size_t light = count_between(frame, high - NEAR, high);
+    const size_t total = count_between(frame, 0, 255);
+    *ret_light = count_between(levels, high - NEAR, high) > count_between(levels, low, low + NEAR);
+    return high - low > 4 * NEAR && (dark + light) * 20 >= total * 19 && dark * 3 >= total &&
+           light * 3 >= total;
+}
+
 /* Which of the two sides is the page? What frames the picture, unless that has no one level or
  * nearly all else is on one side of it. */
 static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
     size_t frame[256];
     double darker = 0.0, lighter = 0.0;
+    bool light;
     count_frame(plane, frame);
+    if (is_cut_close(levels, frame, &light))
+        return light;
     const int level = quantile(frame, 256, 0.5);
     const size_t total = count_between(levels, 0, 255);
     if (level >= SURELY_LIGHT)
