@@ -192,6 +192,21 @@ static void retouch_channels(struct cn_augmenter *a, struct cn_random *random, f
     }
 }
 
+static struct cn_warp_ranges draw_ranges(const struct cn_augmenter *a, struct cn_random *random,
+                                         const uint8_t *from) {
+    const struct cn_augmentation *all = a->augmentation;
+    struct cn_warp_ranges ranges = {.aspect = 1};
+    ranges.shift = draw_strength(all, CN_AUGMENT_SHIFT, random);
+    ranges.rotation = draw_strength(all, CN_AUGMENT_ROTATION, random);
+    ranges.scale = draw_strength(all, CN_AUGMENT_SCALE, random);
+    ranges.shear = draw_strength(all, CN_AUGMENT_SHEAR, random);
+    ranges.elastic = draw_strength(all, CN_AUGMENT_ELASTIC, random);
+    ranges.stretch = draw_strength(all, CN_AUGMENT_STRETCH, random);
+    if (ranges.stretch > 0)
+        ranges.aspect = cn_warp_aspect(from, a->shape);
+    return ranges;
+}
+
 bool cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t *from, float *to) {
     if (!a->active) {
         cn_image_from_bytes(from, cn_shape_size(a->shape), to);
@@ -202,12 +217,7 @@ bool cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t 
         become_outlier(a, random, from, to);
         return false;
     }
-    const struct cn_warp_ranges ranges = {
-        .shift = draw_strength(all, CN_AUGMENT_SHIFT, random),
-        .rotation = draw_strength(all, CN_AUGMENT_ROTATION, random),
-        .scale = draw_strength(all, CN_AUGMENT_SCALE, random),
-        .shear = draw_strength(all, CN_AUGMENT_SHEAR, random),
-        .elastic = draw_strength(all, CN_AUGMENT_ELASTIC, random)};
+    const struct cn_warp_ranges ranges = draw_ranges(a, random, from);
     const float most = draw_strength(all, CN_AUGMENT_RERENDER, random);
     const struct cn_warp warp = cn_warp_draw(&ranges, random, a->shape->dims[0], a->shape->dims[1]);
     if (most <= 0 || !rerender(a, &warp, most, random, from, to))

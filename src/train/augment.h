@@ -43,8 +43,13 @@ struct cn_warp {
 
 /* The ranges of one warp, as in the table of augmentations; 0 leaves that part out. */
 struct cn_warp_ranges {
-    float shift, rotation, scale, shear, elastic;
+    float shift, rotation, scale, shear, elastic, stretch;
+    float aspect; /* width over height of what is to be stretched; only stretch asks for it */
 };
+
+/* Width over height of the bounding box of what is not 0 in pixels[height, width, channels]; 1
+ * where there is nothing. */
+float cn_warp_aspect(const uint8_t *pixels, const struct cn_shape *shape);
 
 /* Draws a warp of height x width pixels. */
 struct cn_warp cn_warp_draw(const struct cn_warp_ranges *ranges, struct cn_random *random,

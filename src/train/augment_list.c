@@ -11,6 +11,8 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
     [CN_AUGMENT_SHIFT] = {"shift", 1000, "pixels along each axis, -x to x"},
     [CN_AUGMENT_ROTATION] = {"rotation", 180, "degrees, -x to x"},
     [CN_AUGMENT_SCALE] = {"scale", 0.9, "each axis times 1 - x to 1 + x"},
+    [CN_AUGMENT_STRETCH] = {"stretch", 9,
+                            "width over height times 1 / (1 + x) to 1 + x, the longer side kept"},
     [CN_AUGMENT_SHEAR] = {"shear", 2, "columns a row, -x to x"},
     [CN_AUGMENT_ELASTIC] = {"elastic", 1000, "pixels of smooth random bending, 0 to x"},
     [CN_AUGMENT_STROKE] = {"stroke", 8, "pixels wider on each side, or thinner: -x to x"},
@@ -29,8 +31,8 @@ _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == C
 
 /* What people's handwriting and pictures of it differ in, for digits of 28x28 pixels. */
 static const char handwriting[] =
-    "shift=1.5,rotation=10,scale=0.12,shear=0.15,elastic=1.6,stroke=0.6@0.25,blur=0.5@0.1,"
-    "noise=0.05@0.1,contrast=0.5@0.2,occlusion=4@0.05,rerender=3@0.2,outlier=1@0.05";
+    "shift=1.5,rotation=10,scale=0.12,stretch=0.8@0.3,shear=0.15,elastic=1.6,stroke=0.6@0.25,"
+    "blur=0.5@0.1,noise=0.05@0.1,contrast=0.5@0.2,occlusion=4@0.05,rerender=3@0.2,outlier=1@0.05";
 
 enum cn_status cn_augmentation_check(const struct cn_augmentation *augmentation,
                                      struct cn_error *error) {

@@ -12,12 +12,42 @@ enum { KNOTS = CN_ELASTIC_KNOTS, SPANS = KNOTS - 3, MARGIN = CN_WARP_MARGIN };
  * mean square weight, 151/315, in each direction. */
 static const float surface_deviation = 151.0f / 315.0f;
 
+float cn_warp_aspect(const uint8_t *pixels, const struct cn_shape *shape) {
+    int left = shape->dims[1], right = -1, top = -1, bottom = -1;
+    for (int y = 0; y < shape->dims[0]; y++)
+        for (int x = 0; x < shape->dims[1]; x++)
+            for (int c = 0; c < shape->dims[2]; c++)
+                if (*pixels++ != 0) {
+                    left = x < left ? x : left;
+                    right = x > right ? x : right;
+                    top = top < 0 ? y : top;
+                    bottom = y;
+                }
+    return right < 0 ? 1 : (float)(right - left + 1) / (float)(bottom - top + 1);
+}
+
+/* How much wider and higher a drawing becomes by another aspect, of which any is as likely as its
+ * inverse, when its longer side is brought back to the length that it had. */
+static void draw_stretch(const struct cn_warp_ranges *ranges, struct cn_random *random,
+                         float *ret_x, float *ret_y) {
+    const float most = logf(1 + ranges->stretch);
+    const float wider = expf(cn_random_uniform(random, -most, most));
+    const float aspect = ranges->aspect * wider;
+    *ret_y = fmaxf(ranges->aspect, 1) / fmaxf(aspect, 1);
+    *ret_x = *ret_y * wider;
+}
+
 struct cn_warp cn_warp_draw(const struct cn_warp_ranges *ranges, struct cn_random *random,
                             int height, int width) {
     const float turn = cn_random_uniform(random, -ranges->rotation, ranges->rotation) *
                        0.017453293f; /* to radians */
-    const float grow_x = 1 / (1 + cn_random_uniform(random, -ranges->scale, ranges->scale));
-    const float grow_y = 1 / (1 + cn_random_uniform(random, -ranges->scale, ranges->scale));
+    float wider = 1, higher = 1;
+    if (ranges->stretch > 0)
+        draw_stretch(ranges, random, &wider, &higher);
+    const float grow_x =
+        1 / (wider * (1 + cn_random_uniform(random, -ranges->scale, ranges->scale)));
+    const float grow_y =
+        1 / (higher * (1 + cn_random_uniform(random, -ranges->scale, ranges->scale)));
     const float shear = cn_random_uniform(random, -ranges->shear, ranges->shear);
     const float shift_x = cn_random_uniform(random, -ranges->shift, ranges->shift);
     const float shift_y = cn_random_uniform(random, -ranges->shift, ranges->shift);

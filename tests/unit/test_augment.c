@@ -141,6 +141,28 @@ Test(augment, scale_spreads_the_ink_and_rotation_does_not) {
     cr_assert(least < 0.9 && most > 1.1);
 }
 
+Test(augment, stretch_changes_the_aspect_and_keeps_the_longer_side) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    uint8_t image[PIXELS] = {0};
+    cr_assert_float_eq((double)cn_warp_aspect(image, &shape), 1, 0);
+    for (int y = 4; y < 24; y++) /* 10 wide, 20 high */
+        memset(image + y * SIDE + 9, 255, 10);
+    cr_assert_float_eq((double)cn_warp_aspect(image, &shape), 0.5, 0);
+    const struct cn_warp_ranges ranges = {.stretch = 3, .aspect = 0.5f};
+    double narrowest = 1, widest = 1;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct cn_random random = cn_random_stream(seed, 0, 0, 0);
+        const struct cn_warp warp = cn_warp_draw(&ranges, &random, SIDE, SIDE);
+        const double width = 10 / (double)warp.xx, height = 20 / (double)warp.yy;
+        cr_assert_float_eq(fmax(width, height), 20, 1e-3);
+        cr_assert(warp.xy == 0 && warp.yx == 0);
+        narrowest = fmin(narrowest, width / height);
+        widest = fmax(widest, width / height);
+    }
+    cr_assert(narrowest >= 0.125 - 1e-4 && narrowest < 0.15, "%g", narrowest);
+    cr_assert(widest <= 2 + 1e-4 && widest > 1.7, "%g", widest);
+}
+
 Test(augment, shear_slides_rows_along_x_only) {
     const struct cn_warp_ranges ranges = {.shear = 0.3f};
     float places[2 * PIXELS];
