@@ -53,6 +53,12 @@ enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fractio
                                 struct cn_dataset **ret_first, struct cn_dataset **ret_last,
                                 struct cn_error *error);
 
+/* Puts the samples of `more` behind those of `dataset`; both must have the same shape and the same
+ * classes in the same order (CN_INVALID). The checksum becomes that of all; nothing changes on
+ * failure. `more` stays the caller's. CN_MEMORY. */
+enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dataset *more,
+                                 struct cn_error *error);
+
 void cn_dataset_free(struct cn_dataset *dataset);
 
 #endif

@@ -104,6 +104,18 @@ static enum cn_status read_data(struct training *training, struct cn_error *erro
     return status;
 }
 
+/* More to train on, never to validate on. */
+static enum cn_status add_extra_data(struct training *training, struct cn_error *error) {
+    struct cn_dataset *extra = NULL;
+    enum cn_status status = cli_data_read(training->settings.extra_data, CN_SPLIT_TRAIN,
+                                          training->model, &extra, error);
+    if (status == CN_OK) {
+        status = cn_dataset_append(training->data, extra, error);
+    }
+    cn_dataset_free(extra);
+    return status;
+}
+
 static enum cn_status prepare(struct training *training, struct cn_error *error) {
     const struct train_settings *settings = &training->settings;
     enum cn_status status = check_outputs(settings, error);
@@ -112,6 +124,9 @@ static enum cn_status prepare(struct training *training, struct cn_error *error)
     }
     if (status == CN_OK) {
         status = read_data(training, error);
+    }
+    if (status == CN_OK && settings->extra_data != NULL) {
+        status = add_extra_data(training, error);
     }
     if (status == CN_OK) {
         status = cn_trainer_create(training->model, training->data, training->validation,

@@ -7,7 +7,7 @@
 
 struct train_settings {
     const char *architecture, *data, *output;
-    const char *history, *checkpoint, *resume; /* NULL: none */
+    const char *extra_data, *history, *checkpoint, *resume; /* NULL: none */
     double validation_split;
     bool quiet;
     struct cn_training_options options;

@@ -28,6 +28,8 @@ static const struct cli_option options[] = {
      .text = "Keras Sequential JSON file, or the name of a known one", .required = true},
     {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the training data",
      .required = true},
+    {"extra-data", "DIR", CLI_STRING, SETTING(extra_data),
+     .text = "folder with more of the same classes, for training only"},
     {"output", "MODEL", CLI_STRING, SETTING(output), .text = "model file to write",
      .required = true},
     {"epochs", "N", CLI_INT, OPTION(epochs), .text = "passes over the data (20)", .minimum = 1,

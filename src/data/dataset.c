@@ -187,6 +187,39 @@ enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fractio
     return CN_OK;
 }
 
+static bool same_classes(const struct cn_dataset *a, const struct cn_dataset *b) {
+    bool same = a->class_count == b->class_count;
+    for (size_t i = 0; same && i < a->class_count; i++)
+        same = strcmp(a->class_names[i], b->class_names[i]) == 0;
+    return same;
+}
+
+enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dataset *more,
+                                 struct cn_error *error) {
+    const size_t size = cn_shape_size(&dataset->shape), count = dataset->count + more->count;
+    if (!cn_shape_equal(&dataset->shape, &more->shape)) {
+        char got[CN_SHAPE_TEXT], expected[CN_SHAPE_TEXT];
+        return cn_fail(error, CN_INVALID, "the images to be added are %s; the others are %s",
+                       cn_shape_format(&more->shape, got),
+                       cn_shape_format(&dataset->shape, expected));
+    }
+    if (!same_classes(dataset, more))
+        return cn_fail(error, CN_INVALID, "the images to be added have other classes");
+    uint8_t *images = reallocarray(dataset->images, count, size);
+    if (images != NULL)
+        dataset->images = images;
+    uint16_t *labels = reallocarray(dataset->labels, count, sizeof *labels);
+    if (labels != NULL)
+        dataset->labels = labels;
+    if (images == NULL || labels == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu images", count);
+    memcpy(images + dataset->count * size, more->images, more->count * size);
+    memcpy(labels + dataset->count, more->labels, more->count * sizeof *labels);
+    dataset->count = count;
+    write_checksum(dataset);
+    return CN_OK;
+}
+
 void cn_dataset_free(struct cn_dataset *dataset) {
     if (dataset == NULL)
         return;

@@ -63,6 +63,29 @@ check "train with everything" train --epochs 1 --output all.safetensors --optimi
     --weight-decay 0.01 --ema 0.9 --schedule one-cycle --loss categorical_crossentropy \
     --label-smoothing 0.1 --augment shift=2,rotation=10,scale=0.1,shear=0.1 --batch-size 64
 
+# ---- More to train on: seen in training, not in validation ----
+mkdir -p extra/7 extra/8 strange/7 strange/x
+cp "$top_srcdir/tests/data/seven.png" extra/7/a.png
+for folder in extra/8 strange/7 strange/x; do cp extra/7/a.png "$folder/a.png"; done
+check "train with more" train --epochs 1 --output more.safetensors --validation-split 0.25 \
+    --extra-data extra --quiet
+check "info about it" run 0 info more.safetensors
+check "counts them" grep -qF '"samples":302,"validation_samples":100' out
+check "a class of no use" run 1 train --architecture "$seed" --data "$sample" --output x \
+    --extra-data strange
+check "is named" says 'class "x"'
+check "other data are named" run 1 train --architecture "$seed" --data "$sample" --output x \
+    --extra-data nowhere
+check "as missing" says "nowhere: cannot open the folder"
+if python3 -c 'import cairo' 2>/dev/null; then
+    check "draw digits" python3 "$top_srcdir/scripts/render-strokes" --each 2 drawn >out 2>err
+    check "the same again" python3 "$top_srcdir/scripts/render-strokes" --each 2 again >out 2>err
+    check "same seed, same files" diff -r drawn again
+    check "other seed" python3 "$top_srcdir/scripts/render-strokes" --each 2 --seed 2 again >out 2>err
+    check "other files" test -n "$(diff -rq drawn again)"
+    check "train with drawn ones" train --epochs 1 --output more.safetensors --extra-data drawn
+fi
+
 # ---- Interrupted and resumed: the same bits as unbroken ----
 mkfifo progress
 "$convnet" train --architecture "$seed" --data "$sample" --seed 3 --epochs 1000000 \

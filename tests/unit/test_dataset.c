@@ -183,6 +183,30 @@ Test(dataset, folders_that_hold_none) {
     cr_assert_not_null(strstr(file.text, "Not a directory"), "%s", file.text);
 }
 
+Test(dataset, appends_what_has_the_same_classes_and_shape) {
+    struct cn_dataset *dataset = NULL, *more = NULL;
+    struct cn_error shape = {0}, classes = {0};
+    cr_assert_eq(read_split(SAMPLE, CN_SPLIT_TRAIN, &dataset, NULL), CN_OK);
+    cr_assert_eq(read_split(SAMPLE, CN_SPLIT_TEST, &more, NULL), CN_OK);
+    char before[sizeof dataset->sha256];
+    memcpy(before, dataset->sha256, sizeof before);
+    cr_assert_eq(cn_dataset_append(dataset, more, NULL), CN_OK);
+    cr_assert_eq(dataset->count, 600);
+    cr_assert_eq(memcmp(dataset->images + 400 * 784, more->images, 200 * 784), 0);
+    cr_assert_eq(memcmp(dataset->labels + 400, more->labels, 200 * sizeof *more->labels), 0);
+    cr_assert_str_neq(dataset->sha256, before);
+    free(more->class_names[9]);
+    more->class_names[9] = strdup("nine");
+    cr_assert_eq(cn_dataset_append(dataset, more, &classes), CN_INVALID);
+    cr_assert_not_null(strstr(classes.text, "classes"), "%s", classes.text);
+    more->shape = cn_shape_image(14, 56, 1);
+    cr_assert_eq(cn_dataset_append(dataset, more, &shape), CN_INVALID);
+    cr_assert_not_null(strstr(shape.text, "(14, 56, 1)"), "%s", shape.text);
+    cr_assert_eq(dataset->count, 600);
+    cn_dataset_free(dataset);
+    cn_dataset_free(more);
+}
+
 Test(dataset, split_as_keras_does) {
     struct cn_dataset *dataset = NULL, *first = NULL, *last = NULL;
     cr_assert_eq(read_split(SAMPLE, CN_SPLIT_TRAIN, &dataset, NULL), CN_OK);
