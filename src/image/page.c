@@ -44,10 +44,15 @@ static void count_levels(const struct cn_plane *plane, size_t ret_levels[256]) {
             (size_t)counts[0][level] + counts[1][level] + counts[2][level] + counts[3][level];
 }
 
-/* The same for a frame of a twentieth of the side. */
-static void count_frame(const struct cn_plane *plane, size_t ret_levels[256]) {
+/* A twentieth of the side. */
+static int frame_width(const struct cn_plane *plane) {
     const int smaller = plane->width < plane->height ? plane->width : plane->height;
-    const int frame = smaller / 20 > 1 ? smaller / 20 : 1;
+    return smaller / 20 > 1 ? smaller / 20 : 1;
+}
+
+/* The same for a frame of that width. */
+static void count_frame(const struct cn_plane *plane, size_t ret_levels[256]) {
+    const int frame = frame_width(plane);
     memset(ret_levels, 0, 256 * sizeof *ret_levels);
     for (int y = 0; y < plane->height; y++) {
         const uint8_t *row = row_of(plane, y);
@@ -79,16 +84,38 @@ static int quantile(const size_t *histogram, int bins, double share) {
     return bin;
 }
 
-/* A drawing in two levels that was cut out along its ink: the frame shows as much of it as of the
- * page, and says nothing. *ret_light: there is more of the lighter level in the whole picture. */
-static bool is_cut_close(const size_t levels[256], const size_t frame[256], bool *ret_light) {
+/* How many of the frame's four corners are mostly lighter than `middle`. */
+static int count_light_corners(const struct cn_plane *plane, int middle) {
+    const int frame = frame_width(plane);
+    const int xs[] = {0, plane->width - frame}, ys[] = {0, plane->height - frame};
+    int corners = 0;
+    for (int corner = 0; corner < 4; corner++) {
+        int lighter = 0;
+        for (int y = 0; y < frame; y++)
+            for (int x = 0; x < frame; x++)
+                lighter += row_of(plane, ys[corner / 2] + y)[xs[corner % 2] + x] > middle;
+        corners += 2 * lighter > frame * frame;
+    }
+    return corners;
+}
+
+/* A drawing in two levels that was cut out along its ink: its frame shows about as much of that as
+ * of the page. The corners tell, which a drawing seldom reaches; else the whole, of which ink is
+ * the smaller part. */
+static bool is_cut_close(const struct cn_plane *plane, const size_t levels[256],
+                         const size_t frame[256], bool *ret_light) {
     const int low = quantile(levels, 256, 0.0), high = quantile(levels, 256, 0.9999);
     const size_t dark = count_between(frame, low, low + NEAR);
     const size_t light = count_between(frame, high - NEAR, high);
     const size_t total = count_between(frame, 0, 255);
-    *ret_light = count_between(levels, high - NEAR, high) > count_between(levels, low, low + NEAR);
-    return high - low > 4 * NEAR && (dark + light) * 20 >= total * 19 && dark * 3 >= total &&
-           light * 3 >= total;
+    if (high - low <= 4 * NEAR || (dark + light) * 20 < total * 19 || dark * 3 < total ||
+        light * 3 < total)
+        return false;
+    const int corners = count_light_corners(plane, (low + high) / 2);
+    *ret_light = corners != 2 ? corners > 2
+                              : count_between(levels, high - NEAR, high) >
+                                    count_between(levels, low, low + NEAR);
+    return true;
 }
 
 /* Which of the two sides is the page? What frames the picture, unless that has no one level or
@@ -98,7 +125,7 @@ static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
     double darker = 0.0, lighter = 0.0;
     bool light;
     count_frame(plane, frame);
-    if (is_cut_close(levels, frame, &light))
+    if (is_cut_close(plane, levels, frame, &light))
         return light;
     const int level = quantile(frame, 256, 0.5);
     const size_t total = count_between(levels, 0, 255);

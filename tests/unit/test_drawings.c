@@ -54,33 +54,39 @@ Test(drawings, are_read) {
     cn_model_free(model);
 }
 
-/* A ring, in two levels and cut out along its ink, which is more than half of its frame. */
-Test(drawings, cut_along_their_ink_are_told_from_their_page) {
+/* A ring in two levels, cut out along its ink, which is more than half of its frame. */
+static enum cn_status prepare_ring(int inner, bool light, float *image,
+                                   struct cn_preprocessing_report *report) {
     enum { SIDE = 16 };
     const struct cn_shape shape = cn_shape_image(28, 28, 1);
     const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
-    float images[2][28 * 28];
+    uint8_t samples[SIDE * SIDE];
     int frame = 0;
-    for (int light = 0; light < 2; light++) {
-        uint8_t samples[SIDE * SIDE];
-        struct cn_preprocessing_report report;
-        frame = 0;
-        for (int i = 0; i < SIDE * SIDE; i++) {
-            const int x = i % SIDE, y = i / SIDE;
-            const int distance = (2 * x - 15) * (2 * x - 15) + (2 * y - 15) * (2 * y - 15);
-            const bool ink = distance > 13 * 13 && distance < 17 * 17;
-            const bool edge = x == 0 || y == 0 || x == SIDE - 1 || y == SIDE - 1;
-            frame += ink && edge;
-            samples[i] = ink != (light == 1) ? 255 : 0;
-        }
-        const struct cn_picture picture = {SIDE, SIDE, 1, samples, 0};
-        cr_assert_eq(cn_preprocess(&preprocessing, &picture, &shape, images[light], &report, NULL),
-                     CN_OK);
-        cr_expect_eq(report.inverted, light == 1);
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        const int x = i % SIDE, y = i / SIDE;
+        const int distance = (2 * x - 15) * (2 * x - 15) + (2 * y - 15) * (2 * y - 15);
+        const bool ink = distance > inner * inner && distance < 17 * 17;
+        frame += ink && (x == 0 || y == 0 || x == SIDE - 1 || y == SIDE - 1);
+        samples[i] = ink != light ? 255 : 0;
     }
     cr_assert_eq(frame, 32); /* of 60 */
-    cr_assert_eq(memcmp(images[0], images[1], sizeof images[0]), 0);
-    cr_assert_lt(images[0][14 * 28 + 14], 0.1F);
+    const struct cn_picture picture = {SIDE, SIDE, 1, samples, 0};
+    return cn_preprocess(&preprocessing, &picture, &shape, image, report, NULL);
+}
+
+Test(drawings, cut_along_their_ink_are_told_from_their_page) {
+    /* With a small hole, more than half of the whole is ink, too. */
+    static const int inner[] = {13, 9};
+    for (int i = 0; i < 2; i++) {
+        float images[2][28 * 28];
+        for (int light = 0; light < 2; light++) {
+            struct cn_preprocessing_report report;
+            cr_assert_eq(prepare_ring(inner[i], light == 1, images[light], &report), CN_OK);
+            cr_expect_eq(report.inverted, light == 1);
+        }
+        cr_expect_eq(memcmp(images[0], images[1], sizeof images[0]), 0);
+        cr_expect_lt(images[0][14 * 28 + 14], 0.1F);
+    }
 }
 
 Test(drawings, depend_on_the_seed_alone) {
