@@ -181,6 +181,12 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
     return CN_OK;
 }
 
+/* Under the mutex. A job larger than the whole queue is taken when nothing waits: the request's own
+ * limit on images has let it in. */
+static bool has_room(const struct lane *lane, size_t images) {
+    return lane->depth == 0 || lane->depth + images <= lane->options.queue_images;
+}
+
 enum lane_answer lane_submit(struct lane *lane, struct job *job) {
     enum lane_answer answer = LANE_ACCEPTED;
     (void)pthread_mutex_lock(&lane->mutex);
@@ -190,12 +196,9 @@ enum lane_answer lane_submit(struct lane *lane, struct job *job) {
     job->deadline_place = 0;
     job->compute_seconds = 0;
     job->submitted_nanoseconds = cn_clock_nanoseconds();
-    /* A job larger than the whole queue is taken when nothing waits: the request's own limit on
-     * images has let it in. */
     if (lane->stopping)
         answer = LANE_CLOSED;
-    else if ((lane->depth > 0 && lane->depth + job->count > lane->options.queue_images) ||
-             !lane_deadline_add(lane, job))
+    else if (!has_room(lane, job->count) || !lane_deadline_add(lane, job))
         answer = LANE_FULL;
     if (answer == LANE_ACCEPTED) {
         if (lane->turn == NULL && !lane->running)
@@ -205,6 +208,13 @@ enum lane_answer lane_submit(struct lane *lane, struct job *job) {
     }
     (void)pthread_mutex_unlock(&lane->mutex);
     return answer;
+}
+
+bool lane_has_room(struct lane *lane, size_t images) {
+    (void)pthread_mutex_lock(&lane->mutex);
+    const bool room = has_room(lane, images);
+    (void)pthread_mutex_unlock(&lane->mutex);
+    return room;
 }
 
 size_t lane_depth(struct lane *lane) {

@@ -78,6 +78,9 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
 /* Never blocks. After LANE_ACCEPTED `done` will be called; after another answer it will not. */
 enum lane_answer lane_submit(struct lane *lane, struct job *job);
 
+/* False if so many images would be refused now. */
+bool lane_has_room(struct lane *lane, size_t images);
+
 /* Images waiting now. */
 size_t lane_depth(struct lane *lane);
 

@@ -90,7 +90,7 @@ const struct option_row option_rows[] = {
      "Bytes a second that a client must take and send at least, once the timeout is used up."},
     {"shutdown-timeout", OPTION_NUMBER, AT(shutdown_timeout), "20", 0, 86400, "seconds", NULL,
      "Time that running requests have to finish after SIGTERM."},
-    {"triton-metrics", OPTION_SWITCH, AT(triton_metrics), "no", 0, 0, "", NULL,
+    {"triton-metrics", OPTION_SWITCH, AT(triton_metrics), "yes", 0, 0, "", NULL,
      "Give the counters under Triton's names nv_inference_... too."},
     {"access-log", OPTION_SWITCH, AT(access_log), "no", 0, 0, "", NULL,
      "Log a line for each request."},

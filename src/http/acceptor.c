@@ -1,5 +1,5 @@
 /* acceptor.c: the thread that accepts connections, refuses those over a limit and hands the others
- * to the HTTP threads. libmicrohttpd's own accepting would fill its threads unevenly, spin without
+ * to the reception. libmicrohttpd's own accepting would fill its threads unevenly, spin without
  * descriptors and close systemd's socket. One thread; it alone touches the acceptor meanwhile. */
 #include "http/acceptor.h"
 
@@ -50,13 +50,11 @@ static void refuse(struct http_server *server, const struct http_listener *liste
 }
 
 static void take(struct http_server *server, const struct http_listener *listener, int fd,
-                 const struct sockaddr_storage *address, socklen_t length) {
+                 const struct sockaddr_storage *address) {
     const struct sockaddr *peer = (const struct sockaddr *)address;
     int on = 1;
-    struct http_connection *connection = http_connections_add(
-        &server->connections, fd, peer, listener->class,
-        server->workers + (listener->tls ? server->plain_count : 0),
-        listener->tls ? server->worker_count - server->plain_count : server->plain_count);
+    struct http_connection *connection =
+        http_connections_add(&server->connections, fd, peer, listener->class);
     if (connection == NULL) {
         complain(server, "a connection was refused: a connection limit is reached");
         refuse(server, listener, fd);
@@ -64,7 +62,9 @@ static void take(struct http_server *server, const struct http_listener *listene
     }
     if (address->ss_family != AF_UNIX)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    http_worker_take(connection->worker, fd, peer, length);
+    http_reaper_phase(&server->reaper, connection, HTTP_PHASE_HEAD,
+                      cn_clock_nanoseconds() + server->options.header_timeout);
+    http_reception_add(server, connection, listener->tls);
 }
 
 /* Out of descriptors: the reserve makes room to take one connection off the queue and refuse it;
@@ -92,7 +92,7 @@ static bool accept_some(struct http_server *server, const struct http_listener *
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &length,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            take(server, listener, fd, &address, length);
+            take(server, listener, fd, &address);
         } else if (errno == EMFILE || errno == ENFILE) {
             refuse_without_descriptor(server, listener);
             return server->acceptor.reserve >= 0;
@@ -110,15 +110,19 @@ static bool accept_some(struct http_server *server, const struct http_listener *
 static void *run(void *data) {
     struct http_server *server = data;
     struct http_acceptor *acceptor = &server->acceptor;
-    struct pollfd polls[1 + HTTP_MAX_LISTENERS] = {{.fd = acceptor->wake, .events = POLLIN}};
+    struct pollfd polls[2 + HTTP_MAX_LISTENERS] = {
+        {.fd = acceptor->wake, .events = POLLIN},
+        {.fd = server->reception.epoll, .events = POLLIN}};
     for (size_t i = 0; i < acceptor->listener_count; i++)
-        polls[i + 1] = (struct pollfd){.fd = acceptor->listeners[i].fd, .events = POLLIN};
+        polls[i + 2] = (struct pollfd){.fd = acceptor->listeners[i].fd, .events = POLLIN};
     while (!acceptor->stop) {
         bool rest = false;
-        if (poll(polls, (nfds_t)acceptor->listener_count + 1, -1) < 0)
+        if (poll(polls, (nfds_t)acceptor->listener_count + 2, -1) < 0)
             continue;
+        if (polls[1].revents != 0)
+            http_reception_tend(server);
         for (size_t i = 0; i < acceptor->listener_count; i++)
-            if (polls[i + 1].revents != 0)
+            if (polls[i + 2].revents != 0)
                 rest |= !accept_some(server, &acceptor->listeners[i]);
         if (rest) /* do not spin */
             (void)!poll(polls, 1, 100);
@@ -126,6 +130,7 @@ static void *run(void *data) {
     /* Who is in the queue already believes to be connected: closing the socket would reset them. */
     for (size_t i = 0; i < acceptor->listener_count; i++)
         accept_some(server, &acceptor->listeners[i]);
+    http_reception_empty(server);
     return NULL;
 }
 
@@ -135,10 +140,16 @@ enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_s
     acceptor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (acceptor->wake < 0)
         return cn_fail(error, CN_IO, "cannot make an eventfd: %s", strerror(errno));
+    const enum cn_status status = http_reception_open(&server->reception, error);
+    if (status != CN_OK) {
+        close(acceptor->wake);
+        return status;
+    }
     acceptor->reserve = open_reserve();
     int result = pthread_create(&acceptor->thread, NULL, run, server);
     if (result != 0) {
         close(acceptor->wake);
+        http_reception_close(&server->reception);
         if (acceptor->reserve >= 0)
             close(acceptor->reserve);
         return cn_fail(error, CN_IO, "cannot start the accepting thread: %s", strerror(result));

@@ -164,6 +164,20 @@ static bool check_body(struct http_request *request, const struct http_route *ro
     return true;
 }
 
+/* Last call: the request is whole. */
+static enum MHD_Result run_handler(struct http_request *request) {
+    struct http_server *server = request->server;
+    const char *fault = NULL;
+    http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WORK, 0);
+    const unsigned status = http_request_inflate(request, &fault);
+    if (status != 0) {
+        (void)http_reply_error(&request->exchange, status, "%s", fault);
+        return request->queued ? MHD_YES : MHD_NO;
+    }
+    enum http_outcome outcome = server->options.routes[request->route].handler(&request->exchange);
+    return outcome == HTTP_DEFERRED || request->queued ? MHD_YES : MHD_NO;
+}
+
 /* First call: the head is complete. */
 static enum MHD_Result take_head(struct http_request *request, const char *method,
                                  const char *version) {
@@ -177,6 +191,13 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
         !find_route(request, method, &framing, &route) || !http_authorize(request, route) ||
         !check_body(request, route, &framing))
         return request->queued ? MHD_YES : MHD_NO;
+    if (request->coding == HTTP_CODING_NONE && !framing.chunked)
+        request->exchange.refused =
+            http_admission_refused(&request->exchange, request->body_expected);
+    if (request->exchange.refused > 0 && framing.expects_continue) {
+        request->close = request->linger = true; /* the body is not asked for */
+        return run_handler(request);
+    }
     request->stage = HTTP_STAGE_BODY;
     http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_BODY,
                       from_now(server->options.body_timeout));
@@ -229,20 +250,6 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
                       request->exchange.started_nanoseconds + server->options.header_timeout +
                           allowed);
     return MHD_YES;
-}
-
-/* Last call: the request is whole. */
-static enum MHD_Result run_handler(struct http_request *request) {
-    struct http_server *server = request->server;
-    const char *fault = NULL;
-    http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WORK, 0);
-    const unsigned status = http_request_inflate(request, &fault);
-    if (status != 0) {
-        (void)http_reply_error(&request->exchange, status, "%s", fault);
-        return request->queued ? MHD_YES : MHD_NO;
-    }
-    enum http_outcome outcome = server->options.routes[request->route].handler(&request->exchange);
-    return outcome == HTTP_DEFERRED || request->queued ? MHD_YES : MHD_NO;
 }
 
 enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const char *url,
@@ -366,9 +373,9 @@ void http_access_notify(void *cls, struct MHD_Connection *connection, void **soc
         peer->request.peer = peer;
         if (worker->tls)
             begin_tls(server, peer, connection);
-        http_reaper_phase(
-            &server->reaper, peer, HTTP_PHASE_HEAD,
-            from_now(server->draining ? HTTP_DRAIN_HEAD_TIME : server->options.header_timeout));
+        if (server->draining) /* else it has its deadline since it was accepted */
+            http_reaper_phase(&server->reaper, peer, HTTP_PHASE_HEAD,
+                              from_now(HTTP_DRAIN_HEAD_TIME));
         return;
     }
     struct http_connection *peer = *socket_context;

@@ -80,7 +80,8 @@ static void forget(struct http_connections *connections, struct http_connection 
     connections->by_fd[connection->fd] = NULL;
     connections->clients -= connection->class == HTTP_CLASS_CLIENT;
     connections->admins -= connection->class == HTTP_CLASS_ADMIN;
-    connection->worker->load -= connection->class != HTTP_CLASS_OWN;
+    if (connection->worker != NULL)
+        connection->worker->load -= connection->class != HTTP_CLASS_OWN;
     pthread_cond_broadcast(&connections->changed);
 }
 
@@ -115,22 +116,19 @@ static struct http_worker *least_loaded(struct http_worker *workers, size_t coun
 }
 
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
-                                             const struct sockaddr *address, enum http_class class,
-                                             struct http_worker *workers, size_t worker_count) {
+                                             const struct sockaddr *address,
+                                             enum http_class class) {
     struct http_connection *connection = calloc(1, sizeof *connection);
-    struct http_worker *worker = NULL;
     if (connection == NULL)
         return NULL;
     connection->fd = fd;
     connection->class = class;
     connection->client = client_of(address);
     pthread_mutex_lock(&connections->mutex);
-    if (reserve_fd(connections, fd) && has_room(connections, class, &connection->client) &&
-        connections->count < connections->capacity && worker_count > 0)
-        worker = class == HTTP_CLASS_OWN ? workers : least_loaded(workers, worker_count);
-    if (worker != NULL) {
-        connection->worker = worker;
-        worker->load += class != HTTP_CLASS_OWN;
+    const bool taken = reserve_fd(connections, fd) &&
+                       has_room(connections, class, &connection->client) &&
+                       connections->count < connections->capacity;
+    if (taken) {
         connection->index = connections->count;
         connections->active[connections->count++] = connection;
         connections->clients += class == HTTP_CLASS_CLIENT;
@@ -138,11 +136,34 @@ struct http_connection *http_connections_add(struct http_connections *connection
         connections->by_fd[fd] = connection;
     }
     pthread_mutex_unlock(&connections->mutex);
-    if (worker == NULL) {
+    if (!taken) {
         free(connection);
         return NULL;
     }
     return connection;
+}
+
+struct http_worker *http_connections_assign(struct http_connections *connections,
+                                            struct http_connection *connection,
+                                            struct http_worker *workers, size_t worker_count) {
+    const bool own = connection->class == HTTP_CLASS_OWN;
+    pthread_mutex_lock(&connections->mutex);
+    struct http_worker *worker = own ? workers : least_loaded(workers, worker_count);
+    connection->worker = worker;
+    if (worker != NULL)
+        worker->load += !own;
+    pthread_mutex_unlock(&connections->mutex);
+    return worker;
+}
+
+struct http_connection *http_connections_unassigned(struct http_connections *connections) {
+    struct http_connection *found = NULL;
+    pthread_mutex_lock(&connections->mutex);
+    for (size_t i = 0; i < connections->count && found == NULL; i++)
+        if (connections->active[i]->worker == NULL)
+            found = connections->active[i];
+    pthread_mutex_unlock(&connections->mutex);
+    return found;
 }
 
 void http_connections_remove(struct http_connections *connections,

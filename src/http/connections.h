@@ -31,7 +31,7 @@ enum http_phase {
 
 struct http_connection {
     int fd;
-    struct http_worker *worker;
+    struct http_worker *worker; /* NULL: it waits for one */
     struct http_client client;
     enum http_class class;
     struct http_tls *tls;      /* what its session uses, or NULL */
@@ -56,11 +56,17 @@ enum cn_status http_connections_init(struct http_connections *connections, size_
                                      size_t max_per_client, struct cn_error *error);
 void http_connections_clear(struct http_connections *connections);
 
-/* Registers an accepted socket with the least loaded of `workers`. Returns NULL over a limit or
- * without memory. */
+/* Registers an accepted socket. Returns NULL over a limit or without memory. */
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
-                                             const struct sockaddr *address, enum http_class class,
-                                             struct http_worker *workers, size_t worker_count);
+                                             const struct sockaddr *address, enum http_class class);
+
+/* Makes it the least loaded worker's, which is returned; NULL if all are full. */
+struct http_worker *http_connections_assign(struct http_connections *connections,
+                                            struct http_connection *connection,
+                                            struct http_worker *workers, size_t worker_count);
+
+/* One that has no worker, or NULL. */
+struct http_connection *http_connections_unassigned(struct http_connections *connections);
 
 /* Forgets and frees a connection; its socket may be closed afterwards, not before. */
 void http_connections_remove(struct http_connections *connections,

@@ -66,6 +66,7 @@ struct http_exchange {
     struct http_arguments arguments;
     const unsigned char *body; /* NUL after its end, not counted */
     size_t body_length;
+    size_t refused; /* images that the queue had no room for when the head came: no body was kept */
     uint64_t started_nanoseconds;
     struct http_work work;
     /* The handler's own state between a deferral and `finish`; released by `release`, which runs
@@ -157,6 +158,9 @@ struct http_route {
     enum http_access access;
     size_t body_limit; /* bytes; 0: no body taken */
     enum http_outcome (*handler)(struct http_exchange *exchange);
+    /* Asked by whoever watches over the server: a new connection that begins with it is answered
+     * by a thread that does nothing else, and closed. */
+    bool probe;
 };
 extern const struct http_route http_routes[];
 extern const size_t http_route_count;

@@ -47,6 +47,11 @@ static enum http_outcome answer_late(struct http_exchange *exchange) {
                             prediction->count);
 }
 
+static enum http_outcome answer_full(struct http_exchange *exchange, size_t images) {
+    statistics_add(exchange->context->statistics, STATISTICS_REJECTED_QUEUE_FULL, 1);
+    return http_reply_error(exchange, 503, "the queue has no room for %zu images more", images);
+}
+
 /* ---- The batch lane ---- */
 
 static void done(struct job *job) {
@@ -97,9 +102,7 @@ static enum http_outcome finish(struct http_exchange *exchange) {
         statistics_add(context->statistics, STATISTICS_REJECTED_MEMORY, 1);
         return http_reply_error(exchange, 503, "no memory for the model's workspaces");
     case JOB_REFUSED_FULL:
-        statistics_add(context->statistics, STATISTICS_REJECTED_QUEUE_FULL, 1);
-        return http_reply_error(exchange, 503, "the queue has no room for %zu images more",
-                                prediction->count);
+        return answer_full(exchange, prediction->count);
     case JOB_REFUSED_CLOSED:
         statistics_add(context->statistics, STATISTICS_REJECTED_SHUTDOWN, 1);
         return http_reply_error(exchange, 503, "the server is shutting down");
@@ -170,7 +173,10 @@ bool prediction_begin(struct http_exchange *exchange) {
     exchange->state = prediction;
     exchange->release = prediction_free;
     prediction->begun_nanoseconds = cn_clock_nanoseconds();
-    return true;
+    if (exchange->refused == 0)
+        return true;
+    (void)answer_full(exchange, exchange->refused);
+    return false;
 }
 
 enum http_outcome prediction_run(struct http_exchange *exchange,

@@ -20,7 +20,9 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
     request->coding = HTTP_CODING_NONE;
     request->reply_length = 0;
     request->target_status = 0;
-    request->queued = request->close = request->linger = false;
+    request->queued = request->linger = false;
+    /* The thread for probes keeps nobody, who might go on with something else. */
+    request->close = request->peer->worker == server->probes;
     request->path[0] = request->client[0] = '\0';
     request->allow = NULL;
     request->exchange = (struct http_exchange){.context = &server->context,
@@ -88,6 +90,10 @@ unsigned http_request_append(struct http_request *request, const char *bytes, si
     size_t used = request->exchange.body_length;
     if (length > request->body_limit - used)
         return 413;
+    if (request->exchange.refused > 0) { /* read away, so that the connection can go on */
+        request->exchange.body_length = used + length;
+        return 0;
+    }
     if (used + length + 1 > request->body_capacity && !grow(request, used + length + 1))
         return 503;
     memcpy(request->body + used, bytes, length);

@@ -7,7 +7,9 @@
 
 /* A row whose name is its path. */
 #define ROUTE(method, path, access, body_limit, handler)                                           \
-    { method, path, path, HTTP_ACCESS_##access, body_limit, handler }
+    { method, path, path, HTTP_ACCESS_##access, body_limit, handler, false }
+#define PROBE(path, handler)                                                                       \
+    { "GET", path, path, HTTP_ACCESS_PUBLIC, 0, handler, true }
 
 /* What is the same with and without a version. */
 #define V2_MODEL(path)                                                                             \
@@ -28,8 +30,8 @@ const struct http_route http_routes[] = {
     ROUTE("POST", "/predict/{model}", CLIENT, HTTP_BODY_CONFIGURED, http_predict),
     ROUTE("POST", "/explain", CLIENT, HTTP_BODY_CONFIGURED, http_explain),
     ROUTE("POST", "/explain/{model}", CLIENT, HTTP_BODY_CONFIGURED, http_explain),
-    ROUTE("GET", "/v2/health/live", PUBLIC, 0, http_health_live),
-    ROUTE("GET", "/v2/health/ready", PUBLIC, 0, http_health_ready),
+    PROBE("/v2/health/live", http_health_live),
+    PROBE("/v2/health/ready", http_health_ready),
     ROUTE("GET", "/v2", PUBLIC, 0, http_v2_server),
     ROUTE("GET", "/v2/", PUBLIC, 0, http_v2_server),
     ROUTE("GET", "/v2/models", CLIENT, 0, http_v2_models),
@@ -44,7 +46,7 @@ const struct http_route http_routes[] = {
     ROUTE("POST", TORCHSERVE, CLIENT, HTTP_BODY_CONFIGURED, http_torchserve_predictions),
     ROUTE("POST", TORCHSERVE "/{version}", CLIENT, HTTP_BODY_CONFIGURED,
           http_torchserve_predictions),
-    ROUTE("GET", "/ping", PUBLIC, 0, http_torchserve_ping),
+    PROBE("/ping", http_torchserve_ping),
     V1_MODEL("/v1/models/{model}"),
     V1_MODEL("/v1/models/{model}/versions/{version}"),
     ROUTE("POST", "/admin/reload", ADMIN, 0, http_admin_reload),

@@ -43,10 +43,12 @@ int http_self_request(struct http_server *server, struct http_worker *worker, co
     int status = 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return 0;
-    if (http_connections_add(&server->connections, pair[0], peer, HTTP_CLASS_OWN, worker, 1) ==
-        NULL) {
+    struct http_connection *connection =
+        http_connections_add(&server->connections, pair[0], peer, HTTP_CLASS_OWN);
+    if (connection == NULL) {
         close(pair[0]);
     } else {
+        (void)http_connections_assign(&server->connections, connection, worker, 1);
         http_worker_take(worker, pair[0], peer, sizeof address.sun_family);
         if (send(pair[1], request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request))
             status = read_status(pair[1], cn_clock_nanoseconds() + timeout);

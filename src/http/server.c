@@ -33,7 +33,7 @@ static size_t threads_of_a_kind(const struct http_server_options *options) {
 }
 
 size_t http_server_threads(const struct http_server_options *options) {
-    return threads_of_a_kind(options) * (options->tls ? 2 : 1);
+    return threads_of_a_kind(options) * (options->tls ? 2 : 1) + 1; /* ... for probes */
 }
 
 enum cn_status http_server_create(const struct http_server_options *options,
@@ -60,6 +60,7 @@ enum cn_status http_server_create(const struct http_server_options *options,
         status = cn_fail(error, CN_MEMORY, "no memory for %zu threads", server->worker_count);
         goto out;
     }
+    server->probes = &server->workers[server->worker_count - 1];
     *ret_server = server;
     server = NULL;
 out:
@@ -97,7 +98,7 @@ enum cn_status http_server_start(struct http_server *server, struct cn_error *er
     server->started = status == CN_OK;
     while (status == CN_OK && server->workers_started < server->worker_count) {
         struct http_worker *worker = &server->workers[server->workers_started];
-        worker->tls = server->workers_started >= server->plain_count;
+        worker->tls = server->workers_started >= server->plain_count && worker != server->probes;
         status = http_worker_start(worker, server, error);
         server->workers_started += status == CN_OK;
     }

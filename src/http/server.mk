@@ -1,6 +1,7 @@
 libconvnetd_la_SOURCES += \
 	src/http/acceptor.c src/http/acceptor.h \
 	src/http/access.c \
+	src/http/admission.c \
 	src/http/authorize.c \
 	src/http/coding.c src/http/coding.h \
 	src/http/connections.c src/http/connections.h \
@@ -11,6 +12,7 @@ libconvnetd_la_SOURCES += \
 	src/http/keys.c src/http/keys.h \
 	src/http/listen.c src/http/listen_unix.c src/http/listeners.c \
 	src/http/reaper.c src/http/reaper.h \
+	src/http/reception.c src/http/reception.h \
 	src/http/reply.c \
 	src/http/request.c src/http/request.h \
 	src/http/routes.c src/http/routes.h \

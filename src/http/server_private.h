@@ -4,6 +4,7 @@
 
 #include "http/acceptor.h"
 #include "http/reaper.h"
+#include "http/reception.h"
 #include "http/server.h"
 #include "http/worker.h"
 
@@ -19,8 +20,10 @@ struct http_server {
     struct http_acceptor acceptor;
     struct http_worker *workers;
     size_t worker_count, workers_started;
-    size_t plain_count; /* of the workers: those from here on speak TLS */
-    bool tables;        /* connections are initialised */
+    size_t plain_count;         /* of the workers: those from here on speak TLS, but for the last */
+    struct http_worker *probes; /* the last: answers routes that are probes, nothing else */
+    struct http_reception reception;
+    bool tables; /* connections are initialised */
     bool started;
     pthread_rwlock_t secrets_lock;
     struct http_keys *keys; /* NULL: no request needs one */
@@ -54,6 +57,10 @@ enum cn_status http_server_open_listeners(struct http_server *server, struct cn_
 
 /* True if the request may have the route; else it has been refused (authorize.c). */
 bool http_authorize(struct http_request *request, const struct http_route *route);
+
+/* Images of the request whose head has come and whose body has `length` bytes, if the batch lane
+ * would refuse them now; else 0 (admission.c). */
+size_t http_admission_refused(const struct http_exchange *exchange, size_t length);
 
 /* Sends one request of the server's own to a worker and reads the answer's status: 0 for none
  * within `timeout` nanoseconds, -1 when the connection was ended without one, which is what a

@@ -152,7 +152,7 @@ def status_of(server, request, head=False):
     return answer[0] if answer else None
 
 
-def get(path="/v2/health/live", extra=b"", version=b"1.1", method=b"GET"):
+def get(path="/v2", extra=b"", version=b"1.1", method=b"GET"):
     return (method + b" " + path.encode("latin-1") + b" HTTP/" + version + b"\r\nHost: a\r\n" +
             extra + b"\r\n")
 

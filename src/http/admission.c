@@ -1,0 +1,44 @@
+/* admission.c: says from a request's head alone whether the batch lane will refuse it for want of
+ * room: then its body need not be kept and decoded, which can cost as much as computing it would.
+ * Knows only bodies whose length tells the number of images; for others it says nothing. Runs on
+ * the exchange's HTTP thread. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/server_private.h"
+
+/* Smaller bodies are not worth the look. */
+enum { LEAST_BYTES = 32768 };
+
+/* Images of a body of `length` bytes, at least; 0: not to be known. */
+static size_t images_at_least(const struct http_exchange *exchange, size_t length,
+                              size_t image_size) {
+    static const char raw[] = "application/octet-stream";
+    const char *json = http_header(exchange, "Inference-Header-Content-Length");
+    const char *type = http_header(exchange, "Content-Type");
+    if (json != NULL) { /* tensors follow the JSON, of four bytes a number at most */
+        const unsigned long long skipped = strtoull(json, NULL, 10);
+        return skipped < length ? (length - (size_t)skipped) / (4 * image_size) : 0;
+    }
+    if (type == NULL || strncasecmp(type, raw, sizeof raw - 1) != 0 || length % image_size != 0)
+        return 0;
+    return length / image_size;
+}
+
+size_t http_admission_refused(const struct http_exchange *exchange, size_t length) {
+    const struct http_context *context = exchange->context;
+    enum registry_answer found;
+    struct served_model *model =
+        length >= LEAST_BYTES
+            ? registry_acquire(context->models, exchange->arguments.values[0], 0, &found)
+            : NULL;
+    if (model == NULL)
+        return 0;
+    const size_t images = images_at_least(exchange, length, cn_plan_input_size(model->plan));
+    const bool refused = images > 0 &&
+                         (double)images * model->image_seconds > context->inline_seconds &&
+                         !lane_has_room(context->lane, images);
+    served_model_release(model);
+    return refused ? images : 0;
+}
