@@ -1,3 +1,7 @@
+# In front of main, and so of each program itself.
+convnet_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
+convnetd_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
+
 libconvnet_la_SOURCES += \
 	src/base/clock.c src/base/clock.h \
 	src/base/error.c \

@@ -3,12 +3,12 @@
  * Does nothing else, but for how idle threads wait: each command is a file of its own. At exit
  * stdout is closed and checked, so that a full disk is never taken for success.
  */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/passive_openmp.h"
 #include "cli/cli.h"
 
 static const struct cli_command commands[] = {
@@ -58,23 +58,8 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
     return command->run(argc, argv);
 }
 
-/* Idle OpenMP threads spin by default, which on shared processors made a training six times slower;
- * libgomp reads its environment before main, hence the second start of this program. Without /proc
- * it goes on as it is. */
-static void restart_with_passive_waiting(char **argv) {
-    char program[PATH_MAX];
-    if (getenv("OMP_WAIT_POLICY") != NULL || setenv("OMP_WAIT_POLICY", "passive", 1) != 0) {
-        return;
-    }
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length > 0) {
-        program[length] = '\0';
-        (void)execv(program, argv);
-    }
-}
-
 int main(int argc, char **argv) {
-    restart_with_passive_waiting(argv);
+    cn_openmp_wait_passively(argv);
     if (atexit(close_stdout) != 0) {
         return CLI_FAILED;
     }

@@ -11,22 +11,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/passive_openmp.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/service.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-/* Threads of libgomp spin between two batches unless told otherwise, and libgomp reads that from
- * the environment before main begins: the process starts itself anew with it set. */
-static void make_openmp_passive(char **argv) {
-    if (getenv("OMP_WAIT_POLICY") != NULL)
-        return;
-    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0)
-        execv("/proc/self/exe", argv);
-    /* Without /proc it works too, only hotter. */
-}
 
 static void print_error(const struct cn_error *error) {
     if (error->source[0] != '\0' && error->offset >= 0)
@@ -148,7 +139,7 @@ int main(int argc, char **argv) {
     static struct daemon_options options;
     struct cn_error error = {0};
     enum daemon_action action = ACTION_SERVE;
-    make_openmp_passive(argv);
+    cn_openmp_wait_passively(argv);
     if (options_read(argc, argv, &options, &action, &error) != CN_OK) {
         print_error(&error);
         return EXIT_USAGE;

@@ -54,7 +54,7 @@ const struct option_row option_rows[] = {
      "Connections at once of one IPv4 address or IPv6 /64; 0 means no such limit."},
     {"max-body", OPTION_BYTES, AT(max_body), "16M", 1024, 1073741824, "bytes", NULL,
      "Largest body of a request; a larger one is answered 413. K, M and G may follow."},
-    {"max-header", OPTION_BYTES, AT(max_header), "32K", 1024, 1048576, "bytes", NULL,
+    {"max-header", OPTION_BYTES, AT(max_header), "16K", 1024, 1048576, "bytes", NULL,
      "Largest head of a request, its first line included; a larger one is answered 431."},
     {"max-header-fields", OPTION_INTEGER, AT(max_header_fields), "128", 4, 10000, "fields", NULL,
      "Fields in the head of a request; more are answered 431."},

@@ -10,11 +10,14 @@
 #include "http/worker.h"
 
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
-                                     size_t max_per_client, struct cn_error *error) {
+                                     size_t max_per_client, size_t usual_workers,
+                                     struct cn_error *error) {
     pthread_condattr_t attributes;
     /* Our own requests come on top of the clients'. */
-    *connections = (struct http_connections){
-        .max = max, .max_per_client = max_per_client, .capacity = max + 64};
+    *connections = (struct http_connections){.max = max,
+                                             .max_per_client = max_per_client,
+                                             .usual_workers = usual_workers,
+                                             .capacity = max + 64};
     connections->active = calloc(connections->capacity, sizeof *connections->active);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -107,9 +110,16 @@ static bool reserve_fd(struct http_connections *connections, int fd) {
     return true;
 }
 
-static struct http_worker *least_loaded(struct http_worker *workers, size_t count) {
+/* Of as few workers as hold the connections, `usual` at least: an epoll set that is ready more
+ * often is waited for less often. With the mutex. */
+static struct http_worker *least_loaded(struct http_worker *workers, size_t count, size_t usual) {
     struct http_worker *best = &workers[0];
-    for (size_t i = 1; i < count; i++)
+    size_t load = 0;
+    for (size_t i = 0; i < count; i++)
+        load += workers[i].load;
+    const size_t needed = load / HTTP_WORKER_CONNECTIONS + 1;
+    const size_t used = needed > usual ? needed : usual;
+    for (size_t i = 1; i < count && i < used; i++)
         if (workers[i].load < best->load)
             best = &workers[i];
     return best->load < HTTP_WORKER_CONNECTIONS ? best : NULL;
@@ -148,7 +158,8 @@ struct http_worker *http_connections_assign(struct http_connections *connections
                                             struct http_worker *workers, size_t worker_count) {
     const bool own = connection->class == HTTP_CLASS_OWN;
     pthread_mutex_lock(&connections->mutex);
-    struct http_worker *worker = own ? workers : least_loaded(workers, worker_count);
+    struct http_worker *worker =
+        own ? workers : least_loaded(workers, worker_count, connections->usual_workers);
     connection->worker = worker;
     if (worker != NULL)
         worker->load += !own;

@@ -49,11 +49,13 @@ struct http_connections {
     size_t clients, admins; /* of these, by class */
     struct http_connection **by_fd;
     size_t fd_capacity;
-    size_t max, max_per_client;
+    size_t max, max_per_client, usual_workers;
 };
 
+/* More than `usual_workers` of a kind get connections only when those have all they may hold. */
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
-                                     size_t max_per_client, struct cn_error *error);
+                                     size_t max_per_client, size_t usual_workers,
+                                     struct cn_error *error);
 void http_connections_clear(struct http_connections *connections);
 
 /* Registers an accepted socket. Returns NULL over a limit or without memory. */

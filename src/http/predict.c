@@ -55,6 +55,10 @@ static enum http_outcome answer_full(struct http_exchange *exchange, size_t imag
 /* ---- The batch lane ---- */
 
 static void done(struct job *job) {
+    const struct http_exchange *exchange = job->data;
+    /* Counted here: libmicrohttpd may end the exchange of a client that has gone at once. */
+    if (job->outcome == JOB_DROPPED)
+        statistics_add(exchange->context->statistics, STATISTICS_REJECTED_GONE, 1);
     http_resume(job->data);
 }
 
@@ -96,7 +100,6 @@ static enum http_outcome finish(struct http_exchange *exchange) {
     case JOB_EXPIRED:
         return answer_late(exchange);
     case JOB_DROPPED:
-        statistics_add(context->statistics, STATISTICS_REJECTED_GONE, 1);
         return http_reply_error(exchange, 499, "the client has gone");
     case JOB_FAILED:
         statistics_add(context->statistics, STATISTICS_REJECTED_MEMORY, 1);

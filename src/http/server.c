@@ -25,8 +25,12 @@ void http_server_log(const struct http_server *server, enum http_log_level level
     server->options.log(server->options.log_data, level, text);
 }
 
+static size_t asked_threads(const struct http_server_options *options) {
+    return options->threads > 1 ? (size_t)options->threads : 1;
+}
+
 static size_t threads_of_a_kind(const struct http_server_options *options) {
-    const size_t asked = options->threads > 1 ? (size_t)options->threads : 1;
+    const size_t asked = asked_threads(options);
     const size_t connections = options->max_connections + HTTP_ADMIN_CONNECTIONS;
     const size_t needed = (connections + HTTP_WORKER_CONNECTIONS - 1) / HTTP_WORKER_CONNECTIONS;
     return needed > asked ? needed : asked;
@@ -51,8 +55,9 @@ enum cn_status http_server_create(const struct http_server_options *options,
     if (status != CN_OK)
         goto out;
     server->tables = true;
-    status = http_connections_init(&server->connections, options->max_connections,
-                                   options->max_connections_per_address, error);
+    status =
+        http_connections_init(&server->connections, options->max_connections,
+                              options->max_connections_per_address, asked_threads(options), error);
     if (status != CN_OK)
         goto out;
     server->workers = calloc(server->worker_count, sizeof *server->workers);

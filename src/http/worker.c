@@ -9,7 +9,7 @@
 
 enum {
     /* Besides what a head takes; larger heads get 431 from libmicrohttpd itself. */
-    CONNECTION_MEMORY = 32 * 1024,
+    CONNECTION_MEMORY = 16 * 1024,
     STACK_BYTES = 2 * 1024 * 1024, /* jansson recurses; 512 KiB is its least */
     /* Above our own limit: libmicrohttpd deadlocks at its own. */
     DAEMON_CONNECTIONS = 4 * HTTP_WORKER_CONNECTIONS

@@ -5,27 +5,40 @@
 
 #include "image/exact.h"
 
-/* The darkest and the lightest sample. */
-static void find_range(const uint8_t *samples, size_t count, int channels, uint8_t *ret_low,
-                       uint8_t *ret_high) {
-    const size_t step = (size_t)channels, block = 64 * step;
-    uint8_t low = 255, high = 0;
-    /* Most have both ends of the range: then the rest says nothing more. */
-    for (size_t start = 0; start < count && (low > 0 || high < 255); start += block) {
-        const size_t end = start + block < count ? start + block : count;
-        for (size_t i = start; i < end; i += step) {
-            low = samples[i] < low ? samples[i] : low;
-            high = samples[i] > high ? samples[i] : high;
-        }
+struct range {
+    uint8_t low, high;
+};
+
+static inline void widen(struct range *range, const uint8_t *samples, size_t count, size_t step) {
+    uint8_t low = range->low, high = range->high;
+    for (size_t i = 0; i < count; i += step) {
+        low = samples[i] < low ? samples[i] : low;
+        high = samples[i] > high ? samples[i] : high;
     }
-    *ret_low = low;
-    *ret_high = high;
+    *range = (struct range){low, high};
+}
+
+/* The darkest and the lightest sample. */
+static struct range find_range(const uint8_t *samples, size_t count, size_t step) {
+    enum { BLOCK = 64 }; /* a constant: the compiler makes vectors of grey blocks */
+    const size_t block = BLOCK * step;
+    struct range range = {255, 0};
+    size_t start = 0;
+    /* Most have both ends of the range: then the rest says nothing more. */
+    for (; start + block <= count && (range.low > 0 || range.high < 255); start += block) {
+        if (step == 1)
+            widen(&range, samples + start, BLOCK, 1);
+        else
+            widen(&range, samples + start, block, step);
+    }
+    if (range.low > 0 || range.high < 255)
+        widen(&range, samples + start, count - start, step);
+    return range;
 }
 
 struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, int channels) {
     const size_t row = (size_t)width * (size_t)channels, count = row * (size_t)height;
     uint16_t histogram[256] = {0}, total = 0, below = 0;
-    uint8_t low, high;
     int background = 0;
     /* A page larger than the counters is sampled. */
     const int step = (width + height) / 16384 + 1;
@@ -39,11 +52,11 @@ struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, in
         histogram[samples[(size_t)(y + 1) * row - (size_t)channels]]++;
         total = (uint16_t)(total + 2);
     }
-    find_range(samples, count, channels, &low, &high);
+    const struct range range = find_range(samples, count, (size_t)channels);
     while ((below + histogram[background]) * 2 <= total)
         below = (uint16_t)(below + histogram[background++]);
-    const bool light = background - low > high - background;
-    return (struct cn_tone){background, light ? background - low : high - background, light};
+    const int darker = background - range.low, lighter = range.high - background;
+    return (struct cn_tone){background, darker > lighter ? darker : lighter, darker > lighter};
 }
 
 bool cn_exact_is_prepared(const struct cn_plane *plane, const struct cn_tone *tone, int box) {

@@ -1,5 +1,6 @@
 /* plan.c: a network as a list of inference steps over packed parameters. A plan is immutable; each
  * workspace belongs to one thread. OpenMP only in cn_plan_run_parallel. */
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -245,22 +246,32 @@ void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, con
     }
 }
 
+static size_t divide_up(size_t count, size_t by) {
+    return (count + by - 1) / by;
+}
+
+/* Images of one piece of work: whole blocks, a thread's share at most. */
+static size_t piece_size(const struct cn_plan *plan, size_t count, size_t threads) {
+    enum { PIECES = 8 }; /* a thread */
+    const size_t share = divide_up(count, threads);
+    const size_t size = divide_up(divide_up(share, PIECES), plan->block) * plan->block;
+    return size < share ? size : share;
+}
+
 void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
                           int threads, const float *images, size_t count, float *outputs) {
     if (threads < 2 || count < 2 * (size_t)threads) {
         cn_plan_run(plan, workspaces[0], images, count, outputs);
         return;
     }
-    const size_t share = (count + (size_t)threads - 1) / (size_t)threads;
-    /* One range of images a thread: each workspace is used by one thread only. */
-#pragma omp parallel for schedule(static, 1) num_threads(threads)
-    for (int thread = 0; thread < threads; thread++) {
-        const size_t first = (size_t)thread * share;
-        const size_t last = first + share < count ? first + share : count;
-        if (first < last)
-            cn_plan_run(plan, workspaces[thread], images + first * plan->input_size, last - first,
-                        outputs + first * plan->output_size);
-    }
+    const size_t size = piece_size(plan, count, (size_t)threads);
+    /* Who comes first takes the next: a thread whose processor does something else too gets less.
+     */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (size_t first = 0; first < count; first += size)
+        cn_plan_run(plan, workspaces[omp_get_thread_num()], images + first * plan->input_size,
+                    first + size < count ? size : count - first,
+                    outputs + first * plan->output_size);
 }
 
 const char *cn_instruction_set(void) {
