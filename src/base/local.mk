@@ -11,7 +11,8 @@ libconvnet_la_SOURCES += \
 	src/base/number.c src/base/number.h \
 	src/base/random.c src/base/random.h \
 	src/base/sha256.c src/base/sha256.h \
-	src/base/shape.c
+	src/base/shape.c \
+	src/base/utf8.c src/base/utf8.h
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
@@ -22,5 +23,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_number.c \
 	tests/unit/test_random.c \
 	tests/unit/test_sha256.c \
-	tests/unit/test_shape.c
+	tests/unit/test_shape.c \
+	tests/unit/test_utf8.c
 endif

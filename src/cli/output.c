@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 
 static void put_command(const char *command) {
@@ -52,38 +53,17 @@ void cli_put_csv(const char *text) {
     putchar('"');
 }
 
-/* Bytes of the UTF-8 character (RFC 3629) at `text`, 0 if there is none. */
-static size_t utf8_length(const unsigned char *text) {
-    if (text[0] < 0x80) {
-        return 1;
-    }
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    uint32_t code = text[0] & (0x7fU >> length);
-    if (text[0] < 0xc2 || text[0] > 0xf4) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80) { /* also at the end: NUL */
-            return 0;
-        }
-        code = code << 6 | (text[i] & 0x3fU);
-    }
-    bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-    bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    return overlong || surrogate || code > 0x10ffff ? 0 : length;
-}
-
 void cli_put_json(const char *text) {
     putchar('"');
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0';) {
-        size_t length = utf8_length(c);
+    for (const char *c = text; *c != '\0';) {
+        size_t length = cn_utf8_length(c, SIZE_MAX);
         if (length == 0) {
             fputs("\\ufffd", stdout);
             c++;
         } else if (*c == '"' || *c == '\\') {
             printf("\\%c", *c++);
-        } else if (*c < 0x20 || *c == 0x7f) {
-            printf("\\u%04x", *c++);
+        } else if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            printf("\\u%04x", (unsigned)*c++);
         } else {
             fwrite(c, 1, length, stdout);
             c += length;
@@ -94,9 +74,10 @@ void cli_put_json(const char *text) {
 
 void cli_put_plain(const char *text, int width) {
     int columns = 0;
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; columns++) {
-        size_t length = utf8_length(c);
-        if (length == 0 || *c < 0x20 || *c == 0x7f || (length == 2 && *c == 0xc2 && c[1] < 0xa0)) {
+    for (const char *c = text; *c != '\0'; columns++) {
+        const unsigned char first = (unsigned char)*c, second = (unsigned char)c[1];
+        size_t length = cn_utf8_length(c, SIZE_MAX);
+        if (length == 0 || first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0)) {
             putchar('?');
             c += length > 0 ? length : 1;
         } else {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "http/json_scan.h"
 
 bool http_json_is(struct json_string string, const char *text) {
@@ -70,23 +71,11 @@ size_t http_json_unescape(struct json_string string, char *to) {
 }
 
 bool http_json_is_utf8(struct json_string string) {
-    const unsigned char *s = (const unsigned char *)string.begin;
-    const unsigned char *end = s + string.length;
-    while (s < end) {
-        const size_t length = s[0] < 0x80   ? 1
-                              : s[0] < 0xc2 ? 0
-                              : s[0] < 0xe0 ? 2
-                              : s[0] < 0xf0 ? 3
-                                            : 4;
-        if (length == 0 || s[0] > 0xf4 || (size_t)(end - s) < length)
+    size_t length = 0;
+    for (size_t i = 0; i < string.length; i += length) {
+        length = cn_utf8_length(string.begin + i, string.length - i);
+        if (length == 0)
             return false;
-        for (size_t i = 1; i < length; i++)
-            if ((s[i] & 0xc0) != 0x80)
-                return false;
-        if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-            (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-            return false;
-        s += length;
     }
     return true;
 }

@@ -120,65 +120,21 @@ enum http_outcome http_reply_text(struct http_exchange *exchange, unsigned statu
     return http_reply(exchange, status, content_type, body, length);
 }
 
-/* Length of the well-formed UTF-8 sequence at `text`, 0 if there is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *text) {
-    unsigned char first = text[0];
-    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (first > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
-    bool surrogate = first == 0xed && text[1] >= 0xa0;
-    bool beyond = first == 0xf4 && text[1] >= 0x90;
-    return overlong || surrogate || beyond ? 0 : length;
-}
-
-/* Writes `text` as the inside of a JSON string; `to` has six bytes for each of `text`. */
-static size_t escape_json(char *to, const char *text) {
-    char *start = to;
-    const unsigned char *from = (const unsigned char *)text;
-    while (*from != '\0') {
-        size_t length = utf8_length(from);
-        if (length == 0) {
-            memcpy(to, "\\ufffd", 6);
-            to += 6;
-            from++;
-        } else if (*from == '"' || *from == '\\') {
-            *to++ = '\\';
-            *to++ = (char)*from++;
-        } else if (*from < 0x20 || *from == 0x7f) {
-            static const char digits[] = "0123456789abcdef";
-            memcpy(to, "\\u00", 4);
-            to[4] = digits[*from >> 4];
-            to[5] = digits[*from & 15];
-            to += 6;
-            from++;
-        } else {
-            memcpy(to, from, length);
-            to += length;
-            from += length;
-        }
-    }
-    return (size_t)(to - start);
-}
-
 static enum http_outcome reply_error(struct http_exchange *exchange, unsigned status,
                                      const char *text) {
-    size_t room = strlen(text) * 6 + 32;
-    char *body = malloc(room);
+    struct http_text answer = {0};
+    size_t length = 0;
+    http_text_add(&answer, "{\"error\": \"");
+    http_text_add_json(&answer, text);
+    http_text_add(&answer, "\"}\n");
+    char *body = http_text_take(&answer, &length);
     if (body == NULL) {
         http_request_of(exchange)->stage = HTTP_STAGE_REPLIED;
         return HTTP_REPLIED;
     }
-    size_t length = 0;
-    memcpy(body, "{\"error\": \"", 11);
-    length = 11 + escape_json(body + 11, text);
-    memcpy(body + length, "\"}\n", 3);
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         http_add_header(exchange, "Retry-After", "1");
-    return http_reply(exchange, status, "application/json", body, length + 3);
+    return http_reply(exchange, status, "application/json", body, length);
 }
 
 enum http_outcome http_reply_error(struct http_exchange *exchange, unsigned status,

@@ -1,11 +1,13 @@
 /* text.c: see text.h. No state but the caller's. */
 #include "http/text.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
+#include "base/utf8.h"
 
 char *http_text_room(struct http_text *text, size_t more) {
     if (text->failed)
@@ -35,34 +37,20 @@ void http_text_add(struct http_text *text, const char *string) {
     http_text_add_bytes(text, string, strlen(string));
 }
 
-/* Length of the UTF-8 sequence at s, 0 if it is none (overlong, surrogate, cut). */
-static size_t utf8_length(const unsigned char *s) {
-    const size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if (length == 0 || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 void http_text_add_json(struct http_text *text, const char *string) {
-    const unsigned char *s = (const unsigned char *)string;
-    while (*s != '\0') {
+    for (const char *s = string; *s != '\0';) {
         char escape[8];
-        const size_t length = utf8_length(s);
+        const size_t length = cn_utf8_length(s, SIZE_MAX);
         if (length == 0) {
             http_text_add(text, "\xef\xbf\xbd");
             s++;
-        } else if (*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f) {
-            (void)snprintf(escape, sizeof escape, *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x", *s);
+        } else if ((unsigned char)*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f) {
+            (void)snprintf(escape, sizeof escape, *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x",
+                           (unsigned char)*s);
             http_text_add(text, escape);
             s++;
         } else {
-            http_text_add_bytes(text, (const char *)s, length);
+            http_text_add_bytes(text, s, length);
             s += length;
         }
     }
