@@ -177,7 +177,8 @@ bool cn_keras_word(const json_t *value, char ret_word[static CN_JSON_TEXT]) {
 
 static bool is_accepted(const json_t *value, const char *accepted) {
     char word[CN_JSON_TEXT];
-    json_t *list = json_loads(accepted, 0, NULL), *element;
+    json_error_t problem;
+    json_t *list = cn_json_load(accepted, strlen(accepted), &problem), *element;
     bool found = false;
     size_t i;
     json_array_foreach(list, i, element) found =

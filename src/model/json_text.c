@@ -34,7 +34,9 @@ enum cn_status cn_json_parse(const char *text, size_t length, const char *what, 
     if (length > CN_JSON_MAX_LENGTH)
         return cn_fail_at(error, CN_LIMIT, source, base, "the %s has %zu bytes; the limit is %d",
                           what, length, CN_JSON_MAX_LENGTH);
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    json_t *json = cn_json_load(text, length, &problem);
+    if (json == NULL && problem.text[0] == '\0')
+        return cn_fail_at(error, CN_MEMORY, source, base, "no memory to parse the %s", what);
     if (json == NULL)
         return cn_fail_at(error, CN_MALFORMED, source, base >= 0 ? base + problem.position : -1,
                           "the %s is not valid JSON: line %d, column %d: %s", what, problem.line,

@@ -2,18 +2,18 @@
 """What an operator does to a daemon under load, for as long as it takes: reloads, the end, an
 allocation that fails. `make check-long` runs it; each part is bounded in time and count.
 """
+import gzip
+import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
 import daemon
-from daemon import IMAGE, MODEL, Stream, ask, check, finish, get, post, serving
+from daemon import (IMAGE, MODEL, Stream, ask, check, finish, get, post, serving, status_of)
+from wire import b64, fractions, png, request, rows, sample
 
 BAD = b"not a model"
 
@@ -165,53 +165,133 @@ def test_end_under_load(count):
     print("%d ends under load, %d answers, no reset" % (count, answers))
 
 
+def with_quotes(data):
+    """The model with a note of quotes in its header: whatever byte a parser loses of it for want of
+    memory, what is left has no end."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + length])
+    header["__metadata__"]["note"] = '"' * 5000
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length:]
+
+
+class FailingAllocations:
+    """The k-th allocation of a daemon fails, once."""
+
+    def __init__(self, folder):
+        self.arming = os.path.join(folder, "k")
+        self.environment = {"LD_PRELOAD": os.path.abspath(FAILING), "MALLOC_FAILS": self.arming,
+                            "OMP_WAIT_POLICY": "passive"}
+
+    def arm(self, k):
+        replace(self.arming, b"%d" % k)
+
+    def has_failed(self):
+        """True if the allocation was reached."""
+        return not os.path.exists(self.arming) and not os.path.exists(self.arming + ".armed")
+
+
+FAILING = os.path.join(daemon.BUILD, "tests/support/malloc_fails.so")
+STREAK = 20  # so many k in a row that were not reached: there is none
+
+
+def each_allocation(limit, failing, step, after=lambda k: None, stride=1):
+    """Calls step(k) for each k until none fails any more, and at most `limit` times; and after(k)
+    when no allocation fails."""
+    unreached = k = 0
+    while k < limit and unreached < STREAK:
+        failing.arm(k)
+        step(k)
+        unreached = 0 if failing.has_failed() else unreached + 1
+        failing.arm(-1)
+        after(k)
+        k += stride
+    return k
+
+
+def requests_of_all_kinds():
+    pixels, _ = sample(1)
+    picture = png(pixels[0])
+    form = (b"--x\r\nContent-Disposition: form-data; name=a; filename=a\r\n\r\n" + picture +
+            b"\r\n--x--\r\n")
+    numbers = {"images": [rows(fractions(pixels[0]))]}
+    tensor = {"inputs": [{"name": "x", "datatype": "UINT8", "shape": [1, 784],
+                          "data": list(pixels[0])}]}
+    return {"raw": post(), "batch": post(IMAGE * 64), "png": post(picture, b""),
+            "png in batch": request("/predict", {"images": [b64(picture)] * 20}),
+            "numbers": request("/predict", numbers),
+            "gzip": post(gzip.compress(json.dumps(numbers).encode()),
+                         b"Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\n"),
+            "form": post(form, b"Content-Type: multipart/form-data; boundary=x\r\n"),
+            "infer": request("/v2/models/digits/infer", tensor),
+            "tensorflow": request("/v1/models/digits:predict", {"instances": [[0.5] * 784]}),
+            "explain": post(picture, b"", b"/explain"), "metrics": get("/metrics"),
+            "models": get("/v2/models/stats"), "openapi": get("/openapi.json"),
+            "missing": get("/v2/models/none")}
+
+
 def test_failing_allocations(limit):
     """The k-th allocation fails, for each k until none does any more: over requests, over reloads,
-    over scrapes. Whatever happens to that one, the next is answered."""
-    library = os.path.join(daemon.BUILD, "tests/support/malloc_fails.so")
+    over the start. Whatever happens to that one, the next is answered."""
     sanitizer = os.environ.get("sanitizer", "")
-    if not os.path.exists(library) or "address" in sanitizer or "thread" in sanitizer:
+    if not os.path.exists(FAILING) or "address" in sanitizer or "thread" in sanitizer:
         print("failing allocations: not with %s" % (sanitizer or "no library"))
         return
     with tempfile.TemporaryDirectory() as folder:
         model = os.path.join(folder, "digits.safetensors")
-        arming = os.path.join(folder, "k")
-        one, two = variants()
+        one, two = [with_quotes(x) for x in variants()]
         replace(model, one)
-        environment = {"LD_PRELOAD": os.path.abspath(library), "MALLOC_FAILS": arming,
-                       "OMP_WAIT_POLICY": "passive"}
-        steps = {"predict": lambda s, k: ask(s, post()),
-                 "batch": lambda s, k: ask(s, post(IMAGE * 64)),
-                 "metrics": lambda s, k: ask(s, get("/metrics"))}
-        with serving("--inline-us=100", model=model, environment=environment) as server:
-            for name, step in steps.items():
-                failed = 0
-                for k in range(limit):
-                    replace(arming, b"%d" % k)
-                    answer = step(server, k)
-                    failed += answer is None or answer[0] != 200
-                    check(answer is None or answer[0] in (200, 503), "%s %d: %s" % (name, k, answer))
-                    replace(arming, b"-1")
-                    check(ask(server, post())[0] == 200, "%s: answered after %d" % (name, k))
+        failing = FailingAllocations(folder)
+        with serving("--inline-us=100", model=model, environment=failing.environment) as server:
+            for name, asked in requests_of_all_kinds().items():
+                wanted, seen = status_of(server, asked), []
+
+                def ask_once(k):
+                    seen.append(status_of(server, asked))
+                    check(seen[-1] in (wanted, 503, None), "%s %d: %s" % (name, k, seen[-1]))
+
+                def answered(k):
+                    check(status_of(server, post()) == 200, "%s: answered after %d" % (name, k))
+
+                count = each_allocation(limit, failing, ask_once, answered)
+                failed = sum(x != wanted for x in seen)
                 check(failed > 0, "%s: allocations did fail" % name)
-                print("%s: %d of %d requests met a failing allocation" % (name, failed, limit))
+                print("%s: %d allocations, of which %d spoilt the answer"
+                      % (name, count, failed))
             done = sum(reloads(server).values())
-            for k in range(limit):
+
+            def reload_once(k):
                 replace(model, two if k % 2 else one)
-                replace(arming, b"%d" % k)
                 reload(server, done + k + 1)
-                replace(arming, b"-1")
-                check(ask(server, post())[0] == 200, "reload %d: answered" % k)
+
+            count = each_allocation(10 * limit, failing, reload_once, lambda k: check(
+                status_of(server, post()) == 200, "reload %d: answered" % k))
             now = reloads(server)
             check(now["failed"] > 0, "reload: allocations did fail")
-            print("reload: %s" % now)
+            check(any("no memory to parse" in x for x in server.lines), "the header's among them")
+            print("reload: %d allocations, %s" % (count, now))
             # No leak: what failed half-way gave back what it had.
             size = resident(server)
             for k in range(limit):
-                replace(arming, b"%d" % (k % 40))
-                ask(server, post(IMAGE * 64))
-                replace(arming, b"-1")
+                failing.arm(k % 40)
+                status_of(server, post(IMAGE * 64))
+            failing.arm(-1)
             check(resident(server) < size + 4 * 1048576, "memory is flat over failures")
+        replace(model, one)
+        ends = {}
+
+        def start_once(k):
+            code, _, text = daemon.run("--model=" + model, "--check-config",
+                                       environment=failing.environment)
+            ends[code] = ends.get(code, 0) + 1
+            check(code in (0, 1, 2) and (code == 0 or text != ""), "start %d: %d %s"
+                  % (k, code, text))
+
+        # Each takes the time of a start; a reload has been through most of it.
+        count = each_allocation(10 * limit, failing, start_once, stride=11)
+        check(ends.get(1, 0) > 0, "some starts did fail")
+        print("start: %d allocations, exit statuses %s" % (count, ends))
 
 
 def main():

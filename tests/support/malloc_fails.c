@@ -1,14 +1,12 @@
 /* malloc_fails.c: an LD_PRELOAD library for the daemon's tests: when the file MALLOC_FAILS appears,
- * which holds k in decimal, it is removed, and the k-th allocation from then on fails, once. -1:
- * none does. */
-#include <dlfcn.h>
+ * which holds k in decimal, .armed is added to its name, and the k-th allocation from then on
+ * fails, once; then that file is removed. -1: none does. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t size);
@@ -17,6 +15,7 @@ extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 static long left = -1; /* atomic; below zero: not armed */
+static char armed[4096];
 
 static void arm(void) {
     static __thread bool inside;
@@ -29,53 +28,43 @@ static void arm(void) {
     if (fd >= 0) {
         const ssize_t got = read(fd, text, sizeof text - 1);
         (void)close(fd);
-        if (got > 0 && unlink(path) == 0)
+        (void)snprintf(armed, sizeof armed, "%s.armed", path);
+        if (got > 0 && rename(path, armed) == 0)
             __atomic_store_n(&left, strtol(text, NULL, 10), __ATOMIC_RELAXED);
     }
     errno = saved;
     inside = false;
 }
 
-/* jansson 2.14 asserts that a string it has scanned is whole (load.c, lex_scan_string), and ends
- * the process when its buffer could not grow: its allocations are passed over. */
-static bool is_janssons(const void *caller) {
-    Dl_info where;
-    return dladdr(caller, &where) != 0 && where.dli_fname != NULL &&
-           strstr(where.dli_fname, "libjansson") != NULL;
-}
-
-static bool fails(const void *caller) {
+static bool fails(void) {
     arm();
     if (__atomic_load_n(&left, __ATOMIC_RELAXED) < 0)
         return false;
     if (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) != -1)
         return false;
-    if (is_janssons(caller)) { /* the next one, then */
-        __atomic_store_n(&left, 0, __ATOMIC_RELAXED);
-        return false;
-    }
+    (void)unlink(armed);
     errno = ENOMEM;
     return true;
 }
 
 void *malloc(size_t size) {
-    return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+    return fails() ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
+    return fails() ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(memory, size);
+    return fails() ? NULL : __libc_realloc(memory, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-    return fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
+    return fails() ? NULL : __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void **ret_memory, size_t alignment, size_t size) {
-    void *memory = fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
+    void *memory = fails() ? NULL : __libc_memalign(alignment, size);
     if (memory == NULL)
         return ENOMEM;
     *ret_memory = memory;
