@@ -1,11 +1,8 @@
 /* service.c: starts the daemon's parts in the order in which they need each other and ends them in
- * the opposite one. Owns no thread; used by the main thread, but for the callbacks, which only
- * read.
+ * the opposite one. Reloading is in service_reload.c, what is said of it all in service_log.c. Owns
+ * no thread; used by the main thread, but for the callbacks, which only read.
  */
-#include "daemon/service.h"
-
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,27 +13,10 @@
 #include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
-#include "http/server.h"
-
-struct service {
-    const struct daemon_options *options;
-    struct registry *models;
-    struct loader *loader;
-    struct loader_job reload;
-    bool reloading, again; /* the main thread's */
-    int reloaded;          /* eventfd */
-    struct statistics *statistics;
-    struct lane *lane;
-    struct http_server *server;
-    atomic_bool stopping;
-};
+#include "daemon/service_private.h"
 
 /* A model that is being read when the daemon ends gets so long: nanoseconds. */
 static const uint64_t LOADER_PATIENCE = 2000000000;
-
-static uint64_t nanoseconds(double seconds) {
-    return (uint64_t)(seconds * 1e9);
-}
 
 /* ---- What the HTTP server asks back ---- */
 
@@ -46,77 +26,12 @@ static bool is_ready(void *data) {
     struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
     served_model_release(model);
     return model != NULL && !service->stopping &&
-           !lane_stalled(service->lane, nanoseconds(service->options->stall_timeout));
+           !lane_stalled(service->lane, service_nanoseconds(service->options->stall_timeout));
 }
 
 static size_t count_connections(void *data) {
     struct service *service = data;
     return service->server != NULL ? http_server_connections(service->server) : 0;
-}
-
-static void log_access(void *data, const struct http_access_entry *entry) {
-    (void)data;
-    const struct log_field fields[] = {{"method", entry->method, 0},
-                                       {"path", entry->path, 0},
-                                       {"route", entry->route, 0},
-                                       {"status", NULL, entry->status},
-                                       {"seconds", NULL, entry->seconds},
-                                       {"bytes_in", NULL, (double)entry->bytes_in},
-                                       {"bytes_out", NULL, (double)entry->bytes_out},
-                                       {"peer", entry->peer, 0},
-                                       {"client", entry->client, 0},
-                                       {"id", entry->id, 0},
-                                       {"trace", entry->trace, 0},
-                                       {"model", entry->model, 0},
-                                       {"version", NULL, entry->version},
-                                       {"images", NULL, (double)entry->images},
-                                       {"queue_seconds", NULL, entry->queue_seconds},
-                                       {"compute_seconds", NULL, entry->compute_seconds}};
-    const size_t all = sizeof fields / sizeof *fields;
-    /* The last five are of a model. */
-    log_event(LOG_LEVEL_INFO, "request", fields, entry->model[0] != '\0' ? all : all - 5);
-}
-
-static void log_http(void *data, enum http_log_level level, const char *text) {
-    static const enum log_level levels[] = {[HTTP_LOG_ERROR] = LOG_LEVEL_ERROR,
-                                            [HTTP_LOG_WARNING] = LOG_LEVEL_WARNING,
-                                            [HTTP_LOG_INFO] = LOG_LEVEL_INFO,
-                                            [HTTP_LOG_DEBUG] = LOG_LEVEL_DEBUG};
-    (void)data;
-    log_write(levels[level], "%s", text);
-}
-
-/* ---- Reloading ---- */
-
-/* From the main thread or the loader's: files of secrets are small. */
-static void reload_credentials(struct service *service, struct cn_error *error) {
-    if (credentials_load(service->options, service->server, error) == CN_OK)
-        return;
-    statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
-    log_failure("reload failed, the old keys and certificates stay in use", error);
-}
-
-static void report_reload(struct service *service, const struct loader_job *job) {
-    const struct registry_result *result = &job->result;
-    const bool good = job->status == CN_OK;
-    statistics_add(service->statistics, good ? STATISTICS_RELOADS_OK : STATISTICS_RELOADS_FAILED,
-                   1);
-    if (good)
-        log_write(LOG_LEVEL_INFO, "reload done: %zu loaded, %zu unchanged, %zu gone",
-                  result->loaded, result->unchanged, result->gone);
-    else
-        log_write(LOG_LEVEL_ERROR,
-                  "reload failed, what was served before still is: %s%s%s (%zu loaded, "
-                  "%zu unchanged, %zu refused, %zu gone)",
-                  job->error.source, job->error.source[0] != '\0' ? ": " : "", job->error.text,
-                  result->loaded, result->unchanged, result->refused, result->gone);
-}
-
-/* The end of an admin's reload, on the loader's thread. */
-static void admin_reloaded(void *data, const struct loader_job *job, struct cn_error *error) {
-    struct service *service = data;
-    report_reload(service, job);
-    reload_credentials(service, error);
 }
 
 /* ---- Starting ---- */
@@ -165,42 +80,15 @@ static struct http_server_options server_options(const struct daemon_options *op
         .least_rate = (size_t)options->least_rate,
         .metrics_access = metrics_access(options),
         .cors_origin = options->cors_origin,
-        .header_timeout = nanoseconds(options->header_timeout),
-        .body_timeout = nanoseconds(options->body_timeout),
-        .idle_timeout = nanoseconds(options->idle_timeout),
-        .write_timeout = nanoseconds(options->write_timeout),
-        .shutdown_timeout = nanoseconds(options->shutdown_timeout),
-        .log_access =
-            options->access_log || options->log_level == LOG_LEVEL_DEBUG ? log_access : NULL,
-        .log = log_http};
-}
-
-static void report(void *data, const struct registry_event *event) {
-    (void)data;
-    switch (event->kind) {
-    case REGISTRY_EVENT_LOADED:
-        log_write(LOG_LEVEL_INFO,
-                  "model %s version %u loaded from %s, sha256 %.16s, %.1f us an image, %s kernels",
-                  event->name, event->version, event->path, event->model->model->sha256,
-                  event->model->image_seconds * 1e6, cn_instruction_set());
-        break;
-    case REGISTRY_EVENT_REFUSED:
-        log_write(LOG_LEVEL_ERROR, "model file %s refused: %s", event->path, event->error->text);
-        break;
-    case REGISTRY_EVENT_UNLOADED:
-        log_write(LOG_LEVEL_INFO, "model %s version %u unloaded", event->name, event->version);
-        break;
-    case REGISTRY_EVENT_GONE:
-        log_write(LOG_LEVEL_INFO, "model %s version %u is no longer served: its file %s is gone",
-                  event->name, event->version, event->path);
-        break;
-    case REGISTRY_EVENT_DEFAULT:
-        if (event->name[0] != '\0')
-            log_write(LOG_LEVEL_INFO, "requests that name no model get %s", event->name);
-        else
-            log_write(LOG_LEVEL_WARNING, "no model is left to serve");
-        break;
-    }
+        .header_timeout = service_nanoseconds(options->header_timeout),
+        .body_timeout = service_nanoseconds(options->body_timeout),
+        .idle_timeout = service_nanoseconds(options->idle_timeout),
+        .write_timeout = service_nanoseconds(options->write_timeout),
+        .shutdown_timeout = service_nanoseconds(options->shutdown_timeout),
+        .log_access = options->access_log || options->log_level == LOG_LEVEL_DEBUG
+                          ? service_log_access
+                          : NULL,
+        .log = service_log_http};
 }
 
 /* What the registry needs, from the options. */
@@ -212,7 +100,7 @@ static struct registry_options registry_options(const struct daemon_options *opt
         .folder = folder ? options->model_dir : NULL,
         .default_model = options->default_model[0] != '\0' ? options->default_model : NULL,
         .slots = slots,
-        .report = report};
+        .report = service_log_models};
 }
 
 static int lane_threads(const struct daemon_options *options) {
@@ -251,7 +139,7 @@ static enum cn_status start_lane(struct service *service, struct cn_error *error
     const struct lane_options lane = {.queue_images = (size_t)options->queue_images,
                                       .batch_images = (size_t)options->batch_images,
                                       .delay_nanoseconds =
-                                          nanoseconds(options->batch_delay_ms * 1e-3),
+                                          service_nanoseconds(options->batch_delay_ms * 1e-3),
                                       .threads = lane_threads(options),
                                       .first_slot = first_lane_slot(options),
                                       .executed = count_execution};
@@ -269,12 +157,12 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .max_images = (size_t)options->max_images,
         .picture_limits = {(int)options->max_picture, (int)options->max_picture},
         .inline_seconds = options->inline_us * 1e-6,
-        .request_timeout_nanoseconds = nanoseconds(options->request_timeout),
+        .request_timeout_nanoseconds = service_nanoseconds(options->request_timeout),
         .queue_images = (size_t)options->queue_images,
         .triton_metrics = options->triton_metrics,
         .ready = is_ready,
         .connections = count_connections,
-        .reloaded = admin_reloaded,
+        .reloaded = service_admin_reloaded,
         .data = service};
     struct http_server_options server = server_options(options);
     server.listeners = listeners;
@@ -327,41 +215,6 @@ out:
     return status;
 }
 
-/* ---- Reloading by signal ---- */
-
-/* On the loader's thread. */
-static void reload_done(struct loader_job *job) {
-    struct service *service = job->data;
-    report_reload(service, job);
-    (void)eventfd_write(service->reloaded, 1);
-}
-
-void service_reload(struct service *service) {
-    struct cn_error error = {0};
-    reload_credentials(service, &error);
-    service->again = service->reloading;
-    if (service->reloading)
-        return;
-    service->reload =
-        (struct loader_job){.action = LOADER_RELOAD, .done = reload_done, .data = service};
-    service->reloading = loader_submit(service->loader, &service->reload);
-}
-
-int service_reload_fd(const struct service *service) {
-    return service->reloaded;
-}
-
-bool service_reloaded(struct service *service) {
-    eventfd_t ended = 0;
-    if (eventfd_read(service->reloaded, &ended) != 0)
-        return false;
-    service->reloading = false;
-    if (!service->again)
-        return true;
-    service_reload(service);
-    return false;
-}
-
 enum cn_status service_check(const struct daemon_options *options, struct cn_error *error) {
     struct registry *models = NULL;
     struct registry_options registry = registry_options(options, 1);
@@ -399,7 +252,7 @@ void service_begin_stop(struct service *service) {
 }
 
 bool service_alive(struct service *service, uint64_t timeout) {
-    return !lane_stalled(service->lane, nanoseconds(service->options->stall_timeout)) &&
+    return !lane_stalled(service->lane, service_nanoseconds(service->options->stall_timeout)) &&
            lane_alive(service->lane, timeout / 2) &&
            http_server_alive(service->server, timeout / 2);
 }

@@ -1,0 +1,39 @@
+/* service_private.h: what the service's own files share. */
+#ifndef CONVNET_DAEMON_SERVICE_PRIVATE_H
+#define CONVNET_DAEMON_SERVICE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "daemon/service.h"
+#include "http/server.h"
+
+struct service {
+    const struct daemon_options *options;
+    struct registry *models;
+    struct loader *loader;
+    struct loader_job reload;
+    bool reloading, again; /* the main thread's */
+    int reloaded;          /* eventfd */
+    struct statistics *statistics;
+    struct lane *lane;
+    struct http_server *server;
+    atomic_bool stopping;
+};
+
+static inline uint64_t service_nanoseconds(double seconds) {
+    return (uint64_t)(seconds * 1e9);
+}
+
+/* What happens to a request, in the HTTP server, to a model, as lines of the log (service_log.c).
+ * `data` is not used. */
+void service_log_access(void *data, const struct http_access_entry *entry);
+void service_log_http(void *data, enum http_log_level level, const char *text);
+void service_log_models(void *data, const struct registry_event *event);
+
+/* Counts a reload of the models and logs how it ended. */
+void service_log_reload(struct service *service, const struct loader_job *job);
+
+/* The end of an admin's reload, on the loader's thread (service_reload.c). */
+void service_admin_reloaded(void *data, const struct loader_job *job, struct cn_error *error);
+
+#endif

@@ -1,0 +1,55 @@
+/* service_reload.c: reading models, keys and certificates again, by signal or by an admin's call:
+ * the models on the loader's thread, one reload at a time, the rest at once. What fails leaves what
+ * was. Used by the main thread, but for what says that the loader calls it. */
+#include <sys/eventfd.h>
+
+#include "daemon/credentials.h"
+#include "daemon/log.h"
+#include "daemon/service_private.h"
+
+/* From the main thread or the loader's: files of secrets are small. */
+static void reload_credentials(struct service *service, struct cn_error *error) {
+    if (credentials_load(service->options, service->server, error) == CN_OK)
+        return;
+    statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
+    log_failure("reload failed, the old keys and certificates stay in use", error);
+}
+
+void service_admin_reloaded(void *data, const struct loader_job *job, struct cn_error *error) {
+    struct service *service = data;
+    service_log_reload(service, job);
+    reload_credentials(service, error);
+}
+
+/* On the loader's thread. */
+static void reload_done(struct loader_job *job) {
+    struct service *service = job->data;
+    service_log_reload(service, job);
+    (void)eventfd_write(service->reloaded, 1);
+}
+
+void service_reload(struct service *service) {
+    struct cn_error error = {0};
+    reload_credentials(service, &error);
+    service->again = service->reloading;
+    if (service->reloading)
+        return;
+    service->reload =
+        (struct loader_job){.action = LOADER_RELOAD, .done = reload_done, .data = service};
+    service->reloading = loader_submit(service->loader, &service->reload);
+}
+
+int service_reload_fd(const struct service *service) {
+    return service->reloaded;
+}
+
+bool service_reloaded(struct service *service) {
+    eventfd_t ended = 0;
+    if (eventfd_read(service->reloaded, &ended) != 0)
+        return false;
+    service->reloading = false;
+    if (!service->again)
+        return true;
+    service_reload(service);
+    return false;
+}
