@@ -41,7 +41,9 @@ embedded_files = \
 	src/http/page/index.html \
 	src/http/page/layers.js \
 	src/http/page/page.js \
-	src/http/page/style.css
+	src/http/page/png.js \
+	src/http/page/style.css \
+	src/http/page/tiles.js
 EXTRA_DIST += $(embedded_files)
 nodist_libconvnetd_la_SOURCES = src/http/embedded.c
 CLEANFILES += src/http/embedded.c

@@ -21,6 +21,8 @@ const struct http_page_row http_page_rows[] = {
     {"/page/page.js", "page.js", "text/javascript; charset=utf-8"},
     {"/page/drawing.js", "drawing.js", "text/javascript; charset=utf-8"},
     {"/page/layers.js", "layers.js", "text/javascript; charset=utf-8"},
+    {"/page/png.js", "png.js", "text/javascript; charset=utf-8"},
+    {"/page/tiles.js", "tiles.js", "text/javascript; charset=utf-8"},
     {"/page/icon.svg", "icon.svg", "image/svg+xml"},
 };
 const size_t http_page_row_count = sizeof http_page_rows / sizeof *http_page_rows;

@@ -1,5 +1,7 @@
 // The drawing: strokes over a picture, drawn by mouse, pen, finger or keyboard. Units: the drawing
 // area is 1 wide and `aspect` high. Knows nothing of the network.
+import { encodeGrey } from './png.js';
+
 const SENT_WIDTH = 224; // pixels of a drawing when it is sent
 const LARGEST_PICTURE = 1024; // pixels of a picture's longer side when it is sent
 const STEP = 0.02; // of the keyboard's pen
@@ -153,7 +155,7 @@ export class Drawing {
     context.stroke();
   }
 
-  // What is sent: dark on light, whatever the page's colours are; a picture as it is.
+  // What is sent, a PNG's bytes: dark on light, whatever the page's colours are; a picture as it is.
   async png() {
     if (this.empty) return null;
     const { sent } = this, context = sent.getContext('2d');
@@ -174,6 +176,11 @@ export class Drawing {
       context.setTransform(sent.width, 0, 0, sent.width, 0, 0);
     }
     this.#stroke(context, '#000');
-    return new Promise((resolve) => { sent.toBlob(resolve, 'image/png'); });
+    if (this.picture) {
+      const blob = await new Promise((resolve) => { sent.toBlob(resolve, 'image/png'); });
+      return new Uint8Array(await blob.arrayBuffer());
+    }
+    const { width, height } = sent, { data } = context.getImageData(0, 0, width, height);
+    return encodeGrey(Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]), width, height);
   }
 }

@@ -1,5 +1,7 @@
 // What the network does with the image, as pictures: tiles for feature maps and filters, from an
 // answer of /explain?values=bytes. Knows no layer by its type: shapes say how to show it.
+import { Tiles, paint } from './tiles.js';
+
 const MOST_TILES = 128; // of one layer
 const MOST_KERNELS = 64; // rows and columns of one sheet of filters
 const ROW = 40; // values in a row of a vector
@@ -33,22 +35,18 @@ function ramp({ minimum, maximum }, signed) {
   });
 }
 
-// Fills a canvas of width x height; `at` gives the level of a pixel or -1 for none.
-function paint(canvas, width, height, colours, at) {
-  Object.assign(canvas, { width, height });
-  const image = new ImageData(width, height);
-  for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, to += 4) {
-      const level = at(y, x);
-      if (level >= 0) image.data.set([...colours[level], 255], to);
-    }
-  }
-  canvas.getContext('2d').putImageData(image, 0, 0);
-}
+let turn = 0; // of the inputs shown: a later one may be decoded first
 
-// The PNG, in base64, of what the network saw.
+// The PNG, in base64, of what the network saw; null for nothing.
 export async function showInput(canvas, png) {
+  const own = ++turn;
+  if (png == null) {
+    canvas.width = 0;
+    canvas.ariaLabel = 'Nothing yet';
+    return;
+  }
   const image = await createImageBitmap(new Blob([bytes(png)], { type: 'image/png' }));
+  if (own !== turn) return;
   const { width, height } = image;
   Object.assign(canvas, { width, height });
   canvas.style.aspectRatio = width / height;
@@ -89,9 +87,9 @@ class Layer {
     this.body = make('div');
     this.element = make('article', { className: 'layer' },
       make('header', {}, make('h3', {}, name), make('p', {}, `${type} · ${this.#size()}`)), this.body);
-    if (shape.length === 3) this.#makeMaps();
+    if (shape.length === 3) this.#makeMaps(name);
     else this.body.append(this.vector = make('canvas', { className: 'sheet', role: 'img', ariaLabel: `The values of ${name}` }));
-    if (this.kernel && !this.kernels) this.#makeSheet(name);
+    if (this.kernel && !this.maps?.kernels) this.#makeSheet(name);
   }
 
   #size() {
@@ -99,34 +97,21 @@ class Layer {
     return shape.length === 3 ? `${count(shape[2], 'map')} of ${shape[0]} × ${shape[1]}` : count(shape[0], 'value');
   }
 
-  #makeMaps() {
-    const shown = Math.min(this.shape[2], MOST_TILES);
+  #makeMaps(name) {
+    const [height, width, channels] = this.shape, shown = Math.min(channels, MOST_TILES);
     const own = this.kernel?.shape.length === 4 && this.kernel.shape[2] === 1; // shown below its map
-    const list = make('ul', { className: 'tiles' });
-    this.maps = [];
-    for (let i = 0; i < shown; i++) {
-      const map = make('canvas', { className: 'map', role: 'img', ariaLabel: `Map ${i + 1}` });
-      this.maps.push(map);
-      list.append(make('li', {}, map));
-    }
-    if (own) {
-      this.kernels = true;
-      this.#makeKernels(list);
-    }
-    this.body.append(list);
-    if (shown < this.shape[2]) this.body.append(make('p', { className: 'small' }, `These are the first ${shown}.`));
+    this.maps = new Tiles(width, height, shown);
+    this.maps.canvas.ariaLabel = `The maps of ${name}${own ? ', each above its filter' : ''}`;
+    this.body.append(this.maps.element);
+    if (own) this.maps.addKernels(this.kernel.shape[1], this.kernel.shape[0]);
+    if (shown < channels) this.body.append(make('p', { className: 'small' }, `These are the first ${shown}.`));
     if (own) this.body.append(key('Below each map is its filter: '));
   }
 
   // One input channel: each map has one filter of its own.
-  #makeKernels(list) {
-    const [height, width, , outputs] = this.kernel.shape, data = bytes(this.kernel.values);
-    const colours = ramp(this.kernel, true);
-    [...list.children].forEach((item, o) => {
-      const canvas = make('canvas', { className: 'kernel', role: 'img', ariaLabel: `Filter of map ${o + 1}` });
-      paint(canvas, width, height, colours, (y, x) => data[(y * width + x) * outputs + o]);
-      item.append(canvas);
-    });
+  #fillKernels() {
+    const [, width, , outputs] = this.kernel.shape, data = bytes(this.kernel.values);
+    this.maps.kernels.fill(ramp(this.kernel, true), (o, y, x) => data[(y * width + x) * outputs + o]);
   }
 
   #makeSheet(name) {
@@ -154,7 +139,8 @@ class Layer {
       paint(this.vector, columns, rows, colours, (y, x) => data[y * columns + x] ?? -1);
       this.vector.style.width = `min(100%, ${columns * 22}px)`;
     }
-    this.maps?.forEach((map, c) => paint(map, width, height, colours, (y, x) => data[(y * width + x) * channels + c]));
+    if (this.maps?.kernels) this.#fillKernels();
+    this.maps?.fill(colours, (c, y, x) => data[(y * width + x) * channels + c]);
   }
 }
 
@@ -164,17 +150,24 @@ function key(text) {
 }
 
 export class Layers {
-  constructor(place) { this.place = place; }
+  constructor(place) {
+    this.place = place;
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#fill());
+  }
 
   // `explanation` with tensors makes the places anew; without, it fills those that are there.
-  show(explanation) {
-    const { layers } = explanation;
+  show({ layers }) {
     if (layers.some((layer) => layer.tensors)) {
       this.layers = layers.map((layer) => new Layer(layer));
       this.place.replaceChildren(...this.layers.map((layer) => layer.element));
     }
-    layers.forEach((layer, i) => {
-      this.layers[i].show(layer, i > 0 && layer.values === layers[i - 1].values);
+    this.values = layers;
+    this.#fill();
+  }
+
+  #fill() {
+    this.values?.forEach((layer, i) => {
+      this.layers[i].show(layer, i > 0 && layer.values === this.values[i - 1].values);
     });
   }
 }

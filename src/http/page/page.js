@@ -4,12 +4,17 @@ import { Drawing } from './drawing.js';
 import { Layers, make, showInput } from './layers.js';
 
 const MOST_BARS = 20; // with more classes only the likeliest are shown
+const LONGEST_PAUSE = 400; // milliseconds for which the layers may stand still while one draws
 const find = (id) => document.getElementById(id);
 const drawing = new Drawing(find('canvas'), changed);
 const layers = new Layers(find('layers'));
 let served = { model: null, labels: [], input_shape: [] };
 let version = 0; // of the drawing
+let since = null; // when the oldest change came that no answer knows yet
 let busy = false;
+let body = null; // the PNG that was answered last
+let explaining = false;
+let explained = null; // the PNG whose layers are shown
 let explainedModel = null; // whose filters are on the page
 let explainTime = 0;
 let apiKey = ''; // asked for when the server wants one; kept as long as the page is open
@@ -32,53 +37,67 @@ async function ask(path, options = {}) {
 
 const post = (path, body) => ask(path, { method: 'POST', body, headers: { 'Content-Type': 'image/png', Accept: 'application/json' } });
 const rest = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
-const frame = () => new Promise(requestAnimationFrame);
 
 function changed() {
   version++;
+  since ??= performance.now();
   find('undo').disabled = find('clear').disabled = drawing.empty;
   find('hint').hidden = !drawing.empty;
-  if (busy) return;
-  busy = true;
   find('layers').ariaBusy = true;
-  requestAnimationFrame(follow);
+  if (!busy) follow();
 }
 
 // Follows the drawing until it rests.
 async function follow() {
+  busy = true;
   for (let seen = -1; seen !== version;) {
     seen = version;
     try {
-      await answer(() => seen === version);
+      await answer();
       find('error').hidden = true;
     } catch (error) {
+      body = null;
+      find('save').hidden = true;
       fail(error.message);
     }
-    if (seen !== version) await frame();
   }
   busy = false;
-  find('layers').ariaBusy = false;
+  followLayers();
 }
 
-async function answer(current) {
-  const begun = performance.now();
-  const body = await drawing.png();
-  offer(body);
+async function answer() {
+  const begun = since;
+  since = null;
+  body = await drawing.png();
+  find('save').hidden = !body;
   if (!body) return showNothing();
   const { model, predictions: [prediction] } = await post('predict?image=png', body);
   if (model !== served.model || prediction.probabilities.length !== served.labels.length) await meet();
   showAnswer(prediction);
-  await showInput(find('seen'), prediction.image);
-  performance.measure('answer', { start: begun });
-  find('time').textContent = `in ${(performance.now() - begun).toFixed(0)} ms`;
-  if (explainTime > 50) await rest(300); // dear: only when the drawing rests
-  if (current()) await explain(body);
+  find('time').textContent = `in ${Math.max(1, performance.now() - (begun ?? 0)).toFixed(0)} ms`;
+  showInput(find('seen'), prediction.image).catch((error) => fail(error.message));
+  followLayers();
 }
 
-async function explain(body) {
+// The layers follow the answers, and leave them most of the time.
+async function followLayers() {
+  if (explaining) return;
+  explaining = true;
+  while (body && body !== explained) {
+    await rest(Math.min(LONGEST_PAUSE, Math.max(60, 4 * explainTime)));
+    const latest = body;
+    if (latest) await explain(latest).catch((error) => fail(error.message));
+    explained = latest;
+  }
+  explaining = false;
+  find('layers').classList.toggle('stale', !body);
+  find('layers').ariaBusy = busy;
+}
+
+async function explain(png) {
   const begun = performance.now();
   const known = explainedModel === served.model;
-  const answer = await post(`explain?values=bytes&filters=${known ? 0 : 1}`, body);
+  const answer = await post(`explain?values=bytes&filters=${known ? 0 : 1}`, png);
   layers.show(answer);
   explainedModel = answer.model;
   explainTime = performance.now() - begun;
@@ -159,8 +178,7 @@ function showNothing() {
   showLabel('–', 'Nothing drawn yet', false);
   showFacts();
   find('time').textContent = '';
-  find('seen').width = 0;
-  find('seen').ariaLabel = 'Nothing yet';
+  showInput(find('seen'), null);
   speak('The drawing area is empty');
 }
 
@@ -169,12 +187,13 @@ const FACTS = {
   unchanged: 'Taken as it is', inverted: 'Dark on light', uneven: 'Light evened', crop: 'Ink found',
   scale: 'Scaled by', thickened: 'Strokes widened by',
 };
+function said(value) {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (Array.isArray(value)) return value.length === 4 ? `${value[2]} × ${value[3]}\nat ${value[0]}, ${value[1]}` : value.join(', ');
+  return typeof value === 'number' ? String(Number(value.toPrecision(3))) : String(value);
+}
+
 function showFacts(report = {}) {
-  const said = (value) => {
-    if (typeof value === 'boolean') return value ? 'yes' : 'no';
-    if (Array.isArray(value)) return value.length === 4 ? `${value[2]} × ${value[3]} at ${value[0]}, ${value[1]}` : value.join(', ');
-    return typeof value === 'number' ? String(Number(value.toPrecision(3))) : String(value);
-  };
   find('facts').replaceChildren(...Object.entries(report).filter(([, value]) => typeof value !== 'object' || Array.isArray(value))
     .flatMap(([name, value]) => [make('dt', {}, FACTS[name] ?? name), make('dd', {}, said(value))]));
 }
@@ -184,16 +203,18 @@ function fail(text) {
   find('error').hidden = false;
   showLabel('–', 'No answer', false);
   showBars(served.labels.map(() => 0));
+  showFacts();
+  find('time').textContent = '';
+  showInput(find('seen'), null);
+  speak('');
 }
 
 // The picture that was sent, for the command below.
-let saved;
-function offer(body) {
-  if (saved) URL.revokeObjectURL(saved);
-  saved = body ? URL.createObjectURL(body) : null;
-  find('save').hidden = !body;
-  if (body) find('save').href = saved;
-}
+find('save').addEventListener('click', () => {
+  const url = URL.createObjectURL(new Blob([body], { type: 'image/png' }));
+  make('a', { href: url, download: 'drawing.png' }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000); // long after the download has begun
+});
 
 // ---- Pictures ----
 
@@ -238,8 +259,9 @@ find('door').addEventListener('submit', (event) => {
   event.preventDefault();
   apiKey = find('key').value.trim();
   find('door').hidden = true;
+  find('canvas').focus({ focusVisible: false });
   showCommand();
-  changed();
+  meet().then(changed, (error) => fail(error.message));
 });
 function showCommand() {
   const key = apiKey ? '-H "X-API-Key: $KEY" ' : '';
