@@ -1,6 +1,7 @@
 libconvnetd_la_SOURCES += \
 	src/daemon/credentials.c src/daemon/credentials.h \
 	src/daemon/log.c src/daemon/log.h \
+	src/daemon/log_repeats.c src/daemon/log_repeats.h \
 	src/daemon/notify.c src/daemon/notify.h \
 	src/daemon/options.c src/daemon/options.h \
 	src/daemon/options_read.c \
@@ -12,5 +13,7 @@ libconvnetd_la_SOURCES += \
 convnetd_SOURCES += src/daemon/main.c
 
 if ENABLE_TESTS
-tests_unit_unit_tests_SOURCES += tests/unit/test_options.c
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_log_repeats.c \
+	tests/unit/test_options.c
 endif

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/log_repeats.h"
 
 /* A line up to PIPE_BUF is written at once or not at all, whoever else writes. */
 enum { TEXT = 1600, LINE = 4096 };
@@ -183,35 +183,11 @@ void log_event(enum log_level level, const char *message, const struct log_field
 
 /* ---- Warnings that are alike ---- */
 
-enum { KINDS = 32, LINES_AT_ONCE = 5 };
-static const uint64_t window = 10000000000; /* nanoseconds */
-
-/* Warnings are of one kind when they are the same up to the first digit or quote. */
-static size_t kind_of(const char *text) {
-    uint32_t hash = 2166136261u;
-    for (; *text != '\0' && strchr("0123456789'\"", *text) == NULL; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash % KINDS;
-}
-
-/* True if this line is to be written; *ret_left_out: how many like it were not before it. */
 static bool allowed(const char *text, unsigned *ret_left_out) {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    static struct {
-        uint64_t begun;
-        unsigned lines, left_out;
-    } kinds[KINDS];
-    const uint64_t now = cn_clock_nanoseconds();
-    const size_t kind = kind_of(text);
+    static struct log_repeats repeats;
     (void)pthread_mutex_lock(&mutex);
-    if (kinds[kind].begun == 0 || now - kinds[kind].begun > window) {
-        kinds[kind].begun = now;
-        kinds[kind].lines = 0;
-    }
-    const bool good = kinds[kind].lines < LINES_AT_ONCE;
-    *ret_left_out = good ? kinds[kind].left_out : 0;
-    kinds[kind].left_out = good ? 0 : kinds[kind].left_out + 1;
-    kinds[kind].lines++;
+    const bool good = log_repeats_allow(&repeats, text, cn_clock_nanoseconds(), ret_left_out);
     (void)pthread_mutex_unlock(&mutex);
     return good;
 }

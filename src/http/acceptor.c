@@ -107,6 +107,18 @@ static bool accept_some(struct http_server *server, const struct http_listener *
     return true;
 }
 
+/* Who is in a listener's queue already believes to be connected, and closing it resets them:
+ * nothing comes between the last look and that. */
+static void close_listeners(struct http_server *server) {
+    struct http_acceptor *acceptor = &server->acceptor;
+    for (size_t i = 0; i < acceptor->listener_count; i++) {
+        accept_some(server, &acceptor->listeners[i]);
+        accept_some(server, &acceptor->listeners[i]);
+        close(acceptor->listeners[i].fd);
+    }
+    acceptor->listener_count = 0;
+}
+
 static void *run(void *data) {
     struct http_server *server = data;
     struct http_acceptor *acceptor = &server->acceptor;
@@ -127,9 +139,7 @@ static void *run(void *data) {
         if (rest) /* do not spin */
             (void)!poll(polls, 1, 100);
     }
-    /* Who is in the queue already believes to be connected: closing the socket would reset them. */
-    for (size_t i = 0; i < acceptor->listener_count; i++)
-        accept_some(server, &acceptor->listeners[i]);
+    close_listeners(server);
     http_reception_empty(server);
     return NULL;
 }

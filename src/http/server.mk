@@ -25,6 +25,7 @@ libconvnetd_la_SOURCES += \
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_coding.c \
+	tests/unit/test_connections.c \
 	tests/unit/test_cors.c \
 	tests/unit/test_framing.c \
 	tests/unit/test_identity.c \

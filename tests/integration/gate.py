@@ -46,10 +46,11 @@ class Gate:
     def __init__(self, folder, environment=None):
         self.path = os.path.join(folder, "gate")
         self.environment = dict(environment or {}, LD_PRELOAD=os.path.abspath(LIBRARY),
-                                HANG_WHILE=self.path, OMP_WAIT_POLICY="passive")
+                                HANG_WHILE=self.path, HANG_READ=self.path + ".read",
+                                OMP_WAIT_POLICY="passive")
 
-    def serving(self, *options):
-        return serving("--inline-us=0", *options, environment=self.environment)
+    def serving(self, *options, **named):
+        return serving("--inline-us=0", *options, environment=self.environment, **named)
 
     def shut(self, server):
         """Shuts it, with one request of five images held there."""
@@ -57,6 +58,16 @@ class Gate:
         held = occupy(server)
         wait_until(lambda: os.path.exists(self.path + ".held"), "one request is held")
         return held
+
+    def close_files(self):
+        """From now on reading a model is held; wait_until(self.is_holding) tells when one is."""
+        open(self.path + ".read", "w").close()
+
+    def is_holding(self):
+        return os.path.exists(self.path + ".read.held")
+
+    def open_files(self):
+        os.remove(self.path + ".read.held")
 
     def open(self):
         os.remove(self.path + ".held")

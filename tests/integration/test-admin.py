@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The admin socket: who may open it, what answers only there, reload by call, what it replaces."""
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -11,14 +12,20 @@ import time
 
 from daemon import (MODEL, PATIENCE, Server, Stream, ask, check, finish, get, post, run, serving,
                     status_of)
+from gate import Gate, has_gate, wait_until
 
 RELOAD = b"POST /admin/reload HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
+def connect_unix(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(PATIENCE)
+    sock.connect(path)
+    return sock
+
+
 def ask_unix(path, request):
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(PATIENCE)
-        sock.connect(path)
+    with connect_unix(path) as sock:
         sock.sendall(request)
         return Stream(sock).answer()
 
@@ -140,6 +147,55 @@ def test_reload_under_load(folder):
         check(set(statuses) == {200}, "answers: %s" % set(statuses))
 
 
+# A model that takes long to read: what is served goes on, and the end does not wait for ever.
+def test_slow_reload(folder):
+    gate = Gate(folder)
+    path = os.path.join(folder, "slow.sock")
+    model = os.path.join(folder, "digits.safetensors")
+
+    def replace_model():
+        shutil.copy(MODEL, model + ".new")
+        os.rename(model + ".new", model)
+
+    replace_model()
+    with gate.serving("--admin-socket=" + path, model=model) as server:
+        gate.close_files()
+        replace_model()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(gate.is_holding, "the reload is held")
+        check(status_of(server, post()) == 200, "the old model serves")
+        check(status_of(server, get("/v2/health/ready")) == 200, "and is ready")
+        server.process.send_signal(signal.SIGHUP)
+        with connect_unix(path) as sock:
+            sock.sendall(RELOAD)
+            check(ask_unix(path, get())[0] == 200, "other admins are answered")
+            gate.open_files()
+            answer = Stream(sock).answer()
+            check(answer and answer[0] == 200, "the admin's reload waits for its turn: %s"
+                  % (answer,))
+        # The end, while an admin waits for a reload.
+        gate.close_files()
+        replace_model()
+        with connect_unix(path) as sock:
+            sock.sendall(RELOAD)
+            wait_until(gate.is_holding, "the admin's reload is held")
+            server.process.send_signal(signal.SIGTERM)
+            check(server.wait_for("SIGTERM: finishing what runs"), "SIGTERM is seen")
+            gate.open_files()
+            answer = Stream(sock).answer()
+            check(answer and answer[0] == 200, "the admin is answered: %s" % (answer,))
+    # The end, while a reload by signal hangs: nobody waits for it.
+    with gate.serving(model=model) as server:
+        gate.close_files()
+        replace_model()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(gate.is_holding, "the reload is held")
+        server.process.send_signal(signal.SIGTERM)
+        check(server.wait_for("a model is still being read; it is not waited for"), "it is told")
+        check(server.process.wait(PATIENCE) == 0, "exit 0 beside a reload that hangs")
+    gate.open_files()
+
+
 def main():
     if not os.path.exists(MODEL):
         print("no model at %s" % MODEL)
@@ -150,6 +206,9 @@ def main():
         test_flood(folder)
         test_place(folder)
         test_reload_under_load(folder)
+    if has_gate():
+        with tempfile.TemporaryDirectory() as folder:
+            test_slow_reload(folder)
     return finish()
 
 

@@ -116,17 +116,18 @@ def test_reloads_under_load(count):
         path = os.path.join(folder, "digits.safetensors")
         replace(path, one)
         with serving(model=path) as server:
-            load = Load(server, 8, post())
+            loads = [Load(server, 6, post()), Load(server, 2, post(IMAGE * 64))]  # both lanes
             for i in range(count):
                 replace(path, BAD if i % 2 else (two if i % 4 else one))
                 reload(server, i + 1)
-            load.stop()
-            check(load.faults == [], "no connection fails: %s" % load.faults[:3])
-            check(set(load.statuses) == {200}, "no request fails: %s" % load.statuses)
+            for load in loads:
+                load.stop()
+                check(load.faults == [], "no connection fails: %s" % load.faults[:3])
+                check(set(load.statuses) == {200}, "no request fails: %s" % load.statuses)
             now = reloads(server)
             check(now == {"ok": count - count // 2, "failed": count // 2}, "%s" % now)
             print("%d reloads, half of them bad, under %d requests: 0 failed"
-                  % (count, load.count()))
+                  % (count, sum(load.count() for load in loads)))
 
 
 def test_memory(count):
@@ -143,7 +144,8 @@ def test_memory(count):
                 if i % (count // 10) == count // 20:
                     sizes.append(resident(server))
             print("%d reloads, resident KiB: %s" % (count, [x // 1024 for x in sizes]))
-            check(sizes[-1] <= sizes[1] * 1.05 + 1048576, "memory is flat: %s" % sizes)
+            if os.environ.get("sanitizer", "no") == "no":  # one keeps what was freed
+                check(sizes[-1] <= sizes[1] * 1.05 + 1048576, "memory is flat: %s" % sizes)
 
 
 # Shutdown that resets connections.

@@ -76,12 +76,12 @@ def test_refused_by_head(folder):
 # Cheap requests are computed whatever the queue holds.
 def test_inline_beside(folder):
     gate = Gate(folder)
-    with gate.serving("--inline-us=100000", "--queue-images=9000", "--max-images=9000") as server:
+    with gate.serving("--inline-us=20000", "--queue-images=9000", "--max-images=9000") as server:
         open(gate.path, "w").close()
         held = occupy(server, 9000)
         wait_until(lambda: os.path.exists(gate.path + ".held"), "it is held")
         check(ask(server, post(bytes(784 * 9000)))[0] == 503, "the queue is full")
-        check(ask(server, post(bytes(784 * 50)))[0] == 200, "fifty images are computed at once")
+        check(ask(server, post(bytes(784 * 5)))[0] == 200, "five images are computed at once")
         check(ask(server, post())[0] == 200, "and one")
         gate.open()
         check(Stream(held).answer()[0] == 200, "the one held is answered")

@@ -3,6 +3,7 @@
 
 Certificates are made here by openssl; skipped (77) without it.
 """
+import importlib
 import os
 import shutil
 import signal
@@ -168,6 +169,32 @@ def test_limits(files):
             sock.close()
 
 
+def test_framing(files):
+    """Each request of the table that plain HTTP is tested with."""
+    table = importlib.import_module("test-framing")
+    with serving("--max-connections-per-address=0", *files.options()) as server:
+        made = context(files)
+        for name, request in table.BAD.items():
+            with connect(server, made) as sock:
+                sock.sendall(request)
+                try:
+                    first = Stream(sock).answer()
+                except (TimeoutError, socket.timeout):
+                    check(False, "bad: %s: neither refused nor closed" % name)
+                    continue
+                except ssl.SSLError:
+                    first = None  # closed without a word
+                check(first is None or 400 <= first[0] < 600, "bad: %s: answered %s"
+                      % (name, first))
+        for name, (request, wanted) in table.GOOD.items():
+            with connect(server, made) as sock:
+                sock.sendall(request)
+                stream = Stream(sock)
+                got = [stream.answer() for _ in wanted]
+                check([x and x[0] for x in got] == wanted, "good: %s: %s" % (name, got))
+        print("%d bad and %d good requests" % (len(table.BAD), len(table.GOOD)))
+
+
 def test_slow(files):
     with serving("--header-timeout=0.3", *files.options()) as server:
         hello = bytearray(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") + bytes(505)
@@ -294,6 +321,7 @@ def main():
         test_both(files)
         test_only_tls(files)
         test_limits(files)
+        test_framing(files)
         test_slow(files)
         test_clients(files)
         test_reload(files)
