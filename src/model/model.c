@@ -12,7 +12,7 @@
 #include "model/json_text.h"
 #include "model/model_file.h"
 
-enum { MAX_LABEL = 256, MAX_LABELS = 65536 /* classes are uint16_t */ };
+enum { MAX_LABEL = 256, MAX_LABELS = CN_LABEL_NONE /* as many as come before it */ };
 
 static void free_labels(char **labels, size_t count) {
     for (size_t i = 0; labels != NULL && i < count; i++)

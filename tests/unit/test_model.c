@@ -288,7 +288,7 @@ Test(model, refuses_networks_that_are_no_classifiers) {
         struct cn_error error = {0};
         cr_expect_eq(cn_model_create(make_network(texts[i], 1), &model, &error), CN_INVALID);
         cr_expect_null(model);
-        cr_expect_not_null(strstr(error.text, "2 to 65536 classes"), "%s", error.text);
+        cr_expect_not_null(strstr(error.text, "2 to 65535 classes"), "%s", error.text);
     }
 }
 
