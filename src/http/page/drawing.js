@@ -27,8 +27,17 @@ export class Drawing {
     }
     canvas.addEventListener('keydown', (event) => this.#key(event));
     canvas.addEventListener('blur', () => { this.down = false; this.cursor = null; this.paint(); });
-    new ResizeObserver(() => this.paint()).observe(canvas);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.paint());
+    new ResizeObserver(() => this.look()).observe(canvas);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.look());
+    this.look();
+  }
+
+  // Notes what the page looks like, for painting: to ask in each stroke's event costs a layout.
+  look() {
+    const style = getComputedStyle(this.canvas);
+    this.colours = Object.fromEntries(['paper', 'ink', 'accent'].map((name) => [name, style.getPropertyValue(`--${name}`)]));
+    this.width = Math.round(this.canvas.clientWidth * devicePixelRatio);
+    this.paint();
   }
 
   get empty() { return this.strokes.length === 0 && !this.picture; }
@@ -59,7 +68,7 @@ export class Drawing {
   }
 
   #place(event) {
-    const box = this.canvas.getBoundingClientRect();
+    const { box } = this;
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.width];
   }
 
@@ -69,6 +78,7 @@ export class Drawing {
     this.canvas.focus({ preventScroll: true, focusVisible: false });
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
+    this.box = this.canvas.getBoundingClientRect(); // it stays there until the pen is lifted
     this.cursor = null;
     this.strokes.push({ width: this.pen, points: [this.#place(event)] });
     this.#update();
@@ -134,22 +144,21 @@ export class Drawing {
 
   // On the screen, in the colours of the page.
   paint() {
-    const { canvas } = this;
-    const width = Math.round(canvas.clientWidth * devicePixelRatio);
+    const { canvas, width, colours } = this;
     const height = Math.round(width * this.aspect);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const style = getComputedStyle(canvas), context = canvas.getContext('2d');
+    const context = canvas.getContext('2d');
     context.setTransform(width, 0, 0, width, 0, 0);
-    context.fillStyle = style.getPropertyValue('--paper');
+    context.fillStyle = colours.paper;
     context.fillRect(0, 0, 1, this.aspect);
     if (this.picture) {
       const { x, y, scale } = this.#frame();
       context.drawImage(this.picture, x, y, this.picture.width * scale, this.picture.height * scale);
     }
-    this.#stroke(context, this.picture ? '#000' : style.getPropertyValue('--ink'));
+    this.#stroke(context, this.picture ? '#000' : colours.ink);
     if (!this.cursor) return;
     context.lineWidth = 0.006;
-    context.strokeStyle = style.getPropertyValue('--accent');
+    context.strokeStyle = colours.accent;
     context.beginPath();
     context.arc(...this.cursor, Math.max(this.pen / 2, 0.02) + (this.down ? 0 : 0.015), 0, 7);
     context.stroke();

@@ -109,7 +109,7 @@ async function meet() {
   const [height, width, channels] = served.input_shape;
   drawing.aspect = served.input_shape.length === 3 ? height / width : 1;
   find('canvas').style.aspectRatio = 1 / drawing.aspect;
-  drawing.paint();
+  drawing.look();
   find('served').replaceChildren('Model ', make('code', {}, served.model ?? 'none'),
     ` · ${served.input_shape.length === 3 ? `${height} × ${width}${channels > 1 ? ` × ${channels}` : ''}` : served.input_shape} in, ${served.labels.length} classes out`);
   find('hint').textContent = `Draw one of these: ${list(served.labels)}`;
@@ -193,7 +193,9 @@ function said(value) {
   return typeof value === 'number' ? String(Number(value.toPrecision(3))) : String(value);
 }
 
+let factsShown = '';
 function showFacts(report = {}) {
+  if (factsShown === (factsShown = JSON.stringify(report))) return;
   find('facts').replaceChildren(...Object.entries(report).filter(([, value]) => typeof value !== 'object' || Array.isArray(value))
     .flatMap(([name, value]) => [make('dt', {}, FACTS[name] ?? name), make('dd', {}, said(value))]));
 }
