@@ -3,11 +3,13 @@
 const fs = require('fs');
 const path = require('path');
 const zlib = require('zlib');
-const { execFileSync } = require('child_process');
+const readline = require('readline');
+const { execFileSync, spawn } = require('child_process');
 const ort = require('onnxruntime-node');
 const { exportModel } = require('./onnx.js');
 
-const [convnet, work, data] = process.argv.slice(2);
+const [convnet, work, data, python] = process.argv.slice(2);
+const PICTURES = path.join(data, 't10k-images-idx3-ubyte.gz');
 const ROUNDS = 5, SECONDS = 0.3; // as convnet bench: a round is the median of many short runs
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
@@ -37,19 +39,38 @@ async function theirs(peer, batch) {
     return batch / median(times);
 }
 
-// The largest difference of a probability, over the pictures of the tests' sample.
-async function difference(model, peer) {
-    const file = 't10k-images-idx3-ubyte.gz';
-    const bytes = zlib.gunzipSync(fs.readFileSync(path.join(data, file))).subarray(16);
+// PyTorch in a process of its own: forward.py. `ask` sends it a line and waits for one.
+async function torch(model, threads) {
+    const child = spawn(python, [path.join(__dirname, 'forward.py'), model, PICTURES,
+        String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const next = async () => {
+        const line = await lines.next();
+        if (line.done)
+            throw new Error('PyTorch ended early');
+        return JSON.parse(line.value);
+    };
+    const probabilities = (await next()).flat();
+    const ask = (batch) => {
+        child.stdin.write(`${batch} ${SECONDS}\n`);
+        return next();
+    };
+    return { probabilities, ask, end: () => child.stdin.end() };
+}
+
+// The largest difference of a probability from either peer's, over the pictures of the tests' sample.
+async function difference(model, peer, torched) {
+    const bytes = zlib.gunzipSync(fs.readFileSync(PICTURES)).subarray(16);
     const count = bytes.length / 784;
     const images = new Float32Array(bytes.length).map((_, i) => bytes[i] / 255);
     const feed = { input: new ort.Tensor('float32', images, [count, ...peer.input]) };
     const expected = (await peer.session.run(feed))[peer.output].data;
     const lines = execFileSync(convnet, ['predict', '--model', model, '--format', 'ndjson',
-        path.join(data, file)], { maxBuffer: 1 << 28 }).toString().trim().split('\n');
+        PICTURES], { maxBuffer: 1 << 28 }).toString().trim().split('\n');
     let largest = 0;
     lines.forEach((line, i) => JSON.parse(line).probabilities.forEach((p, k) => {
-        largest = Math.max(largest, Math.abs(p - expected[i * 10 + k]));
+        largest = Math.max(largest, Math.abs(p - expected[i * 10 + k]),
+            Math.abs(p - torched[i * 10 + k]));
     }));
     if (lines.length !== count || !(largest < 1e-4))
         throw new Error(`${lines.length} of ${count} answers, which differ by ${largest}`);
@@ -60,26 +81,32 @@ async function row(name, batch, threads, reach) {
     const model = path.join(work, `${name}.safetensors`), file = path.join(work, `${name}.onnx`);
     const names = exportModel(model, file);
     const peer = { ...names, session: await session(file, threads) };
-    const alike = await difference(model, peer);
+    const third = await torch(model, threads);
+    const alike = await difference(model, peer, third.probabilities);
     await theirs(peer, batch);
-    const left = [], right = [], shares = [];
+    await third.ask(batch);
+    const left = [], right = [], torches = [], shares = [];
     for (let i = 0; i < ROUNDS; i++) {
         const result = ours(model, batch, threads);
         left.push(result.rate);
         shares.push(result.share);
         right.push(await theirs(peer, batch));
+        torches.push(await third.ask(batch));
     }
-    const a = median(left), b = median(right);
+    third.end();
+    const a = median(left), b = median(right), c = median(torches);
     console.log([name.padEnd(15), String(batch).padStart(5), String(threads).padStart(7),
         a.toFixed(0).padStart(12), b.toFixed(0).padStart(12), (a / b).toFixed(2).padStart(7),
-        reach.padStart(6), (100 * median(shares)).toFixed(0).padStart(7) + ' %',
+        reach.padStart(6), c.toFixed(0).padStart(9), (a / c).toFixed(2).padStart(7),
+        (100 * median(shares)).toFixed(0).padStart(7) + ' %',
         alike.toExponential(0).padStart(10)].join(' '));
     return a;
 }
 
 async function main() {
     console.log('images/s, medians of ' + ROUNDS + ' rounds in turn');
-    console.log('network         batch threads      convnet ONNX Runtime   ratio  reach of peak difference');
+    console.log('network         batch threads      convnet ONNX Runtime   ratio  reach   '
+        + 'PyTorch   ratio   of peak difference');
     await row('seed-unstrided', 1, 1, '1.7');
     await row('seed-unstrided', 32, 1, '1.25');
     await row('seed-unstrided', 1024, 1, '1.6');
