@@ -6,8 +6,7 @@
 
 #include "support/networks.h"
 
-static void check_with(struct cn_shape input, const char *layers, enum cn_loss loss,
-                       float smoothing, double epsilon) {
+static void check(struct cn_shape input, const char *layers, enum cn_loss loss, float smoothing) {
     struct cn_network *network = test_network(input, layers, 7);
     const size_t count = 11; /* not a multiple of the shards */
     const size_t classes = cn_shape_size(&network->output_shape);
@@ -17,16 +16,12 @@ static void check_with(struct cn_shape input, const char *layers, enum cn_loss l
     double worst = 1;
     struct cn_error error = {0};
     cr_assert_eq(
-        cn_network_check_gradient(network, &batch, loss, smoothing, epsilon, 1, &worst, &error),
+        cn_network_check_gradient(network, &batch, loss, smoothing, 4e-3, 1, &worst, &error),
         CN_OK);
     cr_assert_lt(worst, 2e-2, "%s: the gradient is off by %g", layers, worst);
     free(images);
     free(labels);
     cn_network_free(network);
-}
-
-static void check(struct cn_shape input, const char *layers, enum cn_loss loss, float smoothing) {
-    check_with(input, layers, loss, smoothing, 4e-3);
 }
 
 #define MSE CN_LOSS_MEAN_SQUARED_ERROR
@@ -61,11 +56,12 @@ Test(layers, gradient_conv2d) {
 }
 
 Test(layers, gradient_pooling) {
-    /* A small step, which takes no maximum from one input to another. */
-    check_with(image,
-               "Conv2D filters=3 kernel_size=2 activation=tanh;MaxPooling2D pool_size=2 "
-               "padding=same;Flatten;Dense units=2 activation=softmax",
-               CE, 0, 2e-4);
+    /* Few windows, so that no step takes a maximum from one input to another: a step small enough
+     * for many of them measures the rounding of the losses, which differs by instruction set. */
+    check((struct cn_shape){3, {4, 3, 2}},
+          "Conv2D filters=3 kernel_size=2 activation=tanh;MaxPooling2D pool_size=2 "
+          "padding=same;Flatten;Dense units=2 activation=softmax",
+          CE, 0);
     check(image,
           "Conv2D filters=3 kernel_size=2 activation=tanh;AveragePooling2D pool_size=3 "
           "strides=2 padding=same;Flatten;Dense units=2 activation=softmax",
