@@ -14,10 +14,17 @@
 
 #include "base/clock.h"
 
-static const uint64_t linger_time = 2000000000; /* nanoseconds */
+/* Nanoseconds. Of a client that has sent its last byte: until what it sent has been read and is no
+ * whole request; until the next request that came with the last one has begun. */
+static const uint64_t linger_time = 2000000000, ended_time = 1000000000, last_time = 100000000;
 
 static void wake(struct http_reaper *reaper) {
     eventfd_write(reaper->wake, 1);
+}
+
+static bool has_unread(int fd) {
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
 /* Cuts what is overdue; returns the next deadline. */
@@ -32,6 +39,8 @@ static uint64_t cut_overdue(struct http_reaper *reaper, uint64_t now) {
             next = now + reaper->shortest < next ? now + reaper->shortest : next;
         } else if (deadline > now) {
             next = deadline < next ? deadline : next;
+        } else if (connection->ended && has_unread(connection->fd)) {
+            next = now + last_time; /* its thread is busy */
         } else if (atomic_compare_exchange_strong(&connection->deadline, &deadline, 0)) {
             shutdown(connection->fd, SHUT_RDWR);
         } else {
@@ -136,12 +145,39 @@ void http_reaper_stop(struct http_reaper *reaper) {
     pthread_mutex_destroy(&reaper->mutex);
 }
 
+/* Of a connection whose client has ended. What is computed or sent is not cut short. */
+static void shorten(struct http_connection *connection) {
+    const int phase = connection->phase;
+    uint64_t current = connection->deadline;
+    const uint64_t soon =
+        cn_clock_nanoseconds() + (phase == HTTP_PHASE_IDLE ? last_time : ended_time);
+    if (phase != HTTP_PHASE_WORK && phase != HTTP_PHASE_WRITE && soon < current)
+        atomic_compare_exchange_strong(&connection->deadline, &current, soon);
+}
+
 void http_reaper_phase(struct http_reaper *reaper, struct http_connection *connection,
                        enum http_phase phase, uint64_t deadline) {
     connection->phase = (int)phase;
     connection->deadline = deadline;
+    if (connection->ended) /* asked after the deadline was set: see below */
+        shorten(connection);
+    deadline = connection->deadline;
     if (deadline != 0 && deadline < reaper->next_wake)
         wake(reaper);
+}
+
+void http_reaper_client_ended(struct http_reaper *reaper, int fd) {
+    struct http_connections *connections = reaper->connections;
+    struct pollfd look = {.fd = fd, .events = POLLIN | POLLRDHUP};
+    pthread_mutex_lock(&connections->mutex);
+    struct http_connection *connection =
+        (size_t)fd < connections->fd_capacity ? connections->by_fd[fd] : NULL;
+    if (connection != NULL && poll(&look, 1, 0) > 0 && (look.revents & POLLRDHUP) != 0) {
+        connection->ended = true;
+        shorten(connection);
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    wake(reaper);
 }
 
 void http_reaper_linger(struct http_reaper *reaper, int fd) {
@@ -164,12 +200,11 @@ void http_reaper_linger(struct http_reaper *reaper, int fd) {
 /* When a connection must be gone, now that the server stops. */
 static uint64_t drain_deadline(struct http_connection *connection, uint64_t head_deadline,
                                uint64_t deadline) {
-    int unread = 0;
     int phase = connection->phase;
     if (phase != HTTP_PHASE_IDLE && phase != HTTP_PHASE_HEAD)
         return deadline;
     /* A request that has arrived but was not read yet is still answered. */
-    if (ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0)
+    if (has_unread(connection->fd))
         return deadline;
     return phase == HTTP_PHASE_IDLE ? 1 : head_deadline;
 }

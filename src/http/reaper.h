@@ -26,9 +26,15 @@ enum cn_status http_reaper_start(struct http_reaper *reaper, struct http_connect
                                  uint64_t shortest, struct cn_error *error);
 void http_reaper_stop(struct http_reaper *reaper);
 
-/* The connection enters `phase`, which must end before `deadline` (0: no limit). */
+/* The connection enters `phase`, which must end before `deadline` (0: no limit), and soon if its
+ * client has ended. */
 void http_reaper_phase(struct http_reaper *reaper, struct http_connection *connection,
                        enum http_phase phase, uint64_t deadline);
+
+/* The client at `fd` has sent its last byte: it is not waited for any more. libmicrohttpd does not
+ * notice an end that came together with the bytes before it. Nothing if the socket is another's by
+ * now. */
+void http_reaper_client_ended(struct http_reaper *reaper, int fd);
 
 /* Takes ownership of `fd`, a socket that was answered but still may send: closing it at once would
  * make the kernel reset the connection and the answer be lost. */

@@ -14,6 +14,9 @@
 
 enum { FIRST_BYTES = 128, AT_ONCE = 64 };
 
+/* In an event's data, besides the descriptor: it has its HTTP thread. */
+static const uint64_t HANDED_OVER = (uint64_t)1 << 32;
+
 enum cn_status http_reception_open(struct http_reception *reception, struct cn_error *error) {
     reception->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (reception->epoll < 0)
@@ -50,6 +53,13 @@ static void drop(struct http_server *server, struct http_connection *connection)
     (void)close(fd);
 }
 
+/* From now on its end is all that is waited for here. `operation` is what makes that so. */
+static void watch_end(struct http_server *server, int fd, int operation) {
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET,
+                                .data.u64 = HANDED_OVER | (unsigned)fd};
+    (void)epoll_ctl(server->reception.epoll, operation, fd, &event);
+}
+
 /* Gives the connection to the least loaded of `workers`; false if all are full. */
 static bool hand_over(struct http_server *server, struct http_connection *connection,
                       struct http_worker *workers, size_t count) {
@@ -61,9 +71,11 @@ static bool hand_over(struct http_server *server, struct http_connection *connec
     }
     struct http_worker *worker =
         http_connections_assign(&server->connections, connection, workers, count);
-    if (worker != NULL)
-        http_worker_take(worker, connection->fd, (void *)&address, length);
-    return worker != NULL;
+    if (worker == NULL)
+        return false;
+    watch_end(server, connection->fd, connection->waited ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
+    http_worker_take(worker, connection->fd, (void *)&address, length);
+    return true;
 }
 
 static void hand_over_plain(struct http_server *server, struct http_connection *connection) {
@@ -79,9 +91,11 @@ static bool look(struct http_server *server, struct http_connection *connection)
         return false;
     first[got > 0 ? got : 0] = '\0';
     /* More probes at once than their thread may hold are treated as what they are: a crowd. */
-    if (got <= 0)
+    if (got <= 0) {
         drop(server, connection);
-    else if (!is_probe(server, first) || !hand_over(server, connection, server->probes, 1))
+        return true;
+    }
+    if (!is_probe(server, first) || !hand_over(server, connection, server->probes, 1))
         hand_over_plain(server, connection);
     return true;
 }
@@ -89,14 +103,16 @@ static bool look(struct http_server *server, struct http_connection *connection)
 void http_reception_add(struct http_server *server, struct http_connection *connection, bool tls) {
     /* Once, and not removed when it has spoken: the socket's end does that. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
-                                .data.fd = connection->fd};
+                                .data.u64 = (unsigned)connection->fd};
     if (tls) {
         if (!hand_over(server, connection, server->workers + server->plain_count,
                        server->worker_count - server->plain_count - 1))
             drop(server, connection);
-    } else if (!look(server, connection) &&
-               epoll_ctl(server->reception.epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) {
-        hand_over_plain(server, connection);
+    } else if (!look(server, connection)) {
+        connection->waited =
+            epoll_ctl(server->reception.epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0;
+        if (!connection->waited)
+            hand_over_plain(server, connection);
     }
 }
 
@@ -104,8 +120,12 @@ void http_reception_tend(struct http_server *server) {
     struct epoll_event events[AT_ONCE];
     const int count = epoll_wait(server->reception.epoll, events, AT_ONCE, 0);
     for (int i = 0; i < count; i++) {
-        struct http_connection *connection =
-            http_connections_find(&server->connections, events[i].data.fd);
+        const int fd = (int)(uint32_t)events[i].data.u64;
+        if ((events[i].data.u64 & HANDED_OVER) != 0) {
+            http_reaper_client_ended(&server->reaper, fd);
+            continue;
+        }
+        struct http_connection *connection = http_connections_find(&server->connections, fd);
         if (connection != NULL && connection->worker == NULL && !look(server, connection))
             hand_over_plain(server, connection);
     }

@@ -15,6 +15,7 @@ import time
 
 from daemon import (IMAGE, MODEL, PATIENCE, RAW, Server, Stream, ask, check, finish, get, post, run,
                     serving, status_of)
+from gate import metrics, wait_until
 
 
 def chunked(*chunks, extra=b"", end=b"0\r\n\r\n", coding=b"chunked", version=b"1.1"):
@@ -359,6 +360,25 @@ def test_limits():
         second.close()
 
 
+# A client's end that comes together with its last bytes.
+def test_ended_clients():
+    with serving("--header-timeout=3600", "--body-timeout=3600", "--idle-timeout=3600") as server:
+        for count in (1, 3):
+            with server.connect() as sock:
+                sock.sendall(post(IMAGE) * count)
+                sock.shutdown(socket.SHUT_WR)
+                stream = Stream(sock)
+                check(all(stream.answer()[0] == 200 for _ in range(count)) and stream.rest() == b"",
+                      "%d requests and an end: answered and closed" % count)
+        for begun in (b"P", b"POST /predict HTTP/1.1\r\nHo", post(IMAGE)[:-1]):
+            for _ in range(20):
+                with server.connect() as sock:
+                    sock.sendall(begun)
+        wait_until(lambda: metrics(server)["convnetd_connections"] == 1,
+                   "who ended within a request is forgotten")
+        check(server.stop() == 0, "and does not hold up the end")
+
+
 def few_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
 
@@ -526,6 +546,7 @@ def main():
     test_body_limit()
     test_deadlines()
     test_limits()
+    test_ended_clients()
     test_descriptors()
     test_reload()
     test_stop()
