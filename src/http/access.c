@@ -28,11 +28,19 @@ void *http_access_target(void *cls, const char *target, struct MHD_Connection *c
         return NULL;
     struct http_request *request = &peer->request;
     http_request_begin(request, connection);
-    request->target = target != NULL ? target : "";
+    if (target == NULL)
+        return NULL;
+    request->target = target;
     request->target_length = strlen(request->target);
     /* Read here, because libmicrohttpd goes on to cut and decode it in place. */
     request->target_status =
         http_target_path(request->target, request->path, &request->target_fault);
+    /* libmicrohttpd 0.9.75 neither answers nor closes when its memory cannot hold all arguments: it
+     * must not see them. The text is in its own, writable buffer. */
+    if (!http_target_check_query((char *)(uintptr_t)request->target)) {
+        request->target_status = 414;
+        request->target_fault = "the query has more than 64 arguments";
+    }
     if (peer->phase == HTTP_PHASE_IDLE)
         http_reaper_phase(&worker->server->reaper, peer, HTTP_PHASE_HEAD,
                           from_now(worker->server->options.header_timeout));

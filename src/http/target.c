@@ -2,7 +2,6 @@
  * path in two spellings. Knows no routes. Thread-safe: no state. */
 #include "http/target.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -97,4 +96,16 @@ unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZ
     if (has_dot_segment(ret_path))
         return fail(ret_fault, 400, "the path has a . or .. segment");
     return 0;
+}
+
+bool http_target_check_query(char *target) {
+    char *query = strchr(target, '?');
+    size_t count = 1;
+    for (char *c = query; c != NULL && (c = strchr(c, '&')) != NULL; c++)
+        count++;
+    if (count <= HTTP_MAX_ARGUMENTS_IN_QUERY)
+        return true;
+    for (char *c = query; (c = strchr(c, '&')) != NULL; c++)
+        *c = '_';
+    return false;
 }

@@ -2,6 +2,7 @@
 #ifndef CONVNET_HTTP_TARGET_H
 #define CONVNET_HTTP_TARGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { HTTP_PATH_SIZE = 1024 };
@@ -12,5 +13,11 @@ enum { HTTP_PATH_SIZE = 1024 };
  * or ".." segments; 414 when it is longer than HTTP_PATH_SIZE. */
 unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZE],
                           const char **ret_fault);
+
+enum { HTTP_MAX_ARGUMENTS_IN_QUERY = 64 };
+
+/* False if the query of `target` has more arguments than that: then they are joined into one, in
+ * place, by making each '&' a '_'. */
+bool http_target_check_query(char *target);
 
 #endif

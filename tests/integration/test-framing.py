@@ -134,6 +134,9 @@ BAD = {
 
 # name -> (request, wanted statuses)
 GOOD = {
+    "64 arguments": (get("/v2?" + "&".join(["a=b"] * 64)), [200]),
+    "too many arguments": (get("/v2?" + "&".join(["a=b"] * 65)), [414]),
+    "far too many arguments": (get("/v2?" + "a&" * 8000), [414]),
     "GET": (get(), [200]),
     "unknown method-like header": (get(extra=b"X-Method: DELETE\r\n"), [200]),
     "names in any case": (b"GET /v2/health/live HTTP/1.1\r\nhOsT: a\r\n\r\n", [200]),
