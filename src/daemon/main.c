@@ -2,6 +2,7 @@
  * thread waits for signals and feeds the watchdog; it computes nothing. */
 #include <errno.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,16 @@
 #include "daemon/service.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* The buffers of a request with a thousand images are megabytes. By default the C library gives
+ * such back to the system when they are freed, and the next request pays for each of their pages
+ * anew: a sixth of the throughput. The queue bounds how many there are. */
+static void keep_freed_memory(void) {
+#ifdef M_TRIM_THRESHOLD
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 32 << 20);
+#endif
+}
 
 static void print_error(const struct cn_error *error) {
     if (error->source[0] != '\0' && error->offset >= 0)
@@ -140,6 +151,7 @@ int main(int argc, char **argv) {
     struct cn_error error = {0};
     enum daemon_action action = ACTION_SERVE;
     cn_openmp_wait_passively(argv);
+    keep_freed_memory();
     if (options_read(argc, argv, &options, &action, &error) != CN_OK) {
         print_error(&error);
         return EXIT_USAGE;
