@@ -59,8 +59,24 @@ void statistics_observe(struct statistics_model *model, enum statistics_histogra
 
 void statistics_model_add(struct statistics_model *model, enum statistics_model_counter counter,
                           uint64_t amount) {
-    if (model != NULL)
-        add(&model->shards[shard_of_thread()].counters[counter], amount);
+    struct timespec now;
+    if (model == NULL)
+        return;
+    struct statistics_model_shard *shard = &model->shards[shard_of_thread()];
+    add(&shard->counters[counter], amount);
+    if (counter == STATISTICS_MODEL_OK && clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0)
+        __atomic_store_n(&shard->last_answer,
+                         (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+                         __ATOMIC_RELAXED);
+}
+
+uint64_t statistics_model_last_answer(const struct statistics_model *model) {
+    uint64_t last = 0;
+    for (size_t s = 0; s < STATISTICS_SHARDS; s++) {
+        const uint64_t answer = load(&model->shards[s].last_answer);
+        last = answer > last ? answer : last;
+    }
+    return last;
 }
 
 struct statistics_histogram_cell statistics_gather(const struct statistics_model *model,

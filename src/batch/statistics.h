@@ -70,6 +70,8 @@ struct statistics_total statistics_total(const struct statistics_model *model,
                                          enum statistics_histogram histogram);
 uint64_t statistics_model_count(const struct statistics_model *model,
                                 enum statistics_model_counter counter);
+/* Milliseconds since 1970 at the last request that was answered with a result; 0: none yet. */
+uint64_t statistics_model_last_answer(const struct statistics_model *model);
 
 /* ---- The process's ---- */
 

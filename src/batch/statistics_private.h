@@ -43,6 +43,7 @@ struct statistics_histogram_cell {
 struct statistics_model_shard {
     struct statistics_histogram_cell histograms[STATISTICS_HISTOGRAMS];
     uint64_t counters[STATISTICS_MODEL_COUNTERS];
+    uint64_t last_answer; /* milliseconds since 1970 */
 } __attribute__((aligned(STATISTICS_LINE)));
 
 struct statistics_model {

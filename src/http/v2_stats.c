@@ -32,7 +32,8 @@ static void add_model(struct http_text *text, const struct registry_row *row) {
     http_text_add(text, "{\"name\":\"");
     http_text_add_json(text, row->name);
     add_number(text, "\",\"version\":\"", row->version);
-    add_number(text, "\",\"inference_count\":", (uint64_t)images.sum);
+    add_number(text, "\",\"last_inference\":", statistics_model_last_answer(model));
+    add_number(text, ",\"inference_count\":", (uint64_t)images.sum);
     add_number(text,
                ",\"execution_count\":", statistics_total(model, STATISTICS_BATCH_IMAGES).count);
     http_text_add(text, ",\"inference_stats\":{");

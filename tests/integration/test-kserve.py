@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 
 from daemon import MODEL, Stream, ask, check, finish, serving
 from wire import b64, fractions, get_json, png, post_json, refused, request, rows, sample
@@ -430,6 +431,7 @@ def test_stats(server):
               "%s: %s" % (path, body))
         return rows[0]
     before = read("/v2/models/stats")
+    begun = int(time.time() * 1000)
     for _ in range(3):
         post_json(server, INFER, infer("UINT8", [2, 784], list(ONE + PIXELS[1])))
     post_json(server, INFER, {})
@@ -437,6 +439,8 @@ def test_stats(server):
                  "/v2/models/digits/versions/1/stats"):
         after = read(path)
         old, new = before["inference_stats"], after["inference_stats"]
+        # The system's coarse clock is up to ten milliseconds behind.
+        check(begun - 100 <= after["last_inference"] <= time.time() * 1000, "last: %s" % after)
         check(after["inference_count"] - before["inference_count"] == 6, "images: %s" % after)
         check(1 <= after["execution_count"] - before["execution_count"] <= 3, "batches: %s" % after)
         for name, count in (("success", 3), ("fail", 1), ("compute_input", 3),
