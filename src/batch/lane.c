@@ -2,6 +2,7 @@
  * thread works outside it. What a batch is, is lane_batch.c's. */
 #include "batch/lane.h"
 
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -163,6 +164,9 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
         free(batch);
         return cn_fail(error, CN_MEMORY, "cannot allocate the batch lane");
     }
+    /* LLVM's runtime opens a file when it is first asked, and ends the program if it cannot: now,
+     * before clients can hold every descriptor. */
+    (void)omp_get_max_threads();
     lane->options = *options;
     lane->batch = batch;
     lane->wake_at = UINT64_MAX;
