@@ -30,7 +30,8 @@ async function mouse(page) {
   check(await page.locator('canvas').count() < 40, 'not a canvas for each map: the browser composes each anew in each frame');
   await page.screenshot({ path: path.join(folder, 'page.png'), clip: { x: 0, y: 0, width: 1200, height: 1000 } });
   for (const summary of await page.locator('summary').all()) await summary.click();
-  check(await page.locator('details .sheet').count() === await page.locator('summary').count(), 'filters open');
+  const filters = () => document.querySelectorAll('details .sheet').length === document.querySelectorAll('summary').length;
+  check(await page.waitForFunction(filters), 'filters open');
   check((await text(page, '#curl')).startsWith('curl --data-binary @drawing.png http://127.0.0.1:'), 'the command');
   const download = page.waitForEvent('download');
   await page.click('#save');
@@ -153,6 +154,7 @@ async function refusals(page) {
 async function key(page) {
   await mouseOnly(page);
   await page.waitForSelector('#door:not([hidden])');
+  await page.waitForSelector('#error:not([hidden])');
   check(/key/i.test(await text(page, '#error')), `without a key: ${await text(page, '#error')}`);
   await page.screenshot({ path: path.join(folder, 'key-asked.png'), fullPage: true });
   for (const [given, good] of [['not-the-key-of-this-server', false], [KEY, true]]) {

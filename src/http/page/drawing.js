@@ -190,6 +190,8 @@ export class Drawing {
       return new Uint8Array(await blob.arrayBuffer());
     }
     const { width, height } = sent, { data } = context.getImageData(0, 0, width, height);
-    return encodeGrey(Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]), width, height);
+    const grey = new Uint8Array(width * height);
+    for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
+    return encodeGrey(grey, width, height);
   }
 }

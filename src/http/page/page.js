@@ -1,17 +1,20 @@
-// The page: asks the server about the drawing while it is drawn, one request at a time, and shows
-// what it says. The number of classes, their names and the input's shape come from the server.
+// The page: asks the server about the drawing while it is drawn, and shows what it says. The number
+// of classes, their names and the input's shape come from the server.
 import { Drawing } from './drawing.js';
 import { Layers, make, showInput } from './layers.js';
 
 const MOST_BARS = 20; // with more classes only the likeliest are shown
+const MOST_RUNNING = 2; // requests about the drawing: a change need not wait for the answer before
 const LONGEST_PAUSE = 400; // milliseconds for which the layers may stand still while one draws
 const find = (id) => document.getElementById(id);
 const drawing = new Drawing(find('canvas'), changed);
 const layers = new Layers(find('layers'));
 let served = { model: null, labels: [], input_shape: [] };
 let version = 0; // of the drawing
-let since = null; // when the oldest change came that no answer knows yet
-let busy = false;
+let asked = 0; // the newest version that was sent
+let shown = 0; // the newest version whose answer is shown: an older one may come later
+let since = null; // when the oldest change came that was not sent yet
+let running = 0; // requests
 let body = null; // the PNG that was answered last
 let explaining = false;
 let explained = null; // the PNG whose layers are shown
@@ -44,35 +47,42 @@ function changed() {
   find('undo').disabled = find('clear').disabled = drawing.empty;
   find('hint').hidden = !drawing.empty;
   find('layers').ariaBusy = true;
-  if (!busy) follow();
+  follow();
 }
 
 // Follows the drawing until it rests.
 async function follow() {
-  busy = true;
-  for (let seen = -1; seen !== version;) {
-    seen = version;
+  if (running === MOST_RUNNING) return;
+  running++;
+  while (asked !== version) {
+    const own = asked = version;
     try {
-      await answer();
-      find('error').hidden = true;
+      await answer(own);
+      if (own === shown) find('error').hidden = true;
     } catch (error) {
+      if (own < shown) continue;
+      shown = own;
       body = null;
       find('save').hidden = true;
       fail(error.message);
     }
   }
-  busy = false;
-  followLayers();
+  running--;
+  if (running === 0) followLayers();
 }
 
-async function answer() {
+async function answer(own) {
   const begun = since;
   since = null;
-  body = await drawing.png();
-  find('save').hidden = !body;
-  if (!body) return showNothing();
-  const { model, predictions: [prediction] } = await post('predict?image=png', body);
-  if (model !== served.model || prediction.probabilities.length !== served.labels.length) await meet();
+  const png = await drawing.png();
+  const reply = png && await post('predict?image=png', png);
+  const prediction = reply?.predictions[0];
+  if (reply && (reply.model !== served.model || prediction.probabilities.length !== served.labels.length)) await meet();
+  if (own < shown) return;
+  shown = own;
+  body = png;
+  find('save').hidden = !png;
+  if (!png) return showNothing();
   showAnswer(prediction);
   find('time').textContent = `in ${Math.max(1, performance.now() - (begun ?? 0)).toFixed(0)} ms`;
   showInput(find('seen'), prediction.image).catch((error) => fail(error.message));
@@ -91,7 +101,7 @@ async function followLayers() {
   }
   explaining = false;
   find('layers').classList.toggle('stale', !body);
-  find('layers').ariaBusy = busy;
+  find('layers').ariaBusy = running > 0;
 }
 
 async function explain(png) {
