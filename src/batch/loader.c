@@ -15,12 +15,11 @@ struct loader {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct loader_job *first, **last; /* FIFO */
+    struct loader_job *running;       /* NULL: none, or nobody waits for it any more */
     bool stopping, ended, joined;
 };
 
 static void run(struct registry *registry, struct loader_job *job) {
-    job->error = (struct cn_error){0};
-    job->result = (struct registry_result){0};
     switch (job->action) {
     case LOADER_RELOAD:
         job->status = registry_reload(registry, &job->result, &job->error);
@@ -32,7 +31,6 @@ static void run(struct registry *registry, struct loader_job *job) {
         job->status = registry_unload(registry, job->name, &job->error);
         break;
     }
-    job->done(job);
 }
 
 static void cancel(struct loader_job *job) {
@@ -40,6 +38,25 @@ static void cancel(struct loader_job *job) {
     job->result = (struct registry_result){0};
     job->status = cn_fail(&job->error, CN_CANCELED, "the server is shutting down");
     job->done(job);
+}
+
+/* Under the mutex, which is left meanwhile. The work is done on a copy: who gave the job may have
+ * been told to wait no longer, and it is gone. */
+static void do_job(struct loader *loader, struct loader_job *job) {
+    struct loader_job copy = *job;
+    copy.error = (struct cn_error){0};
+    copy.result = (struct registry_result){0};
+    loader->running = job;
+    (void)pthread_mutex_unlock(&loader->mutex);
+    run(loader->registry, &copy);
+    (void)pthread_mutex_lock(&loader->mutex);
+    if (loader->running != job)
+        return;
+    loader->running = NULL;
+    (void)pthread_mutex_unlock(&loader->mutex);
+    *job = copy;
+    job->done(job);
+    (void)pthread_mutex_lock(&loader->mutex);
 }
 
 static void *work(void *data) {
@@ -54,12 +71,12 @@ static void *work(void *data) {
         loader->first = job->next;
         if (loader->first == NULL)
             loader->last = &loader->first;
-        const bool canceled = loader->stopping;
+        if (!loader->stopping) {
+            do_job(loader, job);
+            continue;
+        }
         (void)pthread_mutex_unlock(&loader->mutex);
-        if (canceled)
-            cancel(job);
-        else
-            run(loader->registry, job);
+        cancel(job);
         (void)pthread_mutex_lock(&loader->mutex);
     }
     loader->ended = true;
@@ -105,6 +122,23 @@ bool loader_submit(struct loader *loader, struct loader_job *job) {
     return taken;
 }
 
+/* Under the mutex, which is left meanwhile: all who wait are told to wait no longer. */
+static void give_up(struct loader *loader) {
+    struct loader_job *running = loader->running, *waiting = loader->first;
+    loader->running = NULL;
+    loader->first = NULL;
+    loader->last = &loader->first;
+    (void)pthread_mutex_unlock(&loader->mutex);
+    if (running != NULL)
+        cancel(running);
+    while (waiting != NULL) {
+        struct loader_job *job = waiting;
+        waiting = job->next;
+        cancel(job);
+    }
+    (void)pthread_mutex_lock(&loader->mutex);
+}
+
 bool loader_stop(struct loader *loader, uint64_t timeout) {
     const uint64_t until = cn_clock_nanoseconds() + timeout;
     const struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
@@ -115,6 +149,8 @@ bool loader_stop(struct loader *loader, uint64_t timeout) {
     while (!loader->ended && waited == 0)
         waited = pthread_cond_timedwait(&loader->changed, &loader->mutex, &limit);
     const bool ended = loader->ended;
+    if (!ended)
+        give_up(loader);
     (void)pthread_mutex_unlock(&loader->mutex);
     if (ended && !loader->joined) {
         (void)pthread_join(loader->thread, NULL);

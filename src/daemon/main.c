@@ -140,10 +140,10 @@ static int serve(const struct daemon_options *options) {
     log_write(LOG_LEVEL_INFO, "%s", text);
     notify_ready(text);
     run(signals, service, (uint64_t)(options->shutdown_delay * 1e9));
-    service_free(service);
+    const bool whole = service_free(service);
     close(signals);
     log_write(LOG_LEVEL_INFO, "stopped");
-    return EXIT_SUCCESS;
+    return whole ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
 int main(int argc, char **argv) {

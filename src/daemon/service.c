@@ -10,13 +10,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/service_private.h"
 
-/* A model that is being read when the daemon ends gets so long: nanoseconds. */
-static const uint64_t LOADER_PATIENCE = 2000000000;
+/* A model that is being read when all else has ended gets so long, within shutdown-timeout:
+ * nanoseconds. */
+static const uint64_t LOADER_PATIENCE = 2000000000, LEAST_PATIENCE = 100000000;
 
 /* ---- What the HTTP server asks back ---- */
 
@@ -211,7 +213,7 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
 out:
     if (status == CN_MEMORY)
         cn_fail(error, CN_MEMORY, "no memory to start");
-    service_free(service);
+    (void)service_free(service);
     return status;
 }
 
@@ -257,15 +259,26 @@ bool service_alive(struct service *service, uint64_t timeout) {
            http_server_alive(service->server, timeout / 2);
 }
 
-void service_free(struct service *service) {
+static uint64_t loader_patience(uint64_t end) {
+    const uint64_t soonest = cn_clock_nanoseconds() + LEAST_PATIENCE;
+    const uint64_t left = (end > soonest ? end - soonest : 0) + LEAST_PATIENCE;
+    return left < LOADER_PATIENCE ? left : LOADER_PATIENCE;
+}
+
+bool service_free(struct service *service) {
     if (service == NULL)
-        return;
+        return true;
+    const uint64_t end =
+        cn_clock_nanoseconds() + service_nanoseconds(service->options->shutdown_timeout);
     service->stopping = true;
-    http_server_free(service->server); /* before the lane, which finishes its requests */
+    if (!http_server_free(service->server)) { /* before the lane, which finishes its requests */
+        log_write(LOG_LEVEL_ERROR, "the compute thread hangs; its requests are not answered");
+        return false;
+    }
     lane_free(service->lane);
-    if (service->loader != NULL && !loader_stop(service->loader, LOADER_PATIENCE)) {
+    if (service->loader != NULL && !loader_stop(service->loader, loader_patience(end))) {
         log_write(LOG_LEVEL_WARNING, "a model is still being read; it is not waited for");
-        return; /* its thread goes on to use the rest until the process ends */
+        return true; /* its thread goes on to use the rest until the process ends */
     }
     loader_free(service->loader);
     registry_free(service->models);
@@ -273,4 +286,5 @@ void service_free(struct service *service) {
     if (service->reloaded >= 0)
         (void)close(service->reloaded);
     free(service);
+    return true;
 }

@@ -36,8 +36,9 @@ void service_begin_stop(struct service *service);
  * has moved if it has work. */
 bool service_alive(struct service *service, uint64_t timeout);
 
-/* Finishes what runs, then ends everything. A model that is still being read then, as from a disk
- * that hangs, is left to the end of the process. Accepts NULL. */
-void service_free(struct service *service);
+/* Finishes what runs, then ends everything. A model that is still being read at the end of
+ * shutdown-timeout, as from a disk that hangs, is left to the end of the process. So is a compute
+ * thread that hangs, and requests with it: then false. Accepts NULL. */
+bool service_free(struct service *service);
 
 #endif

@@ -13,6 +13,10 @@
 
 static const uint64_t second = 1000000000;
 
+/* Nanoseconds. At the end of a shutdown's time: for the answers of what is given up. After it: for
+ * what the compute thread had begun for clients that were cut. */
+static const uint64_t last_answers = 200000000, last_batch = 2000000000;
+
 void http_server_log(const struct http_server *server, enum http_log_level level,
                      const char *format, ...) {
     char text[1600];
@@ -69,7 +73,7 @@ enum cn_status http_server_create(const struct http_server_options *options,
     *ret_server = server;
     server = NULL;
 out:
-    http_server_free(server);
+    (void)http_server_free(server);
     return status;
 }
 
@@ -160,31 +164,44 @@ static void wait_for_connections(struct http_connections *connections, uint64_t 
     pthread_mutex_unlock(&connections->mutex);
 }
 
-void http_server_stop(struct http_server *server) {
+/* False if exchanges are deferred still at `deadline`. */
+static bool wait_for_deferred(struct http_server *server, uint64_t deadline) {
+    while (server->deferred > 0 && cn_clock_nanoseconds() < deadline)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return server->deferred == 0;
+}
+
+bool http_server_stop(struct http_server *server) {
     if (!server->started)
-        return;
+        return server->deferred == 0;
     server->started = false;
-    uint64_t now = cn_clock_nanoseconds();
-    uint64_t deadline = now + server->options.shutdown_timeout;
+    const uint64_t now = cn_clock_nanoseconds(), time = server->options.shutdown_timeout;
+    const uint64_t deadline = now + time;
     server->draining = true;
     http_acceptor_stop(&server->acceptor);
     http_reaper_drain(&server->reaper, now + HTTP_DRAIN_HEAD_TIME, deadline);
+    wait_for_connections(&server->connections,
+                         deadline - (time / 4 < last_answers ? time / 4 : last_answers));
+    if (server->deferred > 0) /* perhaps by a disk that hangs: who waits for it is told */
+        (void)loader_stop(server->context.loader, 0);
     wait_for_connections(&server->connections, deadline);
     /* What is still there is cut; what was deferred must come back first, or libmicrohttpd aborts
      * the process. */
     http_reaper_drain(&server->reaper, 1, 1);
-    while (server->deferred > 0)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (!wait_for_deferred(server, deadline + last_batch))
+        return false;
     for (size_t i = 0; i < server->workers_started; i++)
         http_worker_stop(&server->workers[i]);
     server->workers_started = 0;
     http_reaper_stop(&server->reaper);
+    return true;
 }
 
-void http_server_free(struct http_server *server) {
+bool http_server_free(struct http_server *server) {
     if (server == NULL)
-        return;
-    http_server_stop(server);
+        return true;
+    if (!http_server_stop(server))
+        return false;
     http_acceptor_stop(&server->acceptor);
     if (server->tables)
         http_connections_clear(&server->connections);
@@ -194,4 +211,5 @@ void http_server_free(struct http_server *server) {
     pthread_rwlock_destroy(&server->secrets_lock);
     free(server->workers);
     free(server);
+    return true;
 }

@@ -101,9 +101,12 @@ size_t http_server_connections(struct http_server *server);
 /* True if each HTTP thread answers a request of our own within `timeout` nanoseconds. */
 bool http_server_alive(struct http_server *server, uint64_t timeout);
 
-/* Stops accepting, lets what is under way finish for `shutdown_timeout`, cuts the rest, waits for
- * deferred exchanges (the lane must still run) and ends the threads. */
-void http_server_stop(struct http_server *server);
-void http_server_free(struct http_server *server); /* accepts NULL; stops first */
+/* Stops accepting, lets what is under way finish for `shutdown_timeout`, cuts the rest and ends the
+ * threads. The lane must still run; the loader is stopped if a reload does not end. False if an
+ * exchange is deferred even then, because the compute thread hangs: its HTTP thread cannot end. */
+bool http_server_stop(struct http_server *server);
+
+/* Accepts NULL; stops first. False, with nothing freed, when that could not be done. */
+bool http_server_free(struct http_server *server);
 
 #endif

@@ -52,6 +52,10 @@ class Gate:
     def serving(self, *options, **named):
         return serving("--inline-us=0", *options, environment=self.environment, **named)
 
+    def server(self, *options):
+        """One whose end is the test's to judge."""
+        return daemon.Server("--inline-us=0", *options, environment=self.environment)
+
     def shut(self, server):
         """Shuts it, with one request of five images held there."""
         open(self.path, "w").close()

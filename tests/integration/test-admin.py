@@ -196,6 +196,47 @@ def test_slow_reload(folder):
     gate.open_files()
 
 
+# A model whose disk hangs for ever, and an admin who waits for it: he is told, and the end comes in
+# the time that it has.
+def test_hanging_reload_at_the_end(folder):
+    gate = Gate(folder)
+    path = os.path.join(folder, "hang.sock")
+    model = os.path.join(folder, "digits.safetensors")
+    shutil.copy(MODEL, model)
+    with gate.serving("--admin-socket=" + path, "--shutdown-timeout=1", model=model) as server:
+        gate.close_files()
+        shutil.copy(MODEL, model + ".new")
+        os.rename(model + ".new", model)
+        with connect_unix(path) as first, connect_unix(path) as second:
+            first.sendall(RELOAD)
+            wait_until(gate.is_holding, "the reload is held")
+            second.sendall(b"POST /v2/repository/models/digits/load HTTP/1.1\r\nHost: a\r\n\r\n")
+            check(status_of(server, post()) == 200, "the old model serves")
+            server.process.send_signal(signal.SIGTERM)
+            for name, sock in (("the admin", first), ("who waits behind him", second)):
+                answer = Stream(sock).answer()
+                check(answer and answer[0] == 503 and b"shutting down" in answer[2],
+                      "%s is told: %s" % (name, answer))
+        check(server.process.wait(PATIENCE) == 0, "exit 0, with the disk still hanging")
+        check(gate.is_holding(), "it hung all the time")
+        check(server.wait_for("a model is still being read; it is not waited for"), "it is told")
+    gate.open_files()
+
+
+# A compute thread that hangs does not keep the process either, but that is no good end.
+def test_hanging_compute_at_the_end(folder):
+    gate = Gate(folder)
+    server = gate.server("--shutdown-timeout=0.2")
+    held = gate.shut(server)
+    server.process.send_signal(signal.SIGTERM)
+    check(Stream(held).answer() is None, "the client is cut")
+    check(server.process.wait(PATIENCE) == 1, "exit 1")
+    check(server.wait_for("the compute thread hangs"), "it is told")
+    server.stop()
+    held.close()
+    gate.open()
+
+
 def main():
     if not os.path.exists(MODEL):
         print("no model at %s" % MODEL)
@@ -209,6 +250,10 @@ def main():
     if has_gate():
         with tempfile.TemporaryDirectory() as folder:
             test_slow_reload(folder)
+        with tempfile.TemporaryDirectory() as folder:
+            test_hanging_reload_at_the_end(folder)
+        with tempfile.TemporaryDirectory() as folder:
+            test_hanging_compute_at_the_end(folder)
     return finish()
 
 
