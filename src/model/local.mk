@@ -13,7 +13,9 @@ libconvnet_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/support/model_files.c tests/support/model_files.h \
 	tests/unit/test_architecture.c \
 	tests/unit/test_model.c \
+	tests/unit/test_model_file.c \
 	tests/unit/test_safetensors.c
 endif

@@ -1,0 +1,205 @@
+/* test_model_file.c: model files as bytes: exact round trips, files that are cut or changed, saves
+ * that are stopped. Each test works in a folder of its own, removed at its end. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "convnet/model.h"
+#include "support/folder.h"
+#include "support/model_files.h"
+
+static char folder[FOLDER_PATH], path[FOLDER_PATH];
+
+static void setup(void) {
+    folder_create(folder);
+    folder_join(path, folder, "m.safetensors");
+}
+
+static void teardown(void) {
+    folder_remove(folder);
+}
+
+TestSuite(model_file, .init = setup, .fini = teardown);
+
+Test(model_file, round_trip_is_exact) {
+    static const char *const labels[] = {"zero", "\xc3\xa9\xc3\xa9", "a \"b\", c"};
+    struct cn_model *model = model_files_model(7), *copy = NULL;
+    struct cn_error error = {0};
+    unsigned char *first = NULL, *second = NULL;
+    size_t first_length = 0, second_length = 0;
+    struct cn_network *network = model->network;
+    network->parameters[0] = -0.0F;
+    network->parameters[1] = 0x1p-149F; /* the smallest denormal */
+    network->parameters[2] = 0.1F;
+    cr_assert_eq(cn_model_set_labels(model, labels, 3, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(cn_model_set_training(model, "{\"epochs\": 3}", &error), CN_OK);
+    model->preprocessing = (struct cn_preprocessing){CN_FIT_SCALE, 7, true};
+    model_files_save(model, path);
+    cr_assert_eq(cn_model_read(path, &copy, &error), CN_OK, "%s", error.text);
+    cr_expect_eq(copy->network->parameter_count, network->parameter_count);
+    cr_expect_arr_eq(copy->network->parameters, network->parameters,
+                     network->parameter_count * sizeof(float));
+    for (size_t i = 0; i < 3; i++)
+        cr_expect_str_eq(copy->labels[i], labels[i]);
+    cr_expect_str_eq(copy->training, "{\"epochs\": 3}");
+    cr_expect_eq(copy->preprocessing.fit, CN_FIT_SCALE);
+    cr_expect_eq(copy->preprocessing.box, 7);
+    cr_expect(copy->preprocessing.invert);
+    cr_expect_str_eq(copy->network->name, "little");
+    cr_expect_str_eq(model->sha256, "");
+    cr_expect_eq(strlen(copy->sha256), 64);
+    cr_expect_eq(model_files_entries(folder), 1, "no temporary file is left");
+
+    /* Saving the copy gives the same file. */
+    cr_assert_eq(cn_file_read(path, 1 << 20, &first, &first_length, NULL), CN_OK);
+    model_files_save(copy, path);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &second, &second_length, NULL), CN_OK);
+    cr_assert_eq(first_length, second_length);
+    cr_expect_arr_eq(first, second, first_length);
+    free(first);
+    free(second);
+    cn_model_free(model);
+    cn_model_free(copy);
+}
+
+Test(model_file, refuses_every_truncation) {
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    struct cn_model *model = model_files_model(1);
+    model_files_save(model, path);
+    cn_model_free(model);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, &length, NULL), CN_OK);
+    for (size_t cut = 0; cut < length; cut++) {
+        struct cn_error error = {0};
+        unsigned char *exact = malloc(cut > 0 ? cut : 1); /* so that a sanitizer sees over-reads */
+        memcpy(exact, bytes, cut);
+        model = NULL;
+        cr_expect_eq(cn_model_parse(exact, cut, "t", &model, &error), CN_MALFORMED, "at %zu", cut);
+        cr_expect_null(model);
+        free(exact);
+    }
+    cr_expect_eq(cn_model_parse(bytes, length, "t", &model, NULL), CN_OK);
+    cr_expect_eq(strlen(model->sha256), 64);
+    cn_model_free(model);
+    free(bytes);
+}
+
+/* Every byte of the file, changed: refused, or still a model; never anything else. */
+Test(model_file, survives_every_changed_byte) {
+    unsigned char *bytes = NULL;
+    size_t length = 0, refused = 0;
+    struct cn_model *model = model_files_model(1);
+    model_files_save(model, path);
+    cn_model_free(model);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, &length, NULL), CN_OK);
+    for (size_t i = 0; i < length; i++) {
+        struct cn_error error = {0};
+        bytes[i] ^= 0x15;
+        model = NULL;
+        const enum cn_status status = cn_model_parse(bytes, length, "t", &model, &error);
+        cr_expect_eq(status == CN_OK, model != NULL);
+        cr_expect_eq(status, error.status);
+        refused += status != CN_OK;
+        cn_model_free(model);
+        bytes[i] ^= 0x15;
+    }
+    cr_expect_gt(refused, length / 4);
+    free(bytes);
+}
+
+Test(model_file, a_full_disk_leaves_the_old_file) {
+    unsigned char *before = NULL, *after = NULL;
+    size_t before_length = 0, after_length = 0;
+    struct cn_model *model = model_files_model(1);
+    struct cn_error error = {0};
+    struct rlimit old;
+    model_files_save(model, path);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &before, &before_length, NULL), CN_OK);
+    model->network->parameters[0] += 1.0F;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    for (rlim_t size = 0; size < before_length; size += 97) {
+        error = (struct cn_error){0};
+        const struct rlimit small = {size, old.rlim_max};
+        cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+        const enum cn_status status = cn_model_write(model, path, &error);
+        cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+        cr_expect_eq(status, CN_IO);
+        cr_expect_str_eq(error.source, path);
+        cr_expect_eq(model_files_entries(folder), 1, "no temporary file is left");
+    }
+    cr_assert_eq(cn_file_read(path, 1 << 20, &after, &after_length, NULL), CN_OK);
+    cr_assert_eq(after_length, before_length);
+    cr_expect_arr_eq(after, before, before_length);
+    free(before);
+    free(after);
+    cn_model_free(model);
+}
+
+Test(model_file, an_unwritable_folder_is_an_error) {
+    struct cn_model *model = model_files_model(1);
+    struct cn_error error = {0};
+    cr_expect_eq(cn_model_write(model, "/nonexistent/m.safetensors", &error), CN_IO);
+    cr_expect_str_eq(error.source, "/nonexistent/m.safetensors");
+    model_files_save(model, path);
+    cr_assert_eq(chmod(folder, 0555), 0);
+    const bool root = geteuid() == 0;
+    if (root) /* whom no mode stops */
+        cr_assert_eq(seteuid(65534), 0);
+    error = (struct cn_error){0};
+    cr_expect_eq(cn_model_write(model, path, &error), CN_IO);
+    if (root)
+        cr_assert_eq(seteuid(0), 0);
+    cr_assert_eq(chmod(folder, 0755), 0);
+    cr_expect_eq(model_files_entries(folder), 1);
+    cn_model_free(model);
+}
+
+/* Saves two models in turn for ever, one byte to `pipe_end` after each. */
+static _Noreturn void save_for_ever(struct cn_model *const models[2], int pipe_end) {
+    for (size_t i = 0;; i++)
+        if (cn_model_write(models[i % 2], path, NULL) != CN_OK || write(pipe_end, "", 1) != 1)
+            _exit(1);
+}
+
+Test(model_file, a_killed_save_leaves_the_old_or_the_new_file) {
+    struct cn_model *const models[2] = {model_files_model(1), model_files_model(2)};
+    const size_t size = models[0]->network->parameter_count * sizeof(float);
+    for (int round = 0; round < 12; round++) {
+        struct cn_model *copy = NULL;
+        struct cn_error error = {0};
+        int ends[2], status = 0;
+        cr_assert_eq(pipe(ends), 0);
+        const pid_t child = fork();
+        cr_assert_geq(child, 0);
+        if (child == 0) {
+            (void)close(ends[0]); /* so that it ends with this test, however that ends */
+            save_for_ever(models, ends[1]);
+        }
+        (void)close(ends[1]);
+        for (int saves = 0; saves <= round; saves++) {
+            char byte;
+            cr_assert_eq(read(ends[0], &byte, 1), 1);
+        }
+        /* While it saves, a reader sees whole files only. */
+        cr_assert_eq(cn_model_read(path, &copy, &error), CN_OK, "%s", error.text);
+        cn_model_free(copy);
+        cr_assert_eq(kill(child, SIGKILL), 0);
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_expect(WIFSIGNALED(status));
+        (void)close(ends[0]);
+        copy = NULL;
+        cr_assert_eq(cn_model_read(path, &copy, &error), CN_OK, "%s", error.text);
+        cr_expect(memcmp(copy->network->parameters, models[0]->network->parameters, size) == 0 ||
+                  memcmp(copy->network->parameters, models[1]->network->parameters, size) == 0);
+        cn_model_free(copy);
+    }
+    cn_model_free(models[0]);
+    cn_model_free(models[1]);
+}
