@@ -9,11 +9,20 @@ import collections
 import json
 import selectors
 import socket
+import subprocess
 import sys
 import time
 
 MOST_CONNECTIONS = 400
 WAITING_CLIENTS = 4
+
+
+def offer(port, rate, seconds, images):
+    """What such a process says in the end."""
+    process = subprocess.run([sys.executable, __file__, str(port), str(rate), str(seconds),
+                              str(images)], stdout=subprocess.PIPE, timeout=60 + 2 * seconds,
+                             check=True)
+    return json.loads(process.stdout)
 
 
 class Client:
@@ -124,27 +133,27 @@ def main():
     port, rate, seconds, images = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), int(
         sys.argv[4])
     body = bytes(784 * images)
-    offer = Offer(port, b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: "
+    load = Offer(port, b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: "
                   b"application/octet-stream\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     began = due = time.monotonic()
     if rate == 0:
         while time.monotonic() < began + seconds:
-            while offer.count - len(offer.idle) < WAITING_CLIENTS:
-                offer.send()
-            offer.step(0.1)
+            while load.count - len(load.idle) < WAITING_CLIENTS:
+                load.send()
+            load.step(0.1)
         due = began + seconds
     while due < began + seconds:
         now = time.monotonic()
         while due <= now and due < began + seconds:
-            offer.send()
+            load.send()
             due += 1 / rate
-        offer.step(max(0, due - time.monotonic()))
+        load.step(max(0, due - time.monotonic()))
     until = time.monotonic() + 10
-    while offer.count > len(offer.idle) and time.monotonic() < until:
-        offer.step(0.1)
-    middle = [x for x in offer.good if began + seconds / 5 <= x < began + seconds]
-    print(json.dumps({"sent": offer.sent, "statuses": offer.statuses, "no_retry": offer.no_retry,
-                      "broken": offer.broken, "connections": offer.count,
+    while load.count > len(load.idle) and time.monotonic() < until:
+        load.step(0.1)
+    middle = [x for x in load.good if began + seconds / 5 <= x < began + seconds]
+    print(json.dumps({"sent": load.sent, "statuses": load.statuses, "no_retry": load.no_retry,
+                      "broken": load.broken, "connections": load.count,
                       "per_second": len(middle) / (seconds * 4 / 5)}))
 
 

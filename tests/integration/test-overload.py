@@ -5,32 +5,19 @@ load is a process of its own (offer.py), and the daemon computes on one of two p
 what is measured is the daemon. Takes a minute: `make check-long`. On a machine that others use as
 well a pair of measurements may be off; the median of three is judged.
 """
-import json
 import os
 import re
-import socket
-import subprocess
 import sys
 import time
 
 import daemon
-from daemon import IMAGE, MODEL, RAW, Stream, check, finish, get, serving
-from wire import chunk, struct, zlib
+from crowd import Crowd
+from daemon import IMAGE, MODEL, RAW, check, finish, get, serving, status_of
+from offer import offer
+from wire import photograph
 
-OFFER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "offer.py")
 IMAGES = 200
 QUEUE = 1600
-
-
-def start_offer(server, rate, seconds):
-    """rate 0: four clients that wait for their answers."""
-    return subprocess.Popen([sys.executable, OFFER, str(server.port), str(rate), str(seconds),
-                             str(IMAGES)], stdout=subprocess.PIPE)
-
-
-def offer(server, rate, seconds):
-    out, _ = start_offer(server, rate, seconds).communicate(timeout=4 * daemon.PATIENCE)
-    return json.loads(out)
 
 
 def peak_memory(server):
@@ -64,7 +51,7 @@ class Threads:
 
 def measured(server, rate, seconds):
     threads = Threads(server)
-    result = offer(server, rate, seconds)
+    result = offer(server.port, rate, seconds, IMAGES)
     result["compute"], result["busy"], result["others"] = threads.stop()
     result["per_processor"] = result["statuses"]["200"] / result["compute"]
     return result
@@ -74,7 +61,7 @@ def test_overload():
     ratios = []
     with serving("--inline-us=0", "--threads=1", "--http-threads=1", "--queue-images=%d" % QUEUE,
                  "--max-images=%d" % QUEUE) as server:
-        offer(server, 0, 1)
+        offer(server.port, 0, 1, IMAGES)
         before = peak_memory(server)
         for _ in range(3):
             full = measured(server, 0, 3)
@@ -103,47 +90,17 @@ def test_overload():
         check(grown < QUEUE * 784 * 4 / 2 ** 20 + 16, "%.1f MiB more" % grown)
 
 
-def photograph(side=1500):
-    rows = b"".join(b"\0" + bytes(20 if side * 9 < 20 * x < side * 11 and y % side > side // 5 else
-                                  200 + (x * y >> 4) % 8 for x in range(side))
-                    for y in range(side))
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) +
-            chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b""))
-
-
 WORK = {"inline, 5 images each": (RAW, lambda: IMAGE * 5),
         "photographs": (b"Content-Type: image/png\r\n", photograph),
         "the batch lane, 200 images each": (RAW, lambda: IMAGE * 200)}
 
-# Clients that always have a request under way: a process of its own.
-CROWD = """
-import selectors, socket, sys
-request = sys.stdin.buffer.read()
-selector = selectors.DefaultSelector()
-for _ in range(int(sys.argv[2])):
-    sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    sock.sendall(request)
-    selector.register(sock, selectors.EVENT_READ)
-print("sent", flush=True)
-while True:
-    for key, _ in selector.select():
-        if key.fileobj.recv(1 << 20) == b"":
-            sys.exit(1)
-        key.fileobj.sendall(request)
-"""
-
-
-def probe(server, count):
+def probe(server, before=lambda: None):
     times = []
-    for _ in range(count):
+    for _ in range(100):
+        before()
         began = time.perf_counter()
-        with socket.create_connection(("127.0.0.1", server.port), daemon.PATIENCE) as sock:
-            sock.sendall(get("/v2/health/live"))
-            check(Stream(sock).answer()[0] == 200, "live")
+        check(status_of(server, get("/v2/health/live")) == 200, "live")
         times.append(1e3 * (time.perf_counter() - began))
-        time.sleep(0.02)
     return sorted(times)
 
 
@@ -151,20 +108,12 @@ def test_live():
     """With all HTTP threads busy, and the queue full."""
     with serving("--max-connections-per-address=0", "--queue-images=2000",
                  "--max-images=2000") as server:
-        alone = probe(server, 100)
+        alone = probe(server)
         print("live, alone: median %.2f ms, 90 %% %.2f, worst %.2f"
               % (alone[50], alone[90], alone[-1]))
         for name, (kind, body) in WORK.items():
-            crowd = subprocess.Popen([sys.executable, "-c", CROWD, str(server.port), "200"],
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            crowd.stdin.write(daemon.post(body(), kind))
-            crowd.stdin.close()
-            check(crowd.stdout.readline() == b"sent\n", "the crowd is there")
-            times = probe(server, 100)
-            check(crowd.poll() is None, "and stays")
-            crowd.kill()
-            crowd.wait()
-            crowd.stdout.close()
+            with Crowd(server.port, 200, daemon.post(body(), kind)) as crowd:
+                times = probe(server, crowd.wait)
             print("live, beside 200 x %s: median %.2f ms, 90 %% %.2f, worst %.2f"
                   % (name, times[50], times[90], times[-1]))
             check(times[50] < 10, "%s: median %.2f ms" % (name, times[50]))

@@ -30,6 +30,16 @@ def png(pixels):
             chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
 
 
+def photograph(side=1500):
+    """A dark stroke on uneven paper."""
+    rows = b"".join(b"\0" + bytes(20 if side * 9 < 20 * x < side * 11 and y % side > side // 5 else
+                                  200 + (x * y >> 4) % 8 for x in range(side))
+                    for y in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) +
+            chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b""))
+
+
 def b64(data):
     return base64.b64encode(data).decode()
 
