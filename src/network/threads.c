@@ -1,9 +1,13 @@
 /* threads.c: how many threads are worth starting here: the processors that the affinity mask
- * allows, and no more than the container's quota, which OpenMP does not look at. No state. */
+ * allows, and no more than the service's or container's quota, which OpenMP does not look at. No
+ * state. */
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "convnet/plan.h"
+
+enum { PATH_SIZE = 4096 };
 
 static long read_long(const char *path) {
     long value = -1;
@@ -16,21 +20,69 @@ static long read_long(const char *path) {
     return value;
 }
 
-/* Processors that the cgroup's quota is worth; 0: no quota. */
-static long quota(void) {
-    long limit = -1, period = -1;
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%ld %ld", &limit, &period) != 2)
-            limit = -1; /* "max 100000" */
-        (void)fclose(file);
-    } else {
-        limit = read_long("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-        period = read_long("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    }
+/* Processors that a quota is worth; 0: there is none. */
+static long worth(long limit, long period) {
     if (limit <= 0 || period <= 0)
         return 0;
     return limit / period > 0 ? limit / period : 1;
+}
+
+/* Of the control group `group`, "/a/b" or "" for the topmost that can be seen: version 2. */
+static long quota_of(const char *group) {
+    char path[PATH_SIZE + 64];
+    long limit = -1, period = -1;
+    (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%ld %ld", &limit, &period) != 2)
+        limit = -1; /* "max 100000" */
+    (void)fclose(file);
+    return worth(limit, period);
+}
+
+/* The same of version 1. */
+static long old_quota_of(const char *group) {
+    char path[PATH_SIZE + 64];
+    (void)snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+    const long limit = read_long(path);
+    (void)snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+    return worth(limit, read_long(path));
+}
+
+/* The least quota of the group and those above it, and `least`. Cuts `group`. */
+static long least_quota(long least, long (*quota)(const char *group), char *group) {
+    for (;;) {
+        const long here = quota(group);
+        if (here > 0 && (least == 0 || here < least))
+            least = here;
+        char *slash = strrchr(group, '/');
+        if (slash == NULL)
+            return least;
+        *slash = '\0';
+    }
+}
+
+/* A service's quota is its own group's; in a container that group is the topmost to be seen,
+ * whether /proc says so or gives its path outside. */
+static long quota(void) {
+    char line[PATH_SIZE], top[1] = "";
+    long least = least_quota(least_quota(0, old_quota_of, top), quota_of, top);
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) { /* id:controllers:group */
+        char *list = strchr(line, ':'), *group = list != NULL ? strchr(list + 1, ':') : NULL;
+        if (group == NULL)
+            continue;
+        *list++ = *group++ = '\0';
+        group[strcspn(group, "\n")] = '\0';
+        if (*list == '\0')
+            least = least_quota(least, quota_of, group);
+        else if (strcmp(list, "cpu") == 0 || strcmp(list, "cpu,cpuacct") == 0)
+            least = least_quota(least, old_quota_of, group);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    return least;
 }
 
 int cn_default_threads(void) {
