@@ -67,8 +67,16 @@ static enum cn_status check_outputs(const struct train_settings *settings, struc
     return CN_OK;
 }
 
+/* A new network, or a trained one to go on from. */
 static enum cn_status read_model(struct training *training, struct cn_error *error) {
     struct cn_network *network = NULL;
+    if (training->settings.weights != NULL) {
+        enum cn_status status = cn_model_read(training->settings.weights, &training->model, error);
+        if (status == CN_OK) {
+            training->model->network->temperature = 1; /* what it was calibrated to is over */
+        }
+        return status;
+    }
     enum cn_status status = cli_architecture_find(training->settings.architecture, &network, error);
     if (status != CN_OK) {
         return status;
@@ -86,8 +94,10 @@ static enum cn_status read_data(struct training *training, struct cn_error *erro
                         &model->preprocessing, &all, error);
     if (status == CN_OK && all->class_count != model->label_count) {
         status = cn_fail_at(error, CN_INVALID, settings->data, -1,
-                            "has %zu classes, but architecture %s has %zu outputs",
-                            all->class_count, settings->architecture, model->label_count);
+                            "has %zu classes, but %s %s has %zu outputs", all->class_count,
+                            settings->weights != NULL ? "model" : "architecture",
+                            settings->weights != NULL ? settings->weights : settings->architecture,
+                            model->label_count);
     }
     if (status == CN_OK) {
         status = cn_model_set_labels(training->model, (const char *const *)all->class_names,
@@ -175,9 +185,10 @@ static enum cn_status write_model(struct training *training, struct cn_error *er
     size_t count;
     const struct cn_epoch_record *records = cn_trainer_history(training->trainer, &count);
     cn_trainer_finish(training->trainer);
-    char *record = count == 0 ? NULL
-                              : train_record(&training->settings, training->data,
-                                             training->validation, &records[count - 1]);
+    char *record = count == 0
+                       ? NULL
+                       : train_record(&training->settings, training->model->sha256, training->data,
+                                      training->validation, &records[count - 1]);
     enum cn_status status = record == NULL
                                 ? cn_fail(error, CN_MEMORY, "no memory for the training record")
                                 : cn_model_set_training(training->model, record, error);
@@ -215,6 +226,9 @@ int cli_train(int argc, char **argv) {
     training.settings.options = cn_training_options_default();
     training.settings.options.threads = cn_default_threads();
     cli_parse(&train_syntax, argc, argv, &training.settings, &operands, &operand_count);
+    if ((training.settings.architecture == NULL) == (training.settings.weights == NULL)) {
+        cli_usage_error(argv[0], "one of --architecture and --weights is required, and only one");
+    }
     if (cn_training_options_check(&training.settings.options, &error) != CN_OK) {
         cli_usage_error(argv[0], "%s", error.text);
     }

@@ -6,7 +6,8 @@
 #include "convnet/trainer.h"
 
 struct train_settings {
-    const char *architecture, *data, *output;
+    const char *architecture, *weights; /* one of them: a new network, or a model to go on from */
+    const char *data, *output;
     const char *extra_data, *history, *checkpoint, *resume; /* NULL: none */
     double validation_split;
     bool quiet;
@@ -16,9 +17,11 @@ struct train_settings {
 extern const struct cli_syntax train_syntax;
 
 /* The training record that goes into the model file: nothing in it depends on the time or the
- * number of threads. malloc'd JSON, NULL without memory; caller frees with free(). */
-char *train_record(const struct train_settings *settings, const struct cn_dataset *training,
-                   const struct cn_dataset *validation, const struct cn_epoch_record *last);
+ * number of threads. weights: the SHA-256 of the model it went on from, "" for none. malloc'd JSON,
+ * NULL without memory; caller frees with free(). */
+char *train_record(const struct train_settings *settings, const char *weights,
+                   const struct cn_dataset *training, const struct cn_dataset *validation,
+                   const struct cn_epoch_record *last);
 
 /* Rewrites the CSV file `path` with all records, atomically. */
 enum cn_status train_write_history(const char *path, const struct cn_epoch_record *records,

@@ -25,7 +25,9 @@ static bool parse_augment(const char *text, void *field, const char **ret_rule) 
 
 static const struct cli_option options[] = {
     {"architecture", "NAME|FILE.json", CLI_STRING, SETTING(architecture),
-     .text = "Keras Sequential JSON file, or the name of a known one", .required = true},
+     .text = "Keras Sequential JSON file, or the name of a known one"},
+    {"weights", "MODEL", CLI_STRING, SETTING(weights),
+     .text = "go on from this model instead, its weights and its architecture"},
     {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the training data",
      .required = true},
     {"extra-data", "DIR", CLI_STRING, SETTING(extra_data),

@@ -32,8 +32,9 @@ static json_t *metrics_record(const struct cn_epoch_record *last) {
     return metrics;
 }
 
-char *train_record(const struct train_settings *settings, const struct cn_dataset *training,
-                   const struct cn_dataset *validation, const struct cn_epoch_record *last) {
+char *train_record(const struct train_settings *settings, const char *weights,
+                   const struct cn_dataset *training, const struct cn_dataset *validation,
+                   const struct cn_epoch_record *last) {
     const struct cn_training_options *options = &settings->options;
     json_t *data = json_pack("{s:s, s:I, s:I}", "sha256", training->sha256, "samples",
                              (json_int_t)training->count, "validation_samples",
@@ -48,6 +49,9 @@ char *train_record(const struct train_settings *settings, const struct cn_datase
         cn_loss_names[options->loss], "label_smoothing", cli_decimal(options->label_smoothing),
         "augmentation", cn_augmentation_format(&options->augmentation, augmentation), "seed", seed,
         "metrics", metrics_record(last), "convnet", PACKAGE_VERSION);
+    if (weights[0] != '\0') {
+        (void)json_object_set_new(record, "weights", json_string(weights));
+    }
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(record);
     return text;

@@ -86,6 +86,28 @@ if python3 -c 'import cairo' 2>/dev/null; then
     check "train with drawn ones" train --epochs 1 --output more.safetensors --extra-data drawn
 fi
 
+# ---- Going on from a model ----
+further() { run "$1" train --data "$sample" --seed 3 --learning-rate 0.1 --output on.safetensors "${@:2}"; }
+check "train one that goes on" train --epochs 8 --output begun.safetensors --history h.csv
+check "go on from it" further 0 --weights begun.safetensors --epochs 1 --history on.csv
+first_loss() { sed -n 2p "$1" | cut -d, -f2; }
+check "where it was" awk "BEGIN { exit !($(first_loss on.csv) < $(first_loss h.csv)) }"
+check "info about that" run 0 info on.safetensors
+check "names the model it began with" \
+    grep -q "weights *\"$(sha256sum begun.safetensors | cut -d' ' -f1)\"" out
+check "a rate of nothing" further 0 --weights begun.safetensors --epochs 1 --learning-rate 1e-9
+for model in begun on; do
+    check "evaluate $model" run 0 evaluate --model $model.safetensors --data "$sample"
+    grep -v '^time' out >$model.txt
+done
+check "changes nothing" cmp begun.txt on.txt
+check "neither architecture nor weights" further 2
+check "says that" says "one of --architecture and --weights is required"
+check "both" further 2 --architecture "$seed" --weights begun.safetensors
+check "says only one" says "and only one"
+check "data of other classes" run 1 train --data extra --weights begun.safetensors --output x
+check "names the model" says "has 2 classes, but model begun.safetensors has 10 outputs"
+
 # ---- Interrupted and resumed: the same bits as unbroken ----
 mkfifo progress
 "$convnet" train --architecture "$seed" --data "$sample" --seed 3 --epochs 1000000 \
