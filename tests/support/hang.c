@@ -4,23 +4,28 @@
  * thread is held, the file is renamed: .held is added to its name, and that is waited for.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size);
 ssize_t __read_chk(int fd, void *bytes, size_t count, size_t size);
 
+/* Until the file is removed; at once if it is not there. */
 static void hold(const char *gate) {
-    char held[4096];
+    char held[4096], event[sizeof(struct inotify_event) + 4096];
+    const int removals = inotify_init1(IN_CLOEXEC);
     (void)snprintf(held, sizeof held, "%s.held", gate);
     (void)rename(gate, held);
-    while (access(held, F_OK) == 0)
-        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    if (inotify_add_watch(removals, held, IN_DELETE_SELF) >= 0)
+        while (read(removals, event, sizeof event) < 0 && errno == EINTR)
+            continue;
+    (void)close(removals);
 }
 
 static int ask(struct pollfd *fds, nfds_t count, int timeout) {
