@@ -104,12 +104,14 @@ enum { CN_LABEL_NONE = UINT16_MAX };
 
 /* One mini-batch. images: [count, input_shape]; labels: [count], each below the output size or
  * CN_LABEL_NONE.
- * (seed, step) select the dropout masks; the same pair gives the same masks. */
+ * (seed, step) select the dropout masks; the same pair gives the same masks.
+ * targets: [count, output size], each row's sum 1, in place of the labels' targets; NULL: those. */
 struct cn_minibatch {
     size_t count;
     const float *images;
     const uint16_t *labels;
     uint64_t seed, step;
+    const float *targets;
 };
 
 struct cn_minibatch_result {

@@ -136,6 +136,13 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
                                  const struct cn_training_options *options,
                                  struct cn_trainer **ret_trainer, struct cn_error *error);
 
+/* Lets `teacher` (borrowed for this call) give `share` of each training image's target, the label
+ * the rest: knowledge distillation (Hinton, Vinyals and Dean 2015), at temperature 1, on the image
+ * as it was changed. At most once, before the first run. CN_INVALID when its input or its classes
+ * are not the model's, or the share is not above 0 and up to 1. */
+enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct cn_model *teacher,
+                                      float share, struct cn_error *error);
+
 /* Runs until the last epoch or until a callback stops it (CN_CANCELED; the state is whole and may
  * be checkpointed, or run again to go on). CN_INVALID when the loss is no longer finite. */
 enum cn_status cn_trainer_run(struct cn_trainer *trainer,

@@ -23,7 +23,7 @@ static void note_signal(int number) {
 struct training {
     const char *command;
     struct train_settings settings;
-    struct cn_model *model;
+    struct cn_model *model, *teacher;     /* teacher: may be NULL */
     struct cn_dataset *data, *validation; /* validation: may be NULL */
     struct cn_trainer *trainer;
     struct progress progress;
@@ -126,6 +126,14 @@ static enum cn_status add_extra_data(struct training *training, struct cn_error 
     return status;
 }
 
+static enum cn_status add_teacher(struct training *training, struct cn_error *error) {
+    const struct train_settings *settings = &training->settings;
+    enum cn_status status = cn_model_read(settings->teacher, &training->teacher, error);
+    return status == CN_OK ? cn_trainer_set_teacher(training->trainer, training->teacher,
+                                                    settings->teacher_share, error)
+                           : status;
+}
+
 static enum cn_status prepare(struct training *training, struct cn_error *error) {
     const struct train_settings *settings = &training->settings;
     enum cn_status status = check_outputs(settings, error);
@@ -141,6 +149,9 @@ static enum cn_status prepare(struct training *training, struct cn_error *error)
     if (status == CN_OK) {
         status = cn_trainer_create(training->model, training->data, training->validation,
                                    &settings->options, &training->trainer, error);
+    }
+    if (status == CN_OK && settings->teacher != NULL) {
+        status = add_teacher(training, error);
     }
     if (status == CN_OK && settings->resume != NULL) {
         status = cn_trainer_read_checkpoint(training->trainer, settings->resume, error);
@@ -187,8 +198,9 @@ static enum cn_status write_model(struct training *training, struct cn_error *er
     cn_trainer_finish(training->trainer);
     char *record = count == 0
                        ? NULL
-                       : train_record(&training->settings, training->model->sha256, training->data,
-                                      training->validation, &records[count - 1]);
+                       : train_record(&training->settings, training->model->sha256,
+                                      training->teacher != NULL ? training->teacher->sha256 : "",
+                                      training->data, training->validation, &records[count - 1]);
     enum cn_status status = record == NULL
                                 ? cn_fail(error, CN_MEMORY, "no memory for the training record")
                                 : cn_model_set_training(training->model, record, error);
@@ -216,6 +228,7 @@ static void clean_up(struct training *training) {
     cn_dataset_free(training->data);
     cn_dataset_free(training->validation);
     cn_model_free(training->model);
+    cn_model_free(training->teacher);
 }
 
 int cli_train(int argc, char **argv) {
@@ -228,6 +241,11 @@ int cli_train(int argc, char **argv) {
     cli_parse(&train_syntax, argc, argv, &training.settings, &operands, &operand_count);
     if ((training.settings.architecture == NULL) == (training.settings.weights == NULL)) {
         cli_usage_error(argv[0], "one of --architecture and --weights is required, and only one");
+    }
+    if (training.settings.teacher_share == 0) {
+        training.settings.teacher_share = 0.5f;
+    } else if (training.settings.teacher == NULL) {
+        cli_usage_error(argv[0], "--teacher-share needs --teacher");
     }
     if (cn_training_options_check(&training.settings.options, &error) != CN_OK) {
         cli_usage_error(argv[0], "%s", error.text);

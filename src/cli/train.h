@@ -8,6 +8,8 @@
 struct train_settings {
     const char *architecture, *weights; /* one of them: a new network, or a model to go on from */
     const char *data, *output;
+    const char *teacher; /* NULL: none */
+    float teacher_share;
     const char *extra_data, *history, *checkpoint, *resume; /* NULL: none */
     double validation_split;
     bool quiet;
@@ -17,9 +19,9 @@ struct train_settings {
 extern const struct cli_syntax train_syntax;
 
 /* The training record that goes into the model file: nothing in it depends on the time or the
- * number of threads. weights: the SHA-256 of the model it went on from, "" for none. malloc'd JSON,
- * NULL without memory; caller frees with free(). */
-char *train_record(const struct train_settings *settings, const char *weights,
+ * number of threads. weights, teacher: the SHA-256 of the model it went on from and of the one
+ * that taught it, "" for none. malloc'd JSON, NULL without memory; caller frees with free(). */
+char *train_record(const struct train_settings *settings, const char *weights, const char *teacher,
                    const struct cn_dataset *training, const struct cn_dataset *validation,
                    const struct cn_epoch_record *last);
 

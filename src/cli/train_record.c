@@ -32,7 +32,7 @@ static json_t *metrics_record(const struct cn_epoch_record *last) {
     return metrics;
 }
 
-char *train_record(const struct train_settings *settings, const char *weights,
+char *train_record(const struct train_settings *settings, const char *weights, const char *teacher,
                    const struct cn_dataset *training, const struct cn_dataset *validation,
                    const struct cn_epoch_record *last) {
     const struct cn_training_options *options = &settings->options;
@@ -51,6 +51,11 @@ char *train_record(const struct train_settings *settings, const char *weights,
         "metrics", metrics_record(last), "convnet", PACKAGE_VERSION);
     if (weights[0] != '\0') {
         (void)json_object_set_new(record, "weights", json_string(weights));
+    }
+    if (teacher[0] != '\0') {
+        (void)json_object_set_new(record, "teacher",
+                                  json_pack("{s:s, s:f}", "sha256", teacher, "share",
+                                            cli_decimal(settings->teacher_share)));
     }
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(record);

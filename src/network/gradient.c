@@ -96,15 +96,17 @@ static void derive_loss(const struct run *run, const struct chunk *chunk) {
     float *dy = slope_at(run, w->layer_count - 1, chunk);
     const float scale = 1 / (float)run->batch->count;
     for (size_t i = 0; i < chunk->count; i++, y += classes, dy += classes) {
-        const bool none = run->batch->labels[chunk->first + i] == CN_LABEL_NONE;
-        const unsigned label = none ? 0 : run->batch->labels[chunk->first + i];
-        const float smoothing = none ? 1 : run->label_smoothing;
+        const unsigned label = run->batch->labels[chunk->first + i];
         size_t best = 0;
         for (size_t c = 1; c < classes; c++)
             best = y[c] > y[best] ? c : best;
-        w->correct[chunk->shard] += none ? y[best] <= 0.5f : best == label;
-        w->losses[chunk->shard] += cn_loss_value(run->loss, y, classes, label, smoothing);
-        cn_loss_gradient(dy, run->loss, y, classes, label, smoothing, scale, run->fused);
+        w->correct[chunk->shard] += label == CN_LABEL_NONE ? y[best] <= 0.5f : best == label;
+        if (run->batch->targets != NULL)
+            memcpy(dy, run->batch->targets + (chunk->first + i) * classes, classes * sizeof *dy);
+        else
+            cn_loss_target(dy, classes, label, run->label_smoothing);
+        w->losses[chunk->shard] += cn_loss_against(run->loss, y, dy, classes);
+        cn_loss_gradient(dy, run->loss, y, classes, scale, run->fused);
     }
 }
 

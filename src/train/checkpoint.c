@@ -19,13 +19,16 @@ static void write_conditions(const struct cn_trainer *trainer, char text[static 
         "data=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_rate=%a\n"
         "momentum=%a\nnesterov=%d\nbeta_1=%a\nbeta_2=%a\nepsilon=%a\nweight_decay=%a\nema=%"
         "a\nschedule=%s\n"
-        "epochs=%d\nseed=%llu\naugmentation=%s\nvalidation=%s\n",
+        "epochs=%d\nseed=%llu\naugmentation=%s\nvalidation=%s\n"
+        "teacher=%s %a\n",
         trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
         (double)o->label_smoothing, cn_optimizer_names[o->optimizer], (double)o->learning_rate,
         (double)o->momentum, o->nesterov, (double)o->beta_1, (double)o->beta_2, (double)o->epsilon,
         (double)o->weight_decay, (double)o->ema, cn_schedule_names[o->schedule], epochs,
         (unsigned long long)o->seed, cn_augmentation_format(&o->augmentation, augmentation),
-        trainer->validation != NULL ? trainer->validation->sha256 : "none");
+        trainer->validation != NULL ? trainer->validation->sha256 : "none",
+        trainer->teacher != NULL ? trainer->teacher_sha256 : "none",
+        (double)trainer->teacher_share);
 }
 
 /* %a keeps every bit. */

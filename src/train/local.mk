@@ -11,6 +11,7 @@ libconvnet_la_SOURCES += \
 	src/train/optimizer.c \
 	src/train/options.c \
 	src/train/schedule.c \
+	src/train/teacher.c src/train/teacher.h \
 	src/train/trainer.c src/train/trainer_private.h
 
 if ENABLE_TESTS

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "train/augment.h"
+#include "train/teacher.h"
 #include "train/trainer_private.h"
 
 enum { STREAM_ORDER = 1, STREAM_AUGMENT = 2, STREAM_DROPOUT = 3 }; /* keys of the random streams */
@@ -95,9 +96,32 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
     return CN_OK;
 }
 
+enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct cn_model *teacher,
+                                      float share, struct cn_error *error) {
+    const struct cn_model *pupil = trainer->model;
+    char expected[CN_SHAPE_TEXT], got[CN_SHAPE_TEXT];
+    if (!(share > 0 && share <= 1))
+        return cn_fail(error, CN_INVALID, "the teacher's share is %g; it must be above 0, up to 1",
+                       (double)share);
+    if (!cn_shape_equal(&teacher->network->input_shape, &pupil->network->input_shape))
+        return cn_fail(error, CN_INVALID, "the teacher takes %s; the network takes %s",
+                       cn_shape_format(&teacher->network->input_shape, got),
+                       cn_shape_format(&pupil->network->input_shape, expected));
+    bool same = teacher->label_count == pupil->label_count;
+    for (size_t i = 0; same && i < pupil->label_count; i++)
+        same = strcmp(teacher->labels[i], pupil->labels[i]) == 0;
+    if (!same)
+        return cn_fail(error, CN_INVALID, "the teacher's classes are not the network's");
+    trainer->teacher_share = share;
+    memcpy(trainer->teacher_sha256, teacher->sha256, sizeof trainer->teacher_sha256);
+    return cn_teacher_create(teacher, share, (size_t)trainer->options.batch_size,
+                             trainer->options.threads, &trainer->teacher, error);
+}
+
 void cn_trainer_free(struct cn_trainer *trainer) {
     if (trainer == NULL)
         return;
+    cn_teacher_free(trainer->teacher);
     cn_gradient_workspace_free(trainer->workspace);
     for (int i = 0; trainer->augmenters != NULL && i < trainer->options.threads; i++)
         cn_augmenter_free(trainer->augmenters[i]);
@@ -189,11 +213,14 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
     const struct cn_training_options *o = &trainer->options;
     struct cn_network *network = trainer->model->network;
     const uint64_t update = (uint64_t)trainer->epoch * trainer->steps + trainer->step;
-    const struct cn_minibatch batch = {.count = prepare_batch(trainer),
-                                       .images = trainer->images,
-                                       .labels = trainer->labels,
-                                       .seed = o->seed + STREAM_DROPOUT,
-                                       .step = update};
+    struct cn_minibatch batch = {.count = prepare_batch(trainer),
+                                 .images = trainer->images,
+                                 .labels = trainer->labels,
+                                 .seed = o->seed + STREAM_DROPOUT,
+                                 .step = update};
+    if (trainer->teacher != NULL)
+        batch.targets = cn_teacher_targets(trainer->teacher, batch.images, batch.labels,
+                                           batch.count, o->label_smoothing);
     struct cn_minibatch_result result;
     cn_network_gradient(network, trainer->workspace, &batch, o->loss, o->label_smoothing,
                         trainer->gradients, &result);

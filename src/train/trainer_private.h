@@ -10,6 +10,9 @@ struct cn_trainer {
     struct cn_training_options options;
     struct cn_gradient_workspace *workspace;
     struct cn_augmenter **augmenters; /* [options.threads] */
+    struct cn_teacher *teacher;       /* NULL: the labels alone teach */
+    float teacher_share;
+    char teacher_sha256[65];
     float *images;                    /* [batch_size, input] */
     uint16_t *labels;                 /* [batch_size] */
     float *gradients;                 /* [parameter_count] */

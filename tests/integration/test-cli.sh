@@ -108,6 +108,19 @@ check "says only one" says "and only one"
 check "data of other classes" run 1 train --data extra --weights begun.safetensors --output x
 check "names the model" says "has 2 classes, but model begun.safetensors has 10 outputs"
 
+# ---- Taught by a model ----
+check "taught" further 0 --architecture "$seed" --epochs 1 --teacher begun.safetensors \
+    --teacher-share 0.25
+check "info about the pupil" run 0 info on.safetensors
+check "names its teacher" grep -qF \
+    "\"teacher\":{\"sha256\":\"$(sha256sum begun.safetensors | cut -d' ' -f1)\",\"share\":0.25}" out
+check "no teacher" further 1 --architecture "$seed" --teacher nobody.safetensors
+check "is named" says "nobody.safetensors: cannot open"
+check "a share of nothing" further 2 --architecture "$seed" --teacher x --teacher-share 0
+check "the rule" says "teacher-share"
+check "a share without a teacher" further 2 --architecture "$seed" --teacher-share 0.3
+check "says what is missing" says "needs --teacher"
+
 # ---- Interrupted and resumed: the same bits as unbroken ----
 mkfifo progress
 "$convnet" train --architecture "$seed" --data "$sample" --seed 3 --epochs 1000000 \

@@ -208,6 +208,102 @@ Test(trainer, it_learns) {
     cn_dataset_free(test);
 }
 
+/* ---- Taught by another network ---- */
+
+/* A pupil whose data have all their labels wrong. */
+static struct cn_model *taught(const struct cn_model *teacher, float share, int threads) {
+    struct cn_dataset *data = stripes(300, 1);
+    struct cn_training_options options = options_of(threads);
+    struct cn_model *pupil = model_of(layers);
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    options.epochs = 12;
+    options.augmentation = (struct cn_augmentation){0};
+    for (size_t i = 0; i < data->count; i++)
+        data->labels[i] = (uint16_t)((data->labels[i] + 1) % 3);
+    cr_assert_eq(cn_trainer_create(pupil, data, NULL, &options, &trainer, NULL), CN_OK);
+    if (teacher != NULL)
+        cr_assert_eq(cn_trainer_set_teacher(trainer, teacher, share, &error), CN_OK, "%s",
+                     error.text);
+    cr_assert_eq(cn_trainer_run(trainer, NULL, NULL), CN_OK);
+    cn_trainer_finish(trainer);
+    cn_trainer_free(trainer);
+    cn_dataset_free(data);
+    return pupil;
+}
+
+static double accuracy_of(const struct cn_model *model) {
+    struct cn_dataset *test = stripes(200, 9);
+    struct cn_evaluation evaluation;
+    cr_assert_eq(
+        cn_evaluate(model->network, test, CN_LOSS_CATEGORICAL_CROSSENTROPY, 1, &evaluation, NULL),
+        CN_OK);
+    const double accuracy = evaluation.accuracy;
+    cn_evaluation_clear(&evaluation);
+    cn_dataset_free(test);
+    return accuracy;
+}
+
+Test(trainer, a_teacher_s_answers_are_targets) {
+    struct cn_dataset *data = stripes(300, 1);
+    struct cn_training_options options = options_of(1);
+    struct cn_model *teacher = model_of("Flatten;Dense units=3 activation=softmax");
+    struct cn_trainer *trainer = NULL;
+    options.epochs = 12;
+    options.augmentation = (struct cn_augmentation){0};
+    cr_assert_eq(cn_trainer_create(teacher, data, NULL, &options, &trainer, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_run(trainer, NULL, NULL), CN_OK);
+    cn_trainer_free(trainer);
+    cn_dataset_free(data);
+    cr_assert_gt(accuracy_of(teacher), 0.9);
+
+    struct cn_model *alone = taught(NULL, 0, 1), *whole = taught(teacher, 1, 1);
+    struct cn_model *most = taught(teacher, 0.8f, 1), *threaded = taught(teacher, 0.8f, 3);
+    struct cn_model *little = taught(teacher, 0.2f, 1);
+    cr_assert_lt(accuracy_of(alone), 0.1, "the labels are all wrong");
+    cr_assert_gt(accuracy_of(whole), 0.9, "the labels say nothing then");
+    cr_assert_gt(accuracy_of(most), 0.9, "%g", accuracy_of(most));
+    cr_assert_lt(accuracy_of(little), 0.1, "the labels have the most to say");
+    cr_assert_eq(memcmp(most->network->parameters, threaded->network->parameters,
+                        most->network->parameter_count * sizeof(float)),
+                 0);
+    cn_model_free(alone);
+    cn_model_free(whole);
+    cn_model_free(most);
+    cn_model_free(threaded);
+    cn_model_free(little);
+    cn_model_free(teacher);
+}
+
+static void refused_teacher(struct cn_model *teacher, float share, const char *word) {
+    struct cn_dataset *data = stripes(50, 1);
+    const struct cn_training_options options = options_of(1);
+    struct cn_model *model = model_of(layers);
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_set_teacher(trainer, teacher, share, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, word), "%s", error.text);
+    cn_trainer_free(trainer);
+    cn_dataset_free(data);
+    cn_model_free(model);
+    cn_model_free(teacher);
+}
+
+Test(trainer, a_teacher_of_other_things_is_refused) {
+    struct cn_model *other = NULL;
+    const char *names[] = {"0", "1", "x"};
+    refused_teacher(model_of(layers), 0, "share is 0");
+    refused_teacher(model_of(layers), 1.5f, "share is 1.5");
+    refused_teacher(model_of("Flatten;Dense units=4 activation=softmax"), 0.5f, "classes");
+    other = model_of(layers);
+    cr_assert_eq(cn_model_set_labels(other, names, 3, NULL), CN_OK);
+    refused_teacher(other, 0.5f, "classes");
+    struct cn_network *network = test_network(cn_shape_vector(7), "Dense units=3", 1);
+    cr_assert_eq(cn_model_create(network, &other, NULL), CN_OK);
+    refused_teacher(other, 0.5f, "takes (7)");
+}
+
 static void refused_checkpoint(struct cn_training_options changed, struct cn_dataset *data,
                                const char *path, const char *word) {
     struct cn_model *model = model_of(layers);
@@ -241,6 +337,9 @@ Test(trainer, another_training_s_checkpoint_is_refused) {
     changed.epochs = 5;
     refused_checkpoint(changed, data, path, "epochs");
     refused_checkpoint(options, other, path, "data");
+    cr_assert_eq(cn_trainer_set_teacher(trainer, model, 0.5f, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_write_checkpoint(trainer, path, NULL), CN_OK);
+    refused_checkpoint(options, data, path, "teacher");
     (void)unlink(path);
     cn_trainer_free(trainer);
     cn_model_free(model);

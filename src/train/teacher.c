@@ -1,0 +1,81 @@
+/* teacher.c: targets that a trained network gives. The teacher sees the very images that the pupil
+ * sees, changed as they are. Each target depends on its image only, so on no number of threads. */
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "convnet/plan.h"
+#include "network/loss.h"
+#include "train/teacher.h"
+
+struct cn_teacher {
+    float share;
+    struct cn_plan *plan;
+    int threads; /* as many workspaces */
+    struct cn_workspace **workspaces;
+    float *targets; /* [max_batch_size, output size] */
+    float *own;     /* [output size], a label's target */
+};
+
+static enum cn_status make_plan(struct cn_teacher *teacher, const struct cn_model *model,
+                                struct cn_error *error) {
+    struct cn_network *network = NULL;
+    enum cn_status status = cn_network_copy(model->network, &network, error);
+    if (status == CN_OK) {
+        network->temperature = 1; /* sharpened answers would say less about the other classes */
+        status = cn_plan_create(network, &teacher->plan, error);
+    }
+    cn_network_free(network);
+    return status;
+}
+
+enum cn_status cn_teacher_create(const struct cn_model *model, float share, size_t max_batch_size,
+                                 int threads, struct cn_teacher **ret_teacher,
+                                 struct cn_error *error) {
+    const size_t classes = cn_shape_size(&model->network->output_shape);
+    struct cn_teacher *teacher = calloc(1, sizeof *teacher);
+    if (teacher == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate a teacher");
+    teacher->share = share;
+    teacher->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
+    teacher->targets = cn_floats_allocate(max_batch_size * classes);
+    teacher->own = cn_floats_allocate(classes);
+    enum cn_status status = make_plan(teacher, model, error);
+    if (status == CN_OK &&
+        (teacher->workspaces == NULL || teacher->targets == NULL || teacher->own == NULL))
+        status = cn_fail(error, CN_MEMORY, "cannot allocate a teacher's answers");
+    for (; status == CN_OK && teacher->threads < threads; teacher->threads++)
+        status = cn_workspace_create(teacher->plan, &teacher->workspaces[teacher->threads], error);
+    if (status != CN_OK) {
+        cn_teacher_free(teacher);
+        return status;
+    }
+    *ret_teacher = teacher;
+    return CN_OK;
+}
+
+const float *cn_teacher_targets(struct cn_teacher *teacher, const float *images,
+                                const uint16_t *labels, size_t count, float label_smoothing) {
+    const size_t classes = cn_plan_output_size(teacher->plan);
+    cn_plan_run_parallel(teacher->plan, teacher->workspaces, teacher->threads, images, count,
+                         teacher->targets);
+    for (size_t i = 0; i < count; i++) {
+        const float share = labels[i] == CN_LABEL_NONE ? 0 : teacher->share;
+        float *target = teacher->targets + i * classes;
+        cn_loss_target(teacher->own, classes, labels[i], label_smoothing);
+        for (size_t c = 0; c < classes; c++)
+            target[c] = share * target[c] + (1 - share) * teacher->own[c];
+    }
+    return teacher->targets;
+}
+
+void cn_teacher_free(struct cn_teacher *teacher) {
+    if (teacher == NULL)
+        return;
+    for (int i = 0; teacher->workspaces != NULL && i < teacher->threads; i++)
+        cn_workspace_free(teacher->workspaces[i]);
+    free(teacher->workspaces);
+    cn_plan_free(teacher->plan);
+    free(teacher->targets);
+    free(teacher->own);
+    free(teacher);
+}
