@@ -139,7 +139,7 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
 /* Lets `teacher` (borrowed for this call) give `share` of each training image's target, the label
  * the rest: knowledge distillation (Hinton, Vinyals and Dean 2015), at temperature 1, on the image
  * as it was changed. At most once, before the first run. CN_INVALID when its input or its classes
- * are not the model's, or the share is not above 0 and up to 1. */
+ * are not the model's, it does not end with a softmax, or the share is not above 0 and up to 1. */
 enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct cn_model *teacher,
                                       float share, struct cn_error *error);
 

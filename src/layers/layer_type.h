@@ -99,6 +99,12 @@ extern const struct cn_layer_type cn_conv2d_type, cn_max_pooling2d_type, cn_aver
     cn_global_average_pooling2d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
     cn_activation_type, cn_batch_normalization_type;
 
+/* True if the layer's outputs are a softmax's. */
+static inline bool cn_layer_gives_softmax(struct cn_layer layer) {
+    return layer.type->activation != NULL &&
+           *layer.type->activation(&layer) == CN_ACTIVATION_SOFTMAX;
+}
+
 /* `layer` ready to run on `packed`, both borrowed. */
 struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed);
 

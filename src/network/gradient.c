@@ -209,11 +209,6 @@ static void run_regions(const struct run *run) {
     }
 }
 
-static bool ends_with_softmax(const struct cn_network *network) {
-    struct cn_layer last = network->layers[network->layer_count - 1];
-    return last.type->activation != NULL && *last.type->activation(&last) == CN_ACTIVATION_SOFTMAX;
-}
-
 static void pack(const struct run *run) {
     const struct cn_network *network = run->network;
     for (size_t l = 0; l < network->layer_count; l++) {
@@ -227,10 +222,13 @@ static void pack(const struct run *run) {
 void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspace *w,
                          const struct cn_minibatch *batch, enum cn_loss loss, float label_smoothing,
                          float *gradients, struct cn_minibatch_result *ret_result) {
-    const struct run run = {
-        network,         w,
-        batch,           loss,
-        label_smoothing, loss == CN_LOSS_CATEGORICAL_CROSSENTROPY && ends_with_softmax(network)};
+    const struct run run = {network,
+                            w,
+                            batch,
+                            loss,
+                            label_smoothing,
+                            loss == CN_LOSS_CATEGORICAL_CROSSENTROPY &&
+                                cn_layer_gives_softmax(network->layers[network->layer_count - 1])};
     memset(w->partials, 0, w->partial_size * sizeof *w->partials);
     pack(&run);
     run_regions(&run);

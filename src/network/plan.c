@@ -104,18 +104,13 @@ static enum cn_status add_layer(struct cn_plan *plan, const struct cn_network *n
     return CN_OK;
 }
 
-static bool ends_with_softmax(struct cn_layer layer) {
-    enum cn_activation *(*activation)(struct cn_layer *) = layer.type->activation;
-    return activation != NULL && *activation(&layer) == CN_ACTIVATION_SOFTMAX;
-}
-
 /* Divides what the final softmax takes by the network's temperature. */
 static enum cn_status fold_temperature(struct cn_plan *plan, const struct cn_network *network,
                                        struct cn_error *error) {
     if (network->temperature == 1)
         return CN_OK;
     const struct cn_step *last = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
-    if (last == NULL || last->layer.type->fold == NULL || !ends_with_softmax(last->layer))
+    if (last == NULL || last->layer.type->fold == NULL || !cn_layer_gives_softmax(last->layer))
         return cn_fail(error, CN_UNSUPPORTED,
                        "a temperature of %g needs a network that ends with weights and softmax",
                        (double)network->temperature);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "layers/layer_type.h"
 #include "train/augment.h"
 #include "train/teacher.h"
 #include "train/trainer_private.h"
@@ -112,6 +113,8 @@ enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct c
         same = strcmp(teacher->labels[i], pupil->labels[i]) == 0;
     if (!same)
         return cn_fail(error, CN_INVALID, "the teacher's classes are not the network's");
+    if (!cn_layer_gives_softmax(teacher->network->layers[teacher->network->layer_count - 1]))
+        return cn_fail(error, CN_INVALID, "the teacher must end with a softmax");
     trainer->teacher_share = share;
     memcpy(trainer->teacher_sha256, teacher->sha256, sizeof trainer->teacher_sha256);
     return cn_teacher_create(teacher, share, (size_t)trainer->options.batch_size,

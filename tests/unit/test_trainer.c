@@ -296,6 +296,7 @@ Test(trainer, a_teacher_of_other_things_is_refused) {
     refused_teacher(model_of(layers), 0, "share is 0");
     refused_teacher(model_of(layers), 1.5f, "share is 1.5");
     refused_teacher(model_of("Flatten;Dense units=4 activation=softmax"), 0.5f, "classes");
+    refused_teacher(model_of("Flatten;Dense units=3 activation=sigmoid"), 0.5f, "softmax");
     other = model_of(layers);
     cr_assert_eq(cn_model_set_labels(other, names, 3, NULL), CN_OK);
     refused_teacher(other, 0.5f, "classes");
