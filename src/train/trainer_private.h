@@ -13,14 +13,14 @@ struct cn_trainer {
     struct cn_teacher *teacher;       /* NULL: the labels alone teach */
     float teacher_share;
     char teacher_sha256[65];
-    float *images;                    /* [batch_size, input] */
-    uint16_t *labels;                 /* [batch_size] */
-    float *gradients;                 /* [parameter_count] */
-    float *state;                     /* [2 * parameter_count], the optimizer's */
-    float *average;                   /* [parameter_count], all tensors'; NULL without ema */
-    uint8_t *decay;                   /* [parameter_count] */
-    uint32_t *order;                  /* [training->count], the epoch's */
-    size_t steps;                     /* mini-batches in an epoch */
+    float *images;    /* [batch_size, input] */
+    uint16_t *labels; /* [batch_size] */
+    float *gradients; /* [parameter_count] */
+    float *state;     /* [2 * parameter_count], the optimizer's */
+    float *average;   /* [parameter_count], all tensors'; NULL without ema */
+    uint8_t *decay;   /* [parameter_count] */
+    uint32_t *order;  /* [training->count], the epoch's */
+    size_t steps;     /* mini-batches in an epoch */
 
     /* Where the training stands; with the parameters, `state` and `average`, all that a checkpoint
      * needs. */
