@@ -62,6 +62,7 @@ struct cn_preprocessing_report {
     bool unchanged;  /* the pixels went through untouched */
     bool inverted;   /* the picture was dark on light */
     bool uneven;     /* its page was unevenly lit, and has been evened */
+    bool sheet;      /* it also showed what its page lies on, and that has been left out */
     int crop[4];     /* where the ink is: x, y, width, height in the picture */
     float scale;     /* target pixels per picture pixel */
     float thickened; /* picture pixels by which thin strokes were widened, thick narrowed (< 0) */

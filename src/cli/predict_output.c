@@ -41,10 +41,10 @@ static void ndjson_begin(const struct cn_model *model) {
 /* As the server says it. */
 static void ndjson_put_report(const struct cn_preprocessing_report *report) {
     printf(",\"preprocessing\":{\"unchanged\":%s,\"inverted\":%s,\"uneven\":%s,"
-           "\"crop\":[%d,%d,%d,%d],\"scale\":",
+           "\"sheet\":%s,\"crop\":[%d,%d,%d,%d],\"scale\":",
            report->unchanged ? "true" : "false", report->inverted ? "true" : "false",
-           report->uneven ? "true" : "false", report->crop[0], report->crop[1], report->crop[2],
-           report->crop[3]);
+           report->uneven ? "true" : "false", report->sheet ? "true" : "false", report->crop[0],
+           report->crop[1], report->crop[2], report->crop[3]);
     put_float(report->scale);
     fputs(",\"thickened\":", stdout);
     put_float(report->thickened);

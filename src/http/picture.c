@@ -44,6 +44,7 @@ static void add_report(struct http_text *text, const struct cn_preprocessing_rep
     add_flag(text, ",\"preprocessing\":{\"unchanged\":", done->unchanged);
     add_flag(text, ",\"inverted\":", done->inverted);
     add_flag(text, ",\"uneven\":", done->uneven);
+    add_flag(text, ",\"sheet\":", done->sheet);
     for (int i = 0; i < 4; i++) {
         http_text_add(text, i == 0 ? ",\"crop\":[" : ",");
         http_text_add_size(text, (size_t)done->crop[i]);

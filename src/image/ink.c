@@ -11,10 +11,15 @@ enum {
     GRID = 80,        /* cells a side at most */
     PIECES = 1600,    /* as many as the grid can hold */
     SPECK_SHARE = 25, /* a piece with less than 1/25 of the drawing's ink is a speck */
+    FRAMED_SHARE = 4, /* what a frame is around has at least a quarter of its height */
     EDGE_SHARE = 12,  /* a twelfth of the side along the border is its edge */
     LEAST_PEAK = 90,  /* of 255: fainter pieces are smudges */
     LINED = 64        /* samples a side of a picture that may show ruled paper */
 };
+
+/* How much there is of a line: of a ruling, of one on a sheet that lies askew, of a box's side, of
+ * what parts two boxes. A stroke may run over most of the way. */
+static const double ruling = 0.9, askew = 0.7, box_side = 0.75, box_wall = 0.95;
 
 struct piece {
     uint64_t ink, edge_ink; /* squared, so that faint ink counts little; of it along the border */
@@ -120,12 +125,17 @@ static bool spans(int first, int last, int count) {
     return first * 50 <= count && (count - 1 - last) * 50 <= count;
 }
 
-/* From side to side? Then it may be ruled paper, or a stroke on it. */
+/* From side to side? Then it may be ruled paper, or a stroke on it. One from top to bottom that has
+ * the page for itself is a 1. */
 static bool has_line(const struct grid *grid) {
+    uint64_t ink = 0;
+    for (int i = 1; i <= grid->piece_count; i++)
+        ink += grid->pieces[i].ink;
     for (int i = 1; i <= grid->piece_count; i++) {
         const struct piece *piece = &grid->pieces[i];
+        const bool alone = piece->ink * SPECK_SHARE > ink * (SPECK_SHARE - 1);
         if (spans(piece->left, piece->right, grid->columns) ||
-            spans(piece->top, piece->bottom, grid->rows))
+            (spans(piece->top, piece->bottom, grid->rows) && !alone))
             return true;
     }
     return false;
@@ -146,62 +156,149 @@ static int gap(int first, int last, int other_first, int other_last) {
     return other_first > last ? other_first - last : first > other_last ? first - other_last : 0;
 }
 
-/* Marks the pieces of the drawing: the best one, and those near it that are no specks beside it. */
-static bool choose_pieces(struct grid *grid) {
+/* Looks from cell (x, y) in steps of (dx, dy): is there ink of the piece `mark`? */
+static bool sees(const struct grid *grid, int x, int y, int dx, int dy, uint16_t mark) {
+    for (; x >= 0 && x < grid->columns && y >= 0 && y < grid->rows; x += dx, y += dy)
+        if (grid->marks[y * grid->columns + x] == mark)
+            return true;
+    return false;
+}
+
+/* Is `outer` a frame around `inner`: a form's box, a circle? A speck inside a loop makes no frame
+ * of it. */
+static bool is_frame(const struct grid *grid, const struct piece *outer,
+                     const struct piece *inner) {
+    const uint16_t mark = (uint16_t)(outer - grid->pieces);
+    const int x = (inner->left + inner->right) / 2, y = (inner->top + inner->bottom) / 2;
+    return outer->left < inner->left && outer->right > inner->right && outer->top < inner->top &&
+           outer->bottom > inner->bottom && inner->peak >= LEAST_PEAK &&
+           (inner->bottom - inner->top + 1) * FRAMED_SHARE > outer->bottom - outer->top &&
+           inner->ink * SPECK_SHARE >= outer->ink && sees(grid, inner->left, y, -1, 0, mark) &&
+           sees(grid, inner->right, y, 1, 0, mark) && sees(grid, x, inner->top, 0, -1, mark) &&
+           sees(grid, x, inner->bottom, 0, 1, mark);
+}
+
+/* The best piece; of those inside `frame`, if that is one. NULL: none. */
+static const struct piece *find_best(const struct grid *grid, const struct piece *frame) {
     const struct piece *best = NULL;
-    for (int i = 1; i <= grid->piece_count; i++)
-        if (best == NULL || merit(&grid->pieces[i]) > merit(best))
-            best = &grid->pieces[i];
+    for (int i = 1; i <= grid->piece_count; i++) {
+        const struct piece *piece = &grid->pieces[i];
+        if ((frame == NULL || is_frame(grid, frame, piece)) &&
+            (best == NULL || merit(piece) > merit(best)))
+            best = piece;
+    }
+    return best;
+}
+
+/* Marks the pieces of the drawing: the best one, and those near it that are no specks beside it.
+ * What a frame is around is better than the frame, and than what is outside. */
+static bool choose_pieces(struct grid *grid) {
+    const struct piece *best = find_best(grid, NULL), *frame = NULL;
     if (best == NULL)
         return false;
+    for (const struct piece *inner = find_best(grid, best); inner != NULL;
+         inner = find_best(grid, best)) {
+        frame = best;
+        best = inner;
+    }
+    for (int i = 1; frame == NULL && i <= grid->piece_count; i++)
+        if (is_frame(grid, &grid->pieces[i], best))
+            frame = &grid->pieces[i];
     const int width = best->right - best->left + 1, height = best->bottom - best->top + 1;
     const int reach = (width > height ? width : height) * 6 / 10 + 1;
     for (int i = 1; i <= grid->piece_count; i++) {
         struct piece *piece = &grid->pieces[i];
+        const bool outside =
+            frame != NULL &&
+            (piece == frame || piece->left < frame->left || piece->right > frame->right ||
+             piece->top < frame->top || piece->bottom > frame->bottom);
         piece->kept =
-            piece == best || (!is_on_edge(piece) && merit(piece) * SPECK_SHARE >= merit(best) &&
-                              gap(best->left, best->right, piece->left, piece->right) <= reach &&
-                              gap(best->top, best->bottom, piece->top, piece->bottom) <= reach);
+            piece == best ||
+            (!outside && !is_on_edge(piece) && merit(piece) * SPECK_SHARE >= merit(best) &&
+             gap(best->left, best->right, piece->left, piece->right) <= reach &&
+             gap(best->top, best->bottom, piece->top, piece->bottom) <= reach);
     }
     return true;
+}
+
+/* The samples that a rectangle holds, its edges included. */
+struct extent {
+    int left, top, right, bottom;
+};
+
+static void extend(struct extent *extent, int x, int y) {
+    extent->left = x < extent->left ? x : extent->left;
+    extent->right = x > extent->right ? x : extent->right;
+    extent->top = y < extent->top ? y : extent->top;
+    extent->bottom = y;
+}
+
+static int max(int a, int b) {
+    return a > b ? a : b;
+}
+
+/* Cuts `all` to a cell around the strong ink on each side where it reaches far beyond, as what a
+ * shadow's edge or a ruling leaves does. */
+static void cut_weak(struct extent *all, const struct extent *strong, int cell) {
+    const int width = strong->right - strong->left + 1, height = strong->bottom - strong->top + 1;
+    const int far = cell + max(width, height) / 8;
+    if (strong->left - all->left > far)
+        all->left = strong->left - cell;
+    if (strong->top - all->top > far)
+        all->top = strong->top - cell;
+    if (all->right - strong->right > far)
+        all->right = strong->right + cell;
+    if (all->bottom - strong->bottom > far)
+        all->bottom = strong->bottom + cell;
 }
 
 /* Clears the rest and measures what is kept. */
 static void keep_chosen(const struct grid *grid, struct cn_plane *plane,
                         struct cn_rectangle *ret_bounds) {
-    int left = plane->width, right = -1, top = -1, bottom = -1;
+    struct extent all = {plane->width, plane->height, -1, -1}, strong = all;
     for (int y = 0; y < plane->height; y++) {
         uint8_t *row = plane->samples + (size_t)y * (size_t)plane->width;
         const uint16_t *marks = grid->marks + y / grid->cell * grid->columns;
-        int first = plane->width, last = -1;
         for (int column = 0, x = 0; column < grid->columns; column++) {
             const int end = x + grid->cell < plane->width ? x + grid->cell : plane->width;
-            if (marks[column] != 0 && grid->pieces[marks[column]].kept) {
-                for (; x < end; x++)
-                    if (row[x] > 0) {
-                        first = x < first ? x : first;
-                        last = x;
-                    }
-            } else {
+            if (marks[column] == 0 || !grid->pieces[marks[column]].kept) {
                 memset(row + x, 0, (size_t)(end - x));
                 x = end;
             }
+            for (; x < end; x++) {
+                if (row[x] > 0)
+                    extend(&all, x, y);
+                if (row[x] >= LEAST_PEAK)
+                    extend(&strong, x, y);
+            }
         }
-        if (last < 0)
-            continue;
-        left = first < left ? first : left;
-        right = last > right ? last : right;
-        top = top < 0 ? y : top;
-        bottom = y;
     }
-    *ret_bounds = (struct cn_rectangle){left, top, right - left + 1, bottom - top + 1};
+    if (strong.bottom >= 0)
+        cut_weak(&all, &strong, grid->cell);
+    *ret_bounds = (struct cn_rectangle){all.left, all.top, all.right - all.left + 1,
+                                        all.bottom - all.top + 1};
 }
 
-bool cn_ink_find_drawing(struct cn_plane *plane, struct cn_rectangle *ret_bounds) {
+static struct cn_rectangle bounds_of(const struct grid *grid, const struct piece *piece,
+                                     const struct cn_plane *plane) {
+    const int x = piece->left * grid->cell, y = piece->top * grid->cell;
+    const int right = (piece->right + 1) * grid->cell, bottom = (piece->bottom + 1) * grid->cell;
+    return (struct cn_rectangle){x, y, (right < plane->width ? right : plane->width) - x,
+                                 (bottom < plane->height ? bottom : plane->height) - y};
+}
+
+bool cn_ink_find_drawing(struct cn_plane *plane, bool on_sheet, struct cn_rectangle *ret_bounds) {
     struct grid grid;
     find_pieces(&grid, plane);
-    if (has_line(&grid) && plane->width >= LINED && plane->height >= LINED) {
-        cn_ink_erase_lines(plane);
+    if ((has_line(&grid) || on_sheet) && plane->width >= LINED && plane->height >= LINED) {
+        cn_ink_erase_lines(plane, (struct cn_rectangle){0, 0, plane->width, plane->height},
+                           on_sheet ? askew : ruling, on_sheet ? askew : ruling);
+        find_pieces(&grid, plane);
+    }
+    const struct piece *best = find_best(&grid, NULL);
+    struct cn_rectangle box;
+    if (best != NULL && cn_ink_find_box(plane, bounds_of(&grid, best, plane), &box)) {
+        cn_ink_erase_lines(plane, box, box_side, box_wall);
         find_pieces(&grid, plane);
     }
     if (!choose_pieces(&grid))

@@ -3,6 +3,7 @@
  * counting ink along each slope and offset, and followed sample by sample, so that a stroke that
  * crosses one stays. Fixed memory, thread-safe.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,13 @@ enum {
     SIDE = CN_SURFACE_SIDE_LIMIT, /* samples */
     CELLS = 160,                  /* cells a side at most */
     MOST = 64,                    /* lines to erase */
-    THICK_SHARE = 30              /* a thirtieth of the side is too thick for a line */
+    THICK_SHARE = 30,             /* a thirtieth of the side is too thick for a line */
+    BOX_SHARE = 20,               /* a twentieth for a box's */
+    SIDE_SHARE = 8                /* what is nearer than an eighth is along a side */
 };
+
+/* Of a box's sides: of each one, and of all four together. A round 0 has less. */
+static const double half_straight = 0.5, mostly_straight = 3.0;
 
 /* One of the two directions to look along: sample (along, across) is at samples[along * step +
  * across * stride]. */
@@ -28,6 +34,10 @@ struct view {
 struct line {
     float start, slope; /* across = start + slope * along, in samples */
 };
+
+static int min(int a, int b) {
+    return a < b ? a : b;
+}
 
 /* One bit a cell: is there ink? */
 struct cells {
@@ -104,15 +114,16 @@ static bool find_run(const struct view *view, const struct line *line, int along
     return true;
 }
 
-/* Median length of the runs across a line; 0 if most of it is missing. */
-static int find_thickness(const struct view *view, const struct line *line, int cell) {
+/* Median length of the runs across a line; 0 if less than `least_length` of it is there. */
+static int find_thickness(const struct view *view, const struct line *line, int cell,
+                          double least_length) {
     int counts[SIDE + 1] = {0}, total = 0, below = 0, thickness = 0, first = 0, last = 0;
     for (int along = 0; along < view->length; along++)
         if (find_run(view, line, along, cell, &first, &last)) {
             counts[last - first + 1]++;
             total++;
         }
-    if (total * 4 < view->length * 3)
+    if (total < least_length * view->length)
         return 0;
     while ((below + counts[thickness]) * 2 <= total)
         below += counts[thickness++];
@@ -130,18 +141,22 @@ static void erase(const struct view *view, const struct line *line, int cell, in
     }
 }
 
-static void erase_along(const struct view *view) {
+static void erase_along(const struct view *view, double least_length, double least_inside) {
     struct cells cells;
     fill_cells(&cells, view);
     for (int i = 0; i < MOST; i++) {
         int rise = 0, start = 0;
-        if (find_best(&cells, &rise, &start) * 10 < cells.columns * 9)
+        const int length = find_best(&cells, &rise, &start);
+        if (length < least_length * cells.columns)
             return;
         const float cell = (float)cells.cell;
         const struct line line = {((float)start + 0.5F) * cell - 0.5F,
                                   (float)rise * cell / (float)view->length};
-        const int thickness = find_thickness(view, &line, cells.cell);
-        if (thickness > 0 && thickness * THICK_SHARE <= view->breadth + THICK_SHARE)
+        /* Cells are longer than the gaps in a line. */
+        const int thickness = find_thickness(view, &line, cells.cell, least_length - 0.15);
+        const int middle = start + rise / 2, side = min(middle, cells.rows - 1 - middle);
+        if (thickness > 0 && thickness * THICK_SHARE <= view->breadth + THICK_SHARE &&
+            (length >= least_inside * cells.columns || side * SIDE_SHARE < cells.rows))
             erase(view, &line, cells.cell, thickness);
         /* Not to be found again, erased or not. */
         for (int column = 0; column < cells.columns; column++) {
@@ -153,8 +168,85 @@ static void erase_along(const struct view *view) {
     }
 }
 
-void cn_ink_erase_lines(struct cn_plane *plane) {
+void cn_ink_erase_lines(struct cn_plane *plane, struct cn_rectangle within, double least_length,
+                        double least_inside) {
     const size_t width = (size_t)plane->width;
-    erase_along(&(struct view){plane->samples, 1, width, plane->width, plane->height});
-    erase_along(&(struct view){plane->samples, width, 1, plane->height, plane->width});
+    uint8_t *samples = plane->samples + (size_t)within.y * width + (size_t)within.x;
+    erase_along(&(struct view){samples, 1, width, within.width, within.height}, least_length,
+                least_inside);
+    erase_along(&(struct view){samples, width, 1, within.height, within.width}, least_length,
+                least_inside);
+}
+
+/* What is seen from one side of a view. */
+struct side {
+    int first, last; /* how deep the straight line lies that was met first */
+    double straight; /* the share of the side where it is met */
+};
+
+/* Looks into the view from one side, or from the far one, for a thin straight line. Strokes across
+ * it hide a part. */
+static struct side look_from(const struct view *view, bool far) {
+    int depths[SIDE], counts[2][SIDE + 1] = {{0}}, medians[2] = {0, 0}, close = 0;
+    const int thick = view->breadth / BOX_SHARE + 2, half = view->length / 2;
+    for (int along = 0; along < view->length; along++) {
+        const uint8_t *samples = view->samples + (size_t)along * view->step;
+        int depth = 0, run = 0;
+        while (depth + run < view->breadth && run <= thick) {
+            const int across = far ? view->breadth - 1 - depth - run : depth + run;
+            if (samples[(size_t)across * view->stride] > 0)
+                run++;
+            else if (run == 0)
+                depth++;
+            else
+                break;
+        }
+        depths[along] = run > thick ? -1 : depth;
+        counts[along >= half][depth]++;
+    }
+    for (int end = 0; end < 2; end++)
+        for (int below = counts[end][0]; below * 2 < half; below += counts[end][medians[end]])
+            medians[end]++;
+    const double slope = half > 0 ? (medians[1] - medians[0]) / (0.5 * view->length) : 0.0;
+    const double start = medians[0] - slope * 0.25 * view->length;
+    const double end = start + slope * view->length;
+    for (int along = 0; along < view->length; along++)
+        close += depths[along] >= 0 &&
+                 fabs(depths[along] - start - slope * along) <= 2.0 + 0.01 * view->breadth;
+    return (struct side){(int)fmax(fmin(start, end), 0.0), (int)fmax(start, end) + thick,
+                         fabs(slope) < 0.2 ? (double)close / view->length : 0.0};
+}
+
+/* Ink in at least a third of the rows inside a box? */
+static bool is_drawn_in(const uint8_t *samples, size_t stride, int width, int height) {
+    int drawn = 0;
+    for (int y = 0; y < height; y++) {
+        bool ink = false;
+        for (int x = 0; x < width; x++)
+            ink |= samples[(size_t)y * stride + (size_t)x] > 0;
+        drawn += ink;
+    }
+    return drawn * 3 > height;
+}
+
+bool cn_ink_find_box(const struct cn_plane *plane, struct cn_rectangle around,
+                     struct cn_rectangle *ret_box) {
+    const size_t stride = (size_t)plane->width;
+    uint8_t *samples = plane->samples + (size_t)around.y * stride + (size_t)around.x;
+    const struct view rows = {samples, 1, stride, around.width, around.height};
+    const struct view columns = {samples, stride, 1, around.height, around.width};
+    const struct side top = look_from(&rows, false), bottom = look_from(&rows, true);
+    const struct side left = look_from(&columns, false), right = look_from(&columns, true);
+    const double sum = top.straight + bottom.straight + left.straight + right.straight;
+    const double least =
+        fmin(fmin(top.straight, bottom.straight), fmin(left.straight, right.straight));
+    const int inner_width = around.width - left.last - right.last;
+    const int inner_height = around.height - top.last - bottom.last;
+    if (least < half_straight || sum < mostly_straight || inner_width < 1 || inner_height < 1)
+        return false;
+    *ret_box = (struct cn_rectangle){around.x + left.first, around.y + top.first,
+                                     around.width - left.first - right.first,
+                                     around.height - top.first - bottom.first};
+    return is_drawn_in(samples + (size_t)top.last * stride + (size_t)left.last, stride, inner_width,
+                       inner_height);
 }

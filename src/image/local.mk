@@ -1,5 +1,6 @@
 libconvnet_la_SOURCES += \
 	src/image/image.c \
+	src/image/cells.c src/image/cells.h \
 	src/image/exact.c src/image/exact.h \
 	src/image/ink.c src/image/ink.h \
 	src/image/lines.c \
@@ -10,6 +11,7 @@ libconvnet_la_SOURCES += \
 	src/image/png_scan.c src/image/png_scan.h \
 	src/image/preprocess.c \
 	src/image/resize.c src/image/resize.h \
+	src/image/sheet.c src/image/sheet.h \
 	src/image/strokes.c src/image/strokes.h \
 	src/image/surface.c src/image/surface.h
 

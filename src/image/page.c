@@ -11,18 +11,27 @@
 #include "image/surface.h"
 
 enum {
-    ZERO = 255,          /* the bin of residual 0 */
-    RESIDUALS = 511,     /* -255 .. 255 */
-    FLAT = 12,           /* grey levels within which an even page's pixels lie */
-    NEAR = 24,           /* grey levels; what is farther is surely not the page */
-    PURE_PERCENT = 20,   /* of the pixels, for a page of one level */
-    SHADE_PERCENT = 25,  /* of the pixels at most, for the same, that are a little darker */
-    SHADE = 80,          /* grey levels: darker is ink */
-    DARKEST_PAGE = 48,   /* darker pages are not divided by: their grain would be ink */
-    SURELY_LIGHT = 200,  /* ink cannot be much lighter */
-    USUALLY_LIGHT = 100, /* lit paper, and not a lit blackboard */
-    FEW_ROWS = 128       /* more are sampled */
+    ZERO = 255,                /* the bin of residual 0 */
+    RESIDUALS = 511,           /* -255 .. 255 */
+    FLAT = 12,                 /* grey levels within which an even page's pixels lie */
+    NEAR = 24,                 /* grey levels; what is farther is surely not the page */
+    PURE_PERCENT = 20,         /* of the pixels, for a page of one level */
+    SHADE_PERCENT = 25,        /* of the pixels at most, for the same, that are a little darker */
+    SHADE = 80,                /* grey levels: darker is ink, */
+    SHADED = 48,               /* samples a side; smaller pictures are no photographs */
+    LEAST_SHADOW_PERCENT = 15, /* or with that many of the pixels perhaps a shadow */
+    DARKEST_PAGE = 48,         /* darker pages are not divided by: their grain would be ink */
+    SURELY_LIGHT = 200,        /* ink cannot be much lighter */
+    USUALLY_LIGHT = 100,       /* lit paper, and not a lit blackboard */
+    FEW_ROWS = 128,            /* more are sampled */
+    SMOOTHINGS = 2,            /* of grain that hides the ink from sample to sample */
+    GRAINY = 40,               /* samples a side; with fewer, strokes are as fine as grain, */
+    GRAINY_BUT_CLEAR = 120     /* or nearly */
 };
+
+/* Standard deviations of the page's grain: ink that is to be told from it, also after smoothing
+ * that leaves coarser grain, and ink that has nothing to gain from smoothing. */
+static const double clear = 6.0, clear_when_smooth = 10.0, crisp = 12.0;
 
 static uint8_t *row_of(const struct cn_plane *plane, int y) {
     return plane->samples + (size_t)y * (size_t)plane->width;
@@ -129,8 +138,8 @@ static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
         return light;
     const int level = quantile(frame, 256, 0.5);
     const size_t total = count_between(levels, 0, 255);
-    if (level >= SURELY_LIGHT)
-        return count_between(levels, 0, level - NEAR) > 0;
+    if (level >= SURELY_LIGHT && count_between(levels, 0, level - NEAR) > 0)
+        return true;
     if (count_between(frame, level - FLAT, level + FLAT) * 5 < count_between(frame, 0, 255) * 3)
         return level >= USUALLY_LIGHT || cn_surface_is_light(plane); /* photographs of paper */
     if (count_between(levels, 0, level - NEAR) * 10 >= total * 6)
@@ -164,19 +173,31 @@ static int find_pure_level(const size_t levels[256]) {
         level--;
     if (level > 0 && levels[level - 1] > levels[level])
         level--;
-    return level < 0 ||
-                   count_between(levels, level - SHADE, level - 4) * 100 > total * SHADE_PERCENT
-               ? -1
-               : level;
+    if (level < 0 || count_between(levels, level - SHADE, level - 4) * 100 > total * SHADE_PERCENT)
+        return -1;
+    /* A little grain is nothing beside ink, but beside faint ink. */
+    const bool grainy = count_between(levels, level - 1, level + 1) * 10 <
+                        count_between(levels, level - FLAT, level + FLAT) * 9;
+    return grainy && level - quantile(levels, 256, 0.001) < SHADE ? -1 : level;
+}
+
+/* Is what is darker than a page of one level a shadow on it, and no ink? A shadow is broad. */
+static bool is_shaded(const struct cn_plane *plane, int pure, const size_t levels[256]) {
+    struct cn_surface surface;
+    const int smaller = plane->width < plane->height ? plane->width : plane->height;
+    if (smaller < SHADED || smaller * 3 < plane->width + plane->height - smaller ||
+        count_between(levels, 0, pure - SHADE) * 100 <
+            count_between(levels, 0, 255) * LEAST_SHADOW_PERCENT)
+        return false;
+    cn_surface_fit(&surface, plane);
+    return surface.uneven;
 }
 
 /* One row before its grain is taken away: how far below the page each pixel is, where a light page
  * counts as 255 wherever it is in the shade; as bins. */
-static void find_residuals(const struct cn_surface *surface, const struct cn_plane *plane, int y,
-                           bool light, uint16_t *ret_row) {
-    float page[CN_SURFACE_SIDE_LIMIT];
+static void find_residuals(const struct cn_plane *plane, const float *page, int y, bool light,
+                           uint16_t *ret_row) {
     const uint8_t *row = row_of(plane, y);
-    cn_surface_row(surface, y, plane->width, page);
     for (int x = 0; x < plane->width; x++) {
         const float below = page[x] - (float)row[x];
         const float level = page[x] > DARKEST_PAGE ? page[x] : (float)DARKEST_PAGE;
@@ -188,6 +209,7 @@ static void find_residuals(const struct cn_surface *surface, const struct cn_pla
 /* Where ink begins, and where it is full. */
 struct levels {
     int zero, least, full; /* residuals */
+    double grain;          /* their standard deviation on the page */
 };
 
 /* The residual above which 15 % of the ink that begins at `first` lies; residuals count from
@@ -205,14 +227,14 @@ static int find_full(const size_t *histogram, int zero, int first) {
     return full - ZERO - zero;
 }
 
-/* From the residuals' histogram. The page's own lie around zero, and its lighter half is all
- * grain. */
-static bool find_levels(const size_t *histogram, bool pure, double most_grain,
-                        struct levels *ret_levels, int *ret_contrast) {
-    const int quarter = quantile(histogram, RESIDUALS, 0.25);
-    const double spread = (quarter - quantile(histogram, RESIDUALS, 0.05)) / 0.97;
-    const double grain = pure ? 0.0 : fmin(spread, most_grain);
-    const int zero = pure ? 0 : quarter - ZERO + (int)lround(0.67 * spread);
+/* The standard deviation of the grain, by the page's lighter half, which is nothing else. */
+static double find_spread(const size_t *histogram) {
+    return (quantile(histogram, RESIDUALS, 0.25) - quantile(histogram, RESIDUALS, 0.05)) / 0.97;
+}
+
+/* From the residuals' histogram, where the page's own lie around `zero`. */
+static struct levels find_levels(const size_t *histogram, int zero, double grain,
+                                 int *ret_contrast) {
     const int first = ZERO + zero + (int)fmax(ceil(4.0 * grain), 5.0) + 1;
     int most = RESIDUALS - 1;
     while (most > ZERO + zero && histogram[most] == 0)
@@ -220,13 +242,10 @@ static bool find_levels(const size_t *histogram, bool pure, double most_grain,
     *ret_contrast = most - ZERO - zero;
     int full = find_full(histogram, zero, first);
     /* Little ink drowns in much grain: then the darkest tells. */
-    if (full<6.0 * grain && * ret_contrast> 9.0 * grain)
+    if (*ret_contrast > 9.0 * grain && full < clear * grain)
         full = find_full(histogram, zero, ZERO + zero + *ret_contrast / 2);
-    if (full < CN_PAGE_LEAST_CONTRAST || full < 6.0 * grain)
-        return false;
     const double least = fmax(fmax(4.0 * grain, 5.0), 0.17 * full);
-    *ret_levels = (struct levels){zero, (int)lround(least), full};
-    return true;
+    return (struct levels){zero, (int)lround(least), full, grain};
 }
 
 /* Ink of each bin of residuals. */
@@ -242,10 +261,10 @@ static bool extract_from_level(struct cn_plane *plane, int page, const size_t le
                                int *ret_contrast) {
     size_t histogram[RESIDUALS] = {0};
     uint8_t map[RESIDUALS];
-    struct levels found;
     for (int level = 0; level < 256; level++)
         histogram[ZERO + page - level] = levels[level];
-    if (!find_levels(histogram, true, 0.0, &found, ret_contrast))
+    const struct levels found = find_levels(histogram, 0, 0.0, ret_contrast);
+    if (found.full < CN_PAGE_LEAST_CONTRAST)
         return false;
     make_map(&found, map);
     const uint8_t *ink = map + ZERO + page;
@@ -256,32 +275,99 @@ static bool extract_from_level(struct cn_plane *plane, int page, const size_t le
     return true;
 }
 
+/* Averages 3 x 3 samples. */
+static void smooth(struct cn_plane *plane) {
+    uint8_t above[CN_SURFACE_SIDE_LIMIT], here[CN_SURFACE_SIDE_LIMIT];
+    uint16_t sums[CN_SURFACE_SIDE_LIMIT];
+    const int width = plane->width, height = plane->height;
+    const size_t size = (size_t)width;
+    memcpy(above, plane->samples, size);
+    for (int y = 0; y < height; y++) {
+        uint8_t *row = row_of(plane, y);
+        const uint8_t *below = row_of(plane, y + 1 < height ? y + 1 : y);
+        memcpy(here, row, size);
+        for (int x = 0; x < width; x++)
+            sums[x] = (uint16_t)(above[x] + here[x] + below[x]);
+        for (int x = 0; x < width; x++) {
+            const int left = x > 0 ? x - 1 : x, right = x + 1 < width ? x + 1 : x;
+            row[x] = (uint8_t)((sums[left] + sums[x] + sums[right] + 4) / 9);
+        }
+        memcpy(above, here, size);
+    }
+}
+
+/* Histograms of a surface's residuals. */
+struct residuals {
+    size_t all[RESIDUALS], shaded[RESIDUALS]; /* and those in the darker half */
+    size_t differences[RESIDUALS];            /* of pixels that are two apart */
+};
+
+static void count_residuals(const struct cn_surface *surface, const struct cn_plane *plane,
+                            bool light, struct residuals *ret_residuals) {
+    /* By turns, as a counter would wait for itself: pixels in the light and in the shade. */
+    uint32_t counts[2][2][RESIDUALS] = {{{0}}}, differences[2][RESIDUALS] = {{0}};
+    uint16_t row[CN_SURFACE_SIDE_LIMIT];
+    float page[CN_SURFACE_SIDE_LIMIT];
+    const int step = plane->height > FEW_ROWS ? 2 : 1;
+    for (int y = 0; y < plane->height; y += step) {
+        cn_surface_row(surface, y, plane->width, page);
+        find_residuals(plane, page, y, light, row);
+        for (int x = 0; x < plane->width; x++)
+            counts[x % 2][page[x] < surface->median][row[x]]++;
+        for (int x = 2; x < plane->width; x += 2)
+            differences[x / 2 % 2][abs(row[x] - row[x - 2])]++;
+    }
+    for (int i = 0; i < RESIDUALS; i++) {
+        const size_t shaded = (size_t)counts[0][1][i] + counts[1][1][i];
+        ret_residuals->shaded[i] = shaded;
+        ret_residuals->all[i] = shaded + counts[0][0][i] + counts[1][0][i];
+        ret_residuals->differences[i] = (size_t)differences[0][i] + differences[1][i];
+    }
+}
+
+static struct levels measure_surface(const struct cn_surface *surface, const struct cn_plane *plane,
+                                     bool light, int *ret_contrast) {
+    struct residuals residuals;
+    count_residuals(surface, plane, light, &residuals);
+    /* Grain differs from pixel to pixel, what is left of the light does not: the median difference
+     * of two is 0.95 standard deviations. Half as much again for grain that is coarser. */
+    const double most_grain = 1.5 * quantile(residuals.differences, RESIDUALS, 0.5) / 0.95 + 1.0;
+    const double spread = find_spread(residuals.all);
+    const int zero = quantile(residuals.all, RESIDUALS, 0.25) - ZERO + (int)lround(0.67 * spread);
+    /* In the shade there is more of it, and at white it is cut off. */
+    const double shade = surface->uneven ? find_spread(residuals.shaded) : 0.0;
+    return find_levels(residuals.all, zero, fmin(fmax(spread, shade), most_grain), ret_contrast);
+}
+
 static bool extract_from_surface(struct cn_plane *plane, bool light, bool *ret_uneven,
                                  int *ret_contrast) {
-    size_t histogram[RESIDUALS] = {0}, differences[RESIDUALS] = {0};
     uint8_t map[RESIDUALS];
     uint16_t row[CN_SURFACE_SIDE_LIMIT];
     struct cn_surface surface;
-    struct levels found;
+    const int smaller = plane->width < plane->height ? plane->width : plane->height;
+    double least = clear;
     cn_surface_fit(&surface, plane);
-    *ret_uneven = surface.uneven;
-    const int step = plane->height > FEW_ROWS ? 2 : 1;
-    for (int y = 0; y < plane->height; y += step) {
-        find_residuals(&surface, plane, y, light, row);
-        for (int x = 0; x < plane->width; x++)
-            histogram[row[x]]++;
-        for (int x = 2; x < plane->width; x += 2)
-            differences[abs(row[x] - row[x - 2])]++;
+    struct levels found = measure_surface(&surface, plane, light, ret_contrast);
+    if (found.full < clear * found.grain)
+        least = clear_when_smooth;
+    /* Grain differs from sample to sample, and averages of it little. */
+    for (int i = 0; i < SMOOTHINGS && *ret_contrast >= CN_PAGE_LEAST_CONTRAST; i++) {
+        if (smaller < (found.full < clear * found.grain ? GRAINY : GRAINY_BUT_CLEAR) ||
+            found.full >= crisp * found.grain)
+            break;
+        smooth(plane);
+        cn_surface_fit(&surface, plane);
+        found = measure_surface(&surface, plane, light, ret_contrast);
     }
-    /* Grain differs from pixel to pixel, what is left of the light does not: the median difference
-     * of two is 0.95 standard deviations. Half as much again for grain that is coarser. */
-    const double most_grain = 1.5 * quantile(differences, RESIDUALS, 0.5) / 0.95 + 1.0;
-    if (!find_levels(histogram, false, most_grain, &found, ret_contrast))
+    *ret_uneven = surface.uneven;
+    if (found.full < CN_PAGE_LEAST_CONTRAST || found.full < least * found.grain)
         return false;
     make_map(&found, map);
+    float page[CN_SURFACE_SIDE_LIMIT];
     for (int y = 0; y < plane->height; y++) {
         uint8_t *target = row_of(plane, y);
-        find_residuals(&surface, plane, y, light, row);
+        cn_surface_row(&surface, y, plane->width, page);
+        find_residuals(plane, page, y, light, row);
         for (int x = 0; x < plane->width; x++)
             target[x] = map[row[x]];
     }
@@ -296,7 +382,9 @@ bool cn_page_extract_ink(struct cn_plane *plane, bool may_be_light, struct cn_pa
     page.light = may_be_light && is_light(plane, levels);
     if (!page.light)
         turn_over(plane, levels);
-    const int pure = find_pure_level(levels);
+    int pure = find_pure_level(levels);
+    if (pure >= 0 && page.light && is_shaded(plane, pure, levels))
+        pure = -1;
     const bool found = pure >= 0
                            ? extract_from_level(plane, pure, levels, &page.contrast)
                            : extract_from_surface(plane, page.light, &page.uneven, &page.contrast);

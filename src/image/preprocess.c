@@ -12,6 +12,7 @@
 #include "image/page.h"
 #include "image/plane.h"
 #include "image/resize.h"
+#include "image/sheet.h"
 #include "image/strokes.h"
 #include "image/surface.h"
 
@@ -135,11 +136,12 @@ static enum cn_status fit_mnist(const struct cn_preprocessing *preprocessing,
                                 struct cn_preprocessing_report *report, struct cn_error *error) {
     const int by = plane->reduction;
     struct cn_page page = {0};
-    struct cn_rectangle crop = {0, 0, 0, 0};
+    struct cn_rectangle sheet = {0, 0, 0, 0}, crop = {0, 0, 0, 0};
     struct cn_strokes strokes = {0};
+    const bool on_sheet = cn_sheet_isolate(plane, &sheet);
     if (!cn_page_extract_ink(plane, preprocessing->invert, &page))
         return fail_blank(page.contrast, error);
-    if (!cn_ink_find_drawing(plane, &crop))
+    if (!cn_ink_find_drawing(plane, on_sheet, &crop))
         return cn_fail(error, CN_UNUSABLE, "the picture is blank: it holds only lines");
     const enum cn_status status =
         cn_strokes_scale(plane, crop, preprocessing->box, &strokes, error);
@@ -147,8 +149,11 @@ static enum cn_status fit_mnist(const struct cn_preprocessing *preprocessing,
         return status;
     report->inverted = page.light;
     report->uneven = page.uneven;
+    report->sheet = on_sheet;
     report->scale = strokes.scale / (float)by;
     report->thickened = strokes.thickened * (float)by;
+    crop.x += sheet.x;
+    crop.y += sheet.y;
     /* The last square of a reduced plane may be cut. */
     const int right = clamp((long)(crop.x + crop.width) * by, 1, report->crop[2]);
     const int bottom = clamp((long)(crop.y + crop.height) * by, 1, report->crop[3]);

@@ -14,6 +14,7 @@ static const double cell_share = 0.8;  /* the quantile of a cell's pixels that i
 static const double broad = 0.34;      /* of the longer side: all strokes are narrower */
 static const double narrow = 0.14;     /* most strokes are */
 static const float shadow_share = 0.5; /* of the light: shadows leave more of it than ink */
+static const float least_shade = 2;    /* grey levels */
 #define BEYOND 1e6F                    /* farther than any level */
 
 static const float uneven_levels = 24; /* between the surface's ends */
@@ -205,8 +206,34 @@ static void close_over(const struct cn_surface *surface, const float *fit, doubl
         values[i] += fit[i];
 }
 
+/* The cells where `fine` is darker, as far as they are joined to the border. */
+static void find_shadows(const struct cn_surface *surface, const float *fine, bool *ret_shadows) {
+    const int columns = surface->columns, rows = surface->rows;
+    uint16_t stack[CELLS];
+    int depth = 0;
+    for (int cell = 0; cell < columns * rows; cell++) {
+        const int x = cell % columns, y = cell / columns;
+        ret_shadows[cell] = (x == 0 || y == 0 || x == columns - 1 || y == rows - 1) &&
+                            surface->levels[cell] - fine[cell] >= least_shade;
+        if (ret_shadows[cell])
+            stack[depth++] = (uint16_t)cell;
+    }
+    while (depth > 0) {
+        const int cell = stack[--depth], x = cell % columns, y = cell / columns;
+        for (int v = y > 0 ? y - 1 : 0; v <= y + 1 && v < rows; v++)
+            for (int u = x > 0 ? x - 1 : 0; u <= x + 1 && u < columns; u++) {
+                const int next = v * columns + u;
+                if (!ret_shadows[next] && surface->levels[next] - fine[next] >= least_shade) {
+                    ret_shadows[next] = true;
+                    stack[depth++] = (uint16_t)next;
+                }
+            }
+    }
+}
+
 void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
     float fit[CELLS], fine[CELLS], low = 255.0F, high = 0.0F;
+    bool shadows[CELLS];
     set_grid(surface, plane);
     measure_cells(surface, plane);
     const int count = surface->rows * surface->columns;
@@ -214,9 +241,11 @@ void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
     memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
     close_over(surface, fit, broad, surface->levels);
     close_over(surface, fit, narrow, fine);
-    /* What the wide window alone bridges is a thick stroke if it is dark, else a shadow. */
+    /* What the wide window alone bridges is a thick stroke if it is dark or begins and ends on the
+     * page, else a shadow. */
+    find_shadows(surface, fine, shadows);
     for (int i = 0; i < count; i++)
-        if (fine[i] > shadow_share * surface->levels[i])
+        if (shadows[i] && fine[i] > shadow_share * surface->levels[i])
             surface->levels[i] = fine[i];
     /* At a shadow's edge the darker side is right: the other would make the shadow ink. */
     erode(surface, surface->levels, 1);
@@ -227,12 +256,7 @@ void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
         high = fmaxf(high, surface->levels[i]);
     }
     surface->uneven = high - low > uneven_levels;
-}
-
-void cn_surface_flat(struct cn_surface *surface, const struct cn_plane *plane, float level) {
-    set_grid(surface, plane);
-    for (int i = 0; i < surface->rows * surface->columns; i++)
-        surface->levels[i] = level;
+    surface->median = median(surface->levels, count);
 }
 
 void cn_surface_row(const struct cn_surface *surface, int y, int width, float *ret_page) {

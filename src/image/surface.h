@@ -13,14 +13,12 @@ struct cn_surface {
     int cell;          /* samples a side of a cell */
     int columns, rows; /* cells */
     bool uneven;
+    float median;                                    /* of its levels */
     float levels[CN_SURFACE_GRID * CN_SURFACE_GRID]; /* [rows, columns] at the cells' centres */
 };
 
 /* Fits the surface of a light page: one-channel plane, no side longer than the limit. */
 void cn_surface_fit(struct cn_surface *ret_surface, const struct cn_plane *plane);
-
-/* The surface of a page that has `level` everywhere. */
-void cn_surface_flat(struct cn_surface *ret_surface, const struct cn_plane *plane, float level);
 
 /* The surface along row y of the plane: ret_page [width]. */
 void cn_surface_row(const struct cn_surface *surface, int y, int width, float *ret_page);

@@ -11,8 +11,9 @@
 
 enum { MAX_POINTS = 12, STROKES = 3, STEPS = 10, SEGMENTS = STROKES * MAX_POINTS * STEPS };
 
-const char *const drawing_paper_names[DRAWING_PAPERS] = {"plain",  "transparent", "lit",
-                                                         "shadow", "ruled",       "framed"};
+const char *const drawing_paper_names[DRAWING_PAPERS] = {"plain",  "transparent", "lit",   "shadow",
+                                                         "ruled",  "framed",      "sheet", "boxed",
+                                                         "grainy", "faint"};
 
 /* A way to write a digit: strokes of points "x,y" in hundredths of the digit's height, y down. */
 struct shape {
@@ -123,6 +124,8 @@ struct scene {
     float rule_step, rule_width, rule_from;
     bool squares;
     float edge[4]; /* of the dark around the paper: left, top, right, bottom */
+    float table, sheet_width, sheet_height, sheet_turn; /* a sheet's halves; 0: there is none */
+    float box[4], box_pen;                              /* left, top, right, bottom in pixels */
 };
 
 static void choose_colors(struct cn_random *random, bool natural, struct scene *scene) {
@@ -158,6 +161,23 @@ static void choose_light(struct cn_random *random, enum drawing_paper paper, str
     scene->shadow_soft = cn_random_uniform(random, 0.02F, 0.2F);
 }
 
+/* A table of another brightness than the paper. */
+static void choose_table(struct cn_random *random, struct scene *scene) {
+    scene->table = cn_random_uniform(random, 0.1F, 0.45F);
+    scene->sheet_width = cn_random_uniform(random, 0.3F, 0.42F);
+    scene->sheet_height = cn_random_uniform(random, 0.3F, 0.42F);
+    scene->sheet_turn = cn_random_uniform(random, -0.12F, 0.12F);
+}
+
+static void choose_box(struct cn_random *random, const struct hand *hand, struct scene *scene) {
+    for (int side = 0; side < 4; side++) {
+        const float middle = side % 2 == 0 ? hand->x : hand->y;
+        scene->box[side] = middle + hand->height * (side < 2 ? -1.0F : 1.0F) *
+                                        cn_random_uniform(random, 0.62F, 0.8F);
+    }
+    scene->box_pen = fmaxf(hand->height * cn_random_uniform(random, 0.01F, 0.03F), 1);
+}
+
 static void choose_scene(struct cn_random *random, enum drawing_paper paper, int side,
                          struct scene *scene) {
     memset(scene, 0, sizeof *scene);
@@ -171,6 +191,12 @@ static void choose_scene(struct cn_random *random, enum drawing_paper paper, int
         scene->rule_from = cn_random_uniform(random, 0, scene->rule_step);
         scene->squares = cn_random_below(random, 2);
     }
+    if (paper == DRAWING_SHEET)
+        choose_table(random, scene);
+    if (paper == DRAWING_GRAINY)
+        scene->grain = cn_random_uniform(random, 0.05F, 0.1F);
+    for (int c = 0; paper == DRAWING_FAINT && c < 3; c++)
+        scene->ink[c] = scene->paper[c] - cn_random_uniform(random, 0.14F, 0.2F);
     for (int i = 0; paper == DRAWING_FRAMED && i < 4; i++)
         if (cn_random_below(random, 2))
             scene->edge[i] = cn_random_uniform(random, 0.01F, 0.07F);
@@ -191,6 +217,18 @@ static bool is_rule(const struct scene *scene, float along) {
            fmodf(along + scene->rule_from, scene->rule_step) < scene->rule_width;
 }
 
+static bool is_box(const struct scene *scene, float x, float y) {
+    const float pen = scene->box_pen, *box = scene->box;
+    return pen > 0 && x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3] &&
+           (x < box[0] + pen || x > box[2] - pen || y < box[1] + pen || y > box[3] - pen);
+}
+
+static bool is_table(const struct scene *scene, float u, float v) {
+    const float c = cosf(scene->sheet_turn), s = sinf(scene->sheet_turn);
+    return scene->table > 0 && (fabsf(c * u + s * v) > scene->sheet_width ||
+                                fabsf(c * v - s * u) > scene->sheet_height);
+}
+
 static uint8_t to_sample(float value) {
     return (uint8_t)lrintf(255 * fminf(fmaxf(value, 0), 1));
 }
@@ -201,10 +239,13 @@ static void paint_pixel(const struct scene *scene, struct cn_random *random, flo
     const bool rule = is_rule(scene, y) || (scene->squares && is_rule(scene, x));
     const bool dark = u + 0.5F < scene->edge[0] || v + 0.5F < scene->edge[1] ||
                       0.5F - u < scene->edge[2] || 0.5F - v < scene->edge[3];
-    const float cover = ink * scene->opacity;
+    const float cover = (is_box(scene, x, y) ? 1 : ink) * scene->opacity;
+    const bool table = is_table(scene, u, v);
     for (int c = 0; c < 3; c++) {
         const float paper = rule ? scene->rule[c] : scene->paper[c];
-        float value = dark ? 0.15F : (paper + cover * (scene->ink[c] - paper)) * light;
+        float value = dark    ? 0.15F
+                      : table ? scene->table * light
+                              : (paper + cover * (scene->ink[c] - paper)) * light;
         if (scene->grain > 0)
             value += scene->grain * cn_random_normal(random);
         pixel[c] = to_sample(transparent ? scene->ink[c] : value);
@@ -212,17 +253,20 @@ static void paint_pixel(const struct scene *scene, struct cn_random *random, flo
     pixel[3] = transparent ? to_sample(cover) : 255;
 }
 
-static void choose_hand(struct cn_random *random, int width, int height, struct hand *hand) {
+/* On paper that is only a part of the picture digits are smaller, and in the middle. */
+static void choose_hand(struct cn_random *random, enum drawing_paper paper, int width, int height,
+                        struct hand *hand) {
     const float side = (float)(width < height ? width : height);
-    hand->height = side * cn_random_uniform(random, 0.35F, 0.8F);
+    const bool part = paper == DRAWING_SHEET || paper == DRAWING_BOXED;
+    hand->height = side * cn_random_uniform(random, 0.35F, 0.8F) * (part ? 0.55F : 1);
     hand->width = cn_random_uniform(random, 0.75F, 1.25F);
     hand->slant = cn_random_uniform(random, -0.15F, 0.35F);
     hand->turn = cn_random_uniform(random, -0.12F, 0.12F);
     hand->unrest = cn_random_uniform(random, 0, 0.02F);
     hand->pen = fmaxf(hand->height * expf(cn_random_uniform(random, -4.0F, -1.9F)), 1.0F);
     hand->pressure = cn_random_below(random, 2) ? 0 : 0.2F;
-    const float room_x = (float)width / 2 - hand->height * 0.62F;
-    const float room_y = (float)height / 2 - hand->height * 0.62F;
+    const float room_x = part ? 0 : (float)width / 2 - hand->height * 0.62F;
+    const float room_y = part ? 0 : (float)height / 2 - hand->height * 0.62F;
     hand->x = (float)width / 2 + fmaxf(room_x, 0) * cn_random_uniform(random, -0.8F, 0.8F);
     hand->y = (float)height / 2 + fmaxf(room_y, 0) * cn_random_uniform(random, -0.8F, 0.8F);
 }
@@ -241,8 +285,10 @@ void drawing_make(uint64_t seed, struct drawing *ret_drawing) {
     drawing.label = shape->label;
     drawing.picture =
         (struct cn_picture){width, height, 4, malloc((size_t)width * (size_t)height * 4), 0};
-    choose_hand(&random, width, height, &hand);
+    choose_hand(&random, drawing.paper, width, height, &hand);
     choose_scene(&random, drawing.paper, width > height ? width : height, &scene);
+    if (drawing.paper == DRAWING_BOXED)
+        choose_box(&random, &hand, &scene);
     for (int i = 0; i < STROKES && shape->strokes[i] != NULL; i++)
         add_stroke(shape->strokes[i], &hand, &random, curve);
     for (int y = 0; y < height; y++)

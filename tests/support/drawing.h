@@ -13,6 +13,10 @@ enum drawing_paper {
     DRAWING_SHADOW,      /* the same, with a shadow's edge across it */
     DRAWING_RULED,       /* lines or squares */
     DRAWING_FRAMED,      /* the paper's edge is in the picture */
+    DRAWING_SHEET,       /* all of it is, askew, and the table that it lies on */
+    DRAWING_BOXED,       /* a form's box around the digit */
+    DRAWING_GRAINY,      /* taken in the dark: much grain */
+    DRAWING_FAINT,       /* the ink is little darker than the paper */
     DRAWING_PAPERS
 };
 extern const char *const drawing_paper_names[DRAWING_PAPERS];

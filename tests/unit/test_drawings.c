@@ -8,12 +8,13 @@
 #include "convnet/plan.h"
 #include "support/drawing.h"
 
-enum { COUNT = 180 };
+enum { COUNT = 300 };
 
 /* In a hundred. */
 static const int floors[DRAWING_PAPERS] = {
-    [DRAWING_PLAIN] = 93,  [DRAWING_TRANSPARENT] = 93, [DRAWING_LIT] = 90,
-    [DRAWING_SHADOW] = 80, [DRAWING_RULED] = 83,       [DRAWING_FRAMED] = 80,
+    [DRAWING_PLAIN] = 93,  [DRAWING_TRANSPARENT] = 93, [DRAWING_LIT] = 90,   [DRAWING_SHADOW] = 80,
+    [DRAWING_RULED] = 83,  [DRAWING_FRAMED] = 80,      [DRAWING_SHEET] = 90, [DRAWING_BOXED] = 90,
+    [DRAWING_GRAINY] = 85, [DRAWING_FAINT] = 88,
 };
 
 static size_t classify(const struct cn_plan *plan, struct cn_workspace *workspace,

@@ -303,6 +303,188 @@ Test(preprocess, lines_and_edges_are_no_ink) {
     free(picture.data);
 }
 
+/* A rectangle turned by `turn` about its centre. */
+static void fill_turned(struct cn_picture *picture, double x, double y, double width, double height,
+                        double turn, uint8_t value) {
+    for (int v = 0; v < picture->height; v++)
+        for (int u = 0; u < picture->width; u++) {
+            const double dx = u - x, dy = v - y;
+            if (fabs(cos(turn) * dx + sin(turn) * dy) <= width / 2 &&
+                fabs(cos(turn) * dy - sin(turn) * dx) <= height / 2)
+                picture->data[v * picture->width + u] = value;
+        }
+}
+
+static void expect_crop(const struct cn_preprocessing_report *report, int x, int y, int width,
+                        int height, const char *what) {
+    const int wanted[4] = {x, y, width, height};
+    for (int i = 0; i < 4; i++)
+        cr_expect_leq(abs(report->crop[i] - wanted[i]), 3, "%s: crop %d, %d, %d, %d", what,
+                      report->crop[0], report->crop[1], report->crop[2], report->crop[3]);
+}
+
+/* A sheet askew on a table, with a stroke on it or none. */
+static struct cn_picture sheet_on(uint8_t table, uint8_t sheet, int ink) {
+    struct cn_picture picture = blank(320, 240, 1, table);
+    fill_turned(&picture, 170, 115, 200, 150, 0.1, sheet);
+    if (ink >= 0)
+        fill(&picture, 190, 90, 10, 60, (const uint8_t[1]){(uint8_t)ink});
+    return picture;
+}
+
+Test(preprocess, a_table_is_not_the_sheet_on_it) {
+    static const struct {
+        const char *name;
+        uint8_t table, sheet, ink;
+    } rows[] = {
+        {"paper on a dark table", 40, 230, 30},
+        {"paper on a grey table", 150, 240, 20},
+        {"a black canvas in a white window", 250, 0, 255},
+        {"a white canvas in a black window", 10, 255, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct cn_picture picture = sheet_on(rows[i].table, rows[i].sheet, rows[i].ink);
+        struct cn_preprocessing_report report = {0};
+        struct cn_error error = {0};
+        float image[PIXELS];
+        cr_assert_eq(run(&picture, 1, image, &report, &error), CN_OK, "%s: %s", rows[i].name,
+                     error.text);
+        expect_crop(&report, 190, 90, 10, 60, rows[i].name);
+        cr_expect(report.sheet && report.inverted == (rows[i].sheet > rows[i].ink), "%s",
+                  rows[i].name);
+        free(picture.data);
+    }
+}
+
+Test(preprocess, a_sheet_with_nothing_on_it_is_blank) {
+    struct cn_picture picture = sheet_on(60, 230, -1);
+    struct cn_error error = {0};
+    float image[PIXELS];
+    cr_assert_eq(run(&picture, 1, image, NULL, &error), CN_UNUSABLE);
+    cr_assert_not_null(strstr(error.text, "blank"), "%s", error.text);
+    free(picture.data);
+}
+
+Test(preprocess, a_shadow_does_not_end_the_sheet) {
+    /* The shadow's edge is straight, too, but the stroke goes on beyond it. */
+    struct cn_picture picture = blank(320, 240, 1, 0);
+    struct cn_preprocessing_report report = {0};
+    float image[PIXELS];
+    for (int y = 0; y < 240; y++)
+        for (int x = 0; x < 320; x++) {
+            const bool ink = x >= 150 && x < 162 && y >= 60 && y < 190;
+            const double light = 0.5 + 0.5 * fmin(fmax((y - 100) / 20.0, 0.0), 1.0);
+            picture.data[y * 320 + x] = (uint8_t)((ink ? 40 : 220) * light + (x * 7 + y * 5) % 6);
+        }
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    cr_assert(report.uneven && !report.sheet);
+    cr_expect_leq(report.crop[2], 22, "%d", report.crop[2]);
+    cr_expect(report.crop[1] == 60 && report.crop[3] == 130, "%d, %d", report.crop[1],
+              report.crop[3]);
+    free(picture.data);
+}
+
+/* A box of thin lines around (x, y). */
+static void draw_box(struct cn_picture *picture, int x, int y, int width, int height) {
+    const uint8_t ink[1] = {60};
+    fill(picture, x, y, width, 2, ink);
+    fill(picture, x, y + height - 2, width, 2, ink);
+    fill(picture, x, y, 2, height, ink);
+    fill(picture, x + width - 2, y, 2, height, ink);
+}
+
+Test(preprocess, boxes_are_no_ink) {
+    struct cn_preprocessing_report report = {0};
+    float image[PIXELS];
+    struct cn_picture apart = blank(300, 240, 1, 250), across = blank(300, 240, 1, 250);
+    struct cn_picture cells = blank(300, 240, 1, 250), zero = blank(300, 240, 1, 250);
+    const uint8_t ink[1] = {20};
+    draw_box(&apart, 60, 40, 150, 160);
+    fill(&apart, 130, 70, 12, 90, ink);
+    cr_assert_eq(run(&apart, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 130, 70, 12, 90, "apart from the box");
+    draw_box(&across, 60, 40, 150, 160);
+    fill(&across, 130, 70, 12, 150, ink);
+    cr_assert_eq(run(&across, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 130, 70, 12, 150, "across the box's line");
+    for (int i = 0; i < 3; i++)
+        draw_box(&cells, 30 + 80 * i, 80, 82, 90);
+    fill(&cells, 145, 95, 10, 60, ink);
+    cr_assert_eq(run(&cells, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 145, 95, 10, 60, "in the second of three boxes");
+    /* Nothing inside: it is what was drawn. */
+    draw_box(&zero, 100, 60, 80, 120);
+    cr_assert_eq(run(&zero, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 100, 60, 80, 120, "an angular 0");
+    free(apart.data);
+    free(across.data);
+    free(cells.data);
+    free(zero.data);
+}
+
+Test(preprocess, a_circle_is_no_ink_and_a_0_is) {
+    struct cn_picture picture = blank(240, 240, 1, 250);
+    struct cn_preprocessing_report report = {0};
+    float image[PIXELS];
+    for (int y = 0; y < 240; y++)
+        for (int x = 0; x < 240; x++)
+            if (fabs(hypot(x - 120, y - 120) - 90) < 2)
+                picture.data[y * 240 + x] = 60;
+    fill(&picture, 119, 118, 4, 4, (const uint8_t[1]){60}); /* a speck */
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 29, 29, 183, 183, "an 0 with a dot");
+    fill(&picture, 114, 80, 10, 80, (const uint8_t[1]){20});
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 114, 80, 10, 80, "a 1 with a circle");
+    free(picture.data);
+}
+
+Test(preprocess, a_1_from_top_to_bottom_is_no_line) {
+    struct cn_picture picture = blank(100, 200, 1, 250);
+    struct cn_preprocessing_report report = {0};
+    float image[PIXELS];
+    fill(&picture, 48, 0, 4, 200, (const uint8_t[1]){20});
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 48, 0, 4, 200, "a 1");
+    free(picture.data);
+}
+
+Test(preprocess, ink_is_found_in_much_grain) {
+    struct cn_picture picture = blank(240, 240, 1, 0);
+    struct cn_preprocessing_report report = {0};
+    struct cn_error error = {0};
+    float image[PIXELS];
+    unsigned state = 1;
+    for (int y = 0; y < 240; y++)
+        for (int x = 0; x < 240; x++) {
+            const bool ink = x >= 100 && x < 116 && y >= 60 && y < 180;
+            int noise = 0;
+            for (int i = 0; i < 4; i++) { /* nearly normal, 25 grey levels */
+                state = state * 1664525U + 1013904223U;
+                noise += (int)(state >> 16 & 255) - 128;
+            }
+            picture.data[y * 240 + x] = (uint8_t)((ink ? 70 : 170) + noise * 25 / 148);
+        }
+    cr_assert_eq(run(&picture, 1, image, &report, &error), CN_OK, "%s", error.text);
+    expect_crop(&report, 99, 59, 18, 122, "grainy");
+    free(picture.data);
+}
+
+Test(preprocess, a_thick_faint_stroke_is_no_shadow) {
+    /* A quarter of the side wide, and lighter than shadows are. */
+    struct cn_picture picture = blank(48, 48, 1, 0);
+    struct cn_preprocessing_report report = {0};
+    float image[PIXELS];
+    for (int y = 0; y < 48; y++)
+        for (int x = 0; x < 48; x++) {
+            const bool ink = x >= 18 && x < 30 && y >= 8 && y < 40;
+            picture.data[y * 48 + x] = (uint8_t)((ink ? 170 : 210) - (x * 7 + y * 5) % 8);
+        }
+    cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+    expect_crop(&report, 18, 8, 12, 32, "faint");
+    free(picture.data);
+}
+
 Test(preprocess, gamma_is_heeded) {
     /* The same page and ink as two files say them: linear samples, and sRGB's. */
     struct cn_picture coded = blank(60, 60, 1, 188), linear = blank(60, 60, 1, 130);

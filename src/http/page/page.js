@@ -194,8 +194,8 @@ function showNothing() {
 
 // What preprocessing did: whatever the server reports, in words where they are known.
 const FACTS = {
-  unchanged: 'Taken as it is', inverted: 'Dark on light', uneven: 'Light evened', crop: 'Ink found',
-  scale: 'Scaled by', thickened: 'Strokes widened by',
+  unchanged: 'Taken as it is', inverted: 'Dark on light', uneven: 'Light evened', sheet: 'Sheet cut out',
+  crop: 'Ink found', scale: 'Scaled by', thickened: 'Strokes widened by',
 };
 function said(value) {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';

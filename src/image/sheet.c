@@ -1,0 +1,269 @@
+/* sheet.c: tells a sheet from the table that it lies on, by what the grid of cells shows: a sheet
+ * is filled, ends sharply along straight edges, and is drawn on; the table is plain. Fixed memory,
+ * thread-safe.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/cells.h"
+#include "image/sheet.h"
+
+enum {
+    SMALLEST = 48,         /* samples a side; smaller pictures are drawings */
+    FEWEST_CELLS = 16,     /* a side; with fewer nothing can be told */
+    LEAST_DIFFERENCE = 36, /* grey levels between sheet and table */
+    LEAST_PERCENT = 10,    /* of the picture is sheet, */
+    BLANK_PERCENT = 17,    /* or of a sheet with nothing on it: it could be a thick stroke */
+    RIM = 2,               /* cells along an edge that may be blurred */
+    ROUGH = 2,             /* cells by which an edge may be rough */
+    MOST_TURN = 15         /* degrees; paper lies straight, more or less */
+};
+
+static const double least_filled = 0.86; /* of its smallest turned box; an ellipse fills 0.785 */
+static const double least_step = 0.5;    /* of the difference, across the sheet's edge */
+static const double ink_share = 0.25;    /* of the difference: what differs less is grain */
+static const double most_clutter = 0.01; /* of the table's cells */
+
+struct sheet {
+    struct cn_cells cells;
+    struct cn_cells_split split;
+    bool light, blank;
+    uint8_t depths[CN_CELLS_MOST];    /* steps from the table, RIM + 1 at most; 0 is table */
+    uint8_t distances[CN_CELLS_MOST]; /* steps from the sheet */
+    int16_t sources[CN_CELLS_MOST];   /* the nearest cell with nothing but sheet */
+};
+
+/* The region ends within a few cells, as a gradient's lighter half does not. */
+static bool is_sharp(const struct cn_cells *cells, const struct cn_cells_split *split) {
+    int edges = 0, sum = 0;
+    for (int i = 0; i < cells->columns * cells->rows; i++)
+        for (int direction = 0; cells->in_region[i] && direction < 4; direction++) {
+            const int outer = cn_cells_neighbour(cells, i, direction);
+            const int inner = cn_cells_neighbour(cells, i, direction ^ 1);
+            if (outer == CN_CELL_NONE || inner == CN_CELL_NONE || cells->in_region[outer])
+                continue;
+            const int next = cn_cells_neighbour(cells, outer, direction);
+            edges++;
+            sum += abs(cells->light[inner] - cells->light[next == CN_CELL_NONE ? outer : next]);
+        }
+    return sum > least_step * split->difference * edges;
+}
+
+/* A stroke that reaches the sheet's edge is one with the table, and cuts into the sheet: it has
+ * sheet on both sides, in more rows or columns than an edge is rough. */
+static bool has_notch(const struct cn_cells *cells) {
+    for (int turned = 0; turned < 2; turned++) {
+        const int lines = turned ? cells->columns : cells->rows;
+        const int length = turned ? cells->rows : cells->columns;
+        const int step = turned ? cells->columns : 1, stride = turned ? 1 : cells->columns;
+        int depths[CN_CELLS_SIDE] = {0};
+        for (int line = 0; line < lines; line++) {
+            const bool *in_region = cells->in_region + line * stride;
+            int first = 0, last = length - 1;
+            while (first < length && !in_region[first * step])
+                first++;
+            while (last > first && !in_region[last * step])
+                last--;
+            for (int k = 0; k < length; k++) {
+                const bool between = k > first && k < last && !in_region[k * step];
+                depths[k] = between ? depths[k] + 1 : 0;
+                if (depths[k] > ROUGH)
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* How much of the smallest box around it, turned a little, a region of `size` cells fills. */
+static double find_filled(struct cn_cells *cells, int size) {
+    double best = 0.0;
+    int edges = 0; /* in the queue */
+    for (int i = 0; i < cells->columns * cells->rows; i++) {
+        bool edge = cn_cells_on_border(cells, i);
+        for (int direction = 0; direction < 4 && !edge; direction++)
+            edge = !cells->in_region[cn_cells_neighbour(cells, i, direction)];
+        if (cells->in_region[i] && edge)
+            cells->queue[edges++] = (int16_t)i;
+    }
+    for (int turn = -MOST_TURN; turn <= MOST_TURN; turn += 3) {
+        const double c = cos(turn * 3.14159265358979 / 180), s = sin(turn * 3.14159265358979 / 180);
+        double left = 1e9, right = -1e9, top = 1e9, bottom = -1e9;
+        for (int i = 0; i < edges; i++) {
+            const double x = cells->queue[i] % cells->columns, y = cells->queue[i] / cells->columns;
+            const double u = c * x + s * y, v = c * y - s * x;
+            left = fmin(left, u);
+            right = fmax(right, u);
+            top = fmin(top, v);
+            bottom = fmax(bottom, v);
+        }
+        best = fmax(best, size / ((right - left + 1.0) * (bottom - top + 1.0)));
+    }
+    return best;
+}
+
+/* Counts the steps from the cells that are in the region or, if not `from_region`, from the rest.
+ */
+static void count_steps(const struct cn_cells *cells, bool from_region, uint8_t *ret_steps) {
+    const int count = cells->columns * cells->rows;
+    for (int i = 0; i < count; i++)
+        ret_steps[i] = cells->in_region[i] == from_region ? 0 : RIM + 1;
+    for (uint8_t steps = 1; steps <= RIM; steps++)
+        for (int i = 0; i < count; i++)
+            for (int direction = 0; direction < 4 && ret_steps[i] > steps; direction++) {
+                const int next = cn_cells_neighbour(cells, i, direction);
+                if (next != CN_CELL_NONE && ret_steps[next] == steps - 1)
+                    ret_steps[i] = steps;
+            }
+}
+
+/* Is a cell inside the sheet drawn on? */
+static bool is_drawn(const struct sheet *sheet, int cell) {
+    const struct cn_cells *cells = &sheet->cells;
+    return cells->light[cell] - cells->dark[cell] > ink_share * sheet->split.difference ||
+           (cells->light[cell] > sheet->split.threshold) != sheet->light;
+}
+
+/* Measures the sheet but for its rim. It is mostly page, or not a small one. */
+static bool find_page(struct sheet *sheet) {
+    const int count = sheet->cells.columns * sheet->cells.rows;
+    int inside = 0, light = 0, drawn = 0;
+    for (int i = 0; i < count; i++) {
+        inside += sheet->depths[i] > RIM;
+        light += sheet->depths[i] > RIM && sheet->cells.light[i] > sheet->split.threshold;
+    }
+    /* Inside a ring it is as light as around it. */
+    sheet->light = light * 2 > inside;
+    if (sheet->light == sheet->cells.light_around)
+        return false;
+    for (int i = 0; i < count; i++)
+        drawn += sheet->depths[i] > RIM && is_drawn(sheet, i);
+    sheet->blank = drawn < 2;
+    return sheet->blank ? inside * 100 >= count * BLANK_PERCENT : drawn * 2 < inside;
+}
+
+/* Ink is half as bright as its page at most, in light and in shadow. Beside a blank sheet anything
+ * could be ink. */
+static bool is_ink(const struct sheet *sheet, int dark, int light) {
+    return (sheet->blank || dark * 2 < light) && light - dark > ink_share * sheet->split.difference;
+}
+
+/* Nothing is drawn on the table: else it is a page in the shadow. */
+static bool is_plain(const struct sheet *sheet) {
+    const struct cn_cells *cells = &sheet->cells;
+    int table = 0, clutter = 0;
+    for (int i = 0; i < cells->columns * cells->rows; i++) {
+        if (sheet->distances[i] <= RIM)
+            continue;
+        bool ink = is_ink(sheet, cells->dark[i], cells->light[i]);
+        for (int direction = 0; direction < 4 && !ink; direction++) {
+            const int next = cn_cells_neighbour(cells, i, direction);
+            ink = next != CN_CELL_NONE && sheet->distances[next] > RIM &&
+                  is_ink(sheet, cells->light[i], cells->light[next]);
+        }
+        table++;
+        clutter += ink;
+    }
+    return clutter <= 1 + most_clutter * table;
+}
+
+/* Finds for every cell the nearest one with nothing but sheet. False: there is none. */
+static bool find_sources(struct sheet *sheet) {
+    struct cn_cells *cells = &sheet->cells;
+    int ends = 0;
+    for (int i = 0; i < cells->columns * cells->rows; i++) {
+        const bool page = sheet->depths[i] > RIM && !is_drawn(sheet, i);
+        sheet->sources[i] = page ? (int16_t)i : CN_CELL_NONE;
+        if (page)
+            cells->queue[ends++] = (int16_t)i;
+    }
+    for (int i = 0; i < ends; i++)
+        for (int direction = 0; direction < 4; direction++) {
+            const int next = cn_cells_neighbour(cells, cells->queue[i], direction);
+            if (next != CN_CELL_NONE && sheet->sources[next] == CN_CELL_NONE) {
+                sheet->sources[next] = sheet->sources[cells->queue[i]];
+                cells->queue[ends++] = (int16_t)next;
+            }
+        }
+    return ends > 0;
+}
+
+/* Looks for a sheet where sheet->split has it. */
+static bool find_sheet(struct sheet *sheet) {
+    struct cn_cells *cells = &sheet->cells;
+    const int count = cells->columns * cells->rows;
+    if (sheet->split.difference < LEAST_DIFFERENCE)
+        return false;
+    const int size = cn_cells_find_region(cells, &sheet->split);
+    if (size * 100 < count * LEAST_PERCENT || size == count || !is_sharp(cells, &sheet->split) ||
+        has_notch(cells) || find_filled(cells, size) < least_filled)
+        return false;
+    count_steps(cells, false, sheet->depths);
+    count_steps(cells, true, sheet->distances);
+    return find_page(sheet) && is_plain(sheet) && find_sources(sheet);
+}
+
+/* Copies a cell's source over it. */
+static void paper_over(const struct sheet *sheet, struct cn_plane *plane, int cell) {
+    const int side = sheet->cells.side, columns = sheet->cells.columns;
+    const int from = sheet->sources[cell], x = cell % columns * side, y = cell / columns * side;
+    const int from_x = from % columns * side, from_y = from / columns * side;
+    for (int v = 0; v < side && y + v < plane->height; v++) {
+        const int row = from_y + v < plane->height ? from_y + v : from_y;
+        for (int u = 0; u < side && x + u < plane->width; u++) {
+            const int column = from_x + u < plane->width ? from_x + u : from_x;
+            plane->samples[(size_t)(y + v) * (size_t)plane->width + (size_t)(x + u)] =
+                plane->samples[(size_t)row * (size_t)plane->width + (size_t)column];
+        }
+    }
+}
+
+static struct cn_rectangle find_bounds(const struct cn_cells *cells, const struct cn_plane *plane) {
+    int left = cells->columns, right = 0, top = cells->rows, bottom = 0;
+    for (int i = 0; i < cells->columns * cells->rows; i++) {
+        if (!cells->in_region[i])
+            continue;
+        const int x = i % cells->columns, y = i / cells->columns;
+        left = x < left ? x : left;
+        right = x > right ? x : right;
+        top = y < top ? y : top;
+        bottom = y > bottom ? y : bottom;
+    }
+    const int end_x = (right + 1) * cells->side, end_y = (bottom + 1) * cells->side;
+    const int x = left * cells->side, y = top * cells->side;
+    return (struct cn_rectangle){x, y, (end_x < plane->width ? end_x : plane->width) - x,
+                                 (end_y < plane->height ? end_y : plane->height) - y};
+}
+
+static void crop(struct cn_plane *plane, struct cn_rectangle to) {
+    for (int y = 0; y < to.height; y++)
+        memmove(plane->samples + (size_t)y * (size_t)to.width,
+                plane->samples + (size_t)(to.y + y) * (size_t)plane->width + (size_t)to.x,
+                (size_t)to.width);
+    plane->width = to.width;
+    plane->height = to.height;
+}
+
+bool cn_sheet_isolate(struct cn_plane *plane, struct cn_rectangle *ret_sheet) {
+    struct sheet sheet;
+    struct cn_cells *cells = &sheet.cells;
+    if (plane->width < SMALLEST || plane->height < SMALLEST)
+        return false;
+    cn_cells_measure(cells, plane);
+    if (cells->columns < FEWEST_CELLS || cells->rows < FEWEST_CELLS)
+        return false;
+    sheet.split = cn_cells_split(cells, CN_CELL_NONE);
+    if (!find_sheet(&sheet)) {
+        /* Black ink may differ more from white paper than a grey table does. */
+        sheet.split = cn_cells_split(cells, sheet.split.threshold);
+        if (!find_sheet(&sheet))
+            return false;
+    }
+    for (int i = 0; i < cells->columns * cells->rows; i++)
+        if (sheet.depths[i] <= RIM)
+            paper_over(&sheet, plane, i);
+    *ret_sheet = find_bounds(cells, plane);
+    crop(plane, *ret_sheet);
+    return true;
+}
