@@ -19,7 +19,7 @@ void cn_ink_erase_lines(struct cn_plane *plane, struct cn_rectangle within, doub
                         double least_inside);
 
 /* True if the outermost ink in `around` is four thin straight lines, but for strokes across them,
- * and something is drawn between them; *ret_box then holds the lines. */
+ * and something is drawn between them or they have no gap; *ret_box then holds the lines. */
 bool cn_ink_find_box(const struct cn_plane *plane, struct cn_rectangle around,
                      struct cn_rectangle *ret_box);
 

@@ -23,6 +23,9 @@ enum {
 /* Of a box's sides: of each one, and of all four together. A round 0 has less. */
 static const double half_straight = 0.5, mostly_straight = 3.0;
 
+/* Of each side of a box that may be empty. */
+static const double straight = 0.9;
+
 /* One of the two directions to look along: sample (along, across) is at samples[along * step +
  * across * stride]. */
 struct view {
@@ -247,6 +250,6 @@ bool cn_ink_find_box(const struct cn_plane *plane, struct cn_rectangle around,
     *ret_box = (struct cn_rectangle){around.x + left.first, around.y + top.first,
                                      around.width - left.first - right.first,
                                      around.height - top.first - bottom.first};
-    return is_drawn_in(samples + (size_t)top.last * stride + (size_t)left.last, stride, inner_width,
-                       inner_height);
+    return least >= straight || is_drawn_in(samples + (size_t)top.last * stride + (size_t)left.last,
+                                            stride, inner_width, inner_height);
 }

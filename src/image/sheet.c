@@ -17,10 +17,11 @@ enum {
     BLANK_PERCENT = 17,    /* or of a sheet with nothing on it: it could be a thick stroke */
     RIM = 2,               /* cells along an edge that may be blurred */
     ROUGH = 2,             /* cells by which an edge may be rough */
-    MOST_TURN = 15         /* degrees; paper lies straight, more or less */
+    MOST_TURN = 20         /* degrees; paper lies straight, more or less */
 };
 
-static const double least_filled = 0.86; /* of its smallest turned box; an ellipse fills 0.785 */
+static const double least_of_box = 0.8;  /* of its smallest turned box a sheet fills, as does */
+static const double least_figure = 0.9;  /* of it what has four corners; 0.64 of an ellipse */
 static const double least_step = 0.5;    /* of the difference, across the sheet's edge */
 static const double ink_share = 0.25;    /* of the difference: what differs less is grain */
 static const double most_clutter = 0.01; /* of the table's cells */
@@ -76,31 +77,55 @@ static bool has_notch(const struct cn_cells *cells) {
     return false;
 }
 
-/* How much of the smallest box around it, turned a little, a region of `size` cells fills. */
-static double find_filled(struct cn_cells *cells, int size) {
-    double best = 0.0;
-    int edges = 0; /* in the queue */
+/* The region's outermost cells go into the queue; their number. */
+static int find_edge(struct cn_cells *cells) {
+    int count = 0;
     for (int i = 0; i < cells->columns * cells->rows; i++) {
         bool edge = cn_cells_on_border(cells, i);
         for (int direction = 0; direction < 4 && !edge; direction++)
             edge = !cells->in_region[cn_cells_neighbour(cells, i, direction)];
         if (cells->in_region[i] && edge)
-            cells->queue[edges++] = (int16_t)i;
+            cells->queue[count++] = (int16_t)i;
     }
-    for (int turn = -MOST_TURN; turn <= MOST_TURN; turn += 3) {
-        const double c = cos(turn * 3.14159265358979 / 180), s = sin(turn * 3.14159265358979 / 180);
-        double left = 1e9, right = -1e9, top = 1e9, bottom = -1e9;
-        for (int i = 0; i < edges; i++) {
-            const double x = cells->queue[i] % cells->columns, y = cells->queue[i] / cells->columns;
-            const double u = c * x + s * y, v = c * y - s * x;
-            left = fmin(left, u);
-            right = fmax(right, u);
-            top = fmin(top, v);
-            bottom = fmax(bottom, v);
-        }
-        best = fmax(best, size / ((right - left + 1.0) * (bottom - top + 1.0)));
+    return count;
+}
+
+/* The edge's cells that lie farthest in four directions: corner i in that at `turn` + 90 i degrees.
+ * Returns the sides of the box around them. */
+static void find_corners(const struct cn_cells *cells, int edge, int turn, double ret_corners[4][2],
+                         double ret_sides[2]) {
+    const double c = cos(turn * 3.14159265358979 / 180), s = sin(turn * 3.14159265358979 / 180);
+    double farthest[4] = {-1e9, -1e9, -1e9, -1e9};
+    for (int i = 0; i < edge; i++) {
+        const double x = cells->queue[i] % cells->columns, y = cells->queue[i] / cells->columns;
+        const double u = c * x + s * y, v = c * y - s * x, along[4] = {u, v, -u, -v};
+        for (int corner = 0; corner < 4; corner++)
+            if (along[corner] > farthest[corner]) {
+                farthest[corner] = along[corner];
+                ret_corners[corner][0] = x;
+                ret_corners[corner][1] = y;
+            }
     }
-    return best;
+    ret_sides[0] = farthest[0] + farthest[2] + 1.0;
+    ret_sides[1] = farthest[1] + farthest[3] + 1.0;
+}
+
+/* Has a region of `size` cells four corners and straight sides? It fills its smallest turned box,
+ * and the largest figure with four corners on its edge fills it. */
+static bool is_four_cornered(struct cn_cells *cells, int size) {
+    const int edge = find_edge(cells);
+    double box = 1e9, figure = 0.0;
+    for (int turn = 0; turn < 90; turn += 3) {
+        double corners[4][2], sides[2], twice = 0.0;
+        find_corners(cells, edge, turn, corners, sides);
+        for (int i = 0, next = 1; i < 4; i++, next = (next + 1) % 4)
+            twice += corners[i][0] * corners[next][1] - corners[next][0] * corners[i][1];
+        /* Pick's theorem: its cells, where the corners are cells' centres. */
+        figure = fmax(figure, (fabs(twice) + edge) / 2.0 + 1.0);
+        if (turn <= MOST_TURN || turn >= 90 - MOST_TURN)
+            box = fmin(box, sides[0] * sides[1]);
+    }
+    return size > least_of_box * box && figure > least_figure * size;
 }
 
 /* Counts the steps from the cells that are in the region or, if not `from_region`, from the rest.
@@ -197,7 +222,7 @@ static bool find_sheet(struct sheet *sheet) {
         return false;
     const int size = cn_cells_find_region(cells, &sheet->split);
     if (size * 100 < count * LEAST_PERCENT || size == count || !is_sharp(cells, &sheet->split) ||
-        has_notch(cells) || find_filled(cells, size) < least_filled)
+        has_notch(cells) || !is_four_cornered(cells, size))
         return false;
     count_steps(cells, false, sheet->depths);
     count_steps(cells, true, sheet->distances);

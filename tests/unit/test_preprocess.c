@@ -397,7 +397,8 @@ Test(preprocess, boxes_are_no_ink) {
     struct cn_preprocessing_report report = {0};
     float image[PIXELS];
     struct cn_picture apart = blank(300, 240, 1, 250), across = blank(300, 240, 1, 250);
-    struct cn_picture cells = blank(300, 240, 1, 250), zero = blank(300, 240, 1, 250);
+    struct cn_picture cells = blank(300, 240, 1, 250), empty = blank(300, 240, 1, 250);
+    struct cn_error error = {0};
     const uint8_t ink[1] = {20};
     draw_box(&apart, 60, 40, 150, 160);
     fill(&apart, 130, 70, 12, 90, ink);
@@ -412,14 +413,13 @@ Test(preprocess, boxes_are_no_ink) {
     fill(&cells, 145, 95, 10, 60, ink);
     cr_assert_eq(run(&cells, 1, image, &report, NULL), CN_OK);
     expect_crop(&report, 145, 95, 10, 60, "in the second of three boxes");
-    /* Nothing inside: it is what was drawn. */
-    draw_box(&zero, 100, 60, 80, 120);
-    cr_assert_eq(run(&zero, 1, image, &report, NULL), CN_OK);
-    expect_crop(&report, 100, 60, 80, 120, "an angular 0");
+    draw_box(&empty, 100, 60, 80, 120);
+    cr_assert_eq(run(&empty, 1, image, &report, &error), CN_UNUSABLE);
+    cr_assert_not_null(strstr(error.text, "only lines"), "%s", error.text);
     free(apart.data);
     free(across.data);
     free(cells.data);
-    free(zero.data);
+    free(empty.data);
 }
 
 Test(preprocess, a_circle_is_no_ink_and_a_0_is) {
