@@ -7,16 +7,19 @@ cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 # folder -> folders it may include besides its own and those that these may include
 declare -A below=(
     [base]=""
+    [json]="base"
     [kernels]="base"
     [layers]="kernels"
     [network]="layers"
     [image]="network"
-    [model]="network image"
+    [model]="network image json"
     [data]="network image"
     [train]="model data"
-    [batch]="model data"
-    [http]="batch"
-    [daemon]="http"
+    [metrics]="json"
+    [serving]="metrics model data"
+    [http]="serving json"
+    [api]="http"
+    [daemon]="api"
     [cli]="train"
 )
 declare -A level_of_header=(

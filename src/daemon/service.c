@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/routes.h"
 #include "base/clock.h"
 #include "daemon/credentials.h"
 #include "daemon/log.h"
@@ -65,8 +66,8 @@ static enum http_access metrics_access(const struct daemon_options *options) {
 /* All of them but the sockets. */
 static struct http_server_options server_options(const struct daemon_options *options) {
     return (struct http_server_options){
-        .routes = http_routes,
-        .route_count = http_route_count,
+        .routes = api_routes,
+        .route_count = api_route_count,
         .addresses = options->address,
         .port = (int)options->port,
         .tls = options->tls_certificate[0] != '\0',

@@ -1,5 +1,5 @@
 /* acceptor.c: the thread that accepts connections, refuses those over a limit and hands the others
- * to the reception. libmicrohttpd's own accepting would fill its threads unevenly, spin without
+ * to first_bytes.c. libmicrohttpd's own accepting would fill its threads unevenly, spin without
  * descriptors and close systemd's socket. One thread; it alone touches the acceptor meanwhile. */
 #include "http/acceptor.h"
 
@@ -46,7 +46,7 @@ static void send_busy(const struct http_listener *listener, int fd) {
 static void refuse(struct http_server *server, const struct http_listener *listener, int fd) {
     send_busy(listener, fd);
     statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
-    http_reaper_linger(&server->reaper, fd);
+    http_timeouts_linger(&server->timeouts, fd);
 }
 
 static void take(struct http_server *server, const struct http_listener *listener, int fd,
@@ -62,9 +62,9 @@ static void take(struct http_server *server, const struct http_listener *listene
     }
     if (address->ss_family != AF_UNIX)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    http_reaper_phase(&server->reaper, connection, HTTP_PHASE_HEAD,
-                      cn_clock_nanoseconds() + server->options.header_timeout);
-    http_reception_add(server, connection, listener->tls);
+    http_timeouts_phase(&server->timeouts, connection, HTTP_PHASE_HEAD,
+                        cn_clock_nanoseconds() + server->options.header_timeout);
+    http_first_bytes_add(server, connection, listener->tls);
 }
 
 /* Out of descriptors: the reserve makes room to take one connection off the queue and refuse it;
@@ -124,7 +124,7 @@ static void *run(void *data) {
     struct http_acceptor *acceptor = &server->acceptor;
     struct pollfd polls[2 + HTTP_MAX_LISTENERS] = {
         {.fd = acceptor->wake, .events = POLLIN},
-        {.fd = server->reception.epoll, .events = POLLIN}};
+        {.fd = server->first_bytes.epoll, .events = POLLIN}};
     for (size_t i = 0; i < acceptor->listener_count; i++)
         polls[i + 2] = (struct pollfd){.fd = acceptor->listeners[i].fd, .events = POLLIN};
     while (!acceptor->stop) {
@@ -132,7 +132,7 @@ static void *run(void *data) {
         if (poll(polls, (nfds_t)acceptor->listener_count + 2, -1) < 0)
             continue;
         if (polls[1].revents != 0)
-            http_reception_tend(server);
+            http_first_bytes_tend(server);
         for (size_t i = 0; i < acceptor->listener_count; i++)
             if (polls[i + 2].revents != 0)
                 rest |= !accept_some(server, &acceptor->listeners[i]);
@@ -140,7 +140,7 @@ static void *run(void *data) {
             (void)!poll(polls, 1, 100);
     }
     close_listeners(server);
-    http_reception_empty(server);
+    http_first_bytes_empty(server);
     return NULL;
 }
 
@@ -150,7 +150,7 @@ enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_s
     acceptor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (acceptor->wake < 0)
         return cn_fail(error, CN_IO, "cannot make an eventfd: %s", strerror(errno));
-    const enum cn_status status = http_reception_open(&server->reception, error);
+    const enum cn_status status = http_first_bytes_open(&server->first_bytes, error);
     if (status != CN_OK) {
         close(acceptor->wake);
         return status;
@@ -159,7 +159,7 @@ enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_s
     int result = pthread_create(&acceptor->thread, NULL, run, server);
     if (result != 0) {
         close(acceptor->wake);
-        http_reception_close(&server->reception);
+        http_first_bytes_close(&server->first_bytes);
         if (acceptor->reserve >= 0)
             close(acceptor->reserve);
         return cn_fail(error, CN_IO, "cannot start the accepting thread: %s", strerror(result));

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/server_private.h"
+#include "http/admission.h"
 
 /* Smaller bodies are not worth the look. */
 enum { LEAST_BYTES = 32768 };

@@ -37,7 +37,7 @@ struct http_connection {
     struct http_tls *tls;      /* what its session uses, or NULL */
     _Atomic uint64_t deadline; /* cn_clock_nanoseconds; 0: none */
     _Atomic int phase;
-    bool waited;        /* with the reception, for its first bytes; the acceptor's own */
+    bool waited;        /* waiting for its first bytes; the acceptor's own */
     _Atomic bool ended; /* its client has sent its last byte */
     size_t index;       /* in `active` */
     struct http_request request;

@@ -20,7 +20,7 @@ enum http_outcome http_defer(struct http_exchange *exchange,
     struct http_server *server = request->server;
     request->finish = finish;
     request->stage = HTTP_STAGE_DEFERRED;
-    http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WORK, 0);
+    http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WORK, 0);
     atomic_fetch_add(&server->deferred, 1);
     /* Suspended before it is published: the answer may come before submit returns. */
     MHD_suspend_connection(exchange->connection);

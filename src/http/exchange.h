@@ -14,11 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "batch/lane.h"
-#include "batch/loader.h"
-#include "batch/statistics.h"
+#include "metrics/statistics.h"
+#include "serving/lane.h"
+#include "serving/loader.h"
 
-struct http_text;   /* text.h */
+struct cn_text;     /* json/write.h */
 struct http_worker; /* one HTTP thread: server.c's */
 
 /* What every handler may use; one for the server, read-only but for what its members guard. */
@@ -93,7 +93,7 @@ enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
 /* The same with what was written to `text`, which is empty afterwards; 503 when it had no memory.
  */
 enum http_outcome http_reply_text(struct http_exchange *exchange, unsigned status,
-                                  const char *content_type, struct http_text *text);
+                                  const char *content_type, struct cn_text *text);
 
 /* Adds a header to the answer that follows. Both strings are copied; at most 8 a reply. */
 void http_add_header(struct http_exchange *exchange, const char *name, const char *value);
@@ -117,13 +117,6 @@ enum http_outcome http_defer(struct http_exchange *exchange,
 
 /* From any thread, once, after the handed-over work is done: `finish` will run. */
 void http_resume(struct http_exchange *exchange);
-
-/* A reference to the model that a request asks for; caller releases it with served_model_release.
- * `name` NULL: the default model; `version` NULL: the highest that is ready. Both may be foreign
- * text. NULL when the request has been answered instead: 404 no such model or version, 503 not
- * loaded. (models.c) */
-struct served_model *http_find_model(struct http_exchange *exchange, const char *name,
-                                     const char *version);
 
 /* This HTTP thread's own workspace for `model`'s plan; NULL without memory. Borrowed as long as the
  * reference to the model is held. */
@@ -162,35 +155,5 @@ struct http_route {
      * by a thread that does nothing else, and closed. */
     bool probe;
 };
-extern const struct http_route http_routes[];
-extern const size_t http_route_count;
-
-/* Endpoints, one file each (predict.c, health.c, metrics.c, index.c). */
-enum http_outcome http_predict(struct http_exchange *exchange);
-enum http_outcome http_health_live(struct http_exchange *exchange);
-enum http_outcome http_health_ready(struct http_exchange *exchange);
-enum http_outcome http_metrics(struct http_exchange *exchange);
-enum http_outcome http_index(struct http_exchange *exchange);
-enum http_outcome http_page_file(struct http_exchange *exchange);
-enum http_outcome http_explain(struct http_exchange *exchange);
-enum http_outcome http_openapi(struct http_exchange *exchange);
-/* infer.c, v2.c, v2_stats.c, repository.c: the Open Inference Protocol. */
-enum http_outcome http_infer(struct http_exchange *exchange);
-enum http_outcome http_v2_server(struct http_exchange *exchange);
-enum http_outcome http_v2_models(struct http_exchange *exchange);
-enum http_outcome http_v2_model(struct http_exchange *exchange);
-enum http_outcome http_v2_model_ready(struct http_exchange *exchange);
-enum http_outcome http_v2_model_config(struct http_exchange *exchange);
-enum http_outcome http_v2_stats(struct http_exchange *exchange);
-enum http_outcome http_repository_index(struct http_exchange *exchange);
-enum http_outcome http_repository_load(struct http_exchange *exchange);
-enum http_outcome http_repository_unload(struct http_exchange *exchange);
-/* torchserve.c, tfserving.c: what those servers' clients send. */
-enum http_outcome http_torchserve_predictions(struct http_exchange *exchange);
-enum http_outcome http_torchserve_ping(struct http_exchange *exchange);
-enum http_outcome http_tfserving_predict(struct http_exchange *exchange);
-enum http_outcome http_tfserving_status(struct http_exchange *exchange);
-enum http_outcome http_tfserving_metadata(struct http_exchange *exchange);
-enum http_outcome http_admin_reload(struct http_exchange *exchange);
 
 #endif

@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "http/server_private.h"
+#include "http/listeners.h"
 
 /* Takes the sockets that were passed; what cannot be used is closed. */
 static enum cn_status take_passed(struct http_server *server, bool passed[static 2],

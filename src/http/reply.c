@@ -9,7 +9,7 @@
 #include "http/coding.h"
 #include "http/cors.h"
 #include "http/server_private.h"
-#include "http/text.h"
+#include "json/write.h"
 
 enum { ERROR_TEXT = 1024 };
 
@@ -99,8 +99,8 @@ enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
     }
     if (add_headers(request, response, content_type)) {
         /* Set first: libmicrohttpd may send at once. */
-        http_reaper_phase(&server->reaper, request->peer, HTTP_PHASE_WRITE,
-                          write_deadline(server, length));
+        http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WRITE,
+                            write_deadline(server, length));
         request->status = status;
         request->reply_length = length;
         request->queued = MHD_queue_response(exchange->connection, status, response) == MHD_YES;
@@ -112,9 +112,9 @@ enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
 }
 
 enum http_outcome http_reply_text(struct http_exchange *exchange, unsigned status,
-                                  const char *content_type, struct http_text *text) {
+                                  const char *content_type, struct cn_text *text) {
     size_t length = 0;
-    char *body = http_text_take(text, &length);
+    char *body = cn_text_take(text, &length);
     if (body == NULL)
         return http_reply_error(exchange, 503, "no memory for the answer");
     return http_reply(exchange, status, content_type, body, length);
@@ -122,12 +122,12 @@ enum http_outcome http_reply_text(struct http_exchange *exchange, unsigned statu
 
 static enum http_outcome reply_error(struct http_exchange *exchange, unsigned status,
                                      const char *text) {
-    struct http_text answer = {0};
+    struct cn_text answer = {0};
     size_t length = 0;
-    http_text_add(&answer, "{\"error\": \"");
-    http_text_add_json(&answer, text);
-    http_text_add(&answer, "\"}\n");
-    char *body = http_text_take(&answer, &length);
+    cn_text_add(&answer, "{\"error\": \"");
+    cn_text_add_json(&answer, text);
+    cn_text_add(&answer, "\"}\n");
+    char *body = cn_text_take(&answer, &length);
     if (body == NULL) {
         http_request_of(exchange)->stage = HTTP_STAGE_REPLIED;
         return HTTP_REPLIED;

@@ -1,5 +1,5 @@
 /* server.c: puts the HTTP server together, starts it and takes it down without losing a request.
- * The parts do the work: acceptor, workers, reaper. Its functions are for one owner thread; those
+ * The parts do the work: acceptor, workers, timeouts. Its functions are for one owner thread; those
  * marked so in server.h are thread-safe. */
 #include "http/server.h"
 
@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "http/listeners.h"
+#include "http/self_test.h"
 #include "http/server_private.h"
 
 static const uint64_t second = 1000000000;
@@ -84,9 +86,9 @@ static void test_positions(struct http_server *server) {
     static const char folded[] = "GET /.self HTTP/1.1\r\nHost: self\r\nA: b\r\n c\r\n\r\n";
     struct http_worker *worker = &server->workers[0];
     server->positions = true;
-    if (http_self_request(server, worker, clean, 5 * second) != 404)
+    if (http_self_test_request(server, worker, clean, 5 * second) != 404)
         server->positions = false;
-    if (http_self_request(server, worker, folded, 5 * second) != 400)
+    if (http_self_test_request(server, worker, folded, 5 * second) != 400)
         http_server_log(server, HTTP_LOG_WARNING,
                         "libmicrohttpd %s hides folded header lines; they are not refused",
                         MHD_get_version());
@@ -102,8 +104,8 @@ static uint64_t shortest_timeout(const struct http_server_options *options) {
 }
 
 enum cn_status http_server_start(struct http_server *server, struct cn_error *error) {
-    enum cn_status status = http_reaper_start(&server->reaper, &server->connections,
-                                              shortest_timeout(&server->options), error);
+    enum cn_status status = http_timeouts_start(&server->timeouts, &server->connections,
+                                                shortest_timeout(&server->options), error);
     server->started = status == CN_OK;
     while (status == CN_OK && server->workers_started < server->worker_count) {
         struct http_worker *worker = &server->workers[server->workers_started];
@@ -147,7 +149,7 @@ bool http_server_alive(struct http_server *server, uint64_t timeout) {
     for (size_t i = 0; i < server->workers_started; i++) {
         uint64_t now = cn_clock_nanoseconds();
         if (now >= deadline ||
-            http_self_request(server, &server->workers[i], request, deadline - now) == 0)
+            http_self_test_request(server, &server->workers[i], request, deadline - now) == 0)
             return false;
     }
     return true;
@@ -179,7 +181,7 @@ bool http_server_stop(struct http_server *server) {
     const uint64_t deadline = now + time;
     server->draining = true;
     http_acceptor_stop(&server->acceptor);
-    http_reaper_drain(&server->reaper, now + HTTP_DRAIN_HEAD_TIME, deadline);
+    http_timeouts_drain(&server->timeouts, now + HTTP_DRAIN_HEAD_TIME, deadline);
     wait_for_connections(&server->connections,
                          deadline - (time / 4 < last_answers ? time / 4 : last_answers));
     if (server->deferred > 0) /* perhaps by a disk that hangs: who waits for it is told */
@@ -187,13 +189,13 @@ bool http_server_stop(struct http_server *server) {
     wait_for_connections(&server->connections, deadline);
     /* What is still there is cut; what was deferred must come back first, or libmicrohttpd aborts
      * the process. */
-    http_reaper_drain(&server->reaper, 1, 1);
+    http_timeouts_drain(&server->timeouts, 1, 1);
     if (!wait_for_deferred(server, deadline + last_batch))
         return false;
     for (size_t i = 0; i < server->workers_started; i++)
         http_worker_stop(&server->workers[i]);
     server->workers_started = 0;
-    http_reaper_stop(&server->reaper);
+    http_timeouts_stop(&server->timeouts);
     return true;
 }
 

@@ -35,7 +35,7 @@ struct http_access_entry {
 };
 
 struct http_server_options {
-    const struct http_route *routes; /* http_routes, or a test's own */
+    const struct http_route *routes; /* api_routes, or a test's own */
     size_t route_count;
     const char *addresses; /* numeric IPv4 or IPv6, separated by commas; "": none */
     int port;              /* 0: the system picks one */

@@ -1,11 +1,12 @@
 /* worker.c: one HTTP thread: starting it, feeding it, ending it. What it does with a request is in
- * access.c. The functions here are called by the server's own threads, never by the HTTP thread. */
+ * transaction.c. The functions here are called by the server's own threads, never by the HTTP
+ * thread. */
 #include "http/worker.h"
 
 #include <gnutls/abstract.h>
 #include <stdlib.h>
 
-#include "http/server_private.h"
+#include "http/transaction.h"
 
 enum {
     /* Besides what a head takes; larger heads get 431 from libmicrohttpd itself. */
@@ -15,8 +16,8 @@ enum {
     DAEMON_CONNECTIONS = 4 * HTTP_WORKER_CONNECTIONS
 };
 
-/* Never asked: each session gets its certificate before its handshake (access.c). libmicrohttpd
- * wants it to start with TLS and without a certificate of its own. */
+/* Never asked: each session gets its certificate before its handshake (transaction.c).
+ * libmicrohttpd wants it to start with TLS and without a certificate of its own. */
 static int no_certificate(gnutls_session_t session, const gnutls_datum_t *issuers, int issuer_count,
                           const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
                           gnutls_pcert_st **ret_chain, unsigned *ret_length,
@@ -37,9 +38,10 @@ enum cn_status http_worker_start(struct http_worker *worker, struct http_server 
     worker->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
             MHD_ALLOW_SUSPEND_RESUME | (worker->tls ? MHD_USE_TLS : 0),
-        0, NULL, NULL, http_access, worker, MHD_OPTION_URI_LOG_CALLBACK, http_access_target, worker,
-        MHD_OPTION_NOTIFY_COMPLETED, http_access_completed, worker, MHD_OPTION_NOTIFY_CONNECTION,
-        http_access_notify, worker, MHD_OPTION_CONNECTION_LIMIT, (unsigned)DAEMON_CONNECTIONS,
+        0, NULL, NULL, http_transaction, worker, MHD_OPTION_URI_LOG_CALLBACK,
+        http_transaction_target, worker, MHD_OPTION_NOTIFY_COMPLETED, http_transaction_completed,
+        worker, MHD_OPTION_NOTIFY_CONNECTION, http_transaction_notify, worker,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)DAEMON_CONNECTIONS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY + server->options.max_header,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
         MHD_OPTION_ARRAY, more, MHD_OPTION_END);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "convnet/network.h"
-#include "model/json_text.h"
+#include "json/load.h"
 
 /* cn_architecture_parse without its last step: the layers are there, the parameter block is not, so
  * that a model file's tensors can be compared with what the layers ask for before a small file

@@ -2,8 +2,6 @@ libconvnet_la_SOURCES += \
 	src/model/architecture.c src/model/architecture.h \
 	src/model/architecture_format.c \
 	src/model/architecture_keras.c \
-	src/model/json_memory.c \
-	src/model/json_text.c src/model/json_text.h \
 	src/model/model.c src/model/model_file.h \
 	src/model/model_read.c \
 	src/model/model_write.c \

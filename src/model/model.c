@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/json_text.h"
 #include "model/model_file.h"
+#include "json/load.h"
 
 enum { MAX_LABEL = 256, MAX_LABELS = CN_LABEL_NONE /* as many as come before it */ };
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "model/json_text.h"
 #include "model/model_file.h"
 #include "model/safetensors.h"
+#include "json/load.h"
 
 enum { FORMAT, ARCHITECTURE, LABELS, PREPROCESSING, TRAINING, PROBE, CALIBRATION, KEY_COUNT };
 

@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/sha256.h"
-#include "model/json_text.h"
 #include "model/safetensors.h"
+#include "json/load.h"
 
 _Static_assert(sizeof(float) == 4 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "the tensors of a file are used as they lie: little-endian binary32");

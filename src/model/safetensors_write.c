@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "model/json_text.h"
 #include "model/safetensors.h"
+#include "json/load.h"
 
 enum { LENGTH_BYTES = 8 };
 

@@ -173,7 +173,7 @@ async function key(page) {
 
 // The page's own encoder against zlib: runs of all lengths, and noise.
 async function encoder() {
-  const script = readFileSync(path.join(source, 'src/http/page/png.js'), 'utf8');
+  const script = readFileSync(path.join(source, 'src/api/web/png.js'), 'utf8');
   const { deflateRuns } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
   const data = [];
   for (let run = 1, r = 1; run < 600; run++) {

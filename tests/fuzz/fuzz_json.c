@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/infer.h"
-#include "http/tfserving.h"
+#include "api/oip/infer.h"
+#include "api/tfserving.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -48,7 +48,7 @@ static enum cn_status parse(unsigned protocol, size_t cut, struct prediction *p,
     case 2:
         return tfserving_parse(&tfserving, text, length, error);
     default:
-        return http_json_skip(&scan);
+        return cn_json_skip(&scan);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "batch/lane.h"
+#include "serving/lane.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "batch/loader.h"
+#include "serving/loader.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "batch/registry.h"
+#include "serving/registry.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,10 +1,11 @@
-#include "http/routes.h"
+#include "api/routes.h"
+#include "http/router.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <string.h>
 
-#include "http/embedded.h"
+#include "api/embedded.h"
 
 static const struct http_route *route;
 static char text[256], allow[HTTP_ALLOW_SIZE];
@@ -12,27 +13,27 @@ static struct http_arguments arguments = {.text = text};
 
 static enum http_match find(const char *method, const char *path) {
     route = NULL;
-    return http_route_find(http_routes, http_route_count, method, path, &route, &arguments, allow);
+    return http_route_find(api_routes, api_route_count, method, path, &route, &arguments, allow);
 }
 
 Test(routes, table) {
-    for (size_t i = 0; i < http_route_count; i++) {
-        cr_assert_not_null(http_routes[i].handler);
-        cr_assert_eq(http_routes[i].pattern[0], '/');
-        cr_assert_not_null(http_routes[i].name);
+    for (size_t i = 0; i < api_route_count; i++) {
+        cr_assert_not_null(api_routes[i].handler);
+        cr_assert_eq(api_routes[i].pattern[0], '/');
+        cr_assert_not_null(api_routes[i].name);
         size_t holes = 0;
-        for (const char *at = http_routes[i].pattern; (at = strchr(at, '{')) != NULL; holes++) {
+        for (const char *at = api_routes[i].pattern; (at = strchr(at, '{')) != NULL; holes++) {
             const size_t rest = strcspn(at + 1, "{}/"); /* one in a segment, and closed */
             cr_assert_eq(at[1 + rest], '}');
             at += 1 + rest;
             cr_assert_eq(at[1 + strcspn(at + 1, "{/")] == '{', false);
         }
         cr_assert_leq(holes, (size_t)HTTP_MAX_ARGUMENTS);
-        cr_assert_str_neq(http_routes[i].method, "HEAD");
-        cr_assert_str_neq(http_routes[i].method, "OPTIONS");
+        cr_assert_str_neq(api_routes[i].method, "HEAD");
+        cr_assert_str_neq(api_routes[i].method, "OPTIONS");
         for (size_t j = 0; j < i; j++)
-            cr_assert(strcmp(http_routes[i].pattern, http_routes[j].pattern) != 0 ||
-                      strcmp(http_routes[i].method, http_routes[j].method) != 0);
+            cr_assert(strcmp(api_routes[i].pattern, api_routes[j].pattern) != 0 ||
+                      strcmp(api_routes[i].method, api_routes[j].method) != 0);
     }
 }
 
@@ -125,18 +126,18 @@ static bool is_described(json_t *paths, const char *method, const char *path) {
 
 /* openapi.json has each row that clients can reach, and nothing else. */
 Test(routes, openapi) {
-    const struct http_embedded *file = http_embedded_find("openapi.json");
+    const struct api_embedded *file = api_embedded_find("openapi.json");
     cr_assert_not_null(file);
-    cr_assert_null(http_embedded_find("nothing"));
+    cr_assert_null(api_embedded_find("nothing"));
     json_error_t fault;
     json_t *contract =
         json_loadb((const char *)file->bytes, file->length, JSON_REJECT_DUPLICATES, &fault);
     cr_assert_not_null(contract, "line %d: %s", fault.line, fault.text);
     json_t *paths = json_object_get(contract, "paths");
     size_t rows = 0, operations = 0;
-    for (size_t i = 0; i < http_route_count; i++) {
-        cr_expect(is_described(paths, http_routes[i].method, http_routes[i].pattern),
-                  "openapi.json lacks %s %s", http_routes[i].method, http_routes[i].pattern);
+    for (size_t i = 0; i < api_route_count; i++) {
+        cr_expect(is_described(paths, api_routes[i].method, api_routes[i].pattern),
+                  "openapi.json lacks %s %s", api_routes[i].method, api_routes[i].pattern);
         rows++;
     }
     const char *path = NULL;

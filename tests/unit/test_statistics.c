@@ -1,4 +1,4 @@
-#include "batch/statistics.h"
+#include "metrics/statistics.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -6,17 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch/registry.h"
-
 static struct statistics *statistics;
 static struct statistics_model *model;
-static struct registry_row rows[2];
+static struct statistics_model_row rows[2];
 
 static void begin(void) {
     statistics = statistics_create();
     model = statistics_model_create();
-    rows[0] = (struct registry_row){.name = "digits", .version = 2, .statistics = model};
-    rows[1] = (struct registry_row){.name = "other", .version = 1, .statistics = model};
+    rows[0] = (struct statistics_model_row){.name = "digits", .version = 2, .statistics = model};
+    rows[1] = (struct statistics_model_row){.name = "other", .version = 1, .statistics = model};
 }
 static void end(void) {
     statistics_model_release(model);

@@ -1,0 +1,59 @@
+/* admin.c: POST /admin/reload: what SIGHUP does, with the result as the answer. Models are read on
+ * the loader's thread, so that the HTTP thread goes on. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/routes.h"
+#include "http/exchange.h"
+
+struct reload {
+    struct loader_job job;
+    struct http_exchange *exchange;
+    struct cn_error error; /* of the credentials */
+};
+
+/* On the loader's thread. */
+static void done(struct loader_job *job) {
+    struct reload *reload = job->data;
+    const struct http_context *context = reload->exchange->context;
+    context->reloaded(context->data, job, &reload->error);
+    http_resume(reload->exchange);
+}
+
+static bool submit(struct http_exchange *exchange, void *data) {
+    struct reload *reload = data;
+    if (loader_submit(exchange->context->loader, &reload->job))
+        return true;
+    reload->job.status = CN_CANCELED;
+    return false;
+}
+
+static enum http_outcome finish(struct http_exchange *exchange) {
+    const struct reload *reload = exchange->state;
+    const struct registry_result *result = &reload->job.result;
+    const struct cn_error *error =
+        reload->job.status != CN_OK ? &reload->job.error : &reload->error;
+    if (reload->job.status == CN_CANCELED)
+        return http_reply_error(exchange, 503, "the server is shutting down");
+    if (error->status != CN_OK)
+        return http_reply_error(exchange, 500, "what was in use before still is: %s%s%s",
+                                error->source, error->source[0] != '\0' ? ": " : "", error->text);
+    char *body = NULL;
+    const int length = asprintf(&body, "{\"loaded\":%zu,\"unchanged\":%zu,\"gone\":%zu}\n",
+                                result->loaded, result->unchanged, result->gone);
+    if (length < 0)
+        return http_reply_error(exchange, 503, "no memory for the answer");
+    return http_reply(exchange, 200, "application/json", body, (size_t)length);
+}
+
+enum http_outcome api_admin_reload(struct http_exchange *exchange) {
+    struct reload *reload = calloc(1, sizeof *reload);
+    if (reload == NULL)
+        return http_reply_error(exchange, 503, "no memory to reload");
+    reload->exchange = exchange;
+    reload->job = (struct loader_job){.action = LOADER_RELOAD, .done = done, .data = reload};
+    exchange->state = reload;
+    exchange->release = free;
+    return http_defer(exchange, submit, finish, reload);
+}

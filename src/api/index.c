@@ -1,0 +1,42 @@
+/* index.c: GET /: the page for a browser; for all others one line of JSON that says what this is,
+ * what it takes and how to ask it. */
+#include "api/media_type.h"
+#include "api/routes.h"
+#include "http/exchange.h"
+#include "json/write.h"
+
+static void add_model(struct cn_text *text, const struct served_model *served) {
+    const struct cn_shape *shape = &served->model->network->input_shape;
+    cn_text_add(text, "\"");
+    cn_text_add_json(text, served->name);
+    cn_text_add(text, "\",\"input_shape\":[");
+    for (int i = 0; i < shape->rank; i++) {
+        cn_text_add(text, i > 0 ? "," : "");
+        cn_text_add_size(text, (size_t)shape->dims[i]);
+    }
+    cn_text_add(text, "],\"labels\":[");
+    for (size_t i = 0; i < served->model->label_count; i++) {
+        cn_text_add(text, i > 0 ? ",\"" : "\"");
+        cn_text_add_json(text, served->model->labels[i]);
+        cn_text_add(text, "\"");
+    }
+    cn_text_add(text, "]");
+}
+
+enum http_outcome api_index(struct http_exchange *exchange) {
+    const char *accept = http_header(exchange, "Accept");
+    if (http_accept_quality(accept, "text/html") > http_accept_quality(accept, "application/json"))
+        return api_page_file(exchange);
+    struct cn_text text = {0};
+    enum registry_answer found;
+    struct served_model *model = registry_acquire(exchange->context->models, NULL, 0, &found);
+    cn_text_add(&text, "{\"name\":\"convnetd\",\"version\":\"" PACKAGE_VERSION "\",\"model\":");
+    if (model != NULL)
+        add_model(&text, model);
+    else
+        cn_text_add(&text, "null");
+    cn_text_add(&text, ",\"predict\":\"curl --data-binary @digit.png http://HOST/predict\"}\n");
+    served_model_release(model);
+    http_add_header(exchange, MHD_HTTP_HEADER_VARY, "Accept");
+    return http_reply_text(exchange, 200, "application/json", &text);
+}

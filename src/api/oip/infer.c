@@ -1,0 +1,100 @@
+/* infer.c: POST /v2/models/{model}[/versions/{version}]/infer: cuts the body into JSON and binary
+ * part. Runs on the exchange's HTTP thread. */
+#include "api/oip/infer.h"
+#include "api/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LENGTH_HEADER "Inference-Header-Content-Length"
+
+void infer_request_free(void *data) {
+    struct infer_request *request = data;
+    if (request == NULL)
+        return;
+    free(request->text);
+    free(request);
+}
+
+/* The length of the body's JSON part. Values that do not fit anywhere are refused before they are
+ * used: they are all longer than a body may be. */
+static enum cn_status json_length(const struct http_exchange *exchange, size_t *ret_length,
+                                  struct cn_error *error) {
+    const char *value = http_header(exchange, LENGTH_HEADER);
+    size_t length = 0;
+    *ret_length = exchange->body_length;
+    if (value == NULL)
+        return CN_OK;
+    if (*value == '\0' || value[strspn(value, "0123456789")] != '\0')
+        return cn_fail(error, CN_INVALID, LENGTH_HEADER " '%.32s' must be a number of bytes",
+                       value);
+    for (const char *c = value; *c != '\0' && length <= exchange->body_length; c++)
+        length = 10 * length + (size_t)(*c - '0');
+    if (length > exchange->body_length)
+        return cn_fail(error, CN_INVALID,
+                       LENGTH_HEADER " %.32s is past the end of the body, which "
+                                     "has %zu bytes",
+                       value, exchange->body_length);
+    *ret_length = length;
+    return CN_OK;
+}
+
+/* A request without JSON: the body is one image and the answer is binary. Its length says what it
+ * is, since nothing else does. */
+static enum cn_status read_raw(struct infer_request *request, const uint8_t *bytes, size_t length,
+                               struct cn_error *error) {
+    struct prediction *p = request->prediction;
+    const bool floats = length == 4 * p->image_size;
+    request->binary_output = true;
+    if (cn_png_recognize(bytes, length) || length == p->image_size)
+        return infer_add_picture(p, bytes, length, 0, error);
+    if (!floats)
+        return cn_fail(error, CN_INVALID,
+                       "a raw request has %zu bytes; it must be one image: %zu bytes of UINT8, %zu "
+                       "of FP32 or a PNG",
+                       length, p->image_size, 4 * p->image_size);
+    request->input = (struct infer_input){.type = infer_type_find((struct json_string){"FP32", 4}),
+                                          .has_shape = true,
+                                          .rank = 2,
+                                          .dims = {1, (int64_t)p->image_size}};
+    return infer_read_binary(request, bytes, length, error);
+}
+
+static enum cn_status read_body(const struct http_exchange *exchange, struct infer_request *request,
+                                struct cn_error *error) {
+    size_t length = 0;
+    enum cn_status status = json_length(exchange, &length, error);
+    if (status != CN_OK)
+        return status;
+    const uint8_t *body = exchange->body;
+    const size_t rest = exchange->body_length - length;
+    if (exchange->body_length == 0)
+        return cn_fail(error, CN_INVALID, "the body is empty; send an inference request");
+    if (length == 0)
+        return read_raw(request, body, rest, error);
+    if (rest == 0)
+        return infer_parse(request, (const char *)body, length, body + length, 0, error);
+    /* The reader wants a NUL after the JSON, and there stands the first binary byte. */
+    request->text = malloc(length + 1);
+    if (request->text == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for the request");
+    memcpy(request->text, body, length);
+    request->text[length] = '\0';
+    return infer_parse(request, request->text, length, body + length, rest, error);
+}
+
+enum http_outcome api_infer(struct http_exchange *exchange) {
+    struct cn_error error = {0};
+    if (!prediction_begin(exchange))
+        return HTTP_REPLIED;
+    struct prediction *prediction = exchange->state;
+    struct infer_request *request = calloc(1, sizeof *request);
+    if (request == NULL)
+        return http_reply_error(exchange, 503, "no memory for the request");
+    request->prediction = prediction;
+    prediction->wish = request;
+    prediction->wish_free = infer_request_free;
+    if (read_body(exchange, request, &error) != CN_OK)
+        return http_reply_failure(exchange, &error);
+    return prediction_run(exchange, infer_render);
+}

@@ -1,0 +1,83 @@
+/* picture.c: see picture.h. Prepares nothing itself: that is the library's one path. No state; runs
+ * on the exchange's HTTP thread. */
+#include "api/picture.h"
+
+#include <nettle/base64.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/names.h"
+
+enum cn_status picture_options_read(const struct http_exchange *exchange,
+                                    struct picture_options *ret_options, struct cn_error *error) {
+    const char *mode = http_query(exchange, "preprocess"), *image = http_query(exchange, "image");
+    const int index = mode != NULL ? cn_name_index(cn_picture_mode_names, mode) : 0;
+    char names[64];
+    if (index < 0)
+        return cn_fail(error, CN_INVALID, "preprocess is \"%.64s\"; it must be one of %s", mode,
+                       cn_name_list(cn_picture_mode_names, names, sizeof names));
+    if (image != NULL && strcmp(image, "png") != 0)
+        return cn_fail(error, CN_INVALID, "image is \"%.64s\"; it must be png", image);
+    *ret_options = (struct picture_options){(enum cn_picture_mode)index, image != NULL};
+    return CN_OK;
+}
+
+enum cn_status picture_read(const struct cn_model *model, const struct cn_picture_limits *limits,
+                            const struct picture_options *options, const void *bytes, size_t length,
+                            float *ret_image, struct picture_report *ret_report,
+                            struct cn_error *error) {
+    struct picture_report report = {.is_picture = true};
+    const enum cn_status status =
+        cn_image_from_png(options->mode, &model->preprocessing, limits, bytes, length,
+                          &model->network->input_shape, ret_image, &report.done, error);
+    if (status == CN_OK && ret_report != NULL)
+        *ret_report = report;
+    return status;
+}
+
+static void add_flag(struct cn_text *text, const char *name, bool value) {
+    cn_text_add(text, name);
+    cn_text_add(text, value ? "true" : "false");
+}
+
+static void add_report(struct cn_text *text, const struct cn_preprocessing_report *done) {
+    add_flag(text, ",\"preprocessing\":{\"unchanged\":", done->unchanged);
+    add_flag(text, ",\"inverted\":", done->inverted);
+    add_flag(text, ",\"uneven\":", done->uneven);
+    add_flag(text, ",\"sheet\":", done->sheet);
+    for (int i = 0; i < 4; i++) {
+        cn_text_add(text, i == 0 ? ",\"crop\":[" : ",");
+        cn_text_add_size(text, (size_t)done->crop[i]);
+    }
+    cn_text_add(text, "],\"scale\":");
+    cn_text_add_float(text, done->scale);
+    cn_text_add(text, ",\"thickened\":");
+    cn_text_add_float(text, done->thickened);
+    cn_text_add(text, "}");
+}
+
+static void add_image(struct cn_text *text, const float *image, const struct cn_shape *shape) {
+    void *png = NULL;
+    size_t length = 0;
+    if (cn_image_to_png(image, shape, &png, &length, NULL) != CN_OK) {
+        text->failed = true;
+        return;
+    }
+    cn_text_add(text, ",\"image\":\"");
+    char *room = cn_text_room(text, BASE64_ENCODE_RAW_LENGTH(length));
+    if (room != NULL) {
+        base64_encode_raw(room, length, png);
+        text->length += BASE64_ENCODE_RAW_LENGTH(length);
+    }
+    cn_text_add(text, "\"");
+    free(png);
+}
+
+void picture_render(struct cn_text *text, const struct picture_options *options,
+                    const struct picture_report *report, const float *image,
+                    const struct cn_shape *input_shape) {
+    if (report->is_picture)
+        add_report(text, &report->done);
+    if (options->return_image)
+        add_image(text, image, input_shape);
+}

@@ -1,0 +1,115 @@
+/* predict_images.c: a request's images: room for them, and the forms that are bytes. JSON is in
+ * predict_json.c, multipart in predict_multipart.c. Runs on the exchange's HTTP thread. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/predict.h"
+
+float *prediction_add(struct prediction *p, struct cn_error *error) {
+    if (p->count >= p->max_images) {
+        (void)cn_fail(error, CN_LIMIT, "the request has over %zu images", p->max_images);
+        return NULL;
+    }
+    if (p->count == p->capacity) {
+        size_t capacity = p->capacity > 0 ? 2 * p->capacity : 1;
+        if (capacity > p->max_images)
+            capacity = p->max_images;
+        float *images = realloc(p->images, capacity * p->image_size * sizeof *images);
+        if (images != NULL)
+            p->images = images;
+        struct picture_report *reports = realloc(p->reports, capacity * sizeof *reports);
+        if (reports != NULL)
+            p->reports = reports;
+        if (images == NULL || reports == NULL) {
+            (void)cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
+            return NULL;
+        }
+        p->capacity = capacity;
+    }
+    p->reports[p->count].is_picture = false;
+    return p->images + p->count++ * p->image_size;
+}
+
+enum cn_status prediction_add_png(struct prediction *p, const void *bytes, size_t length,
+                                  struct cn_error *error) {
+    struct cn_error fault = {0};
+    float *image = prediction_add(p, error);
+    if (image == NULL)
+        return error != NULL ? error->status : CN_LIMIT;
+    const enum cn_status status =
+        picture_read(p->model->model, &p->picture_limits, &p->options, bytes, length, image,
+                     &p->reports[p->count - 1], &fault);
+    if (status == CN_OK)
+        return CN_OK;
+    return cn_fail(error, status, "picture %zu: %s", p->count, fault.text);
+}
+
+enum cn_status prediction_add_raw(struct prediction *p, const void *bytes, size_t length,
+                                  struct cn_error *error) {
+    const unsigned char *from = bytes;
+    char text[CN_SHAPE_TEXT];
+    if (length == 0 || length % p->image_size != 0)
+        return cn_fail(
+            error, CN_INVALID, "%zu bytes are not a whole number of raw images of %zu bytes, %s",
+            length, p->image_size, cn_shape_format(&p->model->model->network->input_shape, text));
+    if (length / p->image_size > p->max_images - p->count)
+        return cn_fail(error, CN_LIMIT, "the request has %zu images; the limit is %zu",
+                       length / p->image_size, p->max_images);
+    for (; length > 0; from += p->image_size, length -= p->image_size) {
+        float *image = prediction_add(p, error);
+        if (image == NULL)
+            return CN_MEMORY;
+        cn_image_from_bytes(from, p->image_size, image);
+    }
+    return CN_OK;
+}
+
+/* True if the media type of `header`, up to its parameters, is `type`. */
+static bool is_type(const char *header, const char *type) {
+    const size_t length = strlen(type);
+    return strncasecmp(header, type, length) == 0 && strchr("; \t", header[length]) != NULL;
+}
+
+static enum cn_status add_recognized(struct prediction *p, const unsigned char *body, size_t length,
+                                     struct cn_error *error) {
+    size_t blank = 0;
+    if (cn_png_recognize(body, length))
+        return prediction_add_png(p, body, length, error);
+    while (blank < length && strchr(" \t\r\n", body[blank]) != NULL && body[blank] != '\0')
+        blank++;
+    if (blank < length && body[blank] == '{' && length % p->image_size != 0)
+        return prediction_add_json(p, (const char *)body, length, error);
+    if (length % p->image_size == 0)
+        return prediction_add_raw(p, body, length, error);
+    return cn_fail(error, CN_UNSUPPORTED,
+                   "the %zu bytes are neither a PNG, nor JSON, nor a whole number of raw images of "
+                   "%zu bytes; send Content-Type image/png, application/json, "
+                   "application/octet-stream or multipart/form-data",
+                   length, p->image_size);
+}
+
+enum cn_status prediction_add_body(struct prediction *p, const char *content_type,
+                                   const unsigned char *body, size_t length,
+                                   struct cn_error *error) {
+    if (length == 0)
+        return cn_fail(error, CN_INVALID, "the body is empty; send a PNG, raw images or JSON");
+    /* application/x-www-form-urlencoded is what `curl --data-binary` says of any file. */
+    if (content_type == NULL || content_type[0] == '\0' ||
+        is_type(content_type, "application/x-www-form-urlencoded"))
+        return add_recognized(p, body, length, error);
+    if (is_type(content_type, "image/png"))
+        return prediction_add_png(p, body, length, error);
+    if (is_type(content_type, "application/octet-stream"))
+        return cn_png_recognize(body, length) ? prediction_add_png(p, body, length, error)
+                                              : prediction_add_raw(p, body, length, error);
+    if (is_type(content_type, "application/json"))
+        return prediction_add_json(p, (const char *)body, length, error);
+    if (is_type(content_type, "multipart/form-data"))
+        return prediction_add_multipart(p, content_type, body, length, error);
+    return cn_fail(error, CN_UNSUPPORTED,
+                   "Content-Type is \"%.80s\"; it must be image/png, application/octet-stream, "
+                   "application/json or multipart/form-data",
+                   content_type);
+}

@@ -1,0 +1,68 @@
+/* torchserve.c: what TorchServe's clients send and expect: POST /predictions/{model}[/{version}]
+ * and GET /ping. The answer is that of its image classifier: an object of the five most probable
+ * labels and their probabilities, most probable first; a list of such objects when the body has
+ * more than one image. Runs on the exchange's HTTP thread. */
+#include <string.h>
+
+#include "api/predict.h"
+#include "api/routes.h"
+
+enum { TOP = 5 };
+
+/* The place of the next most probable class after (value, index), ties in the order of the classes.
+ */
+static size_t next_class(const float *p, size_t count, size_t after) {
+    size_t best = count;
+    for (size_t i = 0; i < count; i++) {
+        const bool later = after == count || p[i] < p[after] || (p[i] == p[after] && i > after);
+        if (later && (best == count || p[i] > p[best]))
+            best = i;
+    }
+    return best;
+}
+
+static void add_image(struct cn_text *text, const struct cn_model *model, const float *p) {
+    const size_t count = model->label_count;
+    size_t class = count;
+    cn_text_add(text, "{");
+    for (size_t i = 0; i < TOP && i < count; i++) {
+        class = next_class(p, count, class);
+        if (class == count) /* a NaN; there is none in a softmax */
+            break;
+        cn_text_add(text, i > 0 ? ",\"" : "\"");
+        cn_text_add_json(text, model->labels[class]);
+        cn_text_add(text, "\":");
+        cn_text_add_float(text, p[class]);
+    }
+    cn_text_add(text, "}");
+}
+
+static const char *render(struct http_exchange *exchange, struct cn_text *text) {
+    const struct prediction *prediction = exchange->state;
+    const struct cn_model *model = prediction->model->model;
+    const bool list = prediction->count > 1;
+    cn_text_add(text, list ? "[" : "");
+    for (size_t i = 0; i < prediction->count; i++) {
+        cn_text_add(text, i > 0 ? "," : "");
+        add_image(text, model, prediction->outputs + i * model->label_count);
+    }
+    cn_text_add(text, list ? "]\n" : "\n");
+    return "application/json";
+}
+
+enum http_outcome api_torchserve_predictions(struct http_exchange *exchange) {
+    struct cn_error error = {0};
+    if (!prediction_begin(exchange))
+        return HTTP_REPLIED;
+    if (prediction_add_body(exchange->state, http_header(exchange, "Content-Type"), exchange->body,
+                            exchange->body_length, &error) != CN_OK)
+        return http_reply_failure(exchange, &error);
+    return prediction_run(exchange, render);
+}
+
+enum http_outcome api_torchserve_ping(struct http_exchange *exchange) {
+    const bool ready = exchange->context->ready(exchange->context->data);
+    struct cn_text text = {0};
+    cn_text_add(&text, ready ? "{\"status\":\"Healthy\"}\n" : "{\"status\":\"Unhealthy\"}\n");
+    return http_reply_text(exchange, ready ? 200 : 503, "application/json", &text);
+}

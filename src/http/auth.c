@@ -1,0 +1,91 @@
+/* auth.c: may this request have this route? The only place that decides it: whatever no rule
+ * here allows is refused, before the body is accepted. Runs on the request's HTTP thread. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/auth.h"
+
+/* What the head shows of who is asking. */
+struct credentials {
+    const char *key; /* NULL: none */
+    unsigned keys, authorizations;
+};
+
+static enum MHD_Result take_credential(void *cls, enum MHD_ValueKind kind, const char *name,
+                                       const char *value) {
+    struct credentials *credentials = cls;
+    (void)kind;
+    if (value == NULL)
+        value = "";
+    if (strcasecmp(name, "X-API-Key") == 0) {
+        credentials->key = value;
+        credentials->keys++;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0) {
+        credentials->authorizations++;
+        if (strncasecmp(value, "Bearer ", 7) == 0) {
+            credentials->key = value + 7 + strspn(value + 7, " ");
+            credentials->keys++;
+        }
+    }
+    return MHD_YES;
+}
+
+static bool refuse(struct http_request *request, unsigned status, const char *text) {
+    http_request_reject(request, status, text);
+    return false;
+}
+
+/* RFC 6750: a request without a key is told only that one is wanted. */
+static bool refuse_key(struct http_request *request, bool given) {
+    http_add_header(&request->exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                    given ? "Bearer realm=\"convnetd\", error=\"invalid_token\""
+                          : "Bearer realm=\"convnetd\"");
+    return refuse(request, 401,
+                  given ? "this API key is not known"
+                        : "this path needs an API key: Authorization: Bearer KEY, or X-API-Key");
+}
+
+/* True if the server has no keys, or the request shows one of them. */
+static bool check_key(struct http_request *request) {
+    struct http_server *server = request->server;
+    struct credentials credentials = {0};
+    bool known = true;
+    MHD_get_connection_values(request->exchange.connection, MHD_HEADER_KIND, take_credential,
+                              &credentials);
+    pthread_rwlock_rdlock(&server->secrets_lock);
+    const bool wanted = server->keys != NULL;
+    if (wanted && credentials.keys == 1 && credentials.authorizations <= 1) {
+        const char *name = http_keys_find(server->keys, credentials.key);
+        known = name != NULL;
+        (void)snprintf(request->client, sizeof request->client, "%s", known ? name : "");
+    }
+    pthread_rwlock_unlock(&server->secrets_lock);
+    if (!wanted)
+        return true;
+    /* Two would be read differently by a proxy and here. */
+    if (credentials.keys > 1 || credentials.authorizations > 1)
+        return refuse(request, 400, "there is more than one API key or Authorization");
+    if (credentials.keys == 0 || !known)
+        return refuse_key(request, credentials.keys > 0);
+    return true;
+}
+
+bool http_authorize(struct http_request *request, const struct http_route *route) {
+    enum http_access access = route->access;
+    /* Who may open the admin socket is the file system's answer. */
+    if (request->peer->class == HTTP_CLASS_ADMIN)
+        return true;
+    if (access == HTTP_ACCESS_METRICS)
+        access = request->server->options.metrics_access;
+    switch (access) {
+    case HTTP_ACCESS_PUBLIC:
+        return true;
+    case HTTP_ACCESS_CLIENT:
+        return check_key(request);
+    case HTTP_ACCESS_METRICS:
+    case HTTP_ACCESS_ADMIN:
+        break;
+    }
+    return refuse(request, 403, "this path answers on the admin socket only");
+}

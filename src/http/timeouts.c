@@ -1,0 +1,227 @@
+/* timeouts.c: the thread that ends what takes too long. libmicrohttpd's own timeout is of
+ * inactivity only and calls nobody before a head is complete, so this thread shuts the socket down
+ * and lets the HTTP thread find out. It sleeps until the earliest deadline and never wakes without
+ * one. Locks: connections' mutex (held by the CLOSED notification too, so that a socket is never
+ * cut after it was closed) and its own; never both at once. */
+#include "http/timeouts.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* Nanoseconds. Of a client that has sent its last byte: until what it sent has been read and is no
+ * whole request; until the next request that came with the last one has begun. */
+static const uint64_t linger_time = 2000000000, ended_time = 1000000000, last_time = 100000000;
+
+static void wake(struct http_timeouts *timeouts) {
+    eventfd_write(timeouts->wake, 1);
+}
+
+static bool has_unread(int fd) {
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* Cuts what is overdue; returns the next deadline. */
+static uint64_t cut_overdue(struct http_timeouts *timeouts, uint64_t now) {
+    struct http_connections *connections = timeouts->connections;
+    uint64_t next = UINT64_MAX;
+    pthread_mutex_lock(&connections->mutex);
+    for (size_t i = 0; i < connections->count; i++) {
+        struct http_connection *connection = connections->active[i];
+        uint64_t deadline = connection->deadline;
+        if (deadline == 0) {
+            next = now + timeouts->shortest < next ? now + timeouts->shortest : next;
+        } else if (deadline > now) {
+            next = deadline < next ? deadline : next;
+        } else if (connection->ended && has_unread(connection->fd)) {
+            next = now + last_time; /* its thread is busy */
+        } else if (atomic_compare_exchange_strong(&connection->deadline, &deadline, 0)) {
+            shutdown(connection->fd, SHUT_RDWR);
+        } else {
+            next = now; /* it moved meanwhile: look again */
+        }
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    return next;
+}
+
+/* Reads away what came; true when the socket is at its end. */
+static bool read_away(int fd) {
+    char sink[16384];
+    ssize_t got = 1;
+    for (int i = 0; i < 16 && got > 0; i++)
+        got = recv(fd, sink, sizeof sink, MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* One look at the lingering sockets; returns their next deadline. */
+static uint64_t tend_lingering(struct http_timeouts *timeouts, uint64_t now) {
+    uint64_t next = UINT64_MAX;
+    pthread_mutex_lock(&timeouts->mutex);
+    for (size_t i = timeouts->lingering_count; i-- > 0;) {
+        if (now >= timeouts->lingering[i].deadline || read_away(timeouts->lingering[i].fd)) {
+            close(timeouts->lingering[i].fd);
+            timeouts->lingering[i] = timeouts->lingering[--timeouts->lingering_count];
+        } else if (timeouts->lingering[i].deadline < next) {
+            next = timeouts->lingering[i].deadline;
+        }
+    }
+    pthread_mutex_unlock(&timeouts->mutex);
+    return next;
+}
+
+static void sleep_until(struct http_timeouts *timeouts, uint64_t next) {
+    struct pollfd polls[1 + HTTP_MAX_LINGERING] = {{.fd = timeouts->wake, .events = POLLIN}};
+    nfds_t count = 1;
+    pthread_mutex_lock(&timeouts->mutex);
+    for (size_t i = 0; i < timeouts->lingering_count; i++)
+        polls[count++] = (struct pollfd){.fd = timeouts->lingering[i].fd, .events = POLLIN};
+    pthread_mutex_unlock(&timeouts->mutex);
+    uint64_t now = cn_clock_nanoseconds();
+    uint64_t left = next > now ? next - now : 0;
+    struct timespec time = {.tv_sec = (time_t)(left / 1000000000),
+                            .tv_nsec = (long)(left % 1000000000)};
+    if (ppoll(polls, count, next == UINT64_MAX ? NULL : &time, NULL) > 0 && polls[0].revents != 0) {
+        eventfd_t ignored;
+        eventfd_read(timeouts->wake, &ignored);
+    }
+}
+
+static void *run(void *data) {
+    struct http_timeouts *timeouts = data;
+    while (!timeouts->stop) {
+        /* Until this thread knows better, each new deadline wakes it. */
+        timeouts->next_wake = UINT64_MAX;
+        uint64_t now = cn_clock_nanoseconds();
+        uint64_t lingering = tend_lingering(timeouts, now);
+        uint64_t next = cut_overdue(timeouts, now);
+        /* While anybody is connected, look often enough that no request needs to wake this thread:
+         * each deadline it sets lies at least this far ahead. */
+        if (next != UINT64_MAX && next > now + timeouts->shortest)
+            next = now + timeouts->shortest;
+        next = lingering < next ? lingering : next;
+        timeouts->next_wake = next;
+        sleep_until(timeouts, next);
+    }
+    return NULL;
+}
+
+enum cn_status http_timeouts_start(struct http_timeouts *timeouts,
+                                   struct http_connections *connections, uint64_t shortest,
+                                   struct cn_error *error) {
+    timeouts->connections = connections;
+    timeouts->shortest = shortest;
+    timeouts->next_wake = UINT64_MAX;
+    timeouts->stop = false;
+    pthread_mutex_init(&timeouts->mutex, NULL);
+    timeouts->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (timeouts->wake < 0)
+        return cn_fail(error, CN_IO, "cannot make an eventfd: %s", strerror(errno));
+    int result = pthread_create(&timeouts->thread, NULL, run, timeouts);
+    if (result != 0) {
+        close(timeouts->wake);
+        return cn_fail(error, CN_IO, "cannot start the deadline thread: %s", strerror(result));
+    }
+    timeouts->running = true;
+    return CN_OK;
+}
+
+void http_timeouts_stop(struct http_timeouts *timeouts) {
+    if (!timeouts->running)
+        return;
+    timeouts->stop = true;
+    wake(timeouts);
+    pthread_join(timeouts->thread, NULL);
+    timeouts->running = false;
+    for (size_t i = 0; i < timeouts->lingering_count; i++)
+        close(timeouts->lingering[i].fd);
+    timeouts->lingering_count = 0;
+    close(timeouts->wake);
+    pthread_mutex_destroy(&timeouts->mutex);
+}
+
+/* Of a connection whose client has ended. What is computed or sent is not cut short. */
+static void shorten(struct http_connection *connection) {
+    const int phase = connection->phase;
+    uint64_t current = connection->deadline;
+    const uint64_t soon =
+        cn_clock_nanoseconds() + (phase == HTTP_PHASE_IDLE ? last_time : ended_time);
+    if (phase != HTTP_PHASE_WORK && phase != HTTP_PHASE_WRITE && soon < current)
+        atomic_compare_exchange_strong(&connection->deadline, &current, soon);
+}
+
+void http_timeouts_phase(struct http_timeouts *timeouts, struct http_connection *connection,
+                         enum http_phase phase, uint64_t deadline) {
+    connection->phase = (int)phase;
+    connection->deadline = deadline;
+    if (connection->ended) /* asked after the deadline was set: see below */
+        shorten(connection);
+    deadline = connection->deadline;
+    if (deadline != 0 && deadline < timeouts->next_wake)
+        wake(timeouts);
+}
+
+void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd) {
+    struct http_connections *connections = timeouts->connections;
+    struct pollfd look = {.fd = fd, .events = POLLIN | POLLRDHUP};
+    pthread_mutex_lock(&connections->mutex);
+    struct http_connection *connection =
+        (size_t)fd < connections->fd_capacity ? connections->by_fd[fd] : NULL;
+    if (connection != NULL && poll(&look, 1, 0) > 0 && (look.revents & POLLRDHUP) != 0) {
+        connection->ended = true;
+        shorten(connection);
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    wake(timeouts);
+}
+
+void http_timeouts_linger(struct http_timeouts *timeouts, int fd) {
+    bool taken = false;
+    shutdown(fd, SHUT_WR);
+    pthread_mutex_lock(&timeouts->mutex);
+    if (timeouts->lingering_count < HTTP_MAX_LINGERING) {
+        timeouts->lingering[timeouts->lingering_count].fd = fd;
+        timeouts->lingering[timeouts->lingering_count++].deadline =
+            cn_clock_nanoseconds() + linger_time;
+        taken = true;
+    }
+    pthread_mutex_unlock(&timeouts->mutex);
+    if (taken)
+        wake(timeouts);
+    else
+        close(fd);
+}
+
+/* When a connection must be gone, now that the server stops. */
+static uint64_t drain_deadline(struct http_connection *connection, uint64_t head_deadline,
+                               uint64_t deadline) {
+    int phase = connection->phase;
+    if (phase != HTTP_PHASE_IDLE && phase != HTTP_PHASE_HEAD)
+        return deadline;
+    /* A request that has arrived but was not read yet is still answered. */
+    if (has_unread(connection->fd))
+        return deadline;
+    return phase == HTTP_PHASE_IDLE ? 1 : head_deadline;
+}
+
+void http_timeouts_drain(struct http_timeouts *timeouts, uint64_t head_deadline,
+                         uint64_t deadline) {
+    struct http_connections *connections = timeouts->connections;
+    pthread_mutex_lock(&connections->mutex);
+    for (size_t i = 0; i < connections->count; i++) {
+        struct http_connection *connection = connections->active[i];
+        /* A connection that changes its phase meanwhile has changed its deadline too. */
+        uint64_t current = connection->deadline;
+        uint64_t due = drain_deadline(connection, head_deadline, deadline);
+        if (current == 0 || due < current)
+            atomic_compare_exchange_strong(&connection->deadline, &current, due);
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    wake(timeouts);
+}

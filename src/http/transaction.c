@@ -1,0 +1,401 @@
+/* transaction.c: what happens to a request, step by step, as libmicrohttpd calls: target, head,
+ * body, handler, end. Refuses what breaks a rule before the body is sent. Runs on the HTTP thread
+ * of the connection. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "http/admission.h"
+#include "http/auth.h"
+#include "http/framing.h"
+#include "http/router.h"
+#include "http/transaction.h"
+
+static uint64_t from_now(uint64_t nanoseconds) {
+    return cn_clock_nanoseconds() + nanoseconds;
+}
+
+/* The request line has been read; the head goes on. What is returned is *con_cls of the calls to
+ * come. */
+void *http_transaction_target(void *cls, const char *target, struct MHD_Connection *connection) {
+    struct http_worker *worker = cls;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_connection *peer = info != NULL ? info->socket_context : NULL;
+    if (peer == NULL)
+        return NULL;
+    struct http_request *request = &peer->request;
+    http_request_begin(request, connection);
+    if (target == NULL)
+        return NULL;
+    request->target = target;
+    request->target_length = strlen(request->target);
+    /* Read here, because libmicrohttpd goes on to cut and decode it in place. */
+    request->target_status =
+        http_target_path(request->target, request->path, &request->target_fault);
+    /* libmicrohttpd 0.9.75 neither answers nor closes when its memory cannot hold all arguments: it
+     * must not see them. The text is in its own, writable buffer. */
+    if (!http_target_check_query((char *)(uintptr_t)request->target)) {
+        request->target_status = 414;
+        request->target_fault = "the query has more than 64 arguments";
+    }
+    if (peer->phase == HTTP_PHASE_IDLE)
+        http_timeouts_phase(&worker->server->timeouts, peer, HTTP_PHASE_HEAD,
+                            from_now(worker->server->options.header_timeout));
+    return request;
+}
+
+static enum MHD_Result check_field(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value) {
+    (void)kind;
+    http_framing_header(cls, name, value != NULL ? value : "");
+    return MHD_YES;
+}
+
+/* A head that is well formed may still be more than anybody needs. */
+static void check_head_size(const struct http_request *request, size_t fields, size_t bytes,
+                            struct http_framing *framing) {
+    const struct http_server_options *options = &request->server->options;
+    if (request->peer->class == HTTP_CLASS_OWN ||
+        (fields <= options->max_header_fields && bytes <= options->max_header))
+        return;
+    framing->status = 431;
+    framing->fault = fields > options->max_header_fields
+                         ? "the head has more fields than max-header-fields allows"
+                         : "the head is larger than max-header allows";
+}
+
+/* Checks the head's framing; false when the request was rejected. */
+static bool check_framing(struct http_request *request, const char *method, const char *version,
+                          struct http_framing *framing) {
+    struct MHD_Connection *connection = request->exchange.connection;
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    bool positions = request->server->positions && size != NULL;
+    http_framing_begin(framing, method, version, positions);
+    /* One space on each side of the target, and no NUL in method or target. */
+    if (positions && framing->status == 0 &&
+        (method + strlen(method) + 1 != request->target ||
+         request->target + request->target_length + 1 != version)) {
+        framing->status = 400;
+        framing->fault = "the request line has a NUL or more than two spaces";
+    }
+    const int fields = MHD_get_connection_values(connection, MHD_HEADER_KIND, check_field, framing);
+    http_framing_end(framing, positions ? method + size->header_size : NULL);
+    if (framing->status == 0)
+        check_head_size(request, (size_t)fields, size != NULL ? size->header_size : 0, framing);
+    if (framing->status == 0)
+        return true;
+    http_request_reject(request, framing->status, framing->fault);
+    return false;
+}
+
+/* OPTIONS for a path that knows the methods `allow`, also what a browser asks before a page of
+ * another origin may send something. */
+static void answer_options(struct http_request *request, const struct http_framing *framing,
+                           const char *allow) {
+    http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
+    request->allow = allow;
+    if (framing->chunked || framing->length > 0)
+        http_request_reject(request, 413, "OPTIONS takes no body");
+    else
+        (void)http_reply(&request->exchange, 204, NULL, NULL, 0);
+    request->allow = NULL;
+}
+
+/* Finds the route; false when there is none and the request was answered. */
+static bool find_route(struct http_request *request, const char *method,
+                       const struct http_framing *framing, const struct http_route **ret_route) {
+    struct http_server *server = request->server;
+    const bool options = strcmp(method, "OPTIONS") == 0;
+    char allow[HTTP_ALLOW_SIZE];
+    if (options && strcmp(request->path, "*") == 0) { /* the server as a whole */
+        answer_options(request, framing, "GET, HEAD, POST, OPTIONS");
+        return false;
+    }
+    if (request->target_status != 0) {
+        http_request_reject(request, request->target_status, request->target_fault);
+        return false;
+    }
+    switch (http_route_find(server->options.routes, server->options.route_count, method,
+                            request->path, ret_route, &request->exchange.arguments, allow)) {
+    case HTTP_MATCH:
+        request->route = (size_t)(*ret_route - server->options.routes);
+        return true;
+    case HTTP_NO_METHOD:
+        if (options) {
+            answer_options(request, framing, allow);
+            return false;
+        }
+        http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
+        http_request_reject(request, 405, "this path does not know this method");
+        return false;
+    case HTTP_NO_PATH:
+        break;
+    }
+    http_request_reject(request, 404, "there is nothing at this path");
+    return false;
+}
+
+/* Decides about the body before it is sent; false when the request was rejected. */
+static bool check_body(struct http_request *request, const struct http_route *route,
+                       const struct http_framing *framing) {
+    size_t limit = route->body_limit;
+    char text[160];
+    if (limit > request->server->options.max_body)
+        limit = request->server->options.max_body;
+    request->body_limit = limit;
+    if (limit == 0 && (framing->chunked || framing->length > 0)) {
+        http_request_reject(request, 413, "this path takes no body");
+        return false;
+    }
+    if (framing->length > limit) {
+        (void)snprintf(text, sizeof text, "a body of %llu bytes is over the limit of %zu bytes",
+                       (unsigned long long)framing->length, limit);
+        http_request_reject(request, 413, text);
+        return false;
+    }
+    /* Where a body is optional, none was sent. */
+    if (route->body_limit == HTTP_BODY_CONFIGURED && !framing->chunked && !framing->has_length) {
+        http_request_reject(request, 411, "a body needs Content-Length or chunks");
+        return false;
+    }
+    request->body_expected = (size_t)framing->length;
+    request->coding = http_coding_of(http_header(&request->exchange, "Content-Encoding"));
+    if (request->coding == HTTP_CODING_UNKNOWN) {
+        http_add_header(&request->exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING, "gzip, deflate");
+        http_request_reject(request, 415, "a body may be encoded as gzip or deflate, once");
+        return false;
+    }
+    return true;
+}
+
+/* Last call: the request is whole. */
+static enum MHD_Result run_handler(struct http_request *request) {
+    struct http_server *server = request->server;
+    const char *fault = NULL;
+    http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WORK, 0);
+    const unsigned status = http_request_inflate(request, &fault);
+    if (status != 0) {
+        (void)http_reply_error(&request->exchange, status, "%s", fault);
+        return request->queued ? MHD_YES : MHD_NO;
+    }
+    enum http_outcome outcome = server->options.routes[request->route].handler(&request->exchange);
+    return outcome == HTTP_DEFERRED || request->queued ? MHD_YES : MHD_NO;
+}
+
+/* First call: the head is complete. */
+static enum MHD_Result take_head(struct http_request *request, const char *method,
+                                 const char *version) {
+    struct http_server *server = request->server;
+    struct http_framing framing;
+    const struct http_route *route = NULL;
+    request->exchange.method = method;
+    http_identity_set(&request->identity, http_header(&request->exchange, "X-Request-Id"),
+                      http_header(&request->exchange, "traceparent"));
+    if (!check_framing(request, method, version, &framing) ||
+        !find_route(request, method, &framing, &route) || !http_authorize(request, route) ||
+        !check_body(request, route, &framing))
+        return request->queued ? MHD_YES : MHD_NO;
+    if (request->coding == HTTP_CODING_NONE && !framing.chunked)
+        request->exchange.refused =
+            http_admission_refused(&request->exchange, request->body_expected);
+    if (request->exchange.refused > 0 && framing.expects_continue) {
+        request->close = request->linger = true; /* the body is not asked for */
+        return run_handler(request);
+    }
+    request->stage = HTTP_STAGE_BODY;
+    http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_BODY,
+                        from_now(server->options.body_timeout));
+    return MHD_YES;
+}
+
+static void send_now(struct http_request *request, const char *text, size_t length) {
+    const union MHD_ConnectionInfo *info =
+        request->peer->tls != NULL ? MHD_get_connection_info(request->exchange.connection,
+                                                             MHD_CONNECTION_INFO_GNUTLS_SESSION)
+                                   : NULL;
+    if (info != NULL)
+        (void)gnutls_record_send(info->tls_session, text, length);
+    else
+        (void)!send(request->peer->fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The body breaks a limit half-way. libmicrohttpd takes no answer before the body's end, so it is
+ * written here: this thread is the only writer, and all earlier answers have been sent. */
+static enum MHD_Result refuse_body(struct http_request *request, unsigned status) {
+    char text[512];
+    const char *reason = status == 413 ? "Content Too Large" : "Service Unavailable";
+    const char *body = status == 413 ? "{\"error\": \"the body is over the limit\"}\n"
+                                     : "{\"error\": \"no memory for the body\"}\n";
+    int length = snprintf(text, sizeof text,
+                          "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n%s"
+                          "X-Request-Id: %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                          status, reason, status == 503 ? "Retry-After: 1\r\n" : "",
+                          request->identity.id, strlen(body), body);
+    send_now(request, text, (size_t)length);
+    if (request->peer->class != HTTP_CLASS_OWN)
+        statistics_request(
+            request->server->context.statistics, NULL, (unsigned)request->route, status,
+            (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) * 1e-9);
+    request->status = status;
+    request->linger = true;
+    return MHD_NO;
+}
+
+static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *size) {
+    struct http_server *server = request->server;
+    unsigned status = http_request_append(request, data, *size);
+    if (status != 0)
+        return refuse_body(request, status);
+    *size = 0;
+    /* More for a long one: slow lines are served, one byte a second is not. */
+    uint64_t allowed = server->options.body_timeout +
+                       http_server_transfer_time(server, request->exchange.body_length);
+    http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_BODY,
+                        request->exchange.started_nanoseconds + server->options.header_timeout +
+                            allowed);
+    return MHD_YES;
+}
+
+enum MHD_Result http_transaction(void *cls, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *upload_data,
+                                 size_t *upload_data_size, void **con_cls) {
+    struct http_request *request = *con_cls;
+    (void)cls;
+    (void)connection;
+    (void)url;
+    if (request == NULL)
+        return MHD_NO;
+    switch (request->stage) {
+    case HTTP_STAGE_HEAD:
+        return take_head(request, method, version);
+    case HTTP_STAGE_BODY:
+        if (*upload_data_size > 0)
+            return take_body(request, upload_data, upload_data_size);
+        return run_handler(request);
+    case HTTP_STAGE_DEFERRED:
+        request->finish(&request->exchange);
+        return request->queued ? MHD_YES : MHD_NO;
+    case HTTP_STAGE_REPLIED:
+        break;
+    }
+    *upload_data_size = 0;
+    return MHD_YES;
+}
+
+/* Without its port, which would make each line another. */
+static const char *peer_text(struct MHD_Connection *connection,
+                             char text[static INET6_ADDRSTRLEN]) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+    const void *ip = NULL;
+    if (address != NULL && address->sa_family == AF_INET)
+        ip = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    else if (address != NULL && address->sa_family == AF_INET6)
+        ip = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    if (ip == NULL || inet_ntop(address->sa_family, ip, text, INET6_ADDRSTRLEN) == NULL)
+        return "unix";
+    return text;
+}
+
+static void log_request(const struct http_request *request) {
+    const struct http_server_options *options = &request->server->options;
+    const struct http_exchange *exchange = &request->exchange;
+    const struct served_model *model = exchange->work.model;
+    char peer[INET6_ADDRSTRLEN];
+    const struct http_access_entry entry = {
+        .method = exchange->method,
+        .path = exchange->path,
+        .route =
+            request->route < options->route_count ? options->routes[request->route].name : "none",
+        .id = request->identity.id,
+        .trace = request->identity.trace,
+        .client = request->client,
+        .peer = peer_text(exchange->connection, peer),
+        .model = model != NULL ? model->name : "",
+        .version = model != NULL ? model->version : 0,
+        .status = request->status,
+        .bytes_in = exchange->body_length,
+        .bytes_out = request->reply_length,
+        .images = exchange->work.images,
+        .seconds = (double)(cn_clock_nanoseconds() - exchange->started_nanoseconds) * 1e-9,
+        .queue_seconds = exchange->work.queue_seconds,
+        .compute_seconds = exchange->work.compute_seconds};
+    options->log_access(options->log_data, &entry);
+}
+
+void http_transaction_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                                enum MHD_RequestTerminationCode code) {
+    struct http_worker *worker = cls;
+    struct http_request *request = *con_cls;
+    (void)connection;
+    (void)code;
+    *con_cls = NULL;
+    if (request == NULL)
+        return;
+    if (worker->server->options.log_access != NULL && request->peer->class != HTTP_CLASS_OWN)
+        log_request(request);
+    http_request_end(request);
+    http_timeouts_phase(&worker->server->timeouts, request->peer, HTTP_PHASE_IDLE,
+                        worker->server->draining ? 1
+                                                 : from_now(worker->server->options.idle_timeout));
+}
+
+/* True if the client may still be sending what nobody will read. */
+static bool needs_linger(const struct http_connection *peer) {
+    int unread = 0;
+    return peer->class != HTTP_CLASS_OWN &&
+           (peer->request.linger || (ioctl(peer->fd, FIONREAD, &unread) == 0 && unread > 0));
+}
+
+/* Gives a new connection the certificate of this moment. Without one its handshake fails. */
+static void begin_tls(struct http_server *server, struct http_connection *peer,
+                      struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    pthread_rwlock_rdlock(&server->secrets_lock);
+    if (server->tls != NULL)
+        peer->tls = http_tls_retain(server->tls);
+    pthread_rwlock_unlock(&server->secrets_lock);
+    if (info != NULL && peer->tls != NULL)
+        (void)http_tls_begin(peer->tls, info->tls_session);
+}
+
+void http_transaction_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
+                             enum MHD_ConnectionNotificationCode code) {
+    struct http_worker *worker = cls;
+    struct http_server *server = worker->server;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        struct http_connection *peer =
+            http_connections_find(&server->connections, info->connect_fd);
+        *socket_context = peer;
+        if (peer == NULL)
+            return;
+        peer->request.server = server;
+        peer->request.peer = peer;
+        if (worker->tls)
+            begin_tls(server, peer, connection);
+        if (server->draining) /* else it has its deadline since it was accepted */
+            http_timeouts_phase(&server->timeouts, peer, HTTP_PHASE_HEAD,
+                                from_now(HTTP_DRAIN_HEAD_TIME));
+        return;
+    }
+    struct http_connection *peer = *socket_context;
+    if (peer == NULL)
+        return;
+    *socket_context = NULL;
+    if (needs_linger(peer)) {
+        int copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
+        if (copy >= 0)
+            http_timeouts_linger(&server->timeouts, copy);
+    }
+    http_connections_remove(&server->connections, peer);
+}

@@ -1,0 +1,15 @@
+libconvnet_la_SOURCES += \
+	src/json/load.c \
+	src/json/load.h \
+	src/json/load_memory.c \
+	src/json/scan.c \
+	src/json/scan.h \
+	src/json/scan_number.c \
+	src/json/scan_string.c \
+	src/json/write.c \
+	src/json/write.h
+
+if ENABLE_TESTS
+tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_scan.c
+endif

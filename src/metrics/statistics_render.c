@@ -1,0 +1,169 @@
+/* statistics_render.c: the counters as Prometheus text. Labels are the operator's words (names of
+ * models, patterns of routes), never a client's. Reads while others count. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics/statistics_private.h"
+
+void statistics_head(FILE *out, const char *name, const char *type, const char *help) {
+    (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void gauge(FILE *out, const char *name, const char *help, unsigned long long value) {
+    statistics_head(out, name, "gauge", help);
+    (void)fprintf(out, "%s %llu\n", name, value);
+}
+
+static void render_requests(FILE *out, const struct statistics *statistics,
+                            const struct statistics_snapshot *snapshot) {
+    statistics_head(out, "convnetd_requests_total", "counter",
+                    "Requests answered, by route and status.");
+    for (size_t r = 0; r < snapshot->route_count && r < STATISTICS_MAX_ROUTES; r++)
+        for (unsigned i = 0; i < STATISTICS_STATUSES; i++) {
+            uint64_t count = 0;
+            for (size_t s = 0; s < STATISTICS_SHARDS; s++)
+                count += __atomic_load_n(&statistics->shards[s].requests[r][i], __ATOMIC_RELAXED);
+            if (count > 0)
+                (void)fprintf(out, "convnetd_requests_total{route=\"%s\",code=\"%u\"} %llu\n",
+                              snapshot->route_names[r], i + STATISTICS_MIN_STATUS,
+                              (unsigned long long)count);
+        }
+}
+
+static void render_counters(FILE *out, const struct statistics *statistics) {
+    for (size_t i = 0; i < STATISTICS_COUNTERS; i++) {
+        const struct statistics_counter_row *row = &statistics_counter_table[i];
+        uint64_t count = 0;
+        for (size_t s = 0; s < STATISTICS_SHARDS; s++)
+            count += __atomic_load_n(&statistics->shards[s].counters[i], __ATOMIC_RELAXED);
+        if (row->help != NULL)
+            statistics_head(out, row->name, "counter", row->help);
+        (void)fprintf(out, "%s%s %llu\n", row->name, row->label, (unsigned long long)count);
+    }
+}
+
+/* `labels`: "model=\"digits\",version=\"1\"". */
+static void render_histogram(FILE *out, const struct statistics_model *model,
+                             enum statistics_histogram histogram, const char *labels) {
+    const struct statistics_histogram_row *row = &statistics_histogram_table[histogram];
+    const struct statistics_histogram_cell cell = statistics_gather(model, histogram);
+    unsigned long long total = 0;
+    for (int i = 0; i <= STATISTICS_BUCKETS; i++) {
+        char bound[32] = "+Inf";
+        if (i < STATISTICS_BUCKETS)
+            (void)snprintf(bound, sizeof bound, "%g", row->buckets[i]);
+        total += cell.buckets[i];
+        (void)fprintf(out, "%s_bucket{%s,le=\"%s\"} %llu\n", row->name, labels, bound, total);
+    }
+    (void)fprintf(out, "%s_sum{%s} %.9g\n%s_count{%s} %llu\n", row->name, labels,
+                  (double)cell.sum * 1e-9, row->name, labels, total);
+}
+
+static void label_model(char *text, size_t size, const struct statistics_model_row *row) {
+    (void)snprintf(text, size, "model=\"%s\",version=\"%u\"", row->name, row->version);
+}
+
+static void render_histograms(FILE *out, const struct statistics *statistics,
+                              const struct statistics_snapshot *snapshot) {
+    char labels[128];
+    for (size_t h = 0; h < STATISTICS_HISTOGRAMS; h++) {
+        const struct statistics_histogram_row *row = &statistics_histogram_table[h];
+        statistics_head(out, row->name, "histogram", row->help);
+        for (size_t m = 0; m < snapshot->model_count; m++) {
+            label_model(labels, sizeof labels, &snapshot->models[m]);
+            render_histogram(out, snapshot->models[m].statistics, (enum statistics_histogram)h,
+                             labels);
+        }
+        if (h == STATISTICS_REQUEST_SECONDS)
+            render_histogram(out, statistics->none, STATISTICS_REQUEST_SECONDS,
+                             "model=\"\",version=\"\"");
+    }
+}
+
+static unsigned long long alias_value(const struct statistics_alias_row *row,
+                                      const struct statistics_model *model) {
+    if (row->kind == ALIAS_COUNTER)
+        return statistics_model_count(model, (enum statistics_model_counter)row->index);
+    const struct statistics_total total =
+        statistics_total(model, (enum statistics_histogram)row->index);
+    if (row->kind == ALIAS_COUNT)
+        return total.count;
+    return (unsigned long long)(total.sum * (row->kind == ALIAS_MICROSECONDS ? 1e6 : 1) + 0.5);
+}
+
+static void render_aliases(FILE *out, const struct statistics_snapshot *snapshot) {
+    char labels[128];
+    for (size_t a = 0; a < statistics_alias_count; a++) {
+        const struct statistics_alias_row *row = &statistics_alias_table[a];
+        if (row->triton && !snapshot->triton)
+            continue;
+        statistics_head(out, row->name, "counter", row->help);
+        for (size_t m = 0; m < snapshot->model_count; m++) {
+            label_model(labels, sizeof labels, &snapshot->models[m]);
+            (void)fprintf(out, "%s{%s%s} %llu\n", row->name, labels, row->label,
+                          alias_value(row, snapshot->models[m].statistics));
+        }
+    }
+}
+
+static void render_models(FILE *out, const struct statistics_snapshot *snapshot) {
+    char labels[128];
+    statistics_head(out, "convnetd_model_info", "gauge", "The models that are served.");
+    for (size_t i = 0; i < snapshot->model_count; i++) {
+        const struct statistics_model_row *row = &snapshot->models[i];
+        if (row->sha256 != NULL)
+            (void)fprintf(out, "convnetd_model_info{name=\"%s\",version=\"%u\",sha256=\"%s\"} 1\n",
+                          row->name, row->version, row->sha256);
+    }
+    statistics_head(out, "convnetd_model_ready", "gauge",
+                    "1 if the model is served, 0 if it is unloaded or its file was refused.");
+    for (size_t i = 0; i < snapshot->model_count; i++) {
+        label_model(labels, sizeof labels, &snapshot->models[i]);
+        (void)fprintf(out, "convnetd_model_ready{%s} %d\n", labels,
+                      snapshot->models[i].sha256 != NULL);
+    }
+    statistics_head(out, "convnetd_model_refused", "gauge",
+                    "1 if the last reading of the model's file was refused.");
+    for (size_t i = 0; i < snapshot->model_count; i++) {
+        label_model(labels, sizeof labels, &snapshot->models[i]);
+        (void)fprintf(out, "convnetd_model_refused{%s} %d\n", labels, snapshot->models[i].refused);
+    }
+}
+
+static void render_gauges(FILE *out, const struct statistics *statistics,
+                          const struct statistics_snapshot *snapshot) {
+    gauge(out, "convnetd_ready", "1 while requests are served, as /v2/health/ready says.",
+          snapshot->ready);
+    gauge(out, "convnetd_queue_images", "Images waiting in the batch lane.", snapshot->queue_depth);
+    gauge(out, "convnetd_queue_limit_images", "Images that may wait in the batch lane.",
+          snapshot->queue_limit);
+    gauge(out, "convnetd_connections", "Open connections.", snapshot->connections);
+    gauge(out, "convnetd_last_reload_success_timestamp_seconds",
+          "When the models were last read without a refusal.",
+          __atomic_load_n(&statistics->last_reload, __ATOMIC_RELAXED));
+    statistics_head(out, "convnetd_build_info", "gauge", "The daemon's version.");
+    (void)fprintf(out, "convnetd_build_info{version=\"%s\"} 1\n", snapshot->version);
+}
+
+char *statistics_render(struct statistics *statistics, const struct statistics_snapshot *snapshot,
+                        size_t *ret_length) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (out == NULL)
+        return NULL;
+    render_requests(out, statistics, snapshot);
+    render_counters(out, statistics);
+    render_histograms(out, statistics, snapshot);
+    render_gauges(out, statistics, snapshot);
+    render_models(out, snapshot);
+    render_aliases(out, snapshot);
+    statistics_render_process(out);
+    const int failed = ferror(out);
+    if (fclose(out) != 0 || failed != 0) {
+        free(text);
+        return NULL;
+    }
+    *ret_length = length;
+    return text;
+}

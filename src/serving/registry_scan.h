@@ -1,0 +1,36 @@
+/* registry_scan.h: which model files are there. */
+#ifndef CONVNET_SERVING_REGISTRY_SCAN_H
+#define CONVNET_SERVING_REGISTRY_SCAN_H
+
+#include "serving/registry.h"
+
+/* Says whether a file may have changed: all zero if it could not be looked at. */
+struct registry_stamp {
+    unsigned long long device, inode, size;
+    long long modified_seconds, modified_nanoseconds, changed_seconds, changed_nanoseconds;
+};
+
+struct registry_file {
+    char name[SERVED_MODEL_NAME];
+    unsigned version;
+    char *path;
+    struct registry_stamp stamp;
+};
+
+struct registry_files {
+    struct registry_file *files; /* by name and version, each once */
+    size_t count, capacity;
+    size_t refused; /* files whose name is no model's, or another file's model */
+};
+
+/* The one file, or the *.safetensors of the folder; those with a bad name are reported and counted.
+ * CN_IO: the folder cannot be read. Caller frees with registry_files_clear, also after a failure.
+ */
+enum cn_status registry_scan(const struct registry_options *options, struct registry_files *files,
+                             struct cn_error *error);
+void registry_files_clear(struct registry_files *files);
+
+/* -1, 0 or 1: the order of names, then of versions. */
+int registry_order(const char *name, unsigned version, const char *other, unsigned other_version);
+
+#endif
