@@ -11,7 +11,8 @@
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGNAL = 128 /* + the signal */ };
 
-/* One command, a row of THE table in main.c. argv[0] is "convnet NAME"; returns the exit status. */
+/* One command, a row of THE table in convnet.c. argv[0] is "convnet NAME"; returns the exit status.
+ */
 struct cli_command {
     const char *name;
     const char *summary;

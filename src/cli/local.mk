@@ -7,11 +7,11 @@ convnet_SOURCES += \
 	src/cli/evaluate_print.c \
 	src/cli/find.c \
 	src/cli/info.c \
-	src/cli/main.c \
-	src/cli/options.c \
+	src/cli/convnet.c \
+	src/cli/arguments.c \
 	src/cli/output.c \
 	src/cli/peak.c src/cli/peak.h \
-	src/cli/predict.c src/cli/predict.h \
+	src/cli/predict_command.c src/cli/predict_command.h \
 	src/cli/predict_batch.c \
 	src/cli/predict_input.c \
 	src/cli/predict_output.c \

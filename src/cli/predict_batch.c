@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/predict.h"
+#include "cli/predict_command.h"
 
 enum { BATCH_IMAGES = 256, BATCH_BYTES = 64 << 20 };
 

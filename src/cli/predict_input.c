@@ -13,7 +13,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "cli/predict.h"
+#include "cli/predict_command.h"
 #include "convnet/dataset.h"
 
 enum { MAX_DEPTH = 32, SIGNATURE = 8 };

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/number.h"
-#include "cli/predict.h"
+#include "cli/predict_command.h"
 
 static void put_float(float value) {
     char text[CN_FLOAT_TEXT];

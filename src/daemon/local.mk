@@ -10,7 +10,7 @@ libconvnetd_la_SOURCES += \
 	src/daemon/service_log.c \
 	src/daemon/service_reload.c
 
-convnetd_SOURCES += src/daemon/main.c
+convnetd_SOURCES += src/daemon/convnetd.c
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \

@@ -10,7 +10,7 @@ libconvnet_la_SOURCES += \
 
 noinst_LTLIBRARIES += libkernels_portable.la
 libkernels_portable_la_SOURCES = \
-	src/kernels/activation.c src/kernels/activation.h \
+	src/kernels/activate.c src/kernels/activate.h \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
 	src/kernels/backward_portable.c src/kernels/elementwise_portable.c \
 	src/kernels/kernels_portable.c \

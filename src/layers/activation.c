@@ -1,7 +1,7 @@
 /* activation.c: Keras's Activation as a layer of its own. No state. */
 #include <string.h>
 
-#include "kernels/activation.h"
+#include "kernels/activate.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"

@@ -2,7 +2,7 @@
  * affine_training.c's. No state. */
 #include <string.h>
 
-#include "kernels/activation.h"
+#include "kernels/activate.h"
 #include "kernels/kernels.h"
 #include "layers/affine.h"
 

@@ -4,7 +4,7 @@
  * No state. */
 #include <string.h>
 
-#include "kernels/activation.h"
+#include "kernels/activate.h"
 #include "kernels/backward.h"
 #include "kernels/kernels.h"
 #include "layers/affine.h"

@@ -5,11 +5,11 @@ libconvnet_la_SOURCES += \
 	src/train/augment_pixels.c \
 	src/train/augment_rerender.c \
 	src/train/augment_warp.c \
-	src/train/calibrate.c \
+	src/train/temperature.c \
 	src/train/checkpoint.c \
-	src/train/evaluate.c \
+	src/train/measure.c \
 	src/train/optimizer.c \
-	src/train/options.c \
+	src/train/trainer_options.c \
 	src/train/schedule.c \
 	src/train/teacher.c src/train/teacher.h \
 	src/train/trainer.c src/train/trainer_private.h
@@ -17,7 +17,7 @@ libconvnet_la_SOURCES += \
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_augment.c \
-	tests/unit/test_calibrate.c \
+	tests/unit/test_temperature.c \
 	tests/unit/test_golden.c \
 	tests/unit/test_optimizer.c \
 	tests/unit/test_trainer.c

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "convnet/plan.h"
-#include "kernels/activation.h"
+#include "kernels/activate.h"
 #include "kernels/kernels.h"
 #include "kernels/pooling.h"
 #include "support/convolutions.h"

@@ -1,4 +1,4 @@
-/* test_calibrate.c: the temperature that is found is the one that was put in, it is kept in the
+/* test_temperature.c: the temperature that is found is the one that was put in, it is kept in the
  * model file, and the calibration error is what its formula says. */
 #include <criterion/criterion.h>
 #include <math.h>

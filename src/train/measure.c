@@ -1,4 +1,4 @@
-/* evaluate.c: a network's answers over a dataset, in inference form. Sums run in the samples'
+/* measure.c: a network's answers over a dataset, in inference form. Sums run in the samples'
  * order, so that the result has the same bits for any number of threads. */
 #include <stdlib.h>
 #include <string.h>

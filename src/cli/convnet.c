@@ -1,4 +1,4 @@
-/* main.c: the command `convnet`: THE table of its subcommands, --help and --version.
+/* convnet.c: the command `convnet`: THE table of its subcommands, --help and --version.
  *
  * Does nothing else, but for how idle threads wait: each command is a file of its own. At exit
  * stdout is closed and checked, so that a full disk is never taken for success.

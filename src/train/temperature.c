@@ -1,4 +1,4 @@
-/* calibrate.c: the temperature that makes a network's probabilities true, and how far from true
+/* temperature.c: the temperature that makes a network's probabilities true, and how far from true
  * they are. Serial but for the network's forward passes. */
 #include <math.h>
 #include <stdlib.h>

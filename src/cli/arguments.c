@@ -1,4 +1,4 @@
-/* options.c: a command's table of options as GNU argp options, with strict values.
+/* arguments.c: a command's table of options as GNU argp options, with strict values.
  *
  * Knows no option by name. Wrong usage ends the process: this is the command's outermost layer.
  * Not thread-safe; runs before any thread is started.

@@ -1,11 +1,11 @@
-/* predict.c: `convnet predict`: one row on stdout for each picture, in input order.
+/* predict_command.c: `convnet predict`: one row on stdout for each picture, in input order.
  *
  * An input that cannot be scored gets a message on stderr and the exit status 1; the others are
  * scored. Signals are the default.
  */
 #include <stdio.h>
 
-#include "cli/predict.h"
+#include "cli/predict_command.h"
 
 struct predict_settings {
     const char *model, *list, *images;

@@ -1,6 +1,6 @@
-/* activation.h: activations in place, and their gradients from their outputs. */
-#ifndef CONVNET_KERNELS_ACTIVATION_H
-#define CONVNET_KERNELS_ACTIVATION_H
+/* activate.h: activations in place, and their gradients from their outputs. */
+#ifndef CONVNET_KERNELS_ACTIVATE_H
+#define CONVNET_KERNELS_ACTIVATE_H
 
 #include <stddef.h>
 

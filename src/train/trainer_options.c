@@ -1,4 +1,5 @@
-/* options.c: training options: Keras's defaults, and the rule that each value must follow. */
+/* trainer_options.c: training options: Keras's defaults, and the rule that each value must follow.
+ */
 #include <math.h>
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
-/* predict.h: what the files of `convnet predict` share: inputs -> batch -> printed rows. */
-#ifndef CONVNET_CLI_PREDICT_H
-#define CONVNET_CLI_PREDICT_H
+/* predict_command.h: what the files of `convnet predict` share: inputs -> batch -> printed rows. */
+#ifndef CONVNET_CLI_PREDICT_COMMAND_H
+#define CONVNET_CLI_PREDICT_COMMAND_H
 
 #include "cli/cli.h"
 #include "convnet/plan.h"

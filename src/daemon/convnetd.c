@@ -1,4 +1,4 @@
-/* main.c: the process: options, environment, signals. What it serves is service.c's. The main
+/* convnetd.c: the process: options, environment, signals. What it serves is service.c's. The main
  * thread waits for signals and feeds the watchdog; it computes nothing. */
 #include <errno.h>
 #include <jansson.h>

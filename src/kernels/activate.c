@@ -1,8 +1,8 @@
-/* activation.c: see activation.h. No state. */
+/* activate.c: see activate.h. No state. */
 #include <math.h>
 #include <string.h>
 
-#include "kernels/activation.h"
+#include "kernels/activate.h"
 #include "kernels/kernels.h"
 
 const char *const cn_activation_names[] = {"linear", "relu", "sigmoid", "tanh", "softmax", NULL};
