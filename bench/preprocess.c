@@ -74,7 +74,7 @@ static void paint(const struct row *row, uint8_t *samples) {
 
 static int measure(const struct row *row) {
     const struct cn_shape shape = cn_shape_image(28, 28, 1);
-    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     const size_t size = (size_t)row->width * (size_t)row->height * (size_t)row->channels;
     struct cn_picture picture = {row->width, row->height, row->channels, malloc(size), 0};
     struct cn_error error = {0};

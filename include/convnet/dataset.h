@@ -20,6 +20,8 @@ struct cn_dataset {
     size_t class_count;
     char **class_names; /* [class_count] */
     char sha256[65];    /* of images and labels as they lie in memory */
+    /* What the network takes them through: cn_preprocessing_normalize. Zeroed: nothing. */
+    struct cn_preprocessing normalization;
 };
 
 /* Reads one split of the data in folder `path`, trying each format in turn.

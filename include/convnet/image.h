@@ -42,20 +42,77 @@ void cn_picture_clear(struct cn_picture *picture);
 
 /* Its parameters live in the model file, as the JSON object "preprocessing". */
 enum cn_fit {
-    CN_FIT_MNIST = 0, /* crop to the ink, scale its longer side to `box`, centre by mass */
-    CN_FIT_SCALE      /* scale the whole picture into the input, aspect kept, centred */
+    CN_FIT_MNIST = 0, /* read as a handwritten digit: the ink alone, scaled to `box`, centred */
+    CN_FIT_STRETCH,   /* the whole picture scaled to the input, whatever its aspect */
+    CN_FIT_CROP,      /* its largest middle part of the input's aspect */
+    CN_FIT_PAD        /* the whole picture, its aspect kept, in the middle of black */
 };
-extern const char *const cn_fit_names[]; /* "mnist", "scale", NULL */
+extern const char *const cn_fit_names[]; /* "mnist", "stretch", "crop", "pad", NULL */
 
+/* What the network's channels are. */
+enum cn_channels { CN_CHANNELS_GREY = 0, CN_CHANNELS_RGB, CN_CHANNELS_BGR };
+extern const char *const cn_channels_names[]; /* "grey", "rgb", "bgr", NULL */
+
+/* How a picture is scaled; each is what PIL (Pillow) makes of it, within 1 of 255. */
+enum cn_interpolation {
+    CN_INTERPOLATION_AREA = 0, /* PIL's BOX where it shrinks, BILINEAR where it grows */
+    CN_INTERPOLATION_NEAREST,
+    CN_INTERPOLATION_BILINEAR, /* over the area that a pixel covers where it shrinks, as */
+    CN_INTERPOLATION_BICUBIC   /* BICUBIC is */
+};
+extern const char *const cn_interpolation_names[]; /* "area", "nearest", "bilinear", "bicubic" */
+
+enum { CN_CHANNELS_MOST = 3, CN_PREPROCESSING_TEXT = 320 };
+
+/* A sample s from 0 to 255 of channel c becomes (s / scale - mean[c]) / std[c]. */
 struct cn_preprocessing {
     enum cn_fit fit;
-    int box;     /* pixels of the longer side of the ink: 20 for MNIST's 28x28 */
-    bool invert; /* light backgrounds are inverted to MNIST's polarity, ink 255 on 0 */
+    int box;     /* mnist: pixels of the longer side of the ink, 20 for MNIST's 28x28 */
+    bool invert; /* mnist: light backgrounds are turned into MNIST's polarity, ink 255 on 0 */
+    enum cn_channels channels;
+    enum cn_interpolation interpolation;                 /* not of mnist, which has its own */
+    float scale;                                         /* 255 */
+    float mean[CN_CHANNELS_MOST], std[CN_CHANNELS_MOST]; /* 0 and 1 */
 };
 
-/* What MNIST's makers did, for an input of this shape: fit mnist with box = 20/28 of the smaller
- * side for one channel; fit scale, no inversion, for three channels. */
+/* For a network that nothing is known of: the whole picture stretched, samples from 0 to 1; grey
+ * for one channel, RGB for three. */
 struct cn_preprocessing cn_preprocessing_default(const struct cn_shape *input_shape);
+
+/* For a reader of digits: what MNIST's makers did, box = 20/28 of the smaller side. */
+struct cn_preprocessing cn_preprocessing_digits(const struct cn_shape *input_shape);
+
+/* Sets one parameter by its name in the model file; a list is written with colons:
+ * "mean", "0.485:0.456:0.406"; one number counts for all channels. CN_INVALID names the value and
+ * the rule. */
+enum cn_status cn_preprocessing_set(struct cn_preprocessing *preprocessing, const char *name,
+                                    const char *value, struct cn_error *error);
+
+/* THE parser of what people write, for every option --preprocessing:
+ * "fit=crop,channels=rgb,scale=255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225". Changes what the
+ * text names (fit=mnist also sets box and invert as for digits) and checks the result for this
+ * input; *preprocessing is untouched on failure. CN_INVALID. */
+enum cn_status cn_preprocessing_parse(const char *text, const struct cn_shape *input_shape,
+                                      struct cn_preprocessing *preprocessing,
+                                      struct cn_error *error);
+
+/* The same text of all that is not the default for its fit; returns `text`. */
+const char *cn_preprocessing_format(const struct cn_preprocessing *preprocessing,
+                                    char text[CN_PREPROCESSING_TEXT]);
+
+/* CN_INVALID unless cn_preprocess can use the parameters for this input. */
+enum cn_status cn_preprocessing_check(const struct cn_preprocessing *preprocessing,
+                                      const struct cn_shape *input_shape, struct cn_error *error);
+
+/* Images [count, input_shape] of samples over 255 (RGB where there are three channels), as datasets
+ * and cn_image_from_bytes give them, become the network's input: scale, mean, std and the order of
+ * channels. In place; where those are the defaults it changes nothing. */
+void cn_preprocessing_normalize(const struct cn_preprocessing *preprocessing,
+                                const struct cn_shape *input_shape, size_t count, float *images);
+
+/* The same fit without the normalisation: samples over 255, in RGB order. */
+struct cn_preprocessing
+cn_preprocessing_without_normalization(const struct cn_preprocessing *preprocessing);
 
 /* What was done to one picture. */
 struct cn_preprocessing_report {
@@ -68,10 +125,9 @@ struct cn_preprocessing_report {
     float thickened; /* picture pixels by which thin strokes were widened, thick narrowed (< 0) */
 };
 
-/* Turns a picture into one image [input_shape] of floats in [0, 1].
- * A picture of exactly the input's size, grey, opaque, with a dark background passes through
- * untouched: the result equals cn_image_from_bytes of its samples, to the bit.
- * ret_report may be NULL. CN_UNUSABLE: a blank picture; CN_MEMORY. */
+/* Turns a picture into one image [input_shape], as the network takes it.
+ * With fit mnist a picture that already is what MNIST's makers made passes untouched: its samples
+ * are taken to the bit. ret_report may be NULL. CN_UNUSABLE: a blank picture; CN_MEMORY. */
 enum cn_status cn_preprocess(const struct cn_preprocessing *preprocessing,
                              const struct cn_picture *picture, const struct cn_shape *input_shape,
                              float *ret_image, struct cn_preprocessing_report *ret_report,
@@ -87,11 +143,12 @@ enum cn_picture_mode {
 };
 extern const char *const cn_picture_mode_names[]; /* "auto", "none", NULL */
 
-/* The picture's samples as they are, as cn_image_from_bytes takes them. It must have exactly the
+/* The picture's samples as they are, normalised alone. It must have exactly the
  * input's width and height and be opaque, and grey where the input has one channel; for three, grey
  * will do too. CN_UNUSABLE names what it is and what it must be; CN_UNSUPPORTED: the input takes no
  * pictures. */
-enum cn_status cn_image_from_picture(const struct cn_picture *picture,
+enum cn_status cn_image_from_picture(const struct cn_preprocessing *preprocessing,
+                                     const struct cn_picture *picture,
                                      const struct cn_shape *input_shape, float *ret_image,
                                      struct cn_error *error);
 
@@ -104,9 +161,10 @@ enum cn_status cn_image_from_png(enum cn_picture_mode mode,
                                  float *ret_image, struct cn_preprocessing_report *ret_report,
                                  struct cn_error *error);
 
-/* What a network saw, as a PNG: an image [input_shape] of 1 or 3 channels in [0, 1], rounded to 256
- * levels. Caller frees *ret_bytes with free(). */
-enum cn_status cn_image_to_png(const float *image, const struct cn_shape *input_shape,
-                               void **ret_bytes, size_t *ret_length, struct cn_error *error);
+/* What a network saw, as a PNG: an image [input_shape] of 1 or 3 channels, its normalisation
+ * undone, rounded to 256 levels. Caller frees *ret_bytes with free(). */
+enum cn_status cn_image_to_png(const struct cn_preprocessing *preprocessing, const float *image,
+                               const struct cn_shape *input_shape, void **ret_bytes,
+                               size_t *ret_length, struct cn_error *error);
 
 #endif

@@ -26,14 +26,19 @@ struct cn_model {
     char sha256[65]; /* of the file it was read from, lower-case hex; "" for a new model */
 };
 
-/* A model around `network`, labels "0", "1", ..., default preprocessing. Takes ownership of
- * `network`. Caller frees with cn_model_free. */
+/* A model around `network`, labels "0", "1", ..., the preprocessing that suits them. Takes
+ * ownership of `network`. Caller frees with cn_model_free. */
 enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret_model,
                                struct cn_error *error);
 
 /* Replaces the labels (copied); `count` must be the output size. */
 enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *labels, size_t count,
                                    struct cn_error *error);
+
+/* The preprocessing that suits input and labels where nobody said one: cn_preprocessing_digits for
+ * one channel and the labels "0" to "9", else cn_preprocessing_default. For whoever makes a model,
+ * after setting its labels; a file without preprocessing is no digit reader. */
+void cn_model_reset_preprocessing(struct cn_model *model);
 
 /* Replaces the training record by a copy of `json`, which must be a JSON object. */
 enum cn_status cn_model_set_training(struct cn_model *model, const char *json,

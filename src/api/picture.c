@@ -56,10 +56,11 @@ static void add_report(struct cn_text *text, const struct cn_preprocessing_repor
     cn_text_add(text, "}");
 }
 
-static void add_image(struct cn_text *text, const float *image, const struct cn_shape *shape) {
+static void add_image(struct cn_text *text, const struct cn_model *model, const float *image) {
     void *png = NULL;
     size_t length = 0;
-    if (cn_image_to_png(image, shape, &png, &length, NULL) != CN_OK) {
+    if (cn_image_to_png(&model->preprocessing, image, &model->network->input_shape, &png, &length,
+                        NULL) != CN_OK) {
         text->failed = true;
         return;
     }
@@ -74,10 +75,10 @@ static void add_image(struct cn_text *text, const float *image, const struct cn_
 }
 
 void picture_render(struct cn_text *text, const struct picture_options *options,
-                    const struct picture_report *report, const float *image,
-                    const struct cn_shape *input_shape) {
+                    const struct picture_report *report, const struct cn_model *model,
+                    const float *image) {
     if (report->is_picture)
         add_report(text, &report->done);
     if (options->return_image)
-        add_image(text, image, input_shape);
+        add_image(text, model, image);
 }

@@ -33,7 +33,7 @@ enum cn_status picture_read(const struct cn_model *model, const struct cn_pictur
 /* Appends `,"preprocessing":{...}` for a picture and `,"image":"<base64 PNG>"` if it was asked for:
  * members of a JSON object that already has one. */
 void picture_render(struct cn_text *text, const struct picture_options *options,
-                    const struct picture_report *report, const float *image,
-                    const struct cn_shape *input_shape);
+                    const struct picture_report *report, const struct cn_model *model,
+                    const float *image);
 
 #endif

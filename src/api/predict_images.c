@@ -62,6 +62,8 @@ enum cn_status prediction_add_raw(struct prediction *p, const void *bytes, size_
         if (image == NULL)
             return CN_MEMORY;
         cn_image_from_bytes(from, p->image_size, image);
+        cn_preprocessing_normalize(&p->model->model->preprocessing,
+                                   &p->model->model->network->input_shape, 1, image);
     }
     return CN_OK;
 }

@@ -1,7 +1,8 @@
 /* predict_json.c: {"images": [...]} straight into floats: one heap node a pixel would cost more
  * than the network. An image is nested numbers [height][width] or [height][width][channels], a flat
- * list of them, or a base64 PNG. Numbers are samples from 0 to 255, as raw bytes are; with "range":
- * 1 they are from 0 to 1. Runs on the exchange's HTTP thread. */
+ * list of them, or a base64 PNG. Numbers are samples from 0 to 255, as raw bytes are, or from 0 to
+ * 1: "range" says which, and without it an image with no number above 1 is of the latter. Runs on
+ * the exchange's HTTP thread. */
 #include <stdlib.h>
 
 #include "api/predict.h"
@@ -10,7 +11,7 @@
 /* A request as it is read. */
 struct reading {
     struct prediction *prediction;
-    float range;
+    float range;   /* 0: not said */
     bool seen;     /* "images" */
     bool *numeric; /* [images]: needs scaling */
 };
@@ -111,7 +112,11 @@ static enum cn_status read_base64(struct json_scan *s, struct prediction *p) {
  */
 static enum cn_status scale(struct prediction *p, size_t index, float range,
                             struct cn_error *error) {
-    float *values = p->images + index * p->image_size;
+    float *values = p->images + index * p->image_size, most = 0;
+    for (size_t i = 0; i < p->image_size; i++)
+        most = values[i] > most ? values[i] : most;
+    if (range == 0) /* nobody meant a picture of 1 of 255 */
+        range = most > 1 ? 255 : 1;
     for (size_t i = 0; i < p->image_size; i++) {
         if (!(values[i] >= 0 && values[i] <= range))
             return cn_fail(error, CN_INVALID, "image %zu holds %g; samples are from 0 to %g%s",
@@ -119,6 +124,8 @@ static enum cn_status scale(struct prediction *p, size_t index, float range,
                            range > 1 ? " (or 0 to 1 with \"range\": 1)" : "");
         values[i] /= range;
     }
+    cn_preprocessing_normalize(&p->model->model->preprocessing,
+                               &p->model->model->network->input_shape, 1, values);
     return CN_OK;
 }
 
@@ -169,7 +176,7 @@ enum cn_status prediction_add_json(struct prediction *p, const char *text, size_
                                    struct cn_error *error) {
     struct cn_error local = {0};
     struct json_scan scan = {text, text, length, error != NULL ? error : &local};
-    struct reading reading = {.prediction = p, .range = 255};
+    struct reading reading = {.prediction = p};
     const size_t first = p->count;
     enum cn_status status = cn_json_object(&scan, read_member, &reading);
     if (status == CN_OK)

@@ -28,9 +28,8 @@ void predict_add_json(struct cn_text *text, const struct prediction *prediction,
         cn_text_add_float(text, p[i]);
     }
     cn_text_add(text, "]");
-    picture_render(text, &prediction->options, &prediction->reports[index],
-                   prediction->images + index * prediction->image_size,
-                   &model->network->input_shape);
+    picture_render(text, &prediction->options, &prediction->reports[index], model,
+                   prediction->images + index * prediction->image_size);
     cn_text_add(text, "}");
 }
 

@@ -72,6 +72,15 @@ static json_t *labels_json(const struct cn_model *model) {
     return list;
 }
 
+static json_t *preprocessing_json(const struct cn_preprocessing *p) {
+    return json_pack("{s:s, s:i, s:b, s:s, s:s, s:f, s:[f, f, f], s:[f, f, f]}", "fit",
+                     cn_fit_names[p->fit], "box", p->box, "invert", (int)p->invert, "channels",
+                     cn_channels_names[p->channels], "interpolation",
+                     cn_interpolation_names[p->interpolation], "scale", (double)p->scale, "mean",
+                     (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], "std",
+                     (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+}
+
 static bool print_json(const struct subject *subject) {
     const struct cn_model *model = subject->model;
     const struct cn_network *network = model->network;
@@ -85,10 +94,8 @@ static bool print_json(const struct subject *subject) {
     if (result != NULL && subject->trained) {
         (void)json_object_set_new(result, "sha256", json_string(model->sha256));
         (void)json_object_set_new(result, "labels", labels_json(model));
-        (void)json_object_set_new(
-            result, "preprocessing",
-            json_pack("{s:s, s:i, s:b}", "fit", cn_fit_names[model->preprocessing.fit], "box",
-                      model->preprocessing.box, "invert", (int)model->preprocessing.invert));
+        (void)json_object_set_new(result, "preprocessing",
+                                  preprocessing_json(&model->preprocessing));
         (void)json_object_set(result, "training", subject->training);
     }
     return cli_put_json_value(result);
@@ -130,13 +137,12 @@ static void print_training(const json_t *training, const char *indent) {
 }
 
 static bool print_text(const struct subject *subject) {
+    char text[CN_PREPROCESSING_TEXT];
     const struct cn_model *model = subject->model;
     print_layers(model->network);
     if (subject->trained) {
         printf("SHA-256               %s\n", model->sha256);
-        printf("Preprocessing         fit %s, box %d, %s\n", cn_fit_names[model->preprocessing.fit],
-               model->preprocessing.box,
-               model->preprocessing.invert ? "light backgrounds inverted" : "never inverted");
+        printf("Preprocessing         %s\n", cn_preprocessing_format(&model->preprocessing, text));
         printf("Labels                ");
         for (size_t i = 0; i < model->label_count; i++) {
             fputs(i > 0 ? ", " : "", stdout);

@@ -133,7 +133,8 @@ static bool save_image(struct batch *batch, const float *image, const char *path
     void *png = NULL;
     size_t length = 0;
     enum cn_status status =
-        cn_image_to_png(image, &batch->model->network->input_shape, &png, &length, &error);
+        cn_image_to_png(&batch->model->preprocessing, image, &batch->model->network->input_shape,
+                        &png, &length, &error);
     if (status == CN_OK) {
         FILE *file = fopen(path, "wb");
         bool good = file != NULL && fwrite(png, 1, length, file) == length;
@@ -231,7 +232,10 @@ bool batch_add_image(struct batch *batch, const char *name, const unsigned char 
     if (slot == NULL) {
         return false;
     }
-    cn_image_from_bytes(samples, batch->input_size, batch->images + index * batch->input_size);
+    float *image = batch->images + index * batch->input_size;
+    cn_image_from_bytes(samples, batch->input_size, image);
+    cn_preprocessing_normalize(&batch->model->preprocessing, &batch->model->network->input_shape, 1,
+                               image);
     slot->ready = true;
     return flush_if_full(batch);
 }

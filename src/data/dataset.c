@@ -58,6 +58,8 @@ enum cn_status cn_dataset_read(const char *path, enum cn_split split, const stru
         cn_dataset_free(dataset);
         return status;
     }
+    if (preprocessing != NULL)
+        dataset->normalization = *preprocessing;
     write_checksum(dataset);
     *ret_dataset = dataset;
     return CN_OK;
@@ -93,7 +95,7 @@ out:
 enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
                                   const struct cn_preprocessing *preprocessing,
                                   const struct cn_shape *shape, struct cn_error *error) {
-    struct cn_preprocessing as_ink = *preprocessing;
+    struct cn_preprocessing as_ink = cn_preprocessing_without_normalization(preprocessing);
     const size_t from = cn_shape_size(&dataset->shape), to = cn_shape_size(shape);
     enum cn_status status = CN_OK;
     if (dataset->shape.dims[2] != 1 || shape->rank != 3 || shape->dims[2] != 1)
@@ -139,6 +141,7 @@ static struct cn_dataset *copy_part(const struct cn_dataset *dataset, size_t fir
     if (part == NULL)
         return NULL;
     part->shape = dataset->shape;
+    part->normalization = dataset->normalization;
     part->count = count;
     part->images = malloc(count * size);
     if (dataset->labels != NULL)

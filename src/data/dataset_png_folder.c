@@ -241,9 +241,9 @@ enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *reque
         status = list_classes(root, &classes, error);
     if (status == CN_OK) {
         dataset->shape = *request->shape;
-        builder.preprocessing = request->preprocessing != NULL
-                                    ? *request->preprocessing
-                                    : cn_preprocessing_default(request->shape);
+        const struct cn_preprocessing usual = cn_preprocessing_default(request->shape);
+        builder.preprocessing = cn_preprocessing_without_normalization(
+            request->preprocessing != NULL ? request->preprocessing : &usual);
         status = add_classes(&builder, root, &classes, error);
     }
     clear_listing(&classes);

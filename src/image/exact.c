@@ -59,14 +59,15 @@ struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, in
     return (struct cn_tone){background, darker > lighter ? darker : lighter, darker > lighter};
 }
 
-bool cn_exact_is_prepared(const struct cn_plane *plane, const struct cn_tone *tone, int box) {
-    int left = plane->width, right = -1, top = -1, bottom = -1;
+bool cn_exact_is_prepared(const struct cn_picture *picture, const struct cn_tone *tone, int box) {
+    int left = picture->width, right = -1, top = -1, bottom = -1;
     double mass = 0.0, x_sum = 0.0, y_sum = 0.0;
     if (tone->background != (tone->light ? 255 : 0) || tone->contrast < 250)
         return false;
-    for (int y = 0; y < plane->height; y++) {
-        for (int x = 0; x < plane->width; x++) {
-            const int sample = plane->samples[(size_t)y * (size_t)plane->width + (size_t)x];
+    for (int y = 0; y < picture->height; y++) {
+        for (int x = 0; x < picture->width; x++) {
+            const int sample = picture->data[((size_t)y * (size_t)picture->width + (size_t)x) *
+                                             (size_t)picture->channels];
             const int ink = tone->light ? 255 - sample : sample;
             if (ink == 0)
                 continue;
@@ -81,6 +82,6 @@ bool cn_exact_is_prepared(const struct cn_plane *plane, const struct cn_tone *to
     }
     /* MNIST's 70,000 images: longer side 19 or 20, centre within 0.52 of pixel (14, 14). */
     const int side = right - left > bottom - top ? right - left + 1 : bottom - top + 1;
-    return side >= box - 1 && side <= box && fabs(x_sum / mass - plane->width / 2) < 0.6 &&
-           fabs(y_sum / mass - plane->height / 2) < 0.6;
+    return side >= box - 1 && side <= box && fabs(x_sum / mass - picture->width / 2) < 0.6 &&
+           fabs(y_sum / mass - picture->height / 2) < 0.6;
 }

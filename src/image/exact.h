@@ -2,7 +2,7 @@
 #ifndef CONVNET_IMAGE_EXACT_H
 #define CONVNET_IMAGE_EXACT_H
 
-#include "image/plane.h"
+#include "convnet/image.h"
 
 /* What the samples of a picture of the input's size say of its page: the median of the outermost
  * ones, and the largest distance from it. */
@@ -13,8 +13,8 @@ struct cn_tone {
 
 struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, int channels);
 
-/* True if the one-channel plane holds MNIST's image or its negative: a pure page, full contrast,
- * the ink's longer side `box` long (or one less) and its centre of mass in the middle. */
-bool cn_exact_is_prepared(const struct cn_plane *plane, const struct cn_tone *tone, int box);
+/* True if the plain picture is one of MNIST's or its negative: a pure page, full contrast, the
+ * ink's longer side `box` long (or one less) and its centre of mass in the middle. */
+bool cn_exact_is_prepared(const struct cn_picture *picture, const struct cn_tone *tone, int box);
 
 #endif

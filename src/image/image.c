@@ -44,7 +44,8 @@ static const char *find_fault(const struct cn_picture *picture, bool grey) {
     return NULL;
 }
 
-enum cn_status cn_image_from_picture(const struct cn_picture *picture,
+enum cn_status cn_image_from_picture(const struct cn_preprocessing *preprocessing,
+                                     const struct cn_picture *picture,
                                      const struct cn_shape *input_shape, float *ret_image,
                                      struct cn_error *error) {
     char text[CN_SHAPE_TEXT];
@@ -65,15 +66,13 @@ enum cn_status cn_image_from_picture(const struct cn_picture *picture,
                        "the picture %s; without preprocessing it must be opaque%s", fault,
                        channels == 1 ? " and grey" : "");
     const size_t count = (size_t)width * (size_t)height;
-    if (picture->channels == channels) {
-        cn_image_from_bytes(picture->data, count * (size_t)channels, ret_image);
-        return CN_OK;
-    }
+    float *to = ret_image;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *pixel = picture->data + i * (size_t)picture->channels;
         for (int channel = 0; channel < channels; channel++)
-            *ret_image++ = levels[pixel[picture->channels < 3 ? 0 : channel]];
+            *to++ = levels[pixel[picture->channels < 3 ? 0 : channel]];
     }
+    cn_preprocessing_normalize(preprocessing, input_shape, 1, ret_image);
     return CN_OK;
 }
 
@@ -90,7 +89,7 @@ enum cn_status cn_image_from_png(enum cn_picture_mode mode,
     if (mode == CN_PICTURE_AUTO) {
         status = cn_preprocess(preprocessing, &picture, input_shape, ret_image, ret_report, error);
     } else {
-        status = cn_image_from_picture(&picture, input_shape, ret_image, error);
+        status = cn_image_from_picture(preprocessing, &picture, input_shape, ret_image, error);
         if (status == CN_OK && ret_report != NULL)
             *ret_report = (struct cn_preprocessing_report){
                 .unchanged = true, .crop = {0, 0, picture.width, picture.height}, .scale = 1.0F};
@@ -99,19 +98,25 @@ enum cn_status cn_image_from_png(enum cn_picture_mode mode,
     return status;
 }
 
-enum cn_status cn_image_to_png(const float *image, const struct cn_shape *input_shape,
-                               void **ret_bytes, size_t *ret_length, struct cn_error *error) {
+enum cn_status cn_image_to_png(const struct cn_preprocessing *preprocessing, const float *image,
+                               const struct cn_shape *input_shape, void **ret_bytes,
+                               size_t *ret_length, struct cn_error *error) {
     char text[CN_SHAPE_TEXT];
     if (!takes_pictures(input_shape))
         return cn_fail(error, CN_UNSUPPORTED,
                        "an input of shape %s is no picture; one of 1 or 3 channels is",
                        cn_shape_format(input_shape, text));
-    const size_t count = cn_shape_size(input_shape);
+    const size_t count = cn_shape_size(input_shape), channels = (size_t)input_shape->dims[2];
+    const bool swapped = preprocessing->channels == CN_CHANNELS_BGR && channels == 3;
     uint8_t *pixels = malloc(count);
     if (pixels == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate %zu samples", count);
-    for (size_t i = 0; i < count; i++) /* a NaN becomes 0 */
-        pixels[i] = (uint8_t)lrintf(fminf(fmaxf(image[i], 0.0F), 1.0F) * 255.0F);
+    for (size_t i = 0; i < count; i++) { /* a NaN becomes 0 */
+        const size_t c = i % channels, to = swapped ? i - c + (2 - c) : i;
+        const float sample =
+            (image[i] * preprocessing->std[c] + preprocessing->mean[c]) * preprocessing->scale;
+        pixels[to] = (uint8_t)lrintf(fminf(fmaxf(sample, 0.0F), 255.0F));
+    }
     const enum cn_status status = cn_png_encode(pixels, input_shape->dims[1], input_shape->dims[0],
                                                 input_shape->dims[2], ret_bytes, ret_length, error);
     free(pixels);

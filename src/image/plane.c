@@ -258,13 +258,16 @@ static enum cn_status fill_grey(const struct cn_picture *picture, const struct m
     return CN_OK;
 }
 
-static void fill_color(const struct cn_picture *picture, const struct mixer *mixer,
-                       uint8_t *target) {
+/* Colours, or greys by ITU-R 601's weights, which PIL, OpenCV and TensorFlow have. */
+static void fill_as_seen(const struct cn_picture *picture, const struct mixer *mixer, int channels,
+                         uint8_t *target) {
     const size_t count = (size_t)picture->width * (size_t)picture->height;
     for (size_t i = 0; i < count; i++) {
         float color[3];
         over_paper(mixer, picture->data + i * (size_t)picture->channels, color);
-        for (int c = 0; c < 3; c++)
+        if (channels == 1)
+            *target++ = (uint8_t)lrintf(0.299F * color[0] + 0.587F * color[1] + 0.114F * color[2]);
+        for (int c = 0; c < channels && channels == 3; c++)
             *target++ = (uint8_t)lrintf(color[c]);
     }
 }
@@ -277,37 +280,54 @@ static void set_curve(struct mixer *mixer, double gamma) {
             (uint8_t)(mixer->curved ? lround(255.0 * pow(i / 255.0, 1.0 / (gamma * 2.2))) : i);
 }
 
-enum cn_status cn_plane_create(const struct cn_picture *picture, int channels, int side_limit,
+/* What pixels are made of, and room for the plane. */
+static enum cn_status begin(const struct cn_picture *picture, struct mixer *mixer,
+                            struct cn_plane *plane, struct cn_error *error) {
+    *mixer = (struct mixer){.channels = picture->channels};
+    set_curve(mixer, picture->gamma);
+    mixer->opaque = is_opaque(picture);
+    if (!mixer->opaque)
+        mixer->paper = find_paper(picture, mixer);
+    if (mixer->paper < 0)
+        return cn_fail(error, CN_UNUSABLE, "the picture is blank: every pixel is transparent");
+    plane->samples = malloc((size_t)plane->width * (size_t)plane->height * (size_t)plane->channels);
+    if (plane->samples == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %d x %d pixels", plane->width,
+                       plane->height);
+    return CN_OK;
+}
+
+enum cn_status cn_plane_create(const struct cn_picture *picture, int side_limit,
                                struct cn_plane *ret_plane, struct cn_error *error) {
-    struct mixer mixer = {.channels = picture->channels};
+    struct mixer mixer;
     const int longer = picture->width > picture->height ? picture->width : picture->height;
     const int by =
         side_limit > 0 && longer > side_limit ? (longer + side_limit - 1) / side_limit : 1;
-    struct cn_plane plane = {(picture->width + by - 1) / by, (picture->height + by - 1) / by,
-                             channels, by, NULL};
-    enum cn_status status = CN_OK;
-    set_curve(&mixer, picture->gamma);
-    mixer.opaque = is_opaque(picture);
-    if (!mixer.opaque)
-        mixer.paper = find_paper(picture, &mixer);
-    if (mixer.paper < 0)
-        return cn_fail(error, CN_UNUSABLE, "the picture is blank: every pixel is transparent");
-    plane.samples = malloc((size_t)plane.width * (size_t)plane.height * (size_t)channels);
-    if (plane.samples == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %d x %d pixels", plane.width,
-                       plane.height);
-    if (channels == 1) {
-        if (picture->channels >= 3)
-            find_ink_color(picture, &mixer);
-        status = fill_grey(picture, &mixer, &plane, error);
-    } else {
-        fill_color(picture, &mixer, plane.samples);
-    }
+    struct cn_plane plane = {(picture->width + by - 1) / by, (picture->height + by - 1) / by, 1, by,
+                             NULL};
+    enum cn_status status = begin(picture, &mixer, &plane, error);
+    if (status != CN_OK)
+        return status;
+    if (picture->channels >= 3)
+        find_ink_color(picture, &mixer);
+    status = fill_grey(picture, &mixer, &plane, error);
     if (status == CN_OK)
         *ret_plane = plane;
     else
         free(plane.samples);
     return status;
+}
+
+enum cn_status cn_plane_create_as_seen(const struct cn_picture *picture, int channels,
+                                       struct cn_plane *ret_plane, struct cn_error *error) {
+    struct mixer mixer;
+    struct cn_plane plane = {picture->width, picture->height, channels, 1, NULL};
+    const enum cn_status status = begin(picture, &mixer, &plane, error);
+    if (status != CN_OK)
+        return status;
+    fill_as_seen(picture, &mixer, channels, plane.samples);
+    *ret_plane = plane;
+    return CN_OK;
 }
 
 void cn_plane_clear(struct cn_plane *plane) {

@@ -97,9 +97,19 @@ static enum cn_status number_labels(struct cn_model *model, struct cn_error *err
     return CN_OK;
 }
 
-/* The whole input counts as one image of one channel if it is a vector. */
-static struct cn_shape picture_shape(const struct cn_shape *shape) {
-    return shape->rank == 3 ? *shape : cn_shape_image(1, shape->dims[0], 1);
+/* Are the labels the ten digits? */
+static bool reads_digits(const struct cn_model *model) {
+    bool digits = model->label_count == 10;
+    for (size_t i = 0; digits && i < model->label_count; i++)
+        digits = model->labels[i][0] == (char)('0' + i) && model->labels[i][1] == '\0';
+    return digits;
+}
+
+void cn_model_reset_preprocessing(struct cn_model *model) {
+    const struct cn_shape *shape = &model->network->input_shape;
+    const bool digits = shape->rank == 3 && shape->dims[2] == 1 && reads_digits(model);
+    model->preprocessing =
+        digits ? cn_preprocessing_digits(shape) : cn_preprocessing_default(shape);
 }
 
 enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret_model,
@@ -123,13 +133,12 @@ enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret
         status = cn_fail(error, CN_MEMORY, "no memory for a model");
         goto out;
     }
-    const struct cn_shape shape = picture_shape(&network->input_shape);
-    model->preprocessing = cn_preprocessing_default(&shape);
     model->network = network;
     network = NULL;
     status = number_labels(model, error);
     if (status != CN_OK)
         goto out;
+    cn_model_reset_preprocessing(model);
     *ret_model = model;
     model = NULL;
 out:
@@ -149,19 +158,6 @@ enum cn_status cn_model_check_weights(const struct cn_network *network, struct c
                                tensor->name, k, (double)value);
         }
     }
-    return CN_OK;
-}
-
-enum cn_status cn_model_check_preprocessing(const struct cn_preprocessing *preprocessing,
-                                            const struct cn_shape *input_shape,
-                                            struct cn_error *error) {
-    const struct cn_shape shape = picture_shape(input_shape);
-    const int side = shape.dims[0] < shape.dims[1] ? shape.dims[0] : shape.dims[1];
-    if (preprocessing->box < 1 || preprocessing->box > side)
-        return cn_fail(
-            error, CN_INVALID,
-            "preprocessing: box is %d; it must be from 1 to %d, the input's smaller side",
-            preprocessing->box, side);
     return CN_OK;
 }
 

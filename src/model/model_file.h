@@ -19,9 +19,4 @@ enum cn_status cn_model_check_weights(const struct cn_network *network, struct c
 /* CN_INVALID unless a softmax can be divided by it. */
 enum cn_status cn_model_check_temperature(float temperature, struct cn_error *error);
 
-/* CN_INVALID unless the parameters are ones that cn_preprocess can use for this input. */
-enum cn_status cn_model_check_preprocessing(const struct cn_preprocessing *preprocessing,
-                                            const struct cn_shape *input_shape,
-                                            struct cn_error *error);
-
 #endif

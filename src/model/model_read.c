@@ -172,31 +172,56 @@ out:
     return status;
 }
 
+/* A value as cn_preprocessing_set takes it: a list's numbers with colons between them. False: it is
+ * of another kind, or too long. */
+static bool format_value(const json_t *value, char text[static CN_PREPROCESSING_TEXT]) {
+    size_t length = 0;
+    if (json_is_string(value) && strlen(json_string_value(value)) < CN_PREPROCESSING_TEXT)
+        return stpcpy(text, json_string_value(value)) != NULL;
+    if (json_is_boolean(value))
+        return stpcpy(text, json_is_true(value) ? "true" : "false") != NULL;
+    if (json_is_integer(value))
+        return snprintf(text, CN_PREPROCESSING_TEXT, "%" JSON_INTEGER_FORMAT,
+                        json_integer_value(value)) > 0;
+    if (json_is_real(value))
+        return snprintf(text, CN_PREPROCESSING_TEXT, "%.17g", json_real_value(value)) > 0;
+    if (!json_is_array(value) || json_array_size(value) == 0 ||
+        json_array_size(value) > CN_CHANNELS_MOST)
+        return false;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *element = json_array_get(value, i);
+        if (!json_is_number(element))
+            return false;
+        length += (size_t)snprintf(text + length, CN_PREPROCESSING_TEXT - length, "%s%.17g",
+                                   i > 0 ? ":" : "", json_number_value(element));
+    }
+    return true;
+}
+
 static enum cn_status parse_preprocessing(json_t *json, struct cn_preprocessing *preprocessing,
                                           struct cn_error *error) {
-    char shown[CN_JSON_TEXT], names[80];
-    const json_t *box = json_object_get(json, "box"), *invert = json_object_get(json, "invert");
+    char shown[CN_JSON_TEXT], text[CN_PREPROCESSING_TEXT];
     const json_t *fit = json_object_get(json, "fit");
-    const int index =
-        json_is_string(fit) ? cn_name_index(cn_fit_names, json_string_value(fit)) : -1;
-    if (json_object_size(json) != 3 || fit == NULL || box == NULL || invert == NULL)
-        return cn_fail(error, CN_MALFORMED,
-                       "preprocessing is %s; it must be an object of fit, box and invert",
+    const char *key;
+    json_t *value;
+    if (!json_is_string(fit))
+        return cn_fail(error, CN_MALFORMED, "preprocessing is %s; it must be an object with a fit",
                        cn_json_show(json, shown));
-    if (index < 0)
-        return cn_fail(error, CN_MALFORMED, "preprocessing: fit is %s; it must be one of %s",
-                       cn_json_show(fit, shown), cn_name_list(cn_fit_names, names, sizeof names));
-    if (!json_is_integer(box) || json_integer_value(box) < 1 ||
-        json_integer_value(box) > CN_SHAPE_MAX_ELEMENTS)
-        return cn_fail(error, CN_MALFORMED,
-                       "preprocessing: box is %s; it must be an integer of at least 1",
-                       cn_json_show(box, shown));
-    if (!json_is_boolean(invert))
-        return cn_fail(error, CN_MALFORMED, "preprocessing: invert is %s; it must be true or false",
-                       cn_json_show(invert, shown));
-    preprocessing->fit = (enum cn_fit)index;
-    preprocessing->box = (int)json_integer_value(box);
-    preprocessing->invert = json_is_true(invert);
+    if (cn_preprocessing_set(preprocessing, "fit", json_string_value(fit), error) != CN_OK)
+        return error != NULL ? error->status = CN_MALFORMED : CN_MALFORMED;
+    json_object_foreach(json, key, value) {
+        if (!format_value(value, text))
+            return cn_fail(
+                error, CN_MALFORMED,
+                "preprocessing: %.40s is %s; it must be a name, a number, true, false or "
+                "a list of at most three numbers",
+                key, cn_json_show(value, shown));
+        if (strcmp(key, "fit") != 0 &&
+            cn_preprocessing_set(preprocessing, key, text, error) != CN_OK)
+            return error != NULL ? error->status = CN_MALFORMED : CN_MALFORMED;
+    }
+    /* Fit "scale" of the first versions could invert. */
+    preprocessing->invert = preprocessing->invert && preprocessing->fit == CN_FIT_MNIST;
     return CN_OK;
 }
 
@@ -204,13 +229,15 @@ static enum cn_status read_preprocessing(const struct cn_safetensors *file, stru
                                          struct cn_error *error) {
     json_t *json = NULL;
     enum cn_status status = read_json(file, "preprocessing", &json, error);
+    /* A model is a reader of digits only if its file says so. */
+    model->preprocessing = cn_preprocessing_default(&model->network->input_shape);
     if (status != CN_OK || json == NULL)
         return status;
     status = parse_preprocessing(json, &model->preprocessing, error);
     json_decref(json);
     if (status != CN_OK)
         return status;
-    return cn_model_check_preprocessing(&model->preprocessing, &model->network->input_shape, error);
+    return cn_preprocessing_check(&model->preprocessing, &model->network->input_shape, error);
 }
 
 /* {"temperature": T}; a file without it is as trained. */

@@ -28,9 +28,39 @@ static char *format_labels(const struct cn_model *model) {
     return dump(list);
 }
 
+/* Numbers of all channels; NULL: they are the usual ones, or there is no memory. */
+static json_t *numbers_json(const float *values, float usual) {
+    const bool usual_all = values[0] == usual && values[1] == usual && values[2] == usual;
+    return usual_all
+               ? NULL
+               : json_pack("[f, f, f]", (double)values[0], (double)values[1], (double)values[2]);
+}
+
+/* What is as usual is left out: files of digit readers stay what they always were. */
 static char *format_preprocessing(const struct cn_preprocessing *preprocessing) {
-    return dump(json_pack("{s:s, s:i, s:b}", "fit", cn_fit_names[preprocessing->fit], "box",
-                          preprocessing->box, "invert", (int)preprocessing->invert));
+    const bool digits = preprocessing->fit == CN_FIT_MNIST;
+    const bool colour = preprocessing->channels != CN_CHANNELS_GREY;
+    const bool area = preprocessing->interpolation == CN_INTERPOLATION_AREA;
+    json_t *json = json_pack("{s:s}", "fit", cn_fit_names[preprocessing->fit]);
+    if (digits)
+        (void)json_object_update_new(json, json_pack("{s:i, s:b}", "box", preprocessing->box,
+                                                     "invert", (int)preprocessing->invert));
+    if (colour || !digits)
+        (void)json_object_set_new(json, "channels",
+                                  json_string(cn_channels_names[preprocessing->channels]));
+    if (!area)
+        (void)json_object_set_new(
+            json, "interpolation",
+            json_string(cn_interpolation_names[preprocessing->interpolation]));
+    if (preprocessing->scale != 255.0F)
+        (void)json_object_set_new(json, "scale", json_real((double)preprocessing->scale));
+    json_t *mean = numbers_json(preprocessing->mean, 0.0F);
+    json_t *std = numbers_json(preprocessing->std, 1.0F);
+    if (mean != NULL)
+        (void)json_object_set_new(json, "mean", mean);
+    if (std != NULL)
+        (void)json_object_set_new(json, "std", std);
+    return dump(json);
 }
 
 static char *format_calibration(const struct cn_network *network) {
@@ -96,7 +126,7 @@ enum cn_status cn_model_write(const struct cn_model *model, const char *path,
     }
     status = cn_model_check_weights(network, error);
     if (status == CN_OK)
-        status = cn_model_check_preprocessing(&model->preprocessing, &network->input_shape, error);
+        status = cn_preprocessing_check(&model->preprocessing, &network->input_shape, error);
     if (status == CN_OK)
         status = cn_model_check_temperature(network->temperature, error);
     if (status == CN_OK)

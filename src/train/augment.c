@@ -9,9 +9,9 @@
 #include "base/memory.h"
 
 struct cn_augmenter {
-    const struct cn_augmentation *augmentation;   /* borrowed */
-    const struct cn_preprocessing *preprocessing; /* borrowed */
-    const struct cn_shape *shape;                 /* borrowed */
+    const struct cn_augmentation *augmentation; /* borrowed */
+    struct cn_preprocessing preprocessing;      /* but for the normalisation */
+    const struct cn_shape *shape;               /* borrowed */
     bool active;
     int largest_height, largest_width; /* of the canvas: the image's unless it re-renders */
     float *padded;                     /* one channel of the source with its margins */
@@ -49,7 +49,8 @@ enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
     if (a == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate an augmentation");
     a->augmentation = augmentation;
-    a->preprocessing = preprocessing;
+    if (preprocessing != NULL)
+        a->preprocessing = cn_preprocessing_without_normalization(preprocessing);
     a->shape = shape;
     a->active = cn_augmentation_active(augmentation);
     const float factor = rerenders ? most_factor(augmentation->strength[CN_AUGMENT_RERENDER]) : 1;
@@ -115,7 +116,7 @@ static bool rerender(struct cn_augmenter *a, const struct cn_warp *warp, float m
                    (size_t)canvas_height * (size_t)canvas_width, a->plane);
     const struct cn_canvas canvas = {canvas_height, canvas_width, factor,
                                      a->plane,      a->scratch,   a->pixels};
-    return cn_rerender(random, a->preprocessing, a->shape, &canvas, to);
+    return cn_rerender(random, &a->preprocessing, a->shape, &canvas, to);
 }
 
 static void warp_channels(struct cn_augmenter *a, const struct cn_warp *warp, const uint8_t *from,

@@ -83,6 +83,7 @@ enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dat
         const size_t count = left < CHUNK_IMAGES ? left : CHUNK_IMAGES;
         const size_t size = cn_plan_input_size(e.plan);
         cn_image_from_bytes(dataset->images + i * size, count * size, e.images);
+        cn_preprocessing_normalize(&dataset->normalization, &dataset->shape, count, e.images);
         cn_plan_run_parallel(e.plan, e.workspaces, e.threads, e.images, count,
                              evaluation.probabilities + i * classes);
     }

@@ -159,8 +159,10 @@ static void prepare_image(struct cn_trainer *trainer, int thread, size_t positio
     const size_t size = cn_shape_size(&data->shape), sample = trainer->order[position];
     struct cn_random random =
         cn_random_stream(trainer->options.seed, STREAM_AUGMENT, (uint64_t)trainer->epoch, sample);
-    const bool same_class = cn_augment(trainer->augmenters[thread], &random,
-                                       data->images + sample * size, trainer->images + slot * size);
+    float *image = trainer->images + slot * size;
+    const bool same_class =
+        cn_augment(trainer->augmenters[thread], &random, data->images + sample * size, image);
+    cn_preprocessing_normalize(&trainer->model->preprocessing, &data->shape, 1, image);
     trainer->labels[slot] = same_class ? data->labels[sample] : CN_LABEL_NONE;
 }
 

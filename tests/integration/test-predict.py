@@ -114,6 +114,7 @@ def test_forms(curl, images, labels):
         "flat numbers": (json.dumps({"images": [list(image)]}), JSON),
         "charset": (json.dumps({"images": [list(image)]}), JSON + "; charset=utf-8"),
         "numbers of 1": (json.dumps({"range": 1, "images": [[v / 255 for v in image]]}), JSON),
+        "fractions": (json.dumps({"images": [[v / 255 for v in image]]}), JSON),
         "unknown keys": (json.dumps({"x": {"y": [1, "]"]}, "images": [nested], "z": None}), JSON),
         "base64": (json.dumps({"images": [base64.b64encode(png(image)).decode()]}), JSON),
     }

@@ -29,7 +29,7 @@ static struct cn_augmentation parsed(const char *list) {
 static void augment(const char *list, uint64_t seed, float to[static PIXELS]) {
     const struct cn_augmentation augmentation = parsed(list);
     const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
-    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     struct cn_random random = cn_random_stream(seed, 1, 2, 3);
     struct cn_augmenter *augmenter = NULL;
     uint8_t image[PIXELS];

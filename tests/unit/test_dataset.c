@@ -52,7 +52,7 @@ Test(dataset, mnist_sample) {
 
 Test(dataset, images_of_another_size_are_prepared) {
     const struct cn_shape larger = cn_shape_image(56, 56, 1), vector = cn_shape_vector(784);
-    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&larger);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&larger);
     struct cn_dataset *dataset = NULL, *own = NULL;
     struct cn_error error = {0};
     cr_assert_eq(cn_dataset_read(SAMPLE, CN_SPLIT_TEST, NULL, NULL, &own, NULL), CN_OK);
@@ -83,7 +83,7 @@ Test(dataset, images_of_another_size_are_prepared) {
 
 Test(dataset, a_blank_image_stays_blank) {
     const struct cn_shape shape = cn_shape_image(28, 28, 1);
-    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     struct cn_dataset dataset = {
         .shape = cn_shape_image(16, 16, 1), .count = 2, .images = calloc(2, 256)};
     int ink = 0;

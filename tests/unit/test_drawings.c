@@ -60,7 +60,7 @@ static enum cn_status prepare_ring(int inner, bool light, float *image,
                                    struct cn_preprocessing_report *report) {
     enum { SIDE = 16 };
     const struct cn_shape shape = cn_shape_image(28, 28, 1);
-    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     uint8_t samples[SIDE * SIDE];
     int frame = 0;
     for (int i = 0; i < SIDE * SIDE; i++) {

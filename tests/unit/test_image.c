@@ -23,6 +23,8 @@ static struct cn_picture varied(int width, int height, int channels) {
 }
 
 Test(image, pictures_as_they_are) {
+    const struct cn_preprocessing digits = cn_preprocessing_digits(&grey);
+    const struct cn_preprocessing usual = cn_preprocessing_default(&colour);
     for (int channels = 1; channels <= 4; channels++) {
         struct cn_picture picture = varied(SIDE, SIDE, channels);
         float image[PIXELS], three[PIXELS * 3], wanted[PIXELS];
@@ -30,9 +32,9 @@ Test(image, pictures_as_they_are) {
         for (int i = 0; i < PIXELS; i++)
             samples[i] = (uint8_t)(i * 7);
         cn_image_from_bytes(samples, PIXELS, wanted);
-        cr_assert_eq(cn_image_from_picture(&picture, &grey, image, NULL), CN_OK);
+        cr_assert_eq(cn_image_from_picture(&digits, &picture, &grey, image, NULL), CN_OK);
         cr_assert_eq(memcmp(image, wanted, sizeof image), 0, "%d channels", channels);
-        cr_assert_eq(cn_image_from_picture(&picture, &colour, three, NULL), CN_OK);
+        cr_assert_eq(cn_image_from_picture(&usual, &picture, &colour, three, NULL), CN_OK);
         for (int i = 0; i < PIXELS * 3; i++)
             cr_assert_eq(three[i], wanted[i / 3]);
         free(picture.data);
@@ -40,6 +42,8 @@ Test(image, pictures_as_they_are) {
 }
 
 Test(image, what_is_not_as_it_must_be) {
+    const struct cn_preprocessing digits = cn_preprocessing_digits(&grey);
+    const struct cn_preprocessing usual = cn_preprocessing_default(&colour);
     const struct cn_shape vector = cn_shape_vector(PIXELS);
     static const struct {
         int width, channels, at;
@@ -58,19 +62,22 @@ Test(image, what_is_not_as_it_must_be) {
         struct cn_error error = {0};
         if (cases[i].at >= 0)
             picture.data[cases[i].at] ^= 1;
-        cr_assert_eq(cn_image_from_picture(&picture, &grey, image, &error), cases[i].for_grey);
+        cr_assert_eq(cn_image_from_picture(&digits, &picture, &grey, image, &error),
+                     cases[i].for_grey);
         cr_assert_not_null(strstr(error.text, cases[i].words), "%s", error.text);
         cr_assert_eq(image[0], 7.0F, "the output was touched on failure");
-        cr_assert_eq(cn_image_from_picture(&picture, &colour, image, NULL), cases[i].for_colour);
-        cr_assert_eq(cn_image_from_picture(&picture, &vector, image, NULL), CN_UNSUPPORTED);
+        cr_assert_eq(cn_image_from_picture(&usual, &picture, &colour, image, NULL),
+                     cases[i].for_colour);
+        cr_assert_eq(cn_image_from_picture(&digits, &picture, &vector, image, NULL),
+                     CN_UNSUPPORTED);
         free(picture.data);
     }
 }
 
 Test(image, to_png_and_back) {
     const struct cn_shape *const shapes[] = {&grey, &colour};
-    const struct cn_preprocessing preprocessing = {CN_FIT_MNIST, SIDE, true};
     for (size_t s = 0; s < 2; s++) {
+        const struct cn_preprocessing preprocessing = cn_preprocessing_default(shapes[s]);
         const size_t count = cn_shape_size(shapes[s]);
         uint8_t samples[PIXELS * 3];
         float image[PIXELS * 3], back[PIXELS * 3];
@@ -80,7 +87,7 @@ Test(image, to_png_and_back) {
         for (size_t i = 0; i < count; i++)
             samples[i] = (uint8_t)(i * 2);
         cn_image_from_bytes(samples, count, image);
-        cr_assert_eq(cn_image_to_png(image, shapes[s], &png, &length, NULL), CN_OK);
+        cr_assert_eq(cn_image_to_png(&preprocessing, image, shapes[s], &png, &length, NULL), CN_OK);
         cr_assert_eq(cn_image_from_png(CN_PICTURE_NONE, &preprocessing, &cn_picture_default_limits,
                                        png, length, shapes[s], back, &report, NULL),
                      CN_OK);
@@ -92,8 +99,9 @@ Test(image, to_png_and_back) {
         free(png);
     }
     const struct cn_shape vector = cn_shape_vector(PIXELS);
+    const struct cn_preprocessing digits = cn_preprocessing_digits(&grey);
     float image[PIXELS] = {0};
     void *png = NULL;
     size_t length = 0;
-    cr_assert_eq(cn_image_to_png(image, &vector, &png, &length, NULL), CN_UNSUPPORTED);
+    cr_assert_eq(cn_image_to_png(&digits, image, &vector, &png, &length, NULL), CN_UNSUPPORTED);
 }

@@ -39,7 +39,11 @@ Test(model_file, round_trip_is_exact) {
     network->parameters[2] = 0.1F;
     cr_assert_eq(cn_model_set_labels(model, labels, 3, &error), CN_OK, "%s", error.text);
     cr_assert_eq(cn_model_set_training(model, "{\"epochs\": 3}", &error), CN_OK);
-    model->preprocessing = (struct cn_preprocessing){CN_FIT_SCALE, 7, true};
+    cr_assert_eq(
+        cn_preprocessing_parse("fit=crop,interpolation=bicubic,scale=127.5,mean=0.1:0.2:0.3,"
+                               "std=3",
+                               &network->input_shape, &model->preprocessing, &error),
+        CN_OK, "%s", error.text);
     model_files_save(model, path);
     cr_assert_eq(cn_model_read(path, &copy, &error), CN_OK, "%s", error.text);
     cr_expect_eq(copy->network->parameter_count, network->parameter_count);
@@ -48,9 +52,8 @@ Test(model_file, round_trip_is_exact) {
     for (size_t i = 0; i < 3; i++)
         cr_expect_str_eq(copy->labels[i], labels[i]);
     cr_expect_str_eq(copy->training, "{\"epochs\": 3}");
-    cr_expect_eq(copy->preprocessing.fit, CN_FIT_SCALE);
-    cr_expect_eq(copy->preprocessing.box, 7);
-    cr_expect(copy->preprocessing.invert);
+    cr_expect_eq(memcmp(&copy->preprocessing, &model->preprocessing, sizeof copy->preprocessing),
+                 0);
     cr_expect_str_eq(copy->network->name, "little");
     cr_expect_str_eq(model->sha256, "");
     cr_expect_eq(strlen(copy->sha256), 64);

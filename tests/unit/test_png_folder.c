@@ -81,6 +81,7 @@ Test(png_folder, train_and_test) {
 }
 
 Test(png_folder, bad_folders) {
+    const struct cn_preprocessing digits = cn_preprocessing_digits(&shape);
     char folder[FOLDER_PATH], first[FOLDER_PATH], second[FOLDER_PATH], path[FOLDER_PATH];
     struct cn_dataset *dataset = NULL;
     struct cn_error one = {0}, empty = {0}, foreign = {0}, blank = {0}, no_shape = {0};
@@ -102,7 +103,8 @@ Test(png_folder, bad_folders) {
 
     cr_assert_eq(unlink(path), 0);
     write_picture(second, "blank.png", 0);
-    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &blank), CN_UNUSABLE);
+    cr_assert_eq(cn_dataset_read(folder, CN_SPLIT_TRAIN, &shape, &digits, &dataset, &blank),
+                 CN_UNUSABLE);
     cr_assert_not_null(strstr(blank.source, "blank.png"), "%s", blank.source);
     cr_assert_not_null(strstr(blank.text, "blank"), "%s", blank.text);
 

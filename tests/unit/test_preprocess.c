@@ -39,7 +39,8 @@ static void fill(struct cn_picture *picture, int x, int y, int width, int height
 static enum cn_status run(const struct cn_picture *picture, int channels, float *image,
                           struct cn_preprocessing_report *report, struct cn_error *error) {
     const struct cn_shape shape = cn_shape_image(SIDE, SIDE, channels);
-    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    const struct cn_preprocessing preprocessing =
+        channels == 1 ? cn_preprocessing_digits(&shape) : cn_preprocessing_default(&shape);
     return cn_preprocess(&preprocessing, picture, &shape, image, report, error);
 }
 
@@ -60,11 +61,14 @@ static void find_box(const float *image, int box[4]) {
 
 Test(preprocess, defaults) {
     struct cn_shape shape = cn_shape_image(28, 28, 1);
-    struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     cr_assert(preprocessing.fit == CN_FIT_MNIST && preprocessing.box == 20 && preprocessing.invert);
+    preprocessing = cn_preprocessing_default(&shape);
+    cr_assert(preprocessing.fit == CN_FIT_STRETCH && !preprocessing.invert &&
+              preprocessing.channels == CN_CHANNELS_GREY);
     shape = cn_shape_image(32, 40, 3);
     preprocessing = cn_preprocessing_default(&shape);
-    cr_assert(preprocessing.fit == CN_FIT_SCALE && !preprocessing.invert);
+    cr_assert(preprocessing.fit == CN_FIT_STRETCH && preprocessing.channels == CN_CHANNELS_RGB);
 }
 
 Test(preprocess, mnist_images_pass_to_the_bit) {
@@ -542,20 +546,20 @@ Test(preprocess, blank_pictures) {
 
 Test(preprocess, without_inversion_light_is_ink) {
     const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
-    struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     struct cn_picture picture = blank(SIDE, SIDE, 1, 200);
     float image[PIXELS];
     struct cn_preprocessing_report report = {0};
-    fill(&picture, 10, 10, 4, 4, (const uint8_t[1]){255});
+    fill(&picture, 10, 10, 4, 8, (const uint8_t[1]){255});
     fill(&picture, 20, 20, 4, 4, (const uint8_t[1]){0});
     preprocessing.invert = false;
     cr_assert_eq(cn_preprocess(&preprocessing, &picture, &shape, image, &report, NULL), CN_OK);
-    cr_assert(report.unchanged);
-    cr_assert_eq(image[0], 200.0F / 255.0F);
+    cr_assert(!report.inverted);
+    cr_assert(report.crop[0] == 10 && report.crop[1] == 10 && report.crop[3] == 8);
     free(picture.data);
 }
 
-Test(preprocess, colour_is_scaled_and_padded) {
+Test(preprocess, colour_is_stretched) {
     struct cn_picture picture = blank(56, 28, 3, 0);
     float image[PIXELS * 3];
     struct cn_preprocessing_report report = {0};
@@ -576,9 +580,10 @@ Test(preprocess, refuses_what_takes_no_picture) {
     struct cn_picture picture = blank(10, 10, 1, 0);
     const struct cn_shape vector = cn_shape_vector(784), deep = cn_shape_image(28, 28, 2);
     const struct cn_shape shape = cn_shape_image(28, 28, 1);
-    const struct cn_preprocessing wide = {CN_FIT_MNIST, 29, true};
+    struct cn_preprocessing wide = cn_preprocessing_digits(&shape);
     float image[PIXELS * 2];
     struct cn_error error = {0};
+    wide.box = 29;
     cr_assert_eq(cn_preprocess(&wide, &picture, &vector, image, NULL, NULL), CN_UNSUPPORTED);
     cr_assert_eq(cn_preprocess(&wide, &picture, &deep, image, NULL, NULL), CN_UNSUPPORTED);
     cr_assert_eq(cn_preprocess(&wide, &picture, &shape, image, NULL, &error), CN_INVALID);

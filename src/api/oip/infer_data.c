@@ -1,5 +1,6 @@
 /* infer_data.c: the input tensor, in JSON or in bytes, to images in the prediction. What the
- * numbers become is what raw bytes become (cn_image_from_bytes): UINT8 over 255. No state. */
+ * bytes become is what a picture's samples become; floats are taken as they are. No state. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +110,8 @@ struct sink {
     size_t at, count, wanted; /* in the image; in all; of the shape */
 };
 
-/* Samples lie from 0 to 255 and are whole, fractions from 0 to 1; NaN is neither. */
+/* Samples of a picture are whole and from 0 to 255, and go through the preprocessing's
+ * normalisation; floats are the network's input as they are, and finite. */
 static enum cn_status put(struct sink *sink, float value, struct cn_error *error) {
     struct prediction *p = sink->request->prediction;
     const struct infer_type *type = sink->request->input.type;
@@ -117,19 +119,23 @@ static enum cn_status put(struct sink *sink, float value, struct cn_error *error
     if (sink->count == sink->wanted)
         return cn_fail(error, CN_INVALID, "\"data\" has more numbers than the shape, which has %zu",
                        sink->wanted);
-    if (!(value >= 0 && value <= (samples ? 255 : 1)) || (samples && value != (float)(int)value))
+    if (samples ? !(value >= 0 && value <= 255 && value == (float)(int)value) : !isfinite(value))
         return cn_fail(error, CN_INVALID, "element %zu is %g; %s data are %s", sink->count,
                        (double)value, type->name,
-                       samples ? "whole numbers from 0 to 255" : "from 0 to 1");
+                       samples ? "whole numbers from 0 to 255" : "finite");
     if (sink->at == 0) {
         sink->image = prediction_add(p, error);
         if (sink->image == NULL)
             return error->status;
     }
-    /* A negative zero becomes 0, as in a picture. */
-    sink->image[sink->at] = samples ? value / 255 : value + 0.0f;
-    sink->at = sink->at + 1 == p->image_size ? 0 : sink->at + 1;
+    sink->image[sink->at++] = samples ? value / 255 : value;
     sink->count++;
+    if (sink->at == p->image_size) {
+        sink->at = 0;
+        if (samples)
+            cn_preprocessing_normalize(&p->model->model->preprocessing,
+                                       &p->model->model->network->input_shape, 1, sink->image);
+    }
     return CN_OK;
 }
 

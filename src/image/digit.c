@@ -1,0 +1,134 @@
+/* digit.c: fit mnist. What the makers of MNIST did (LeCun, Cortes and Burges): ink cropped, scaled
+ * into a box with its aspect kept, centred by its centre of mass. A picture that they made passes
+ * as it is. Finds no ink itself: see page.h and ink.h. Thread-safe.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/digit.h"
+#include "image/exact.h"
+#include "image/ink.h"
+#include "image/page.h"
+#include "image/plane.h"
+#include "image/sheet.h"
+#include "image/strokes.h"
+#include "image/surface.h"
+
+/* Mean of the pixels that hold ink, of 255; MNIST's is 174. */
+static const double usual_ink = 160.0;
+
+static enum cn_status fail_blank(int contrast, struct cn_error *error) {
+    return cn_fail(error, CN_UNUSABLE,
+                   "the picture is blank: it differs from its page by %d of 255 grey levels at "
+                   "most",
+                   contrast);
+}
+
+static int clamp(long value, int low, int high) {
+    return value < low ? low : value > high ? high : (int)value;
+}
+
+/* Rounds to the 256 levels that raw images have. */
+static float to_level(double value) {
+    return (float)fmin(fmax(round(value), 0.0), 255.0) / 255.0F;
+}
+
+/* What turns scaled ink into MNIST's strength: the strongest pixel to 255, or more where the ink is
+ * mostly faint beside it. */
+static double find_gain(const float *values, size_t count) {
+    double peak = 0.0, sum = 0.0;
+    size_t inked = 0;
+    for (size_t i = 0; i < count; i++) {
+        peak = fmax(peak, (double)values[i]);
+        sum += (double)values[i];
+        inked += values[i] > 0.0F;
+    }
+    return inked == 0 ? 0.0 : fmax(255.0 / peak, usual_ink * (double)inked / sum);
+}
+
+/* Strokes at full strength, centred by mass. */
+static void put_centred(const struct cn_strokes *strokes, const struct cn_shape *shape,
+                        float *image) {
+    const int width = strokes->width, height = strokes->height;
+    const double gain = find_gain(strokes->values, (size_t)width * (size_t)height);
+    double x = 0.0, y = 0.0;
+    (void)cn_ink_center(strokes->values, height, width, &x, &y);
+    const int left = clamp(lround(shape->dims[1] / 2 - x), 0, shape->dims[1] - width);
+    const int top = clamp(lround(shape->dims[0] / 2 - y), 0, shape->dims[0] - height);
+    memset(image, 0, cn_shape_size(shape) * sizeof *image);
+    for (int v = 0; v < height; v++)
+        for (int u = 0; u < width; u++)
+            image[(size_t)(top + v) * (size_t)shape->dims[1] + (size_t)(left + u)] =
+                to_level(gain * (double)strokes->values[(size_t)v * (size_t)width + (size_t)u]);
+}
+
+/* The ink found, scaled into the box and centred. */
+static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
+                                struct cn_plane *plane, const struct cn_shape *shape, float *image,
+                                struct cn_preprocessing_report *report, struct cn_error *error) {
+    const int by = plane->reduction;
+    struct cn_page page = {0};
+    struct cn_rectangle sheet = {0, 0, 0, 0}, crop = {0, 0, 0, 0};
+    struct cn_strokes strokes = {0};
+    const bool on_sheet = cn_sheet_isolate(plane, &sheet);
+    if (!cn_page_extract_ink(plane, preprocessing->invert, &page))
+        return fail_blank(page.contrast, error);
+    if (!cn_ink_find_drawing(plane, on_sheet, &crop))
+        return cn_fail(error, CN_UNUSABLE, "the picture is blank: it holds only lines");
+    const enum cn_status status =
+        cn_strokes_scale(plane, crop, preprocessing->box, &strokes, error);
+    if (status != CN_OK)
+        return status;
+    report->inverted = page.light;
+    report->uneven = page.uneven;
+    report->sheet = on_sheet;
+    report->scale = strokes.scale / (float)by;
+    report->thickened = strokes.thickened * (float)by;
+    crop.x += sheet.x;
+    crop.y += sheet.y;
+    /* The last square of a reduced plane may be cut. */
+    const int right = clamp((long)(crop.x + crop.width) * by, 1, report->crop[2]);
+    const int bottom = clamp((long)(crop.y + crop.height) * by, 1, report->crop[3]);
+    memcpy(report->crop,
+           (int[4]){crop.x * by, crop.y * by, right - crop.x * by, bottom - crop.y * by},
+           sizeof report->crop);
+    put_centred(&strokes, shape, image);
+    free(strokes.values);
+    return CN_OK;
+}
+
+/* A picture that MNIST's makers made, or its negative: its samples, as they are. */
+static void take_prepared(const struct cn_picture *picture, bool light, float *image) {
+    const size_t count = (size_t)picture->width * (size_t)picture->height;
+    const size_t channels = (size_t)picture->channels;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t sample = picture->data[i * channels];
+        const uint8_t ink = light ? (uint8_t)(255 - sample) : sample;
+        cn_image_from_bytes(&ink, 1, &image[i]);
+    }
+}
+
+enum cn_status cn_digit_fit(const struct cn_preprocessing *preprocessing,
+                            const struct cn_picture *picture, const struct cn_shape *shape,
+                            float *image, struct cn_preprocessing_report *report,
+                            struct cn_error *error) {
+    struct cn_plane plane = {0};
+    if (picture->width == shape->dims[1] && picture->height == shape->dims[0] &&
+        cn_picture_is_plain(picture)) {
+        const struct cn_tone tone =
+            cn_tone_measure(picture->data, picture->width, picture->height, picture->channels);
+        if ((!tone.light || preprocessing->invert) &&
+            cn_exact_is_prepared(picture, &tone, preprocessing->box)) {
+            take_prepared(picture, tone.light, image);
+            report->unchanged = !tone.light;
+            report->inverted = tone.light;
+            return CN_OK;
+        }
+    }
+    enum cn_status status = cn_plane_create(picture, CN_SURFACE_SIDE_LIMIT, &plane, error);
+    if (status == CN_OK)
+        status = fit_plane(preprocessing, &plane, shape, image, report, error);
+    cn_plane_clear(&plane);
+    return status;
+}
