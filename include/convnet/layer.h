@@ -25,18 +25,32 @@ enum cn_initializer {
 extern const char *const cn_initializer_names[]; /* "glorot_uniform", "he_normal", ..., NULL */
 
 enum {
-    CN_LAYER_NAME = 64,       /* bytes of a layer's name, with its NUL; [A-Za-z0-9_.-] only */
-    CN_LAYER_CONFIG = 64,     /* bytes of the largest configuration struct */
-    CN_LAYER_MAX_TENSORS = 4, /* gamma, beta, moving_mean, moving_variance */
-    CN_TENSOR_MAX_RANK = 4
+    CN_LAYER_NAME = 64,    /* bytes of a layer's name, with its NUL; [A-Za-z0-9_.-] only */
+    CN_LAYER_CONFIG = 192, /* bytes of the largest configuration struct */
+    CN_LAYER_MAX_TENSORS = 8,
+    CN_LAYER_MAX_INPUTS = 1024,
+    CN_TENSOR_MAX_RANK = CN_SHAPE_MAX_RANK
+};
+
+/* A list of whole numbers in a configuration, as Reshape's target_shape. */
+enum { CN_INTS_MAX = 8 };
+struct cn_ints {
+    int count;
+    int values[CN_INTS_MAX];
 };
 
 enum cn_field_kind {
-    CN_FIELD_INT,      /* int */
-    CN_FIELD_INT_PAIR, /* int[2], rows then columns; in JSON `n` means [n, n] */
-    CN_FIELD_FLOAT,    /* float */
-    CN_FIELD_BOOL,     /* bool */
-    CN_FIELD_ENUM      /* an enum stored as int: the index into `names` */
+    CN_FIELD_INT,       /* int */
+    CN_FIELD_INT_PAIR,  /* int[2], rows then columns; in JSON `n` means [n, n] */
+    CN_FIELD_INT_WIDTH, /* int[2] = {1, n} of a layer over one axis; in JSON n or [n] */
+    CN_FIELD_INT_LIST,  /* struct cn_ints; in JSON a list, or one number */
+    CN_FIELD_INT_SIDES, /* int[4]: top, bottom, left, right; in JSON n, [rows, columns] or
+                           [[top, bottom], [left, right]] */
+    CN_FIELD_INT_ENDS,  /* int[4] = {0, 0, before, after} of one axis; in JSON n or [before, after]
+                         */
+    CN_FIELD_FLOAT,     /* float */
+    CN_FIELD_BOOL,      /* bool */
+    CN_FIELD_ENUM       /* an enum stored as int: the index into `names` */
 };
 
 /* One key of a layer's Keras configuration. */
@@ -46,7 +60,7 @@ struct cn_field {
     size_t offset;            /* into the configuration struct */
     bool required;            /* no default */
     bool nullable;            /* null in JSON means the default (pool strides: pool_size) */
-    double minimum, maximum;  /* INT, INT_PAIR, FLOAT: inclusive */
+    double minimum, maximum;  /* INT..., FLOAT: inclusive, of each number */
     const char *const *names; /* ENUM: NULL-terminated */
 };
 
@@ -62,15 +76,26 @@ struct cn_tensor_spec {
 
 struct cn_layer_type; /* functions: src/layers/layer_type.h */
 
-/* One layer of a network: type, configuration and what shape inference found. */
+/* What a layer reads: the network's input `value`, or the output of layer value - input_count. */
+struct cn_input {
+    size_t value;
+    struct cn_shape shape;
+};
+
+/* One layer of a network: a node of its graph. Type, configuration, where its inputs come from and
+ * what shape inference found. */
 struct cn_layer {
     const struct cn_layer_type *type;
     char name[CN_LAYER_NAME];
-    struct cn_shape input_shape, output_shape;
-    size_t tensor_count;
+    size_t input_count;
+    struct cn_input *inputs;                   /* the network's, in the order of the call */
+    struct cn_shape input_shape, output_shape; /* input_shape: the first input's */
+    size_t tensor_count;                       /* 0: no weights, or those of another layer */
     struct cn_tensor_spec tensors[CN_LAYER_MAX_TENSORS];
     size_t parameter_offset; /* floats from the start of the network's parameter block */
     size_t parameter_count;
+    size_t shares; /* the layer whose weights this one uses too, plus 1; 0: its own */
+    bool frozen;   /* Keras's trainable=false */
     _Alignas(8) unsigned char config[CN_LAYER_CONFIG];
 };
 
@@ -88,6 +113,12 @@ const struct cn_field *cn_layer_type_fields(const struct cn_layer_type *type, si
 
 /* Fills `config` (CN_LAYER_CONFIG bytes) with the type's defaults, Keras's. */
 void cn_layer_type_defaults(const struct cn_layer_type *type, void *config);
+
+/* The operators of ONNX that the type stands for, "Conv", separated by spaces; "" for none. */
+const char *cn_layer_type_onnx(const struct cn_layer_type *type);
+
+/* False if the type does its work in inference alone. */
+bool cn_layer_type_trains(const struct cn_layer_type *type);
 
 /* Multiply-accumulates of one sample through this layer. */
 unsigned long long cn_layer_macs(const struct cn_layer *layer);

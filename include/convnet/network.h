@@ -1,4 +1,8 @@
-/* network.h: a feed-forward stack of layers over one block of parameters, and its gradient.
+/* network.h: a graph of layers over one block of parameters, and its gradient.
+ *
+ * A value is what flows along an edge: value v is the network's input v, or, from input_count on,
+ * the output of layer v - input_count. Layers stand in topological order: a layer reads values of
+ * earlier ones only. A Sequential model is the chain in which each layer reads the one before.
  *
  * Arrays are float32, row-major, NHWC ("channels_last") as in Keras: images [batch, height, width,
  * channels], convolution kernels [kernel_height, kernel_width, in_channels, out_channels], dense
@@ -13,7 +17,9 @@
 
 enum {
     CN_TENSOR_NAME = CN_LAYER_NAME + 24, /* "<layer>/<tensor>" */
-    CN_NETWORK_MAX_LAYERS = 256,
+    CN_NETWORK_MAX_LAYERS = 4096,
+    CN_NETWORK_MAX_PORTS = 64, /* inputs, and outputs */
+    CN_PORT_NAME = 128,        /* bytes of an input's or output's name, with its NUL */
     CN_NETWORK_MAX_PARAMETERS = 1 << 28
 };
 
@@ -27,11 +33,20 @@ struct cn_tensor {
     bool trainable;
 };
 
+/* An input or an output of a network. */
+struct cn_port {
+    char name[CN_PORT_NAME]; /* UTF-8 without control characters */
+    struct cn_shape shape;
+    size_t value;
+};
+
 /* Read the fields freely; change them only through the functions below (`parameters` holds the
  * values and may be written by an optimizer or a reader). */
 struct cn_network {
     char name[CN_LAYER_NAME];
-    struct cn_shape input_shape, output_shape;
+    struct cn_shape input_shape, output_shape; /* of the first input and the first output */
+    size_t input_count, output_count;
+    struct cn_port *inputs, *outputs;
     size_t layer_count;
     struct cn_layer *layers;
     size_t tensor_count;
@@ -46,11 +61,46 @@ struct cn_network {
 enum cn_status cn_network_create(const struct cn_shape *input_shape,
                                  struct cn_network **ret_network, struct cn_error *error);
 
-/* Appends a layer with configuration `config` (the type's struct, as cn_layer_type_defaults fills
- * it; copied) and infers its output shape. `name` NULL gives Keras's: "conv2d", "conv2d_1".
- * CN_INVALID names the layer and both shapes when they do not fit, or a duplicate name. */
+/* Appends a layer that reads the last one (the first input if there is none), with configuration
+ * `config` (the type's struct, as cn_layer_type_defaults fills it; copied) and infers its output
+ * shape. `name` NULL gives Keras's: "conv2d", "conv2d_1". CN_INVALID names the layer and both
+ * shapes when they do not fit, or a duplicate name. */
 enum cn_status cn_network_add(struct cn_network *network, const struct cn_layer_type *type,
                               const char *name, const void *config, struct cn_error *error);
+
+/* Another input, before the first layer. `name` as a port's. CN_INVALID for an impossible shape, a
+ * duplicate name or a late call. */
+enum cn_status cn_network_add_input(struct cn_network *network, const char *name,
+                                    const struct cn_shape *shape, struct cn_error *error);
+
+/* How a layer is added to a graph. */
+struct cn_layer_call {
+    const struct cn_layer_type *type; /* NULL with `shares` */
+    const char *name;                 /* NULL: Keras's */
+    const void *config;               /* as in cn_network_add; NULL: the defaults */
+    size_t input_count;
+    const size_t *inputs; /* values */
+    bool frozen;
+    size_t shares; /* a layer plus 1: its type, configuration and weights once more; 0: none */
+};
+
+/* Appends a layer that reads `call->inputs`; its value is *ret_value (NULL: not asked for). The
+ * errors of cn_network_add, and CN_INVALID for a value that is not there yet or a number of inputs
+ * that the type does not take. */
+enum cn_status cn_network_add_call(struct cn_network *network, const struct cn_layer_call *call,
+                                   size_t *ret_value, struct cn_error *error);
+
+/* Makes `count` values the network's outputs, in this order; `names` NULL: the layers' names.
+ * Without a call the last layer's output is the only one. */
+enum cn_status cn_network_set_outputs(struct cn_network *network, size_t count,
+                                      const size_t *values, const char *const *names,
+                                      struct cn_error *error);
+
+/* The shape of a value that is there. Borrowed. */
+const struct cn_shape *cn_network_value_shape(const struct cn_network *network, size_t value);
+
+/* True if every layer reads the layer before it alone and the last one is the only output. */
+bool cn_network_is_chain(const struct cn_network *network);
 
 /* Ends the list of layers and allocates the parameter block, all zero. */
 enum cn_status cn_network_build(struct cn_network *network, struct cn_error *error);
@@ -68,6 +118,21 @@ void cn_network_free(struct cn_network *network);
 
 /* Number of trainable floats, what Keras calls "Trainable params". */
 size_t cn_network_trainable_count(const struct cn_network *network);
+
+/* What the numbers of an output are. Nothing but the first three is a probability. */
+enum cn_output_kind {
+    CN_OUTPUT_SOFTMAX = 0, /* one probability per class, whose sum is 1 */
+    CN_OUTPUT_SIGMOID,     /* one probability: of the second of two classes */
+    CN_OUTPUT_SIGMOIDS,    /* one probability per label, each by itself */
+    CN_OUTPUT_LOGITS, /* a vector of numbers of any size: a class's is larger if it is likelier,
+                         unless the network answers something else than classes */
+    CN_OUTPUT_NUMBER, /* one number: a regression */
+    CN_OUTPUT_MAP     /* an array of rank 2 or more, such as a segmentation */
+};
+extern const char *const cn_output_kind_names[]; /* "softmax", "sigmoid", ..., NULL */
+
+/* The kind of output `output`, from the last layer that computes anything. */
+enum cn_output_kind cn_network_output_kind(const struct cn_network *network, size_t output);
 
 /* ---- Losses ---- */
 
@@ -103,7 +168,7 @@ void cn_gradient_workspace_free(struct cn_gradient_workspace *workspace);
 enum { CN_LABEL_NONE = UINT16_MAX };
 
 /* One mini-batch. images: [count, input_shape]; labels: [count], each below the output size or
- * CN_LABEL_NONE.
+ * CN_LABEL_NONE. more_inputs: the arrays of the network's inputs from the second on.
  * (seed, step) select the dropout masks; the same pair gives the same masks.
  * targets: [count, output size], each row's sum 1, in place of the labels' targets; NULL: those. */
 struct cn_minibatch {
@@ -112,6 +177,7 @@ struct cn_minibatch {
     const uint16_t *labels;
     uint64_t seed, step;
     const float *targets;
+    const float *const *more_inputs;
 };
 
 struct cn_minibatch_result {
@@ -119,7 +185,7 @@ struct cn_minibatch_result {
     size_t correct;  /* samples whose largest output is their label */
 };
 
-/* Forward in training mode (dropout on, batch statistics) and backward.
+/* Forward in training mode (dropout on, batch statistics) and backward from the first output.
  * gradients: [parameter_count], overwritten with the gradient of the batch's mean loss, zero for
  * non-trainable tensors. Updates BatchNormalization's moving statistics in network->parameters.
  * Bit-identical for any `threads` of the workspace. Does not allocate. */

@@ -19,19 +19,49 @@ enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan *
                               struct cn_error *error);
 void cn_plan_free(struct cn_plan *plan);
 
-/* Floats of one image and of one output row. */
+/* Floats of one image and of one output row: the first input's and the first output's. */
 size_t cn_plan_input_size(const struct cn_plan *plan);
 size_t cn_plan_output_size(const struct cn_plan *plan);
+
+/* Bytes of the packed weights, which all threads share, and of one workspace: known before any is
+ * allocated. */
+size_t cn_plan_weight_bytes(const struct cn_plan *plan);
+size_t cn_plan_workspace_bytes(const struct cn_plan *plan);
+
+/* One step of a plan: a layer with what was folded and fused into it. */
+struct cn_plan_step {
+    const char *name, *class_name; /* the layer's; borrowed until cn_plan_free */
+    const char *kernel;            /* what computes it */
+    struct cn_shape output_shape;
+    unsigned long long macs;
+    size_t weight_bytes;
+    size_t activation_bytes; /* of its output, for one image */
+};
+
+/* Describes step `index`; false past the last one. */
+bool cn_plan_step_at(const struct cn_plan *plan, size_t index, struct cn_plan_step *ret_step);
 
 /* One thread's activations and scratch for `plan`. Caller frees with cn_workspace_free. */
 enum cn_status cn_workspace_create(const struct cn_plan *plan, struct cn_workspace **ret_workspace,
                                    struct cn_error *error);
 void cn_workspace_free(struct cn_workspace *workspace);
 
+/* One workspace per thread: the array that cn_plan_run_parallel takes. Caller frees with
+ * cn_workspaces_free. */
+enum cn_status cn_workspaces_create(const struct cn_plan *plan, int threads,
+                                    struct cn_workspace ***ret_workspaces, struct cn_error *error);
+void cn_workspaces_free(struct cn_workspace **workspaces, int threads);
+
 /* Forward pass of `count` images [count, input] into `outputs` [count, output], serially on the
- * calling thread. Does not allocate, cannot fail. */
+ * calling thread. Does not allocate, cannot fail. For a network of one input; of several outputs it
+ * gives the first. */
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs);
+
+/* The same with all inputs and outputs of the network: inputs[i] is [count, shape of input i],
+ * outputs[k] [count, shape of output k]; from the second on NULL if nobody wants it. */
+void cn_plan_run_ports(const struct cn_plan *plan, struct cn_workspace *workspace,
+                       const float *const *inputs, size_t count, float *const *outputs);
 
 /* The class that one output row [count] answers, the first of the largest, and how sure the network
  * is of it, 0 to 1: for a final softmax the calibrated probability, which is low too where there is

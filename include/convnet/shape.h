@@ -9,14 +9,15 @@
 
 enum {
     CN_SHAPE_MAX_ELEMENTS = 1 << 26, /* floats in one sample of one activation */
-    CN_SHAPE_TEXT = 48               /* bytes that cn_shape_format needs at most */
+    CN_SHAPE_MAX_RANK = 5,
+    CN_SHAPE_TEXT = 72 /* bytes that cn_shape_format needs at most */
 };
 
-/* rank 3: dims = height, width, channels (NHWC, "channels_last"); rank 1: dims[0] = features.
- * Unused dims are 1. */
+/* Row-major, channels last. Rank 1: features; rank 2: steps, channels of a signal, or the height
+ * and width of a picture of one channel; rank 3: height, width, channels. Unused dims are 1. */
 struct cn_shape {
     int rank;
-    int dims[3];
+    int dims[CN_SHAPE_MAX_RANK];
 };
 
 /* A feature map of height x width x channels. */
@@ -28,8 +29,13 @@ struct cn_shape cn_shape_vector(int features);
 /* Number of floats of one sample. The shape must have passed cn_shape_check. */
 size_t cn_shape_size(const struct cn_shape *shape);
 
-/* CN_INVALID unless rank is 1 or 3, each dim is at least 1 and the product is at most
- * CN_SHAPE_MAX_ELEMENTS. `what` names the shape in the message. */
+/* The innermost dimension: channels, or features. */
+static inline int cn_shape_channels(const struct cn_shape *shape) {
+    return shape->dims[shape->rank - 1];
+}
+
+/* CN_INVALID unless rank is 1 to CN_SHAPE_MAX_RANK, each dim is at least 1 and the product is at
+ * most CN_SHAPE_MAX_ELEMENTS. `what` names the shape in the message. */
 enum cn_status cn_shape_check(const struct cn_shape *shape, const char *what,
                               struct cn_error *error);
 

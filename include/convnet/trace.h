@@ -28,6 +28,9 @@ enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, s
  * are read. Does not allocate, cannot fail. */
 void cn_trace_run(struct cn_trace *trace, const float *image);
 
+/* The same for a network of several inputs: images[i] is [shape of input i]. */
+void cn_trace_run_inputs(struct cn_trace *trace, const float *const *images);
+
 /* What layer `layer` gave [its output_shape], NULL if it is not kept. Layers that inference skips
  * (Flatten, Dropout) give their input's values. Borrowed until the next run or cn_trace_free. */
 const float *cn_trace_output(const struct cn_trace *trace, size_t layer);

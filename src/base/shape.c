@@ -4,11 +4,11 @@
 #include "convnet/shape.h"
 
 struct cn_shape cn_shape_image(int height, int width, int channels) {
-    return (struct cn_shape){.rank = 3, .dims = {height, width, channels}};
+    return (struct cn_shape){.rank = 3, .dims = {height, width, channels, 1, 1}};
 }
 
 struct cn_shape cn_shape_vector(int features) {
-    return (struct cn_shape){.rank = 1, .dims = {features, 1, 1}};
+    return (struct cn_shape){.rank = 1, .dims = {features, 1, 1, 1, 1}};
 }
 
 size_t cn_shape_size(const struct cn_shape *shape) {
@@ -21,8 +21,9 @@ size_t cn_shape_size(const struct cn_shape *shape) {
 enum cn_status cn_shape_check(const struct cn_shape *shape, const char *what,
                               struct cn_error *error) {
     char text[CN_SHAPE_TEXT];
-    if (shape->rank != 1 && shape->rank != 3)
-        return cn_fail(error, CN_INVALID, "%s has rank %d; it must be 1 or 3", what, shape->rank);
+    if (shape->rank < 1 || shape->rank > CN_SHAPE_MAX_RANK)
+        return cn_fail(error, CN_INVALID, "%s has rank %d; it must be from 1 to %d", what,
+                       shape->rank, CN_SHAPE_MAX_RANK);
     long long size = 1;
     for (int i = 0; i < shape->rank; i++) {
         if (shape->dims[i] < 1)
@@ -46,10 +47,10 @@ bool cn_shape_equal(const struct cn_shape *a, const struct cn_shape *b) {
 }
 
 const char *cn_shape_format(const struct cn_shape *shape, char text[static CN_SHAPE_TEXT]) {
-    if (shape->rank == 3)
-        (void)snprintf(text, CN_SHAPE_TEXT, "(%d, %d, %d)", shape->dims[0], shape->dims[1],
-                       shape->dims[2]);
-    else
-        (void)snprintf(text, CN_SHAPE_TEXT, "(%d)", shape->dims[0]);
+    size_t used = 0;
+    for (int i = 0; i < shape->rank && i < CN_SHAPE_MAX_RANK; i++)
+        used += (size_t)snprintf(text + used, CN_SHAPE_TEXT - used, "%s%d", i > 0 ? ", " : "(",
+                                 shape->dims[i]);
+    (void)snprintf(text + used, CN_SHAPE_TEXT - used, "%s", used > 0 ? ")" : "()");
     return text;
 }

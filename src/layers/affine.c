@@ -152,9 +152,10 @@ void cn_affine_prepare(struct cn_step *step) {
     step->affine = step->layer.type->affine(&step->layer);
 }
 
-void cn_affine_infer(const struct cn_step *step, const float *x, size_t count, float *y,
+void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                      float *scratch) {
-    run(&step->affine, step->packed, step->pooled ? &step->pooling : NULL, x, count, y, scratch);
+    run(&step->affine, step->packed, step->pooled ? &step->pooling : NULL, inputs[0], count, y,
+        scratch);
 }
 
 size_t cn_affine_packed_size(const struct cn_layer *layer) {

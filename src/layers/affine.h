@@ -11,15 +11,13 @@
 /* x[height, width, in_channels] with its zero border, in `scratch`; x itself if it has none. */
 const float *cn_affine_pad(const struct cn_affine *affine, const float *x, float *scratch);
 
-/* Members of struct cn_layer_type; see there. */
+/* Training, for every type whose `affine` is given. */
+extern const struct cn_layer_training cn_affine_training;
+
+/* Members of struct cn_layer_type and struct cn_layer_inference; see there. */
 unsigned long long cn_affine_macs(const struct cn_layer *layer);
-void cn_affine_forward(const struct cn_layer *layer, const struct cn_pass *pass);
-void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass);
-size_t cn_affine_training_packed_size(const struct cn_layer *layer);
-void cn_affine_training_pack(const struct cn_layer *layer, const float *parameters, float *packed);
-size_t cn_affine_training_scratch_size(const struct cn_layer *layer);
 void cn_affine_prepare(struct cn_step *step);
-void cn_affine_infer(const struct cn_step *step, const float *x, size_t count, float *y,
+void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                      float *scratch);
 size_t cn_affine_packed_size(const struct cn_layer *layer);
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed);

@@ -81,7 +81,7 @@ static struct packed_parts packed_parts_of(const struct cn_affine *a) {
     return parts;
 }
 
-size_t cn_affine_training_packed_size(const struct cn_layer *layer) {
+static size_t affine_training_packed_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
     return packed_parts_of(&affine).end;
 }
@@ -95,7 +95,8 @@ static void transpose(float *back, const float *w, size_t depth, size_t channels
             back[o * row + k] = w[k * channels + o];
 }
 
-void cn_affine_training_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
+static void affine_training_pack(const struct cn_layer *layer, const float *parameters,
+                                 float *packed) {
     const struct cn_affine affine = layer->type->affine(layer);
     const struct cn_conv2d s = group_shape(&affine, 1);
     const struct packed_parts parts = packed_parts_of(&affine);
@@ -137,12 +138,12 @@ static struct scratch_parts scratch_parts_of(const struct cn_affine *a) {
     return parts;
 }
 
-size_t cn_affine_training_scratch_size(const struct cn_layer *layer) {
+static size_t affine_training_scratch_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
     return scratch_parts_of(&affine).end;
 }
 
-void cn_affine_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void affine_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const struct cn_affine a = layer->type->affine(layer);
     const size_t group = group_size(&a), out = cn_shape_size(&layer->output_shape);
     const bool relu = a.activation == CN_ACTIVATION_RELU;
@@ -203,7 +204,7 @@ static void add_gradients(const struct cn_affine *a, const float *dw, float *gra
             gradients[i * channels + c] += dw[i * stride + c];
 }
 
-void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void affine_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const struct cn_affine a = layer->type->affine(layer);
     const struct scratch_parts parts = scratch_parts_of(&a);
     const size_t group = group_size(&a), in = input_size(&a);
@@ -227,3 +228,9 @@ void cn_affine_backward(const struct cn_layer *layer, const struct cn_pass *pass
     if (!is_even(&a))
         add_gradients(&a, dw, pass->gradients);
 }
+
+const struct cn_layer_training cn_affine_training = {.forward = affine_forward,
+                                                     .backward = affine_backward,
+                                                     .packed_size = affine_training_packed_size,
+                                                     .pack = affine_training_pack,
+                                                     .scratch_size = affine_training_scratch_size};

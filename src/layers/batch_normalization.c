@@ -30,7 +30,7 @@ static const struct batch_normalization_config *config_of(const struct cn_layer 
 }
 
 static size_t channels_of(const struct cn_layer *layer) {
-    return (size_t)layer->input_shape.dims[layer->input_shape.rank - 1];
+    return (size_t)cn_shape_channels(&layer->input_shape);
 }
 
 /* Where each tensor begins in the layer's parameters; gamma and beta may be missing (-1). */
@@ -56,7 +56,7 @@ static struct places places_of(const struct cn_layer *layer) {
     return places;
 }
 
-static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
+static enum cn_status batch_normalization_build(struct cn_layer *layer, struct cn_error *error) {
     const struct batch_normalization_config *config = config_of(layer);
     const int channels = (int)channels_of(layer);
     const struct cn_tensor_spec one = {.rank = 1, .dims = {channels}, .fan_in = 1, .fan_out = 1};
@@ -89,17 +89,17 @@ static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
  * deviation is sqrt(variance + epsilon). */
 enum { MEAN, SCALE, SHIFT, INVERSE, FACTORS, STATES = FACTORS + 3 };
 
-static size_t state_size(const struct cn_layer *layer) {
+static size_t batch_normalization_state_size(const struct cn_layer *layer) {
     return STATES * channels_of(layer);
 }
 
 /* Partial: rows | mean | sum of squared distances to it | sum of dy | sum of dy * (x - mean). */
-static size_t partial_size(const struct cn_layer *layer) {
+static size_t batch_normalization_partial_size(const struct cn_layer *layer) {
     return 1 + 4 * channels_of(layer);
 }
 
 /* Sums of a block of rows, in float. */
-static size_t training_scratch_size(const struct cn_layer *layer) {
+static size_t batch_normalization_scratch_size(const struct cn_layer *layer) {
     return 2 * channels_of(layer);
 }
 
@@ -118,7 +118,8 @@ static void merge(double *moments, double more, double mean, double squares, siz
     moments[1 + channels + c] += squares + distance * distance * had * more / (had + more);
 }
 
-static void collect_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void batch_normalization_collect_forward(const struct cn_layer *layer,
+                                                const struct cn_pass *pass) {
     const size_t channels = channels_of(layer), rows = rows_of(layer, pass);
     float *mean = pass->scratch, *squares = mean + channels;
     for (size_t first = 0; first < rows; first += BLOCK_ROWS) {
@@ -131,13 +132,14 @@ static void collect_forward(const struct cn_layer *layer, const struct cn_pass *
     }
 }
 
-static void prepare_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void batch_normalization_prepare_forward(const struct cn_layer *layer,
+                                                const struct cn_pass *pass) {
     const struct batch_normalization_config *config = config_of(layer);
     const struct places at = places_of(layer);
     const size_t channels = channels_of(layer);
     double *all = pass->partial;
     for (size_t shard = 1; shard < pass->shard_count; shard++) {
-        const double *part = pass->partial + shard * partial_size(layer);
+        const double *part = pass->partial + shard * batch_normalization_partial_size(layer);
         for (size_t c = 0; part[0] > 0 && c < channels; c++)
             merge(all, part[0], part[1 + c], part[1 + channels + c], c, channels);
         all[0] += part[0];
@@ -159,14 +161,21 @@ static void prepare_forward(const struct cn_layer *layer, const struct cn_pass *
     }
 }
 
-static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+/* A frozen layer is what it is in inference: packed holds its scale and shift. */
+static void batch_normalization_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const size_t channels = channels_of(layer);
+    if (layer->frozen) {
+        cn_kernels()->scale_shift(pass->y, pass->x, pass->packed, pass->packed + channels,
+                                  rows_of(layer, pass), (int)channels);
+        return;
+    }
     cn_kernels()->elementwise->normalize(
         pass->y, pass->x, pass->state + MEAN * channels, pass->state + SCALE * channels,
         pass->state + SHIFT * channels, rows_of(layer, pass), channels);
 }
 
-static void collect_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void batch_normalization_collect_backward(const struct cn_layer *layer,
+                                                 const struct cn_pass *pass) {
     const size_t channels = channels_of(layer), rows = rows_of(layer, pass);
     float *sum = pass->scratch, *product = sum + channels;
     double *sums = pass->partial + 1 + 2 * channels;
@@ -182,7 +191,8 @@ static void collect_backward(const struct cn_layer *layer, const struct cn_pass 
 
 /* dx = gamma / deviation * (dy - mean(dy) - x^ * mean(dy * x^)), where x^ = (x - mean) / deviation
  */
-static void prepare_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void batch_normalization_prepare_backward(const struct cn_layer *layer,
+                                                 const struct cn_pass *pass) {
     const struct places at = places_of(layer);
     const size_t channels = channels_of(layer);
     const double rows = pass->partial[0]; /* prepare_forward has added all shards' here */
@@ -192,7 +202,8 @@ static void prepare_backward(const struct cn_layer *layer, const struct cn_pass 
         const double inverse = (double)pass->state[INVERSE * channels + c];
         double slope = 0, product = 0;
         for (size_t shard = 0; shard < pass->shard_count; shard++) {
-            const double *sums = pass->partial + shard * partial_size(layer) + 1 + 2 * channels;
+            const double *sums =
+                pass->partial + shard * batch_normalization_partial_size(layer) + 1 + 2 * channels;
             slope += sums[c];
             product += sums[channels + c];
         }
@@ -206,16 +217,20 @@ static void prepare_backward(const struct cn_layer *layer, const struct cn_pass 
     }
 }
 
-static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void batch_normalization_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const size_t channels = channels_of(layer);
-    if (pass->dx != NULL)
+    if (layer->frozen) {
+        const size_t count = rows_of(layer, pass) * channels;
+        for (size_t i = 0; pass->dx != NULL && i < count; i++)
+            pass->dx[i] = pass->dy[i] * pass->packed[i % channels];
+    } else if (pass->dx != NULL)
         cn_kernels()->elementwise->normalize_gradient(
             pass->dx, pass->dy, pass->x, pass->state + MEAN * channels,
             pass->state + FACTORS * channels, rows_of(layer, pass), channels);
 }
 
-static void scale_shift(const struct cn_layer *layer, const float *parameters, float *scale,
-                        float *shift) {
+static bool batch_normalization_scale_shift(const struct cn_layer *layer, const float *parameters,
+                                            float *scale, float *shift) {
     const struct places at = places_of(layer);
     for (ptrdiff_t c = 0; c < (ptrdiff_t)channels_of(layer); c++) {
         const double gamma = at.gamma >= 0 ? (double)parameters[at.gamma + c] : 1;
@@ -225,42 +240,57 @@ static void scale_shift(const struct cn_layer *layer, const float *parameters, f
         scale[c] = (float)factor;
         shift[c] = (float)(beta - (double)parameters[at.mean + c] * factor);
     }
+    return true;
 }
 
 /* Packed: scale | shift. */
-static size_t packed_size(const struct cn_layer *layer) {
+static size_t batch_normalization_packed_size(const struct cn_layer *layer) {
     return 2 * channels_of(layer);
 }
 
-static void pack(const struct cn_layer *layer, const float *parameters, float *packed) {
-    scale_shift(layer, parameters, packed, packed + channels_of(layer));
+static void batch_normalization_pack(const struct cn_layer *layer, const float *parameters,
+                                     float *packed) {
+    (void)batch_normalization_scale_shift(layer, parameters, packed, packed + channels_of(layer));
 }
 
-static void infer(const struct cn_step *step, const float *x, size_t count, float *y,
-                  float *scratch) {
+static void batch_normalization_infer(const struct cn_step *step, const float *const *inputs,
+                                      size_t count, float *y, float *scratch) {
     const size_t channels = channels_of(&step->layer);
     const size_t rows = count * cn_shape_size(&step->layer.input_shape) / channels;
     (void)scratch;
-    cn_kernels()->scale_shift(y, x, step->packed, step->packed + channels, rows, (int)channels);
+    cn_kernels()->scale_shift(y, inputs[0], step->packed, step->packed + channels, rows,
+                              (int)channels);
 }
+
+static const struct cn_layer_batch batch_normalization_batch = {
+    .state_size = batch_normalization_state_size,
+    .partial_size = batch_normalization_partial_size,
+    .collect_forward = batch_normalization_collect_forward,
+    .prepare_forward = batch_normalization_prepare_forward,
+    .collect_backward = batch_normalization_collect_backward,
+    .prepare_backward = batch_normalization_prepare_backward};
+
+static const struct cn_layer_training batch_normalization_training = {
+    .forward = batch_normalization_forward,
+    .backward = batch_normalization_backward,
+    .packed_size = batch_normalization_packed_size,
+    .pack = batch_normalization_pack,
+    .scratch_size = batch_normalization_scratch_size,
+    .batch = &batch_normalization_batch};
+
+static const struct cn_layer_inference batch_normalization_inference = {
+    .infer = batch_normalization_infer,
+    .packed_size = batch_normalization_packed_size,
+    .pack = batch_normalization_pack,
+    .scale_shift = batch_normalization_scale_shift};
 
 const struct cn_layer_type cn_batch_normalization_type = {
     .class_name = "BatchNormalization",
+    .onnx = "BatchNormalization",
     .config_size = sizeof defaults,
     .defaults = &defaults,
     .fields = fields,
     .field_count = sizeof fields / sizeof *fields,
-    .build = build,
-    .forward = forward,
-    .backward = backward,
-    .training_scratch_size = training_scratch_size,
-    .state_size = state_size,
-    .partial_size = partial_size,
-    .collect_forward = collect_forward,
-    .prepare_forward = prepare_forward,
-    .collect_backward = collect_backward,
-    .prepare_backward = prepare_backward,
-    .infer = infer,
-    .packed_size = packed_size,
-    .pack = pack,
-    .scale_shift = scale_shift};
+    .build = batch_normalization_build,
+    .training = &batch_normalization_training,
+    .inference = &batch_normalization_inference};

@@ -40,7 +40,7 @@ static enum cn_status windows_of(const struct cn_layer *layer, struct cn_window 
                             (enum cn_padding)config->padding, layer, error);
 }
 
-static struct cn_affine affine_of(const struct cn_layer *layer) {
+static struct cn_affine conv2d_affine(const struct cn_layer *layer) {
     const struct conv2d_config *config = config_of(layer);
     struct cn_window windows[2];
     (void)windows_of(layer, windows, NULL); /* build has seen it fit */
@@ -63,7 +63,7 @@ static struct cn_affine affine_of(const struct cn_layer *layer) {
                               .use_bias = config->use_bias};
 }
 
-static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
+static enum cn_status conv2d_build(struct cn_layer *layer, struct cn_error *error) {
     const struct conv2d_config *config = config_of(layer);
     struct cn_window windows[2];
     enum cn_status status = cn_layer_need_rank(layer, 3, "", error);
@@ -95,12 +95,12 @@ static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
     return CN_OK;
 }
 
-static enum cn_activation *activation_of(struct cn_layer *layer) {
+static enum cn_activation *conv2d_activation(struct cn_layer *layer) {
     return &((struct conv2d_config *)(void *)layer->config)->activation;
 }
 
 /* 2 x 2 maxima side by side, when nothing but ReLU comes between: its order does not matter. */
-static bool absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling) {
+static bool conv2d_absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling) {
     const bool twos = pooling->pool_height == 2 && pooling->pool_width == 2 &&
                       pooling->row_stride == 2 && pooling->column_stride == 2 &&
                       pooling->pad_top == 0 && pooling->pad_left == 0;
@@ -113,26 +113,25 @@ static bool absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling
     return true;
 }
 
+static const struct cn_layer_inference conv2d_inference = {.prepare = cn_affine_prepare,
+                                                           .infer = cn_affine_infer,
+                                                           .packed_size = cn_affine_packed_size,
+                                                           .pack = cn_affine_pack,
+                                                           .scratch_size = cn_affine_scratch_size,
+                                                           .fold = cn_affine_fold,
+                                                           .absorb_maxima = conv2d_absorb_maxima};
+
 const struct cn_layer_type cn_conv2d_type = {
     .class_name = "Conv2D",
+    .onnx = "Conv",
     .config_size = sizeof defaults,
     .defaults = &defaults,
     .fields = fields,
     .field_count = sizeof fields / sizeof *fields,
-    .build = build,
-    .affine = affine_of,
+    .build = conv2d_build,
     .macs = cn_affine_macs,
-    .forward = cn_affine_forward,
-    .backward = cn_affine_backward,
-    .training_packed_size = cn_affine_training_packed_size,
-    .training_pack = cn_affine_training_pack,
-    .training_scratch_size = cn_affine_training_scratch_size,
-    .prepare = cn_affine_prepare,
-    .infer = cn_affine_infer,
-    .packed_size = cn_affine_packed_size,
-    .pack = cn_affine_pack,
-    .scratch_size = cn_affine_scratch_size,
-    .activation = activation_of,
-    .fold = cn_affine_fold,
-    .absorb_maxima = absorb_maxima,
+    .affine = conv2d_affine,
+    .activation = conv2d_activation,
+    .training = &cn_affine_training,
+    .inference = &conv2d_inference,
 };

@@ -32,7 +32,7 @@ static const struct dense_config *config_of(const struct cn_layer *layer) {
     return (const struct dense_config *)(const void *)layer->config;
 }
 
-static struct cn_affine affine_of(const struct cn_layer *layer) {
+static struct cn_affine dense_affine(const struct cn_layer *layer) {
     const struct dense_config *config = config_of(layer);
     return (struct cn_affine){.shape = {.in_height = 1,
                                         .in_width = 1,
@@ -50,7 +50,7 @@ static struct cn_affine affine_of(const struct cn_layer *layer) {
                               .use_bias = config->use_bias};
 }
 
-static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
+static enum cn_status dense_build(struct cn_layer *layer, struct cn_error *error) {
     const struct dense_config *config = config_of(layer);
     const enum cn_status status =
         cn_layer_need_rank(layer, 1, "; put a Flatten layer before it", error);
@@ -83,14 +83,14 @@ static size_t kernel_size(const struct dense_config *config, const struct cn_lay
     return (size_t)cn_padded(layer->input_shape.dims[0]) * (size_t)config->units;
 }
 
-static size_t packed_size(const struct cn_layer *layer) {
+static size_t dense_packed_size(const struct cn_layer *layer) {
     return kernel_size(config_of(layer), layer) + (size_t)config_of(layer)->units;
 }
 
-static void pack(const struct cn_layer *layer, const float *parameters, float *packed) {
+static void dense_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
     const size_t in = (size_t)layer->input_shape.dims[0], out = (size_t)config_of(layer)->units;
     float *bias = packed + kernel_size(config_of(layer), layer);
-    memset(packed, 0, packed_size(layer) * sizeof *packed);
+    memset(packed, 0, dense_packed_size(layer) * sizeof *packed);
     for (size_t k = 0; k < in; k++)
         for (size_t o = 0; o < out; o++)
             packed[(k / CN_LANES * out + o) * CN_LANES + k % CN_LANES] = parameters[k * out + o];
@@ -98,8 +98,8 @@ static void pack(const struct cn_layer *layer, const float *parameters, float *p
         memcpy(bias, parameters + in * out, out * sizeof *bias);
 }
 
-static void fold(const struct cn_layer *layer, float *packed, const float *scale,
-                 const float *shift) {
+static void dense_fold(const struct cn_layer *layer, float *packed, const float *scale,
+                       const float *shift) {
     const size_t out = (size_t)config_of(layer)->units;
     const size_t rows = kernel_size(config_of(layer), layer) / CN_LANES;
     float *bias = packed + rows * CN_LANES;
@@ -110,39 +110,36 @@ static void fold(const struct cn_layer *layer, float *packed, const float *scale
         bias[o] = bias[o] * scale[o] + shift[o];
 }
 
-static void infer(const struct cn_step *step, const float *x, size_t count, float *y,
-                  float *scratch) {
+static void dense_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                        float *y, float *scratch) {
     const struct dense_config *config = config_of(&step->layer);
     const struct cn_dense shape = {step->layer.input_shape.dims[0], config->units};
     const bool relu = config->activation == CN_ACTIVATION_RELU;
     (void)scratch;
-    cn_kernels()->dense(y, x, step->packed, step->packed + kernel_size(config, &step->layer),
-                        &shape, count, relu);
+    cn_kernels()->dense(y, inputs[0], step->packed,
+                        step->packed + kernel_size(config, &step->layer), &shape, count, relu);
     if (!relu)
         cn_activation_forward(y, count, (size_t)config->units, config->activation);
 }
 
-static enum cn_activation *activation_of(struct cn_layer *layer) {
+static enum cn_activation *dense_activation(struct cn_layer *layer) {
     return &((struct dense_config *)(void *)layer->config)->activation;
 }
 
+static const struct cn_layer_inference dense_inference = {
+    .infer = dense_infer, .packed_size = dense_packed_size, .pack = dense_pack, .fold = dense_fold};
+
 const struct cn_layer_type cn_dense_type = {
     .class_name = "Dense",
+    .onnx = "Gemm MatMul",
     .config_size = sizeof defaults,
     .defaults = &defaults,
     .fields = fields,
     .field_count = sizeof fields / sizeof *fields,
-    .build = build,
-    .affine = affine_of,
+    .build = dense_build,
     .macs = cn_affine_macs,
-    .forward = cn_affine_forward,
-    .backward = cn_affine_backward,
-    .training_packed_size = cn_affine_training_packed_size,
-    .training_pack = cn_affine_training_pack,
-    .training_scratch_size = cn_affine_training_scratch_size,
-    .infer = infer,
-    .packed_size = packed_size,
-    .pack = pack,
-    .activation = activation_of,
-    .fold = fold,
+    .affine = dense_affine,
+    .activation = dense_activation,
+    .training = &cn_affine_training,
+    .inference = &dense_inference,
 };

@@ -18,14 +18,14 @@ static const struct cn_field fields[] = {
     {"rate", CN_FIELD_FLOAT, offsetof(struct dropout_config, rate), true, false, 0, 0.999999, NULL},
 };
 
-static enum cn_status build(struct cn_layer *layer, struct cn_error *error) {
+static enum cn_status dropout_build(struct cn_layer *layer, struct cn_error *error) {
     (void)error;
     layer->output_shape = layer->input_shape;
     return CN_OK;
 }
 
-static void mask(const struct cn_layer *layer, const struct cn_pass *pass, const float *from,
-                 float *to) {
+static void dropout_mask(const struct cn_layer *layer, const struct cn_pass *pass,
+                         const float *from, float *to) {
     const float rate = ((const struct dropout_config *)(const void *)layer->config)->rate;
     const size_t size = cn_shape_size(&layer->input_shape);
     for (size_t n = 0; n < pass->count; n++, from += size, to += size) {
@@ -35,20 +35,23 @@ static void mask(const struct cn_layer *layer, const struct cn_pass *pass, const
     }
 }
 
-static void forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    mask(layer, pass, pass->x, pass->y);
+static void dropout_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    dropout_mask(layer, pass, pass->x, pass->y);
 }
 
-static void backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+static void dropout_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     if (pass->dx != NULL)
-        mask(layer, pass, pass->dy, pass->dx);
+        dropout_mask(layer, pass, pass->dy, pass->dx);
 }
+
+static const struct cn_layer_training dropout_training = {.forward = dropout_forward,
+                                                          .backward = dropout_backward};
 
 const struct cn_layer_type cn_dropout_type = {.class_name = "Dropout",
+                                              .onnx = "Dropout",
                                               .config_size = sizeof defaults,
                                               .defaults = &defaults,
                                               .fields = fields,
                                               .field_count = sizeof fields / sizeof *fields,
-                                              .build = build,
-                                              .forward = forward,
-                                              .backward = backward};
+                                              .build = dropout_build,
+                                              .training = &dropout_training};

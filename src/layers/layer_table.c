@@ -13,6 +13,8 @@ static const struct cn_layer_type *const layer_table[] = {
     &cn_dropout_type,
     &cn_activation_type,
     &cn_batch_normalization_type,
+    &cn_add_type,
+    &cn_concatenate_type,
 };
 enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
 
@@ -45,14 +47,28 @@ void cn_layer_type_defaults(const struct cn_layer_type *type, void *config) {
         memcpy(config, type->defaults, type->config_size);
 }
 
+const char *cn_layer_type_onnx(const struct cn_layer_type *type) {
+    return type->onnx != NULL ? type->onnx : "";
+}
+
+bool cn_layer_type_trains(const struct cn_layer_type *type) {
+    return type->training != NULL;
+}
+
+bool cn_layer_gives_softmax(const struct cn_layer *layer) {
+    struct cn_layer copy = *layer;
+    return layer->type->activation != NULL &&
+           *layer->type->activation(&copy) == CN_ACTIVATION_SOFTMAX;
+}
+
 unsigned long long cn_layer_macs(const struct cn_layer *layer) {
     return layer->type->macs != NULL ? layer->type->macs(layer) : 0;
 }
 
 struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed) {
     struct cn_step step = {.layer = *layer, .packed = packed};
-    if (layer->type->prepare != NULL)
-        layer->type->prepare(&step);
+    if (layer->type->inference != NULL && layer->type->inference->prepare != NULL)
+        layer->type->inference->prepare(&step);
     return step;
 }
 

@@ -1,8 +1,9 @@
 /* layer_type.h: the functions of a layer type: one row of THE table in layer_table.c.
  *
- * Training runs forward and backward over a range of samples with the functions below. A layer
- * whose samples depend on each other collects what it needs of each range, per shard, and then
- * prepares from all shards. Inference runs `infer` on packed parameters.
+ * A row has a part for shapes, one for training and one for inference; types that compute the same
+ * way share a part. Training runs forward and backward over a range of samples. A layer whose
+ * samples depend on each other collects what it needs of each range, per shard, and then prepares
+ * from all shards. Inference runs `infer` on packed parameters.
  */
 #ifndef CONVNET_LAYERS_LAYER_TYPE_H
 #define CONVNET_LAYERS_LAYER_TYPE_H
@@ -16,17 +17,19 @@
 /* One layer's part in one mini-batch. Arrays of samples begin at sample `first`. */
 struct cn_pass {
     size_t first, count;
-    const float *x;      /* [count, input_shape] */
-    float *y;            /* [count, output_shape]; read by backward */
-    const float *dy;     /* [count, output_shape] */
-    float *dx;           /* [count, input_shape], overwritten; NULL when nobody needs it */
-    float *parameters;   /* the layer's; only prepare_forward may write them */
-    float *gradients;    /* the layer's, added to */
-    const float *packed; /* training_packed_size floats */
-    float *state;        /* state_size floats, from prepare_* to forward and backward */
-    double *partial;     /* partial_size of this shard, zero before the first collect_* */
+    const float *x;         /* [count, input_shape]: the first input */
+    const float *const *xs; /* all inputs, [input_count] */
+    float *y;               /* [count, output_shape]; read by backward */
+    const float *dy;        /* [count, output_shape] */
+    float *dx;              /* the gradient by the first input, overwritten; NULL: not asked for */
+    float *const *dxs;      /* by each input; some may be NULL */
+    float *parameters;      /* the layer's; only prepare_forward may write them */
+    float *gradients;       /* the layer's, added to */
+    const float *packed;    /* packed_size floats */
+    float *state;           /* state_size floats, from prepare_* to forward and backward */
+    double *partial;        /* partial_size of this shard, zero before the first collect_* */
     size_t shard_count;
-    float *scratch;             /* training_scratch_size floats of this thread */
+    float *scratch;             /* scratch_size floats of this thread */
     uint64_t seed, step, layer; /* what random numbers depend on, with the sample */
     bool dy_is_dz;              /* the loss has been derived through the activation already */
 };
@@ -40,73 +43,98 @@ struct cn_step {
     bool pooled;               /* the step takes the maxima of `pooling` itself */
 };
 
-struct cn_layer_type {
-    const char *class_name;
-    size_t config_size;
-    const void *defaults; /* config_size bytes */
-    const struct cn_field *fields;
-    size_t field_count;
-
-    /* Shape inference: reads config and input_shape, writes output_shape and the tensors. */
-    enum cn_status (*build)(struct cn_layer *layer, struct cn_error *error);
-    /* Conv2D and Dense: the geometry that affine.c works on. */
-    struct cn_affine (*affine)(const struct cn_layer *layer);
-    unsigned long long (*macs)(const struct cn_layer *layer); /* NULL: none */
-
-    void (*forward)(const struct cn_layer *layer, const struct cn_pass *pass);
-    void (*backward)(const struct cn_layer *layer, const struct cn_pass *pass);
-    /* All floats; NULL: 0. */
-    size_t (*training_packed_size)(const struct cn_layer *layer);
-    void (*training_pack)(const struct cn_layer *layer, const float *parameters, float *packed);
-    size_t (*training_scratch_size)(const struct cn_layer *layer);
-    /* All or none. NULL: samples are independent. collect_*: x, or x and dy, of a range of samples
-     * are there. prepare_*: serial, when all have been collected; `partial` is [shard_count,
-     * partial_size], no array of samples is there, gradients are the first shard's. */
+/* Of layers whose samples depend on each other; all are there. collect_*: x, or x and dy, of a
+ * range of samples are there. prepare_*: serial, when all have been collected; `partial` is
+ * [shard_count, partial_size], no array of samples is there, gradients are the first shard's. */
+struct cn_layer_batch {
     size_t (*state_size)(const struct cn_layer *layer);
     size_t (*partial_size)(const struct cn_layer *layer); /* doubles */
     void (*collect_forward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*prepare_forward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*collect_backward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*prepare_backward)(const struct cn_layer *layer, const struct cn_pass *pass);
+};
 
-    /* Works the step's geometry out from its layer; NULL: it has none. */
-    void (*prepare)(struct cn_step *step);
-    /* y[count, output] from x[count, input], which do not overlap; each image by itself. NULL:
-     * inference skips the layer. */
-    void (*infer)(const struct cn_step *step, const float *x, size_t count, float *y,
-                  float *scratch);
+struct cn_layer_training {
+    void (*forward)(const struct cn_layer *layer, const struct cn_pass *pass);
+    void (*backward)(const struct cn_layer *layer, const struct cn_pass *pass);
+    /* All floats; NULL: 0. */
     size_t (*packed_size)(const struct cn_layer *layer);
     void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);
     size_t (*scratch_size)(const struct cn_layer *layer);
+    const struct cn_layer_batch *batch; /* NULL: samples are independent. Not used when frozen. */
+};
 
-    /* The activation in the configuration, NULL if the type has none. */
-    enum cn_activation *(*activation)(struct cn_layer *layer);
+struct cn_layer_inference {
+    /* Works the step's geometry out from its layer; NULL: it has none. */
+    void (*prepare)(struct cn_step *step);
+    /* y[count, output] from inputs[i][count, input i]; each image by itself. y overlaps no input,
+     * or is inputs[0] itself where `in_place` is set. */
+    void (*infer)(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
+                  float *scratch);
+    /* All floats; NULL: 0. */
+    size_t (*packed_size)(const struct cn_layer *layer);
+    void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);
+    size_t (*scratch_size)(const struct cn_layer *layer);
+    bool in_place;
+    /* What computes the step, for `convnet info --plan`; NULL: its class name says it. */
+    const char *(*kernel)(const struct cn_step *step);
+
     /* Packed parameters after scaling output channel c by scale[c] and then adding shift[c]; NULL:
      * nothing can be folded into this type. */
     void (*fold)(const struct cn_layer *layer, float *packed, const float *scale,
                  const float *shift);
-    /* The layer as a scale and a shift of each channel, in inference; NULL: it is not one. */
-    void (*scale_shift)(const struct cn_layer *layer, const float *parameters, float *scale,
+    /* The layer as a scale and a shift of each channel, in inference; NULL: it is not one. May say
+     * no by returning false, and then writes nothing. */
+    bool (*scale_shift)(const struct cn_layer *layer, const float *parameters, float *scale,
                         float *shift);
     /* The layer as the largest of windows; NULL: it is not one. */
     struct cn_pooling (*maxima)(const struct cn_layer *layer);
     /* Whether the step takes these maxima of its outputs itself, from now on; NULL: never. */
     bool (*absorb_maxima)(struct cn_step *step, const struct cn_pooling *pooling);
+};
+
+struct cn_layer_type {
+    const char *class_name;
+    const char *onnx; /* operators it stands for, separated by spaces; NULL: none */
+
+    size_t config_size;
+    const void *defaults; /* config_size bytes */
+    const struct cn_field *fields;
+    size_t field_count;
+
+    size_t min_inputs, max_inputs; /* both 0: one input */
+    /* Shape inference: reads config and inputs, writes output_shape and the tensors. */
+    enum cn_status (*build)(struct cn_layer *layer, struct cn_error *error);
+    unsigned long long (*macs)(const struct cn_layer *layer); /* NULL: none */
+    /* Conv2D and Dense: the geometry that affine.c works on. */
+    struct cn_affine (*affine)(const struct cn_layer *layer);
+    /* The activation in the configuration, NULL if the type has none. */
+    enum cn_activation *(*activation)(struct cn_layer *layer);
     bool activation_only; /* the layer is its activation and nothing else */
+
+    const struct cn_layer_training *training;   /* NULL: a network with this type is not trained */
+    const struct cn_layer_inference *inference; /* NULL: inference hands the first input on as it
+                                                   is, in the output's shape */
 };
 
 extern const struct cn_layer_type cn_conv2d_type, cn_max_pooling2d_type, cn_average_pooling2d_type,
     cn_global_average_pooling2d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
-    cn_activation_type, cn_batch_normalization_type;
+    cn_activation_type, cn_batch_normalization_type, cn_add_type, cn_concatenate_type;
 
 /* True if the layer's outputs are a softmax's. */
-static inline bool cn_layer_gives_softmax(struct cn_layer layer) {
-    return layer.type->activation != NULL &&
-           *layer.type->activation(&layer) == CN_ACTIVATION_SOFTMAX;
+bool cn_layer_gives_softmax(const struct cn_layer *layer);
+
+/* True if training must see the whole batch before it can run the layer. */
+static inline bool cn_layer_stops(const struct cn_layer *layer) {
+    return layer->type->training != NULL && layer->type->training->batch != NULL && !layer->frozen;
 }
 
 /* `layer` ready to run on `packed`, both borrowed. */
 struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed);
+
+/* The parts of Flatten, Reshape and others: the same floats in another shape. */
+extern const struct cn_layer_training cn_view_training;
 
 /* How a window goes along one axis. */
 struct cn_window {

@@ -8,6 +8,7 @@ libconvnet_la_SOURCES += \
 	src/layers/dropout.c \
 	src/layers/flatten.c \
 	src/layers/layer_table.c src/layers/layer_type.h \
+	src/layers/merge.c \
 	src/layers/pooling2d.c
 
 if ENABLE_TESTS

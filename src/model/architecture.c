@@ -78,6 +78,61 @@ static enum cn_status read_pair(const struct entry *entry, const struct cn_field
     return CN_OK;
 }
 
+/* One number, or a list of one, for the axis of a layer that has no other. */
+static enum cn_status read_width(const struct entry *entry, const struct cn_field *field,
+                                 const json_t *value, int ret_pair[2]) {
+    int width = 0;
+    const json_t *element = json_array_size(value) == 1 ? json_array_get(value, 0) : value;
+    const enum cn_status status = read_int(entry, field, element, &width);
+    if (status == CN_OK) {
+        ret_pair[0] = 1;
+        ret_pair[1] = width;
+    }
+    return status;
+}
+
+static enum cn_status read_list(const struct entry *entry, const struct cn_field *field,
+                                const json_t *value, struct cn_ints *ret_list) {
+    char shown[CN_JSON_TEXT];
+    struct cn_ints list = {.count = json_is_array(value) ? (int)json_array_size(value) : 1};
+    if (json_array_size(value) > CN_INTS_MAX)
+        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must have at most %d numbers",
+                       entry->label, field->name, cn_json_show(value, shown), CN_INTS_MAX);
+    for (int i = 0; i < list.count; i++) {
+        const json_t *element = json_is_array(value) ? json_array_get(value, (size_t)i) : value;
+        const enum cn_status status = read_int(entry, field, element, &list.values[i]);
+        if (status != CN_OK)
+            return status;
+    }
+    *ret_list = list;
+    return CN_OK;
+}
+
+/* Two numbers, or one for both. */
+static enum cn_status read_ends(const struct entry *entry, const struct cn_field *field,
+                                const json_t *value, int ret_ends[2]) {
+    return read_pair(entry, field, value, ret_ends);
+}
+
+/* [[top, bottom], [left, right]], [rows, columns], or one number for all. */
+static enum cn_status read_sides(const struct entry *entry, const struct cn_field *field,
+                                 const json_t *value, int ret_sides[4]) {
+    char shown[CN_JSON_TEXT];
+    int sides[4] = {0};
+    if (json_is_array(value) && json_array_size(value) != 2)
+        return cn_fail(entry->error, CN_INVALID,
+                       "%s: %s is %s; it must be one integer, two, or two pairs", entry->label,
+                       field->name, cn_json_show(value, shown));
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *element = json_is_array(value) ? json_array_get(value, i) : value;
+        const enum cn_status status = read_ends(entry, field, element, sides + 2 * i);
+        if (status != CN_OK)
+            return status;
+    }
+    memcpy(ret_sides, sides, sizeof sides);
+    return CN_OK;
+}
+
 static enum cn_status read_float(const struct entry *entry, const struct cn_field *field,
                                  const json_t *value, float *ret_float) {
     char shown[CN_JSON_TEXT];
@@ -133,6 +188,14 @@ static enum cn_status read_field(const struct entry *entry, const struct cn_fiel
         return read_int(entry, field, value, place);
     case CN_FIELD_INT_PAIR:
         return read_pair(entry, field, value, place);
+    case CN_FIELD_INT_WIDTH:
+        return read_width(entry, field, value, place);
+    case CN_FIELD_INT_LIST:
+        return read_list(entry, field, value, place);
+    case CN_FIELD_INT_SIDES:
+        return read_sides(entry, field, value, place);
+    case CN_FIELD_INT_ENDS:
+        return read_ends(entry, field, value, (int *)place + 2);
     case CN_FIELD_FLOAT:
         return read_float(entry, field, value, place);
     case CN_FIELD_BOOL:

@@ -22,7 +22,13 @@ static json_t *format_float(float value) {
 static size_t field_size(const struct cn_field *field) {
     switch (field->kind) {
     case CN_FIELD_INT_PAIR:
+    case CN_FIELD_INT_WIDTH:
         return 2 * sizeof(int);
+    case CN_FIELD_INT_LIST:
+        return sizeof(struct cn_ints);
+    case CN_FIELD_INT_SIDES:
+    case CN_FIELD_INT_ENDS:
+        return 4 * sizeof(int);
     case CN_FIELD_BOOL:
         return sizeof(bool);
     case CN_FIELD_FLOAT:
@@ -32,6 +38,16 @@ static size_t field_size(const struct cn_field *field) {
         break;
     }
     return sizeof(int);
+}
+
+static json_t *format_list(const struct cn_ints *list) {
+    json_t *array = json_array();
+    for (int i = 0; i < list->count; i++)
+        if (json_array_append_new(array, json_integer(list->values[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
 }
 
 static json_t *format_field(const struct cn_field *field, const unsigned char *config,
@@ -45,6 +61,14 @@ static json_t *format_field(const struct cn_field *field, const unsigned char *c
         return json_integer(ints[0]);
     case CN_FIELD_INT_PAIR:
         return json_pack("[i, i]", ints[0], ints[1]);
+    case CN_FIELD_INT_WIDTH:
+        return json_pack("[i]", ints[1]);
+    case CN_FIELD_INT_LIST:
+        return format_list(place);
+    case CN_FIELD_INT_SIDES:
+        return json_pack("[[i, i], [i, i]]", ints[0], ints[1], ints[2], ints[3]);
+    case CN_FIELD_INT_ENDS:
+        return json_pack("[i, i]", ints[2], ints[3]);
     case CN_FIELD_FLOAT:
         return format_float(*(const float *)place);
     case CN_FIELD_BOOL:

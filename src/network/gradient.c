@@ -59,29 +59,75 @@ static float *slope_at(const struct run *run, size_t l, const struct chunk *chun
            chunk->first * cn_shape_size(&run->network->layers[l].output_shape);
 }
 
+/* Where the chunk's samples of a value are. */
+static const float *value_at(const struct run *run, size_t value, const struct chunk *chunk) {
+    const struct cn_network *network = run->network;
+    if (value >= network->input_count)
+        return activation_at(run, value - network->input_count, chunk);
+    const float *samples = value == 0 ? run->batch->images : run->batch->more_inputs[value - 1];
+    return samples + chunk->first * cn_shape_size(&network->inputs[value].shape);
+}
+
+static float *edge_at(const struct run *run, size_t l, size_t i, const struct chunk *chunk) {
+    const struct cn_gradient_workspace *w = run->w;
+    const struct cn_edge *edge = &w->edges[w->parts[l].edges + i];
+    if (!edge->wanted)
+        return NULL;
+    if (edge->added)
+        return w->local + (size_t)chunk->thread * w->local_size + w->spare + edge->spare;
+    return slope_at(run, run->network->layers[l].inputs[i].value - run->network->input_count,
+                    chunk);
+}
+
 static struct cn_pass pass_of(const struct run *run, size_t l, const struct chunk *chunk) {
     const struct cn_layer *layer = &run->network->layers[l];
     struct cn_gradient_workspace *w = run->w;
-    const size_t partial = layer->type->partial_size != NULL ? layer->type->partial_size(layer) : 0;
-    return (struct cn_pass){
-        .first = chunk->first,
-        .count = chunk->count,
-        .x = l > 0 ? activation_at(run, l - 1, chunk)
-                   : run->batch->images + chunk->first * cn_shape_size(&layer->input_shape),
-        .y = activation_at(run, l, chunk),
-        .dy = slope_at(run, l, chunk),
-        .dx = l > 0 ? slope_at(run, l - 1, chunk) : NULL,
-        .parameters = run->network->parameters + layer->parameter_offset,
-        .gradients = w->gradients + chunk->shard * w->parameter_count + layer->parameter_offset,
-        .packed = w->packed + w->parts[l].packed,
-        .state = w->state + w->parts[l].state,
-        .partial = w->partials + w->parts[l].partial + chunk->shard * partial,
-        .shard_count = CN_GRADIENT_SHARDS,
-        .scratch = w->scratch + (size_t)chunk->thread * w->scratch_size,
-        .seed = run->batch->seed,
-        .step = run->batch->step,
-        .layer = l,
-        .dy_is_dz = run->fused && l + 1 == w->layer_count};
+    const size_t partial =
+        cn_layer_stops(layer) ? layer->type->training->batch->partial_size(layer) : 0;
+    const float **xs = w->xs + (size_t)chunk->thread * w->most_inputs;
+    float **dxs = w->dxs + (size_t)chunk->thread * w->most_inputs;
+    xs[0] = NULL;
+    dxs[0] = NULL;
+    for (size_t i = 0; i < layer->input_count; i++) {
+        xs[i] = value_at(run, layer->inputs[i].value, chunk);
+        dxs[i] = edge_at(run, l, i, chunk);
+    }
+    return (struct cn_pass){.first = chunk->first,
+                            .count = chunk->count,
+                            .x = xs[0],
+                            .xs = xs,
+                            .y = activation_at(run, l, chunk),
+                            .dy = w->parts[l].back ? slope_at(run, l, chunk) : NULL,
+                            .dx = dxs[0],
+                            .dxs = dxs,
+                            .parameters = run->network->parameters + layer->parameter_offset,
+                            .gradients = w->gradients + chunk->shard * w->parameter_count +
+                                         layer->parameter_offset,
+                            .packed = w->packed + w->parts[l].packed,
+                            .state = w->state + w->parts[l].state,
+                            .partial = w->partials + w->parts[l].partial + chunk->shard * partial,
+                            .shard_count = CN_GRADIENT_SHARDS,
+                            .scratch = w->scratch + (size_t)chunk->thread * w->scratch_size,
+                            .seed = run->batch->seed,
+                            .step = run->batch->step,
+                            .layer = l,
+                            .dy_is_dz = run->fused && l == w->output};
+}
+
+/* Backward through layer l; then what it has to add is added to what later users wrote. */
+static void go_back(const struct run *run, size_t l, const struct chunk *chunk) {
+    const struct cn_layer *layer = &run->network->layers[l];
+    const struct cn_edge *edges = run->w->edges + run->w->parts[l].edges;
+    const struct cn_pass pass = pass_of(run, l, chunk);
+    layer->type->training->backward(layer, &pass);
+    for (size_t i = 0; i < layer->input_count; i++) {
+        if (!edges[i].added)
+            continue;
+        const size_t size = chunk->count * cn_shape_size(&layer->inputs[i].shape);
+        float *sum = slope_at(run, layer->inputs[i].value - run->network->input_count, chunk);
+        for (size_t k = 0; k < size; k++)
+            sum[k] += pass.dxs[i][k];
+    }
 }
 
 static size_t shard_begin(const struct run *run, size_t shard) {
@@ -92,8 +138,8 @@ static size_t shard_begin(const struct run *run, size_t shard) {
 static void derive_loss(const struct run *run, const struct chunk *chunk) {
     struct cn_gradient_workspace *w = run->w;
     const size_t classes = cn_shape_size(&run->network->output_shape);
-    const float *y = activation_at(run, w->layer_count - 1, chunk);
-    float *dy = slope_at(run, w->layer_count - 1, chunk);
+    const float *y = activation_at(run, w->output, chunk);
+    float *dy = slope_at(run, w->output, chunk);
     const float scale = 1 / (float)run->batch->count;
     for (size_t i = 0; i < chunk->count; i++, y += classes, dy += classes) {
         const unsigned label = run->batch->labels[chunk->first + i];
@@ -115,22 +161,22 @@ static void run_chunk(const struct run *run, const struct region *region,
     const struct cn_layer *layers = run->network->layers;
     for (size_t l = region->forward_from; l < region->forward_to; l++) {
         const struct cn_pass pass = pass_of(run, l, chunk);
-        layers[l].type->forward(&layers[l], &pass);
+        layers[l].type->training->forward(&layers[l], &pass);
     }
     if (region->goes && region->forward_to == run->w->layer_count) {
         derive_loss(run, chunk);
     } else if (region->goes) {
         const struct cn_pass pass = pass_of(run, region->forward_to, chunk);
-        layers[region->forward_to].type->collect_forward(&layers[region->forward_to], &pass);
+        layers[region->forward_to].type->training->batch->collect_forward(
+            &layers[region->forward_to], &pass);
     }
-    for (size_t l = region->back_to; l-- > region->back_from;) {
-        const struct cn_pass pass = pass_of(run, l, chunk);
-        layers[l].type->backward(&layers[l], &pass);
-    }
+    for (size_t l = region->back_to; l-- > region->back_from;)
+        if (run->w->parts[l].back)
+            go_back(run, l, chunk);
     if (region->back_from > 0) { /* 0 too where it does not go back */
         const size_t l = region->back_from - 1;
         const struct cn_pass pass = pass_of(run, l, chunk);
-        layers[l].type->collect_backward(&layers[l], &pass);
+        layers[l].type->training->batch->collect_backward(&layers[l], &pass);
     }
 }
 
@@ -177,12 +223,12 @@ static void stop_at(const struct run *run, size_t l,
     prepare(&run->network->layers[l], &pass);
 }
 
-/* The layer at or before l that stops; layer_count: none does. */
-static size_t stop_before(const struct cn_network *network, size_t l) {
+/* The layer before l at which the backward pass stops; layer_count: at none. */
+static size_t stop_before(const struct run *run, size_t l) {
     while (l-- > 0)
-        if (network->layers[l].type->prepare_forward != NULL)
+        if (run->w->parts[l].back && cn_layer_stops(&run->network->layers[l]))
             return l;
-    return network->layer_count;
+    return run->network->layer_count;
 }
 
 static void run_regions(const struct run *run) {
@@ -190,19 +236,19 @@ static void run_regions(const struct run *run) {
     const size_t layers = network->layer_count;
     struct region region = {.first = true, .goes = true};
     for (size_t l = 0; l < layers; l++)
-        if (network->layers[l].type->prepare_forward != NULL) {
+        if (cn_layer_stops(&network->layers[l])) {
             region.forward_to = l;
             run_region(run, &region);
-            stop_at(run, l, network->layers[l].type->prepare_forward);
+            stop_at(run, l, network->layers[l].type->training->batch->prepare_forward);
             region = (struct region){.goes = true, .forward_from = l};
         }
-    size_t stop = stop_before(network, layers);
+    size_t stop = stop_before(run, layers);
     region.forward_to = region.back_to = layers;
     region.back_from = stop < layers ? stop + 1 : 0;
     run_region(run, &region);
     while (stop < layers) {
-        const size_t next = stop_before(network, stop);
-        stop_at(run, stop, network->layers[stop].type->prepare_backward);
+        const size_t next = stop_before(run, stop);
+        stop_at(run, stop, network->layers[stop].type->training->batch->prepare_backward);
         region = (struct region){.back_from = next < layers ? next + 1 : 0, .back_to = stop + 1};
         run_region(run, &region);
         stop = next;
@@ -213,9 +259,9 @@ static void pack(const struct run *run) {
     const struct cn_network *network = run->network;
     for (size_t l = 0; l < network->layer_count; l++) {
         const struct cn_layer *layer = &network->layers[l];
-        if (layer->type->training_pack != NULL)
-            layer->type->training_pack(layer, network->parameters + layer->parameter_offset,
-                                       run->w->packed + run->w->parts[l].packed);
+        if (layer->type->training->pack != NULL)
+            layer->type->training->pack(layer, network->parameters + layer->parameter_offset,
+                                        run->w->packed + run->w->parts[l].packed);
     }
 }
 
@@ -227,13 +273,17 @@ void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspac
                             batch,
                             loss,
                             label_smoothing,
-                            loss == CN_LOSS_CATEGORICAL_CROSSENTROPY &&
-                                cn_layer_gives_softmax(network->layers[network->layer_count - 1])};
+                            loss == CN_LOSS_CATEGORICAL_CROSSENTROPY && w->output_users == 0 &&
+                                cn_layer_gives_softmax(&network->layers[w->output])};
     memset(w->partials, 0, w->partial_size * sizeof *w->partials);
     pack(&run);
     run_regions(&run);
     cn_kernels()->elementwise->sum_arrays(gradients, w->gradients, CN_GRADIENT_SHARDS,
                                           w->parameter_count, network->parameter_count);
+    for (size_t t = 0; t < network->tensor_count; t++)
+        if (!network->tensors[t].trainable)
+            memset(gradients + network->tensors[t].offset, 0,
+                   network->tensors[t].size * sizeof *gradients);
     *ret_result = (struct cn_minibatch_result){0};
     for (size_t shard = 0; shard < CN_GRADIENT_SHARDS; shard++) {
         ret_result->loss_sum += w->losses[shard];

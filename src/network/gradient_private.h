@@ -10,8 +10,18 @@
 
 #include "convnet/network.h"
 
+/* Where the gradient by one input of a layer goes. */
+struct cn_edge {
+    bool wanted;  /* somebody before it learns from it */
+    bool added;   /* to what a later user has written; else it is written */
+    size_t spare; /* of an added one: floats before its buffer among the thread's spares */
+};
+
 /* Floats before one layer's part of the workspace's blocks. */
 struct cn_layer_part {
+    bool leads;                         /* to the output that the loss sees */
+    bool back;                          /* the backward pass goes through the layer */
+    size_t edges;                       /* index of its first one */
     size_t activation, slope;           /* its output, and the gradient by it */
     bool activation_whole, slope_whole; /* of the whole batch, or of the thread's chunk */
     size_t packed, state, partial;
@@ -19,14 +29,20 @@ struct cn_layer_part {
 
 struct cn_gradient_workspace {
     size_t max_batch_size, layer_count, parameter_count;
+    size_t output; /* the layer whose output the loss sees */
+    size_t output_users;
     size_t chunk;     /* samples */
     size_t last_stop; /* the last layer that sees the whole batch first; layer_count: none does */
     int threads;
     struct cn_layer_part *parts;
+    struct cn_edge *edges;
     float *whole;
-    size_t local_size, scratch_size;
-    float *local;   /* [threads, local_size] */
-    float *scratch; /* [threads, scratch_size] */
+    size_t local_size, spare, scratch_size; /* spare: where the spares begin in `local` */
+    float *local;                           /* [threads, local_size] */
+    float *scratch;                         /* [threads, scratch_size] */
+    size_t most_inputs;
+    const float **xs; /* [threads, most_inputs], of the layer at work */
+    float **dxs;
     float *packed, *state;
     float *gradients; /* [CN_GRADIENT_SHARDS, parameter_count] */
     size_t partial_size;

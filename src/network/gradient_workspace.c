@@ -1,9 +1,11 @@
 /* gradient_workspace.c: lays out and allocates what gradient.c works in; see gradient_private.h. */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "layers/layer_type.h"
 #include "network/gradient_private.h"
+#include "network/placement.h"
 
 /* Floats of a chunk's activations and slopes: what a second-level cache holds beside the weights.
  */
@@ -35,16 +37,101 @@ static size_t local_sizes(const struct cn_network *network, const struct cn_grad
     return activations;
 }
 
-/* Which arrays must outlive a region, and how many samples make a chunk. */
+/* The layer that gives a value; SIZE_MAX: it is an input of the network. */
+static size_t layer_of(const struct cn_network *network, size_t value) {
+    return value < network->input_count ? SIZE_MAX : value - network->input_count;
+}
+
+static bool learns(const struct cn_network *network, size_t l) {
+    const struct cn_layer *layer = &network->layers[l];
+    const struct cn_layer *owner = layer->shares > 0 ? &network->layers[layer->shares - 1] : layer;
+    for (size_t i = 0; i < owner->tensor_count; i++)
+        if (owner->tensors[i].trainable)
+            return true;
+    return false;
+}
+
+/* The backward pass goes through the layers that lead to the output and that learn, or come after
+ * one that does. */
+static void plan_backs(const struct cn_network *network, struct cn_gradient_workspace *w) {
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const struct cn_layer *layer = &network->layers[l];
+        w->parts[l].back = learns(network, l);
+        for (size_t i = 0; i < layer->input_count; i++) {
+            const size_t from = layer_of(network, layer->inputs[i].value);
+            w->parts[l].back = w->parts[l].back || (from != SIZE_MAX && w->parts[from].back);
+        }
+    }
+    w->parts[w->output].leads = w->parts[w->output].back = true;
+    for (size_t l = network->layer_count; l-- > 0;) {
+        const struct cn_layer *layer = &network->layers[l];
+        w->parts[l].back = w->parts[l].back && w->parts[l].leads;
+        for (size_t i = 0; i < layer->input_count && w->parts[l].leads; i++) {
+            const size_t from = layer_of(network, layer->inputs[i].value);
+            if (from != SIZE_MAX)
+                w->parts[from].leads = true;
+        }
+    }
+}
+
+/* The number of backward regions up to the one in which layer l goes back; the loss belongs to the
+ * region of the layers after the last. */
+static size_t region_of(const struct cn_network *network, const struct cn_gradient_workspace *w,
+                        size_t l) {
+    size_t region = 0;
+    for (size_t i = 0; i < l; i++)
+        region += w->parts[i].back && cn_layer_stops(&network->layers[i]);
+    return region;
+}
+
+/* The last user of a value writes its gradient, those before it add theirs: in this order, whatever
+ * the threads. `writers[l]` receives the time of the first write: layers go back at the time
+ * layer_count - l, the loss at 0. */
+static void plan_edges(const struct cn_network *network, struct cn_gradient_workspace *w,
+                       size_t *writers) {
+    const size_t layers = network->layer_count;
+    for (size_t l = 0; l < layers; l++)
+        writers[l] = SIZE_MAX;
+    writers[w->output] = 0;
+    w->parts[w->output].slope_whole =
+        region_of(network, w, w->output) != region_of(network, w, layers);
+    for (size_t l = layers; l-- > 0;) {
+        const struct cn_layer *layer = &network->layers[l];
+        const size_t region = region_of(network, w, l);
+        size_t spare = 0;
+        for (size_t i = 0; i < layer->input_count; i++) {
+            struct cn_edge *edge = &w->edges[w->parts[l].edges + i];
+            const size_t from = layer_of(network, layer->inputs[i].value);
+            if (!w->parts[l].back || from == SIZE_MAX || !w->parts[from].back)
+                continue;
+            edge->wanted = true;
+            edge->added = writers[from] != SIZE_MAX;
+            if (edge->added) {
+                edge->spare = spare;
+                spare += aligned(output_of(network, from) * w->chunk);
+            } else {
+                writers[from] = layers - l;
+            }
+            if (from == w->output)
+                w->output_users++;
+            if (region != region_of(network, w, from))
+                w->parts[from].slope_whole = true;
+        }
+        if (spare > w->spare)
+            w->spare = spare;
+    }
+}
+
+/* Which activations must outlive a region, and how many samples make a chunk. */
 static void plan_lives(const struct cn_network *network, struct cn_gradient_workspace *w) {
     size_t slope = 0;
     w->last_stop = network->layer_count;
     for (size_t l = 0; l < network->layer_count; l++)
-        if (network->layers[l].type->prepare_forward != NULL)
+        if (cn_layer_stops(&network->layers[l]))
             w->last_stop = l;
     for (size_t l = 0; l < network->layer_count; l++) {
         w->parts[l].activation_whole = w->last_stop < network->layer_count && l <= w->last_stop;
-        w->parts[l].slope_whole = network->layers[l].type->prepare_backward != NULL;
+        w->parts[l].slope_whole = cn_layer_stops(&network->layers[l]);
     }
     const size_t activations = local_sizes(network, w, &slope);
     w->chunk = CHUNK_FLOATS / (activations + 2 * slope + 1);
@@ -54,54 +141,106 @@ static void plan_lives(const struct cn_network *network, struct cn_gradient_work
         w->chunk = MAX_CHUNK;
 }
 
-/* Local slopes take turns in two buffers: a layer reads one and writes the other. */
-static size_t place(const struct cn_network *network, struct cn_gradient_workspace *w) {
-    size_t whole = 0, slope = 0, local = 0;
-    (void)local_sizes(network, w, &slope);
-    slope = aligned(slope * w->chunk);
-    for (size_t l = 0; l < network->layer_count; l++) {
+/* Places the activations, and the local slopes by their lifetimes. SIZE_MAX without memory. */
+static size_t place(const struct cn_network *network, struct cn_gradient_workspace *w,
+                    const size_t *writers) {
+    const size_t layers = network->layer_count;
+    struct cn_span *spans = calloc(layers, sizeof *spans);
+    size_t whole = 0, local = 0;
+    for (size_t l = 0; l < layers && spans != NULL; l++) {
         const size_t size = output_of(network, l);
         size_t *next = w->parts[l].activation_whole ? &whole : &local;
         w->parts[l].activation = *next;
         *next += aligned(size * (w->parts[l].activation_whole ? w->max_batch_size : w->chunk));
-        if (w->parts[l].slope_whole) {
+        if (!w->parts[l].back) {
+            w->parts[l].slope_whole = false;
+        } else if (w->parts[l].slope_whole) {
             w->parts[l].slope = whole;
             whole += aligned(size * w->max_batch_size);
+        } else {
+            spans[l] = (struct cn_span){aligned(size * w->chunk), writers[l], layers - l, 0};
         }
     }
-    for (size_t l = 0; l < network->layer_count; l++)
+    const size_t slopes = spans != NULL ? cn_place(spans, layers) : SIZE_MAX;
+    for (size_t l = 0; l < layers && slopes != SIZE_MAX; l++)
         if (!w->parts[l].slope_whole)
-            w->parts[l].slope = local + (l & 1) * slope;
-    w->local_size = local + 2 * slope;
+            w->parts[l].slope = local + spans[l].offset;
+    free(spans);
+    if (slopes == SIZE_MAX)
+        return SIZE_MAX;
+    w->local_size = local + slopes + w->spare;
+    w->spare = local + slopes;
     return whole;
 }
 
-static enum cn_status allocate(const struct cn_network *network, struct cn_gradient_workspace *w) {
+static enum cn_status allocate(const struct cn_network *network, struct cn_gradient_workspace *w,
+                               size_t whole) {
     const size_t threads = (size_t)w->threads;
     size_t packed = 0, state = 0;
     for (size_t l = 0; l < network->layer_count; l++) {
         const struct cn_layer *layer = &network->layers[l];
+        const struct cn_layer_training *training = layer->type->training;
         w->parts[l].packed = packed;
         w->parts[l].state = state;
         w->parts[l].partial = w->partial_size;
-        packed += asked(layer->type->training_packed_size, layer);
-        state += asked(layer->type->state_size, layer);
-        w->partial_size += CN_GRADIENT_SHARDS * asked(layer->type->partial_size, layer);
-        const size_t scratch = asked(layer->type->training_scratch_size, layer);
+        packed += asked(training->packed_size, layer);
+        const size_t scratch = asked(training->scratch_size, layer);
         if (scratch > w->scratch_size)
             w->scratch_size = scratch;
+        if (cn_layer_stops(layer)) {
+            state += asked(training->batch->state_size, layer);
+            w->partial_size += CN_GRADIENT_SHARDS * asked(training->batch->partial_size, layer);
+        }
     }
-    w->whole = cn_floats_allocate(place(network, w));
+    w->whole = cn_floats_allocate(whole);
     w->local = cn_floats_allocate(threads * w->local_size);
     w->packed = cn_floats_allocate(packed);
     w->state = cn_floats_allocate(state);
     w->scratch = cn_floats_allocate(threads * w->scratch_size);
     w->gradients = cn_floats_allocate(CN_GRADIENT_SHARDS * w->parameter_count);
     w->partials = calloc(w->partial_size + 1, sizeof *w->partials);
+    w->xs = calloc(threads * w->most_inputs, sizeof *w->xs);
+    w->dxs = calloc(threads * w->most_inputs, sizeof *w->dxs);
     return w->whole != NULL && w->local != NULL && w->packed != NULL && w->state != NULL &&
-                   w->scratch != NULL && w->gradients != NULL && w->partials != NULL
+                   w->scratch != NULL && w->gradients != NULL && w->partials != NULL &&
+                   w->xs != NULL && w->dxs != NULL
                ? CN_OK
                : CN_MEMORY;
+}
+
+/* Which passes, edges and arrays there are; then the memory. */
+static enum cn_status lay_out(const struct cn_network *network, struct cn_gradient_workspace *w) {
+    size_t edges = 0;
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const size_t inputs = network->layers[l].input_count;
+        w->parts[l].edges = edges;
+        edges += inputs;
+        if (inputs > w->most_inputs)
+            w->most_inputs = inputs;
+    }
+    w->most_inputs += w->most_inputs == 0;
+    w->edges = calloc(edges + 1, sizeof *w->edges);
+    size_t *writers = calloc(network->layer_count, sizeof *writers);
+    size_t whole = SIZE_MAX;
+    if (w->edges != NULL && writers != NULL) {
+        plan_backs(network, w);
+        plan_lives(network, w);
+        plan_edges(network, w, writers);
+        whole = place(network, w, writers);
+    }
+    free(writers);
+    return whole != SIZE_MAX ? allocate(network, w, whole) : CN_MEMORY;
+}
+
+static enum cn_status check_trainable(const struct cn_network *network, struct cn_error *error) {
+    if (network->outputs[0].value < network->input_count)
+        return cn_fail(error, CN_UNSUPPORTED, "the network's output is its input: nothing learns");
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (network->layers[l].type->training == NULL)
+            return cn_fail(error, CN_UNSUPPORTED,
+                           "layer \"%s\" is a %s; a network with one cannot be trained",
+                           network->layers[l].name, network->layers[l].type->class_name);
+    return CN_OK;
 }
 
 enum cn_status cn_gradient_workspace_create(const struct cn_network *network, size_t max_batch_size,
@@ -111,6 +250,9 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
     if (max_batch_size < 1 || max_batch_size > 1 << 20 || threads < 1)
         return cn_fail(error, CN_INVALID, "batch size %zu and %d threads must be at least 1",
                        max_batch_size, threads);
+    const enum cn_status status = check_trainable(network, error);
+    if (status != CN_OK)
+        return status;
     struct cn_gradient_workspace *w = calloc(1, sizeof *w);
     if (w != NULL)
         w->parts = calloc(network->layer_count, sizeof *w->parts);
@@ -119,9 +261,9 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
     w->max_batch_size = max_batch_size;
     w->layer_count = network->layer_count;
     w->parameter_count = aligned(network->parameter_count);
+    w->output = network->outputs[0].value - network->input_count;
     w->threads = threads;
-    plan_lives(network, w);
-    if (allocate(network, w) != CN_OK)
+    if (lay_out(network, w) != CN_OK)
         goto no_memory;
     *ret_workspace = w;
     return CN_OK;
@@ -135,6 +277,9 @@ void cn_gradient_workspace_free(struct cn_gradient_workspace *w) {
     if (w == NULL)
         return;
     free(w->parts);
+    free(w->edges);
+    free(w->xs);
+    free(w->dxs);
     free(w->whole);
     free(w->local);
     free(w->packed);

@@ -4,6 +4,7 @@ libconvnet_la_SOURCES += \
 	src/network/gradient_workspace.c \
 	src/network/loss.c src/network/loss.h \
 	src/network/network.c \
+	src/network/placement.c src/network/placement.h \
 	src/network/plan.c \
 	src/network/threads.c \
 	src/network/trace.c
@@ -11,6 +12,7 @@ libconvnet_la_SOURCES += \
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_gradient.c \
+	tests/unit/test_graph.c \
 	tests/unit/test_network.c \
 	tests/unit/test_plan.c \
 	tests/unit/test_trace.c

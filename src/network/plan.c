@@ -1,6 +1,8 @@
-/* plan.c: a network as a list of inference steps over packed parameters. A plan is immutable; each
- * workspace belongs to one thread. OpenMP only in cn_plan_run_parallel. */
+/* plan.c: a network as a list of inference steps over packed parameters, and where each value lies.
+ * A plan is immutable; each workspace belongs to one thread. OpenMP only in cn_plan_run_parallel.
+ */
 #include <omp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,20 +10,41 @@
 #include "convnet/plan.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"
+#include "network/placement.h"
+
+/* Where a value is while the steps run. */
+enum place_kind { PLACE_INPUT, PLACE_ARENA, PLACE_FIRST_OUTPUT };
+struct place {
+    enum place_kind kind;
+    size_t at;   /* the input; or floats into the arena, for a block of images */
+    size_t size; /* floats of one image */
+};
+
+/* An input or an output of the plan. */
+struct port {
+    size_t size;        /* floats of one image */
+    struct place place; /* of an output */
+};
 
 struct cn_plan {
-    size_t input_size, output_size;
+    size_t input_count, output_count;
+    struct port *inputs, *outputs;
     size_t step_count;
-    struct cn_step *steps;
+    struct cn_step *steps; /* whose layers' inputs are the plan's own */
+    struct place *reads;   /* of all steps, one after another */
+    struct place *writes;  /* [step_count] */
+    size_t most_inputs;    /* of a step */
     float *packed;
-    size_t block;   /* images that go through the steps together */
-    size_t largest; /* floats of a block's largest activation between steps */
+    size_t packed_size;
+    size_t block;      /* images that go through the steps together */
+    size_t arena_size; /* floats of a block's values between steps */
     size_t scratch_size;
 };
 
 struct cn_workspace {
-    float *block; /* activation | activation | scratch */
-    float *activations[2], *scratch;
+    float *block; /* arena | scratch */
+    float *scratch;
+    const float **inputs; /* [most_inputs], of the step that runs */
 };
 
 static size_t aligned(size_t count) {
@@ -32,9 +55,34 @@ static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_lay
     return size != NULL ? aligned(size(layer)) : 0;
 }
 
-/* Whether `layer` sees the step's outputs as they are: no Flatten lies between. */
-static bool follows(const struct cn_layer *layer, const struct cn_step *step) {
-    return step != NULL && cn_shape_equal(&layer->input_shape, &step->layer.output_shape);
+/* ---- Making the steps ---- */
+
+/* While a plan is made. A value's root is the value whose floats it shows: its own, or what a layer
+ * without inference, or one that was fused into its step, handed on. */
+struct draft {
+    struct cn_plan *plan;
+    const struct cn_network *network;
+    size_t value_count;
+    size_t *roots; /* [value_count] */
+    size_t *users; /* [value_count], of a root: steps and outputs that read it */
+    size_t *steps; /* [value_count], of a root: the step that makes it; SIZE_MAX: an input */
+    size_t packed;
+};
+
+static bool passes(const struct cn_layer *layer) {
+    return layer->type->inference == NULL;
+}
+
+/* The step that makes what `layer` reads, if nobody else reads it and no layer has given it another
+ * shape on the way. */
+static struct cn_step *only_source(const struct draft *draft, const struct cn_layer *layer) {
+    if (layer->input_count != 1)
+        return NULL;
+    const size_t root = draft->roots[layer->inputs[0].value];
+    if (draft->steps[root] == SIZE_MAX || draft->users[root] != 1)
+        return NULL;
+    struct cn_step *step = &draft->plan->steps[draft->steps[root]];
+    return cn_shape_equal(&layer->input_shape, &step->layer.output_shape) ? step : NULL;
 }
 
 static bool is_linear(struct cn_step *step) {
@@ -44,21 +92,21 @@ static bool is_linear(struct cn_step *step) {
 
 /* A following Activation becomes the step's own. */
 static bool fuse_activation(struct cn_step *previous, struct cn_layer layer) {
-    if (!layer.type->activation_only || !follows(&layer, previous) || !is_linear(previous))
+    if (!layer.type->activation_only || !is_linear(previous))
         return false;
     *previous->layer.type->activation(&previous->layer) = *layer.type->activation(&layer);
-    if (previous->layer.type->prepare != NULL)
-        previous->layer.type->prepare(previous);
+    if (previous->layer.type->inference->prepare != NULL)
+        previous->layer.type->inference->prepare(previous);
     return true;
 }
 
 /* Following maxima are taken while the step's outputs are still in registers. */
 static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) {
-    if (layer->type->maxima == NULL || !follows(layer, previous) ||
-        previous->layer.type->absorb_maxima == NULL)
+    const struct cn_layer_inference *inference = previous->layer.type->inference;
+    if (layer->type->inference->maxima == NULL || inference->absorb_maxima == NULL)
         return false;
-    const struct cn_pooling pooling = layer->type->maxima(layer);
-    if (!previous->layer.type->absorb_maxima(previous, &pooling))
+    const struct cn_pooling pooling = layer->type->inference->maxima(layer);
+    if (!inference->absorb_maxima(previous, &pooling))
         return false;
     previous->layer.output_shape = layer->output_shape;
     return true;
@@ -69,145 +117,346 @@ static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) 
 static enum cn_status fold(struct cn_plan *plan, struct cn_step *previous,
                            const struct cn_layer *layer, const float *parameters, bool *ret_folded,
                            struct cn_error *error) {
-    *ret_folded = false;
-    if (layer->type->scale_shift == NULL || !follows(layer, previous) ||
-        previous->layer.type->fold == NULL || previous->pooled || !is_linear(previous))
+    const struct cn_layer_inference *inference = previous->layer.type->inference;
+    if (layer->type->inference->scale_shift == NULL || inference->fold == NULL ||
+        previous->pooled || !is_linear(previous))
         return CN_OK;
-    const size_t channels = (size_t)layer->input_shape.dims[layer->input_shape.rank - 1];
+    const size_t channels = (size_t)cn_shape_channels(&layer->input_shape);
     float *scale = cn_floats_allocate(2 * channels);
     if (scale == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate %zu floats", 2 * channels);
-    layer->type->scale_shift(layer, parameters, scale, scale + channels);
-    previous->layer.type->fold(&previous->layer, plan->packed + (previous->packed - plan->packed),
-                               scale, scale + channels);
+    *ret_folded = layer->type->inference->scale_shift(layer, parameters, scale, scale + channels);
+    if (*ret_folded)
+        inference->fold(&previous->layer, plan->packed + (previous->packed - plan->packed), scale,
+                        scale + channels);
     free(scale);
-    *ret_folded = true;
     return CN_OK;
 }
 
-static enum cn_status add_layer(struct cn_plan *plan, const struct cn_network *network,
-                                const struct cn_layer *layer, size_t *packed,
-                                struct cn_error *error) {
-    const float *parameters = network->parameters + layer->parameter_offset;
-    struct cn_step *previous = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
+static enum cn_status add_step(struct draft *draft, const struct cn_layer *layer, size_t value,
+                               struct cn_error *error) {
+    struct cn_plan *plan = draft->plan;
+    const struct cn_layer_inference *inference = layer->type->inference;
+    struct cn_step *step = &plan->steps[plan->step_count];
+    float *packed = plan->packed + draft->packed;
+    *step = cn_step_of(layer, packed);
+    step->layer.inputs = calloc(layer->input_count + 1, sizeof *step->layer.inputs);
+    if (step->layer.inputs == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate a step");
+    if (layer->input_count > 0)
+        memcpy(step->layer.inputs, layer->inputs, layer->input_count * sizeof *layer->inputs);
+    if (inference->pack != NULL)
+        inference->pack(layer, draft->network->parameters + layer->parameter_offset, packed);
+    draft->packed += asked(inference->packed_size, layer);
+    draft->steps[value] = plan->step_count++;
+    return CN_OK;
+}
+
+static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *error) {
+    const struct cn_layer *layer = &draft->network->layers[l];
+    const size_t value = draft->network->input_count + l;
+    struct cn_step *previous = only_source(draft, layer);
     bool folded = false;
-    if (layer->type->infer == NULL || fuse_activation(previous, *layer) ||
-        fuse_maxima(previous, layer))
-        return CN_OK;
-    const enum cn_status status = fold(plan, previous, layer, parameters, &folded, error);
-    if (status != CN_OK || folded)
-        return status;
-    plan->steps[plan->step_count++] = cn_step_of(layer, plan->packed + *packed);
-    if (layer->type->pack != NULL)
-        layer->type->pack(layer, parameters, plan->packed + *packed);
-    *packed += asked(layer->type->packed_size, layer);
+    if (passes(layer))
+        return CN_OK; /* the roots have it */
+    if (previous != NULL) {
+        if (fuse_activation(previous, *layer) || fuse_maxima(previous, layer)) {
+            folded = true;
+        } else {
+            const float *parameters = draft->network->parameters + layer->parameter_offset;
+            const enum cn_status status =
+                fold(draft->plan, previous, layer, parameters, &folded, error);
+            if (status != CN_OK)
+                return status;
+        }
+    }
+    if (!folded)
+        return add_step(draft, layer, value, error);
+    /* The step now makes this layer's value. */
+    draft->steps[value] = draft->steps[draft->roots[layer->inputs[0].value]];
     return CN_OK;
 }
 
 /* Divides what the final softmax takes by the network's temperature. */
-static enum cn_status fold_temperature(struct cn_plan *plan, const struct cn_network *network,
-                                       struct cn_error *error) {
+static enum cn_status fold_temperature(struct draft *draft, struct cn_error *error) {
+    const struct cn_network *network = draft->network;
+    struct cn_plan *plan = draft->plan;
     if (network->temperature == 1)
         return CN_OK;
-    const struct cn_step *last = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
-    if (last == NULL || last->layer.type->fold == NULL || !cn_layer_gives_softmax(last->layer))
+    const size_t made_by = draft->steps[draft->roots[network->outputs[0].value]];
+    const struct cn_step *last = made_by != SIZE_MAX ? &plan->steps[made_by] : NULL;
+    if (last == NULL || last->layer.type->inference->fold == NULL ||
+        !cn_layer_gives_softmax(&last->layer) ||
+        cn_network_output_kind(network, 0) != CN_OUTPUT_SOFTMAX)
         return cn_fail(error, CN_UNSUPPORTED,
                        "a temperature of %g needs a network that ends with weights and softmax",
                        (double)network->temperature);
-    const size_t outputs = cn_shape_size(&network->output_shape);
+    const size_t outputs = (size_t)cn_shape_channels(&last->layer.output_shape);
     float *scale = cn_floats_allocate(2 * outputs); /* the shift is zero */
     if (scale == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate %zu floats", 2 * outputs);
     for (size_t i = 0; i < outputs; i++)
         scale[i] = 1 / network->temperature;
-    last->layer.type->fold(&last->layer, plan->packed + (last->packed - plan->packed), scale,
-                           scale + outputs);
+    last->layer.type->inference->fold(&last->layer, plan->packed + (last->packed - plan->packed),
+                                      scale, scale + outputs);
     free(scale);
     return CN_OK;
 }
+
+/* ---- Placing the values ---- */
 
 /* A block's activations stay in the second-level cache, and small layers get more than one image at
  * a time, so that their weights are loaded once for several. */
 enum { BLOCK_FLOATS = 1 << 15, BLOCK_MOST = 16 };
 
 static void measure(struct cn_plan *plan) {
+    size_t largest = 1;
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct cn_layer *layer = &plan->steps[i].layer;
         const size_t out = aligned(cn_shape_size(&layer->output_shape));
-        const size_t scratch = asked(layer->type->scratch_size, layer);
-        if (out > plan->largest)
-            plan->largest = out;
+        const size_t scratch = asked(layer->type->inference->scratch_size, layer);
+        if (out > largest)
+            largest = out;
         if (scratch > plan->scratch_size)
             plan->scratch_size = scratch;
+        if (layer->input_count > plan->most_inputs)
+            plan->most_inputs = layer->input_count;
     }
-    plan->block = plan->largest > 0 ? BLOCK_FLOATS / plan->largest : 1;
+    plan->block = BLOCK_FLOATS / largest;
     if (plan->block > BLOCK_MOST)
         plan->block = BLOCK_MOST;
     if (plan->block < 1)
         plan->block = 1;
-    plan->largest *= plan->block;
+}
+
+/* The step's input that it may overwrite: made by a step, read by nobody else, and of one size with
+ * the output. SIZE_MAX: none. */
+static size_t overwritten(const struct draft *draft, const struct cn_step *step) {
+    if (!step->layer.type->inference->in_place || step->layer.input_count == 0)
+        return SIZE_MAX;
+    const size_t root = draft->roots[step->layer.inputs[0].value];
+    const bool same =
+        cn_shape_size(&step->layer.input_shape) == cn_shape_size(&step->layer.output_shape);
+    return same && draft->steps[root] != SIZE_MAX && draft->users[root] == 1 ? draft->steps[root]
+                                                                             : SIZE_MAX;
+}
+
+/* The first output goes where the caller wants it, if a step makes it; the others pass through the
+ * arena. buffers[s] is the step whose span step s writes to. */
+static void assign(const struct draft *draft, const struct cn_span *spans, const size_t *buffers) {
+    struct cn_plan *plan = draft->plan;
+    const struct cn_network *network = draft->network;
+    const size_t first = draft->steps[draft->roots[network->outputs[0].value]];
+    struct place *read = plan->reads;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        const struct cn_layer *layer = &plan->steps[s].layer;
+        const size_t size = cn_shape_size(&layer->output_shape);
+        plan->writes[s] = first != SIZE_MAX && buffers[s] == buffers[first]
+                              ? (struct place){PLACE_FIRST_OUTPUT, 0, size}
+                              : (struct place){PLACE_ARENA, spans[buffers[s]].offset, size};
+        for (size_t i = 0; i < layer->input_count; i++, read++) {
+            const size_t root = draft->roots[layer->inputs[i].value];
+            *read = draft->steps[root] != SIZE_MAX
+                        ? plan->writes[draft->steps[root]]
+                        : (struct place){PLACE_INPUT, root, plan->inputs[root].size};
+        }
+    }
+    for (size_t k = 0; k < plan->output_count; k++) {
+        const size_t root = draft->roots[network->outputs[k].value];
+        plan->outputs[k].place = draft->steps[root] != SIZE_MAX
+                                     ? plan->writes[draft->steps[root]]
+                                     : (struct place){PLACE_INPUT, root, plan->inputs[root].size};
+    }
+}
+
+static enum cn_status place_values(struct draft *draft, struct cn_error *error) {
+    struct cn_plan *plan = draft->plan;
+    const struct cn_network *network = draft->network;
+    struct cn_span *spans = calloc(plan->step_count + 1, sizeof *spans);
+    size_t *buffers = calloc(plan->step_count + 1, sizeof *buffers);
+    enum cn_status status = CN_MEMORY;
+    if (spans == NULL || buffers == NULL)
+        goto out;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        const struct cn_layer *layer = &plan->steps[s].layer;
+        const size_t over = overwritten(draft, &plan->steps[s]);
+        buffers[s] = over != SIZE_MAX ? buffers[over] : s;
+        spans[s].size =
+            over != SIZE_MAX ? 0 : aligned(cn_shape_size(&layer->output_shape) * plan->block);
+        spans[s].first = s;
+        for (size_t i = 0; i < layer->input_count; i++) {
+            const size_t made_by = draft->steps[draft->roots[layer->inputs[i].value]];
+            if (made_by != SIZE_MAX)
+                spans[buffers[made_by]].last = s;
+        }
+        spans[buffers[s]].last = s;
+    }
+    for (size_t k = 0; k < plan->output_count; k++) {
+        const size_t made_by = draft->steps[draft->roots[network->outputs[k].value]];
+        if (made_by == SIZE_MAX)
+            continue;
+        if (k == 0)
+            spans[buffers[made_by]].size = 0;
+        spans[buffers[made_by]].last = plan->step_count;
+    }
+    plan->arena_size = cn_place(spans, plan->step_count);
+    if (plan->arena_size == SIZE_MAX)
+        goto out;
+    assign(draft, spans, buffers);
+    status = CN_OK;
+out:
+    free(spans);
+    free(buffers);
+    return status == CN_OK ? CN_OK : cn_fail(error, status, "cannot allocate a plan's lifetimes");
+}
+
+/* ---- The plan as a whole ---- */
+
+static enum cn_status allocate_plan(struct draft *draft, struct cn_error *error) {
+    const struct cn_network *network = draft->network;
+    struct cn_plan *plan = draft->plan;
+    size_t inputs = 0;
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const struct cn_layer *layer = &network->layers[l];
+        inputs += layer->input_count;
+        if (!passes(layer))
+            plan->packed_size += asked(layer->type->inference->packed_size, layer);
+    }
+    plan->input_count = network->input_count;
+    plan->output_count = network->output_count;
+    plan->inputs = calloc(plan->input_count, sizeof *plan->inputs);
+    plan->outputs = calloc(plan->output_count, sizeof *plan->outputs);
+    plan->steps = calloc(network->layer_count, sizeof *plan->steps);
+    plan->writes = calloc(network->layer_count, sizeof *plan->writes);
+    plan->reads = calloc(inputs + 1, sizeof *plan->reads);
+    plan->packed = cn_floats_allocate(plan->packed_size);
+    draft->value_count = network->input_count + network->layer_count;
+    draft->roots = calloc(draft->value_count, sizeof *draft->roots);
+    draft->users = calloc(draft->value_count, sizeof *draft->users);
+    draft->steps = calloc(draft->value_count, sizeof *draft->steps);
+    if (plan->inputs == NULL || plan->outputs == NULL || plan->steps == NULL ||
+        plan->writes == NULL || plan->reads == NULL || plan->packed == NULL ||
+        draft->roots == NULL || draft->users == NULL || draft->steps == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate a plan of %zu packed floats",
+                       plan->packed_size);
+    for (size_t i = 0; i < plan->input_count; i++)
+        plan->inputs[i].size = cn_shape_size(&network->inputs[i].shape);
+    for (size_t k = 0; k < plan->output_count; k++)
+        plan->outputs[k].size = cn_shape_size(&network->outputs[k].shape);
+    return CN_OK;
+}
+
+static void trace_roots(struct draft *draft) {
+    const struct cn_network *network = draft->network;
+    for (size_t v = 0; v < draft->value_count; v++) {
+        draft->roots[v] = v;
+        draft->steps[v] = SIZE_MAX;
+        if (v < network->input_count)
+            continue;
+        const struct cn_layer *layer = &network->layers[v - network->input_count];
+        if (passes(layer))
+            draft->roots[v] = draft->roots[layer->inputs[0].value];
+        for (size_t i = 0; i < layer->input_count && !passes(layer); i++)
+            draft->users[draft->roots[layer->inputs[i].value]]++;
+    }
+    for (size_t k = 0; k < network->output_count; k++)
+        draft->users[draft->roots[network->outputs[k].value]]++;
 }
 
 enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan **ret_plan,
                               struct cn_error *error) {
-    enum cn_status status = CN_OK;
-    size_t packed = 0;
-    struct cn_plan *plan = calloc(1, sizeof *plan);
-    if (plan == NULL)
+    struct draft draft = {.network = network, .plan = calloc(1, sizeof *draft.plan)};
+    if (draft.plan == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate a plan");
-    plan->input_size = cn_shape_size(&network->input_shape);
-    plan->output_size = cn_shape_size(&network->output_shape);
-    for (size_t l = 0; l < network->layer_count; l++)
-        packed += asked(network->layers[l].type->packed_size, &network->layers[l]);
-    plan->steps = calloc(network->layer_count, sizeof *plan->steps);
-    plan->packed = cn_floats_allocate(packed);
-    if (plan->steps == NULL || plan->packed == NULL) {
-        status = cn_fail(error, CN_MEMORY, "cannot allocate a plan of %zu packed floats", packed);
-        goto out;
-    }
-    packed = 0;
-    for (size_t l = 0; l < network->layer_count && status == CN_OK; l++)
-        status = add_layer(plan, network, &network->layers[l], &packed, error);
+    enum cn_status status = allocate_plan(&draft, error);
     if (status == CN_OK)
-        status = fold_temperature(plan, network, error);
-    if (status != CN_OK)
-        goto out;
-    measure(plan);
-    *ret_plan = plan;
-    plan = NULL;
-out:
-    cn_plan_free(plan);
+        trace_roots(&draft);
+    for (size_t l = 0; l < network->layer_count && status == CN_OK; l++)
+        status = add_layer(&draft, l, error);
+    if (status == CN_OK)
+        status = fold_temperature(&draft, error);
+    if (status == CN_OK)
+        measure(draft.plan);
+    if (status == CN_OK)
+        status = place_values(&draft, error);
+    if (status == CN_OK)
+        *ret_plan = draft.plan;
+    else
+        cn_plan_free(draft.plan);
+    free(draft.roots);
+    free(draft.users);
+    free(draft.steps);
     return status;
 }
 
 void cn_plan_free(struct cn_plan *plan) {
     if (plan == NULL)
         return;
+    for (size_t s = 0; plan->steps != NULL && s < plan->step_count; s++)
+        free(plan->steps[s].layer.inputs);
+    free(plan->inputs);
+    free(plan->outputs);
     free(plan->steps);
+    free(plan->reads);
+    free(plan->writes);
     free(plan->packed);
     free(plan);
 }
 
 size_t cn_plan_input_size(const struct cn_plan *plan) {
-    return plan->input_size;
+    return plan->inputs[0].size;
 }
 
 size_t cn_plan_output_size(const struct cn_plan *plan) {
-    return plan->output_size;
+    return plan->outputs[0].size;
 }
+
+size_t cn_plan_weight_bytes(const struct cn_plan *plan) {
+    return plan->packed_size * sizeof(float);
+}
+
+static size_t workspace_floats(const struct cn_plan *plan) {
+    return plan->arena_size + plan->scratch_size;
+}
+
+size_t cn_plan_workspace_bytes(const struct cn_plan *plan) {
+    return sizeof(struct cn_workspace) + workspace_floats(plan) * sizeof(float) +
+           (plan->most_inputs + 1) * sizeof(float *);
+}
+
+bool cn_plan_step_at(const struct cn_plan *plan, size_t index, struct cn_plan_step *ret_step) {
+    if (index >= plan->step_count)
+        return false;
+    const struct cn_step *step = &plan->steps[index];
+    const struct cn_layer_inference *inference = step->layer.type->inference;
+    *ret_step = (struct cn_plan_step){
+        .name = step->layer.name,
+        .class_name = step->layer.type->class_name,
+        .kernel = inference->kernel != NULL ? inference->kernel(step) : "-",
+        .output_shape = step->layer.output_shape,
+        .macs = cn_layer_macs(&step->layer),
+        .weight_bytes = inference->packed_size != NULL
+                            ? inference->packed_size(&step->layer) * sizeof(float)
+                            : 0,
+        .activation_bytes = cn_shape_size(&step->layer.output_shape) * sizeof(float)};
+    return true;
+}
+
+/* ---- Running ---- */
 
 enum cn_status cn_workspace_create(const struct cn_plan *plan, struct cn_workspace **ret_workspace,
                                    struct cn_error *error) {
     struct cn_workspace *workspace = calloc(1, sizeof *workspace);
-    if (workspace != NULL)
-        workspace->block = cn_floats_allocate(2 * plan->largest + plan->scratch_size);
-    if (workspace == NULL || workspace->block == NULL) {
-        cn_workspace_free(workspace);
-        return cn_fail(error, CN_MEMORY, "cannot allocate a workspace");
+    if (workspace != NULL) {
+        workspace->block = cn_floats_allocate(workspace_floats(plan));
+        workspace->inputs = calloc(plan->most_inputs + 1, sizeof *workspace->inputs);
     }
-    workspace->activations[0] = workspace->block;
-    workspace->activations[1] = workspace->block + plan->largest;
-    workspace->scratch = workspace->block + 2 * plan->largest;
+    if (workspace == NULL || workspace->block == NULL || workspace->inputs == NULL) {
+        cn_workspace_free(workspace);
+        return cn_fail(error, CN_MEMORY, "cannot allocate a workspace of %zu bytes",
+                       cn_plan_workspace_bytes(plan));
+    }
+    workspace->scratch = workspace->block + plan->arena_size;
     *ret_workspace = workspace;
     return CN_OK;
 }
@@ -216,28 +465,92 @@ void cn_workspace_free(struct cn_workspace *workspace) {
     if (workspace == NULL)
         return;
     free(workspace->block);
+    free(workspace->inputs);
     free(workspace);
 }
 
-static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace,
-                      const float *images, size_t count, float *outputs) {
-    const float *x = images;
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const struct cn_step *step = &plan->steps[i];
-        float *y = i + 1 < plan->step_count ? workspace->activations[i & 1] : outputs;
-        step->layer.type->infer(step, x, count, y, workspace->scratch);
-        x = y;
+enum cn_status cn_workspaces_create(const struct cn_plan *plan, int threads,
+                                    struct cn_workspace ***ret_workspaces, struct cn_error *error) {
+    struct cn_workspace **workspaces = calloc((size_t)threads, sizeof *workspaces);
+    enum cn_status status =
+        workspaces != NULL ? CN_OK
+                           : cn_fail(error, CN_MEMORY, "cannot allocate %d workspaces", threads);
+    for (int i = 0; i < threads && status == CN_OK; i++)
+        status = cn_workspace_create(plan, &workspaces[i], error);
+    if (status == CN_OK)
+        *ret_workspaces = workspaces;
+    else
+        cn_workspaces_free(workspaces, threads);
+    return status;
+}
+
+void cn_workspaces_free(struct cn_workspace **workspaces, int threads) {
+    for (int i = 0; workspaces != NULL && i < threads; i++)
+        cn_workspace_free(workspaces[i]);
+    free(workspaces);
+}
+
+/* The caller's arrays, from the block's first image on. */
+struct ports {
+    const float *const *inputs;
+    float *first_output;
+    size_t first;
+};
+
+static const float *read_at(const struct place *place, const struct cn_workspace *workspace,
+                            const struct ports *ports) {
+    switch (place->kind) {
+    case PLACE_INPUT:
+        return ports->inputs[place->at] + ports->first * place->size;
+    case PLACE_ARENA:
+        return workspace->block + place->at;
+    case PLACE_FIRST_OUTPUT:
+        break;
     }
-    if (plan->step_count == 0) /* nothing but Flatten and Dropout */
-        memcpy(outputs, images, count * plan->output_size * sizeof *outputs);
+    return ports->first_output + ports->first * place->size;
+}
+
+static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace,
+                      const struct ports *ports, size_t count) {
+    const struct place *read = plan->reads;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        const struct cn_step *step = &plan->steps[s];
+        const struct place *write = &plan->writes[s];
+        float *y = write->kind == PLACE_ARENA ? workspace->block + write->at
+                                              : ports->first_output + ports->first * write->size;
+        for (size_t i = 0; i < step->layer.input_count; i++, read++)
+            workspace->inputs[i] = read_at(read, workspace, ports);
+        step->layer.type->inference->infer(step, workspace->inputs, count, y, workspace->scratch);
+    }
+}
+
+/* What the steps did not write where the caller wants it. */
+static void copy_output(const struct cn_plan *plan, const struct cn_workspace *workspace,
+                        const struct ports *ports, size_t k, size_t count, float *output) {
+    const struct port *port = &plan->outputs[k];
+    if (output != NULL && (k > 0 || port->place.kind != PLACE_FIRST_OUTPUT))
+        memcpy(output + ports->first * port->size, read_at(&port->place, workspace, ports),
+               count * port->size * sizeof *output);
+}
+
+void cn_plan_run_ports(const struct cn_plan *plan, struct cn_workspace *workspace,
+                       const float *const *inputs, size_t count, float *const *outputs) {
+    struct ports ports = {.inputs = inputs, .first_output = outputs[0]};
+    for (; ports.first < count; ports.first += plan->block) {
+        const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
+        run_block(plan, workspace, &ports, size);
+        for (size_t k = 0; k < plan->output_count; k++)
+            copy_output(plan, workspace, &ports, k, size, outputs[k]);
+    }
 }
 
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs) {
-    for (size_t i = 0; i < count; i += plan->block) {
-        const size_t left = count - i;
-        run_block(plan, workspace, images + i * plan->input_size,
-                  left < plan->block ? left : plan->block, outputs + i * plan->output_size);
+    struct ports ports = {.inputs = &images, .first_output = outputs};
+    for (; ports.first < count; ports.first += plan->block) {
+        const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
+        run_block(plan, workspace, &ports, size);
+        copy_output(plan, workspace, &ports, 0, size, outputs);
     }
 }
 
@@ -264,9 +577,10 @@ void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const
      */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (size_t first = 0; first < count; first += size)
-        cn_plan_run(plan, workspaces[omp_get_thread_num()], images + first * plan->input_size,
+        cn_plan_run(plan, workspaces[omp_get_thread_num()],
+                    images + first * cn_plan_input_size(plan),
                     first + size < count ? size : count - first,
-                    outputs + first * plan->output_size);
+                    outputs + first * cn_plan_output_size(plan));
 }
 
 const char *cn_instruction_set(void) {

@@ -4,18 +4,22 @@
 #include "convnet/trace.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"
+#include "network/placement.h"
 
 struct cn_trace {
     const struct cn_network *network;
     size_t first_kept, layer_count; /* layers [0, layer_count) run; from first_kept on they stay */
+    struct cn_span *spans;          /* [layer_count]: where their outputs lie in the block */
     const float **outputs;          /* [layer_count] */
-    float *block;                   /* kept outputs | two that take turns | packed | scratch */
-    float *turns[2], *packed, *scratch;
+    const float **inputs;           /* of the layer that runs */
+    float *block;                   /* outputs | packed | scratch */
+    float *packed, *scratch;
 };
 
 static size_t aligned(size_t count) {
@@ -30,25 +34,46 @@ static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_lay
     return size != NULL ? aligned(size(layer)) : 0;
 }
 
-/* Floats of each part of the block. */
+/* Floats of each part of the block; the most inputs of a layer. */
 struct parts {
-    size_t kept, turn, packed, scratch;
+    size_t outputs, packed, scratch, inputs;
 };
 
+/* The layer whose output a value shows, behind those that inference skips; SIZE_MAX: an input. */
+static size_t origin_of(const struct cn_network *network, size_t value) {
+    while (value >= network->input_count) {
+        const struct cn_layer *layer = &network->layers[value - network->input_count];
+        if (layer->type->inference != NULL)
+            return value - network->input_count;
+        value = layer->inputs[0].value;
+    }
+    return SIZE_MAX;
+}
+
+/* Fills trace->spans. parts.outputs is SIZE_MAX without memory. */
 static struct parts measure(const struct cn_trace *trace) {
+    const struct cn_network *network = trace->network;
     struct parts parts = {0};
     for (size_t l = 0; l < trace->layer_count; l++) {
-        const struct cn_layer *layer = &trace->network->layers[l];
-        const size_t size = aligned(cn_shape_size(&layer->output_shape));
-        if (layer->type->infer == NULL)
+        const struct cn_layer *layer = &network->layers[l];
+        const struct cn_layer_inference *inference = layer->type->inference;
+        parts.inputs = larger(parts.inputs, layer->input_count);
+        trace->spans[l] = (struct cn_span){.first = l, .last = l};
+        for (size_t i = 0; i < layer->input_count; i++) {
+            const size_t from = origin_of(network, layer->inputs[i].value);
+            if (from != SIZE_MAX && trace->spans[from].last < l)
+                trace->spans[from].last = l;
+        }
+        const size_t kept = origin_of(network, network->input_count + l);
+        if (l >= trace->first_kept && kept != SIZE_MAX)
+            trace->spans[kept].last = trace->layer_count;
+        if (inference == NULL)
             continue;
-        if (l >= trace->first_kept)
-            parts.kept += size;
-        else
-            parts.turn = larger(parts.turn, size);
-        parts.packed = larger(parts.packed, asked(layer->type->packed_size, layer));
-        parts.scratch = larger(parts.scratch, asked(layer->type->scratch_size, layer));
+        trace->spans[l].size = aligned(cn_shape_size(&layer->output_shape));
+        parts.packed = larger(parts.packed, asked(inference->packed_size, layer));
+        parts.scratch = larger(parts.scratch, asked(inference->scratch_size, layer));
     }
+    parts.outputs = cn_place(trace->spans, trace->layer_count);
     return parts;
 }
 
@@ -70,16 +95,20 @@ enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, s
     trace->network = network;
     trace->first_kept = layer == CN_TRACE_ALL ? 0 : layer;
     trace->layer_count = layer == CN_TRACE_ALL ? network->layer_count : layer + 1;
-    const struct parts parts = measure(trace);
+    trace->spans = calloc(trace->layer_count, sizeof *trace->spans);
     trace->outputs = calloc(trace->layer_count, sizeof *trace->outputs);
-    trace->block = cn_floats_allocate(parts.kept + 2 * parts.turn + parts.packed + parts.scratch);
-    if (trace->outputs == NULL || trace->block == NULL) {
+    struct parts parts = {.outputs = SIZE_MAX};
+    if (trace->spans != NULL && trace->outputs != NULL)
+        parts = measure(trace);
+    if (parts.outputs != SIZE_MAX) {
+        trace->inputs = calloc(parts.inputs + 1, sizeof *trace->inputs);
+        trace->block = cn_floats_allocate(parts.outputs + parts.packed + parts.scratch);
+    }
+    if (trace->inputs == NULL || trace->block == NULL) {
         cn_trace_free(trace);
         return cn_fail(error, CN_MEMORY, "cannot allocate a trace of %zu values", values);
     }
-    trace->turns[0] = trace->block + parts.kept;
-    trace->turns[1] = trace->turns[0] + parts.turn;
-    trace->packed = trace->turns[1] + parts.turn;
+    trace->packed = trace->block + parts.outputs;
     trace->scratch = trace->packed + parts.packed;
     *ret_trace = trace;
     return CN_OK;
@@ -99,29 +128,41 @@ static void set_temperature(float *probabilities, size_t count, float temperatur
         probabilities[i] = (float)((double)probabilities[i] / sum);
 }
 
-void cn_trace_run(struct cn_trace *trace, const float *image) {
-    const float *x = image;
-    float *kept = trace->block, *last = NULL;
-    size_t turn = 0;
-    for (size_t l = 0; l < trace->layer_count; l++) {
-        const struct cn_layer *layer = &trace->network->layers[l];
-        if (layer->type->infer != NULL) {
-            float *y = l >= trace->first_kept ? kept : trace->turns[turn];
-            if (layer->type->pack != NULL)
-                layer->type->pack(layer, trace->network->parameters + layer->parameter_offset,
-                                  trace->packed);
-            const struct cn_step step = cn_step_of(layer, trace->packed);
-            layer->type->infer(&step, x, 1, y, trace->scratch);
-            if (l >= trace->first_kept)
-                kept += aligned(cn_shape_size(&layer->output_shape));
-            turn = 1 - turn;
-            x = last = y;
-        }
-        trace->outputs[l] = x;
+static void run_layer(struct cn_trace *trace, size_t l, const float *const *images) {
+    const struct cn_network *network = trace->network;
+    const struct cn_layer *layer = &network->layers[l];
+    const struct cn_layer_inference *inference = layer->type->inference;
+    for (size_t i = 0; i < layer->input_count; i++) {
+        const size_t value = layer->inputs[i].value;
+        trace->inputs[i] = value < network->input_count
+                               ? images[value]
+                               : trace->outputs[value - network->input_count];
     }
-    if (last != NULL && trace->layer_count == trace->network->layer_count)
-        set_temperature(last, cn_shape_size(&trace->network->output_shape),
-                        trace->network->temperature);
+    if (inference == NULL) {
+        trace->outputs[l] = trace->inputs[0];
+        return;
+    }
+    if (inference->pack != NULL)
+        inference->pack(layer, network->parameters + layer->parameter_offset, trace->packed);
+    const struct cn_step step = cn_step_of(layer, trace->packed);
+    float *y = trace->block + trace->spans[l].offset;
+    inference->infer(&step, trace->inputs, 1, y, trace->scratch);
+    trace->outputs[l] = y;
+}
+
+void cn_trace_run_inputs(struct cn_trace *trace, const float *const *images) {
+    const struct cn_network *network = trace->network;
+    for (size_t l = 0; l < trace->layer_count; l++)
+        run_layer(trace, l, images);
+    const size_t last = origin_of(network, network->outputs[0].value);
+    if (last != SIZE_MAX && last < trace->layer_count &&
+        cn_network_output_kind(network, 0) == CN_OUTPUT_SOFTMAX)
+        set_temperature(trace->block + trace->spans[last].offset,
+                        cn_shape_size(&network->output_shape), network->temperature);
+}
+
+void cn_trace_run(struct cn_trace *trace, const float *image) {
+    cn_trace_run_inputs(trace, &image);
 }
 
 const float *cn_trace_output(const struct cn_trace *trace, size_t layer) {
@@ -131,7 +172,9 @@ const float *cn_trace_output(const struct cn_trace *trace, size_t layer) {
 void cn_trace_free(struct cn_trace *trace) {
     if (trace == NULL)
         return;
+    free(trace->spans);
     free(trace->outputs);
+    free(trace->inputs);
     free(trace->block);
     free(trace);
 }

@@ -36,7 +36,7 @@ static void mark_decay(struct cn_trainer *trainer) {
     for (size_t t = 0; t < network->tensor_count; t++) {
         const struct cn_tensor *tensor = &network->tensors[t];
         const char *slash = strrchr(tensor->name, '/');
-        if (slash != NULL && strcmp(slash, "/kernel") == 0)
+        if (slash != NULL && strcmp(slash, "/kernel") == 0 && tensor->trainable)
             memset(trainer->decay + tensor->offset, 1, tensor->size);
     }
 }
@@ -113,7 +113,7 @@ enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct c
         same = strcmp(teacher->labels[i], pupil->labels[i]) == 0;
     if (!same)
         return cn_fail(error, CN_INVALID, "the teacher's classes are not the network's");
-    if (!cn_layer_gives_softmax(teacher->network->layers[teacher->network->layer_count - 1]))
+    if (cn_network_output_kind(teacher->network, 0) != CN_OUTPUT_SOFTMAX)
         return cn_fail(error, CN_INVALID, "the teacher must end with a softmax");
     trainer->teacher_share = share;
     memcpy(trainer->teacher_sha256, teacher->sha256, sizeof trainer->teacher_sha256);

@@ -10,6 +10,17 @@
 #include "base/names.h"
 #include "base/random.h"
 
+/* "1,2,3" */
+static int read_ints(const char *value, int ints[CN_INTS_MAX]) {
+    int count = 0;
+    for (char *end = NULL; count < CN_INTS_MAX; value = end + 1) {
+        ints[count++] = (int)strtol(value, &end, 10);
+        if (*end != ',')
+            break;
+    }
+    return count;
+}
+
 static void set_field(const struct cn_layer_type *type, unsigned char *config, const char *key,
                       const char *value) {
     size_t count = 0;
@@ -18,23 +29,63 @@ static void set_field(const struct cn_layer_type *type, unsigned char *config, c
         if (strcmp(fields[i].name, key) != 0)
             continue;
         unsigned char *at = config + fields[i].offset;
-        int pair[2] = {atoi(value), atoi(value)};
+        struct cn_ints list = {0};
+        list.count = read_ints(value, list.values);
+        const int *ints = list.values;
+        const int pair[2] = {ints[0], list.count > 1 ? ints[1] : ints[0]}, width[2] = {1, ints[0]};
+        const int ends[2] = {pair[0], pair[1]};
+        const int sides[4] = {ints[0], list.count > 3 ? ints[1] : ints[0],
+                              list.count > 3 ? ints[2] : pair[1],
+                              list.count > 3 ? ints[3] : pair[1]};
         const float number = strtof(value, NULL);
         const bool flag = strcmp(value, "true") == 0;
-        if (fields[i].kind == CN_FIELD_ENUM)
-            pair[0] = cn_name_index(fields[i].names, value);
-        cr_assert_geq(pair[0], 0, "%s=%s", key, value);
-        if (fields[i].kind == CN_FIELD_INT_PAIR)
+        int word = 0;
+        switch (fields[i].kind) {
+        case CN_FIELD_INT:
+            memcpy(at, ints, sizeof *ints);
+            break;
+        case CN_FIELD_INT_PAIR:
             memcpy(at, pair, sizeof pair);
-        else if (fields[i].kind == CN_FIELD_FLOAT)
+            break;
+        case CN_FIELD_INT_WIDTH:
+            memcpy(at, width, sizeof width);
+            break;
+        case CN_FIELD_INT_LIST:
+            memcpy(at, &list, sizeof list);
+            break;
+        case CN_FIELD_INT_SIDES:
+            memcpy(at, sides, sizeof sides);
+            break;
+        case CN_FIELD_INT_ENDS:
+            memcpy(at + 2 * sizeof(int), ends, sizeof ends);
+            break;
+        case CN_FIELD_FLOAT:
             memcpy(at, &number, sizeof number);
-        else if (fields[i].kind == CN_FIELD_BOOL)
+            break;
+        case CN_FIELD_BOOL:
             memcpy(at, &flag, sizeof flag);
-        else
-            memcpy(at, pair, sizeof pair[0]);
+            break;
+        case CN_FIELD_ENUM:
+            word = cn_name_index(fields[i].names, value);
+            cr_assert_geq(word, 0, "%s=%s", key, value);
+            memcpy(at, &word, sizeof word);
+            break;
+        }
         return;
     }
     cr_assert_fail("%s has no field %s", cn_layer_type_name(type), key);
+}
+
+/* The value of the layer or the input of this name. */
+static size_t find_value(const struct cn_network *network, const char *name) {
+    for (size_t i = 0; i < network->input_count; i++)
+        if (strcmp(network->inputs[i].name, name) == 0)
+            return i;
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (strcmp(network->layers[l].name, name) == 0)
+            return network->input_count + l;
+    cr_assert_fail("nothing is named %s", name);
+    return 0;
 }
 
 static enum cn_status add_layer(struct cn_network *network, char *words, struct cn_error *error) {
@@ -42,26 +93,46 @@ static enum cn_status add_layer(struct cn_network *network, char *words, struct 
     char *rest = NULL;
     const char *class_name = strtok_r(words, " ", &rest);
     const struct cn_layer_type *type = cn_layer_type_find(class_name);
+    size_t inputs[16] = {network->layer_count > 0 ? network->input_count + network->layer_count - 1
+                                                  : 0};
+    struct cn_layer_call call = {.type = type, .config = config, .inputs = inputs};
     cr_assert_not_null(type, "%s", class_name);
     cn_layer_type_defaults(type, config);
     for (char *key; (key = strtok_r(NULL, " ", &rest)) != NULL;) {
         char *value = strchr(key, '=');
-        cr_assert_not_null(value);
-        *value = '\0';
-        set_field(type, config, key, value + 1);
+        if (key[0] == ':') {
+            call.name = key + 1;
+        } else if (key[0] == '<') {
+            inputs[call.input_count++] = find_value(network, key + 1);
+        } else if (strcmp(key, "frozen") == 0) {
+            call.frozen = true;
+        } else {
+            cr_assert_not_null(value);
+            *value = '\0';
+            set_field(type, config, key, value + 1);
+        }
     }
-    return cn_network_add(network, type, NULL, config, error);
+    call.input_count += call.input_count == 0;
+    return cn_network_add_call(network, &call, NULL, error);
+}
+
+static enum cn_status add_layers(struct cn_network *network, const char *layers,
+                                 struct cn_error *error) {
+    char *text = strdup(layers), *rest = NULL;
+    enum cn_status status = CN_OK;
+    for (char *layer = strtok_r(text, ";", &rest); layer != NULL && status == CN_OK;
+         layer = strtok_r(NULL, ";", &rest))
+        status = add_layer(network, layer, error);
+    free(text);
+    return status;
 }
 
 enum cn_status test_network_try(struct cn_shape input, const char *layers,
                                 struct cn_network **ret_network, struct cn_error *error) {
-    char text[512], *rest = NULL;
     struct cn_network *network = NULL;
     enum cn_status status = cn_network_create(&input, &network, error);
-    (void)snprintf(text, sizeof text, "%s", layers);
-    char *layer = strtok_r(text, ";", &rest);
-    for (; layer != NULL && status == CN_OK; layer = strtok_r(NULL, ";", &rest))
-        status = add_layer(network, layer, error);
+    if (status == CN_OK)
+        status = add_layers(network, layers, error);
     if (status == CN_OK)
         status = cn_network_build(network, error);
     if (status == CN_OK)
@@ -69,6 +140,30 @@ enum cn_status test_network_try(struct cn_shape input, const char *layers,
     else
         cn_network_free(network);
     return status;
+}
+
+struct cn_network *test_graph(const struct cn_shape *inputs, size_t input_count, const char *layers,
+                              const char *outputs, uint64_t seed) {
+    struct cn_network *network = NULL;
+    struct cn_error error = {0};
+    char name[32], *text = strdup(outputs), *rest = NULL;
+    size_t values[16], count = 0;
+    cr_assert_eq(cn_network_create(&inputs[0], &network, &error), CN_OK, "%s", error.text);
+    for (size_t i = 1; i < input_count; i++) {
+        (void)snprintf(name, sizeof name, "input_%zu", i);
+        cr_assert_eq(cn_network_add_input(network, name, &inputs[i], &error), CN_OK);
+    }
+    cr_assert_eq(add_layers(network, layers, &error), CN_OK, "%s", error.text);
+    for (char *output = strtok_r(text, " ", &rest); output != NULL;
+         output = strtok_r(NULL, " ", &rest))
+        values[count++] = find_value(network, output);
+    if (count > 0)
+        cr_assert_eq(cn_network_set_outputs(network, count, values, NULL, &error), CN_OK, "%s",
+                     error.text);
+    cr_assert_eq(cn_network_build(network, &error), CN_OK, "%s", error.text);
+    cn_network_initialize(network, seed);
+    free(text);
+    return network;
 }
 
 struct cn_network *test_network(struct cn_shape input, const char *layers, uint64_t seed) {

@@ -288,12 +288,12 @@ Test(architecture, names_the_layer_and_both_shapes_that_do_not_fit) {
 
 Test(architecture, limits_the_number_of_layers_and_bytes) {
     static const char layer[] = "," LAYER("Dropout", "\"rate\":0.5");
-    char *json = malloc(300 * sizeof layer + 200);
+    char *json = malloc(4200 * sizeof layer + 200);
     size_t used = (size_t)sprintf(json, "{\"class_name\":\"Sequential\",\"config\":[" INPUT("4"));
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 4200; i++)
         used += (size_t)sprintf(json + used, "%s", layer);
     (void)sprintf(json + used, "]}");
-    refuse(json, CN_LIMIT, "301 layers");
+    refuse(json, CN_LIMIT, "4201 layers");
     free(json);
     json = malloc(((size_t)1 << 20) + 2);
     memset(json, ' ', ((size_t)1 << 20) + 1);
