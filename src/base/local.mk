@@ -9,6 +9,7 @@ libconvnet_la_SOURCES += \
 	src/base/memory.c src/base/memory.h \
 	src/base/names.c src/base/names.h \
 	src/base/number.c src/base/number.h \
+	src/base/openmp.h \
 	src/base/random.c src/base/random.h \
 	src/base/sha256.c src/base/sha256.h \
 	src/base/shape.c \

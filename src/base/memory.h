@@ -8,4 +8,12 @@
  * if the size overflows. Caller frees with free(). count 0 gives a valid pointer. */
 float *cn_floats_allocate(size_t count);
 
+/* Floats of a 64-byte line, the length of the widest vector. */
+enum { CN_FLOATS_LINE = 16 };
+
+/* `count` rounded up to whole lines, so that what follows in the same block stays aligned. */
+static inline size_t cn_floats_aligned(size_t count) {
+    return (count + CN_FLOATS_LINE - 1) & ~(size_t)(CN_FLOATS_LINE - 1);
+}
+
 #endif

@@ -36,6 +36,4 @@ struct cn_backward_kernels {
                         const struct cn_pooling *shape);
 };
 
-extern const struct cn_backward_kernels cn_backward_portable, cn_backward_avx2, cn_backward_avx512;
-
 #endif

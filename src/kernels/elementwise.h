@@ -42,7 +42,4 @@ struct cn_elementwise_kernels {
                  float beta_1, float beta_2, float epsilon, float rate, size_t count);
 };
 
-extern const struct cn_elementwise_kernels cn_elementwise_portable, cn_elementwise_avx2,
-    cn_elementwise_avx512;
-
 #endif

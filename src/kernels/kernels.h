@@ -1,8 +1,7 @@
 /* kernels.h: the vectorised arithmetic, one table an instruction set.
  *
- * All bodies are compiled from vector_kernels.inc and vector_backward.inc, once per instruction
- * set. Rows of packed arrays are padded to a multiple of CN_LANES floats, the padding zero, so that
- * no kernel has a tail.
+ * All bodies are compiled from vector_kernels.inc, once per instruction set. Rows of packed arrays
+ * are padded to a multiple of CN_LANES floats, the padding zero, so that no kernel has a tail.
  */
 #ifndef CONVNET_KERNELS_KERNELS_H
 #define CONVNET_KERNELS_KERNELS_H

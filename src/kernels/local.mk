@@ -1,5 +1,4 @@
-# The vector kernels: vector_kernels.inc and vector_backward.inc, compiled once per instruction set, at -O3 unless
-# a sanitizer makes that take minutes. Which table runs is chosen at run time.
+# The vector kernels: vector_kernels.inc, compiled once per instruction set, at -O3 unless a sanitizer makes that take minutes. Which table runs is chosen at run time.
 KERNEL_CFLAGS = $(AM_CFLAGS) $(CN_KERNEL_CFLAGS)
 
 libconvnet_la_SOURCES += \
@@ -12,7 +11,6 @@ noinst_LTLIBRARIES += libkernels_portable.la
 libkernels_portable_la_SOURCES = \
 	src/kernels/activate.c src/kernels/activate.h \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
-	src/kernels/backward_portable.c src/kernels/elementwise_portable.c \
 	src/kernels/kernels_portable.c \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
 	src/kernels/vector_dense.inc src/kernels/vector_elementwise.inc \
@@ -23,9 +21,9 @@ libconvnet_la_LIBADD += libkernels_portable.la
 
 if HAVE_X86_64
 noinst_LTLIBRARIES += libkernels_avx2.la libkernels_avx512.la
-libkernels_avx2_la_SOURCES = src/kernels/backward_avx2.c src/kernels/elementwise_avx2.c src/kernels/kernels_avx2.c
+libkernels_avx2_la_SOURCES = src/kernels/kernels_avx2.c
 libkernels_avx2_la_CFLAGS = $(KERNEL_CFLAGS) -mavx2 -mfma
-libkernels_avx512_la_SOURCES = src/kernels/backward_avx512.c src/kernels/elementwise_avx512.c src/kernels/kernels_avx512.c
+libkernels_avx512_la_SOURCES = src/kernels/kernels_avx512.c
 libkernels_avx512_la_CFLAGS = $(KERNEL_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
 libconvnet_la_LIBADD += libkernels_avx2.la libkernels_avx512.la
 endif

@@ -2,6 +2,7 @@
  * affine_training.c's. No state. */
 #include <string.h>
 
+#include "base/memory.h"
 #include "kernels/activate.h"
 #include "kernels/kernels.h"
 #include "layers/affine.h"
@@ -31,11 +32,6 @@ static size_t input_size(const struct cn_affine *a) {
     return (size_t)a->height * (size_t)a->width * (size_t)a->shape.in_channels;
 }
 
-/* Rounded so that what follows in the same block stays aligned. */
-static size_t aligned(size_t count) {
-    return (count + CN_LANES - 1) & ~(size_t)(CN_LANES - 1);
-}
-
 static size_t affine_packed_size(const struct cn_affine *a) {
     return packed_kernel_size(&a->shape) + (size_t)cn_padded(a->shape.out_channels);
 }
@@ -63,7 +59,7 @@ static void affine_fold(const struct cn_affine *a, float *packed, const float *s
 }
 
 static size_t affine_scratch_size(const struct cn_affine *a) {
-    return needs_padding(a) ? aligned(padded_input_size(&a->shape)) : 0;
+    return needs_padding(a) ? cn_floats_aligned(padded_input_size(&a->shape)) : 0;
 }
 
 const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scratch) {

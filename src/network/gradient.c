@@ -6,10 +6,8 @@
  * order, so that the bits do not depend on the number of threads. OpenMP inside.
  */
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
+#include "base/openmp.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"
@@ -180,18 +178,10 @@ static void run_chunk(const struct run *run, const struct region *region,
     }
 }
 
-static int thread_number(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
 static void run_shard(const struct run *run, const struct region *region, size_t shard) {
     struct cn_gradient_workspace *w = run->w;
     const size_t end = shard_begin(run, shard + 1);
-    struct chunk chunk = {.shard = shard, .thread = thread_number()};
+    struct chunk chunk = {.shard = shard, .thread = omp_get_thread_num()};
     if (region->first) {
         memset(w->gradients + shard * w->parameter_count, 0,
                w->parameter_count * sizeof *w->gradients);

@@ -1,12 +1,12 @@
 /* plan.c: a network as a list of inference steps over packed parameters, and where each value lies.
  * A plan is immutable; each workspace belongs to one thread. OpenMP only in cn_plan_run_parallel.
  */
-#include <omp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/openmp.h"
 #include "convnet/plan.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"

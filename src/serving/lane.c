@@ -2,12 +2,12 @@
  * thread works outside it. What a batch is, is lane_batch.c's. */
 #include "serving/lane.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/openmp.h"
 #include "serving/lane_private.h"
 
 /* ---- Queues: one for each model that has jobs, in the order of their turns ---- */
