@@ -10,7 +10,7 @@
 
 #include "convnet/image.h"
 
-enum cn_split { CN_SPLIT_TRAIN = 0, CN_SPLIT_TEST };
+enum cn_split { CN_SPLIT_TRAIN = 0, CN_SPLIT_TEST, CN_SPLIT_VALIDATION };
 
 struct cn_dataset {
     struct cn_shape shape; /* of one image, rank 3 */
@@ -22,20 +22,25 @@ struct cn_dataset {
     char sha256[65];    /* of images and labels as they lie in memory */
     /* What the network takes them through: cn_preprocessing_normalize. Zeroed: nothing. */
     struct cn_preprocessing normalization;
+    bool whole; /* the data are in one piece: all of them, whichever split was asked for */
 };
 
 /* Reads one split of the data in folder `path`, trying each format in turn.
  * IDX: train-images-idx3-ubyte[.gz] + train-labels-idx1-ubyte[.gz], t10k-... for the test split,
  * EMNIST's emnist-<set>-{train,test}-{images-idx3,labels-idx1}-ubyte[.gz] (transposed there, put
- * upright here). PNG folder: subfolders `train`/`test` if they exist, else `path` itself is either
- * split; one subfolder a class, sorted by name ("10" after "9" when all are numbers); pictures go
- * through cn_preprocess to `shape`.
- * `shape` (may be NULL for IDX: the file's own) is what the network takes. IDX images of another
- * size go through cn_preprocess to it, if `preprocessing` is given: see cn_dataset_prepare;
+ * upright here; of several sets `path` names one, DIR/emnist-letters, and the set's mapping file
+ * beside it names the classes). PNG folder: subfolders `train` and `test`, and `val` or
+ * `validation`, if one of the first two exists, else `path` itself is any split; one subfolder a
+ * class, sorted by name ("10" after "9" when all are numbers); pictures go through cn_preprocess to
+ * `shape`. `shape` (may be NULL for IDX: the file's own) is what the network takes. IDX images of
+ * another size go through cn_preprocess to it, if `preprocessing` is given: see cn_dataset_prepare;
  * without, another shape is CN_INVALID naming both. Caller frees with cn_dataset_free. */
 enum cn_status cn_dataset_read(const char *path, enum cn_split split, const struct cn_shape *shape,
                                const struct cn_preprocessing *preprocessing,
                                struct cn_dataset **ret_dataset, struct cn_error *error);
+
+/* True if the data in `path` set this split apart from the others, so that it can be read alone. */
+bool cn_dataset_has_split(const char *path, enum cn_split split);
 
 /* Reads one IDX image file (plain or .gz), without labels (labels NULL, class_count 0). */
 enum cn_status cn_dataset_read_images(const char *path, struct cn_dataset **ret_dataset,
@@ -49,9 +54,20 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
                                   const struct cn_preprocessing *preprocessing,
                                   const struct cn_shape *shape, struct cn_error *error);
 
-/* Splits off the last `fraction` of the samples, as Keras's validation_split does. Both results
- * borrow nothing: caller frees each with cn_dataset_free. 0 < fraction < 1 and neither empty. */
+/* Which samples a split keeps for validation. */
+enum cn_split_order {
+    CN_SPLIT_BY_CLASS = 0, /* the same share of each class, drawn by the seed */
+    CN_SPLIT_TAIL          /* the last ones, as Keras's fit does */
+};
+extern const char *const cn_split_order_names[]; /* "by-class", "tail", NULL */
+
+/* Parts the samples in two, each in its old order: ret_last gets as many as Keras's
+ * validation_split gives, count - floor(count * (1 - fraction)), of which each class has its share
+ * (by the method of largest remainders) but never all it has. The same seed and data give the same
+ * parts. Both results borrow nothing: caller frees each with cn_dataset_free. CN_INVALID unless
+ * 0 < fraction < 1 and neither part is empty. */
 enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fraction,
+                                enum cn_split_order order, uint64_t seed,
                                 struct cn_dataset **ret_first, struct cn_dataset **ret_last,
                                 struct cn_error *error);
 

@@ -98,7 +98,8 @@ bool cli_stdout_good(void);
 
 /* ---- Data ---- */
 
-extern const char *const cli_split_names[]; /* of enum cn_split: "train", "test", NULL */
+extern const char
+    *const cli_split_names[]; /* of enum cn_split: "train", "test", "validation", NULL */
 
 /* Labelled data for `model`: their classes are matched to its labels by name and become them.
  * CN_INVALID for a class that the model lacks. Caller frees with cn_dataset_free. */

@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 
-const char *const cli_split_names[] = {"train", "test", NULL};
+const char *const cli_split_names[] = {"train", "test", "validation", NULL};
 
 static enum cn_status map_class(const struct cn_model *model, const char *name, uint16_t *ret_class,
                                 struct cn_error *error) {

@@ -1,6 +1,7 @@
 /* evaluate.c: `convnet evaluate`: how good a model is on labelled data: accuracy, classes,
  * calibration, and how well it tells what is none of its classes. One thread here; the library's
  * own inside. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ static const struct cli_option options[] = {
      .required = true},
     {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the labelled data",
      .required = true},
-    {"split", "NAME", CLI_NAME, SETTING(split), .text = "test (default) or train",
+    {"split", "NAME", CLI_NAME, SETTING(split), .text = "test (default), train or validation",
      .names = cli_split_names},
     {"loss", "NAME", CLI_NAME, SETTING(loss),
      .text = "mean_squared_error or categorical_crossentropy (default: what it was trained with)",
@@ -156,6 +157,26 @@ static enum cn_status read_inputs(const struct evaluate_settings *settings,
                                            *ret_model, ret_data, error);
 }
 
+/* Says it when what is measured may be what was learned. */
+static void warn_of_training_data(const struct evaluate_result *result) {
+    const struct evaluate_settings *settings = result->settings;
+    json_t *record = json_loads(result->model->training, JSON_REJECT_DUPLICATES, NULL);
+    const char *learned =
+        json_string_value(json_object_get(json_object_get(record, "data"), "sha256"));
+    if (learned != NULL && strcmp(learned, result->data->sha256) == 0) {
+        fprintf(stderr,
+                "convnet: evaluate: %s: these are the pictures that the model was trained on; "
+                "new ones will fare worse\n",
+                settings->data);
+    } else if (result->data->whole) {
+        fprintf(stderr,
+                "convnet: evaluate: %s: has no test folder; all its pictures are measured, and "
+                "those that the model was trained on say nothing of new ones\n",
+                settings->data);
+    }
+    json_decref(record);
+}
+
 int cli_evaluate(int argc, char **argv) {
     struct evaluate_settings settings = {
         .split = CN_SPLIT_TEST, .loss = -1, .threads = cn_default_threads()};
@@ -171,6 +192,7 @@ int cli_evaluate(int argc, char **argv) {
         settings.loss = settings.loss >= 0 ? settings.loss : trained_loss(model);
         result.model = model;
         result.data = data;
+        warn_of_training_data(&result);
         status = evaluate(&result, &error);
     }
     int exit_status = CLI_DONE;

@@ -72,7 +72,8 @@ bool evaluate_print_json(const struct evaluate_result *result) {
     const struct cn_evaluation *evaluation = &result->evaluation;
     json_t *json = json_pack(
         "{s:s, s:s, s:f, s:f, s:s, s:I, s:I, s:[f, f], s:f, s:f, s:o, s:o}", "model_sha256",
-        result->model->sha256, "split", cli_split_names[result->settings->split], "accuracy",
+        result->model->sha256, "split",
+        result->data->whole ? "whole" : cli_split_names[result->settings->split], "accuracy",
         evaluation->accuracy, "loss", evaluation->loss, "loss_function",
         cn_loss_names[result->settings->loss], "samples", (json_int_t)evaluation->samples,
         "correct", (json_int_t)evaluation->correct, "accuracy_interval", result->interval[0],

@@ -17,6 +17,7 @@ convnet_SOURCES += \
 	src/cli/predict_output.c \
 	src/cli/progress.c \
 	src/cli/train.c src/cli/train.h \
+	src/cli/train_data.c \
 	src/cli/train_options.c \
 	src/cli/train_record.c
 

@@ -23,8 +23,8 @@ static void note_signal(int number) {
 struct training {
     const char *command;
     struct train_settings settings;
-    struct cn_model *model, *teacher;     /* teacher: may be NULL */
-    struct cn_dataset *data, *validation; /* validation: may be NULL */
+    struct cn_model *model, *teacher; /* teacher: may be NULL */
+    struct train_data data;
     struct cn_trainer *trainer;
     struct progress progress;
     size_t steps; /* of an epoch */
@@ -71,7 +71,8 @@ static enum cn_status check_outputs(const struct train_settings *settings, struc
 static enum cn_status read_model(struct training *training, struct cn_error *error) {
     struct cn_network *network = NULL;
     if (training->settings.weights != NULL) {
-        enum cn_status status = cn_model_read(training->settings.weights, &training->model, error);
+        enum cn_status status =
+            cli_model_find(training->settings.weights, false, &training->model, NULL, error);
         if (status == CN_OK) {
             training->model->network->temperature = 1; /* what it was calibrated to is over */
         }
@@ -85,50 +86,10 @@ static enum cn_status read_model(struct training *training, struct cn_error *err
     return cn_model_create(network, &training->model, error);
 }
 
-static enum cn_status read_data(struct training *training, struct cn_error *error) {
-    const struct train_settings *settings = &training->settings;
-    const struct cn_model *model = training->model;
-    struct cn_dataset *all = NULL;
-    enum cn_status status =
-        cn_dataset_read(settings->data, CN_SPLIT_TRAIN, &model->network->input_shape,
-                        &model->preprocessing, &all, error);
-    if (status == CN_OK && all->class_count != model->label_count) {
-        status = cn_fail_at(error, CN_INVALID, settings->data, -1,
-                            "has %zu classes, but %s %s has %zu outputs", all->class_count,
-                            settings->weights != NULL ? "model" : "architecture",
-                            settings->weights != NULL ? settings->weights : settings->architecture,
-                            model->label_count);
-    }
-    if (status == CN_OK) {
-        status = cn_model_set_labels(training->model, (const char *const *)all->class_names,
-                                     all->class_count, error);
-    }
-    if (status == CN_OK && settings->validation_split > 0) {
-        status = cn_dataset_split(all, settings->validation_split, &training->data,
-                                  &training->validation, error);
-    } else if (status == CN_OK) {
-        training->data = all;
-        all = NULL;
-    }
-    cn_dataset_free(all);
-    return status;
-}
-
-/* More to train on, never to validate on. */
-static enum cn_status add_extra_data(struct training *training, struct cn_error *error) {
-    struct cn_dataset *extra = NULL;
-    enum cn_status status = cli_data_read(training->settings.extra_data, CN_SPLIT_TRAIN,
-                                          training->model, &extra, error);
-    if (status == CN_OK) {
-        status = cn_dataset_append(training->data, extra, error);
-    }
-    cn_dataset_free(extra);
-    return status;
-}
-
 static enum cn_status add_teacher(struct training *training, struct cn_error *error) {
     const struct train_settings *settings = &training->settings;
-    enum cn_status status = cn_model_read(settings->teacher, &training->teacher, error);
+    enum cn_status status =
+        cli_model_find(settings->teacher, false, &training->teacher, NULL, error);
     return status == CN_OK ? cn_trainer_set_teacher(training->trainer, training->teacher,
                                                     settings->teacher_share, error)
                            : status;
@@ -141,14 +102,15 @@ static enum cn_status prepare(struct training *training, struct cn_error *error)
         status = read_model(training, error);
     }
     if (status == CN_OK) {
-        status = read_data(training, error);
+        status = train_read_data(settings, training->model, &training->data, error);
     }
-    if (status == CN_OK && settings->extra_data != NULL) {
-        status = add_extra_data(training, error);
+    if (status == CN_OK && !settings->quiet) {
+        train_say_data(settings, &training->data);
     }
     if (status == CN_OK) {
-        status = cn_trainer_create(training->model, training->data, training->validation,
-                                   &settings->options, &training->trainer, error);
+        status =
+            cn_trainer_create(training->model, training->data.training, training->data.validation,
+                              &settings->options, &training->trainer, error);
     }
     if (status == CN_OK && settings->teacher != NULL) {
         status = add_teacher(training, error);
@@ -200,7 +162,7 @@ static enum cn_status write_model(struct training *training, struct cn_error *er
                        ? NULL
                        : train_record(&training->settings, training->model->sha256,
                                       training->teacher != NULL ? training->teacher->sha256 : "",
-                                      training->data, training->validation, &records[count - 1]);
+                                      &training->data, &records[count - 1]);
     enum cn_status status = record == NULL
                                 ? cn_fail(error, CN_MEMORY, "no memory for the training record")
                                 : cn_model_set_training(training->model, record, error);
@@ -225,8 +187,7 @@ static int report_stop(const struct training *training) {
 
 static void clean_up(struct training *training) {
     cn_trainer_free(training->trainer);
-    cn_dataset_free(training->data);
-    cn_dataset_free(training->validation);
+    train_free_data(&training->data);
     cn_model_free(training->model);
     cn_model_free(training->teacher);
 }

@@ -11,19 +11,36 @@ struct train_settings {
     const char *teacher; /* NULL: none */
     float teacher_share;
     const char *extra_data, *history, *checkpoint, *resume; /* NULL: none */
-    double validation_split;
+    const char *validation_data;                            /* NULL: none */
+    double validation_split;                                /* 0: none */
+    int validation_order;                                   /* enum cn_split_order */
+    uint64_t split_seed;
     bool quiet;
     struct cn_training_options options;
 };
 
 extern const struct cli_syntax train_syntax;
 
+/* What is trained on, and what is validated on, if anything. */
+struct train_data {
+    struct cn_dataset *training, *validation; /* validation: may be NULL */
+    const char *validation_from;              /* "split", or a folder's path; NULL: none */
+};
+
+/* Reads all the data that the settings name; the model gets the names of their classes. Fills
+ * *data, also in part after a failure: train_free_data frees what there is. */
+enum cn_status train_read_data(const struct train_settings *settings, struct cn_model *model,
+                               struct train_data *data, struct cn_error *error);
+void train_free_data(struct train_data *data);
+
+/* Says on stderr what was found. */
+void train_say_data(const struct train_settings *settings, const struct train_data *data);
+
 /* The training record that goes into the model file: nothing in it depends on the time or the
  * number of threads. weights, teacher: the SHA-256 of the model it went on from and of the one
  * that taught it, "" for none. malloc'd JSON, NULL without memory; caller frees with free(). */
 char *train_record(const struct train_settings *settings, const char *weights, const char *teacher,
-                   const struct cn_dataset *training, const struct cn_dataset *validation,
-                   const struct cn_epoch_record *last);
+                   const struct train_data *data, const struct cn_epoch_record *last);
 
 /* Rewrites the CSV file `path` with all records, atomically. */
 enum cn_status train_write_history(const char *path, const struct cn_epoch_record *records,

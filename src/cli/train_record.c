@@ -32,23 +32,41 @@ static json_t *metrics_record(const struct cn_epoch_record *last) {
     return metrics;
 }
 
+/* What was trained on and what was not, so that nobody measures on the former unawares. */
+static json_t *data_record(const struct train_settings *settings, const struct train_data *data) {
+    const struct cn_dataset *validation = data->validation;
+    json_t *record = json_pack("{s:s, s:I, s:I}", "sha256", data->training->sha256, "samples",
+                               (json_int_t)data->training->count, "validation_samples",
+                               (json_int_t)(validation != NULL ? validation->count : 0));
+    if (record == NULL || validation == NULL) {
+        return record;
+    }
+    (void)json_object_set_new(record, "validation_sha256", json_string(validation->sha256));
+    if (settings->validation_data == NULL && settings->validation_split > 0) {
+        char seed[24];
+        (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)settings->split_seed);
+        (void)json_object_set_new(
+            record, "validation_split",
+            json_pack("{s:f, s:s, s:s}", "share", settings->validation_split, "order",
+                      cn_split_order_names[settings->validation_order], "seed", seed));
+    }
+    return record;
+}
+
 char *train_record(const struct train_settings *settings, const char *weights, const char *teacher,
-                   const struct cn_dataset *training, const struct cn_dataset *validation,
-                   const struct cn_epoch_record *last) {
+                   const struct train_data *data, const struct cn_epoch_record *last) {
     const struct cn_training_options *options = &settings->options;
-    json_t *data = json_pack("{s:s, s:I, s:I}", "sha256", training->sha256, "samples",
-                             (json_int_t)training->count, "validation_samples",
-                             (json_int_t)(validation != NULL ? validation->count : 0));
     char seed[24], augmentation[CN_AUGMENTATION_TEXT];
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
     json_t *record = json_pack(
-        "{s:o, s:i, s:i, s:o, s:f, s:s, s:f, s:s, s:f, s:s, s:s, s:o, s:s}", "data", data, "epochs",
-        options->epochs, "batch_size", options->batch_size, "optimizer", optimizer_record(options),
-        "learning_rate", cli_decimal(options->learning_rate), "schedule",
-        cn_schedule_names[options->schedule], "ema", cli_decimal(options->ema), "loss",
-        cn_loss_names[options->loss], "label_smoothing", cli_decimal(options->label_smoothing),
-        "augmentation", cn_augmentation_format(&options->augmentation, augmentation), "seed", seed,
-        "metrics", metrics_record(last), "convnet", PACKAGE_VERSION);
+        "{s:o, s:i, s:i, s:o, s:f, s:s, s:f, s:s, s:f, s:s, s:s, s:o, s:s}", "data",
+        data_record(settings, data), "epochs", options->epochs, "batch_size", options->batch_size,
+        "optimizer", optimizer_record(options), "learning_rate",
+        cli_decimal(options->learning_rate), "schedule", cn_schedule_names[options->schedule],
+        "ema", cli_decimal(options->ema), "loss", cn_loss_names[options->loss], "label_smoothing",
+        cli_decimal(options->label_smoothing), "augmentation",
+        cn_augmentation_format(&options->augmentation, augmentation), "seed", seed, "metrics",
+        metrics_record(last), "convnet", PACKAGE_VERSION);
     if (weights[0] != '\0') {
         (void)json_object_set_new(record, "weights", json_string(weights));
     }

@@ -1,5 +1,5 @@
-/* dataset.c: choosing the format, and what all datasets share: checksum, splitting, freeing.
- * Knows no file format; those are the rows of dataset_table.c. Thread-safe.
+/* dataset.c: choosing the format, and what all datasets share: checksum, preparing, appending,
+ * freeing. Knows no file format; those are the rows of dataset_table.c. Thread-safe.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "data/dataset_table.h"
 #include "data/idx.h"
 
-static void write_checksum(struct cn_dataset *dataset) {
+void cn_dataset_write_checksum(struct cn_dataset *dataset) {
     const struct cn_file_part parts[2] = {
         {dataset->images, dataset->count * cn_shape_size(&dataset->shape)},
         {dataset->labels, dataset->labels == NULL ? 0 : dataset->count * sizeof *dataset->labels},
@@ -24,20 +24,26 @@ static enum cn_status find_format(const struct cn_dataset_request *request,
                                   struct cn_error *error) {
     size_t count = 0;
     const struct cn_dataset_format *formats = cn_dataset_formats(&count);
-    DIR *folder = opendir(request->path);
-    if (folder == NULL)
-        return cn_fail_at(error, CN_IO, request->path, -1, "cannot open the folder: %s",
-                          strerror(errno));
-    (void)closedir(folder);
     for (size_t i = 0; i < count; i++) {
         if (formats[i].recognize(request)) {
             *ret_format = &formats[i];
             return CN_OK;
         }
     }
+    DIR *folder = opendir(request->path);
+    if (folder == NULL)
+        return cn_fail_at(error, CN_IO, request->path, -1, "cannot open the folder: %s",
+                          strerror(errno));
+    (void)closedir(folder);
     return cn_fail_at(error, CN_INVALID, request->path, -1,
                       "holds no known dataset: neither %s, nor %s", formats[0].what,
                       formats[1].what);
+}
+
+bool cn_dataset_has_split(const char *path, enum cn_split split) {
+    const struct cn_dataset_request request = {path, split, NULL, NULL};
+    const struct cn_dataset_format *format = NULL;
+    return find_format(&request, &format, NULL) == CN_OK && format->has_split(&request);
 }
 
 enum cn_status cn_dataset_read(const char *path, enum cn_split split, const struct cn_shape *shape,
@@ -60,7 +66,7 @@ enum cn_status cn_dataset_read(const char *path, enum cn_split split, const stru
     }
     if (preprocessing != NULL)
         dataset->normalization = *preprocessing;
-    write_checksum(dataset);
+    cn_dataset_write_checksum(dataset);
     *ret_dataset = dataset;
     return CN_OK;
 }
@@ -83,7 +89,7 @@ enum cn_status cn_dataset_read_images(const char *path, struct cn_dataset **ret_
     status = cn_shape_check(&dataset->shape, "the IDX image", error);
     if (status != CN_OK)
         goto out;
-    write_checksum(dataset);
+    cn_dataset_write_checksum(dataset);
     *ret_dataset = dataset;
     dataset = NULL;
 out:
@@ -130,63 +136,7 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
     free(dataset->images);
     dataset->images = images;
     dataset->shape = *shape;
-    write_checksum(dataset);
-    return CN_OK;
-}
-
-/* A copy of samples first..first + count. */
-static struct cn_dataset *copy_part(const struct cn_dataset *dataset, size_t first, size_t count) {
-    const size_t size = cn_shape_size(&dataset->shape);
-    struct cn_dataset *part = calloc(1, sizeof *part);
-    if (part == NULL)
-        return NULL;
-    part->shape = dataset->shape;
-    part->normalization = dataset->normalization;
-    part->count = count;
-    part->images = malloc(count * size);
-    if (dataset->labels != NULL)
-        part->labels = malloc(count * sizeof *part->labels);
-    if (dataset->class_count > 0)
-        part->class_names = calloc(dataset->class_count, sizeof *part->class_names);
-    if (part->images == NULL || (dataset->labels != NULL && part->labels == NULL) ||
-        (dataset->class_count > 0 && part->class_names == NULL))
-        goto fail;
-    part->class_count = dataset->class_count;
-    for (size_t i = 0; i < part->class_count; i++) {
-        part->class_names[i] = strdup(dataset->class_names[i]);
-        if (part->class_names[i] == NULL)
-            goto fail;
-    }
-    memcpy(part->images, dataset->images + first * size, count * size);
-    if (dataset->labels != NULL)
-        memcpy(part->labels, dataset->labels + first, count * sizeof *part->labels);
-    write_checksum(part);
-    return part;
-fail:
-    cn_dataset_free(part);
-    return NULL;
-}
-
-enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fraction,
-                                struct cn_dataset **ret_first, struct cn_dataset **ret_last,
-                                struct cn_error *error) {
-    if (!(fraction > 0.0 && fraction < 1.0))
-        return cn_fail(error, CN_INVALID, "the split fraction %g is not between 0 and 1", fraction);
-    /* Keras's own rounding: the first part keeps floor(count * (1 - fraction)) samples. */
-    const size_t kept = (size_t)floor((double)dataset->count * (1.0 - fraction));
-    if (kept == 0 || kept >= dataset->count)
-        return cn_fail(error, CN_INVALID,
-                       "the split fraction %g of %zu samples leaves one part empty", fraction,
-                       dataset->count);
-    struct cn_dataset *first = copy_part(dataset, 0, kept);
-    struct cn_dataset *last = copy_part(dataset, kept, dataset->count - kept);
-    if (first == NULL || last == NULL) {
-        cn_dataset_free(first);
-        cn_dataset_free(last);
-        return cn_fail(error, CN_MEMORY, "cannot allocate a copy of %zu samples", dataset->count);
-    }
-    *ret_first = first;
-    *ret_last = last;
+    cn_dataset_write_checksum(dataset);
     return CN_OK;
 }
 
@@ -219,7 +169,7 @@ enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dat
     memcpy(images + dataset->count * size, more->images, more->count * size);
     memcpy(labels + dataset->count, more->labels, more->count * sizeof *labels);
     dataset->count = count;
-    write_checksum(dataset);
+    cn_dataset_write_checksum(dataset);
     return CN_OK;
 }
 

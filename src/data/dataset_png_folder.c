@@ -98,13 +98,39 @@ static enum cn_status list_classes(const char *folder, struct listing *ret_listi
     return CN_OK;
 }
 
-/* `path`/train or `path`/test where they exist, else `path`. */
+/* The names that a split's folder may have. */
+static const char *const split_folders[][4] = {
+    [CN_SPLIT_TRAIN] = {"train", "training"},
+    [CN_SPLIT_TEST] = {"test", "testing"},
+    [CN_SPLIT_VALIDATION] = {"val", "validation", "valid"},
+};
+
+/* Writes the path of the split's folder; false if there is none (the first name stays). */
+static bool find_split(const char *path, enum cn_split split, char root[static PATH_SIZE]) {
+    for (const char *const *name = split_folders[split]; *name != NULL; name++)
+        if (join(root, path, *name) && is_folder(root))
+            return true;
+    (void)join(root, path, split_folders[split][0]);
+    return false;
+}
+
+/* A folder called "val" alone may be a class; beside a training or test folder it is none. */
+static bool has_splits(const char *path) {
+    char root[PATH_SIZE];
+    return find_split(path, CN_SPLIT_TRAIN, root) || find_split(path, CN_SPLIT_TEST, root);
+}
+
+bool cn_dataset_png_folder_has_split(const struct cn_dataset_request *request) {
+    char root[PATH_SIZE];
+    return has_splits(request->path) && find_split(request->path, request->split, root);
+}
+
+/* The folder of the classes. */
 static bool find_root(const struct cn_dataset_request *request, char root[static PATH_SIZE]) {
-    const char *const name = request->split == CN_SPLIT_TRAIN ? "train" : "test";
-    char train[PATH_SIZE], test[PATH_SIZE];
-    if (join(train, request->path, "train") && join(test, request->path, "test") &&
-        (is_folder(train) || is_folder(test)))
-        return join(root, request->path, name);
+    if (has_splits(request->path)) {
+        (void)find_split(request->path, request->split, root);
+        return root[0] != '\0';
+    }
     return snprintf(root, PATH_SIZE, "%s", request->path) < PATH_SIZE;
 }
 
@@ -241,6 +267,7 @@ enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *reque
         status = list_classes(root, &classes, error);
     if (status == CN_OK) {
         dataset->shape = *request->shape;
+        dataset->whole = !has_splits(request->path);
         const struct cn_preprocessing usual = cn_preprocessing_default(request->shape);
         builder.preprocessing = cn_preprocessing_without_normalization(
             request->preprocessing != NULL ? request->preprocessing : &usual);

@@ -5,9 +5,9 @@
 
 static const struct cn_dataset_format formats[] = {
     {"IDX", "train- or t10k-images-idx3-ubyte[.gz], or emnist-<set>-train-images-idx3-ubyte[.gz]",
-     cn_dataset_idx_recognize, cn_dataset_idx_read},
+     cn_dataset_idx_recognize, cn_dataset_idx_has_split, cn_dataset_idx_read},
     {"PNG folder", "one subfolder of PNG files a class", cn_dataset_png_folder_recognize,
-     cn_dataset_png_folder_read},
+     cn_dataset_png_folder_has_split, cn_dataset_png_folder_read},
 };
 
 const struct cn_dataset_format *cn_dataset_formats(size_t *ret_count) {

@@ -17,20 +17,27 @@ struct cn_dataset_format {
     const char *what; /* what is looked for in the folder, for messages */
     /* True if the folder holds this format, whole or in part. */
     bool (*recognize)(const struct cn_dataset_request *request);
-    /* Fills shape, count, images, labels, class_count and class_names of a zeroed dataset, also
-     * in part after a failure: the caller frees it. */
+    /* True if the folder sets the request's split apart. */
+    bool (*has_split)(const struct cn_dataset_request *request);
+    /* Fills shape, count, images, labels, class_count, class_names and whole of a zeroed dataset,
+     * also in part after a failure: the caller frees it. */
     enum cn_status (*read)(const struct cn_dataset_request *request, struct cn_dataset *dataset,
                            struct cn_error *error);
 };
+
+/* Makes the checksum that of the images and labels there are. */
+void cn_dataset_write_checksum(struct cn_dataset *dataset);
 
 /* THE list, in the order of trying; *ret_count receives its length. */
 const struct cn_dataset_format *cn_dataset_formats(size_t *ret_count);
 
 /* The formats' functions, one file each. */
 bool cn_dataset_idx_recognize(const struct cn_dataset_request *request);
+bool cn_dataset_idx_has_split(const struct cn_dataset_request *request);
 enum cn_status cn_dataset_idx_read(const struct cn_dataset_request *request,
                                    struct cn_dataset *dataset, struct cn_error *error);
 bool cn_dataset_png_folder_recognize(const struct cn_dataset_request *request);
+bool cn_dataset_png_folder_has_split(const struct cn_dataset_request *request);
 enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *request,
                                           struct cn_dataset *dataset, struct cn_error *error);
 

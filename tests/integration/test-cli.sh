@@ -71,6 +71,7 @@ check "train with more" train --epochs 1 --output more.safetensors --validation-
     --extra-data extra --quiet
 check "info about it" run 0 info more.safetensors
 check "counts them" grep -qF '"samples":302,"validation_samples":100' out
+check "says how they were parted" grep -qF '"validation_split":{"share":0.25,"order":"by-class","seed":"0"}' out
 check "a class of no use" run 1 train --architecture "$seed" --data "$sample" --output x \
     --extra-data strange
 check "is named" says 'class "x"'
@@ -121,6 +122,45 @@ check "the rule" says "teacher-share"
 check "a share without a teacher" further 2 --architecture "$seed" --teacher-share 0.3
 check "says what is missing" says "needs --teacher"
 
+# ---- Validation: of each class its share, folders that hold it apart ----
+python3 - <<'END' || { echo "cannot make the folders"; exit 1; }
+import os, struct, zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def picture(path, left):
+    rows = b"".join(b"\0" + bytes(255 if 5 < y < 22 and left < x < left + 4 else 0 for x in range(28))
+                    for y in range(28))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0))
+                + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+for label in range(10):
+    for i in range(4):
+        picture("flat/%d/%d.png" % (label, i), 2 * label + 1)
+        picture("parts/train/%d/%d.png" % (label, i), 2 * label + 1)
+    picture("parts/val/%d/x.png" % label, 2 * label + 1)
+END
+check "a sorted folder is split by class" train --data flat --epochs 1 --output flat.safetensors \
+    --validation-split 0.25
+check "says so" says "Validation: 10 of the pictures, the same share of each class"
+check "calibrate on what was kept" run 0 calibrate --model flat.safetensors --data flat \
+    --validation-split 0.25 --output flat.safetensors --json
+check "which are as many" python 'j["samples"] == 10'
+check "calibrate on other data" run 1 calibrate --model flat.safetensors --data "$sample" \
+    --validation-split 0.25 --output x
+check "says that they are others" says "these are other data"
+check "the last ones, as Keras" train --data flat --epochs 1 --output x.safetensors \
+    --validation-split 0.25 --validation-order tail
+check "says it" says "the last ones"
+check "a validation folder" train --data parts --epochs 1 --output x.safetensors
+check "is found" says "Validation: 10 pictures from its validation folder"
+check "validation data" train --epochs 1 --output x.safetensors --validation-data parts
+check "are named" says "Validation: 10 pictures from parts"
+check "no test folder" run 0 evaluate --model flat.safetensors --data flat
+check "is said" says "has no test folder"
+check "training data" run 0 evaluate --model on.safetensors --data "$sample" --split train
+check "are known" says "these are the pictures that the model was trained on"
+
 # ---- Interrupted and resumed: the same bits as unbroken ----
 mkfifo progress
 "$convnet" train --architecture "$seed" --data "$sample" --seed 3 --epochs 1000000 \
@@ -128,7 +168,8 @@ mkfifo progress
     </dev/null &
 trainer=$!
 exec 3<progress
-read -r _ <&3 # the first epoch is over
+line=
+until [[ $line == Epoch* ]]; do read -r line <&3 || break; done # the first epoch is over
 kill -INT "$trainer"
 cat <&3 >err
 exec 3<&-
@@ -313,6 +354,9 @@ check "bench's numbers" python '[(r["threads"], r["batch_size"]) for r in j["res
 # ---- Names, missing things, wrong usage, full disks ----
 mkdir models
 cp "$seed" models/tiny.json
+cp model.safetensors models/shipped.safetensors
+check "a teacher and weights by name" run 0 train --weights shipped --teacher shipped --data "$sample" \
+    --epochs 1 --output x.safetensors --quiet
 check "an architecture by name" run 0 info tiny
 check "an unknown name" run 1 train --architecture enormous --data "$sample" --output x
 check "lists the names" grep -q "'enormous'; known names: .*tiny" err

@@ -148,6 +148,51 @@ Test(dataset, emnist_is_put_upright) {
     folder_remove(folder);
 }
 
+Test(dataset, emnist_s_mapping_names_the_classes) {
+    static const char mapping[] = "1 65 97 \n2 66 98\r\n25 89 121\n26 90 122\n";
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    struct cn_dataset *dataset = NULL;
+    struct cn_error error = {0}, lacks = {0}, bad = {0};
+    folder_create(folder);
+    write_pair(folder, "emnist-letters-train-", 3, 3, 26);
+    folder_join(path, folder, "emnist-letters-mapping.txt");
+    folder_write(path, mapping, sizeof mapping - 1);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(dataset->class_count, 4);
+    cr_assert_str_eq(dataset->class_names[0], "A");
+    cr_assert_str_eq(dataset->class_names[3], "Z");
+    cr_assert(dataset->labels[0] == 3 && dataset->labels[2] == 3);
+    cn_dataset_free(dataset);
+    dataset = NULL;
+    write_pair(folder, "emnist-letters-train-", 3, 3, 7);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &lacks), CN_INVALID);
+    cr_assert_not_null(strstr(lacks.text, "label 7"), "%s", lacks.text);
+    folder_write(path, "1 65\n1 66\n", 10);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &bad), CN_MALFORMED);
+    cr_assert_not_null(strstr(bad.text, "1 66"), "%s", bad.text);
+    cr_assert_null(dataset);
+    folder_remove(folder);
+}
+
+Test(dataset, of_several_sets_one_must_be_named) {
+    static const char *const names[] = {"emnist-digits", "digits"};
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    struct cn_dataset *dataset = NULL;
+    struct cn_error error = {0};
+    folder_create(folder);
+    write_pair(folder, "emnist-letters-train-", 3, 3, 26);
+    write_pair(folder, "emnist-digits-train-", 2, 2, 9);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "emnist-digits, emnist-letters"), "%s", error.text);
+    for (size_t i = 0; i < 2; i++) {
+        folder_join(path, folder, names[i]);
+        cr_assert_eq(read_split(path, CN_SPLIT_TRAIN, &dataset, NULL), CN_OK);
+        cr_assert(dataset->count == 2 && dataset->class_count == 10);
+        cn_dataset_free(dataset);
+    }
+    folder_remove(folder);
+}
+
 Test(dataset, pairs_that_do_not_fit) {
     char folder[FOLDER_PATH], path[FOLDER_PATH];
     struct cn_dataset *dataset = NULL;
@@ -210,7 +255,7 @@ Test(dataset, appends_what_has_the_same_classes_and_shape) {
 Test(dataset, split_as_keras_does) {
     struct cn_dataset *dataset = NULL, *first = NULL, *last = NULL;
     cr_assert_eq(read_split(SAMPLE, CN_SPLIT_TRAIN, &dataset, NULL), CN_OK);
-    cr_assert_eq(cn_dataset_split(dataset, 0.1, &first, &last, NULL), CN_OK);
+    cr_assert_eq(cn_dataset_split(dataset, 0.1, CN_SPLIT_TAIL, 0, &first, &last, NULL), CN_OK);
     cr_assert(first->count == 360 && last->count == 40);
     cr_assert_eq(memcmp(last->images, dataset->images + 360 * 784, 40 * 784), 0);
     cr_assert_eq(memcmp(last->labels, dataset->labels + 360, 40 * sizeof *last->labels), 0);
@@ -223,7 +268,8 @@ Test(dataset, split_as_keras_does) {
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct cn_error error = {0};
         first = last = NULL;
-        const enum cn_status status = cn_dataset_split(dataset, wrong[i], &first, &last, &error);
+        const enum cn_status status =
+            cn_dataset_split(dataset, wrong[i], CN_SPLIT_TAIL, 0, &first, &last, &error);
         if (wrong[i] == 1e-9) { /* one sample, the least that floor() splits off */
             cr_assert(status == CN_OK && last->count == 1);
             cn_dataset_free(first);
