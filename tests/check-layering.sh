@@ -14,13 +14,14 @@ declare -A below=(
     [image]="network"
     [model]="network image json"
     [data]="network image"
+    [reading]="model image"
     [train]="model data"
     [metrics]="json"
-    [serving]="metrics model data"
+    [serving]="metrics reading model data"
     [http]="serving json"
     [api]="http"
     [daemon]="api"
-    [cli]="train"
+    [cli]="train reading"
 )
 declare -A level_of_header=(
     [convnet/status.h]=base [convnet/shape.h]=base
@@ -28,6 +29,7 @@ declare -A level_of_header=(
     [convnet/layer.h]=layers
     [convnet/network.h]=network [convnet/plan.h]=network [convnet/trace.h]=network
     [convnet/image.h]=image [convnet/model.h]=model [convnet/dataset.h]=data
+    [convnet/reading.h]=reading
     [convnet/trainer.h]=train
 )
 

@@ -21,6 +21,7 @@ libconvnetd_la_SOURCES += \
 	src/api/predict_json.c \
 	src/api/predict_multipart.c \
 	src/api/predict_reply.c \
+	src/api/read_request.c \
 	src/api/routes.c \
 	src/api/routes.h \
 	src/api/static_files.c \

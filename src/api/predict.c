@@ -36,6 +36,10 @@ static enum http_outcome answer(struct http_exchange *exchange) {
     const uint64_t begun = cn_clock_nanoseconds();
     const char *type = prediction->render(exchange, &text);
     (void)observe_since(exchange, STATISTICS_ENCODE_SECONDS, begun);
+    if (type == NULL) {
+        free(text.bytes);
+        return http_reply_failure(exchange, &prediction->failure);
+    }
     statistics_observe(prediction->model->statistics, STATISTICS_REQUEST_IMAGES,
                        (double)prediction->count);
     return http_reply_text(exchange, 200, type, &text);

@@ -22,7 +22,8 @@ struct prediction {
      * `work_cost` times as much. */
     void (*work)(struct prediction *prediction);
     double work_cost;
-    void *wish; /* what a protocol wants to know when it answers */
+    struct cn_error failure; /* why `render` has nothing to write */
+    void *wish;              /* what a protocol wants to know when it answers */
     void (*wish_free)(void *wish);
 };
 
@@ -33,8 +34,9 @@ void prediction_free(void *prediction);
 bool prediction_begin(struct http_exchange *exchange);
 
 /* Computes the prediction's images, in the lane that their cost calls for, and answers 200 with
- * what `render` writes and the media type that it returns; or answers that it cannot. `render` runs
- * on the exchange's HTTP thread. */
+ * what `render` writes and the media type that it returns; or answers that it cannot: also when
+ * `render` returns NULL, because `work` left a failure. `render` runs on the exchange's HTTP
+ * thread. */
 enum http_outcome prediction_run(struct http_exchange *exchange,
                                  const char *(*render)(struct http_exchange *exchange,
                                                        struct cn_text *text));

@@ -33,26 +33,11 @@ void predict_add_json(struct cn_text *text, const struct prediction *prediction,
     cn_text_add(text, "}");
 }
 
-/* RFC 4180: quoted when it must be, quotes doubled. */
-static void add_csv_field(struct cn_text *text, const char *field) {
-    char one[2] = {0};
-    if (strpbrk(field, "\",\r\n") == NULL) {
-        cn_text_add(text, field);
-        return;
-    }
-    cn_text_add(text, "\"");
-    for (; *field != '\0'; field++) {
-        one[0] = *field;
-        cn_text_add(text, *field == '"' ? "\"\"" : one);
-    }
-    cn_text_add(text, "\"");
-}
-
 static void add_csv_head(struct cn_text *text, const struct cn_model *model) {
     cn_text_add(text, "class,label,confidence");
     for (size_t i = 0; i < model->label_count; i++) {
         cn_text_add(text, ",p_");
-        add_csv_field(text, model->labels[i]);
+        cn_text_add_csv(text, model->labels[i]);
     }
     cn_text_add(text, "\r\n");
 }
@@ -62,7 +47,7 @@ static void add_csv(struct cn_text *text, const struct cn_model *model, const fl
     const size_t best = cn_plan_answer(p, model->label_count, &confidence);
     cn_text_add_size(text, best);
     cn_text_add(text, ",");
-    add_csv_field(text, model->labels[best]);
+    cn_text_add_csv(text, model->labels[best]);
     cn_text_add(text, ",");
     cn_text_add_float(text, confidence);
     for (size_t i = 0; i < model->label_count; i++) {

@@ -27,6 +27,8 @@
 const struct http_route api_routes[] = {
     ROUTE("POST", "/predict", CLIENT, HTTP_BODY_CONFIGURED, api_predict),
     ROUTE("POST", "/predict/{model}", CLIENT, HTTP_BODY_CONFIGURED, api_predict),
+    ROUTE("POST", "/read", CLIENT, HTTP_BODY_CONFIGURED, api_read),
+    ROUTE("POST", "/read/{model}", CLIENT, HTTP_BODY_CONFIGURED, api_read),
     ROUTE("POST", "/explain", CLIENT, HTTP_BODY_CONFIGURED, api_explain),
     ROUTE("POST", "/explain/{model}", CLIENT, HTTP_BODY_CONFIGURED, api_explain),
     PROBE("/v2/health/live", api_health_live),

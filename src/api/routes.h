@@ -14,6 +14,7 @@ enum http_outcome api_health_ready(struct http_exchange *exchange);
 enum http_outcome api_metrics(struct http_exchange *exchange);
 enum http_outcome api_index(struct http_exchange *exchange);
 enum http_outcome api_page_file(struct http_exchange *exchange);
+enum http_outcome api_read(struct http_exchange *exchange);
 enum http_outcome api_explain(struct http_exchange *exchange);
 enum http_outcome api_openapi(struct http_exchange *exchange);
 /* The Open Inference Protocol (src/api/oip). */

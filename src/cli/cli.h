@@ -23,6 +23,7 @@ int cli_train(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
 int cli_calibrate(int argc, char **argv);
 int cli_predict(int argc, char **argv);
+int cli_read(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 

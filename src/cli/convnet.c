@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
     {"evaluate", "measure a model's loss and accuracy on labelled data", cli_evaluate},
     {"calibrate", "make a model's probabilities true", cli_calibrate},
     {"predict", "classify pictures", cli_predict},
+    {"read", "read rows of digits", cli_read},
     {"info", "show a model's layers, shapes, costs and training record", cli_info},
     {"bench", "measure images per second next to the machine's peak", cli_bench},
 };

@@ -16,6 +16,7 @@ convnet_SOURCES += \
 	src/cli/predict_input.c \
 	src/cli/predict_output.c \
 	src/cli/progress.c \
+	src/cli/read_command.c \
 	src/cli/train.c src/cli/train.h \
 	src/cli/train_data.c \
 	src/cli/train_options.c \

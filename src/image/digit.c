@@ -15,9 +15,6 @@
 #include "image/strokes.h"
 #include "image/surface.h"
 
-/* Mean of the pixels that hold ink, of 255; MNIST's is 174. */
-static const double usual_ink = 160.0;
-
 static enum cn_status fail_blank(int contrast, struct cn_error *error) {
     return cn_fail(error, CN_UNUSABLE,
                    "the picture is blank: it differs from its page by %d of 255 grey levels at "
@@ -27,40 +24,6 @@ static enum cn_status fail_blank(int contrast, struct cn_error *error) {
 
 static int clamp(long value, int low, int high) {
     return value < low ? low : value > high ? high : (int)value;
-}
-
-/* Rounds to the 256 levels that raw images have. */
-static float to_level(double value) {
-    return (float)fmin(fmax(round(value), 0.0), 255.0) / 255.0F;
-}
-
-/* What turns scaled ink into MNIST's strength: the strongest pixel to 255, or more where the ink is
- * mostly faint beside it. */
-static double find_gain(const float *values, size_t count) {
-    double peak = 0.0, sum = 0.0;
-    size_t inked = 0;
-    for (size_t i = 0; i < count; i++) {
-        peak = fmax(peak, (double)values[i]);
-        sum += (double)values[i];
-        inked += values[i] > 0.0F;
-    }
-    return inked == 0 ? 0.0 : fmax(255.0 / peak, usual_ink * (double)inked / sum);
-}
-
-/* Strokes at full strength, centred by mass. */
-static void put_centred(const struct cn_strokes *strokes, const struct cn_shape *shape,
-                        float *image) {
-    const int width = strokes->width, height = strokes->height;
-    const double gain = find_gain(strokes->values, (size_t)width * (size_t)height);
-    double x = 0.0, y = 0.0;
-    (void)cn_ink_center(strokes->values, height, width, &x, &y);
-    const int left = clamp(lround(shape->dims[1] / 2 - x), 0, shape->dims[1] - width);
-    const int top = clamp(lround(shape->dims[0] / 2 - y), 0, shape->dims[0] - height);
-    memset(image, 0, cn_shape_size(shape) * sizeof *image);
-    for (int v = 0; v < height; v++)
-        for (int u = 0; u < width; u++)
-            image[(size_t)(top + v) * (size_t)shape->dims[1] + (size_t)(left + u)] =
-                to_level(gain * (double)strokes->values[(size_t)v * (size_t)width + (size_t)u]);
 }
 
 /* The ink found, scaled into the box and centred. */
@@ -93,7 +56,7 @@ static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
     memcpy(report->crop,
            (int[4]){crop.x * by, crop.y * by, right - crop.x * by, bottom - crop.y * by},
            sizeof report->crop);
-    put_centred(&strokes, shape, image);
+    cn_strokes_place(&strokes, shape, image);
     free(strokes.values);
     return CN_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/ink.h"
 #include "image/strokes.h"
 
 /* Target pixels. Strokes thinner than `thin` or thicker than `thick` are brought to a width that is
@@ -164,4 +165,44 @@ enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangl
     free(scratch);
     *ret_strokes = strokes;
     return CN_OK;
+}
+
+/* Mean of the pixels that hold ink, of 255; MNIST's is 174. */
+static const double usual_ink = 160.0;
+
+static int clamp(long value, int low, int high) {
+    return value < low ? low : value > high ? high : (int)value;
+}
+
+/* Rounds to the 256 levels that raw images have. */
+static float to_level(double value) {
+    return (float)fmin(fmax(round(value), 0.0), 255.0) / 255.0F;
+}
+
+/* What turns scaled ink into MNIST's strength: the strongest pixel to 255, or more where the ink is
+ * mostly faint beside it. */
+static double find_gain(const float *values, size_t count) {
+    double peak = 0.0, sum = 0.0;
+    size_t inked = 0;
+    for (size_t i = 0; i < count; i++) {
+        peak = fmax(peak, (double)values[i]);
+        sum += (double)values[i];
+        inked += values[i] > 0.0F;
+    }
+    return inked == 0 ? 0.0 : fmax(255.0 / peak, usual_ink * (double)inked / sum);
+}
+
+void cn_strokes_place(const struct cn_strokes *strokes, const struct cn_shape *shape,
+                      float *image) {
+    const int width = strokes->width, height = strokes->height;
+    const double gain = find_gain(strokes->values, (size_t)width * (size_t)height);
+    double x = 0.0, y = 0.0;
+    (void)cn_ink_center(strokes->values, height, width, &x, &y);
+    const int left = clamp(lround(shape->dims[1] / 2 - x), 0, shape->dims[1] - width);
+    const int top = clamp(lround(shape->dims[0] / 2 - y), 0, shape->dims[0] - height);
+    memset(image, 0, cn_shape_size(shape) * sizeof *image);
+    for (int v = 0; v < height; v++)
+        for (int u = 0; u < width; u++)
+            image[(size_t)(top + v) * (size_t)shape->dims[1] + (size_t)(left + u)] =
+                to_level(gain * (double)strokes->values[(size_t)v * (size_t)width + (size_t)u]);
 }

@@ -20,6 +20,10 @@ struct cn_strokes {
 enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangle crop, int box,
                                 struct cn_strokes *ret_strokes, struct cn_error *error);
 
+/* Strokes at full strength on `image` [shape, one channel], centred by their mass, rounded to the
+ * levels that raw images have. */
+void cn_strokes_place(const struct cn_strokes *strokes, const struct cn_shape *shape, float *image);
+
 /* Every sample of [height, width] becomes the largest within `diameter` / 2 of it. */
 void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter,
                        uint8_t *ret_samples);

@@ -78,3 +78,14 @@ char *cn_text_take(struct cn_text *text, size_t *ret_length) {
     *text = (struct cn_text){0};
     return bytes;
 }
+
+void cn_text_add_csv(struct cn_text *text, const char *field) {
+    if (strpbrk(field, "\",\r\n") == NULL) {
+        cn_text_add(text, field);
+        return;
+    }
+    cn_text_add(text, "\"");
+    for (; *field != '\0'; field++)
+        cn_text_add_bytes(text, *field == '"' ? "\"\"" : field, *field == '"' ? 2 : 1);
+    cn_text_add(text, "\"");
+}

@@ -22,6 +22,9 @@ void cn_text_add(struct cn_text *text, const char *string);
 /* As the inside of a JSON string; bytes that are not UTF-8 become U+FFFD. */
 void cn_text_add_json(struct cn_text *text, const char *string);
 
+/* As a field of a CSV line (RFC 4180): quoted when it must be, quotes doubled. */
+void cn_text_add_csv(struct cn_text *text, const char *field);
+
 /* The shortest decimal that reads back as the same float. */
 void cn_text_add_float(struct cn_text *text, float value);
 

@@ -175,9 +175,11 @@ def test_operation(contract, server, path, method, operation):
 
 def refuse(contract, server, what, path, operation):
     """Statuses that are easily had are those that are described."""
-    required = contract.find(operation["requestBody"])["required"]
+    described = contract.find(operation["requestBody"])
+    required = described["required"]
+    as_json = 400 if "application/json" in described["content"] else 415
     cases = [("a broken body", request(path, b'{"images": [', b"Content-Type: application/json\r\n"),
-              400),
+              as_json),
              ("an unknown coding", request(path, b"x", b"Content-Encoding: br\r\n"), 415),
              ("a body over the limit", b"POST " + path.encode() + b" HTTP/1.1\r\nHost: a\r\n"
               b"Content-Length: 999999999\r\n\r\n", 413)]

@@ -1,0 +1,250 @@
+/* read_request.c: POST /read: one picture to the rows of digits on it. The picture is decoded and
+ * read by the lane's thread, since both may take milliseconds; the query is read, and the answer
+ * written, on the exchange's HTTP thread. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/media_type.h"
+#include "api/predict.h"
+#include "api/routes.h"
+#include "base/memory.h"
+#include "convnet/reading.h"
+
+/* A reading costs about as much as so many images of the network: candidates of a row. */
+#define READ_COST 50
+
+/* What the request wants to know, and what was read. */
+struct read_request {
+    const struct http_exchange *exchange;
+    struct cn_reading_options options;
+    enum { READ_JSON = 0, READ_TEXT, READ_CSV, READ_NDJSON } format;
+    struct cn_workspace *workspace;
+    struct cn_reading *reading;
+};
+
+static void read_request_free(void *data) {
+    struct read_request *request = data;
+    if (request == NULL)
+        return;
+    cn_reading_free(request->reading);
+    cn_workspace_free(request->workspace);
+    free(request);
+}
+
+/* ---- What is asked for ---- */
+
+static enum cn_status read_count(const struct http_exchange *exchange, const char *name,
+                                 int *ret_count, struct cn_error *error) {
+    const char *text = http_query(exchange, name);
+    const size_t digits = text != NULL ? strspn(text, "0123456789") : 0;
+    if (text == NULL)
+        return CN_OK;
+    *ret_count = digits > 0 && digits < 5 && text[digits] == '\0' ? atoi(text) : 0;
+    return *ret_count > 0
+               ? CN_OK
+               : cn_fail(error, CN_INVALID, "%s is \"%.32s\"; it must be a number from 1 to 256",
+                         name, text);
+}
+
+static enum cn_status read_flag(const struct http_exchange *exchange, const char *name,
+                                bool *ret_flag, struct cn_error *error) {
+    const char *text = http_query(exchange, name);
+    *ret_flag = text != NULL && strcmp(text, "1") == 0;
+    if (text == NULL || *ret_flag || strcmp(text, "0") == 0)
+        return CN_OK;
+    return cn_fail(error, CN_INVALID, "%s is \"%.32s\"; it must be 0 or 1", name, text);
+}
+
+static void read_format(struct read_request *request) {
+    static const struct {
+        const char *type;
+        int format;
+    } formats[] = {
+        {"text/plain", READ_TEXT}, {"text/csv", READ_CSV}, {"application/x-ndjson", READ_NDJSON}};
+    const char *accept = http_header(request->exchange, "Accept");
+    int best = http_accept_quality(accept, "application/json");
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const int quality = http_accept_quality(accept, formats[i].type);
+        if (quality > best) {
+            best = quality;
+            request->format = formats[i].format;
+        }
+    }
+}
+
+static enum cn_status read_options(struct read_request *request, struct cn_error *error) {
+    struct cn_reading_options *options = &request->options;
+    const char *pattern = http_query(request->exchange, "pattern");
+    read_format(request);
+    enum cn_status status = read_count(request->exchange, "length", &options->length, error);
+    if (status == CN_OK)
+        status = read_count(request->exchange, "lines", &options->lines, error);
+    if (status == CN_OK)
+        status = read_flag(request->exchange, "separators", &options->separators, error);
+    if (status != CN_OK)
+        return status;
+    if (pattern != NULL && (pattern[0] == '\0' || strlen(pattern) >= sizeof options->pattern))
+        return cn_fail(error, CN_INVALID, "pattern has %zu characters; it must have 1 to %zu",
+                       strlen(pattern), sizeof options->pattern - 1);
+    if (pattern != NULL)
+        memcpy(options->pattern, pattern, strlen(pattern) + 1);
+    return cn_reading_options_check(options, error);
+}
+
+/* ---- In the lane ---- */
+
+static void read_work(struct prediction *prediction) {
+    struct read_request *request = prediction->wish;
+    struct cn_picture picture = {0};
+    struct cn_error *error = &prediction->failure;
+    enum cn_status status = cn_png_decode(request->exchange->body, request->exchange->body_length,
+                                          &prediction->picture_limits, &picture, error);
+    if (status == CN_OK)
+        status = cn_read(prediction->model->model, prediction->model->plan, request->workspace,
+                         &picture, &request->options, &request->reading, error);
+    cn_picture_clear(&picture);
+}
+
+/* ---- The answer ---- */
+
+static void add_box(struct cn_text *text, const int box[4]) {
+    for (int i = 0; i < 4; i++) {
+        cn_text_add(text, i == 0 ? ",\"box\":[" : ",");
+        cn_text_add_size(text, (size_t)box[i]);
+    }
+    cn_text_add(text, "]");
+}
+
+static void add_symbol(struct cn_text *text, const struct cn_model *model,
+                       const struct cn_reading_symbol *symbol) {
+    const char separator[] = {symbol->separator, '\0'};
+    cn_text_add(text, "{\"label\":\"");
+    cn_text_add_json(text, symbol->class >= 0 ? model->labels[symbol->class] : separator);
+    cn_text_add(text, "\",\"confidence\":");
+    cn_text_add_float(text, symbol->confidence);
+    add_box(text, symbol->box);
+    for (size_t i = 0; symbol->class >= 0 && i < model->label_count; i++) {
+        cn_text_add(text, i == 0 ? ",\"probabilities\":[" : ",");
+        cn_text_add_float(text, symbol->probabilities[i]);
+    }
+    cn_text_add(text, symbol->class >= 0 ? "]}" : "}");
+}
+
+static void add_line(struct cn_text *text, const struct cn_model *model,
+                     const struct cn_reading_line *line) {
+    cn_text_add(text, "{\"text\":\"");
+    cn_text_add_json(text, line->text);
+    cn_text_add(text, "\",\"confidence\":");
+    cn_text_add_float(text, line->confidence);
+    add_box(text, line->box);
+    cn_text_add(text, ",\"digits\":[");
+    for (size_t s = 0; s < line->count; s++) {
+        cn_text_add(text, s > 0 ? "," : "");
+        add_symbol(text, model, &line->symbols[s]);
+    }
+    cn_text_add(text, "]}");
+}
+
+static void add_json(struct cn_text *text, const struct served_model *model,
+                     const struct cn_reading *reading) {
+    cn_text_add(text, "{\"model\":\"");
+    cn_text_add_json(text, model->name);
+    cn_text_add(text, "\",\"text\":\"");
+    for (size_t i = 0; i < reading->count; i++) {
+        cn_text_add(text, i > 0 ? "\\n" : "");
+        cn_text_add_json(text, reading->lines[i].text);
+    }
+    cn_text_add(text, "\",\"lines\":[");
+    for (size_t i = 0; i < reading->count; i++) {
+        cn_text_add(text, i > 0 ? "," : "");
+        add_line(text, model->model, &reading->lines[i]);
+    }
+    cn_text_add(text, "],\"preprocessing\":{\"inverted\":");
+    cn_text_add(text, reading->inverted ? "true}}" : "false}}");
+}
+
+static void add_row(struct cn_text *text, const struct cn_reading_line *line) {
+    cn_text_add_csv(text, line->text);
+    cn_text_add(text, ",");
+    cn_text_add_float(text, line->confidence);
+    for (int i = 0; i < 4; i++) {
+        cn_text_add(text, ",");
+        cn_text_add_size(text, (size_t)line->box[i]);
+    }
+    cn_text_add(text, "\r\n");
+}
+
+static const char *read_render(struct http_exchange *exchange, struct cn_text *text) {
+    static const char *const types[] = {[READ_JSON] = "application/json",
+                                        [READ_TEXT] = "text/plain; charset=utf-8",
+                                        [READ_CSV] = "text/csv; header=present",
+                                        [READ_NDJSON] = "application/x-ndjson"};
+    const struct prediction *prediction = exchange->state;
+    const struct read_request *request = prediction->wish;
+    const struct cn_reading *reading = request->reading;
+    if (reading == NULL)
+        return NULL;
+    if (request->format == READ_JSON)
+        add_json(text, prediction->model, reading);
+    if (request->format == READ_CSV)
+        cn_text_add(text, "text,confidence,x,y,width,height\r\n");
+    for (size_t i = 0; i < reading->count; i++) {
+        const struct cn_reading_line *line = &reading->lines[i];
+        if (request->format == READ_CSV)
+            add_row(text, line);
+        if (request->format == READ_NDJSON)
+            add_line(text, prediction->model->model, line);
+        if (request->format == READ_TEXT)
+            cn_text_add(text, line->text);
+        if (request->format == READ_TEXT || request->format == READ_NDJSON)
+            cn_text_add(text, "\n");
+    }
+    (void)cn_text_room(text, 1); /* no ink: an empty text, and no failure */
+    return types[request->format];
+}
+
+/* The type says it, or else the bytes. */
+static enum cn_status check_body(const struct http_exchange *exchange, struct cn_error *error) {
+    const char *type = http_header(exchange, "Content-Type");
+    if (exchange->body_length == 0)
+        return cn_fail(error, CN_INVALID, "the body is empty; send a picture");
+    if (cn_png_recognize(exchange->body, exchange->body_length))
+        return CN_OK;
+    return cn_fail(error, CN_UNSUPPORTED,
+                   "the body of %zu bytes, Content-Type \"%.80s\", is no PNG; /read takes one "
+                   "picture as it is",
+                   exchange->body_length, type != NULL ? type : "");
+}
+
+static enum cn_status read_prepare(struct http_exchange *exchange, struct prediction *prediction,
+                                   struct cn_error *error) {
+    struct read_request *request = calloc(1, sizeof *request);
+    prediction->wish = request;
+    prediction->wish_free = read_request_free;
+    if (request == NULL || prediction_add(prediction, error) == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for the request");
+    request->exchange = exchange;
+    if (!cn_reading_possible(prediction->model->model))
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the model %s reads no rows: its pictures are not prepared as digits",
+                       prediction->model->name);
+    enum cn_status status = read_options(request, error);
+    if (status == CN_OK)
+        status = check_body(exchange, error);
+    if (status == CN_OK)
+        status = cn_workspace_create(prediction->model->plan, &request->workspace, error);
+    return status;
+}
+
+enum http_outcome api_read(struct http_exchange *exchange) {
+    struct cn_error error = {0};
+    if (!prediction_begin(exchange))
+        return HTTP_REPLIED;
+    struct prediction *prediction = exchange->state;
+    prediction->max_images = 1;
+    prediction->work = read_work;
+    prediction->work_cost = READ_COST;
+    return read_prepare(exchange, prediction, &error) == CN_OK
+               ? prediction_run(exchange, read_render)
+               : http_reply_failure(exchange, &error);
+}

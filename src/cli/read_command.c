@@ -1,0 +1,181 @@
+/* read_command.c: `convnet read`: the rows of digits in pictures, as text, CSV or NDJSON.
+ *
+ * A picture that cannot be read gets a message on stderr and the exit status 1; the others are
+ * read. One thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/number.h"
+#include "cli/cli.h"
+#include "convnet/reading.h"
+
+enum { READ_FILE_LIMIT = 64 << 20 }; /* bytes of one picture */
+
+struct read_settings {
+    const char *model, *pattern;
+    struct cn_reading_options options;
+    int format;
+};
+
+#define SETTING(field) offsetof(struct read_settings, field)
+
+static const char *const format_names[] = {"text", "csv", "ndjson", NULL};
+enum { FORMAT_TEXT = 0, FORMAT_CSV, FORMAT_NDJSON };
+
+static const struct cli_option options[] = {
+    {"model", "MODEL", CLI_STRING, SETTING(model),
+     .text = "model file, or the name of a known one (default: digits)"},
+    {"format", "NAME", CLI_NAME, SETTING(format), .text = "text (default), csv or ndjson",
+     .names = format_names},
+    {"length", "N", CLI_INT, SETTING(options.length), .text = "each line has N digits",
+     .minimum = 1, .maximum = 256},
+    {"lines", "N", CLI_INT, SETTING(options.lines), .text = "read the N largest lines only",
+     .minimum = 1, .maximum = 256},
+    {"pattern", "PATTERN", CLI_STRING, SETTING(pattern),
+     .text = "each line has this form: d is a digit, other characters stand for themselves"},
+    {"separators", NULL, CLI_FLAG, SETTING(options.separators),
+     .text = "dots, commas and minus become part of the text"},
+};
+
+static const struct cli_syntax syntax = {
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .operands = "FILE...",
+    .least_operands = 1,
+    .most_operands = (size_t)-1,
+    .text = "Read the rows of digits in pictures.",
+};
+
+static void put_float(float value) {
+    char text[CN_FLOAT_TEXT];
+    (void)cn_float_format(text, value);
+    fputs(text, stdout);
+}
+
+static void put_box(const int box[4]) {
+    printf(",\"box\":[%d,%d,%d,%d]", box[0], box[1], box[2], box[3]);
+}
+
+static void put_symbol(const struct cn_model *model, const struct cn_reading_symbol *symbol) {
+    const char separator[] = {symbol->separator, '\0'};
+    fputs("{\"label\":", stdout);
+    cli_put_json(symbol->class >= 0 ? model->labels[symbol->class] : separator);
+    fputs(",\"confidence\":", stdout);
+    put_float(symbol->confidence);
+    put_box(symbol->box);
+    if (symbol->class >= 0) {
+        fputs(",\"probabilities\":[", stdout);
+        for (size_t i = 0; i < model->label_count; i++) {
+            fputs(i > 0 ? "," : "", stdout);
+            put_float(symbol->probabilities[i]);
+        }
+        putchar(']');
+    }
+    putchar('}');
+}
+
+static void put_ndjson(const struct cn_model *model, const char *file,
+                       const struct cn_reading *reading) {
+    fputs("{\"file\":", stdout);
+    cli_put_json(file);
+    fputs(",\"lines\":[", stdout);
+    for (size_t i = 0; i < reading->count; i++) {
+        const struct cn_reading_line *line = &reading->lines[i];
+        fputs(i > 0 ? ",{\"text\":" : "{\"text\":", stdout);
+        cli_put_json(line->text);
+        fputs(",\"confidence\":", stdout);
+        put_float(line->confidence);
+        put_box(line->box);
+        fputs(",\"digits\":[", stdout);
+        for (size_t s = 0; s < line->count; s++) {
+            fputs(s > 0 ? "," : "", stdout);
+            put_symbol(model, &line->symbols[s]);
+        }
+        fputs("]}", stdout);
+    }
+    fputs("]}\n", stdout);
+}
+
+static void put_reading(const struct read_settings *settings, const struct cn_model *model,
+                        const char *file, const struct cn_reading *reading) {
+    if (settings->format == FORMAT_NDJSON) {
+        put_ndjson(model, file, reading);
+        return;
+    }
+    for (size_t i = 0; i < reading->count; i++) {
+        const struct cn_reading_line *line = &reading->lines[i];
+        if (settings->format == FORMAT_CSV) {
+            cli_put_csv(file);
+            printf(",%zu,", i + 1);
+            cli_put_csv(line->text);
+            putchar(',');
+            put_float(line->confidence);
+            putchar('\n');
+        } else {
+            puts(line->text);
+        }
+    }
+}
+
+static enum cn_status read_file(const struct read_settings *settings, const struct cn_model *model,
+                                const struct cn_plan *plan, struct cn_workspace *workspace,
+                                const char *path, struct cn_error *error) {
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    struct cn_picture picture = {0};
+    struct cn_reading *reading = NULL;
+    enum cn_status status = cn_file_read(path, READ_FILE_LIMIT, &bytes, &length, error);
+    if (status == CN_OK)
+        status = cn_png_decode(bytes, length, &cn_picture_default_limits, &picture, error);
+    if (status == CN_OK)
+        status = cn_read(model, plan, workspace, &picture, &settings->options, &reading, error);
+    if (status == CN_OK)
+        put_reading(settings, model, path, reading);
+    if (status != CN_OK && error->source[0] == '\0')
+        (void)snprintf(error->source, sizeof error->source, "%s", path);
+    cn_reading_free(reading);
+    cn_picture_clear(&picture);
+    free(bytes);
+    return status;
+}
+
+int cli_read(int argc, char **argv) {
+    struct read_settings settings = {.model = "digits"};
+    struct cn_error error = {0};
+    struct cn_model *model = NULL;
+    struct cn_plan *plan = NULL;
+    struct cn_workspace *workspace = NULL;
+    char **operands;
+    size_t operand_count;
+    int exit_status = CLI_DONE;
+    cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    if (settings.pattern != NULL) {
+        if (strlen(settings.pattern) >= sizeof settings.options.pattern)
+            cli_usage_error(argv[0], "the pattern has %zu characters; at most %zu are allowed",
+                            strlen(settings.pattern), sizeof settings.options.pattern - 1);
+        (void)strcpy(settings.options.pattern, settings.pattern);
+    }
+    if (cn_reading_options_check(&settings.options, &error) != CN_OK)
+        cli_usage_error(argv[0], "%s", error.text);
+    enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
+    if (status == CN_OK)
+        status = cn_plan_create(model->network, &plan, &error);
+    if (status == CN_OK)
+        status = cn_workspace_create(plan, &workspace, &error);
+    if (status != CN_OK)
+        exit_status = cli_report(argv[0], &error);
+    if (status == CN_OK && settings.format == FORMAT_CSV)
+        puts("file,line,text,confidence");
+    for (size_t i = 0; status == CN_OK && i < operand_count && cli_stdout_good(); i++) {
+        struct cn_error one = {0};
+        if (read_file(&settings, model, plan, workspace, operands[i], &one) != CN_OK)
+            exit_status = cli_report(argv[0], &one);
+    }
+    cn_workspace_free(workspace);
+    cn_plan_free(plan);
+    cn_model_free(model);
+    return exit_status;
+}

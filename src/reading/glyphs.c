@@ -1,0 +1,326 @@
+/* glyphs.c: a line's pieces, joined where they stand above one another and cut where they may be
+ * several digits that touch. Cuts are the cheapest paths through the ink, as seams are in Avidan
+ * and Shamir, "Seam carving" (2007). Knows no network. Thread-safe: no state but the caller's. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reading/glyphs.h"
+
+enum {
+    ABOVE_PERCENT =
+        60,         /* of the narrower one's width that two pieces share: one is above the other */
+    LEAN = 4,       /* a cut may drift by a quarter of its height to either side */
+    STEP_COST = 12, /* of a sample to the side, in grey levels of ink */
+    ROW_COST = 1,
+    HALF = 128, /* of 255: ink of a stroke and not of its edge */
+    NO_GLYPH = 0xffff
+};
+
+static const double least_part = 0.14; /* of a digit's height: what a cut leaves at least */
+
+static void glyph_take(struct cn_glyph *glyph, const struct cn_piece *piece) {
+    glyph->left = piece->left < glyph->left ? piece->left : glyph->left;
+    glyph->top = piece->top < glyph->top ? piece->top : glyph->top;
+    glyph->right = piece->right > glyph->right ? piece->right : glyph->right;
+    glyph->bottom = piece->bottom > glyph->bottom ? piece->bottom : glyph->bottom;
+    glyph->area += piece->area;
+}
+
+/* Does the piece stand above or below the glyph, so that both are one character? */
+static bool is_above(const struct cn_glyph *glyph, const struct cn_piece *piece,
+                     const struct cn_text_line *line) {
+    const int left = glyph->left > piece->left ? glyph->left : piece->left;
+    const int right = glyph->right < piece->right ? glyph->right : piece->right;
+    const int glyph_width = glyph->right - glyph->left + 1, width = cn_piece_width(piece);
+    const int narrower = glyph_width < width ? glyph_width : width;
+    const int glyph_height = glyph->bottom - glyph->top + 1, height = cn_piece_height(piece);
+    const int both = (glyph->bottom > piece->bottom ? glyph->bottom : piece->bottom) -
+                     (glyph->top < piece->top ? glyph->top : piece->top) + 1;
+    /* Two whole digits that lean over each other are two. */
+    const bool whole = glyph_height * 100 >= line->height * 80 && height * 100 >= line->height * 80;
+    return (right - left + 1) * 100 >= narrower * ABOVE_PERCENT && !whole &&
+           both * 10 <= line->height * 14;
+}
+
+/* The median length of the runs of ink along the rows of the line's pieces: the width of a stroke,
+ * or a little more. */
+static double stroke_width(const struct cn_glyphs *glyphs, const struct cn_text_line *line) {
+    enum { LONGEST = 64 };
+    size_t runs[LONGEST + 1] = {0}, total = 0, below = 0;
+    for (int y = line->top; y <= line->bottom; y++)
+        for (int x = line->left, run = 0; x <= line->right + 1; x++) {
+            const size_t at = (size_t)y * (size_t)glyphs->plane->width + (size_t)x;
+            const bool ink = x <= line->right && glyphs->pieces->owner[at] >= 0 &&
+                             glyphs->glyph_of[glyphs->pieces->owner[at]] != NO_GLYPH &&
+                             glyphs->plane->samples[at] >= HALF;
+            if (!ink && run > 0) {
+                runs[run < LONGEST ? run : LONGEST]++;
+                total++;
+            }
+            run = ink ? run + 1 : 0;
+        }
+    int width = 1;
+    while (width < LONGEST && 2 * (below + runs[width]) < total)
+        below += runs[width++];
+    return width;
+}
+
+enum cn_status cn_glyphs_make(const struct cn_plane *plane, const struct cn_pieces *pieces,
+                              const struct cn_text_line *line, struct cn_glyphs *ret_glyphs,
+                              struct cn_error *error) {
+    if (line->count > CN_GLYPHS_MOST)
+        return cn_fail(error, CN_LIMIT, "a line has %zu pieces of ink; at most %d can be read",
+                       line->count, CN_GLYPHS_MOST);
+    struct cn_glyphs glyphs = {.plane = plane, .pieces = pieces, .height = line->height};
+    glyphs.glyphs = calloc(line->count + 1, sizeof *glyphs.glyphs);
+    glyphs.glyph_of = malloc((pieces->count + 1) * sizeof *glyphs.glyph_of);
+    if (glyphs.glyphs == NULL || glyphs.glyph_of == NULL) {
+        cn_glyphs_clear(&glyphs);
+        return cn_fail(error, CN_MEMORY, "no memory for a line of %zu pieces", line->count);
+    }
+    memset(glyphs.glyph_of, 0xff, (pieces->count + 1) * sizeof *glyphs.glyph_of);
+    for (size_t i = 0; i < line->count; i++) {
+        const struct cn_piece *piece = &pieces->pieces[line->pieces[i]];
+        size_t home = glyphs.count;
+        for (size_t back = 1; back <= 3 && back <= glyphs.count && home == glyphs.count; back++)
+            if (is_above(&glyphs.glyphs[glyphs.count - back], piece, line))
+                home = glyphs.count - back;
+        if (home == glyphs.count)
+            glyphs.glyphs[glyphs.count++] =
+                (struct cn_glyph){.left = INT_MAX, .top = INT_MAX, .right = -1, .bottom = -1};
+        glyph_take(&glyphs.glyphs[home], piece);
+        glyphs.glyph_of[line->pieces[i]] = (uint16_t)home;
+    }
+    for (size_t i = 0; i < glyphs.count; i++)
+        glyphs.glyphs[i].tall =
+            (glyphs.glyphs[i].bottom - glyphs.glyphs[i].top + 1) * 100 >= line->height * 45;
+    glyphs.stroke = stroke_width(&glyphs, line);
+    *ret_glyphs = glyphs;
+    return CN_OK;
+}
+
+static size_t glyph_height(const struct cn_glyph *glyph) {
+    return (size_t)(glyph->bottom - glyph->top + 1);
+}
+
+/* The glyph's own ink at a sample, 0 for others'. */
+static int glyph_ink(const struct cn_glyphs *glyphs, size_t index, int x, int y) {
+    const size_t at = (size_t)y * (size_t)glyphs->plane->width + (size_t)x;
+    const int16_t owner = glyphs->pieces->owner[at];
+    return owner >= 0 && glyphs->glyph_of[owner] == index ? glyphs->plane->samples[at] : 0;
+}
+
+/* The best path from the top to the bottom of the glyph that begins near column `column`. Writes it
+ * to `path` and returns its cost. `costs` and `steps` have room for height x width. */
+static int find_path(const struct cn_glyphs *glyphs, size_t index, int column, int *costs,
+                     int8_t *steps, int16_t *path) {
+    const struct cn_glyph *glyph = &glyphs->glyphs[index];
+    const int height = (int)glyph_height(glyph), drift = height / LEAN + 1;
+    const int first = column - drift < glyph->left ? glyph->left : column - drift;
+    const int last = column + drift > glyph->right ? glyph->right : column + drift;
+    const int width = last - first + 1;
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            const int ink = glyph_ink(glyphs, index, first + x, glyph->top + y);
+            int best = INT_MAX, step = 0;
+            for (int from = y > 0 ? -1 : 0; from <= (y > 0 ? 1 : 0); from++) {
+                if (x + from < 0 || x + from >= width)
+                    continue;
+                const int before = y > 0 ? costs[(y - 1) * width + x + from] : 0;
+                const int cost = before + (from != 0 ? STEP_COST : 0);
+                if (cost < best) {
+                    best = cost;
+                    step = from;
+                }
+            }
+            costs[y * width + x] = best + ink + ROW_COST;
+            steps[y * width + x] = (int8_t)step;
+        }
+    int end = 0;
+    for (int x = 1; x < width; x++)
+        if (costs[(height - 1) * width + x] < costs[(height - 1) * width + end])
+            end = x;
+    const int cost = costs[(height - 1) * width + end];
+    for (int y = height - 1, x = end; y >= 0; y--) {
+        path[y] = (int16_t)(first + x);
+        x += steps[y * width + x];
+    }
+    return cost;
+}
+
+static int path_middle(const int16_t *path, size_t height) {
+    long sum = 0;
+    for (size_t y = 0; y < height; y++)
+        sum += path[y];
+    return (int)(sum / (long)height);
+}
+
+/* A path and what it costs; `middle`: where it runs on average. */
+struct seam {
+    int cost, middle;
+    int16_t *path;
+};
+
+static int compare_costs(const void *a, const void *b) {
+    const struct seam *one = a, *other = b;
+    return one->cost != other->cost ? one->cost - other->cost : one->middle - other->middle;
+}
+
+static int compare_seam_places(const void *a, const void *b) {
+    const struct seam *one = a, *other = b;
+    return one->middle - other->middle;
+}
+
+/* Keeps the cheapest seams that stand apart. Returns how many, ordered from left to right. */
+static size_t choose_seams(struct seam *seams, size_t count, int apart) {
+    size_t kept = 0;
+    qsort(seams, count, sizeof *seams, compare_costs);
+    for (size_t i = 0; i < count && kept < CN_GLYPH_CUTS; i++) {
+        bool close = false;
+        for (size_t j = 0; j < kept; j++)
+            close = close || abs(seams[i].middle - seams[j].middle) < apart;
+        if (!close) {
+            const struct seam seam = seams[kept];
+            seams[kept++] = seams[i];
+            seams[i] = seam;
+        }
+    }
+    qsort(seams, kept, sizeof *seams, compare_seam_places);
+    return kept;
+}
+
+enum cn_status cn_glyph_cut(struct cn_glyphs *glyphs, size_t index, struct cn_error *error) {
+    enum { STARTS = 48 };
+    struct cn_glyph *glyph = &glyphs->glyphs[index];
+    const size_t height = glyph_height(glyph);
+    const int width = glyph->right - glyph->left + 1;
+    const int least = (int)(least_part * glyphs->height) + 1;
+    if (width < 2 * least + 1)
+        return CN_OK;
+    const size_t cells = height * (2 * (height / LEAN + 1) + 1);
+    int *costs = malloc(cells * sizeof *costs);
+    int8_t *steps = malloc(cells);
+    int16_t *paths = malloc(STARTS * height * sizeof *paths);
+    glyph->cuts = malloc(CN_GLYPH_CUTS * height * sizeof *glyph->cuts);
+    if (costs == NULL || steps == NULL || paths == NULL || glyph->cuts == NULL) {
+        free(costs);
+        free(steps);
+        free(paths);
+        return cn_fail(error, CN_MEMORY, "no memory to cut a glyph of %d x %zu", width, height);
+    }
+    struct seam seams[STARTS];
+    size_t count = 0;
+    const int range = width - 2 * least, starts = range < STARTS ? range : STARTS;
+    for (int i = 0; i < starts; i++) {
+        struct seam *seam = &seams[count];
+        seam->path = paths + count * height;
+        seam->cost = find_path(glyphs, index, glyph->left + least + i * range / starts, costs,
+                               steps, seam->path);
+        seam->middle = path_middle(seam->path, height);
+        count += seam->middle - glyph->left >= least && glyph->right - seam->middle >= least;
+    }
+    glyph->cut_count = choose_seams(seams, count, least);
+    for (size_t k = 0; k < glyph->cut_count; k++) {
+        glyph->cut_ink[k] = (float)(seams[k].cost / (255.0 * glyphs->stroke));
+        for (size_t y = 0; y < height; y++) {
+            const int16_t before = k > 0 ? glyph->cuts[(k - 1) * height + y] : 0;
+            const int16_t here = seams[k].path[y];
+            glyph->cuts[k * height + y] = here > before ? here : before; /* they never cross */
+        }
+    }
+    free(costs);
+    free(steps);
+    free(paths);
+    return CN_OK;
+}
+
+/* The atom within a glyph that a sample of it belongs to. */
+static size_t atom_within(const struct cn_glyph *glyph, int x, int y) {
+    const size_t height = glyph_height(glyph), row = (size_t)(y - glyph->top);
+    size_t atom = 0;
+    while (atom < glyph->cut_count && x >= glyph->cuts[atom * height + row])
+        atom++;
+    return atom;
+}
+
+static void measure_atoms(struct cn_glyphs *glyphs, size_t index) {
+    const struct cn_glyph *glyph = &glyphs->glyphs[index];
+    struct cn_atom *atoms = &glyphs->atoms[glyph->first_atom];
+    for (size_t i = 0; i <= glyph->cut_count; i++)
+        atoms[i] = (struct cn_atom){INT_MAX, INT_MAX, -1, -1, 0, (uint16_t)index};
+    for (int y = glyph->top; y <= glyph->bottom; y++)
+        for (int x = glyph->left; x <= glyph->right; x++) {
+            if (glyph_ink(glyphs, index, x, y) == 0)
+                continue;
+            struct cn_atom *atom = &atoms[atom_within(glyph, x, y)];
+            atom->left = x < atom->left ? x : atom->left;
+            atom->right = x > atom->right ? x : atom->right;
+            atom->top = y < atom->top ? y : atom->top;
+            atom->bottom = y > atom->bottom ? y : atom->bottom;
+            atom->area++;
+        }
+}
+
+enum cn_status cn_glyphs_make_atoms(struct cn_glyphs *glyphs, struct cn_error *error) {
+    glyphs->atom_count = 0;
+    for (size_t i = 0; i < glyphs->count; i++) {
+        glyphs->glyphs[i].first_atom = glyphs->atom_count;
+        glyphs->atom_count += glyphs->glyphs[i].cut_count + 1;
+    }
+    glyphs->atoms = calloc(glyphs->atom_count + 1, sizeof *glyphs->atoms);
+    if (glyphs->atoms == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for a line of %zu parts", glyphs->atom_count);
+    for (size_t i = 0; i < glyphs->count; i++)
+        measure_atoms(glyphs, i);
+    return CN_OK;
+}
+
+enum cn_status cn_glyphs_draw(const struct cn_glyphs *glyphs, size_t first, size_t last,
+                              struct cn_plane *ret_ink, int *ret_x, int *ret_y,
+                              struct cn_error *error) {
+    int left = INT_MAX, top = INT_MAX, right = -1, bottom = -1;
+    for (size_t i = first; i <= last; i++) {
+        const struct cn_atom *atom = &glyphs->atoms[i];
+        left = atom->left < left ? atom->left : left;
+        top = atom->top < top ? atom->top : top;
+        right = atom->right > right ? atom->right : right;
+        bottom = atom->bottom > bottom ? atom->bottom : bottom;
+    }
+    if (right < left) /* an atom without ink: a cut ran along another one */
+        left = top = right = bottom = 0;
+    struct cn_plane ink = {.width = right - left + 1,
+                           .height = bottom - top + 1,
+                           .channels = 1,
+                           .reduction = glyphs->plane->reduction};
+    ink.samples = calloc((size_t)ink.width * (size_t)ink.height, 1);
+    if (ink.samples == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %d x %d samples of ink", ink.width,
+                       ink.height);
+    for (int y = top; y <= bottom; y++)
+        for (int x = left; x <= right; x++) {
+            const size_t at = (size_t)y * (size_t)glyphs->plane->width + (size_t)x;
+            const int16_t owner = glyphs->pieces->owner[at];
+            const uint16_t index = owner >= 0 ? glyphs->glyph_of[owner] : NO_GLYPH;
+            if (index == NO_GLYPH)
+                continue;
+            const struct cn_glyph *glyph = &glyphs->glyphs[index];
+            const size_t atom = glyph->first_atom + atom_within(glyph, x, y);
+            if (atom >= first && atom <= last)
+                ink.samples[(size_t)(y - top) * (size_t)ink.width + (size_t)(x - left)] =
+                    glyphs->plane->samples[at];
+        }
+    *ret_ink = ink;
+    *ret_x = left;
+    *ret_y = top;
+    return CN_OK;
+}
+
+void cn_glyphs_clear(struct cn_glyphs *glyphs) {
+    for (size_t i = 0; i < glyphs->count; i++)
+        free(glyphs->glyphs[i].cuts);
+    free(glyphs->glyphs);
+    free(glyphs->glyph_of);
+    free(glyphs->atoms);
+    *glyphs = (struct cn_glyphs){0};
+}

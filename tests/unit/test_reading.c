@@ -1,0 +1,279 @@
+/* test_reading.c: rows of digits, composed here from single ones of the sample of MNIST's test set.
+ */
+#include "convnet/reading.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convnet/dataset.h"
+#include "reading/candidates.h"
+#include "reading/pieces.h"
+
+#define SAMPLE TEST_DATA_DIR "/mnist-sample"
+
+enum { SIDE = 28 };
+
+static struct cn_model *model;
+static struct cn_plan *plan;
+static struct cn_workspace *workspace;
+static struct cn_dataset *data;
+
+static void begin(void) {
+    struct cn_error error = {0};
+    cr_assert_eq(cn_model_read(TEST_DATA_DIR "/../../models/digits.safetensors", &model, &error),
+                 CN_OK, "%s", error.text);
+    cr_assert_eq(cn_plan_create(model->network, &plan, &error), CN_OK);
+    cr_assert_eq(cn_workspace_create(plan, &workspace, &error), CN_OK);
+    cr_assert_eq(cn_dataset_read(SAMPLE, CN_SPLIT_TEST, NULL, NULL, &data, &error), CN_OK, "%s",
+                 error.text);
+}
+
+static void end(void) {
+    cn_dataset_free(data);
+    cn_workspace_free(workspace);
+    cn_plan_free(plan);
+    cn_model_free(model);
+}
+TestSuite(reading, .init = begin, .fini = end);
+
+/* Dark ink on paper. */
+struct sheet {
+    struct cn_picture picture;
+};
+
+static struct sheet sheet_of(int width, int height, uint8_t paper) {
+    struct sheet sheet = {{.width = width, .height = height, .channels = 1}};
+    sheet.picture.data = malloc((size_t)width * (size_t)height);
+    cr_assert_not_null(sheet.picture.data);
+    memset(sheet.picture.data, paper, (size_t)width * (size_t)height);
+    return sheet;
+}
+
+/* Puts sample `index`, twice as large, with its upper left corner at (x, y). */
+static void put_digit(struct sheet *sheet, size_t index, int x, int y) {
+    const uint8_t *samples = data->images + index * SIDE * SIDE;
+    for (int v = 0; v < 2 * SIDE; v++)
+        for (int u = 0; u < 2 * SIDE; u++) {
+            uint8_t *pixel = &sheet->picture.data[(y + v) * sheet->picture.width + x + u];
+            const int ink = *pixel - samples[v / 2 * SIDE + u / 2];
+            *pixel = (uint8_t)(ink < 0 ? 0 : ink);
+        }
+}
+
+static void put_box(struct sheet *sheet, int x, int y, int width, int height, uint8_t level) {
+    for (int v = y; v < y + height; v++)
+        for (int u = x; u < x + width; u++)
+            sheet->picture.data[v * sheet->picture.width + u] = level;
+}
+
+static struct cn_reading *read_sheet(const struct sheet *sheet,
+                                     const struct cn_reading_options *options) {
+    struct cn_error error = {0};
+    struct cn_reading *reading = NULL;
+    cr_assert_eq(cn_read(model, plan, workspace, &sheet->picture, options, &reading, &error), CN_OK,
+                 "%s", error.text);
+    return reading;
+}
+
+static void check_text(const struct cn_reading *reading, size_t line, const char *wanted) {
+    cr_assert_gt(reading->count, line, "%zu lines", reading->count);
+    cr_assert_str_eq(reading->lines[line].text, wanted);
+}
+
+/* The labels of `count` samples from `first` on. */
+static void labels_of(size_t first, size_t count, char *text) {
+    for (size_t i = 0; i < count; i++)
+        text[i] = (char)('0' + data->labels[first + i]);
+    text[count] = '\0';
+}
+
+Test(reading, reads_two_rows_and_says_where_they_are) {
+    char first[8], second[8];
+    struct sheet sheet = sheet_of(400, 240, 235);
+    for (size_t i = 0; i < 6; i++) {
+        put_digit(&sheet, i, 20 + (int)i * 58, 30);
+        put_digit(&sheet, 10 + i, 20 + (int)i * 58, 150);
+    }
+    labels_of(0, 6, first);
+    labels_of(10, 6, second);
+    const struct cn_reading_options options = {0};
+    struct cn_reading *reading = read_sheet(&sheet, &options);
+    cr_assert_eq(reading->count, 2);
+    cr_assert(reading->inverted);
+    check_text(reading, 0, first);
+    check_text(reading, 1, second);
+    for (size_t l = 0; l < 2; l++)
+        for (size_t s = 0; s < 6; s++) {
+            const struct cn_reading_symbol *symbol = &reading->lines[l].symbols[s];
+            const int left = 20 + (int)s * 58, top = l == 0 ? 30 : 150;
+            cr_assert(symbol->box[0] >= left && symbol->box[0] + symbol->box[2] <= left + 56);
+            cr_assert(symbol->box[1] >= top && symbol->box[1] + symbol->box[3] <= top + 56);
+            cr_assert_gt(symbol->probabilities[symbol->class], 0.5f);
+        }
+    cn_reading_free(reading);
+    cn_picture_clear(&sheet.picture);
+}
+
+Test(reading, a_light_row_on_dark_is_read_as_well) {
+    char wanted[8];
+    struct sheet sheet = sheet_of(330, 90, 235);
+    for (size_t i = 0; i < 5; i++)
+        put_digit(&sheet, 20 + i, 20 + (int)i * 58, 17);
+    for (int i = 0; i < 330 * 90; i++)
+        sheet.picture.data[i] = (uint8_t)(255 - sheet.picture.data[i]);
+    labels_of(20, 5, wanted);
+    const struct cn_reading_options options = {0};
+    struct cn_reading *reading = read_sheet(&sheet, &options);
+    check_text(reading, 0, wanted);
+    cr_assert_not(reading->inverted);
+    cn_reading_free(reading);
+    cn_picture_clear(&sheet.picture);
+}
+
+Test(reading, marks_are_separators_when_asked_for) {
+    char digits[8], wanted[16];
+    struct sheet sheet = sheet_of(460, 120, 240);
+    for (size_t i = 0; i < 4; i++)
+        put_digit(&sheet, i, 20 + (int)i * 62 + (i >= 2 ? 60 : 0), 30);
+    put_box(&sheet, 160, 56, 22, 5, 20); /* between the second and the third: a minus */
+    labels_of(0, 4, digits);
+    (void)snprintf(wanted, sizeof wanted, "%.2s-%s", digits, digits + 2);
+    struct cn_reading_options options = {.separators = true};
+    struct cn_reading *reading = read_sheet(&sheet, &options);
+    check_text(reading, 0, wanted);
+    cn_reading_free(reading);
+    options.separators = false;
+    reading = read_sheet(&sheet, &options);
+    check_text(reading, 0, digits);
+    cn_reading_free(reading);
+    options = (struct cn_reading_options){.pattern = "dd/dd"};
+    reading = read_sheet(&sheet, &options);
+    wanted[2] = '/';
+    check_text(reading, 0, wanted);
+    cn_reading_free(reading);
+    cn_picture_clear(&sheet.picture);
+}
+
+Test(reading, length_and_lines_narrow_what_is_read) {
+    char wanted[8];
+    struct sheet sheet = sheet_of(400, 240, 235);
+    for (size_t i = 0; i < 6; i++)
+        put_digit(&sheet, i, 20 + (int)i * 58, 30);
+    for (size_t i = 0; i < 3; i++)
+        put_digit(&sheet, 10 + i, 20 + (int)i * 58, 150);
+    struct cn_reading_options options = {.lines = 1};
+    struct cn_reading *reading = read_sheet(&sheet, &options);
+    labels_of(0, 6, wanted);
+    cr_assert_eq(reading->count, 1);
+    check_text(reading, 0, wanted);
+    cn_reading_free(reading);
+    options = (struct cn_reading_options){.length = 6};
+    reading = read_sheet(&sheet, &options);
+    for (size_t l = 0; l < reading->count; l++)
+        cr_assert_eq(reading->lines[l].count, 6);
+    check_text(reading, 0, wanted);
+    cn_reading_free(reading);
+    cn_picture_clear(&sheet.picture);
+}
+
+Test(reading, digits_that_touch_are_cut) {
+    char wanted[8];
+    struct sheet sheet = sheet_of(240, 110, 235);
+    for (size_t i = 0; i < 3; i++)
+        put_digit(&sheet, i, 20 + (int)i * 58, 27);
+    put_box(&sheet, 60, 60, 120, 3, 30); /* a bridge from the first to the last */
+    labels_of(0, 3, wanted);
+    const struct cn_reading_options options = {.length = 3};
+    struct cn_reading *reading = read_sheet(&sheet, &options);
+    cr_assert_eq(reading->count, 1);
+    cr_assert_eq(strlen(reading->lines[0].text), 3);
+    cn_reading_free(reading);
+    cn_picture_clear(&sheet.picture);
+}
+
+Test(reading, an_empty_sheet_has_no_lines_and_grain_no_end) {
+    struct sheet sheet = sheet_of(300, 200, 230);
+    const struct cn_reading_options options = {0};
+    struct cn_reading *reading = read_sheet(&sheet, &options);
+    cr_assert_eq(reading->count, 0);
+    cn_reading_free(reading);
+    /* Noise is refused or read as something; it neither crashes nor takes long. */
+    struct cn_error error = {0};
+    srand(1);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 300 * 200; i++)
+            sheet.picture.data[i] =
+                (uint8_t)(rand() % (round % 2 == 0 ? 256 : 2) * (round % 2 == 0 ? 1 : 255));
+        reading = NULL;
+        const enum cn_status status =
+            cn_read(model, plan, workspace, &sheet.picture, &options, &reading, &error);
+        cr_assert(status == CN_OK || status == CN_LIMIT, "%s", error.text);
+        cn_reading_free(reading);
+    }
+    cn_picture_clear(&sheet.picture);
+}
+
+Test(reading, options_are_checked) {
+    struct cn_error error = {0};
+    const struct {
+        struct cn_reading_options options;
+        const char *words;
+    } bad[] = {{{.length = -1}, "length -1"},
+               {{.length = 1000}, "length 1000"},
+               {{.lines = 1000}, "lines 1000"},
+               {{.pattern = "--"}, "has no d"},
+               {{.pattern = "d\n"}, "0x0a"},
+               {{.pattern = "dd", .length = 2}, "pattern"},
+               {{.pattern = "dd", .separators = true}, "pattern"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        error = (struct cn_error){0};
+        cr_assert_eq(cn_reading_options_check(&bad[i].options, &error), CN_INVALID);
+        cr_assert_not_null(strstr(error.text, bad[i].words), "%s", error.text);
+    }
+}
+
+Test(reading, pieces_are_joined_ink_and_grain_is_none) {
+    uint8_t samples[5 * 12] = {0};
+    const struct cn_plane plane = {.width = 12, .height = 5, .channels = 1, .samples = samples};
+    struct cn_pieces pieces = {0};
+    struct cn_error error = {0};
+    for (int y = 1; y < 4; y++) {
+        samples[y * 12 + 1 + y] = 255; /* a diagonal, */
+        samples[y * 12 + 2 + y] = 255;
+        samples[y * 12 + 9] = 200; /* a stroke, */
+        samples[y * 12 + 10] = 30; /* its soft edge, */
+    }
+    samples[0] = 255; /* a speck */
+    cr_assert_eq(cn_pieces_find(&plane, &pieces, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(pieces.count, 1, "%zu", pieces.count); /* three samples are grain */
+    cr_assert_eq(pieces.pieces[0].left, 2);
+    cr_assert_eq(pieces.pieces[0].right, 5);
+    cr_assert_eq(pieces.owner[0], -1);
+    cn_pieces_clear(&pieces);
+    samples[0 * 12 + 9] = samples[4 * 12 + 9] = 200;
+    cr_assert_eq(cn_pieces_find(&plane, &pieces, &error), CN_OK);
+    cr_assert_eq(pieces.count, 2);
+    cr_assert_eq(pieces.owner[2 * 12 + 10], pieces.owner[2 * 12 + 9]);
+    cn_pieces_clear(&pieces);
+}
+
+Test(reading, the_best_path_counts_digits_and_knows_the_second_best) {
+    /* Two atoms: as one digit, or as two. */
+    const struct cn_candidate candidates[] = {{.first = 0, .last = 0, .class = 1, .score = -0.3},
+                                              {.first = 0, .last = 1, .class = 8, .score = -0.5},
+                                              {.first = 1, .last = 1, .class = 2, .score = -0.4}};
+    size_t path[3], count = 0;
+    double margin = 0;
+    cr_assert(cn_candidates_best_path(candidates, 3, 2, 0, path, &count, &margin));
+    cr_assert_eq(count, 1);
+    cr_assert_eq(path[0], 1);
+    cr_assert(fabs(margin - 0.2) < 1e-9, "%g", margin);
+    cr_assert(cn_candidates_best_path(candidates, 3, 2, 2, path, &count, &margin));
+    cr_assert_eq(count, 2);
+    cr_assert_eq(path[0], 0);
+    cr_assert_eq(path[1], 2);
+    cr_assert_not(cn_candidates_best_path(candidates, 3, 2, 3, path, &count, &margin));
+}
