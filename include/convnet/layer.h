@@ -117,6 +117,9 @@ void cn_layer_type_defaults(const struct cn_layer_type *type, void *config);
 /* The operators of ONNX that the type stands for, "Conv", separated by spaces; "" for none. */
 const char *cn_layer_type_onnx(const struct cn_layer_type *type);
 
+/* The most inputs that a layer of the type reads; 1 for all but the merges. */
+size_t cn_layer_type_inputs(const struct cn_layer_type *type);
+
 /* False if the type does its work in inference alone. */
 bool cn_layer_type_trains(const struct cn_layer_type *type);
 

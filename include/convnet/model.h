@@ -3,7 +3,7 @@
  * A .safetensors file: 8-byte little-endian header length, JSON header, F32 tensors named
  * "<layer>/<tensor>". __metadata__ holds strings only:
  *   format         "convnet/1"
- *   architecture   Keras Sequential JSON, as model.to_json() prints it
+ *   architecture   Keras Sequential or Functional JSON, as model.to_json() prints it
  *   labels         JSON array of class names, one per output
  *   preprocessing  JSON object, see struct cn_preprocessing
  *   training       JSON object: how it was made (data checksum, epochs, optimizer, seed, metrics)
@@ -59,9 +59,9 @@ enum cn_status cn_model_write(const struct cn_model *model, const char *path,
 
 void cn_model_free(struct cn_model *model);
 
-/* Reads a Keras Sequential JSON file (Keras 2 and 3 spellings) into an unbuilt-then-built network
- * with zero parameters. Caller frees with cn_network_free. CN_UNSUPPORTED names what is not
- * supported and lists what is. */
+/* Reads a Keras Sequential or Functional JSON file (Keras 1, 2 and 3 spellings, nested models) into
+ * an unbuilt-then-built network with zero parameters. Caller frees with cn_network_free.
+ * CN_UNSUPPORTED names what is not supported and lists what is. */
 enum cn_status cn_architecture_read(const char *path, struct cn_network **ret_network,
                                     struct cn_error *error);
 
@@ -69,7 +69,8 @@ enum cn_status cn_architecture_read(const char *path, struct cn_network **ret_ne
 enum cn_status cn_architecture_parse(const char *json, size_t length, const char *source,
                                      struct cn_network **ret_network, struct cn_error *error);
 
-/* The network as Keras 3 Sequential JSON, compact, malloc'd; caller frees with free(). */
+/* The network as Keras 3 JSON, Sequential if it is a chain and else Functional, compact, malloc'd;
+ * caller frees with free(). */
 enum cn_status cn_architecture_format(const struct cn_network *network, char **ret_json,
                                       struct cn_error *error);
 

@@ -73,6 +73,10 @@ enum cn_status cn_network_add(struct cn_network *network, const struct cn_layer_
 enum cn_status cn_network_add_input(struct cn_network *network, const char *name,
                                     const struct cn_shape *shape, struct cn_error *error);
 
+/* Gives input `input` another name. */
+enum cn_status cn_network_name_input(struct cn_network *network, size_t input, const char *name,
+                                     struct cn_error *error);
+
 /* How a layer is added to a graph. */
 struct cn_layer_call {
     const struct cn_layer_type *type; /* NULL with `shares` */

@@ -9,7 +9,7 @@
 
 enum {
     CN_JSON_TEXT = 80,           /* bytes of a value in a message, with its NUL */
-    CN_JSON_MAX_LENGTH = 1 << 20 /* bytes of one JSON text */
+    CN_JSON_MAX_LENGTH = 1 << 24 /* bytes of one JSON text */
 };
 
 /* Parses `length` bytes of JSON (an object or array, no duplicate keys, nothing after it) called

@@ -51,6 +51,10 @@ const char *cn_layer_type_onnx(const struct cn_layer_type *type) {
     return type->onnx != NULL ? type->onnx : "";
 }
 
+size_t cn_layer_type_inputs(const struct cn_layer_type *type) {
+    return type->max_inputs > 0 ? type->max_inputs : 1;
+}
+
 bool cn_layer_type_trains(const struct cn_layer_type *type) {
     return type->training != NULL;
 }

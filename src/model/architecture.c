@@ -1,394 +1,771 @@
-/* architecture.c: Keras Sequential JSON to a network.
+/* architecture.c: Keras JSON to a network: Sequential and Functional models, one inside another.
  *
- * Generic over the layer table: a layer's keys are its type's fields. What could change the meaning
- * and is not understood is refused by name, never skipped. Does not compute. No state.
+ * A model's JSON is first opened as a tree of models and layers, whose references are resolved;
+ * then the tree is called, from the inputs on, and each call of a layer becomes a layer of the
+ * network. One layer's configuration is architecture_layer.c's. No state.
  */
-#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "base/names.h"
 #include "convnet/model.h"
 #include "model/architecture.h"
 
-/* One layer while it is read. */
-struct entry {
-    char label[CN_JSON_TEXT + 16]; /* for messages: layer "conv2d", or layer 3 */
-    const char *name;              /* NULL if it has none */
-    const char *class_name;
-    json_t *config;
+enum { MAX_DEPTH = 16, MAX_REFERENCES = 1 << 20 };
+
+/* What a call reads: output `tensor` of call `call` of node `node` of the same model. */
+struct reference {
+    size_t node, call, tensor;
+};
+
+/* One use of a node in its model. */
+struct call {
+    size_t input_count;
+    struct reference *inputs;
+    size_t output_count; /* 0: not made yet */
+    size_t *outputs;     /* values of the network */
+};
+
+struct keras_model;
+
+/* A layer, a model or an InputLayer inside a model. */
+struct node {
+    struct cn_keras_layer entry;
+    struct keras_model *model; /* NULL: a layer */
+    bool is_input;
+    bool frozen;
+    size_t call_count;
+    struct call *calls;
+    size_t made; /* the network's layer of the first call, plus 1; later calls share its weights */
+    size_t uses;
+};
+
+struct keras_model {
+    const char *name; /* NULL if it has none */
+    const json_t *config;
+    bool sequential;
+    size_t node_count;
+    struct node *nodes;
+    size_t input_count, output_count;
+    struct reference *inputs, *outputs;
+};
+
+/* What all functions share. */
+struct assembly {
+    struct cn_network *network;
+    const struct cn_architecture_options *options;
+    size_t references; /* so far */
+    size_t refused;    /* layers of no type of ours */
+    char refusals[200];
+    struct cn_keras_layer first_refused;
+    char **paths; /* of the layers, NULL: not asked for */
     struct cn_error *error;
 };
 
-/* The shape that the next layer sees. */
-static struct cn_shape current_shape(const struct cn_network *network) {
-    return network->layer_count > 0 ? network->layers[network->layer_count - 1].output_shape
-                                    : network->input_shape;
-}
+/* ---- Opening the tree ---- */
 
-/* Names reach tensors' names, messages and pages. */
-static bool is_name(const char *name) {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-    return name != NULL && name[0] != '\0' && strlen(name) < CN_LAYER_NAME &&
-           name[strspn(name, allowed)] == '\0';
-}
-
-static const char *list_types(char *text, size_t size) {
-    const struct cn_layer_type *type;
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t i = 0; (type = cn_layer_type_at(i)) != NULL && used < size; i++) {
-        const int wrote =
-            snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", cn_layer_type_name(type));
-        used += wrote > 0 ? (size_t)wrote : 0;
+static void free_model(struct keras_model *model) {
+    if (model == NULL)
+        return;
+    for (size_t n = 0; n < model->node_count; n++) {
+        struct node *node = &model->nodes[n];
+        for (size_t c = 0; c < node->call_count; c++) {
+            free(node->calls[c].inputs);
+            free(node->calls[c].outputs);
+        }
+        free(node->calls);
+        free_model(node->model);
     }
-    return text;
+    free(model->nodes);
+    free(model->inputs);
+    free(model->outputs);
+    free(model);
 }
 
-static enum cn_status read_int(const struct entry *entry, const struct cn_field *field,
-                               const json_t *value, int *ret_int) {
+static enum cn_status no_memory(const struct assembly *a) {
+    return cn_fail(a->error, CN_MEMORY, "no memory for the architecture");
+}
+
+/* A subclass of Keras's Model saves as a Functional model under its own name. */
+static bool is_model(const char *class_name, const json_t *config) {
+    static const char *const names[] = {"Sequential", "Functional", "Model"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(class_name, names[i]) == 0)
+            return true;
+    return json_is_array(json_object_get(config, "layers")) &&
+           json_object_get(config, "output_layers") != NULL;
+}
+
+static size_t find_node(const struct keras_model *model, const char *name) {
+    for (size_t n = 0; n < model->node_count && name != NULL; n++)
+        if (model->nodes[n].entry.name != NULL && strcmp(model->nodes[n].entry.name, name) == 0)
+            return n;
+    return SIZE_MAX;
+}
+
+/* Appends [name, call, tensor, ...] to a list. */
+static enum cn_status add_reference(struct assembly *a, const struct keras_model *model,
+                                    const char *label, const json_t *list,
+                                    struct reference **references, size_t *count) {
     char shown[CN_JSON_TEXT];
-    const double number = (double)json_integer_value(value);
-    if (!json_is_integer(value) || number < field->minimum || number > field->maximum ||
-        number < INT_MIN || number > INT_MAX)
-        return cn_fail(entry->error, CN_INVALID,
-                       "%s: %s is %s; it must be an integer from %.10g to %.10g", entry->label,
-                       field->name, cn_json_show(value, shown), field->minimum, field->maximum);
-    *ret_int = (int)json_integer_value(value);
+    const json_t *call = json_array_get(list, 1), *tensor = json_array_get(list, 2);
+    const size_t node = find_node(model, json_string_value(json_array_get(list, 0)));
+    if (!json_is_integer(call) || !json_is_integer(tensor) || json_integer_value(call) < 0 ||
+        json_integer_value(tensor) < 0)
+        return cn_fail(a->error, CN_MALFORMED,
+                       "%s reads %s; it must be a layer's name and two "
+                       "numbers",
+                       label, cn_json_show(list, shown));
+    if (node == SIZE_MAX)
+        return cn_fail(a->error, CN_MALFORMED, "%s reads %s, which is not there", label,
+                       cn_json_show(json_array_get(list, 0), shown));
+    if (++a->references > MAX_REFERENCES || *count >= CN_LAYER_MAX_INPUTS)
+        return cn_fail(a->error, CN_LIMIT, "%s reads more than the limit of %d", label,
+                       (int)CN_LAYER_MAX_INPUTS);
+    struct reference *longer = realloc(*references, (*count + 1) * sizeof *longer);
+    if (longer == NULL)
+        return no_memory(a);
+    *references = longer;
+    longer[(*count)++] = (struct reference){node, (size_t)json_integer_value(call),
+                                            (size_t)json_integer_value(tensor)};
     return CN_OK;
 }
 
-static enum cn_status read_pair(const struct entry *entry, const struct cn_field *field,
-                                const json_t *value, int ret_pair[2]) {
-    char shown[CN_JSON_TEXT];
-    int pair[2] = {0, 0};
-    if (json_is_array(value) && json_array_size(value) != 2)
-        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be one integer or two",
-                       entry->label, field->name, cn_json_show(value, shown));
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *element = json_is_array(value) ? json_array_get(value, i) : value;
-        const enum cn_status status = read_int(entry, field, element, &pair[i]);
-        if (status != CN_OK)
-            return status;
-    }
-    memcpy(ret_pair, pair, sizeof pair);
-    return CN_OK;
+static bool is_reference(const json_t *value) {
+    return json_array_size(value) >= 3 && json_is_string(json_array_get(value, 0)) &&
+           json_is_integer(json_array_get(value, 1)) && json_is_integer(json_array_get(value, 2));
 }
 
-/* One number, or a list of one, for the axis of a layer that has no other. */
-static enum cn_status read_width(const struct entry *entry, const struct cn_field *field,
-                                 const json_t *value, int ret_pair[2]) {
-    int width = 0;
-    const json_t *element = json_array_size(value) == 1 ? json_array_get(value, 0) : value;
-    const enum cn_status status = read_int(entry, field, element, &width);
-    if (status == CN_OK) {
-        ret_pair[0] = 1;
-        ret_pair[1] = width;
+/* Collects the references in what a call was given, in order: Keras 2's [name, call, tensor,
+ * keywords], Keras 3's {"class_name": "__keras_tensor__", "config": {"keras_history": [...]}}, and
+ * lists and keywords of these. */
+static enum cn_status collect(struct assembly *a, const struct keras_model *model,
+                              const char *label, const json_t *value, int depth,
+                              struct call *call) {
+    enum cn_status status = CN_OK;
+    const json_t *element;
+    const char *key;
+    size_t i;
+    if (depth > MAX_DEPTH)
+        return cn_fail(a->error, CN_LIMIT, "%s: its inbound_nodes are nested too deeply", label);
+    if (is_reference(value)) {
+        status = add_reference(a, model, label, value, &call->inputs, &call->input_count);
+        const json_t *keywords = json_array_get(value, 3);
+        return status == CN_OK && json_is_object(keywords)
+                   ? collect(a, model, label, keywords, depth + 1, call)
+                   : status;
+    }
+    if (json_is_array(value)) {
+        json_array_foreach(value, i, element) {
+            if (status == CN_OK)
+                status = collect(a, model, label, element, depth + 1, call);
+        }
+        return status;
+    }
+    const json_t *history = json_object_get(json_object_get(value, "config"), "keras_history");
+    if (history != NULL)
+        return add_reference(a, model, label, history, &call->inputs, &call->input_count);
+    json_object_foreach((json_t *)(uintptr_t)value, key, element) {
+        if (status == CN_OK)
+            status = collect(a, model, label, element, depth + 1, call);
     }
     return status;
 }
 
-static enum cn_status read_list(const struct entry *entry, const struct cn_field *field,
-                                const json_t *value, struct cn_ints *ret_list) {
+static enum cn_status open_calls(struct assembly *a, const struct keras_model *model,
+                                 struct node *node, const json_t *object) {
     char shown[CN_JSON_TEXT];
-    struct cn_ints list = {.count = json_is_array(value) ? (int)json_array_size(value) : 1};
-    if (json_array_size(value) > CN_INTS_MAX)
-        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must have at most %d numbers",
-                       entry->label, field->name, cn_json_show(value, shown), CN_INTS_MAX);
-    for (int i = 0; i < list.count; i++) {
-        const json_t *element = json_is_array(value) ? json_array_get(value, (size_t)i) : value;
-        const enum cn_status status = read_int(entry, field, element, &list.values[i]);
-        if (status != CN_OK)
-            return status;
-    }
-    *ret_list = list;
+    const json_t *list = json_object_get(object, "inbound_nodes");
+    const size_t count = json_array_size(list);
+    if (list != NULL && !json_is_array(list))
+        return cn_fail(a->error, CN_MALFORMED, "%s: inbound_nodes is %s; it must be a list",
+                       node->entry.label, cn_json_show(list, shown));
+    if (node->is_input || count == 0)
+        return CN_OK;
+    if (count > CN_NETWORK_MAX_LAYERS)
+        return cn_fail(a->error, CN_LIMIT, "%s is used %zu times; the limit is %d",
+                       node->entry.label, count, CN_NETWORK_MAX_LAYERS);
+    node->calls = calloc(count, sizeof *node->calls);
+    if (node->calls == NULL)
+        return no_memory(a);
+    node->call_count = count;
+    enum cn_status status = CN_OK;
+    for (size_t c = 0; c < count && status == CN_OK; c++)
+        status = collect(a, model, node->entry.label, json_array_get(list, c), 0, &node->calls[c]);
+    return status;
+}
+
+/* The inputs or outputs of a model: one reference, or a list or table of them. */
+static enum cn_status open_ends(struct assembly *a, const struct keras_model *model,
+                                const char *key, struct reference **ret_list, size_t *ret_count) {
+    const json_t *value = json_object_get(model->config, key);
+    struct call call = {0};
+    const enum cn_status status = collect(a, model, key, value, 0, &call);
+    *ret_list = call.inputs;
+    *ret_count = call.input_count;
+    if (status == CN_OK && call.input_count == 0)
+        return cn_fail(a->error, CN_MALFORMED, "the model has no %s", key);
+    return status;
+}
+
+static enum cn_status open_model(struct assembly *a, const struct cn_keras_layer *entry,
+                                 bool frozen, int depth, struct keras_model **ret_model);
+
+/* What is not supported is said all at once, when the whole tree is open. */
+static void note_refusal(struct assembly *a, const struct cn_keras_layer *entry) {
+    char name[CN_JSON_TEXT], class_name[CN_JSON_TEXT];
+    const size_t used = strlen(a->refusals);
+    (void)snprintf(a->refusals + used, sizeof a->refusals - used, "%s%s (%s)",
+                   a->refused > 0 ? ", " : "",
+                   cn_text_show(entry->name != NULL ? entry->name : entry->label, name),
+                   cn_text_show(entry->class_name, class_name));
+    if (a->refused++ == 0)
+        a->first_refused = *entry;
+}
+
+static enum cn_status refuse_classes(const struct assembly *a) {
+    if (a->refused == 0)
+        return CN_OK;
+    if (a->refused == 1)
+        return cn_keras_refuse_class(&a->first_refused);
+    return cn_fail(a->error, CN_UNSUPPORTED, "%zu layers are of types that are not supported: %s",
+                   a->refused, a->refusals);
+}
+
+static enum cn_status open_node(struct assembly *a, struct node *node, json_t *object, size_t index,
+                                bool frozen, int depth) {
+    enum cn_status status =
+        cn_keras_layer_open(object, index, a->options->lenient, &node->entry, a->error);
+    if (status != CN_OK)
+        return status;
+    node->is_input = strcmp(node->entry.class_name, "InputLayer") == 0;
+    node->frozen = frozen || json_is_false(json_object_get(node->entry.config, "trainable"));
+    if (is_model(node->entry.class_name, node->entry.config))
+        return open_model(a, &node->entry, node->frozen, depth + 1, &node->model);
+    if (!json_is_object(node->entry.config))
+        return cn_fail(a->error, CN_MALFORMED, "%s: its config must be an object",
+                       node->entry.label);
+    if (!node->is_input && cn_keras_layer_type(&node->entry) == NULL)
+        note_refusal(a, &node->entry);
     return CN_OK;
 }
 
-/* Two numbers, or one for both. */
-static enum cn_status read_ends(const struct entry *entry, const struct cn_field *field,
-                                const json_t *value, int ret_ends[2]) {
-    return read_pair(entry, field, value, ret_ends);
-}
-
-/* [[top, bottom], [left, right]], [rows, columns], or one number for all. */
-static enum cn_status read_sides(const struct entry *entry, const struct cn_field *field,
-                                 const json_t *value, int ret_sides[4]) {
-    char shown[CN_JSON_TEXT];
-    int sides[4] = {0};
-    if (json_is_array(value) && json_array_size(value) != 2)
-        return cn_fail(entry->error, CN_INVALID,
-                       "%s: %s is %s; it must be one integer, two, or two pairs", entry->label,
-                       field->name, cn_json_show(value, shown));
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *element = json_is_array(value) ? json_array_get(value, i) : value;
-        const enum cn_status status = read_ends(entry, field, element, sides + 2 * i);
-        if (status != CN_OK)
-            return status;
-    }
-    memcpy(ret_sides, sides, sizeof sides);
+/* A list of layers: each reads the one before. */
+static enum cn_status open_sequential(struct assembly *a, struct keras_model *model) {
+    for (size_t n = 1; n < model->node_count; n++)
+        if (model->nodes[n].is_input)
+            return cn_fail(a->error, CN_UNSUPPORTED,
+                           "%s is an InputLayer; it may only be the first",
+                           model->nodes[n].entry.label);
     return CN_OK;
 }
 
-static enum cn_status read_float(const struct entry *entry, const struct cn_field *field,
-                                 const json_t *value, float *ret_float) {
-    char shown[CN_JSON_TEXT];
-    const double number = json_number_value(value);
-    if (!json_is_number(value) || number < field->minimum || number > field->maximum)
-        return cn_fail(entry->error, CN_INVALID,
-                       "%s: %s is %s; it must be a number from %.10g to %.10g", entry->label,
-                       field->name, cn_json_show(value, shown), field->minimum, field->maximum);
-    *ret_float = (float)number;
-    return CN_OK;
-}
-
-static enum cn_status read_enum(const struct entry *entry, const struct cn_field *field,
-                                const json_t *value, int *ret_index) {
-    char word[CN_JSON_TEXT], shown[CN_JSON_TEXT], names[160];
-    if (!cn_keras_word(value, word))
-        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be one of %s", entry->label,
-                       field->name, cn_json_show(value, shown),
-                       cn_name_list(field->names, names, sizeof names));
-    const int index = cn_name_index(field->names, word);
-    if (index < 0)
-        return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; supported are %s", entry->label,
-                       field->name, cn_json_show(value, shown),
-                       cn_name_list(field->names, names, sizeof names));
-    *ret_index = index;
-    return CN_OK;
-}
-
-static enum cn_status read_bool(const struct entry *entry, const struct cn_field *field,
-                                const json_t *value, bool *ret_bool) {
-    char shown[CN_JSON_TEXT];
-    if (!json_is_boolean(value))
-        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be true or false",
-                       entry->label, field->name, cn_json_show(value, shown));
-    *ret_bool = json_is_true(value);
-    return CN_OK;
-}
-
-static enum cn_status read_field(const struct entry *entry, const struct cn_field *field,
-                                 unsigned char *config) {
-    const json_t *value = json_object_get(entry->config, field->name);
-    void *place = config + field->offset;
-    /* Keras writes null where nothing was given, as for no activation. */
-    if (value == NULL || (json_is_null(value) && !field->required &&
-                          (field->nullable || field->kind == CN_FIELD_ENUM))) {
-        if (!field->required)
-            return CN_OK;
-        return cn_fail(entry->error, CN_INVALID, "%s has no %s, which a %s needs", entry->label,
-                       field->name, entry->class_name);
-    }
-    switch (field->kind) {
-    case CN_FIELD_INT:
-        return read_int(entry, field, value, place);
-    case CN_FIELD_INT_PAIR:
-        return read_pair(entry, field, value, place);
-    case CN_FIELD_INT_WIDTH:
-        return read_width(entry, field, value, place);
-    case CN_FIELD_INT_LIST:
-        return read_list(entry, field, value, place);
-    case CN_FIELD_INT_SIDES:
-        return read_sides(entry, field, value, place);
-    case CN_FIELD_INT_ENDS:
-        return read_ends(entry, field, value, (int *)place + 2);
-    case CN_FIELD_FLOAT:
-        return read_float(entry, field, value, place);
-    case CN_FIELD_BOOL:
-        return read_bool(entry, field, value, place);
-    case CN_FIELD_ENUM:
-        return read_enum(entry, field, value, place);
-    }
-    return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is of an unknown kind", entry->label,
-                   field->name);
-}
-
-/* Refuses every key that is neither a field nor known to be harmless with its value. */
-static enum cn_status check_keys(const struct entry *entry, const struct cn_field *fields,
-                                 size_t count, int rank) {
-    char name[CN_JSON_TEXT], shown[CN_JSON_TEXT];
-    const char *key, *rule;
-    json_t *value;
-    json_object_foreach(entry->config, key, value) {
-        bool known = false;
-        for (size_t i = 0; i < count && !known; i++)
-            known = strcmp(fields[i].name, key) == 0;
-        if (known || cn_keras_ignorable(key, value, rank, &rule))
+/* In Keras 2 the calls of a model inside another are counted from 1, since its own making counts
+ * as one. */
+static void count_from_zero(struct keras_model *model) {
+    for (size_t n = 0; n < model->node_count; n++) {
+        if (model->nodes[n].model == NULL)
             continue;
-        (void)cn_text_show(key, name);
-        (void)cn_json_show(value, shown);
-        if (rule != NULL)
-            return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; supported: %s",
-                           entry->label, name, shown, rule);
-        return cn_fail(entry->error, CN_UNSUPPORTED,
-                       "%s: %s is %s; a %s with this key is not supported", entry->label, name,
-                       shown, entry->class_name);
+        bool shifted = false;
+        for (int pass = 0; pass < 2; pass++) {
+            for (size_t m = 0; m <= model->node_count; m++) {
+                const bool ends = m == model->node_count;
+                const size_t calls = ends ? 1 : model->nodes[m].call_count;
+                for (size_t c = 0; c < calls; c++) {
+                    struct reference *list =
+                        ends ? model->outputs : model->nodes[m].calls[c].inputs;
+                    const size_t count =
+                        ends ? model->output_count : model->nodes[m].calls[c].input_count;
+                    for (size_t i = 0; i < count; i++) {
+                        if (list[i].node != n)
+                            continue;
+                        if (pass == 0)
+                            shifted = shifted || list[i].call >= model->nodes[n].call_count;
+                        else if (shifted && list[i].call > 0)
+                            list[i].call--;
+                    }
+                }
+            }
+        }
+    }
+}
+
+static enum cn_status open_functional(struct assembly *a, struct keras_model *model,
+                                      const json_t *layers) {
+    enum cn_status status = CN_OK;
+    for (size_t n = 0; n < model->node_count && status == CN_OK; n++)
+        status = open_calls(a, model, &model->nodes[n], json_array_get(layers, n));
+    if (status == CN_OK)
+        status = open_ends(a, model, "input_layers", &model->inputs, &model->input_count);
+    if (status == CN_OK)
+        status = open_ends(a, model, "output_layers", &model->outputs, &model->output_count);
+    if (status == CN_OK)
+        count_from_zero(model);
+    for (size_t i = 0; i < model->input_count && status == CN_OK; i++)
+        if (!model->nodes[model->inputs[i].node].is_input)
+            status = cn_fail(a->error, CN_MALFORMED,
+                             "%s is one of the input_layers, but no "
+                             "InputLayer",
+                             model->nodes[model->inputs[i].node].entry.label);
+    return status;
+}
+
+static enum cn_status open_model(struct assembly *a, const struct cn_keras_layer *entry,
+                                 bool frozen, int depth, struct keras_model **ret_model) {
+    json_t *layers =
+        json_is_array(entry->config) ? entry->config : json_object_get(entry->config, "layers");
+    if (depth > MAX_DEPTH)
+        return cn_fail(a->error, CN_LIMIT, "models are nested over %d deep", MAX_DEPTH);
+    if (!json_is_array(layers) || json_array_size(layers) == 0)
+        return cn_fail(a->error, CN_MALFORMED, "the %s model has no list of layers",
+                       entry->class_name);
+    if (json_array_size(layers) > CN_NETWORK_MAX_LAYERS + 1) /* with the InputLayer */
+        return cn_fail(a->error, CN_LIMIT, "the %s model has %zu layers; the limit is %d",
+                       entry->class_name, json_array_size(layers), CN_NETWORK_MAX_LAYERS);
+    struct keras_model *model = calloc(1, sizeof *model);
+    if (model == NULL)
+        return no_memory(a);
+    *ret_model = model;
+    model->name = entry->name;
+    model->config = entry->config;
+    model->sequential = json_object_get(entry->config, "output_layers") == NULL;
+    model->nodes = calloc(json_array_size(layers), sizeof *model->nodes);
+    if (model->nodes == NULL)
+        return no_memory(a);
+    model->node_count = json_array_size(layers);
+    enum cn_status status = CN_OK;
+    for (size_t n = 0; n < model->node_count && status == CN_OK; n++)
+        status = open_node(a, &model->nodes[n], json_array_get(layers, n), n, frozen, depth);
+    if (status == CN_OK)
+        status = model->sequential ? open_sequential(a, model) : open_functional(a, model, layers);
+    return status;
+}
+
+/* ---- Calling the tree ---- */
+
+/* A name that no layer has yet: the layer's own; with the model's before it; with a number. Names
+ * of other programs get "_" for what is not allowed in ours. */
+static void choose_name(const struct assembly *a, const char *outer, const char *name,
+                        char chosen[static CN_LAYER_NAME]) {
+    char base[CN_LAYER_NAME];
+    for (int attempt = 0; attempt < CN_NETWORK_MAX_LAYERS + 2; attempt++) {
+        if (attempt == 0 || outer == NULL)
+            (void)snprintf(base, sizeof base, "%.*s", CN_LAYER_NAME - 8, name);
+        else
+            (void)snprintf(base, sizeof base, "%.20s.%.*s", outer, CN_LAYER_NAME - 30, name);
+        const size_t number = a->network->layer_count + (size_t)attempt - 1;
+        if (attempt < 2)
+            (void)snprintf(chosen, CN_LAYER_NAME, "%.*s", CN_LAYER_NAME - 1,
+                           attempt == 0 ? name : base);
+        else
+            (void)snprintf(chosen, CN_LAYER_NAME, "%.*s.%zu", CN_LAYER_NAME - 8, base, number);
+        for (char *c = chosen; *c != '\0'; c++)
+            if (!cn_keras_name_byte(*c))
+                *c = '_';
+        bool taken = attempt == 1 && outer == NULL;
+        for (size_t l = 0; l < a->network->layer_count && !taken; l++)
+            taken = strcmp(a->network->layers[l].name, chosen) == 0;
+        if (!taken)
+            return;
+    }
+}
+
+static enum cn_status note_path(struct assembly *a, const char *path) {
+    if (a->paths == NULL)
+        return CN_OK;
+    char **place = &a->paths[a->network->layer_count - 1];
+    *place = strdup(path);
+    return *place != NULL ? CN_OK : no_memory(a);
+}
+
+/* One call of a layer on values of the network. */
+static enum cn_status call_layer(struct assembly *a, struct node *node, const char *outer,
+                                 const char *path, const size_t *inputs, size_t input_count,
+                                 size_t *ret_value) {
+    _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
+    char name[CN_LAYER_NAME], again[CN_LAYER_NAME + 24];
+    struct cn_network *network = a->network;
+    struct cn_layer_call call = {.config = config,
+                                 .input_count = input_count,
+                                 .inputs = inputs,
+                                 .frozen = node->frozen,
+                                 .shares = node->made};
+    const char *given = node->entry.name;
+    if (input_count == 0)
+        return cn_fail(a->error, CN_MALFORMED, "%s reads nothing", node->entry.label);
+    enum cn_status status = CN_OK;
+    if (node->made == 0)
+        status = cn_keras_layer_read(&node->entry, cn_network_value_shape(network, inputs[0])->rank,
+                                     &call.type, config);
+    if (status != CN_OK)
+        return status;
+    if (node->made > 0) { /* the second use of "conv" is "conv.2" */
+        (void)snprintf(again, sizeof again, "%.*s.%zu", CN_LAYER_NAME - 8,
+                       network->layers[node->made - 1].name, ++node->uses);
+        given = again;
+    }
+    if (given != NULL && (outer != NULL || node->made > 0 || a->options->lenient)) {
+        choose_name(a, outer, given, name);
+        given = name;
+    }
+    call.name = given;
+    status = cn_network_add_call(network, &call, ret_value, a->error);
+    if (status == CN_OK && node->made == 0) {
+        node->made = network->layer_count;
+        node->uses = 1;
+    }
+    return status == CN_OK ? note_path(a, path) : status;
+}
+
+static enum cn_status call_model(struct assembly *a, struct keras_model *model, const char *outer,
+                                 const char *path, const size_t *inputs, size_t input_count,
+                                 size_t **ret_outputs, size_t *ret_count);
+
+/* One call of a node; *ret_outputs is the caller's. */
+static enum cn_status call_node(struct assembly *a, struct node *node, const char *outer,
+                                const char *path, const size_t *inputs, size_t input_count,
+                                size_t **ret_outputs, size_t *ret_count) {
+    const char *name = node->entry.name != NULL ? node->entry.name : node->entry.class_name;
+    char *longer = NULL;
+    enum cn_status status;
+    if (asprintf(&longer, "%s%s%s", path, path[0] != '\0' ? "/" : "", name) < 0)
+        return no_memory(a);
+    if (node->model != NULL) {
+        status =
+            call_model(a, node->model, name, longer, inputs, input_count, ret_outputs, ret_count);
+    } else {
+        *ret_outputs = calloc(1, sizeof **ret_outputs);
+        *ret_count = 1;
+        status = *ret_outputs != NULL
+                     ? call_layer(a, node, outer, longer, inputs, input_count, *ret_outputs)
+                     : no_memory(a);
+    }
+    free(longer);
+    return status;
+}
+
+static enum cn_status call_sequential(struct assembly *a, struct keras_model *model,
+                                      const char *outer, const char *path, size_t input,
+                                      size_t **ret_outputs, size_t *ret_count) {
+    enum cn_status status = CN_OK;
+    size_t *outputs = calloc(1, sizeof *outputs), count = 1;
+    if (outputs == NULL)
+        return no_memory(a);
+    outputs[0] = input;
+    for (size_t n = 0; n < model->node_count && status == CN_OK; n++) {
+        size_t *next = NULL;
+        if (model->nodes[n].is_input)
+            continue;
+        status = call_node(a, &model->nodes[n], outer, path, outputs, count, &next, &count);
+        free(outputs);
+        outputs = next;
+    }
+    *ret_outputs = outputs;
+    *ret_count = count;
+    return status;
+}
+
+/* The value that a reference means; SIZE_MAX: it is not made yet. */
+static size_t value_of(const struct keras_model *model, const struct reference *reference) {
+    const struct node *node = &model->nodes[reference->node];
+    if (reference->call >= node->call_count)
+        return SIZE_MAX;
+    const struct call *call = &node->calls[reference->call];
+    return reference->tensor < call->output_count ? call->outputs[reference->tensor] : SIZE_MAX;
+}
+
+/* The values of a list of references into `values`; false: some are not made yet. */
+static bool gather(const struct keras_model *model, const struct reference *list, size_t count,
+                   size_t *values) {
+    for (size_t i = 0; i < count; i++) {
+        values[i] = value_of(model, &list[i]);
+        if (values[i] == SIZE_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* Gives the model's InputLayers the values it is called with, as their only call. */
+static enum cn_status bind_inputs(struct assembly *a, struct keras_model *model,
+                                  const size_t *inputs, size_t input_count) {
+    if (input_count != model->input_count)
+        return cn_fail(a->error, CN_MALFORMED, "model \"%s\" takes %zu inputs, but is given %zu",
+                       model->name != NULL ? model->name : "", model->input_count, input_count);
+    for (size_t i = 0; i < input_count; i++) {
+        struct node *node = &model->nodes[model->inputs[i].node];
+        if (node->calls == NULL)
+            node->calls = calloc(1, sizeof *node->calls);
+        if (node->calls == NULL)
+            return no_memory(a);
+        node->call_count = 1;
+        free(node->calls[0].outputs);
+        node->calls[0].outputs = malloc(sizeof *node->calls[0].outputs);
+        if (node->calls[0].outputs == NULL)
+            return no_memory(a);
+        node->calls[0].outputs[0] = inputs[i];
+        node->calls[0].output_count = 1;
     }
     return CN_OK;
 }
 
-/* An input shape that a layer declares makes the network, or must be what the network has there. */
-static enum cn_status apply_input_shape(const struct entry *entry, const json_t *config,
-                                        struct cn_network **network) {
-    char declared[CN_SHAPE_TEXT], actual[CN_SHAPE_TEXT];
+/* Makes the calls whose inputs are there, in the file's order; *ret_made is their number. */
+static enum cn_status make_ready_calls(struct assembly *a, struct keras_model *model,
+                                       const char *outer, const char *path, size_t *ret_made,
+                                       const struct node **ret_waiting) {
+    size_t values[CN_LAYER_MAX_INPUTS];
+    *ret_made = 0;
+    *ret_waiting = NULL;
+    for (size_t n = 0; n < model->node_count; n++) {
+        struct node *node = &model->nodes[n];
+        for (size_t c = 0; c < node->call_count && !node->is_input; c++) {
+            struct call *call = &node->calls[c];
+            if (call->output_count > 0)
+                continue;
+            if (!gather(model, call->inputs, call->input_count, values)) {
+                *ret_waiting = node;
+                continue;
+            }
+            const enum cn_status status = call_node(a, node, outer, path, values, call->input_count,
+                                                    &call->outputs, &call->output_count);
+            if (status != CN_OK)
+                return status;
+            ++*ret_made;
+        }
+    }
+    return CN_OK;
+}
+
+static enum cn_status call_functional(struct assembly *a, struct keras_model *model,
+                                      const char *outer, const char *path, const size_t *inputs,
+                                      size_t input_count, size_t **ret_outputs, size_t *ret_count) {
+    const struct node *waiting = NULL;
+    size_t made = 1;
+    for (size_t n = 0; n < model->node_count; n++)
+        for (size_t c = 0; c < model->nodes[n].call_count; c++) {
+            free(model->nodes[n].calls[c].outputs);
+            model->nodes[n].calls[c].outputs = NULL;
+            model->nodes[n].calls[c].output_count = 0;
+        }
+    enum cn_status status = bind_inputs(a, model, inputs, input_count);
+    while (status == CN_OK && made > 0)
+        status = make_ready_calls(a, model, outer, path, &made, &waiting);
+    if (status != CN_OK)
+        return status;
+    if (waiting != NULL)
+        return cn_fail(a->error, CN_MALFORMED,
+                       "%s reads something that is never made: its inputs are missing or form a "
+                       "cycle",
+                       waiting->entry.label);
+    *ret_outputs = calloc(model->output_count, sizeof **ret_outputs);
+    *ret_count = model->output_count;
+    if (*ret_outputs == NULL)
+        return no_memory(a);
+    if (!gather(model, model->outputs, model->output_count, *ret_outputs))
+        return cn_fail(a->error, CN_MALFORMED, "an output of model \"%s\" is never made",
+                       model->name != NULL ? model->name : "");
+    return CN_OK;
+}
+
+static enum cn_status call_model(struct assembly *a, struct keras_model *model, const char *outer,
+                                 const char *path, const size_t *inputs, size_t input_count,
+                                 size_t **ret_outputs, size_t *ret_count) {
+    if (!model->sequential)
+        return call_functional(a, model, outer, path, inputs, input_count, ret_outputs, ret_count);
+    if (input_count != 1)
+        return cn_fail(a->error, CN_MALFORMED, "a Sequential model is given %zu inputs",
+                       input_count);
+    return call_sequential(a, model, outer, path, inputs[0], ret_outputs, ret_count);
+}
+
+/* ---- The network's inputs ---- */
+
+/* The input shape that a model declares: its own, or that of its first node. */
+static enum cn_status declared_shape(const struct assembly *a, const struct keras_model *model,
+                                     const struct node *node, bool *ret_found,
+                                     struct cn_shape *ret_shape) {
+    const struct cn_shape *given = a->options->input_shape;
+    enum cn_status status =
+        cn_keras_input_shape(node->entry.config, given, ret_found, ret_shape, a->error);
+    if (status == CN_OK && !*ret_found && node->model != NULL) {
+        const struct keras_model *inner = node->model;
+        status =
+            declared_shape(a, inner, &inner->nodes[inner->sequential ? 0 : inner->inputs[0].node],
+                           ret_found, ret_shape);
+    }
+    /* Keras 2 puts what build() got beside the list */
+    if (status == CN_OK && !*ret_found && model != NULL && json_is_object(model->config))
+        status = cn_keras_input_shape(model->config, given, ret_found, ret_shape, a->error);
+    return status;
+}
+
+static enum cn_status add_input(struct assembly *a, const struct keras_model *model,
+                                struct node *node, size_t index) {
     struct cn_shape shape;
+    char name[32];
     bool found = false;
-    const enum cn_status status = cn_keras_input_shape(config, &found, &shape, entry->error);
-    if (status != CN_OK || !found)
-        return status;
-    if (*network == NULL)
-        return cn_network_create(&shape, network, entry->error);
-    const struct cn_shape current = current_shape(*network);
-    if (!cn_shape_equal(&shape, &current))
-        return cn_fail(entry->error, CN_INVALID, "%s declares the input shape %s, but gets %s",
-                       entry->label, cn_shape_format(&shape, declared),
-                       cn_shape_format(&current, actual));
-    return CN_OK;
-}
-
-static enum cn_status add_layer(const struct entry *entry, struct cn_network *network) {
-    char shown[CN_JSON_TEXT], types[200];
-    _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
-    size_t field_count = 0;
-    cn_keras_rename_keys(entry->config);
-    const char *class_name = cn_keras_class(entry->class_name, entry->config);
-    const struct cn_layer_type *type = cn_layer_type_find(class_name);
-    if (entry->name != NULL && !is_name(entry->name))
-        return cn_fail(entry->error, CN_INVALID,
-                       "%s: a name must be 1 to %d letters, digits or _.-", entry->label,
-                       CN_LAYER_NAME - 1);
-    if (type == NULL)
-        return cn_fail(entry->error, CN_UNSUPPORTED, "%s is a %s; supported are %s", entry->label,
-                       cn_text_show(class_name, shown), list_types(types, sizeof types));
-    const struct cn_field *fields = cn_layer_type_fields(type, &field_count);
-    cn_layer_type_defaults(type, config);
-    enum cn_status status = check_keys(entry, fields, field_count, current_shape(network).rank);
-    for (size_t i = 0; i < field_count && status == CN_OK; i++)
-        status = read_field(entry, &fields[i], config);
+    enum cn_status status = declared_shape(a, model, node, &found, &shape);
     if (status != CN_OK)
         return status;
-    return cn_network_add(network, type, entry->name, config, entry->error);
-}
-
-/* The name, class and configuration of layer `index`, whatever they are worth. */
-static enum cn_status open_entry(json_t *object, size_t index, struct entry *entry) {
-    char shown[CN_JSON_TEXT];
-    (void)snprintf(entry->label, sizeof entry->label, "layer %zu", index + 1);
-    entry->class_name = json_string_value(json_object_get(object, "class_name"));
-    entry->config = json_object_get(object, "config");
-    if (entry->class_name == NULL || !json_is_object(entry->config))
-        return cn_fail(entry->error, CN_MALFORMED,
-                       "%s is %s; it must be an object with a class_name and a config",
-                       entry->label, cn_json_show(object, shown));
-    const json_t *name = json_object_get(entry->config, "name");
-    if (name != NULL && !json_is_null(name) && !json_is_string(name))
-        return cn_fail(entry->error, CN_MALFORMED, "%s: name is %s; it must be a string",
-                       entry->label, cn_json_show(name, shown));
-    entry->name = json_string_value(name);
-    if (entry->name != NULL)
-        (void)snprintf(entry->label, sizeof entry->label, "layer \"%s\"",
-                       cn_text_show(entry->name, shown));
-    return CN_OK;
-}
-
-static enum cn_status read_layer(json_t *object, size_t index, const json_t *model,
-                                 struct cn_network **network, struct cn_error *error) {
-    struct entry entry = {.error = error};
-    enum cn_status status = open_entry(object, index, &entry);
-    if (status == CN_OK)
-        status = apply_input_shape(&entry, entry.config, network);
-    if (status == CN_OK && *network == NULL) /* Keras 2 puts what build() got beside the list */
-        status = apply_input_shape(&entry, model, network);
-    if (status != CN_OK)
-        return status;
-    if (*network == NULL)
-        return cn_fail(error, CN_INVALID,
+    if (!found && a->options->input_shape != NULL) {
+        shape = *a->options->input_shape;
+        found = true;
+    }
+    if (!found)
+        return cn_fail(a->error, CN_INVALID,
                        "%s has no input shape before it: begin with an InputLayer with a "
                        "batch_shape, or give the first layer a batch_input_shape",
-                       entry.label);
-    if (strcmp(entry.class_name, "InputLayer") != 0)
-        return add_layer(&entry, *network);
-    if (index > 0)
-        return cn_fail(error, CN_UNSUPPORTED, "%s is an InputLayer; it may only be the first",
-                       entry.label);
-    return check_keys(&entry, NULL, 0, (*network)->input_shape.rank);
+                       node->entry.label);
+    if (node->is_input)
+        status = cn_keras_check_keys(&node->entry, NULL, 0, shape.rank);
+    if (status != CN_OK)
+        return status;
+    (void)snprintf(name, sizeof name, "input_%zu", index);
+    if (index == 0)
+        status = cn_network_create(&shape, &a->network, a->error);
+    else
+        status = cn_network_add_input(a->network, name, &shape, a->error);
+    /* Our own files of chains have no name for it. */
+    if (status == CN_OK && node->is_input && node->entry.name != NULL &&
+        (model == NULL || a->options->lenient))
+        status = cn_network_name_input(a->network, index, node->entry.name, a->error);
+    return status;
 }
 
-/* Finds the list of layers and the network's name in the JSON text's root. */
-static enum cn_status open_sequential(json_t *root, json_t **ret_config, json_t **ret_layers,
-                                      struct cn_error *error) {
-    char shown[CN_JSON_TEXT];
-    const json_t *class_name = json_object_get(root, "class_name");
-    json_t *config = json_object_get(root, "config");
-    if (!json_is_string(class_name))
-        return cn_fail(error, CN_MALFORMED,
-                       "the architecture has no class_name; it must be a Keras Sequential model");
-    if (strcmp(json_string_value(class_name), "Sequential") != 0)
-        return cn_fail(error, CN_UNSUPPORTED,
-                       "the architecture is a %s model; only Sequential is supported",
-                       cn_json_show(class_name, shown));
-    json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
-    if (!json_is_array(layers) || json_array_size(layers) == 0)
-        return cn_fail(error, CN_MALFORMED, "the Sequential model has no list of layers");
-    if (json_array_size(layers) > CN_NETWORK_MAX_LAYERS + 1) /* with the InputLayer */
-        return cn_fail(error, CN_LIMIT, "the Sequential model has %zu layers; the limit is %d",
-                       json_array_size(layers), CN_NETWORK_MAX_LAYERS);
-    *ret_config = config;
-    *ret_layers = layers;
+static enum cn_status add_inputs(struct assembly *a, struct keras_model *model) {
+    enum cn_status status = CN_OK;
+    if (model->sequential)
+        return add_input(a, model, &model->nodes[0], 0);
+    for (size_t i = 0; i < model->input_count && status == CN_OK; i++)
+        status = add_input(a, NULL, &model->nodes[model->inputs[i].node], i);
+    return status;
+}
+
+/* A shape that a layer of a list declares must be what it gets; checked as far as the list goes. */
+static enum cn_status check_declared_shapes(const struct assembly *a,
+                                            const struct keras_model *model) {
+    char declared[CN_SHAPE_TEXT], actual[CN_SHAPE_TEXT];
+    for (size_t n = 1; model->sequential && n < model->node_count; n++) {
+        const struct node *node = &model->nodes[n];
+        struct cn_shape shape;
+        bool found = false;
+        const enum cn_status status =
+            cn_keras_input_shape(node->entry.config, NULL, &found, &shape, a->error);
+        if (status != CN_OK)
+            return status;
+        if (!found || node->made == 0)
+            continue;
+        const struct cn_shape *current = &a->network->layers[node->made - 1].input_shape;
+        if (!cn_shape_equal(&shape, current))
+            return cn_fail(a->error, CN_INVALID, "%s declares the input shape %s, but gets %s",
+                           node->entry.label, cn_shape_format(&shape, declared),
+                           cn_shape_format(current, actual));
+    }
     return CN_OK;
 }
 
-static enum cn_status set_name(struct cn_network *network, const json_t *name,
-                               struct cn_error *error) {
+/* ---- The whole ---- */
+
+static enum cn_status set_name(const struct assembly *a, const json_t *name) {
     char shown[CN_JSON_TEXT];
+    struct cn_network *network = a->network;
     if (name == NULL || json_is_null(name))
         return CN_OK;
-    if (!is_name(json_string_value(name)))
-        return cn_fail(error, CN_INVALID,
+    if (!cn_keras_is_name(json_string_value(name))) {
+        if (a->options->lenient)
+            return CN_OK;
+        return cn_fail(a->error, CN_INVALID,
                        "the model's name is %s; it must be 1 to %d letters, digits or _.-",
                        cn_json_show(name, shown), CN_LAYER_NAME - 1);
+    }
     (void)snprintf(network->name, sizeof network->name, "%s", json_string_value(name));
     return CN_OK;
 }
 
-static enum cn_status assemble(json_t *root, struct cn_network **network, struct cn_error *error) {
-    json_t *config = NULL, *layers = NULL;
-    enum cn_status status = open_sequential(root, &config, &layers, error);
-    for (size_t i = 0; status == CN_OK && i < json_array_size(layers); i++)
-        status = read_layer(json_array_get(layers, i), i, config, network, error);
-    if (status == CN_OK && (*network)->layer_count == 0)
-        status = cn_fail(error, CN_INVALID, "the Sequential model has no layer but its input");
+static enum cn_status call_root(struct assembly *a, struct keras_model *model) {
+    size_t inputs[CN_NETWORK_MAX_PORTS], *outputs = NULL, count = 0;
+    enum cn_status status = add_inputs(a, model);
+    if (status != CN_OK)
+        return status;
+    if (a->options->paths)
+        a->paths = calloc(CN_NETWORK_MAX_LAYERS + 1, sizeof *a->paths);
+    for (size_t i = 0; i < a->network->input_count; i++)
+        inputs[i] = i;
+    status = call_model(a, model, NULL, "", inputs, a->network->input_count, &outputs, &count);
+    if (status == CN_OK && a->network->layer_count == 0)
+        status = cn_fail(a->error, CN_INVALID, "the %s model has no layer but its input",
+                         model->sequential ? "Sequential" : "Functional");
     if (status == CN_OK)
-        status = set_name(*network, json_object_get(config, "name"), error);
+        status = check_declared_shapes(a, model);
+    if (status == CN_OK)
+        status = cn_network_set_outputs(a->network, count, outputs, NULL, a->error);
+    free(outputs);
+    return status;
+}
+
+static enum cn_status assemble(struct assembly *a, json_t *root) {
+    char shown[CN_JSON_TEXT];
+    const json_t *class_name = json_object_get(root, "class_name");
+    struct keras_model *model = NULL;
+    struct cn_keras_layer entry = {.class_name = json_string_value(class_name),
+                                   .config = json_object_get(root, "config"),
+                                   .error = a->error};
+    if (entry.class_name == NULL)
+        return cn_fail(a->error, CN_MALFORMED,
+                       "the architecture has no class_name; it must be a Keras model");
+    if (!is_model(entry.class_name, entry.config))
+        return cn_fail(a->error, CN_UNSUPPORTED,
+                       "the architecture is a %s; Sequential and Functional models are supported",
+                       cn_json_show(class_name, shown));
+    enum cn_status status = open_model(a, &entry, false, 0, &model);
+    if (status == CN_OK)
+        status = refuse_classes(a);
+    if (status == CN_OK)
+        status = call_root(a, model);
+    if (status == CN_OK)
+        status = set_name(a, json_object_get(entry.config, "name"));
+    free_model(model);
     return status;
 }
 
 enum cn_status cn_architecture_assemble(const char *json, size_t length, const char *source,
-                                        struct cn_network **ret_network, struct cn_error *error) {
-    struct cn_network *network = NULL;
+                                        const struct cn_architecture_options *options,
+                                        struct cn_network **ret_network, char ***ret_paths,
+                                        struct cn_error *error) {
+    static const struct cn_architecture_options strict = {0};
+    struct assembly a = {.options = options != NULL ? options : &strict, .error = error};
     json_t *root = NULL;
     enum cn_status status = cn_json_parse(json, length, "architecture", source, -1, &root, error);
     if (status != CN_OK)
         return status;
-    status = assemble(root, &network, error);
+    status = assemble(&a, root);
     json_decref(root);
     if (status != CN_OK) {
         cn_error_set_source(error, source);
-        cn_network_free(network);
+        cn_architecture_free_paths(a.paths);
+        cn_network_free(a.network);
         return status;
     }
-    *ret_network = network;
+    *ret_network = a.network;
+    if (ret_paths != NULL)
+        *ret_paths = a.paths;
+    else
+        cn_architecture_free_paths(a.paths);
     return CN_OK;
+}
+
+void cn_architecture_free_paths(char **paths) {
+    for (size_t i = 0; paths != NULL && paths[i] != NULL; i++)
+        free(paths[i]);
+    free(paths);
 }
 
 enum cn_status cn_architecture_parse(const char *json, size_t length, const char *source,
                                      struct cn_network **ret_network, struct cn_error *error) {
     struct cn_network *network = NULL;
-    enum cn_status status = cn_architecture_assemble(json, length, source, &network, error);
+    enum cn_status status =
+        cn_architecture_assemble(json, length, source, NULL, &network, NULL, error);
     if (status != CN_OK)
         return status;
     status = cn_network_build(network, error);

@@ -8,11 +8,63 @@
 #include "convnet/network.h"
 #include "json/load.h"
 
+/* How much is forgiven. Of zeros: a file of ours, or one that is to be trained. */
+struct cn_architecture_options {
+    /* A trained network of others: what matters only to training is skipped where it is not known,
+     * and names get "_" for what is not allowed in ours. */
+    bool lenient;
+    bool paths;                         /* ret_paths is asked for */
+    const struct cn_shape *input_shape; /* where the file leaves the shape open; NULL: none */
+};
+
 /* cn_architecture_parse without its last step: the layers are there, the parameter block is not, so
  * that a model file's tensors can be compared with what the layers ask for before a small file
- * makes a large allocation. Caller frees with cn_network_free. */
+ * makes a large allocation. `options` NULL: zeros. Caller frees with cn_network_free.
+ * *ret_paths (may be NULL): per layer of the network its place in the file, the names of the models
+ * around it and its own with "/" between, NULL after the last; a layer that is used twice has one
+ * path at both. Caller frees with cn_architecture_free_paths. */
 enum cn_status cn_architecture_assemble(const char *json, size_t length, const char *source,
-                                        struct cn_network **ret_network, struct cn_error *error);
+                                        const struct cn_architecture_options *options,
+                                        struct cn_network **ret_network, char ***ret_paths,
+                                        struct cn_error *error);
+
+/* Accepts NULL. */
+void cn_architecture_free_paths(char **paths);
+
+/* ---- One layer (architecture_layer.c) ---- */
+
+/* One layer while it is read. Borrows from the JSON. */
+struct cn_keras_layer {
+    char label[CN_JSON_TEXT + 16]; /* for messages: layer "conv2d", or layer 3 */
+    const char *name;              /* NULL if it has none */
+    const char *class_name;
+    json_t *config;
+    bool lenient;
+    struct cn_error *error;
+};
+
+/* The name, class and configuration of layer `index` of a list, whatever they are worth. */
+enum cn_status cn_keras_layer_open(json_t *object, size_t index, bool lenient,
+                                   struct cn_keras_layer *entry, struct cn_error *error);
+
+/* The layer's type, after its class and keys have been given today's names; NULL: none of ours. */
+const struct cn_layer_type *cn_keras_layer_type(struct cn_keras_layer *entry);
+
+/* CN_UNSUPPORTED: names the layer and its class, and lists the types. */
+enum cn_status cn_keras_refuse_class(const struct cn_keras_layer *entry);
+
+/* Reads the type and the configuration of a layer whose input has rank `rank`. */
+enum cn_status cn_keras_layer_read(struct cn_keras_layer *entry, int rank,
+                                   const struct cn_layer_type **ret_type,
+                                   unsigned char config[static CN_LAYER_CONFIG]);
+
+/* Refuses every key that is neither a field nor known to be harmless with its value. */
+enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
+                                   const struct cn_field *fields, size_t count, int rank);
+
+/* What names of layers and networks may have: they reach tensors' names, messages and pages. */
+bool cn_keras_name_byte(char byte);
+bool cn_keras_is_name(const char *name);
 
 /* ---- Spellings (architecture_keras.c) ---- */
 
@@ -33,9 +85,14 @@ bool cn_keras_word(const json_t *value, char ret_word[static CN_JSON_TEXT]);
  * text, or NULL if the key is unknown. `rank` is that of the layer's input. */
 bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const char **ret_rule);
 
+/* True if the key says nothing but how the layer was or is to be trained. */
+bool cn_keras_trains_only(const char *key);
+
 /* Reads the shape of one sample that this configuration declares for its input, if it does
- * (*ret_found). CN_INVALID if it is not a usable shape. */
-enum cn_status cn_keras_input_shape(const json_t *config, bool *ret_found,
-                                    struct cn_shape *ret_shape, struct cn_error *error);
+ * (*ret_found). A dimension that it leaves open is `given`'s, if that has the rank (NULL: none).
+ * CN_INVALID if it is not a usable shape. */
+enum cn_status cn_keras_input_shape(const json_t *config, const struct cn_shape *given,
+                                    bool *ret_found, struct cn_shape *ret_shape,
+                                    struct cn_error *error);
 
 #endif

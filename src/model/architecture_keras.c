@@ -47,8 +47,8 @@ static const struct {
     {"input_shape", NULL},
     {"shape", NULL},
     {"input_dim", NULL},
-    {"dtype", "[\"float32\"]"},
-    {"input_dtype", "[\"float32\"]"},
+    {"dtype", NULL}, /* everything is computed in float32 */
+    {"input_dtype", NULL},
     {"autocast", "[true, false]"},
     {"data_format", "[\"channels_last\", \"tf\"]"},
     {"dilation_rate", "[1, [1, 1]]"},
@@ -213,18 +213,38 @@ bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const ch
     return false;
 }
 
-static enum cn_status read_dims(const json_t *list, size_t skip, struct cn_shape *ret_shape,
-                                struct cn_error *error) {
+bool cn_keras_trains_only(const char *key) {
+    static const char *const ends[] = {"_initializer", "_regularizer", "_constraint", "_init"};
+    static const char *const keys[] = {"init", "weights", "activity_regularizer"};
+    const size_t length = strlen(key);
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        const size_t end = strlen(ends[i]);
+        if (length > end && strcmp(key + length - end, ends[i]) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < COUNT(keys); i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum cn_status read_dims(const json_t *list, size_t skip, const struct cn_shape *given,
+                                struct cn_shape *ret_shape, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
-    struct cn_shape shape = {.dims = {1, 1, 1}};
+    struct cn_shape shape = {.dims = {1, 1, 1, 1, 1}};
     const size_t size = json_array_size(list);
-    if (size != skip + 1 && size != skip + 3)
+    if (size < skip + 1 || size > skip + CN_SHAPE_MAX_RANK)
         return cn_fail(error, CN_UNSUPPORTED,
-                       "the input shape is %s; it must be height, width and channels, or features",
-                       cn_json_show(list, shown));
+                       "the input shape is %s; it must have from 1 to %d dimensions, such as "
+                       "height, width and channels, or features",
+                       cn_json_show(list, shown), CN_SHAPE_MAX_RANK);
     shape.rank = (int)(size - skip);
     for (size_t i = 0; i < size - skip; i++) {
         const json_t *dim = json_array_get(list, skip + i);
+        if (json_is_null(dim) && given != NULL && given->rank == shape.rank) {
+            shape.dims[i] = given->dims[i];
+            continue;
+        }
         if (!json_is_integer(dim) || json_integer_value(dim) < 1 ||
             json_integer_value(dim) > CN_SHAPE_MAX_ELEMENTS)
             return cn_fail(error, CN_INVALID,
@@ -238,8 +258,9 @@ static enum cn_status read_dims(const json_t *list, size_t skip, struct cn_shape
     return status;
 }
 
-enum cn_status cn_keras_input_shape(const json_t *config, bool *ret_found,
-                                    struct cn_shape *ret_shape, struct cn_error *error) {
+enum cn_status cn_keras_input_shape(const json_t *config, const struct cn_shape *given,
+                                    bool *ret_found, struct cn_shape *ret_shape,
+                                    struct cn_error *error) {
     /* The first ones have the batch as their first element. */
     static const struct {
         const char *key;
@@ -254,7 +275,7 @@ enum cn_status cn_keras_input_shape(const json_t *config, bool *ret_found,
         const json_t *list = json_object_get(config, keys[i].key);
         if (list == NULL || json_is_null(list))
             continue;
-        const enum cn_status status = read_dims(list, keys[i].skip, ret_shape, error);
+        const enum cn_status status = read_dims(list, keys[i].skip, given, ret_shape, error);
         *ret_found = status == CN_OK;
         return status;
     }
@@ -262,7 +283,7 @@ enum cn_status cn_keras_input_shape(const json_t *config, bool *ret_found,
     if (features == NULL || json_is_null(features))
         return CN_OK;
     json_t *list = json_pack("[O]", features);
-    const enum cn_status status = read_dims(list, 0, ret_shape, error);
+    const enum cn_status status = read_dims(list, 0, given, ret_shape, error);
     json_decref(list);
     *ret_found = status == CN_OK;
     return status;

@@ -2,6 +2,7 @@ libconvnet_la_SOURCES += \
 	src/model/architecture.c src/model/architecture.h \
 	src/model/architecture_format.c \
 	src/model/architecture_keras.c \
+	src/model/architecture_layer.c \
 	src/model/model.c src/model/model_file.h \
 	src/model/model_read.c \
 	src/model/model_write.c \
@@ -13,6 +14,7 @@ if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/support/model_files.c tests/support/model_files.h \
 	tests/unit/test_architecture.c \
+	tests/unit/test_functional.c \
 	tests/unit/test_model.c \
 	tests/unit/test_model_file.c \
 	tests/unit/test_safetensors.c

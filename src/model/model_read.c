@@ -104,7 +104,8 @@ static enum cn_status read_network(const struct cn_safetensors *file, const char
     const char *json = cn_safetensors_metadata(file, "architecture");
     if (json == NULL)
         return cn_fail(error, CN_MALFORMED, "the metadata has no architecture");
-    enum cn_status status = cn_architecture_assemble(json, strlen(json), source, &network, error);
+    enum cn_status status =
+        cn_architecture_assemble(json, strlen(json), source, NULL, &network, NULL, error);
     if (status == CN_OK)
         status = check_tensors(file, network, error);
     if (status == CN_OK)

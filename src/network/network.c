@@ -69,6 +69,17 @@ enum cn_status cn_network_add_input(struct cn_network *network, const char *name
     return CN_OK;
 }
 
+enum cn_status cn_network_name_input(struct cn_network *network, size_t input, const char *name,
+                                     struct cn_error *error) {
+    if (strcmp(network->inputs[input].name, name) == 0)
+        return CN_OK;
+    const enum cn_status status =
+        check_port_name(network->inputs, network->input_count, name, error);
+    if (status == CN_OK)
+        (void)snprintf(network->inputs[input].name, CN_PORT_NAME, "%s", name);
+    return status;
+}
+
 const struct cn_shape *cn_network_value_shape(const struct cn_network *network, size_t value) {
     return value < network->input_count
                ? &network->inputs[value].shape

@@ -213,15 +213,16 @@ Test(architecture, refuses_what_it_does_not_do) {
     } cases[] = {
         {SEQUENTIAL(INPUT("8,8,1") "," LAYER("LSTM", "\"name\":\"x\"")),
          "layer \"x\" is a LSTM; supported are Conv2D", CN_UNSUPPORTED},
-        {"{\"class_name\":\"Functional\",\"config\":{}}", "Functional", CN_UNSUPPORTED},
+        {"{\"class_name\":\"Functional\",\"config\":{}}", "Functional model has no list of layers",
+         CN_MALFORMED},
+        {"{\"class_name\":\"Transformer\",\"config\":{}}", "Transformer", CN_UNSUPPORTED},
+        {SEQUENTIAL(
+             INPUT("8,8,1") "," LAYER("LSTM", "\"name\":\"x\"") "," LAYER("GRU", "\"name\":\"y\"")),
+         "2 layers are of types that are not supported: x (LSTM), y (GRU)", CN_UNSUPPORTED},
         {CONV3("\"data_format\":\"channels_first\""), "data_format is \"channels_first\"",
          CN_UNSUPPORTED},
         {CONV3("\"dilation_rate\":[2,2]"), "dilation_rate is [2,2]", CN_UNSUPPORTED},
         {CONV3("\"groups\":2"), "groups is 2", CN_UNSUPPORTED},
-        {CONV3("\"dtype\":\"float16\""), "dtype is \"float16\"", CN_UNSUPPORTED},
-        {CONV3(
-             "\"dtype\":{\"class_name\":\"DTypePolicy\",\"config\":{\"name\":\"mixed_float16\"}}"),
-         "mixed_float16", CN_UNSUPPORTED},
         {CONV3("\"kernel_regularizer\":{\"class_name\":\"L2\"}"), "kernel_regularizer",
          CN_UNSUPPORTED},
         {CONV3("\"activation\":\"gelu\""), "activation is \"gelu\"; supported are", CN_UNSUPPORTED},
@@ -247,7 +248,7 @@ Test(architecture, refuses_what_it_does_not_do) {
          CN_UNSUPPORTED},
         {SEQUENTIAL(INPUT("8,8,1") "," INPUT("8,8,1")), "may only be the first", CN_UNSUPPORTED},
         {SEQUENTIAL(LAYER("Dense", "\"units\":2")), "no input shape", CN_INVALID},
-        {SEQUENTIAL(INPUT("8,8")), "input shape is [null,8,8]", CN_UNSUPPORTED},
+        {SEQUENTIAL(INPUT("8,8,8,8,8,8")), "input shape is [null,8,8,8,8,8,8]", CN_UNSUPPORTED},
         {SEQUENTIAL(INPUT("0,8,1")), "input shape", CN_INVALID},
         {SEQUENTIAL(INPUT("null,8,1")), "input shape", CN_INVALID},
         {SEQUENTIAL(INPUT("30000,30000,3")), "input shape", CN_LIMIT},
@@ -295,10 +296,10 @@ Test(architecture, limits_the_number_of_layers_and_bytes) {
     (void)sprintf(json + used, "]}");
     refuse(json, CN_LIMIT, "4201 layers");
     free(json);
-    json = malloc(((size_t)1 << 20) + 2);
-    memset(json, ' ', ((size_t)1 << 20) + 1);
-    json[((size_t)1 << 20) + 1] = '\0';
-    refuse(json, CN_LIMIT, "1048577 bytes");
+    json = malloc(((size_t)1 << 24) + 2);
+    memset(json, ' ', ((size_t)1 << 24) + 1);
+    json[((size_t)1 << 24) + 1] = '\0';
+    refuse(json, CN_LIMIT, "16777217 bytes");
     free(json);
 }
 

@@ -1,0 +1,280 @@
+/* architecture_layer.c: one layer's Keras JSON to its type and configuration.
+ *
+ * Generic over the layer table: a layer's keys are its type's fields. What could change the meaning
+ * and is not understood is refused by name, never skipped. No state.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/names.h"
+#include "model/architecture.h"
+
+bool cn_keras_name_byte(char byte) {
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    return byte != '\0' && strchr(allowed, byte) != NULL;
+}
+
+bool cn_keras_is_name(const char *name) {
+    const size_t length = name != NULL ? strlen(name) : 0;
+    for (size_t i = 0; i < length; i++)
+        if (!cn_keras_name_byte(name[i]))
+            return false;
+    return length > 0 && length < CN_LAYER_NAME;
+}
+
+static const char *list_types(char *text, size_t size) {
+    const struct cn_layer_type *type;
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; (type = cn_layer_type_at(i)) != NULL && used < size; i++) {
+        const int wrote =
+            snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", cn_layer_type_name(type));
+        used += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return text;
+}
+
+static enum cn_status read_int(const struct cn_keras_layer *entry, const struct cn_field *field,
+                               const json_t *value, int *ret_int) {
+    char shown[CN_JSON_TEXT];
+    const double number = (double)json_integer_value(value);
+    if (!json_is_integer(value) || number < field->minimum || number > field->maximum ||
+        number < INT_MIN || number > INT_MAX)
+        return cn_fail(entry->error, CN_INVALID,
+                       "%s: %s is %s; it must be an integer from %.10g to %.10g", entry->label,
+                       field->name, cn_json_show(value, shown), field->minimum, field->maximum);
+    *ret_int = (int)json_integer_value(value);
+    return CN_OK;
+}
+
+static enum cn_status read_pair(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                const json_t *value, int ret_pair[2]) {
+    char shown[CN_JSON_TEXT];
+    int pair[2] = {0, 0};
+    if (json_is_array(value) && json_array_size(value) != 2)
+        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be one integer or two",
+                       entry->label, field->name, cn_json_show(value, shown));
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *element = json_is_array(value) ? json_array_get(value, i) : value;
+        const enum cn_status status = read_int(entry, field, element, &pair[i]);
+        if (status != CN_OK)
+            return status;
+    }
+    memcpy(ret_pair, pair, sizeof pair);
+    return CN_OK;
+}
+
+/* One number, or a list of one, for the axis of a layer that has no other. */
+static enum cn_status read_width(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                 const json_t *value, int ret_pair[2]) {
+    int width = 0;
+    const json_t *element = json_array_size(value) == 1 ? json_array_get(value, 0) : value;
+    const enum cn_status status = read_int(entry, field, element, &width);
+    if (status == CN_OK) {
+        ret_pair[0] = 1;
+        ret_pair[1] = width;
+    }
+    return status;
+}
+
+static enum cn_status read_list(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                const json_t *value, struct cn_ints *ret_list) {
+    char shown[CN_JSON_TEXT];
+    struct cn_ints list = {.count = json_is_array(value) ? (int)json_array_size(value) : 1};
+    if (json_array_size(value) > CN_INTS_MAX)
+        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must have at most %d numbers",
+                       entry->label, field->name, cn_json_show(value, shown), CN_INTS_MAX);
+    for (int i = 0; i < list.count; i++) {
+        const json_t *element = json_is_array(value) ? json_array_get(value, (size_t)i) : value;
+        const enum cn_status status = read_int(entry, field, element, &list.values[i]);
+        if (status != CN_OK)
+            return status;
+    }
+    *ret_list = list;
+    return CN_OK;
+}
+
+/* Two numbers, or one for both. */
+static enum cn_status read_ends(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                const json_t *value, int ret_ends[2]) {
+    return read_pair(entry, field, value, ret_ends);
+}
+
+/* [[top, bottom], [left, right]], [rows, columns], or one number for all. */
+static enum cn_status read_sides(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                 const json_t *value, int ret_sides[4]) {
+    char shown[CN_JSON_TEXT];
+    int sides[4] = {0};
+    if (json_is_array(value) && json_array_size(value) != 2)
+        return cn_fail(entry->error, CN_INVALID,
+                       "%s: %s is %s; it must be one integer, two, or two pairs", entry->label,
+                       field->name, cn_json_show(value, shown));
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *element = json_is_array(value) ? json_array_get(value, i) : value;
+        const enum cn_status status = read_ends(entry, field, element, sides + 2 * i);
+        if (status != CN_OK)
+            return status;
+    }
+    memcpy(ret_sides, sides, sizeof sides);
+    return CN_OK;
+}
+
+static enum cn_status read_float(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                 const json_t *value, float *ret_float) {
+    char shown[CN_JSON_TEXT];
+    const double number = json_number_value(value);
+    if (!json_is_number(value) || number < field->minimum || number > field->maximum)
+        return cn_fail(entry->error, CN_INVALID,
+                       "%s: %s is %s; it must be a number from %.10g to %.10g", entry->label,
+                       field->name, cn_json_show(value, shown), field->minimum, field->maximum);
+    *ret_float = (float)number;
+    return CN_OK;
+}
+
+static enum cn_status read_enum(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                const json_t *value, int *ret_index) {
+    char word[CN_JSON_TEXT], shown[CN_JSON_TEXT], names[160];
+    if (!cn_keras_word(value, word))
+        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be one of %s", entry->label,
+                       field->name, cn_json_show(value, shown),
+                       cn_name_list(field->names, names, sizeof names));
+    const int index = cn_name_index(field->names, word);
+    if (index < 0 && entry->lenient && cn_keras_trains_only(field->name))
+        return CN_OK;
+    if (index < 0)
+        return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; supported are %s", entry->label,
+                       field->name, cn_json_show(value, shown),
+                       cn_name_list(field->names, names, sizeof names));
+    *ret_index = index;
+    return CN_OK;
+}
+
+static enum cn_status read_bool(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                const json_t *value, bool *ret_bool) {
+    char shown[CN_JSON_TEXT];
+    if (!json_is_boolean(value))
+        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be true or false",
+                       entry->label, field->name, cn_json_show(value, shown));
+    *ret_bool = json_is_true(value);
+    return CN_OK;
+}
+
+static enum cn_status read_field(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                 unsigned char *config) {
+    const json_t *value = json_object_get(entry->config, field->name);
+    void *place = config + field->offset;
+    /* Keras writes null where nothing was given, as for no activation. */
+    if (value == NULL || (json_is_null(value) && !field->required &&
+                          (field->nullable || field->kind == CN_FIELD_ENUM))) {
+        if (!field->required)
+            return CN_OK;
+        return cn_fail(entry->error, CN_INVALID, "%s has no %s, which a %s needs", entry->label,
+                       field->name, entry->class_name);
+    }
+    switch (field->kind) {
+    case CN_FIELD_INT:
+        return read_int(entry, field, value, place);
+    case CN_FIELD_INT_PAIR:
+        return read_pair(entry, field, value, place);
+    case CN_FIELD_INT_WIDTH:
+        return read_width(entry, field, value, place);
+    case CN_FIELD_INT_LIST:
+        return read_list(entry, field, value, place);
+    case CN_FIELD_INT_SIDES:
+        return read_sides(entry, field, value, place);
+    case CN_FIELD_INT_ENDS:
+        return read_ends(entry, field, value, (int *)place + 2);
+    case CN_FIELD_FLOAT:
+        return read_float(entry, field, value, place);
+    case CN_FIELD_BOOL:
+        return read_bool(entry, field, value, place);
+    case CN_FIELD_ENUM:
+        return read_enum(entry, field, value, place);
+    }
+    return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is of an unknown kind", entry->label,
+                   field->name);
+}
+
+/* Refuses every key that is neither a field nor known to be harmless with its value. */
+enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
+                                   const struct cn_field *fields, size_t count, int rank) {
+    char name[CN_JSON_TEXT], shown[CN_JSON_TEXT];
+    const char *key, *rule;
+    json_t *value;
+    json_object_foreach(entry->config, key, value) {
+        bool known = false;
+        for (size_t i = 0; i < count && !known; i++)
+            known = strcmp(fields[i].name, key) == 0;
+        if (known || cn_keras_ignorable(key, value, rank, &rule) ||
+            (entry->lenient && cn_keras_trains_only(key)))
+            continue;
+        (void)cn_text_show(key, name);
+        (void)cn_json_show(value, shown);
+        if (rule != NULL)
+            return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; supported: %s",
+                           entry->label, name, shown, rule);
+        return cn_fail(entry->error, CN_UNSUPPORTED,
+                       "%s: %s is %s; a %s with this key is not supported", entry->label, name,
+                       shown, entry->class_name);
+    }
+    return CN_OK;
+}
+
+const struct cn_layer_type *cn_keras_layer_type(struct cn_keras_layer *entry) {
+    cn_keras_rename_keys(entry->config);
+    entry->class_name = cn_keras_class(entry->class_name, entry->config);
+    return cn_layer_type_find(entry->class_name);
+}
+
+enum cn_status cn_keras_refuse_class(const struct cn_keras_layer *entry) {
+    char shown[CN_JSON_TEXT], types[200];
+    return cn_fail(entry->error, CN_UNSUPPORTED, "%s is a %s; supported are %s", entry->label,
+                   cn_text_show(entry->class_name, shown), list_types(types, sizeof types));
+}
+
+enum cn_status cn_keras_layer_read(struct cn_keras_layer *entry, int rank,
+                                   const struct cn_layer_type **ret_type,
+                                   unsigned char config[static CN_LAYER_CONFIG]) {
+    size_t field_count = 0;
+    const struct cn_layer_type *type = cn_keras_layer_type(entry);
+    if (entry->name != NULL && !entry->lenient && !cn_keras_is_name(entry->name))
+        return cn_fail(entry->error, CN_INVALID,
+                       "%s: a name must be 1 to %d letters, digits or _.-", entry->label,
+                       CN_LAYER_NAME - 1);
+    if (type == NULL)
+        return cn_keras_refuse_class(entry);
+    const struct cn_field *fields = cn_layer_type_fields(type, &field_count);
+    cn_layer_type_defaults(type, config);
+    enum cn_status status = cn_keras_check_keys(entry, fields, field_count, rank);
+    for (size_t i = 0; i < field_count && status == CN_OK; i++)
+        status = read_field(entry, &fields[i], config);
+    *ret_type = type;
+    return status;
+}
+
+enum cn_status cn_keras_layer_open(json_t *object, size_t index, bool lenient,
+                                   struct cn_keras_layer *entry, struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    *entry = (struct cn_keras_layer){.lenient = lenient, .error = error};
+    (void)snprintf(entry->label, sizeof entry->label, "layer %zu", index + 1);
+    entry->class_name = json_string_value(json_object_get(object, "class_name"));
+    entry->config = json_object_get(object, "config");
+    if (entry->class_name == NULL ||
+        (!json_is_object(entry->config) && !json_is_array(entry->config)))
+        return cn_fail(error, CN_MALFORMED,
+                       "%s is %s; it must be an object with a class_name and a config",
+                       entry->label, cn_json_show(object, shown));
+    const json_t *name = json_object_get(object, "name");
+    if (!json_is_string(name))
+        name = json_object_get(entry->config, "name");
+    if (name != NULL && !json_is_null(name) && !json_is_string(name))
+        return cn_fail(error, CN_MALFORMED, "%s: name is %s; it must be a string", entry->label,
+                       cn_json_show(name, shown));
+    entry->name = json_string_value(name);
+    if (entry->name != NULL)
+        (void)snprintf(entry->label, sizeof entry->label, "layer \"%s\"",
+                       cn_text_show(entry->name, shown));
+    return CN_OK;
+}

@@ -1,0 +1,337 @@
+/* test_functional.c: Keras's Functional models as JSON: the spellings of Keras 2 and 3, models in
+ * models, layers used twice, what is refused; and what we write is read back the same. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convnet/model.h"
+#include "model/architecture.h"
+#include "support/networks.h"
+
+static struct cn_network *assemble(const char *json, const struct cn_architecture_options *options,
+                                   char ***ret_paths) {
+    struct cn_network *network = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(
+        cn_architecture_assemble(json, strlen(json), "test", options, &network, ret_paths, &error),
+        CN_OK, "%s: %s", error.text, json);
+    cr_assert_eq(cn_network_build(network, NULL), CN_OK);
+    return network;
+}
+
+static void expect_same(const struct cn_network *a, const struct cn_network *b) {
+    cr_assert_eq(a->layer_count, b->layer_count);
+    cr_assert_eq(a->input_count, b->input_count);
+    cr_assert_eq(a->output_count, b->output_count);
+    cr_assert_eq(a->tensor_count, b->tensor_count);
+    cr_assert_eq(a->parameter_count, b->parameter_count);
+    for (size_t i = 0; i < a->input_count; i++) {
+        cr_assert_str_eq(a->inputs[i].name, b->inputs[i].name);
+        cr_assert(cn_shape_equal(&a->inputs[i].shape, &b->inputs[i].shape));
+    }
+    for (size_t k = 0; k < a->output_count; k++) {
+        cr_assert_str_eq(a->outputs[k].name, b->outputs[k].name);
+        cr_assert_eq(a->outputs[k].value, b->outputs[k].value);
+    }
+    for (size_t l = 0; l < a->layer_count; l++) {
+        const struct cn_layer *x = &a->layers[l], *y = &b->layers[l];
+        cr_assert_str_eq(x->name, y->name);
+        cr_assert_eq(x->type, y->type);
+        cr_assert_eq(x->frozen, y->frozen);
+        cr_assert_eq(x->shares, y->shares);
+        cr_assert_eq(x->input_count, y->input_count);
+        cr_assert_eq(x->parameter_offset, y->parameter_offset);
+        cr_assert_eq(memcmp(x->config, y->config, sizeof x->config), 0, "%s", x->name);
+        for (size_t i = 0; i < x->input_count; i++)
+            cr_assert_eq(x->inputs[i].value, y->inputs[i].value, "%s", x->name);
+    }
+}
+
+static void expect_round_trip(struct cn_network *network) {
+    char *json = NULL;
+    cr_assert_eq(cn_architecture_format(network, &json, NULL), CN_OK);
+    struct cn_network *copy = assemble(json, NULL, NULL);
+    expect_same(network, copy);
+    free(json);
+    cn_network_free(copy);
+}
+
+#define FUNCTIONAL(class, layers, inputs, outputs)                                                 \
+    "{\"class_name\":\"" class "\",\"config\":{\"name\":\"m\",\"layers\":[" layers                 \
+                               "],\"input_layers\":" inputs ",\"output_layers\":" outputs "}}"
+#define INPUT2(name, shape)                                                                        \
+    "{\"class_name\":\"InputLayer\",\"name\":\"" name "\",\"config\":{\"batch_input_shape\":"      \
+    "[null," shape "],\"name\":\"" name "\"},\"inbound_nodes\":[]}"
+#define NODE(class, name, config, inbound)                                                         \
+    "{\"class_name\":\"" class "\",\"name\":\"" name "\",\"config\":{\"name\":\"" name "\"" config \
+                               "},\"inbound_nodes\":" inbound "}"
+#define TENSOR(name)                                                                               \
+    "{\"class_name\":\"__keras_tensor__\",\"config\":{\"shape\":[null,4],\"dtype\":\"float32\","   \
+    "\"keras_history\":[\"" name "\",0,0]}}"
+
+static const char keras2[] = FUNCTIONAL(
+    "Model",
+    INPUT2("x", "4") "," NODE("Dense", "a", ",\"units\":3", "[[[\"x\",0,0,{}]]]") "," NODE(
+        "Dense", "b", ",\"units\":3", "[[[\"x\",0,0]]]") ","
+    /* a merge before what it reads, and a node that is one tensor without a list around it */
+    NODE("Add", "c", "", "[[[\"a\",0,0,{}],[\"b\",0,0,{}]]]") "," NODE(
+        "Activation", "d", ",\"activation\":\"softmax\"", "[[\"c\",0,0,{}]]"),
+    "[[\"x\",0,0]]", "[[\"d\",0,0]]");
+
+static const char keras3[] = FUNCTIONAL(
+    "Functional",
+    "{\"module\":\"keras.layers\",\"class_name\":\"InputLayer\",\"config\":{\"batch_shape\":[null,"
+    "4],"
+    "\"dtype\":\"float32\",\"sparse\":false,\"ragged\":false,\"name\":\"x\"},\"registered_name\":"
+    "null,"
+    "\"name\":\"x\",\"inbound_nodes\":[]}," NODE(
+        "Dense", "a",
+        ",\"trainable\":true,\"dtype\":{\"module\":\"keras\",\"class_name\":\"DTypePolicy\","
+        "\"config\":"
+        "{\"name\":\"mixed_float16\"},\"registered_name\":null},\"units\":3",
+        "[{\"args\":[" TENSOR(
+            "x") "],\"kwargs\":{}}]") "," NODE("Dense", "b", ",\"units\":3",
+                                               "[{\"args\":[" TENSOR(
+                                                   "x") "],\"kwargs\":{}}]") "," NODE("Add", "c",
+                                                                                      "",
+                                                                                      "[{\"args\":["
+                                                                                      "[" TENSOR("a") "," TENSOR(
+                                                                                          "b") "]],"
+                                                                                               "\"k"
+                                                                                               "war"
+                                                                                               "gs"
+                                                                                               "\":"
+                                                                                               "{}}"
+                                                                                               "]") "," NODE("Activation",
+                                                                                                             "d",
+                                                                                                             ",\"activation\":\"softmax\"",
+                                                                                                             "[{\"args\":[" TENSOR(
+                                                                                                                 "c") "],\"kwargs\":{\"training\":false,\"mask\":null}}]"),
+    "[\"x\",0,0]", "[\"d\",0,0]");
+
+Test(functional, keras_2_and_3_are_one_network) {
+    struct cn_network *two = assemble(keras2, NULL, NULL), *three = assemble(keras3, NULL, NULL);
+    cr_assert_eq(two->layer_count, 4u);
+    cr_assert_eq(two->parameter_count, 2u * (4 * 3 + 3));
+    cr_assert_str_eq(two->inputs[0].name, "x");
+    expect_same(two, three);
+    expect_round_trip(two);
+    cn_network_free(two);
+    cn_network_free(three);
+}
+
+Test(functional, order_of_the_file_does_not_matter) {
+    struct cn_network *network = assemble(
+        FUNCTIONAL("Functional",
+                   NODE("Dense", "b", ",\"units\":2", "[[[\"a\",0,0,{}]]]") "," NODE(
+                       "Dense", "a", ",\"units\":3", "[[[\"x\",0,0,{}]]]") "," INPUT2("x", "4"),
+                   "[[\"x\",0,0]]", "[[\"b\",0,0]]"),
+        NULL, NULL);
+    cr_assert_str_eq(network->layers[0].name, "a");
+    cr_assert(cn_network_is_chain(network));
+    expect_round_trip(network); /* its input has a name, so it stays Functional */
+    cn_network_free(network);
+}
+
+Test(functional, several_inputs_and_outputs) {
+    struct cn_network *network = assemble(
+        FUNCTIONAL("Functional",
+                   INPUT2("picture", "4") "," INPUT2("age", "4") "," NODE(
+                       "Concatenate", "c", ",\"axis\":1",
+                       "[[[\"age\",0,0,{}],[\"picture\",0,0,{}]]]") "," NODE("Dense", "d",
+                                                                             ",\"units\":3",
+                                                                             "[[[\"c\",0,0,{}]]]"),
+                   "[[\"picture\",0,0],[\"age\",0,0]]", "[[\"d\",0,0],[\"c\",0,0],[\"age\",0,0]]"),
+        NULL, NULL);
+    cr_assert_str_eq(network->inputs[1].name, "age");
+    cr_assert_eq(network->layers[0].inputs[0].value, 1u);
+    cr_assert_eq(network->output_count, 3u);
+    cr_assert_str_eq(network->outputs[2].name, "age");
+    cr_assert_eq(network->output_shape.dims[0], 3);
+    expect_round_trip(network);
+    cn_network_free(network);
+}
+
+Test(functional, shared_layers) {
+    struct cn_network *network =
+        assemble(FUNCTIONAL("Functional",
+                            INPUT2("x", "4") "," NODE(
+                                "Dense", "a", ",\"units\":4",
+                                "[[[\"x\",0,0,{}]],[[\"a\",0,0,{}]]]") "," NODE("Add", "b", "",
+                                                                                "[[[\"a\",0,0,{}],["
+                                                                                "\"a\",1,0,{}]]]"),
+                            "[[\"x\",0,0]]", "[[\"b\",0,0]]"),
+                 NULL, NULL);
+    cr_assert_eq(network->layer_count, 3u);
+    cr_assert_eq(network->parameter_count, 20u);
+    cr_assert_eq(network->layers[1].shares, 1u);
+    cr_assert_str_eq(network->layers[1].name, "a.2");
+    expect_round_trip(network);
+    cn_network_free(network);
+}
+
+/* As Teachable Machine writes them: Sequential of Sequentials, one of which has a Functional. Keras
+ * 2 counts the calls of an inner model from 1. */
+static const char nested[] =
+    "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"outer\",\"layers\":["
+    "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"first\",\"layers\":["
+    "{\"class_name\":\"Functional\",\"config\":{\"name\":\"body\",\"trainable\":false,\"layers\":"
+    "[" INPUT2("x", "6,6,3") "," NODE(
+        "Conv2D", "conv", ",\"filters\":2,\"kernel_size\":3",
+        "[[[\"x\",0,0,{}]]]") "," NODE("GlobalAveragePooling2D", "pool", "",
+                                       "[[[\"conv\",0,0,{}]]]") "],\"input_layers\":[[\"x\",0,0]],"
+                                                                "\"output_layers\":[[\"pool\",0,0]]"
+                                                                "}}]}},"
+                                                                "{\"class_name\":\"Sequential\","
+                                                                "\"config\":{\"name\":\"second\","
+                                                                "\"layers\":["
+                                                                "{\"class_name\":\"Dense\","
+                                                                "\"config\":{\"name\":\"conv\","
+                                                                "\"units\":5,\"batch_input_shape\":"
+                                                                "[null,2]}},"
+                                                                "{\"class_name\":\"Dense\","
+                                                                "\"config\":{\"name\":\"dense\","
+                                                                "\"units\":2,\"activation\":"
+                                                                "\"softmax\"}}"
+                                                                "]}}]}}";
+
+Test(functional, models_in_models_are_flattened) {
+    static const struct cn_architecture_options options = {.lenient = true, .paths = true};
+    char **paths = NULL;
+    struct cn_network *network = assemble(nested, &options, &paths);
+    cr_assert_eq(network->layer_count, 4u);
+    cr_assert(cn_network_is_chain(network));
+    cr_assert_str_eq(network->layers[0].name, "conv");
+    cr_assert_str_eq(network->layers[2].name, "second.conv");
+    cr_assert_str_eq(paths[0], "first/body/conv");
+    cr_assert_str_eq(paths[2], "second/conv");
+    cr_assert_null(paths[4]);
+    cr_assert(network->layers[0].frozen);
+    cr_assert_not(network->layers[2].frozen);
+    cr_assert_eq(network->input_shape.dims[2], 3);
+    expect_round_trip(network);
+    cn_architecture_free_paths(paths);
+    cn_network_free(network);
+}
+
+/* An inner model used twice, whose calls are counted from 1. */
+static const char siamese[] = FUNCTIONAL(
+    "Functional",
+    INPUT2("p", "4") "," INPUT2(
+        "q",
+        "4") ",{\"class_name\":\"Functional\",\"name\":\"body\",\"config\":"
+             "{\"name\":\"body\",\"layers\":[" INPUT2("x", "4") "," NODE(
+                 "Dense", "a", ",\"units\":3",
+                 "[[[\"x\",0,0,{}]]]") "," NODE("Dense", "b", ",\"units\":2",
+                                                "[[[\"a\",0,0,{}]]]") "],\"input_layers\":[[\"x\","
+                                                                      "0,0]],\"output_layers\":[["
+                                                                      "\"b\",0,0],[\"a\",0,0]]},"
+                                                                      "\"inbound_nodes\":[[[\"p\","
+                                                                      "0,0,{}]],[[\"q\",0,0,{}]]]}"
+                                                                      "," NODE(
+                                                                          "Add", "sum", "",
+                                                                          "[[[\"body\",1,0,{}],["
+                                                                          "\"body\",2,0,{}]]]"),
+    "[[\"p\",0,0],[\"q\",0,0]]", "[[\"sum\",0,0],[\"body\",2,1]]");
+
+Test(functional, an_inner_model_twice_shares_its_weights) {
+    struct cn_network *network = assemble(siamese, NULL, NULL);
+    cr_assert_eq(network->layer_count, 5u);
+    cr_assert_eq(network->parameter_count, 4u * 3 + 3 + 3 * 2 + 2);
+    cr_assert_eq(network->layers[2].shares, 1u);
+    cr_assert_eq(network->outputs[1].value, 2u + 2);
+    cn_network_free(network);
+}
+
+Test(functional, names_of_others_are_made_ours) {
+    static const struct cn_architecture_options options = {.lenient = true};
+    struct cn_network *network = assemble(
+        FUNCTIONAL(
+            "Functional",
+            INPUT2("x:0", "4") "," NODE(
+                "Dense", "a/b c", ",\"units\":3",
+                "[[[\"x:0\",0,0,{}]]]") "," NODE("Dense", "a/b:c",
+                                                 ",\"units\":3,\"kernel_initializer\":{\"class_"
+                                                 "name\":"
+                                                 "\"Mine\",\"config\":{}},\"kernel_regularizer\":{"
+                                                 "\"class_name\":\"L3\"},"
+                                                 "\"bias_constraint\":{\"class_name\":\"X\"}",
+                                                 "[[[\"a/b c\",0,0,{}]]]"),
+            "[[\"x:0\",0,0]]", "[[\"a/b:c\",0,0]]"),
+        &options, NULL);
+    cr_assert_str_eq(network->inputs[0].name, "x:0");
+    cr_assert_str_eq(network->layers[0].name, "a_b_c");
+    cr_assert_str_eq(network->layers[1].name, "a_b_c.2");
+    cn_network_free(network);
+}
+
+Test(functional, open_shapes_are_given) {
+    static const struct cn_shape given = {3, {6, 6, 3, 1, 1}};
+    const struct cn_architecture_options options = {.input_shape = &given};
+    static const char json[] =
+        FUNCTIONAL("Functional",
+                   INPUT2("x", "null,null,3") "," NODE("GlobalAveragePooling2D", "g", "",
+                                                       "[[[\"x\",0,0,{}]]]"),
+                   "[[\"x\",0,0]]", "[[\"g\",0,0]]");
+    struct cn_network *network = assemble(json, &options, NULL);
+    cr_assert(cn_shape_equal(&network->input_shape, &given));
+    cn_network_free(network);
+    cr_assert_eq(cn_architecture_parse(json, strlen(json), "t", &network, NULL), CN_INVALID);
+}
+
+static void refuse(const char *json, enum cn_status status, const char *words) {
+    struct cn_network *network = NULL;
+    struct cn_error error = {0};
+    const enum cn_status got = cn_architecture_parse(json, strlen(json), "t", &network, &error);
+    cr_expect_eq(got, status, "%s: %s", json, error.text);
+    cr_expect_not_null(strstr(error.text, words), "\"%s\" lacks \"%s\"", error.text, words);
+    if (got == CN_OK)
+        cn_network_free(network);
+}
+
+#define DENSES(a, b)                                                                               \
+    INPUT2("x", "4")                                                                               \
+    "," NODE("Dense", "a", ",\"units\":4", a) "," NODE("Dense", "b", ",\"units\":4", b)
+#define IN  "[[\"x\",0,0]]"
+#define OUT "[[\"b\",0,0]]"
+
+Test(functional, refuses_what_makes_no_sense) {
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"b\",0,0,{}]]]", "[[[\"a\",0,0,{}]]]"), IN, OUT),
+           CN_MALFORMED, "cycle");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"a\",0,0,{}]]]", "[[[\"x\",0,0,{}]]]"), IN, OUT),
+           CN_MALFORMED, "cycle");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"y\",0,0,{}]]]", "[[[\"a\",0,0,{}]]]"), IN, OUT),
+           CN_MALFORMED, "layer \"a\" reads \"y\", which is not there");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"x\",0,1,{}]]]", "[[[\"a\",0,0,{}]]]"), IN, OUT),
+           CN_MALFORMED, "never made");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"x\",-1,0,{}]]]", "[[[\"a\",0,0,{}]]]"), IN, OUT),
+           CN_MALFORMED, "a layer's name and two numbers");
+    refuse(FUNCTIONAL("Functional", DENSES("7", "[[[\"a\",0,0,{}]]]"), IN, OUT), CN_MALFORMED,
+           "inbound_nodes is 7");
+    refuse(FUNCTIONAL("Functional", DENSES("[[]]", "[[[\"a\",0,0,{}]]]"), IN, OUT), CN_MALFORMED,
+           "layer \"a\" reads nothing");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"x\",0,0,{}]]]", "[]"), IN, OUT), CN_MALFORMED,
+           "output of model \"\" is never made");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"x\",0,0,{}]]]", "[[[\"a\",0,0,{}]]]"), "[]", OUT),
+           CN_MALFORMED, "no input_layers");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"x\",0,0,{}]]]", "[[[\"a\",0,0,{}]]]"),
+                      "[[\"a\",0,0]]", OUT),
+           CN_MALFORMED, "no InputLayer");
+    refuse(FUNCTIONAL("Functional", DENSES("[[[\"x\",0,0,{}],[\"x\",0,0,{}]]]", "[]"), IN,
+                      "[[\"a\",0,0]]"),
+           CN_INVALID, "\"a\" (Dense) reads 2 inputs");
+    refuse(FUNCTIONAL("Functional", INPUT2("x", "4") "," INPUT2("x", "4"), IN, "[[\"x\",0,0]]"),
+           CN_INVALID, "no layer but its input");
+}
+
+Test(functional, deep_nesting_is_refused) {
+    char *json = malloc(1 << 16), *at = json;
+    for (int i = 0; i < 40; i++)
+        at += sprintf(at, "{\"class_name\":\"Sequential\",\"config\":{\"layers\":[");
+    at += sprintf(at, "{\"class_name\":\"Dense\",\"config\":{\"units\":2,\"input_shape\":[4]}}");
+    for (int i = 0; i < 40; i++)
+        at += sprintf(at, "]}}");
+    refuse(json, CN_LIMIT, "nested over 16 deep");
+    free(json);
+}
