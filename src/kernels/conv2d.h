@@ -10,6 +10,8 @@ struct cn_conv2d {
     int out_height, out_width, out_channels;
     int kernel_height, kernel_width;
     int row_stride, column_stride;
+    int row_dilation, column_dilation; /* pixels between two taps of the window; 0 is 1 */
+    int groups; /* of in and out channels, each a convolution of its own; 0 is 1 */
 };
 
 #endif

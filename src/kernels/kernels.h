@@ -28,8 +28,9 @@ struct cn_kernels {
 
     /* y[out_height, out_width, out_channels] = x * w + b, then max(0, .) if relu.
      * x: [in_height, in_width, in_channels]
-     * w: [kernel_height, kernel_width, in_channels, padded(out_channels)]
-     * b: [padded(out_channels)] */
+     * w: [padded(out_channels) / CN_LANES, kernel_height, kernel_width, in_channels, CN_LANES]
+     * b: [padded(out_channels)]; packing.h makes both. Of several groups, each one's follow the
+     * other's, with in_channels / groups and out_channels / groups. */
     void (*conv2d)(float *y, const float *x, const float *w, const float *b,
                    const struct cn_conv2d *shape, bool relu);
 

@@ -5,7 +5,8 @@ libconvnet_la_SOURCES += \
 	src/kernels/backward.h \
 	src/kernels/conv2d.h \
 	src/kernels/elementwise.h \
-	src/kernels/kernels.c src/kernels/kernels.h
+	src/kernels/kernels.c src/kernels/kernels.h \
+	src/kernels/packing.c src/kernels/packing.h
 
 noinst_LTLIBRARIES += libkernels_portable.la
 libkernels_portable_la_SOURCES = \

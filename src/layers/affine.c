@@ -1,65 +1,64 @@
-/* affine.c: packing and inference of a convolution with bias and activation; training is
- * affine_training.c's. No state. */
+/* affine.c: a convolution with bias and activation, in training and in inference. Images whose
+ * windows see each input once (Dense, 1x1 convolutions, windows as large as their input) are one
+ * matrix product: their pixels become one row. No state. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "kernels/activate.h"
+#include "kernels/backward.h"
 #include "kernels/kernels.h"
+#include "kernels/packing.h"
 #include "layers/affine.h"
+
+/* ---- Geometry ---- */
 
 static size_t window_size(const struct cn_conv2d *s) {
     return (size_t)s->kernel_height * (size_t)s->kernel_width;
-}
-
-/* Floats of the packed kernel; the bias follows it. */
-static size_t packed_kernel_size(const struct cn_conv2d *s) {
-    return window_size(s) * (size_t)s->in_channels * (size_t)cn_padded(s->out_channels);
-}
-
-static size_t padded_input_size(const struct cn_conv2d *s) {
-    return (size_t)s->in_height * (size_t)s->in_width * (size_t)s->in_channels;
 }
 
 static size_t output_pixels(const struct cn_conv2d *s) {
     return (size_t)s->out_height * (size_t)s->out_width;
 }
 
-static bool needs_padding(const struct cn_affine *a) {
-    return a->shape.in_height != a->height || a->shape.in_width != a->width;
+static size_t padded_input_size(const struct cn_conv2d *s) {
+    return (size_t)s->in_height * (size_t)s->in_width * (size_t)s->in_channels;
 }
 
 static size_t input_size(const struct cn_affine *a) {
     return (size_t)a->height * (size_t)a->width * (size_t)a->shape.in_channels;
 }
 
-static size_t affine_packed_size(const struct cn_affine *a) {
-    return packed_kernel_size(&a->shape) + (size_t)cn_padded(a->shape.out_channels);
+static size_t padded(int n) {
+    return (size_t)cn_padded(n);
 }
 
-static void affine_pack(const struct cn_affine *a, const float *parameters, float *packed) {
-    const size_t rows = window_size(&a->shape) * (size_t)a->shape.in_channels;
-    const size_t columns = (size_t)a->shape.out_channels;
-    const size_t stride = (size_t)cn_padded(a->shape.out_channels);
-    memset(packed, 0, affine_packed_size(a) * sizeof *packed);
-    for (size_t i = 0; i < rows; i++)
-        memcpy(packed + i * stride, parameters + i * columns, columns * sizeof *packed);
-    if (a->use_bias)
-        memcpy(packed + rows * stride, parameters + rows * columns, columns * sizeof *packed);
+static bool needs_padding(const struct cn_affine *a) {
+    return a->shape.in_height != a->height || a->shape.in_width != a->width;
 }
 
-static void affine_fold(const struct cn_affine *a, float *packed, const float *scale,
-                        const float *shift) {
-    const size_t rows = window_size(&a->shape) * (size_t)a->shape.in_channels;
-    const size_t stride = (size_t)cn_padded(a->shape.out_channels);
-    for (size_t i = 0; i <= rows; i++) /* the bias is the last row */
-        for (size_t c = 0; c < (size_t)a->shape.out_channels; c++)
-            packed[i * stride + c] *= scale[c];
-    for (size_t c = 0; c < (size_t)a->shape.out_channels; c++)
-        packed[rows * stride + c] += shift[c];
+static bool is_matrix(const struct cn_affine *a) {
+    const struct cn_conv2d *s = &a->shape;
+    return !needs_padding(a) && s->groups <= 1 &&
+           (size_t)s->in_height * (size_t)s->in_width == output_pixels(s) * window_size(s) &&
+           (window_size(s) == 1 || output_pixels(s) == 1);
 }
 
-static size_t affine_scratch_size(const struct cn_affine *a) {
-    return needs_padding(a) ? cn_floats_aligned(padded_input_size(&a->shape)) : 0;
+/* The geometry of a group of `count` samples. */
+static struct cn_conv2d group_shape(const struct cn_affine *a, size_t count) {
+    const struct cn_conv2d *s = &a->shape;
+    if (!is_matrix(a))
+        return *s;
+    const int pixels = (int)(count * output_pixels(s));
+    return (struct cn_conv2d){.in_height = 1,
+                              .in_width = pixels,
+                              .in_channels = (int)window_size(s) * s->in_channels,
+                              .out_height = 1,
+                              .out_width = pixels,
+                              .out_channels = s->out_channels,
+                              .kernel_height = 1,
+                              .kernel_width = 1,
+                              .row_stride = 1,
+                              .column_stride = 1};
 }
 
 const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scratch) {
@@ -81,67 +80,52 @@ const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scr
     return scratch;
 }
 
-/* The window is the whole input: an image is one pixel of a convolution over the batch. */
-static bool sees_everything(const struct cn_affine *a) {
-    const struct cn_conv2d *s = &a->shape;
-    return s->kernel_height == s->in_height && s->kernel_width == s->in_width && !needs_padding(a);
+/* ---- Inference ---- */
+
+/* Which images, of one layer, in which buffers. */
+struct affine_run {
+    const float *packed, *x;
+    float *y, *scratch;
+    size_t count;
+};
+
+static void affine_images(const struct cn_affine *a, const struct cn_pooling *pooling,
+                          const struct affine_run *run, size_t out, bool relu) {
+    const float *bias = run->packed + cn_conv2d_kernel_size(&a->shape);
+    for (size_t i = 0; i < run->count; i++) {
+        const float *x = cn_affine_pad(a, run->x + i * input_size(a), run->scratch);
+        float *y = run->y + i * out;
+        if (pooling != NULL)
+            cn_kernels()->conv2d_max_pooled(y, x, run->packed, bias, &a->shape, relu,
+                                            pooling->out_height, pooling->out_width);
+        else
+            cn_kernels()->conv2d(y, x, run->packed, bias, &a->shape, relu);
+    }
 }
 
-static void convolve_batch(const struct cn_affine *a, const float *packed, const float *x,
-                           size_t count, float *y, bool relu) {
-    const struct cn_conv2d *s = &a->shape;
-    const struct cn_conv2d pixels = {.in_height = 1,
-                                     .in_width = (int)count,
-                                     .in_channels = (int)input_size(a),
-                                     .out_height = 1,
-                                     .out_width = (int)count,
-                                     .out_channels = s->out_channels,
-                                     .kernel_height = 1,
-                                     .kernel_width = 1,
-                                     .row_stride = 1,
-                                     .column_stride = 1};
-    cn_kernels()->conv2d(y, x, packed, packed + packed_kernel_size(s), &pixels, relu);
-}
-
-/* The convolution, and what its kernel does on the way: ReLU, and maxima if `pooling` is there. */
-static void convolve(const struct cn_affine *a, const float *packed,
-                     const struct cn_pooling *pooling, const float *x, float *y, float *scratch,
-                     bool relu) {
-    const float *bias = packed + packed_kernel_size(&a->shape);
-    x = cn_affine_pad(a, x, scratch);
-    if (pooling != NULL)
-        cn_kernels()->conv2d_max_pooled(y, x, packed, bias, &a->shape, relu, pooling->out_height,
-                                        pooling->out_width);
-    else
-        cn_kernels()->conv2d(y, x, packed, bias, &a->shape, relu);
-}
-
-static void run(const struct cn_affine *a, const float *packed, const struct cn_pooling *pooling,
-                const float *x, size_t count, float *y, float *scratch) {
+static void affine_run_all(const struct cn_affine *a, const struct cn_pooling *pooling,
+                           const struct affine_run *run) {
     const bool relu = a->activation == CN_ACTIVATION_RELU;
     const size_t channels = (size_t)a->shape.out_channels;
     const size_t pixels = pooling != NULL ? (size_t)pooling->out_height * (size_t)pooling->out_width
                                           : output_pixels(&a->shape);
-    if (sees_everything(a) && pooling == NULL && count > 0)
-        convolve_batch(a, packed, x, count, y, relu);
-    else
-        for (size_t i = 0; i < count; i++)
-            convolve(a, packed, pooling, x + i * input_size(a), y + i * pixels * channels, scratch,
-                     relu);
+    if (is_matrix(a) && pooling == NULL && run->count > 0) {
+        const struct cn_conv2d s = group_shape(a, run->count);
+        cn_kernels()->conv2d(run->y, run->x, run->packed, run->packed + cn_conv2d_kernel_size(&s),
+                             &s, relu);
+    } else {
+        affine_images(a, pooling, run, pixels * channels, relu);
+    }
     if (!relu)
-        cn_activation_forward(y, count * pixels, channels, a->activation);
+        cn_activation_forward(run->y, run->count * pixels, channels, a->activation);
 }
-
-static unsigned long long affine_macs(const struct cn_affine *a) {
-    return (unsigned long long)output_pixels(&a->shape) * window_size(&a->shape) *
-           (unsigned long long)a->shape.in_channels * (unsigned long long)a->shape.out_channels;
-}
-
-/* ---- The functions of the types whose `affine` is given ---- */
 
 unsigned long long cn_affine_macs(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
-    return affine_macs(&affine);
+    const struct cn_conv2d *s = &affine.shape;
+    return (unsigned long long)output_pixels(s) * window_size(s) *
+           (unsigned long long)(s->in_channels / (s->groups > 1 ? s->groups : 1)) *
+           (unsigned long long)s->out_channels;
 }
 
 void cn_affine_prepare(struct cn_step *step) {
@@ -150,27 +134,208 @@ void cn_affine_prepare(struct cn_step *step) {
 
 void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                      float *scratch) {
-    run(&step->affine, step->packed, step->pooled ? &step->pooling : NULL, inputs[0], count, y,
-        scratch);
+    const struct affine_run run = {step->packed, inputs[0], y, scratch, count};
+    affine_run_all(&step->affine, step->pooled ? &step->pooling : NULL, &run);
 }
 
 size_t cn_affine_packed_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
-    return affine_packed_size(&affine);
+    return cn_conv2d_packed_size(&affine.shape);
+}
+
+/* The bias among the layer's own parameters, NULL if it has none. */
+static const float *bias_of(const struct cn_affine *a, const float *parameters) {
+    const struct cn_conv2d *s = &a->shape;
+    return a->use_bias
+               ? parameters + window_size(s) *
+                                  (size_t)(s->in_channels / (s->groups > 1 ? s->groups : 1)) *
+                                  (size_t)s->out_channels
+               : NULL;
 }
 
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
     const struct cn_affine affine = layer->type->affine(layer);
-    affine_pack(&affine, parameters, packed);
+    cn_conv2d_pack(packed, parameters, bias_of(&affine, parameters), &affine.shape);
 }
 
 size_t cn_affine_scratch_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
-    return affine_scratch_size(&affine);
+    return needs_padding(&affine) ? cn_floats_aligned(padded_input_size(&affine.shape)) : 0;
 }
 
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
                     const float *shift) {
     const struct cn_affine affine = layer->type->affine(layer);
-    affine_fold(&affine, packed, scale, shift);
+    cn_conv2d_fold(packed, &affine.shape, scale, shift);
 }
+
+/* ---- Training ---- */
+
+enum { GROUP_PIXELS = 64 }; /* rows of a matrix product that are worth one call */
+
+/* Samples of one call of the kernels. */
+static size_t group_size(const struct cn_affine *a) {
+    const size_t pixels = output_pixels(&a->shape);
+    return is_matrix(a) ? (GROUP_PIXELS + pixels - 1) / pixels : 1;
+}
+
+/* Offsets into the packed parameters: forward kernel | bias | kernel of the input's gradient. */
+struct packed_parts {
+    size_t bias, back, end;
+};
+
+static struct packed_parts packed_parts_of(const struct cn_affine *a) {
+    const struct cn_conv2d s = group_shape(a, 1);
+    struct packed_parts parts;
+    parts.bias = cn_conv2d_kernel_size(&s);
+    parts.back = cn_conv2d_packed_size(&s);
+    parts.end = parts.back + (size_t)s.kernel_height * (size_t)s.out_channels *
+                                 padded(s.kernel_width * s.in_channels);
+    return parts;
+}
+
+static size_t affine_training_packed_size(const struct cn_layer *layer) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    return packed_parts_of(&affine).end;
+}
+
+/* back[out_channels, padded(depth)] from w[depth, out_channels], one kernel row. */
+static void transpose(float *back, const float *w, size_t depth, size_t channels) {
+    const size_t row = padded((int)depth);
+    memset(back, 0, channels * row * sizeof *back);
+    for (size_t k = 0; k < depth; k++)
+        for (size_t o = 0; o < channels; o++)
+            back[o * row + k] = w[k * channels + o];
+}
+
+static void affine_training_pack(const struct cn_layer *layer, const float *parameters,
+                                 float *packed) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    const struct cn_conv2d s = group_shape(&affine, 1);
+    const size_t channels = (size_t)s.out_channels;
+    const size_t depth = (size_t)s.kernel_width * (size_t)s.in_channels;
+    cn_conv2d_pack(packed, parameters, bias_of(&affine, parameters), &s);
+    for (size_t i = 0; i < (size_t)s.kernel_height; i++)
+        transpose(packed + packed_parts_of(&affine).back + i * channels * padded((int)depth),
+                  parameters + i * depth * channels, depth, channels);
+}
+
+/* Rows of dw are the gradients' own rows, when these need no padding. */
+static bool is_even(const struct cn_affine *a) {
+    return a->shape.out_channels % CN_LANES == 0;
+}
+
+/* Scratch: padded x | dz | dw | db | padded dx; dw and db unless is_even. */
+struct scratch_parts {
+    size_t dz, dw, db, dx, end;
+};
+
+static struct scratch_parts scratch_parts_of(const struct cn_affine *a) {
+    const struct cn_conv2d s = group_shape(a, group_size(a));
+    const size_t border = needs_padding(a) ? cn_floats_aligned(padded_input_size(&s)) : 0;
+    struct scratch_parts parts = {.dz = border};
+    parts.dw = parts.dz + output_pixels(&s) * padded(s.out_channels);
+    parts.db = parts.dw + window_size(&s) * (size_t)s.in_channels * padded(s.out_channels);
+    parts.dx = parts.db + padded(s.out_channels);
+    if (is_even(a))
+        parts.db = parts.dx = parts.dw;
+    parts.end = parts.dx + border;
+    return parts;
+}
+
+static size_t affine_training_scratch_size(const struct cn_layer *layer) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    return scratch_parts_of(&affine).end;
+}
+
+static void affine_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const struct cn_affine a = layer->type->affine(layer);
+    const size_t group = group_size(&a), out = cn_shape_size(&layer->output_shape);
+    const bool relu = a.activation == CN_ACTIVATION_RELU;
+    for (size_t n = 0; n < pass->count; n += group) {
+        const size_t count = pass->count - n < group ? pass->count - n : group;
+        const struct cn_conv2d s = group_shape(&a, count);
+        float *y = pass->y + n * out;
+        cn_kernels()->conv2d(y, cn_affine_pad(&a, pass->x + n * input_size(&a), pass->scratch),
+                             pass->packed, pass->packed + packed_parts_of(&a).bias, &s, relu);
+        if (!relu)
+            cn_activation_forward(y, output_pixels(&s), (size_t)s.out_channels, a.activation);
+    }
+}
+
+/* Takes dy through the activation to dz, and adds dz to the bias's gradient. Returns dz: a buffer
+ * of its own, or dy when that is it. */
+static const float *activation_gradient(const struct cn_affine *a, const struct cn_conv2d *s,
+                                        bool dy_is_dz, const float *dy, const float *y, float *dz,
+                                        float *db) {
+    const struct cn_backward_kernels *kernels = cn_kernels()->backward;
+    const size_t pixels = output_pixels(s), channels = (size_t)s->out_channels;
+    const size_t stride = padded(s->out_channels);
+    const enum cn_activation activation = dy_is_dz ? CN_ACTIVATION_LINEAR : a->activation;
+    if (activation == CN_ACTIVATION_RELU && a->use_bias) {
+        kernels->relu_gradient(dz, db, dy, y, pixels, channels);
+        return dz;
+    }
+    const bool same = activation == CN_ACTIVATION_LINEAR && stride == channels;
+    if (!same)
+        cn_activation_backward(dz, stride, dy, y, pixels, channels, activation);
+    if (a->use_bias)
+        kernels->add_rows(db, same ? dy : dz, pixels, channels, stride);
+    return same ? dy : dz;
+}
+
+/* dx of one group from its dz; `border` has room for dx with its padding. */
+static void input_gradient(const struct cn_affine *a, const struct cn_conv2d *s, const float *back,
+                           const float *dz, float *border, float *dx) {
+    float *to = needs_padding(a) ? border : dx;
+    memset(to, 0, padded_input_size(s) * sizeof *to);
+    cn_kernels()->backward->conv2d_input_gradient(to, dz, back, s);
+    if (!needs_padding(a))
+        return;
+    const size_t channels = (size_t)s->in_channels, row = (size_t)a->width * channels;
+    for (int i = 0; i < a->height; i++)
+        memcpy(dx + (size_t)i * row,
+               border + ((size_t)(i + a->pad_top) * (size_t)s->in_width + (size_t)a->pad_left) *
+                            channels,
+               row * sizeof *dx);
+}
+
+/* Adds dw and db, whose rows are padded, to the layer's gradients. */
+static void add_gradients(const struct cn_affine *a, const float *dw, float *gradients) {
+    const size_t channels = (size_t)a->shape.out_channels, stride = padded(a->shape.out_channels);
+    const size_t rows = window_size(&a->shape) * (size_t)a->shape.in_channels + a->use_bias;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = 0; c < channels; c++)
+            gradients[i * channels + c] += dw[i * stride + c];
+}
+
+static void affine_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const struct cn_affine a = layer->type->affine(layer);
+    const struct scratch_parts parts = scratch_parts_of(&a);
+    const size_t group = group_size(&a), in = input_size(&a);
+    const size_t out = cn_shape_size(&layer->output_shape);
+    const size_t rows = window_size(&a.shape) * (size_t)a.shape.in_channels;
+    float *dw = is_even(&a) ? pass->gradients : pass->scratch + parts.dw;
+    float *db = is_even(&a) ? dw + rows * (size_t)a.shape.out_channels : pass->scratch + parts.db;
+    if (!is_even(&a)) /* dz too, for the columns of its padding */
+        memset(pass->scratch + parts.dz, 0, (parts.dx - parts.dz) * sizeof *dw);
+    for (size_t n = 0; n < pass->count; n += group) {
+        const size_t count = pass->count - n < group ? pass->count - n : group;
+        const struct cn_conv2d s = group_shape(&a, count);
+        const float *dz = activation_gradient(&a, &s, pass->dy_is_dz, pass->dy + n * out,
+                                              pass->y + n * out, pass->scratch + parts.dz, db);
+        const float *x = cn_affine_pad(&a, pass->x + n * in, pass->scratch);
+        cn_kernels()->backward->conv2d_kernel_gradient(dw, x, dz, &s);
+        if (pass->dx != NULL)
+            input_gradient(&a, &s, pass->packed + packed_parts_of(&a).back, dz,
+                           pass->scratch + parts.dx, pass->dx + n * in);
+    }
+    if (!is_even(&a))
+        add_gradients(&a, dw, pass->gradients);
+}
+
+const struct cn_layer_training cn_affine_training = {.forward = affine_forward,
+                                                     .backward = affine_backward,
+                                                     .packed_size = affine_training_packed_size,
+                                                     .pack = affine_training_pack,
+                                                     .scratch_size = affine_training_scratch_size};

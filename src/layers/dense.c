@@ -1,5 +1,5 @@
-/* dense.c: Keras's Dense on a vector. Training is affine.c's; inference has a kernel of its own. No
- * state. */
+/* dense.c: Keras's Dense on a vector. Training is affine.c's, and so is the inference of many
+ * units; few have a kernel of their own. No state. */
 #include <string.h>
 
 #include "kernels/activate.h"
@@ -78,16 +78,28 @@ static enum cn_status dense_build(struct cn_layer *layer, struct cn_error *error
     return CN_OK;
 }
 
-/* Packed: the kernel as the dense kernel wants it | bias. */
+/* Whether enough units lie side by side to keep a core busy with one image. A batch reads the
+ * weights of such a layer once; those of a smaller one stay in the cache. */
+static bool is_wide(const struct cn_layer *layer) {
+    return config_of(layer)->units >= 64;
+}
+
+/* Packed unless is_wide: the kernel as the dense kernel wants it | bias. */
 static size_t kernel_size(const struct dense_config *config, const struct cn_layer *layer) {
     return (size_t)cn_padded(layer->input_shape.dims[0]) * (size_t)config->units;
 }
 
 static size_t dense_packed_size(const struct cn_layer *layer) {
+    if (is_wide(layer))
+        return cn_affine_packed_size(layer);
     return kernel_size(config_of(layer), layer) + (size_t)config_of(layer)->units;
 }
 
 static void dense_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
+    if (is_wide(layer)) {
+        cn_affine_pack(layer, parameters, packed);
+        return;
+    }
     const size_t in = (size_t)layer->input_shape.dims[0], out = (size_t)config_of(layer)->units;
     float *bias = packed + kernel_size(config_of(layer), layer);
     memset(packed, 0, dense_packed_size(layer) * sizeof *packed);
@@ -100,6 +112,10 @@ static void dense_pack(const struct cn_layer *layer, const float *parameters, fl
 
 static void dense_fold(const struct cn_layer *layer, float *packed, const float *scale,
                        const float *shift) {
+    if (is_wide(layer)) {
+        cn_affine_fold(layer, packed, scale, shift);
+        return;
+    }
     const size_t out = (size_t)config_of(layer)->units;
     const size_t rows = kernel_size(config_of(layer), layer) / CN_LANES;
     float *bias = packed + rows * CN_LANES;
@@ -112,10 +128,13 @@ static void dense_fold(const struct cn_layer *layer, float *packed, const float 
 
 static void dense_infer(const struct cn_step *step, const float *const *inputs, size_t count,
                         float *y, float *scratch) {
+    if (is_wide(&step->layer)) {
+        cn_affine_infer(step, inputs, count, y, scratch);
+        return;
+    }
     const struct dense_config *config = config_of(&step->layer);
     const struct cn_dense shape = {step->layer.input_shape.dims[0], config->units};
     const bool relu = config->activation == CN_ACTIVATION_RELU;
-    (void)scratch;
     cn_kernels()->dense(y, inputs[0], step->packed,
                         step->packed + kernel_size(config, &step->layer), &shape, count, relu);
     if (!relu)
@@ -126,8 +145,11 @@ static enum cn_activation *dense_activation(struct cn_layer *layer) {
     return &((struct dense_config *)(void *)layer->config)->activation;
 }
 
-static const struct cn_layer_inference dense_inference = {
-    .infer = dense_infer, .packed_size = dense_packed_size, .pack = dense_pack, .fold = dense_fold};
+static const struct cn_layer_inference dense_inference = {.prepare = cn_affine_prepare,
+                                                          .infer = dense_infer,
+                                                          .packed_size = dense_packed_size,
+                                                          .pack = dense_pack,
+                                                          .fold = dense_fold};
 
 const struct cn_layer_type cn_dense_type = {
     .class_name = "Dense",

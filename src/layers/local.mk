@@ -1,7 +1,6 @@
 libconvnet_la_SOURCES += \
 	src/layers/activation.c \
 	src/layers/affine.c src/layers/affine.h src/layers/affine_shape.h \
-	src/layers/affine_training.c \
 	src/layers/batch_normalization.c \
 	src/layers/conv2d.c \
 	src/layers/dense.c \

@@ -6,20 +6,24 @@
 /* Calls `visit` for every product of the convolution: output o, input i, weight w. */
 static void each_product(const struct cn_conv2d *s, void *data,
                          void (*visit)(void *data, size_t output, size_t input, size_t weight)) {
+    const int groups = s->groups > 1 ? s->groups : 1;
+    const int down = s->row_dilation > 1 ? s->row_dilation : 1;
+    const int right = s->column_dilation > 1 ? s->column_dilation : 1;
+    const int depth = s->in_channels / groups, filters = s->out_channels / groups;
     for (int r = 0; r < s->out_height; r++)
         for (int c = 0; c < s->out_width; c++)
             for (int o = 0; o < s->out_channels; o++)
                 for (int i = 0; i < s->kernel_height; i++)
                     for (int j = 0; j < s->kernel_width; j++)
-                        for (int k = 0; k < s->in_channels; k++)
-                            visit(data, (size_t)((r * s->out_width + c) * s->out_channels + o),
-                                  (size_t)(((r * s->row_stride + i) * s->in_width +
-                                            c * s->column_stride + j) *
-                                               s->in_channels +
-                                           k),
-                                  (size_t)(((i * s->kernel_width + j) * s->in_channels + k) *
-                                               s->out_channels +
-                                           o));
+                        for (int k = 0; k < depth; k++)
+                            visit(
+                                data, (size_t)((r * s->out_width + c) * s->out_channels + o),
+                                (size_t)(((r * s->row_stride + i * down) * s->in_width +
+                                          c * s->column_stride + j * right) *
+                                             s->in_channels +
+                                         o / filters * depth + k),
+                                (size_t)(((i * s->kernel_width + j) * depth + k) * s->out_channels +
+                                         o));
 }
 
 struct arrays {

@@ -8,7 +8,7 @@
 #include "kernels/conv2d.h"
 
 /* y[out_height, out_width, out_channels] from x[in_height, in_width, in_channels],
- * w[kernel_height, kernel_width, in_channels, out_channels] and b[out_channels]. */
+ * w[kernel_height, kernel_width, in_channels / groups, out_channels] and b[out_channels]. */
 void naive_conv2d(double *y, const float *x, const float *w, const float *b,
                   const struct cn_conv2d *shape, bool relu);
 

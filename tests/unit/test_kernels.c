@@ -6,22 +6,30 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "convnet/plan.h"
 #include "kernels/activate.h"
 #include "kernels/kernels.h"
+#include "kernels/packing.h"
 #include "kernels/pooling.h"
 #include "support/convolutions.h"
 #include "support/naive.h"
 #include "support/networks.h"
 
+static size_t weights_of_output(const struct cn_conv2d *s) {
+    return (size_t)(s->kernel_height * s->kernel_width *
+                    (s->in_channels / (s->groups > 1 ? s->groups : 1)));
+}
+
 static void check_forward(const struct cn_kernels *kernels, const struct cn_conv2d *s, bool relu) {
     const size_t in = (size_t)(s->in_height * s->in_width * s->in_channels);
-    const size_t rows = (size_t)(s->kernel_height * s->kernel_width * s->in_channels);
+    const size_t rows = weights_of_output(s);
     const size_t out = (size_t)(s->out_height * s->out_width * s->out_channels);
     float *x = test_floats(in, -1, 1, 1), *b = test_floats((size_t)s->out_channels, -1, 1, 2);
     float *w = test_floats(rows * (size_t)s->out_channels, -1, 1, 3);
-    float *packed = test_padded(w, rows, s->out_channels),
-          *bias = test_padded(b, 1, s->out_channels);
+    float *packed = cn_floats_allocate(cn_conv2d_packed_size(s));
+    const float *bias = packed + cn_conv2d_kernel_size(s);
+    cn_conv2d_pack(packed, w, b, s);
     float *y = malloc((out + 1) * sizeof *y);
     double *expected = malloc(out * sizeof *expected);
     y[out] = 42;
@@ -36,7 +44,6 @@ static void check_forward(const struct cn_kernels *kernels, const struct cn_conv
     free(b);
     free(w);
     free(packed);
-    free(bias);
     free(y);
     free(expected);
 }
@@ -45,14 +52,15 @@ static void check_forward(const struct cn_kernels *kernels, const struct cn_conv
 static void check_pooled(const struct cn_kernels *kernels, const struct cn_conv2d *s, bool keep) {
     const int height = (s->out_height + keep) / 2, width = (s->out_width + keep) / 2;
     const size_t in = (size_t)(s->in_height * s->in_width * s->in_channels);
-    const size_t rows = (size_t)(s->kernel_height * s->kernel_width * s->in_channels);
+    const size_t rows = weights_of_output(s);
     const size_t channels = (size_t)s->out_channels;
     const size_t out = (size_t)(s->out_height * s->out_width) * channels;
     const size_t pooled_out = (size_t)(height * width) * channels;
     float *x = test_floats(in, -1, 1, 1), *b = test_floats(channels, -1, 1, 2);
     float *w = test_floats(rows * channels, -1, 1, 3);
-    float *packed = test_padded(w, rows, s->out_channels),
-          *bias = test_padded(b, 1, s->out_channels);
+    float *packed = cn_floats_allocate(cn_conv2d_packed_size(s));
+    const float *bias = packed + cn_conv2d_kernel_size(s);
+    cn_conv2d_pack(packed, w, b, s);
     float *y = malloc((pooled_out + 1) * sizeof *y);
     double *all = malloc(out * sizeof *all);
     y[pooled_out] = 42;
@@ -74,7 +82,6 @@ static void check_pooled(const struct cn_kernels *kernels, const struct cn_conv2
     free(b);
     free(w);
     free(packed);
-    free(bias);
     free(y);
     free(all);
 }
@@ -92,11 +99,84 @@ Test(kernels, every_instruction_set_agrees_with_the_definition) {
     cr_assert_geq(tables, 1);
 }
 
+/* A geometry by chance: channels 1 to 70, sizes 1 to 40, strides, dilations, groups. */
+static struct cn_conv2d shape_by_chance(struct cn_random *random) {
+    struct cn_conv2d s = {0};
+    do {
+        s.groups = cn_random_below(random, 3) == 0 ? 1 + (int)cn_random_below(random, 4) : 1;
+        s.in_channels = s.groups * (1 + (int)cn_random_below(random, 70 / (unsigned)s.groups));
+        s.out_channels = s.groups * (1 + (int)cn_random_below(random, 70 / (unsigned)s.groups));
+        s.in_height = 1 + (int)cn_random_below(random, 14);
+        s.in_width = 1 + (int)cn_random_below(random, 40);
+        s.kernel_height = 1 + (int)cn_random_below(random, 4);
+        s.kernel_width = 1 + (int)cn_random_below(random, 4);
+        s.row_stride = 1 + (int)cn_random_below(random, 3);
+        s.column_stride = 1 + (int)cn_random_below(random, 3);
+        s.row_dilation = 1 + (int)cn_random_below(random, 2);
+        s.column_dilation = 1 + (int)cn_random_below(random, 2);
+        s.out_height = s.in_height - (s.kernel_height - 1) * s.row_dilation;
+        s.out_width = s.in_width - (s.kernel_width - 1) * s.column_dilation;
+    } while (s.out_height < 1 || s.out_width < 1);
+    s.out_height = (s.out_height - 1) / s.row_stride + 1;
+    s.out_width = (s.out_width - 1) / s.column_stride + 1;
+    return s;
+}
+
+Test(kernels, any_geometry_agrees_with_the_definition) {
+    struct cn_random random = cn_random_stream(13, 0, 0, 0);
+    for (int i = 0; i < 120; i++) {
+        const struct cn_conv2d shape = shape_by_chance(&random);
+        const struct cn_kernels *k;
+        for (size_t table = 0; (k = cn_kernels_at(table)) != NULL; table++) {
+            check_forward(k, &shape, i % 2 == 0);
+            check_pooled(k, &shape, i % 4 < 2);
+        }
+    }
+}
+
 /* Calls `check` with every table of kernels that runs here. */
 static void with_each_table(void (*check)(const struct cn_kernels *kernels)) {
     const struct cn_kernels *kernels;
     for (size_t i = 0; (kernels = cn_kernels_at(i)) != NULL; i++)
         check(kernels);
+}
+
+/* A line of pixels, as many images of a Dense: each has the bits it has alone, whatever the tiles.
+ */
+static void check_product(const struct cn_kernels *kernels) {
+    enum { IN = 37, OUT = 150, MOST = 60 };
+    struct cn_conv2d s = {.in_height = 1,
+                          .in_width = 1,
+                          .in_channels = IN,
+                          .out_height = 1,
+                          .out_width = 1,
+                          .out_channels = OUT,
+                          .kernel_height = 1,
+                          .kernel_width = 1,
+                          .row_stride = 1,
+                          .column_stride = 1};
+    float *x = test_floats(IN * MOST, -1, 1, 1), *w = test_floats(IN * OUT, -1, 1, 2);
+    float *packed = cn_floats_allocate(cn_conv2d_packed_size(&s)), *alone = malloc(MOST * OUT * 4);
+    float *y = malloc(MOST * OUT * 4);
+    cn_conv2d_pack(packed, w, NULL, &s);
+    for (int i = 0; i < MOST; i++)
+        kernels->conv2d(alone + i * OUT, x + i * IN, packed, packed + cn_conv2d_kernel_size(&s), &s,
+                        false);
+    for (int count = 2; count <= MOST; count++) {
+        s.in_width = s.out_width = count;
+        kernels->conv2d(y, x, packed, packed + cn_conv2d_kernel_size(&s), &s, false);
+        cr_assert_eq(memcmp(y, alone, (size_t)count * OUT * sizeof *y), 0, "%s: %d pixels",
+                     kernels->name, count);
+    }
+    free(x);
+    free(w);
+    free(packed);
+    free(alone);
+    free(y);
+}
+
+Test(kernels, product_gives_a_pixel_the_same_bits_in_any_line) {
+    with_each_table(check_product);
 }
 
 static void check_dense(const struct cn_kernels *kernels) {

@@ -1,0 +1,63 @@
+/* packing.c: see packing.h. The layout is described at conv2d in kernels.h. No state. */
+#include "kernels/packing.h"
+
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+/* What the groups' parts have in common. */
+struct group_sizes {
+    size_t groups, rows, channels, padded; /* rows: of the reduction */
+};
+
+static struct group_sizes sizes_of(const struct cn_conv2d *s) {
+    const int groups = s->groups > 1 ? s->groups : 1;
+    return (struct group_sizes){.groups = (size_t)groups,
+                                .rows = (size_t)s->kernel_height * (size_t)s->kernel_width *
+                                        (size_t)(s->in_channels / groups),
+                                .channels = (size_t)(s->out_channels / groups),
+                                .padded = (size_t)cn_padded(s->out_channels / groups)};
+}
+
+size_t cn_conv2d_kernel_size(const struct cn_conv2d *shape) {
+    const struct group_sizes sizes = sizes_of(shape);
+    return sizes.groups * sizes.rows * sizes.padded;
+}
+
+size_t cn_conv2d_packed_size(const struct cn_conv2d *shape) {
+    const struct group_sizes sizes = sizes_of(shape);
+    return sizes.groups * (sizes.rows + 1) * sizes.padded;
+}
+
+void cn_conv2d_pack(float *packed, const float *kernel, const float *bias,
+                    const struct cn_conv2d *shape) {
+    const struct group_sizes sizes = sizes_of(shape);
+    const size_t all = sizes.groups * sizes.channels;
+    float *to = packed;
+    for (size_t g = 0; g < sizes.groups; g++)
+        for (size_t c = 0; c < sizes.channels; c += CN_LANES) {
+            const size_t left = sizes.channels - c, count = left < CN_LANES ? left : CN_LANES;
+            const float *from = kernel + g * sizes.channels + c;
+            for (size_t row = 0; row < sizes.rows; row++, to += CN_LANES, from += all) {
+                memcpy(to, from, count * sizeof *to);
+                memset(to + count, 0, (CN_LANES - count) * sizeof *to);
+            }
+        }
+    memset(to, 0, sizes.groups * sizes.padded * sizeof *to);
+    for (size_t g = 0; bias != NULL && g < sizes.groups; g++)
+        memcpy(to + g * sizes.padded, bias + g * sizes.channels, sizes.channels * sizeof *to);
+}
+
+void cn_conv2d_fold(float *packed, const struct cn_conv2d *shape, const float *scale,
+                    const float *shift) {
+    const struct group_sizes sizes = sizes_of(shape);
+    float *bias = packed + sizes.groups * sizes.rows * sizes.padded;
+    for (size_t g = 0; g < sizes.groups; g++, scale += sizes.channels, shift += sizes.channels)
+        for (size_t c = 0; c < sizes.channels; c++) {
+            float *panel = packed + (g * sizes.padded + c / CN_LANES * CN_LANES) * sizes.rows;
+            float *sum = bias + g * sizes.padded + c;
+            for (size_t row = 0; row < sizes.rows; row++)
+                panel[row * CN_LANES + c % CN_LANES] *= scale[c];
+            *sum = *sum * scale[c] + shift[c];
+        }
+}

@@ -1,0 +1,20 @@
+/* packing.h: the weights of a convolution in the order in which its kernel reads them. */
+#ifndef CONVNET_KERNELS_PACKING_H
+#define CONVNET_KERNELS_PACKING_H
+
+#include "kernels/conv2d.h"
+
+/* Floats of the packed kernel, and of kernel and bias one after the other. */
+size_t cn_conv2d_kernel_size(const struct cn_conv2d *shape);
+size_t cn_conv2d_packed_size(const struct cn_conv2d *shape);
+
+/* packed[cn_conv2d_packed_size] from kernel[kernel_height, kernel_width, in_channels / groups,
+ * out_channels] and bias[out_channels], NULL for zeros. */
+void cn_conv2d_pack(float *packed, const float *kernel, const float *bias,
+                    const struct cn_conv2d *shape);
+
+/* Output channel c becomes c * scale[c] + shift[c]. */
+void cn_conv2d_fold(float *packed, const struct cn_conv2d *shape, const float *scale,
+                    const float *shift);
+
+#endif
