@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
+#include "base/time.h"
 
 void prediction_free(void *data) {
     struct prediction *prediction = data;
@@ -69,8 +69,8 @@ static void done(struct job *job) {
 }
 
 /* On the compute thread. */
-static bool wanted(struct job *job) {
-    return http_peer_waits(job->data);
+static bool abandoned(struct job *job) {
+    return !http_peer_waits(job->data);
 }
 
 static void work(struct job *job) {
@@ -129,9 +129,9 @@ static enum http_outcome run_in_batch(struct http_exchange *exchange) {
                                    .images = prediction->images,
                                    .outputs = prediction->outputs,
                                    .count = prediction->count,
-                                   .deadline_nanoseconds = prediction->deadline,
+                                   .deadline = {.at = prediction->deadline},
                                    .work = prediction->work != NULL ? work : NULL,
-                                   .wanted = wanted,
+                                   .abandoned = abandoned,
                                    .done = done,
                                    .data = exchange};
     return http_defer(exchange, submit, finish, NULL);

@@ -3,7 +3,7 @@ convnet_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
 convnetd_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
 
 libconvnet_la_SOURCES += \
-	src/base/clock.c src/base/clock.h \
+	src/base/time.c src/base/time.h \
 	src/base/error.c \
 	src/base/file.c src/base/file.h \
 	src/base/memory.c src/base/memory.h \

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/time.h"
 #include "cli/cli.h"
 #include "cli/peak.h"
 #include "convnet/plan.h"

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "convnet/plan.h"
 
 enum { CHAINS = 12 };

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "cli/train.h"
 
 enum { BAR = 30 };

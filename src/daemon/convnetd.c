@@ -11,8 +11,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/passive_openmp.h"
+#include "base/time.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "daemon/log_repeats.h"
 
 /* A line up to PIPE_BUF is written at once or not at all, whoever else writes. */

@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <string.h>
 
-static const uint64_t window = 10000000000; /* nanoseconds */
+#include "base/time.h"
+
+static const uint64_t window = 10 * CN_SECOND; /* nanoseconds */
 
 static size_t kind_of(const char *text) {
     uint32_t hash = 2166136261u;

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 
 void notify_ready(const char *status) {
     (void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "api/routes.h"
-#include "base/clock.h"
+#include "base/time.h"
 #include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"

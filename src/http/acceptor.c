@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "http/server_private.h"
 
 static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
@@ -31,7 +31,7 @@ static int open_reserve(void) {
 static void complain(struct http_server *server, const char *text) {
     struct http_acceptor *acceptor = &server->acceptor;
     uint64_t now = cn_clock_nanoseconds();
-    if (acceptor->last_complaint != 0 && now - acceptor->last_complaint < 10000000000)
+    if (acceptor->last_complaint != 0 && now - acceptor->last_complaint < 10 * CN_SECOND)
         return;
     acceptor->last_complaint = now;
     http_server_log(server, HTTP_LOG_WARNING, "%s", text);
@@ -119,7 +119,7 @@ static void close_listeners(struct http_server *server) {
     acceptor->listener_count = 0;
 }
 
-static void *run(void *data) {
+static void *acceptor_thread(void *data) {
     struct http_server *server = data;
     struct http_acceptor *acceptor = &server->acceptor;
     struct pollfd polls[2 + HTTP_MAX_LISTENERS] = {
@@ -156,7 +156,7 @@ enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_s
         return status;
     }
     acceptor->reserve = open_reserve();
-    int result = pthread_create(&acceptor->thread, NULL, run, server);
+    int result = pthread_create(&acceptor->thread, NULL, acceptor_thread, server);
     if (result != 0) {
         close(acceptor->wake);
         http_first_bytes_close(&server->first_bytes);

@@ -29,21 +29,6 @@ struct http_acceptor {
     uint64_t last_complaint; /* one log line in ten seconds */
 };
 
-/* Adds a listening socket and takes ownership of it, but not on failure. */
-enum cn_status http_acceptor_add(struct http_acceptor *acceptor, struct http_listener listener,
-                                 struct cn_error *error);
-
-/* Opens listening sockets at `addresses` (numeric, separated by commas). */
-enum cn_status http_acceptor_listen(struct http_acceptor *acceptor, const char *addresses, int port,
-                                    bool tls, struct cn_error *error);
-
-/* Makes the admin socket `path`, mode 0600, in the place of one that nobody serves. */
-enum cn_status http_acceptor_listen_unix(struct http_acceptor *acceptor, const char *path,
-                                         struct cn_error *error);
-
-/* Removes the admin socket from its folder, if one was made and is still ours. */
-void http_acceptor_unlink(struct http_acceptor *acceptor);
-
 enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_server *server,
                                    struct cn_error *error);
 

@@ -7,23 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "http/worker.h"
 
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
                                      size_t max_per_client, size_t usual_workers,
                                      struct cn_error *error) {
-    pthread_condattr_t attributes;
     /* Our own requests come on top of the clients'. */
     *connections = (struct http_connections){.max = max,
                                              .max_per_client = max_per_client,
                                              .usual_workers = usual_workers,
                                              .capacity = max + 64};
     connections->active = calloc(connections->capacity, sizeof *connections->active);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&connections->mutex, NULL);
-    pthread_cond_init(&connections->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    (void)pthread_mutex_init(&connections->mutex, NULL);
+    cn_condition_init(&connections->changed);
     if (connections->active == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a table of %zu connections", max);
     return CN_OK;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "http/server_private.h"
 
 enum { LONGEST_TIMEOUT_MS = 86400000 };

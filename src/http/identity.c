@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/random.h"
+#include "base/time.h"
 
 static bool is_id(const char *id) {
     size_t length = 0;

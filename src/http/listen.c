@@ -1,15 +1,26 @@
-/* listen.c: opens the listening sockets. Accepts nothing. Used before any thread starts. */
+/* listen.c: the sockets that a server listens at: opened, or passed by systemd, and what is said of
+ * them. The admin socket is made so that nobody else can open it at any moment, and removed only if
+ * it is still ours. Accepts nothing. Used by the owner's thread, before others start and after all
+ * have ended. */
+#include "http/listen.h"
+
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include "http/acceptor.h"
+#include "http/server_private.h"
 
-static enum cn_status open_one(const char *address, int port, int *ret_fd, struct cn_error *error) {
+/* ---- TCP ---- */
+
+static enum cn_status open_socket(const char *address, int port, int *ret_fd,
+                                  struct cn_error *error) {
     char service[16];
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
                              .ai_family = AF_UNSPEC,
@@ -27,9 +38,9 @@ static enum cn_status open_one(const char *address, int port, int *ret_fd, struc
         status = cn_fail(error, CN_IO, "cannot open a socket for %s: %s", address, strerror(errno));
         goto out;
     }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (info->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
         if (errno == EADDRINUSE)
             status =
@@ -46,8 +57,8 @@ out:
     return status;
 }
 
-enum cn_status http_acceptor_add(struct http_acceptor *acceptor, struct http_listener listener,
-                                 struct cn_error *error) {
+static enum cn_status listener_add(struct http_acceptor *acceptor, struct http_listener listener,
+                                   struct cn_error *error) {
     if (acceptor->listener_count == HTTP_MAX_LISTENERS)
         return cn_fail(error, CN_LIMIT, "there are more than %d listening sockets",
                        HTTP_MAX_LISTENERS);
@@ -58,17 +69,17 @@ enum cn_status http_acceptor_add(struct http_acceptor *acceptor, struct http_lis
 static enum cn_status listen_at(struct http_acceptor *acceptor, const char *address, int port,
                                 bool tls, struct cn_error *error) {
     struct http_listener listener = {.fd = -1, .tls = tls};
-    enum cn_status status = open_one(address, port, &listener.fd, error);
+    enum cn_status status = open_socket(address, port, &listener.fd, error);
     if (status != CN_OK)
         return status;
-    status = http_acceptor_add(acceptor, listener, error);
+    status = listener_add(acceptor, listener, error);
     if (status != CN_OK)
         close(listener.fd);
     return status;
 }
 
-enum cn_status http_acceptor_listen(struct http_acceptor *acceptor, const char *addresses, int port,
-                                    bool tls, struct cn_error *error) {
+static enum cn_status listen_at_addresses(struct http_acceptor *acceptor, const char *addresses,
+                                          int port, bool tls, struct cn_error *error) {
     const char *from = addresses;
     for (;;) {
         char address[64];
@@ -90,4 +101,190 @@ enum cn_status http_acceptor_listen(struct http_acceptor *acceptor, const char *
                                            "addresses '%s' must be separated by commas", addresses);
         from++;
     }
+}
+
+/* ---- The admin socket ---- */
+
+/* What stands at the path must be nothing, or a socket that nobody serves. */
+static enum cn_status check_place(const struct sockaddr_un *address, struct cn_error *error) {
+    const char *path = address->sun_path;
+    struct stat status;
+    if (lstat(path, &status) != 0)
+        return errno == ENOENT ? CN_OK
+                               : cn_fail(error, CN_IO, "cannot look at admin-socket %s: %s", path,
+                                         strerror(errno));
+    if (!S_ISSOCK(status.st_mode))
+        return cn_fail(error, CN_INVALID, "admin-socket %s exists and is no socket", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return cn_fail(error, CN_IO, "cannot open a unix socket: %s", strerror(errno));
+    const bool served = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ||
+                        errno == EAGAIN || errno == EINPROGRESS;
+    (void)close(fd);
+    return served ? cn_fail(error, CN_IO, "admin-socket %s is in use by another program", path)
+                  : CN_OK;
+}
+
+/* Bound under another name, with its mode from the beginning, and renamed over what was there. */
+static enum cn_status bind_there(int fd, const struct sockaddr_un *address,
+                                 struct cn_error *error) {
+    struct sockaddr_un temporary = {.sun_family = AF_UNIX};
+    const int length = snprintf(temporary.sun_path, sizeof temporary.sun_path, "%s.%ld",
+                                address->sun_path, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof temporary.sun_path)
+        return cn_fail(error, CN_INVALID, "admin-socket %s is too long for a unix socket",
+                       address->sun_path);
+    (void)unlink(temporary.sun_path);
+    const mode_t mask = umask(0177);
+    const int bound = bind(fd, (const struct sockaddr *)&temporary, sizeof temporary);
+    const int failed = errno;
+    umask(mask);
+    if (bound != 0)
+        return cn_fail(error, CN_IO, "cannot make admin-socket %s: %s", address->sun_path,
+                       strerror(failed));
+    if (listen(fd, SOMAXCONN) == 0 && rename(temporary.sun_path, address->sun_path) == 0)
+        return CN_OK;
+    cn_fail(error, CN_IO, "cannot listen at admin-socket %s: %s", address->sun_path,
+            strerror(errno));
+    (void)unlink(temporary.sun_path);
+    return CN_IO;
+}
+
+static enum cn_status listen_at_path(struct http_acceptor *acceptor, const char *path,
+                                     struct cn_error *error) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat status;
+    if (path[0] != '/' || strlen(path) >= sizeof address.sun_path)
+        return cn_fail(error, CN_INVALID,
+                       "admin-socket %.120s must be a path from the root of at most %zu bytes",
+                       path, sizeof address.sun_path - 1);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    enum cn_status result = check_place(&address, error);
+    if (result != CN_OK)
+        return result;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return cn_fail(error, CN_IO, "cannot open a unix socket: %s", strerror(errno));
+    result = bind_there(fd, &address, error);
+    if (result == CN_OK)
+        result = listener_add(acceptor, (struct http_listener){.fd = fd, .class = HTTP_CLASS_ADMIN},
+                              error);
+    if (result != CN_OK) {
+        (void)close(fd);
+        return result;
+    }
+    if (lstat(path, &status) == 0) {
+        memcpy(acceptor->unix_path, path, strlen(path) + 1);
+        acceptor->unix_device = status.st_dev;
+        acceptor->unix_inode = status.st_ino;
+    }
+    return CN_OK;
+}
+
+void http_listen_unlink(struct http_acceptor *acceptor) {
+    struct stat status;
+    /* A successor may have put its own there already. */
+    if (acceptor->unix_path[0] != '\0' && lstat(acceptor->unix_path, &status) == 0 &&
+        status.st_dev == acceptor->unix_device && status.st_ino == acceptor->unix_inode)
+        (void)unlink(acceptor->unix_path);
+    acceptor->unix_path[0] = '\0';
+}
+
+/* ---- Which ones, and what is said of them ---- */
+
+/* Takes the sockets that were passed; what cannot be used is closed. */
+static enum cn_status take_passed(struct http_server *server, bool passed[static 2],
+                                  struct cn_error *error) {
+    const struct http_server_options *options = &server->options;
+    enum cn_status status = CN_OK;
+    for (size_t i = 0; i < options->listener_count; i++) {
+        const struct http_listener listener = options->listeners[i];
+        if (status == CN_OK && listener.tls && !options->tls)
+            status = cn_fail(error, CN_INVALID,
+                             "a listening socket for TLS was passed, and there is no "
+                             "tls-certificate for it");
+        if (status == CN_OK)
+            status = listener_add(&server->acceptor, listener, error);
+        if (status != CN_OK)
+            (void)close(listener.fd);
+        passed[listener.class == HTTP_CLASS_ADMIN] = true;
+    }
+    return status;
+}
+
+enum cn_status http_listen_open(struct http_server *server, struct cn_error *error) {
+    const struct http_server_options *options = &server->options;
+    struct http_acceptor *acceptor = &server->acceptor;
+    bool passed[2] = {false, false};
+    enum cn_status status = take_passed(server, passed, error);
+    if (status == CN_OK && !passed[0] && options->addresses[0] != '\0')
+        status = listen_at_addresses(acceptor, options->addresses, options->port, false, error);
+    if (status == CN_OK && !passed[0] && options->tls && options->tls_addresses[0] != '\0')
+        status =
+            listen_at_addresses(acceptor, options->tls_addresses, options->tls_port, true, error);
+    if (status == CN_OK && !passed[1] && options->admin_socket[0] != '\0')
+        status = listen_at_path(acceptor, options->admin_socket, error);
+    if (status == CN_OK && acceptor->listener_count == 0)
+        status = cn_fail(error, CN_INVALID, "there is no address to listen at");
+    return status;
+}
+
+/* "127.0.0.1:8080", "[::1]:8080" or a path. */
+static void describe_address(const struct sockaddr_storage *address, char *text, size_t size) {
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const void *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+        (void)snprintf(text, size, "%s:%u", host, ntohs(v4->sin_port));
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const void *)address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+        (void)snprintf(text, size, "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_un *local = (const void *)address;
+        (void)snprintf(text, size, "%s",
+                       local->sun_path[0] != '\0' ? local->sun_path : "(unnamed)");
+    }
+}
+
+void http_server_describe(const struct http_server *server, char *text, size_t size) {
+    const struct http_acceptor *acceptor = &server->acceptor;
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < acceptor->listener_count && used < size; i++) {
+        const struct http_listener *listener = &acceptor->listeners[i];
+        struct sockaddr_storage address = {0};
+        socklen_t length = sizeof address - 1; /* a path may come without its NUL */
+        char where[160] = "?";
+        const char *scheme = listener->class == HTTP_CLASS_ADMIN ? "admin:"
+                             : listener->tls                     ? "https://"
+                                                                 : "http://";
+        if (acceptor->unix_path[0] != '\0' && listener->class == HTTP_CLASS_ADMIN)
+            (void)snprintf(where, sizeof where, "%s", acceptor->unix_path);
+        else if (getsockname(listener->fd, (struct sockaddr *)&address, &length) == 0)
+            describe_address(&address, where, sizeof where);
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%s%s", i > 0 ? " " : "", scheme, where);
+    }
+}
+
+static bool is_exposed(const struct sockaddr_storage *address) {
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    if (address->ss_family == AF_INET)
+        return (ntohl(v4->sin_addr.s_addr) >> 24) != 127;
+    return address->ss_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+bool http_server_is_exposed(const struct http_server *server, bool tls) {
+    for (size_t i = 0; i < server->acceptor.listener_count; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t length = sizeof address;
+        const struct http_listener *listener = &server->acceptor.listeners[i];
+        if ((tls || !listener->tls) &&
+            getsockname(listener->fd, (struct sockaddr *)&address, &length) == 0 &&
+            is_exposed(&address))
+            return true;
+    }
+    return false;
 }

@@ -23,9 +23,7 @@ libconvnetd_la_SOURCES += \
 	src/http/keys.c \
 	src/http/keys.h \
 	src/http/listen.c \
-	src/http/listen_unix.c \
-	src/http/listeners.c \
-	src/http/listeners.h \
+	src/http/listen.h \
 	src/http/reply.c \
 	src/http/request.c \
 	src/http/request.h \

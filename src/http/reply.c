@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "http/coding.h"
 #include "http/cors.h"
 #include "http/server_private.h"

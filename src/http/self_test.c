@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "http/self_test.h"
 
 /* Reads "HTTP/1.1 404 ..." until its status is there. */

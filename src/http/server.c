@@ -6,18 +6,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/clock.h"
-#include "http/listeners.h"
+#include "base/time.h"
+#include "http/listen.h"
 #include "http/self_test.h"
 #include "http/server_private.h"
 
-static const uint64_t second = 1000000000;
-
 /* Nanoseconds. At the end of a shutdown's time: for the answers of what is given up. After it: for
  * what the compute thread had begun for clients that were cut. */
-static const uint64_t last_answers = 200000000, last_batch = 2000000000;
+static const uint64_t last_answers = 200 * CN_MILLISECOND, last_batch = 2 * CN_SECOND;
 
 void http_server_log(const struct http_server *server, enum http_log_level level,
                      const char *format, ...) {
@@ -57,7 +54,7 @@ enum cn_status http_server_create(const struct http_server_options *options,
     pthread_rwlock_init(&server->secrets_lock, NULL);
     server->plain_count = threads_of_a_kind(options);
     server->worker_count = http_server_threads(options);
-    enum cn_status status = http_server_open_listeners(server, error);
+    enum cn_status status = http_listen_open(server, error);
     if (status != CN_OK)
         goto out;
     server->tables = true;
@@ -86,9 +83,9 @@ static void test_positions(struct http_server *server) {
     static const char folded[] = "GET /.self HTTP/1.1\r\nHost: self\r\nA: b\r\n c\r\n\r\n";
     struct http_worker *worker = &server->workers[0];
     server->positions = true;
-    if (http_self_test_request(server, worker, clean, 5 * second) != 404)
+    if (http_self_test_request(server, worker, clean, 5 * CN_SECOND) != 404)
         server->positions = false;
-    if (http_self_test_request(server, worker, folded, 5 * second) != 400)
+    if (http_self_test_request(server, worker, folded, 5 * CN_SECOND) != 400)
         http_server_log(server, HTTP_LOG_WARNING,
                         "libmicrohttpd %s hides folded header lines; they are not refused",
                         MHD_get_version());
@@ -157,19 +154,17 @@ bool http_server_alive(struct http_server *server, uint64_t timeout) {
 
 /* Waits until no connection is left, or the deadline. */
 static void wait_for_connections(struct http_connections *connections, uint64_t deadline) {
-    struct timespec time = {.tv_sec = (time_t)(deadline / second),
-                            .tv_nsec = (long)(deadline % second)};
-    int result = 0;
+    bool waiting = true;
     pthread_mutex_lock(&connections->mutex);
-    while (connections->count > 0 && result == 0)
-        result = pthread_cond_timedwait(&connections->changed, &connections->mutex, &time);
+    while (connections->count > 0 && waiting)
+        waiting = cn_condition_wait(&connections->changed, &connections->mutex, deadline);
     pthread_mutex_unlock(&connections->mutex);
 }
 
 /* False if exchanges are deferred still at `deadline`. */
 static bool wait_for_deferred(struct http_server *server, uint64_t deadline) {
     while (server->deferred > 0 && cn_clock_nanoseconds() < deadline)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = CN_MILLISECOND}, NULL);
     return server->deferred == 0;
 }
 
@@ -207,7 +202,7 @@ bool http_server_free(struct http_server *server) {
     http_acceptor_stop(&server->acceptor);
     if (server->tables)
         http_connections_clear(&server->connections);
-    http_acceptor_unlink(&server->acceptor);
+    http_listen_unlink(&server->acceptor);
     http_keys_free(server->keys);
     http_tls_release(server->tls);
     pthread_rwlock_destroy(&server->secrets_lock);

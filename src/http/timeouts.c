@@ -12,11 +12,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 
 /* Nanoseconds. Of a client that has sent its last byte: until what it sent has been read and is no
  * whole request; until the next request that came with the last one has begun. */
-static const uint64_t linger_time = 2000000000, ended_time = 1000000000, last_time = 100000000;
+static const uint64_t linger_time = 2 * CN_SECOND, ended_time = CN_SECOND,
+                      last_time = 100 * CN_MILLISECOND;
 
 static void wake(struct http_timeouts *timeouts) {
     eventfd_write(timeouts->wake, 1);
@@ -85,15 +86,14 @@ static void sleep_until(struct http_timeouts *timeouts, uint64_t next) {
     pthread_mutex_unlock(&timeouts->mutex);
     uint64_t now = cn_clock_nanoseconds();
     uint64_t left = next > now ? next - now : 0;
-    struct timespec time = {.tv_sec = (time_t)(left / 1000000000),
-                            .tv_nsec = (long)(left % 1000000000)};
+    const struct timespec time = cn_timespec(left);
     if (ppoll(polls, count, next == UINT64_MAX ? NULL : &time, NULL) > 0 && polls[0].revents != 0) {
         eventfd_t ignored;
         eventfd_read(timeouts->wake, &ignored);
     }
 }
 
-static void *run(void *data) {
+static void *timeouts_thread(void *data) {
     struct http_timeouts *timeouts = data;
     while (!timeouts->stop) {
         /* Until this thread knows better, each new deadline wakes it. */
@@ -123,7 +123,7 @@ enum cn_status http_timeouts_start(struct http_timeouts *timeouts,
     timeouts->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (timeouts->wake < 0)
         return cn_fail(error, CN_IO, "cannot make an eventfd: %s", strerror(errno));
-    int result = pthread_create(&timeouts->thread, NULL, run, timeouts);
+    int result = pthread_create(&timeouts->thread, NULL, timeouts_thread, timeouts);
     if (result != 0) {
         close(timeouts->wake);
         return cn_fail(error, CN_IO, "cannot start the deadline thread: %s", strerror(result));

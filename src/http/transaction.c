@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 #include "http/admission.h"
 #include "http/auth.h"
 #include "http/framing.h"

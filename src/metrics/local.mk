@@ -1,10 +1,10 @@
 libconvnetd_la_SOURCES += \
-	src/metrics/statistics.c \
-	src/metrics/statistics.h \
-	src/metrics/statistics_private.h \
-	src/metrics/statistics_process.c \
-	src/metrics/statistics_render.c \
-	src/metrics/statistics_table.c
+	src/metrics/counters.c \
+	src/metrics/metric_table.c \
+	src/metrics/metric_table.h \
+	src/metrics/process.c \
+	src/metrics/render.c \
+	src/metrics/statistics.h
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \

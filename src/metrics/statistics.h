@@ -1,6 +1,6 @@
 /* statistics.h: what the daemon counts, and Prometheus text of it.
  *
- * THE lists of metrics are tables in statistics_table.c. Counting is lock-free: relaxed atomics in
+ * THE lists of metrics are tables in metric_table.c. Counting is lock-free: relaxed atomics in
  * one of several copies, chosen by thread, so that threads do not wait for each other's cache
  * lines. It is cheap enough to be always on.
  */

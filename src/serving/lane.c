@@ -1,112 +1,314 @@
-/* lane.c: the bounded queue and the life of the compute thread. One mutex guards the queues; the
- * thread works outside it. What a batch is, is lane_batch.c's. */
+/* lane.c: the batch lane: its queues, what a batch is, the compute thread that runs them and the
+ * thread that answers what waits too long. One mutex guards the queues and the deadlines; batches
+ * are computed outside it. */
 #include "serving/lane.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
+#include "base/memory.h"
 #include "base/openmp.h"
-#include "serving/lane_private.h"
+#include "base/time.h"
 
-/* ---- Queues: one for each model that has jobs, in the order of their turns ---- */
+struct lane {
+    struct lane_options options;
+    pthread_t compute, deadline_thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;          /* for the compute thread: work, stop, a probe */
+    pthread_cond_t sooner;           /* for the deadlines' thread: an earlier deadline, stop */
+    pthread_cond_t answered;         /* for lane_alive */
+    struct served_model *next_model; /* of the models with waiting jobs: whose turn it is, */
+    struct served_model *last_model; /* and whose turn comes last */
+    size_t depth;                    /* images waiting */
+    bool stopping, stopped, compute_ended;
+    uint64_t moved; /* when a batch began or ended, or work came to an empty lane */
+    bool running;   /* a batch */
+    unsigned probes_asked, probes_answered; /* by lane_alive, by the compute thread */
+    struct deadlines deadlines;
+    uint64_t wake_at; /* until when the deadlines' thread sleeps */
 
-static void link_job(struct lane *lane, struct job *job) {
-    struct served_model *model = job->model;
-    job->previous = model->jobs.last;
+    /* The compute thread's own. */
+    struct job **batch; /* [batch_images]: the jobs of the batch that runs */
+    size_t batch_count;
+    float *images, *outputs;        /* [batch_images, ...]: several jobs side by side */
+    size_t image_room, output_room; /* floats of one image and output that they have room for */
+};
+
+/* ---- Queues: one for each model that has jobs, in the order of their turns. All under the mutex
+ * ---- */
+
+/* Behind the model's other jobs. */
+static void queue_append(struct served_model_jobs *jobs, struct job *job) {
+    job->previous = jobs->last;
     job->next = NULL;
-    if (model->jobs.last != NULL) {
-        model->jobs.last->next = job;
-    } else {
-        model->jobs.first = job;
-        model->jobs.next_model = NULL;
-        if (lane->turn == NULL)
-            lane->turn = model;
-        else
-            lane->last_turn->jobs.next_model = model;
-        lane->last_turn = model;
-    }
-    model->jobs.last = job;
-    lane->depth += job->count;
+    *(jobs->last != NULL ? &jobs->last->next : &jobs->first) = job;
+    jobs->last = job;
 }
 
-/* A model without jobs has no turn. */
-static void unlink_model(struct lane *lane, struct served_model *model) {
-    struct served_model *before = NULL;
-    for (struct served_model *at = lane->turn; at != model; at = at->jobs.next_model)
-        before = at;
-    *(before != NULL ? &before->jobs.next_model : &lane->turn) = model->jobs.next_model;
-    if (lane->last_turn == model)
-        lane->last_turn = before;
-    model->jobs.next_model = NULL;
-}
-
-static void cut_out(struct job *job) {
-    struct served_model_jobs *jobs = &job->model->jobs;
+static void queue_cut(struct served_model_jobs *jobs, struct job *job) {
     *(job->previous != NULL ? &job->previous->next : &jobs->first) = job->next;
     *(job->next != NULL ? &job->next->previous : &jobs->last) = job->previous;
 }
 
-void lane_requeue(struct job *job) {
-    struct served_model_jobs *jobs = &job->model->jobs;
-    if (jobs->last == job)
-        return;
-    cut_out(job);
-    job->previous = jobs->last;
-    job->next = NULL;
-    jobs->last->next = job;
-    jobs->last = job;
+/* The model's turn comes after all others'. */
+static void model_append(struct lane *lane, struct served_model *model) {
+    model->jobs.next_model = NULL;
+    *(lane->next_model != NULL ? &lane->last_model->jobs.next_model : &lane->next_model) = model;
+    lane->last_model = model;
 }
 
-void lane_unlink(struct lane *lane, struct job *job) {
-    struct served_model *model = job->model;
-    cut_out(job);
+/* A model without jobs has no turn. */
+static void model_cut(struct lane *lane, struct served_model *model) {
+    struct served_model *before = NULL;
+    for (struct served_model *at = lane->next_model; at != model; at = at->jobs.next_model)
+        before = at;
+    *(before != NULL ? &before->jobs.next_model : &lane->next_model) = model->jobs.next_model;
+    if (lane->last_model == model)
+        lane->last_model = before;
+    model->jobs.next_model = NULL;
+}
+
+static void job_link(struct lane *lane, struct job *job) {
+    if (job->model->jobs.first == NULL)
+        model_append(lane, job->model);
+    queue_append(&job->model->jobs, job);
+    lane->depth += job->count;
+}
+
+/* Takes a job out of its model's queue. */
+static void job_unlink(struct lane *lane, struct job *job) {
+    queue_cut(&job->model->jobs, job);
     lane->depth -= job->count - job->taken;
-    if (model->jobs.first == NULL)
-        unlink_model(lane, model);
+    if (job->model->jobs.first == NULL)
+        model_cut(lane, job->model);
+}
+
+/* Moves it behind the model's other jobs. */
+static void job_requeue(struct job *job) {
+    queue_cut(&job->model->jobs, job);
+    queue_append(&job->model->jobs, job);
+}
+
+/* ---- One batch ---- */
+
+/* Starts OpenMP's threads: they stay. libgomp ends the process when it cannot start one, which must
+ * not happen with requests in flight. */
+static void team_start(const struct lane *lane) {
+    const int threads = lane->options.threads;
+    int started = 0;
+    if (threads < 2)
+        return;
+#pragma omp parallel num_threads(threads) reduction(+ : started)
+    started++;
+    (void)started;
+}
+
+/* Ends a job that nothing refers to any more; without the mutex. */
+static void job_finish(struct job *job, enum job_outcome outcome) {
+    const uint64_t until =
+        job->begun_nanoseconds != 0 ? job->begun_nanoseconds : cn_clock_nanoseconds();
+    job->outcome = outcome;
+    job->queue_seconds = (double)(until - job->submitted_nanoseconds) * 1e-9;
+    job->done(job);
+}
+
+/* Images of this model in one batch. */
+static size_t batch_largest(const struct lane *lane, const struct served_model *model) {
+    const double images = LANE_TURN * lane->options.threads / model->image_seconds;
+    const size_t most = lane->options.batch_images, least = (size_t)lane->options.threads;
+    if (!(images < (double)most))
+        return most;
+    const size_t count = (size_t)images > least ? (size_t)images : least;
+    return count < most ? count : most;
+}
+
+/* Under the mutex: the next model's jobs for one batch, into lane->batch. */
+static void batch_take(struct lane *lane) {
+    struct served_model *model = lane->next_model;
+    const size_t most = batch_largest(lane, model);
+    size_t count = 0;
+    lane->batch_count = 0;
+    for (struct job *job = model->jobs.first, *next; job != NULL && count < most; job = next) {
+        next = job->next;
+        if (lane->batch_count > 0 && (job->work != NULL || lane->batch[0]->work != NULL))
+            break; /* alone */
+        const size_t left = job->count - job->taken;
+        /* A small job goes in whole, so that its answer needs one batch; a large one is cut. */
+        if (count > 0 && left <= most && left > most - count)
+            break;
+        job->taking = job->work != NULL || left < most - count ? left : most - count;
+        job->running = true;
+        count += job->taking;
+        lane->batch[lane->batch_count++] = job;
+    }
+    /* The model goes to the end of the line, and its jobs to nobody else meanwhile. */
+    model_cut(lane, model);
+    model_append(lane, model);
+}
+
+/* Makes *buffer hold `needed` floats for each image of a batch; it grows with the largest model. */
+static bool buffer_grow(const struct lane *lane, float **buffer, size_t *room, size_t needed) {
+    if (needed <= *room)
+        return true;
+    float *grown = cn_floats_allocate(lane->options.batch_images * needed);
+    if (grown == NULL)
+        return false;
+    free(*buffer);
+    *buffer = grown;
+    *room = needed;
+    return true;
+}
+
+/* The workspaces and buffers that `model` needs; NULL without memory. */
+static struct cn_workspace **batch_prepare(struct lane *lane, struct served_model *model) {
+    const size_t first = lane->options.first_slot;
+    bool good =
+        buffer_grow(lane, &lane->images, &lane->image_room, cn_plan_input_size(model->plan)) &&
+        buffer_grow(lane, &lane->outputs, &lane->output_room, cn_plan_output_size(model->plan));
+    for (int i = 0; good && i < lane->options.threads; i++)
+        good = served_model_workspace(model, first + (size_t)i) != NULL;
+    return good ? model->workspaces + first : NULL;
+}
+
+/* Ends or returns the job at the end of what was done for it: `outcome` unless it is to wait for
+ * its next batch. */
+static void job_leave_batch(struct lane *lane, struct job *job, enum job_outcome outcome) {
+    bool ended = true;
+    (void)pthread_mutex_lock(&lane->mutex);
+    if (outcome == JOB_DONE) {
+        lane->depth -= job->taking;
+        job->taken += job->taking;
+        const bool late = job->deadline.at != 0 && cn_clock_nanoseconds() >= job->deadline.at;
+        ended = job->taken == job->count || late;
+        outcome = job->taken == job->count ? JOB_DONE : JOB_EXPIRED;
+    }
+    job->taking = 0;
+    job->running = false;
+    if (ended) {
+        deadlines_remove(&lane->deadlines, &job->deadline);
+        job_unlink(lane, job);
+    } else {
+        job_requeue(job);
+    }
+    (void)pthread_mutex_unlock(&lane->mutex);
+    if (ended)
+        job_finish(job, outcome);
+}
+
+/* Answers the jobs of the batch that are late or that nobody waits for; keeps the others. */
+static void batch_drop_abandoned(struct lane *lane) {
+    const uint64_t now = cn_clock_nanoseconds();
+    size_t kept = 0;
+    for (size_t i = 0; i < lane->batch_count; i++) {
+        struct job *job = lane->batch[i];
+        if (job->deadline.at != 0 && now >= job->deadline.at)
+            job_leave_batch(lane, job, JOB_EXPIRED);
+        else if (job->abandoned != NULL && job->abandoned(job))
+            job_leave_batch(lane, job, JOB_DROPPED);
+        else
+            lane->batch[kept++] = job;
+    }
+    lane->batch_count = kept;
+}
+
+/* One job from its own buffers, several gathered, computed side by side and scattered. */
+static size_t batch_compute(struct lane *lane, const struct cn_plan *plan,
+                            struct cn_workspace *const *workspaces) {
+    const size_t in = cn_plan_input_size(plan), out = cn_plan_output_size(plan);
+    size_t count = 0;
+    if (lane->batch_count == 1) {
+        struct job *job = lane->batch[0];
+        cn_plan_run_parallel(plan, workspaces, lane->options.threads, job->images + job->taken * in,
+                             job->taking, job->outputs + job->taken * out);
+        return job->taking;
+    }
+    for (size_t i = 0; i < lane->batch_count; i++) {
+        const struct job *job = lane->batch[i];
+        memcpy(lane->images + count * in, job->images + job->taken * in,
+               job->taking * in * sizeof(float));
+        count += job->taking;
+    }
+    cn_plan_run_parallel(plan, workspaces, lane->options.threads, lane->images, count,
+                         lane->outputs);
+    count = 0;
+    for (size_t i = 0; i < lane->batch_count; i++) {
+        struct job *job = lane->batch[i];
+        memcpy(job->outputs + job->taken * out, lane->outputs + count * out,
+               job->taking * out * sizeof(float));
+        count += job->taking;
+    }
+    return count;
+}
+
+/* Without the mutex: computes what was taken and ends the jobs that are complete. */
+static void batch_run(struct lane *lane) {
+    batch_drop_abandoned(lane);
+    if (lane->batch_count == 0)
+        return;
+    struct served_model *model = lane->batch[0]->model;
+    struct cn_workspace **workspaces = NULL;
+    size_t images = lane->batch[0]->taking;
+    enum job_outcome outcome = JOB_DONE;
+    const uint64_t begun = cn_clock_nanoseconds();
+    for (size_t i = 0; i < lane->batch_count; i++)
+        if (lane->batch[i]->begun_nanoseconds == 0)
+            lane->batch[i]->begun_nanoseconds = begun;
+    if (lane->batch[0]->work != NULL)
+        lane->batch[0]->work(lane->batch[0]);
+    else if ((workspaces = batch_prepare(lane, model)) != NULL)
+        images = batch_compute(lane, model->plan, workspaces);
+    else
+        outcome = JOB_FAILED;
+    const double seconds = (double)(cn_clock_nanoseconds() - begun) * 1e-9;
+    if (outcome == JOB_DONE && lane->options.executed != NULL)
+        lane->options.executed(lane->options.data, model, images, seconds);
+    for (size_t i = 0; i < lane->batch_count; i++) {
+        lane->batch[i]->compute_seconds += seconds;
+        lane->batch[i]->batches++;
+        job_leave_batch(lane, lane->batch[i], outcome);
+    }
 }
 
 /* ---- The compute thread ---- */
 
 /* Under the mutex: waits for the batch to fill, for `delay` at most; only when one is set. */
-static void wait_for_more(struct lane *lane) {
+static void batch_wait_for_more(struct lane *lane) {
     const uint64_t delay = lane->options.delay_nanoseconds;
     if (delay == 0)
         return;
-    const uint64_t until = lane->turn->jobs.first->submitted_nanoseconds + delay;
-    const struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+    const uint64_t until = lane->next_model->jobs.first->submitted_nanoseconds + delay;
     while (!lane->stopping && lane->depth > 0 && lane->depth < lane->options.batch_images &&
            cn_clock_nanoseconds() < until)
-        (void)pthread_cond_timedwait(&lane->changed, &lane->mutex, &limit);
+        (void)cn_condition_wait(&lane->changed, &lane->mutex, until);
 }
 
 /* Under the mutex: somebody wants to know whether this thread lives. */
-static void answer_pings(struct lane *lane) {
-    if (lane->pongs == lane->pings)
+static void probes_answer(struct lane *lane) {
+    if (lane->probes_answered == lane->probes_asked)
         return;
-    lane->pongs = lane->pings;
+    lane->probes_answered = lane->probes_asked;
     (void)pthread_cond_broadcast(&lane->answered);
 }
 
-static void *compute(void *data) {
+static void *compute_thread(void *data) {
     struct lane *lane = data;
-    lane_start_team(lane);
+    team_start(lane);
     (void)pthread_mutex_lock(&lane->mutex);
-    while (lane->turn != NULL || !lane->stopping) {
-        answer_pings(lane);
-        if (lane->turn == NULL) {
+    while (lane->next_model != NULL || !lane->stopping) {
+        probes_answer(lane);
+        if (lane->next_model == NULL) {
             (void)pthread_cond_wait(&lane->changed, &lane->mutex);
             continue;
         }
-        wait_for_more(lane);
-        if (lane->turn == NULL) /* they expired meanwhile */
+        batch_wait_for_more(lane);
+        if (lane->next_model == NULL) /* they expired meanwhile */
             continue;
-        lane_take(lane);
+        batch_take(lane);
         lane->moved = cn_clock_nanoseconds();
         lane->running = true;
         (void)pthread_mutex_unlock(&lane->mutex);
-        lane_run(lane);
+        batch_run(lane);
         (void)pthread_mutex_lock(&lane->mutex);
         lane->running = false;
         lane->moved = cn_clock_nanoseconds();
@@ -117,25 +319,66 @@ static void *compute(void *data) {
     return NULL;
 }
 
+/* ---- Deadlines ---- */
+
+/* The job that a deadline of the lane's is part of. */
+static struct job *job_of(struct deadline *deadline) {
+    return (struct job *)(void *)((char *)deadline - offsetof(struct job, deadline));
+}
+
+/* Under the mutex: waiting jobs that are due, linked by `next`. One that is being computed stays
+ * with the compute thread, which looks at the time itself. */
+static struct job *deadlines_take_due(struct lane *lane, uint64_t now) {
+    struct job *due = NULL;
+    for (struct deadline *at; (at = deadlines_take(&lane->deadlines, now)) != NULL;) {
+        struct job *job = job_of(at);
+        if (job->running)
+            continue;
+        job_unlink(lane, job);
+        job->next = due;
+        due = job;
+    }
+    return due;
+}
+
+/* The thread that answers jobs whose deadline passes. It may sleep past deadlines that went away;
+ * it is woken for an earlier one only. */
+static void *deadlines_thread(void *data) {
+    struct lane *lane = data;
+    (void)pthread_mutex_lock(&lane->mutex);
+    while (!lane->compute_ended) {
+        struct job *due = deadlines_take_due(lane, cn_clock_nanoseconds());
+        if (due == NULL) {
+            lane->wake_at = deadlines_next(&lane->deadlines);
+            (void)cn_condition_wait(&lane->sooner, &lane->mutex, lane->wake_at);
+            continue;
+        }
+        (void)pthread_mutex_unlock(&lane->mutex);
+        for (struct job *next; due != NULL; due = next) {
+            next = due->next;
+            job_finish(due, JOB_EXPIRED);
+        }
+        (void)pthread_mutex_lock(&lane->mutex);
+    }
+    (void)pthread_mutex_unlock(&lane->mutex);
+    return NULL;
+}
+
 /* ---- For the others ---- */
 
-static void init_locks(struct lane *lane) {
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&lane->changed, &attributes);
-    (void)pthread_cond_init(&lane->sooner, &attributes);
-    (void)pthread_cond_init(&lane->answered, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+static void locks_init(struct lane *lane) {
+    cn_condition_init(&lane->changed);
+    cn_condition_init(&lane->sooner);
+    cn_condition_init(&lane->answered);
     (void)pthread_mutex_init(&lane->mutex, NULL);
 }
 
-static void destroy(struct lane *lane) {
+static void lane_destroy(struct lane *lane) {
     (void)pthread_cond_destroy(&lane->changed);
     (void)pthread_cond_destroy(&lane->sooner);
     (void)pthread_cond_destroy(&lane->answered);
     (void)pthread_mutex_destroy(&lane->mutex);
-    free(lane->heap);
+    deadlines_clear(&lane->deadlines);
     free(lane->batch);
     free(lane->images);
     free(lane->outputs);
@@ -143,7 +386,7 @@ static void destroy(struct lane *lane) {
 }
 
 /* Asks the compute thread to end, and the deadlines' thread after it. */
-static void end_compute(struct lane *lane) {
+static void compute_end(struct lane *lane) {
     (void)pthread_mutex_lock(&lane->mutex);
     lane->stopping = true;
     (void)pthread_cond_signal(&lane->changed);
@@ -170,15 +413,15 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
     lane->options = *options;
     lane->batch = batch;
     lane->wake_at = UINT64_MAX;
-    init_locks(lane);
-    int failed = pthread_create(&lane->compute, NULL, compute, lane);
+    locks_init(lane);
+    int failed = pthread_create(&lane->compute, NULL, compute_thread, lane);
     if (failed == 0) {
-        failed = pthread_create(&lane->deadline_thread, NULL, lane_deadlines, lane);
+        failed = pthread_create(&lane->deadline_thread, NULL, deadlines_thread, lane);
         if (failed != 0)
-            end_compute(lane);
+            compute_end(lane);
     }
     if (failed != 0) {
-        destroy(lane);
+        lane_destroy(lane);
         return cn_fail(error, CN_IO, "cannot start the compute thread: %s", strerror(failed));
     }
     *ret_lane = lane;
@@ -187,7 +430,7 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
 
 /* Under the mutex. A job larger than the whole queue is taken when nothing waits: the request's own
  * limit on images has let it in. */
-static bool has_room(const struct lane *lane, size_t images) {
+static bool queue_has_room(const struct lane *lane, size_t images) {
     return lane->depth == 0 || lane->depth + images <= lane->options.queue_images;
 }
 
@@ -197,18 +440,19 @@ enum lane_answer lane_submit(struct lane *lane, struct job *job) {
     job->taken = job->taking = job->batches = 0;
     job->begun_nanoseconds = 0;
     job->running = false;
-    job->deadline_place = 0;
     job->compute_seconds = 0;
     job->submitted_nanoseconds = cn_clock_nanoseconds();
     if (lane->stopping)
         answer = LANE_CLOSED;
-    else if (!has_room(lane, job->count) || !lane_deadline_add(lane, job))
+    else if (!queue_has_room(lane, job->count) || !deadlines_add(&lane->deadlines, &job->deadline))
         answer = LANE_FULL;
     if (answer == LANE_ACCEPTED) {
-        if (lane->turn == NULL && !lane->running)
+        if (lane->next_model == NULL && !lane->running)
             lane->moved = job->submitted_nanoseconds;
-        link_job(lane, job);
+        job_link(lane, job);
         (void)pthread_cond_signal(&lane->changed);
+        if (job->deadline.at != 0 && job->deadline.at < lane->wake_at)
+            (void)pthread_cond_signal(&lane->sooner);
     }
     (void)pthread_mutex_unlock(&lane->mutex);
     return answer;
@@ -216,7 +460,7 @@ enum lane_answer lane_submit(struct lane *lane, struct job *job) {
 
 bool lane_has_room(struct lane *lane, size_t images) {
     (void)pthread_mutex_lock(&lane->mutex);
-    const bool room = has_room(lane, images);
+    const bool room = queue_has_room(lane, images);
     (void)pthread_mutex_unlock(&lane->mutex);
     return room;
 }
@@ -230,7 +474,7 @@ size_t lane_depth(struct lane *lane) {
 
 bool lane_stalled(struct lane *lane, uint64_t limit) {
     (void)pthread_mutex_lock(&lane->mutex);
-    const bool busy = lane->turn != NULL || lane->running;
+    const bool busy = lane->next_model != NULL || lane->running;
     const bool stalled = busy && cn_clock_nanoseconds() > lane->moved + limit;
     (void)pthread_mutex_unlock(&lane->mutex);
     return stalled;
@@ -238,14 +482,13 @@ bool lane_stalled(struct lane *lane, uint64_t limit) {
 
 bool lane_alive(struct lane *lane, uint64_t timeout) {
     const uint64_t until = cn_clock_nanoseconds() + timeout;
-    const struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
-    int waited = 0;
+    bool waiting = true;
     (void)pthread_mutex_lock(&lane->mutex);
-    const unsigned ping = ++lane->pings;
+    const unsigned probe = ++lane->probes_asked;
     (void)pthread_cond_signal(&lane->changed);
-    while (!lane->compute_ended && (int)(lane->pongs - ping) < 0 && waited == 0)
-        waited = pthread_cond_timedwait(&lane->answered, &lane->mutex, &limit);
-    const bool alive = (int)(lane->pongs - ping) >= 0;
+    while (!lane->compute_ended && (int)(lane->probes_answered - probe) < 0 && waiting)
+        waiting = cn_condition_wait(&lane->answered, &lane->mutex, until);
+    const bool alive = (int)(lane->probes_answered - probe) >= 0;
     (void)pthread_mutex_unlock(&lane->mutex);
     return alive;
 }
@@ -257,7 +500,7 @@ void lane_stop(struct lane *lane) {
     (void)pthread_mutex_unlock(&lane->mutex);
     if (!join)
         return;
-    end_compute(lane);
+    compute_end(lane);
     (void)pthread_join(lane->deadline_thread, NULL);
 }
 
@@ -265,5 +508,5 @@ void lane_free(struct lane *lane) {
     if (lane == NULL)
         return;
     lane_stop(lane);
-    destroy(lane);
+    lane_destroy(lane);
 }

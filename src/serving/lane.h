@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "serving/deadlines.h"
 #include "serving/served_model.h"
 
 /* A batch computes for about so long at most, but at least an image for each thread: seconds. */
@@ -36,12 +37,12 @@ struct job {
     const float *images;        /* [count, input] */
     float *outputs;             /* [count, output], written by the lane */
     size_t count;
-    uint64_t deadline_nanoseconds; /* cn_clock_nanoseconds; 0: none */
+    struct deadline deadline;
     /* NULL: the images through the model's plan. Else this, alone, on the compute thread. */
     void (*work)(struct job *job);
-    /* False if nobody waits for the answer any more: asked before each batch, on the compute
+    /* True if nobody waits for the answer any more: asked before each batch, on the compute
      * thread. May be NULL. */
-    bool (*wanted)(struct job *job);
+    bool (*abandoned)(struct job *job);
     /* Exactly once, on one of the lane's threads; must not block. */
     void (*done)(struct job *job);
     void *data;
@@ -51,9 +52,8 @@ struct job {
     size_t batches;                        /* executions that it took part in */
     /* The lane's own. */
     uint64_t submitted_nanoseconds, begun_nanoseconds;
-    size_t taken, taking;  /* images handed to batches so far, and to the one that runs */
-    bool running;          /* in that one */
-    size_t deadline_place; /* in the heap of deadlines, from 1; 0: not there */
+    size_t taken, taking; /* images handed to batches so far, and to the one that runs */
+    bool running;         /* in that one */
     struct job *previous, *next;
 };
 

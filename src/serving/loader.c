@@ -5,9 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
+#include "base/time.h"
 
 struct loader {
     struct registry *registry;
@@ -59,7 +58,7 @@ static void do_job(struct loader *loader, struct loader_job *job) {
     (void)pthread_mutex_lock(&loader->mutex);
 }
 
-static void *work(void *data) {
+static void *loader_thread(void *data) {
     struct loader *loader = data;
     (void)pthread_mutex_lock(&loader->mutex);
     while (loader->first != NULL || !loader->stopping) {
@@ -90,15 +89,11 @@ enum cn_status loader_create(struct registry *registry, struct loader **ret_load
     struct loader *loader = calloc(1, sizeof *loader);
     if (loader == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate the loader");
-    pthread_condattr_t attributes;
     loader->registry = registry;
     loader->last = &loader->first;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&loader->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    cn_condition_init(&loader->changed);
     (void)pthread_mutex_init(&loader->mutex, NULL);
-    const int failed = pthread_create(&loader->thread, NULL, work, loader);
+    const int failed = pthread_create(&loader->thread, NULL, loader_thread, loader);
     if (failed != 0) {
         loader->joined = true;
         loader_free(loader);
@@ -141,13 +136,12 @@ static void give_up(struct loader *loader) {
 
 bool loader_stop(struct loader *loader, uint64_t timeout) {
     const uint64_t until = cn_clock_nanoseconds() + timeout;
-    const struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
     (void)pthread_mutex_lock(&loader->mutex);
     loader->stopping = true;
     (void)pthread_cond_broadcast(&loader->changed);
-    int waited = 0;
-    while (!loader->ended && waited == 0)
-        waited = pthread_cond_timedwait(&loader->changed, &loader->mutex, &limit);
+    bool waiting = true;
+    while (!loader->ended && waiting)
+        waiting = cn_condition_wait(&loader->changed, &loader->mutex, until);
     const bool ended = loader->ended;
     if (!ended)
         give_up(loader);

@@ -1,17 +1,14 @@
 libconvnetd_la_SOURCES += \
+	src/serving/deadlines.c \
+	src/serving/deadlines.h \
 	src/serving/lane.c \
 	src/serving/lane.h \
-	src/serving/lane_batch.c \
-	src/serving/lane_deadlines.c \
-	src/serving/lane_private.h \
 	src/serving/loader.c \
 	src/serving/loader.h \
+	src/serving/model_folder.c \
+	src/serving/model_folder.h \
 	src/serving/registry.c \
 	src/serving/registry.h \
-	src/serving/registry_load.c \
-	src/serving/registry_private.h \
-	src/serving/registry_scan.c \
-	src/serving/registry_scan.h \
 	src/serving/served_model.c \
 	src/serving/served_model.h
 

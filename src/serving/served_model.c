@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
+#include "base/time.h"
 #include "metrics/statistics.h"
 
 /* Decimal, 1 to the largest version, nothing before or after it; 0 if it is not. */
@@ -57,16 +57,9 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* This thread's processor time: what else runs on the machine meanwhile is not the model's cost. */
-static uint64_t processor_nanoseconds(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-/* Warms the caches and measures one image: the median of nine runs, or of fewer when they are long.
- */
-static enum cn_status measure(struct served_model *served, struct cn_error *error) {
+/* Warms the caches and measures one image in this thread's processor time: what else runs on the
+ * machine meanwhile is not the model's cost. The median of nine runs, or of fewer long ones. */
+static enum cn_status served_model_measure(struct served_model *served, struct cn_error *error) {
     struct cn_workspace *workspace = NULL;
     double seconds[9];
     int runs = 0;
@@ -76,12 +69,12 @@ static enum cn_status measure(struct served_model *served, struct cn_error *erro
                                 ? cn_workspace_create(served->plan, &workspace, error)
                                 : cn_fail(error, CN_MEMORY, "cannot allocate a first image");
     if (status == CN_OK) {
-        const uint64_t begin = processor_nanoseconds();
+        const uint64_t begin = cn_clock_thread_nanoseconds();
         cn_plan_run(served->plan, workspace, image, 1, output);
-        while (runs < 9 && (runs == 0 || processor_nanoseconds() - begin < 5000000)) {
-            const uint64_t before = processor_nanoseconds();
+        while (runs < 9 && (runs == 0 || cn_clock_thread_nanoseconds() - begin < 5000000)) {
+            const uint64_t before = cn_clock_thread_nanoseconds();
             cn_plan_run(served->plan, workspace, image, 1, output);
-            seconds[runs++] = (double)(processor_nanoseconds() - before) * 1e-9;
+            seconds[runs++] = (double)(cn_clock_thread_nanoseconds() - before) * 1e-9;
         }
         qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
         served->image_seconds = seconds[runs / 2];
@@ -108,7 +101,7 @@ enum cn_status served_model_load(const char *path, size_t slots, struct served_m
     if (status == CN_OK)
         status = cn_plan_create(served->model->network, &served->plan, error);
     if (status == CN_OK)
-        status = measure(served, error);
+        status = served_model_measure(served, error);
     if (status != CN_OK) {
         served_model_release(served);
         return status;

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/time.h"
 #include "layers/layer_type.h"
 #include "train/augment.h"
 #include "train/teacher.h"

@@ -1,6 +1,6 @@
-/* statistics_private.h: the tables, and what statistics.c and its renderer share. */
-#ifndef CONVNET_METRICS_STATISTICS_PRIVATE_H
-#define CONVNET_METRICS_STATISTICS_PRIVATE_H
+/* metric_table.h: the tables, and what counters.c and render.c share. */
+#ifndef CONVNET_METRICS_METRIC_TABLE_H
+#define CONVNET_METRICS_METRIC_TABLE_H
 
 #include <stdio.h>
 
@@ -10,7 +10,7 @@
 enum { STATISTICS_SHARDS = 8, STATISTICS_LINE = 64 };
 enum { STATISTICS_STATUSES = STATISTICS_MAX_STATUS - STATISTICS_MIN_STATUS + 1 };
 
-/* ---- Tables (statistics_table.c) ---- */
+/* ---- Tables (metric_table.c) ---- */
 
 struct statistics_counter_row {
     const char *name, *label, *help; /* rows of one name follow each other; help on the first */
@@ -32,6 +32,32 @@ struct statistics_alias_row {
 };
 extern const struct statistics_alias_row statistics_alias_table[];
 extern const size_t statistics_alias_count;
+
+/* What is known only when it is rendered: gauges and totals that others count. */
+enum statistics_reading {
+    STATISTICS_REQUESTS_TOTAL = 0,
+    STATISTICS_READY,
+    STATISTICS_QUEUE_IMAGES,
+    STATISTICS_QUEUE_LIMIT,
+    STATISTICS_CONNECTIONS,
+    STATISTICS_LAST_RELOAD,
+    STATISTICS_BUILD_INFO,
+    STATISTICS_MODEL_INFO,
+    STATISTICS_MODEL_READY,
+    STATISTICS_MODEL_REFUSED,
+    STATISTICS_PROCESS_CPU,
+    STATISTICS_PROCESS_THREADS,
+    STATISTICS_PROCESS_START,
+    STATISTICS_PROCESS_VIRTUAL,
+    STATISTICS_PROCESS_RESIDENT,
+    STATISTICS_PROCESS_OPEN_FDS,
+    STATISTICS_PROCESS_MAX_FDS,
+    STATISTICS_READINGS
+};
+struct statistics_reading_row {
+    const char *name, *type, *help;
+};
+extern const struct statistics_reading_row statistics_reading_table[STATISTICS_READINGS];
 
 /* ---- Storage ---- */
 
@@ -66,8 +92,14 @@ struct statistics {
 struct statistics_histogram_cell statistics_gather(const struct statistics_model *model,
                                                    enum statistics_histogram histogram);
 
-/* process_...: as Prometheus' own clients write them (statistics_process.c). */
+/* ---- Rendering ---- */
+
+void statistics_render_head(FILE *out, const char *name, const char *type, const char *help);
+
+/* HELP and TYPE of a reading; returns its name. */
+const char *statistics_render_reading_head(FILE *out, enum statistics_reading reading);
+
+/* process_...: as Prometheus' own clients write them (process.c). */
 void statistics_render_process(FILE *out);
-void statistics_head(FILE *out, const char *name, const char *type, const char *help);
 
 #endif

@@ -1,4 +1,4 @@
-/* statistics_process.c: the process's own resources, by the names that Prometheus' clients agree
+/* process.c: the process's own resources, by the names that Prometheus' clients agree
  * on. Reads /proc; what cannot be read is left out. */
 #include <dirent.h>
 #include <string.h>
@@ -6,10 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "metrics/statistics_private.h"
+#include "metrics/metric_table.h"
 
-static void line(FILE *out, const char *name, const char *type, const char *help, double value) {
-    statistics_head(out, name, type, help);
+static void render_line(FILE *out, enum statistics_reading reading, double value) {
+    const char *name = statistics_render_reading_head(out, reading);
     (void)fprintf(out, "%s %.15g\n", name, value);
 }
 
@@ -38,15 +38,11 @@ static void render_stat(FILE *out) {
     (void)clock_gettime(CLOCK_BOOTTIME, &up);
     const double booted =
         (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) * 1e-9;
-    line(out, "process_cpu_seconds_total", "counter",
-         "Total user and system CPU time spent in seconds.", (double)(user + kernel) / ticks);
-    line(out, "process_threads", "gauge", "Number of OS threads in the process.", (double)threads);
-    line(out, "process_start_time_seconds", "gauge",
-         "Start time of the process since unix epoch in seconds.", booted + (double)start / ticks);
-    line(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.",
-         (double)bytes);
-    line(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
-         (double)pages * (double)sysconf(_SC_PAGESIZE));
+    render_line(out, STATISTICS_PROCESS_CPU, (double)(user + kernel) / ticks);
+    render_line(out, STATISTICS_PROCESS_THREADS, (double)threads);
+    render_line(out, STATISTICS_PROCESS_START, booted + (double)start / ticks);
+    render_line(out, STATISTICS_PROCESS_VIRTUAL, (double)bytes);
+    render_line(out, STATISTICS_PROCESS_RESIDENT, (double)pages * (double)sysconf(_SC_PAGESIZE));
 }
 
 static void render_descriptors(FILE *out) {
@@ -57,11 +53,10 @@ static void render_descriptors(FILE *out) {
         while (readdir(folder) != NULL)
             open++;
         (void)closedir(folder);
-        line(out, "process_open_fds", "gauge", "Number of open file descriptors.", open);
+        render_line(out, STATISTICS_PROCESS_OPEN_FDS, open);
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        line(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
-             (double)limit.rlim_cur);
+        render_line(out, STATISTICS_PROCESS_MAX_FDS, (double)limit.rlim_cur);
 }
 
 void statistics_render_process(FILE *out) {

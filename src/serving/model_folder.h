@@ -1,6 +1,6 @@
-/* registry_scan.h: which model files are there. */
-#ifndef CONVNET_SERVING_REGISTRY_SCAN_H
-#define CONVNET_SERVING_REGISTRY_SCAN_H
+/* model_folder.h: which model files are there. */
+#ifndef CONVNET_SERVING_MODEL_FOLDER_H
+#define CONVNET_SERVING_MODEL_FOLDER_H
 
 #include "serving/registry.h"
 

@@ -1,30 +1,35 @@
-/* statistics_render.c: the counters as Prometheus text. Labels are the operator's words (names of
+/* render.c: the counters as Prometheus text. Labels are the operator's words (names of
  * models, patterns of routes), never a client's. Reads while others count. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics/statistics_private.h"
+#include "metrics/metric_table.h"
 
-void statistics_head(FILE *out, const char *name, const char *type, const char *help) {
+void statistics_render_head(FILE *out, const char *name, const char *type, const char *help) {
     (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void gauge(FILE *out, const char *name, const char *help, unsigned long long value) {
-    statistics_head(out, name, "gauge", help);
+const char *statistics_render_reading_head(FILE *out, enum statistics_reading reading) {
+    const struct statistics_reading_row *row = &statistics_reading_table[reading];
+    statistics_render_head(out, row->name, row->type, row->help);
+    return row->name;
+}
+
+static void render_gauge(FILE *out, enum statistics_reading reading, unsigned long long value) {
+    const char *name = statistics_render_reading_head(out, reading);
     (void)fprintf(out, "%s %llu\n", name, value);
 }
 
 static void render_requests(FILE *out, const struct statistics *statistics,
                             const struct statistics_snapshot *snapshot) {
-    statistics_head(out, "convnetd_requests_total", "counter",
-                    "Requests answered, by route and status.");
+    const char *name = statistics_render_reading_head(out, STATISTICS_REQUESTS_TOTAL);
     for (size_t r = 0; r < snapshot->route_count && r < STATISTICS_MAX_ROUTES; r++)
         for (unsigned i = 0; i < STATISTICS_STATUSES; i++) {
             uint64_t count = 0;
             for (size_t s = 0; s < STATISTICS_SHARDS; s++)
                 count += __atomic_load_n(&statistics->shards[s].requests[r][i], __ATOMIC_RELAXED);
             if (count > 0)
-                (void)fprintf(out, "convnetd_requests_total{route=\"%s\",code=\"%u\"} %llu\n",
+                (void)fprintf(out, "%s{route=\"%s\",code=\"%u\"} %llu\n", name,
                               snapshot->route_names[r], i + STATISTICS_MIN_STATUS,
                               (unsigned long long)count);
         }
@@ -37,7 +42,7 @@ static void render_counters(FILE *out, const struct statistics *statistics) {
         for (size_t s = 0; s < STATISTICS_SHARDS; s++)
             count += __atomic_load_n(&statistics->shards[s].counters[i], __ATOMIC_RELAXED);
         if (row->help != NULL)
-            statistics_head(out, row->name, "counter", row->help);
+            statistics_render_head(out, row->name, "counter", row->help);
         (void)fprintf(out, "%s%s %llu\n", row->name, row->label, (unsigned long long)count);
     }
 }
@@ -68,7 +73,7 @@ static void render_histograms(FILE *out, const struct statistics *statistics,
     char labels[128];
     for (size_t h = 0; h < STATISTICS_HISTOGRAMS; h++) {
         const struct statistics_histogram_row *row = &statistics_histogram_table[h];
-        statistics_head(out, row->name, "histogram", row->help);
+        statistics_render_head(out, row->name, "histogram", row->help);
         for (size_t m = 0; m < snapshot->model_count; m++) {
             label_model(labels, sizeof labels, &snapshot->models[m]);
             render_histogram(out, snapshot->models[m].statistics, (enum statistics_histogram)h,
@@ -97,7 +102,7 @@ static void render_aliases(FILE *out, const struct statistics_snapshot *snapshot
         const struct statistics_alias_row *row = &statistics_alias_table[a];
         if (row->triton && !snapshot->triton)
             continue;
-        statistics_head(out, row->name, "counter", row->help);
+        statistics_render_head(out, row->name, "counter", row->help);
         for (size_t m = 0; m < snapshot->model_count; m++) {
             label_model(labels, sizeof labels, &snapshot->models[m]);
             (void)fprintf(out, "%s{%s%s} %llu\n", row->name, labels, row->label,
@@ -108,41 +113,35 @@ static void render_aliases(FILE *out, const struct statistics_snapshot *snapshot
 
 static void render_models(FILE *out, const struct statistics_snapshot *snapshot) {
     char labels[128];
-    statistics_head(out, "convnetd_model_info", "gauge", "The models that are served.");
+    const char *name = statistics_render_reading_head(out, STATISTICS_MODEL_INFO);
     for (size_t i = 0; i < snapshot->model_count; i++) {
         const struct statistics_model_row *row = &snapshot->models[i];
         if (row->sha256 != NULL)
-            (void)fprintf(out, "convnetd_model_info{name=\"%s\",version=\"%u\",sha256=\"%s\"} 1\n",
-                          row->name, row->version, row->sha256);
+            (void)fprintf(out, "%s{name=\"%s\",version=\"%u\",sha256=\"%s\"} 1\n", name, row->name,
+                          row->version, row->sha256);
     }
-    statistics_head(out, "convnetd_model_ready", "gauge",
-                    "1 if the model is served, 0 if it is unloaded or its file was refused.");
+    name = statistics_render_reading_head(out, STATISTICS_MODEL_READY);
     for (size_t i = 0; i < snapshot->model_count; i++) {
         label_model(labels, sizeof labels, &snapshot->models[i]);
-        (void)fprintf(out, "convnetd_model_ready{%s} %d\n", labels,
-                      snapshot->models[i].sha256 != NULL);
+        (void)fprintf(out, "%s{%s} %d\n", name, labels, snapshot->models[i].sha256 != NULL);
     }
-    statistics_head(out, "convnetd_model_refused", "gauge",
-                    "1 if the last reading of the model's file was refused.");
+    name = statistics_render_reading_head(out, STATISTICS_MODEL_REFUSED);
     for (size_t i = 0; i < snapshot->model_count; i++) {
         label_model(labels, sizeof labels, &snapshot->models[i]);
-        (void)fprintf(out, "convnetd_model_refused{%s} %d\n", labels, snapshot->models[i].refused);
+        (void)fprintf(out, "%s{%s} %d\n", name, labels, snapshot->models[i].refused);
     }
 }
 
 static void render_gauges(FILE *out, const struct statistics *statistics,
                           const struct statistics_snapshot *snapshot) {
-    gauge(out, "convnetd_ready", "1 while requests are served, as /v2/health/ready says.",
-          snapshot->ready);
-    gauge(out, "convnetd_queue_images", "Images waiting in the batch lane.", snapshot->queue_depth);
-    gauge(out, "convnetd_queue_limit_images", "Images that may wait in the batch lane.",
-          snapshot->queue_limit);
-    gauge(out, "convnetd_connections", "Open connections.", snapshot->connections);
-    gauge(out, "convnetd_last_reload_success_timestamp_seconds",
-          "When the models were last read without a refusal.",
-          __atomic_load_n(&statistics->last_reload, __ATOMIC_RELAXED));
-    statistics_head(out, "convnetd_build_info", "gauge", "The daemon's version.");
-    (void)fprintf(out, "convnetd_build_info{version=\"%s\"} 1\n", snapshot->version);
+    render_gauge(out, STATISTICS_READY, snapshot->ready);
+    render_gauge(out, STATISTICS_QUEUE_IMAGES, snapshot->queue_depth);
+    render_gauge(out, STATISTICS_QUEUE_LIMIT, snapshot->queue_limit);
+    render_gauge(out, STATISTICS_CONNECTIONS, snapshot->connections);
+    render_gauge(out, STATISTICS_LAST_RELOAD,
+                 __atomic_load_n(&statistics->last_reload, __ATOMIC_RELAXED));
+    const char *name = statistics_render_reading_head(out, STATISTICS_BUILD_INFO);
+    (void)fprintf(out, "%s{version=\"%s\"} 1\n", name, snapshot->version);
 }
 
 char *statistics_render(struct statistics *statistics, const struct statistics_snapshot *snapshot,

@@ -1,11 +1,11 @@
-/* statistics.c: counting. Relaxed atomics throughout: a scrape may see one request's counts apart,
- * never a torn number. Rendering is in statistics_render.c. */
+/* counters.c: counting. Relaxed atomics throughout: a scrape may see one request's counts apart,
+ * never a torn number. Rendering is in render.c. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
-#include "metrics/statistics_private.h"
+#include "metrics/metric_table.h"
 
 /* A thread's copy of the counters: its own, as long as there are no more threads than copies. */
 static unsigned shard_of_thread(void) {

@@ -1,6 +1,6 @@
-/* statistics_table.c: THE lists of metrics. A metric is a row here and an entry of its enum.
+/* metric_table.c: THE lists of metrics. A metric is a row here and an entry of its enum.
  * Constant data. */
-#include "metrics/statistics_private.h"
+#include "metrics/metric_table.h"
 
 static const double seconds_buckets[STATISTICS_BUCKETS] = {1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5,
                                                            1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3,
@@ -67,3 +67,38 @@ const struct statistics_alias_row statistics_alias_table[] = {
 };
 const size_t statistics_alias_count =
     sizeof statistics_alias_table / sizeof *statistics_alias_table;
+
+const struct statistics_reading_row statistics_reading_table[STATISTICS_READINGS] = {
+    [STATISTICS_REQUESTS_TOTAL] = {"convnetd_requests_total", "counter",
+                                   "Requests answered, by route and status."},
+    [STATISTICS_READY] = {"convnetd_ready", "gauge",
+                          "1 while requests are served, as /v2/health/ready says."},
+    [STATISTICS_QUEUE_IMAGES] = {"convnetd_queue_images", "gauge",
+                                 "Images waiting in the batch lane."},
+    [STATISTICS_QUEUE_LIMIT] = {"convnetd_queue_limit_images", "gauge",
+                                "Images that may wait in the batch lane."},
+    [STATISTICS_CONNECTIONS] = {"convnetd_connections", "gauge", "Open connections."},
+    [STATISTICS_LAST_RELOAD] = {"convnetd_last_reload_success_timestamp_seconds", "gauge",
+                                "When the models were last read without a refusal."},
+    [STATISTICS_BUILD_INFO] = {"convnetd_build_info", "gauge", "The daemon's version."},
+    [STATISTICS_MODEL_INFO] = {"convnetd_model_info", "gauge", "The models that are served."},
+    [STATISTICS_MODEL_READY] =
+        {"convnetd_model_ready", "gauge",
+         "1 if the model is served, 0 if it is unloaded or its file was refused."},
+    [STATISTICS_MODEL_REFUSED] = {"convnetd_model_refused", "gauge",
+                                  "1 if the last reading of the model's file was refused."},
+    [STATISTICS_PROCESS_CPU] = {"process_cpu_seconds_total", "counter",
+                                "Total user and system CPU time spent in seconds."},
+    [STATISTICS_PROCESS_THREADS] = {"process_threads", "gauge",
+                                    "Number of OS threads in the process."},
+    [STATISTICS_PROCESS_START] = {"process_start_time_seconds", "gauge",
+                                  "Start time of the process since unix epoch in seconds."},
+    [STATISTICS_PROCESS_VIRTUAL] = {"process_virtual_memory_bytes", "gauge",
+                                    "Virtual memory size in bytes."},
+    [STATISTICS_PROCESS_RESIDENT] = {"process_resident_memory_bytes", "gauge",
+                                     "Resident memory size in bytes."},
+    [STATISTICS_PROCESS_OPEN_FDS] = {"process_open_fds", "gauge",
+                                     "Number of open file descriptors."},
+    [STATISTICS_PROCESS_MAX_FDS] = {"process_max_fds", "gauge",
+                                    "Maximum number of open file descriptors."},
+};

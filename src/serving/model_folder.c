@@ -1,5 +1,5 @@
-/* registry_scan.c: lists the model files of a folder. Opens none of them. Blocking; no state. */
-#include "serving/registry_scan.h"
+/* model_folder.c: lists the model files of a folder. Opens none of them. Blocking; no state. */
+#include "serving/model_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,8 +20,8 @@ static int by_order(const void *a, const void *b) {
     return registry_order(x->name, x->version, y->name, y->version);
 }
 
-static void refuse(const struct registry_options *options, struct registry_files *files,
-                   const char *path, const struct cn_error *why) {
+static void file_refuse(const struct registry_options *options, struct registry_files *files,
+                        const char *path, const struct cn_error *why) {
     const struct registry_event event = {
         .kind = REGISTRY_EVENT_REFUSED, .path = path, .name = "", .error = why};
     files->refused++;
@@ -45,13 +45,13 @@ static struct registry_stamp stamp_of(const char *path) {
 
 /* Takes ownership of `path`. A bad name is an error in single-file mode and a report in a folder.
  */
-static enum cn_status add(const struct registry_options *options, struct registry_files *files,
-                          char *path, struct cn_error *error) {
+static enum cn_status file_add(const struct registry_options *options, struct registry_files *files,
+                               char *path, struct cn_error *error) {
     struct registry_file file = {.path = path};
     struct cn_error why = {0};
     enum cn_status status = served_model_name(path, file.name, &file.version, &why);
     if (status != CN_OK && options->folder != NULL) {
-        refuse(options, files, path, &why);
+        file_refuse(options, files, path, &why);
         free(path);
         return CN_OK;
     }
@@ -87,7 +87,7 @@ static void drop_twins(const struct registry_options *options, struct registry_f
         }
         (void)cn_fail_at(&why, CN_INVALID, file->path, -1, "is version %u of %s, as %s is",
                          file->version, file->name, last->path);
-        refuse(options, files, file->path, &why);
+        file_refuse(options, files, file->path, &why);
         free(file->path);
     }
     files->count = kept;
@@ -114,7 +114,7 @@ static enum cn_status scan_folder(const struct registry_options *options,
         if (asprintf(&path, "%s/%s", options->folder, entry->d_name) < 0)
             status = cn_fail(error, CN_MEMORY, "no memory for a path");
         else
-            status = add(options, files, path, error);
+            status = file_add(options, files, path, error);
     }
     if (status == CN_OK && errno != 0)
         status = cn_fail_at(error, CN_IO, options->folder, -1, "cannot read the folder: %s",
@@ -127,7 +127,7 @@ enum cn_status registry_scan(const struct registry_options *options, struct regi
                              struct cn_error *error) {
     if (options->folder == NULL) {
         char *path = strdup(options->file);
-        return path != NULL ? add(options, files, path, error)
+        return path != NULL ? file_add(options, files, path, error)
                             : cn_fail(error, CN_MEMORY, "no memory for a path");
     }
     const enum cn_status status = scan_folder(options, files, error);
