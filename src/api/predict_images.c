@@ -81,14 +81,16 @@ static enum cn_status add_recognized(struct prediction *p, const unsigned char *
         return prediction_add_png(p, body, length, error);
     while (blank < length && strchr(" \t\r\n", body[blank]) != NULL && body[blank] != '\0')
         blank++;
-    if (blank < length && body[blank] == '{' && length % p->image_size != 0)
+    if (blank < length && body[blank] == '{')
         return prediction_add_json(p, (const char *)body, length, error);
-    if (length % p->image_size == 0)
-        return prediction_add_raw(p, body, length, error);
+    if (body[0] == '@')
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the body is the text \"%.*s\": curl reads a file with --data-binary @FILE, "
+                       "and not with --data-raw",
+                       length < 40 ? (int)length : 40, (const char *)body);
     return cn_fail(error, CN_UNSUPPORTED,
-                   "the %zu bytes are neither a PNG, nor JSON, nor a whole number of raw images of "
-                   "%zu bytes; send Content-Type image/png, application/json, "
-                   "application/octet-stream or multipart/form-data",
+                   "the %zu bytes are neither a PNG nor JSON; raw images of %zu bytes each need "
+                   "Content-Type: application/octet-stream",
                    length, p->image_size);
 }
 

@@ -1,7 +1,8 @@
 /* predict_multipart.c: multipart/form-data (RFC 7578) over a body that is whole in memory: each
- * part is a picture. Part headers but the blank line that ends them are not looked at. No state. */
+ * part is a picture. Of a part's headers only its type is looked at. No state. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/predict.h"
 
@@ -20,20 +21,40 @@ static bool delimiter_of(const char *content_type, char delimiter[static 80]) {
     return true;
 }
 
+/* Does the part say that it holds bytes, as curl does of a file whose kind it does not know? */
+static bool part_is_octets(const unsigned char *head, size_t length) {
+    static const char type[] = "content-type:", octets[] = "application/octet-stream";
+    const char *line = (const char *)head, *end = line + length;
+    for (; line != NULL && end - line > (ptrdiff_t)sizeof type; line++) {
+        if (strncasecmp(line, type, sizeof type - 1) == 0) {
+            line += sizeof type - 1;
+            line += strspn(line, " \t");
+            return end - line >= (ptrdiff_t)sizeof octets - 1 &&
+                   strncasecmp(line, octets, sizeof octets - 1) == 0;
+        }
+        line = memchr(line, '\n', (size_t)(end - line));
+        if (line == NULL)
+            return false;
+    }
+    return false;
+}
+
 static enum cn_status add_part(struct prediction *p, const unsigned char *part, size_t length,
                                struct cn_error *error) {
     const unsigned char *data = memmem(part, length, "\r\n\r\n", 4);
     if (data == NULL)
         return cn_fail(error, CN_MALFORMED, "part %zu of the multipart body has no blank line",
                        p->count + 1);
+    const bool octets = part_is_octets(part, (size_t)(data - part));
     data += 4;
     length -= (size_t)(data - part);
     if (cn_png_recognize(data, length))
         return prediction_add_png(p, data, length, error);
-    if (length == p->image_size)
+    if (octets && length == p->image_size)
         return prediction_add_raw(p, data, length, error);
     return cn_fail(error, CN_INVALID,
-                   "part %zu has %zu bytes; it must be a PNG or one raw image of %zu bytes",
+                   "part %zu has %zu bytes; it must be a PNG, or one raw image of %zu bytes with "
+                   "Content-Type: application/octet-stream",
                    p->count + 1, length, p->image_size);
 }
 

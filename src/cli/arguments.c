@@ -158,11 +158,19 @@ static void check_complete(const struct parsing *parsing) {
     }
 }
 
+/* What argp calls an option: its letter, or a number that is none. */
+static int key_of(const struct cli_syntax *syntax, size_t index) {
+    const char letter = syntax->options[index].letter;
+    return letter != '\0' ? letter : FIRST_KEY + (int)index;
+}
+
 static error_t parse_one(int key, char *text, struct argp_state *state) {
     struct parsing *parsing = state->input;
-    if (key >= FIRST_KEY && (size_t)(key - FIRST_KEY) < parsing->syntax->option_count) {
-        set_option(parsing, &parsing->syntax->options[key - FIRST_KEY], text);
-        return 0;
+    for (size_t i = 0; i < parsing->syntax->option_count; i++) {
+        if (key == key_of(parsing->syntax, i)) {
+            set_option(parsing, &parsing->syntax->options[i], text);
+            return 0;
+        }
     }
     if (key == ARGP_KEY_ARGS) {
         parsing->operands = state->argv + state->next;
@@ -178,7 +186,7 @@ void cli_parse(const struct cli_syntax *syntax, int argc, char **argv, void *set
     for (size_t i = 0; i < syntax->option_count && i < MAX_OPTIONS; i++) {
         const struct cli_option *option = &syntax->options[i];
         rows[i] = (struct argp_option){.name = option->name,
-                                       .key = FIRST_KEY + (int)i,
+                                       .key = key_of(syntax, i),
                                        .arg = option->argument,
                                        .doc = option->text,
                                        .group = 1};

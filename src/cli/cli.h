@@ -50,6 +50,7 @@ struct cli_option {
     double minimum, maximum;  /* INT, FLOAT, DOUBLE: inclusive */
     const char *const *names; /* NAME */
     bool (*parse)(const char *text, void *field, const char **ret_rule); /* CUSTOM */
+    char letter; /* of the short form; NUL: none */
 };
 
 /* How one command is called. */

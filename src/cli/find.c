@@ -12,15 +12,12 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-
-#ifndef MODELSDIR
-#define MODELSDIR "models"
-#endif
+#include "places.h"
 
 enum { FOLDERS = 3 };
 
 static const char *model_folder(int index) {
-    const char *folders[FOLDERS] = {"models", getenv("CONVNET_MODELSDIR"), MODELSDIR};
+    const char *folders[FOLDERS] = {"models", getenv("CONVNET_MODELSDIR"), CN_MODELS_FOLDER};
     return folders[index] != NULL ? folders[index] : "";
 }
 

@@ -10,6 +10,7 @@
 struct predict_settings {
     const char *model, *list, *images;
     int format, mode, threads;
+    struct input_options input;
 };
 
 #define SETTING(field) offsetof(struct predict_settings, field)
@@ -20,7 +21,12 @@ static const struct cli_option options[] = {
     {"format", "NAME", CLI_NAME, SETTING(format), .text = "csv (default), ndjson or table",
      .names = predict_format_names},
     {"files-from", "FILE", CLI_STRING, SETTING(list),
-     .text = "also what FILE (- for standard input) names, one a line"},
+     .text = "also what FILE (- for standard input) names, one per line"},
+    {"null", NULL, CLI_FLAG, SETTING(input.null),
+     .text = "the names of --files-from end with NUL (find -print0), not with a line break",
+     .letter = '0'},
+    {"raw", NULL, CLI_FLAG, SETTING(input.raw),
+     .text = "standard input (-) holds raw images of one byte per sample, one after another"},
     {"preprocess", "NAME", CLI_NAME, SETTING(mode),
      .text = "auto (default), or none: a PNG must have the model's size and is taken as it is",
      .names = cn_picture_mode_names},
@@ -36,7 +42,7 @@ static const struct cli_syntax syntax = {
     .operands = "[FILE.png|DIR|FILE.idx|-]...",
     .most_operands = (size_t)-1,
     .text = "Classify pictures: PNG files, folders of them, IDX files, or standard input (-): one "
-            "PNG, or raw images of one byte a sample, one after another.",
+            "PNG, or with --raw raw images of one byte per sample, one after another.",
 };
 
 int cli_predict(int argc, char **argv) {
@@ -61,10 +67,10 @@ int cli_predict(int argc, char **argv) {
     }
     bool going = status == CN_OK;
     for (size_t i = 0; going && i < operand_count; i++) {
-        going = input_add(batch, model, operands[i]);
+        going = input_add(batch, model, &settings.input, operands[i]);
     }
     if (going && settings.list != NULL) {
-        going = input_add_list(batch, model, settings.list);
+        going = input_add_list(batch, model, &settings.input, settings.list);
     }
     going = going && batch_flush(batch);
     int exit_status = status != CN_OK                 ? cli_report(argv[0], &error)

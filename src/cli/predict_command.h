@@ -65,10 +65,19 @@ void batch_free(struct batch *batch); /* accepts NULL */
 
 enum { PREDICT_FILE_LIMIT = 64 << 20 }; /* bytes of one PNG */
 
-/* Adds what the operand names: a PNG, an IDX file, a folder's PNGs, or standard input ("-"). */
-bool input_add(struct batch *batch, const struct cn_model *model, const char *operand);
+/* How inputs are to be understood. */
+struct input_options {
+    bool raw;  /* standard input ("-") holds raw images: their length alone never says so */
+    bool null; /* the names of a list end with NUL, not with a line break */
+};
 
-/* Adds each line of the list at `path` ("-": standard input) as an operand. */
-bool input_add_list(struct batch *batch, const struct cn_model *model, const char *path);
+/* Adds what the operand names: a PNG, an IDX file, a folder's PNGs, or standard input ("-"). */
+bool input_add(struct batch *batch, const struct cn_model *model,
+               const struct input_options *options, const char *operand);
+
+/* Adds each name of the list at `path` ("-": standard input) as an operand. A list whose names end
+ * with NUL although `null` is false is refused whole. */
+bool input_add_list(struct batch *batch, const struct cn_model *model,
+                    const struct input_options *options, const char *path);
 
 #endif

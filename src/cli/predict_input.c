@@ -170,21 +170,27 @@ static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
     return going;
 }
 
-static bool add_standard_input(struct batch *batch, const struct cn_model *model) {
+static bool add_standard_input(struct batch *batch, const struct cn_model *model, bool raw) {
     unsigned char head[SIGNATURE];
     size_t length = fread(head, 1, sizeof head, stdin);
-    bool going = cn_png_recognize(head, length) ? add_png_stream(batch, head, length)
-                                                : add_raw_stream(batch, model, head, length);
+    const bool picture = cn_png_recognize(head, length);
+    if (!picture && !raw) {
+        return add_failure(batch, CN_UNSUPPORTED, "-",
+                           "is no PNG; raw images of one byte per sample need --raw");
+    }
+    bool going =
+        raw ? add_raw_stream(batch, model, head, length) : add_png_stream(batch, head, length);
     return going && ferror(stdin) ? add_failure(batch, CN_IO, "-", "cannot be read") : going;
 }
 
 /* ---- Operands ---- */
 
-bool input_add(struct batch *batch, const struct cn_model *model, const char *operand) {
+bool input_add(struct batch *batch, const struct cn_model *model,
+               const struct input_options *options, const char *operand) {
     struct stat info;
     size_t found = 0;
     if (strcmp(operand, "-") == 0) {
-        return add_standard_input(batch, model);
+        return add_standard_input(batch, model, options->raw);
     }
     if (stat(operand, &info) != 0) {
         return add_failure(batch, CN_IO, operand, strerror(errno));
@@ -197,8 +203,10 @@ bool input_add(struct batch *batch, const struct cn_model *model, const char *op
                                                     : batch_add_file(batch, operand);
 }
 
-bool input_add_list(struct batch *batch, const struct cn_model *model, const char *path) {
+bool input_add_list(struct batch *batch, const struct cn_model *model,
+                    const struct input_options *options, const char *path) {
     bool standard = strcmp(path, "-") == 0, going = true;
+    const int end = options->null ? '\0' : '\n';
     FILE *file = standard ? stdin : fopen(path, "r");
     char *line = NULL;
     size_t size = 0;
@@ -206,10 +214,16 @@ bool input_add_list(struct batch *batch, const struct cn_model *model, const cha
     if (file == NULL) {
         return add_failure(batch, CN_IO, path, strerror(errno));
     }
-    while (going && (length = getline(&line, &size, file)) >= 0) {
-        line[strcspn(line, "\n")] = '\0';
-        if (line[0] != '\0') {
-            going = input_add(batch, model, line);
+    while (going && (length = getdelim(&line, &size, end, file)) >= 0) {
+        if (length > 0 && line[length - 1] == end) {
+            line[--length] = '\0';
+        }
+        if (strlen(line) < (size_t)length) {
+            going = add_failure(batch, CN_INVALID, path,
+                                "has a NUL byte: names that end with NUL need --null");
+            break;
+        } else if (line[0] != '\0') {
+            going = input_add(batch, model, options, line);
         }
     }
     if (going && ferror(file)) {

@@ -281,7 +281,10 @@ for r in rows:
 check "predict an IDX file" run 0 "${predict[@]}" "$sample/t10k-images-idx3-ubyte.gz" --threads 2
 cp out idx.csv
 check "one row an image" test "$(wc -l <idx.csv)" = 201
-check "predict raw bytes" test "$("$convnet" "${predict[@]}" - <raw 2>err | tee raw.csv | wc -l)" = 21
+check "predict raw bytes" test "$("$convnet" "${predict[@]}" --raw - <raw 2>err | tee raw.csv | wc -l)" = 21
+"$convnet" "${predict[@]}" - <raw >out 2>err
+check "raw bytes are never taken for images by their length" test "$?" = 1
+check "says which option takes them" says "need --raw"
 check "IDX = PNG" cmp <(answers folder.csv 20) <(answers idx.csv 20)
 check "raw = PNG" cmp <(answers folder.csv 20) <(answers raw.csv 20)
 check "a PNG on stdin" cmp <("$convnet" "${predict[@]}" - <pictures/03.png | tail -1 | cut -d, -f2-) \
@@ -305,9 +308,22 @@ for line, r in zip(open("out"), rows + rows[:1]):
 printf '%s\n' pictures/00.png pictures/bad.png pictures/01.png >list
 check "files from a list" run 1 "${predict[@]}" --format table --files-from list
 check "a row a picture" test "$(wc -l <out)" = 3
+printf '%s\0' pictures/00.png pictures/01.png pictures/02.png >names
+check "a list with NULs" run 0 "${predict[@]}" --null --files-from names
+check "each of them" test "$(wc -l <out)" = 4
+check "the same by its letter" run 0 "${predict[@]}" -0 --files-from names
+check "each of them, too" test "$(wc -l <out)" = 4
+check "NULs that nobody told of" run 1 "${predict[@]}" --files-from names
+check "no silent first row" test "$(grep -c png out)" = 0
+check "says what to do" says "need --null"
+cp pictures/00.png $'pictures/two\nlines.png'
+printf '%s\0' $'pictures/two\nlines.png' >names
+check "a line break in a name" run 0 "${predict[@]}" --null --files-from names
+check "is quoted" grep -q '^"pictures/two$' out
+rm $'pictures/two\nlines.png'
 check "missing file" run 1 "${predict[@]}" none.png pictures/00.png
 check "says which" says "none.png: No such file or directory"
-head -c 1000 raw | "$convnet" "${predict[@]}" - >out 2>err
+head -c 1000 raw | "$convnet" "${predict[@]}" --raw - >out 2>err
 check "raw bytes of no whole image" test "$?" = 1
 check "says how many" says "216 bytes after 1 whole images"
 mkdir empty
