@@ -18,7 +18,7 @@ def test_torchserve(server, wanted):
         for name, body, extra in (
                 ("PNG", png(ONE), b""), ("PNG by type", png(ONE), b"Content-Type: image/png\r\n"),
                 ("as curl -T sends it", png(ONE), b"Expect: 100-continue\r\n"),
-                ("raw", ONE, b""), ("octets", ONE, b"Content-Type: application/octet-stream\r\n"),
+                ("octets", ONE, b"Content-Type: application/octet-stream\r\n"),
                 ("form", b"--x\r\nContent-Disposition: form-data; name=\"data\"; filename=\"a\"\r\n"
                  b"\r\n" + png(ONE) + b"\r\n--x--\r\n",
                  b"Content-Type: multipart/form-data; boundary=x\r\n")):
@@ -26,12 +26,14 @@ def test_torchserve(server, wanted):
             check(status == 200 and headers["content-type"] == "application/json" and
                   list(answer.items()) == [(str(c), wanted[0][c]) for c in order],
                   "%s %s: %s %s" % (path, name, status, answer))
-    status, _, answer = post_json(server, "/predictions/digits", ONE + TWO)
+    status, _, answer = post_json(server, "/predictions/digits", ONE + TWO,
+                                 b"Content-Type: application/octet-stream\r\n")
     check(status == 200 and [max(a, key=a.get) for a in answer] == [str(x) for x in LABELS[:2]],
           "two images: %s" % (answer,))
     refused(server, "no such model", "/predictions/letters", png(ONE), "letters", wanted=404)
     refused(server, "no such version", "/predictions/digits/2", png(ONE), "version", wanted=404)
     refused(server, "no picture", "/predictions/digits", b"hello", "neither", wanted=415)
+    refused(server, "raw without its type", "/predictions/digits", ONE, "octet-stream", wanted=415)
     refused(server, "nothing", "/predictions/digits", b"", "empty")
     check(ask(server, request("/predictions/digits", method=b"GET"))[0] == 405, "GET")
 

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from daemon import MODEL, ask, check, finish, get, post, serving
+from daemon import RAW, MODEL, ask, check, finish, get, post, serving
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SITE, OTHER = b"https://draw.example", b"https://other.example"
@@ -48,7 +48,7 @@ def test_cors():
               "Content-Type" in headers["access-control-allow-headers"] and
               headers["vary"] == "Origin", "preflight: %s %s" % (status, headers))
         # What a script may read: also of errors, or it cannot tell what went wrong.
-        for request, wanted in ((post(extra=origin), 200), (post(b"x", extra=origin), 415),
+        for request, wanted in ((post(extra=RAW + origin), 200), (post(b"x", extra=origin), 415),
                                 (get("/nothing", origin), 404)):
             status, headers, _ = ask(server, request)
             check(status == wanted and headers.get("access-control-allow-origin") == SITE.decode()
