@@ -1,5 +1,4 @@
 /* activate.c: see activate.h. No state. */
-#include <math.h>
 #include <string.h>
 
 #include "kernels/activate.h"
@@ -17,12 +16,10 @@ void cn_activation_forward(float *y, size_t rows, size_t width, enum cn_activati
             y[i] = y[i] > 0 ? y[i] : 0;
         break;
     case CN_ACTIVATION_SIGMOID:
-        for (size_t i = 0; i < count; i++)
-            y[i] = 1 / (1 + expf(-y[i]));
+        cn_kernels()->functions->sigmoid(y, y, count);
         break;
     case CN_ACTIVATION_TANH:
-        for (size_t i = 0; i < count; i++)
-            y[i] = tanhf(y[i]);
+        cn_kernels()->functions->tanh(y, y, count);
         break;
     case CN_ACTIVATION_SOFTMAX:
         cn_kernels()->softmax(y, rows, (int)width);

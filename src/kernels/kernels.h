@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "kernels/conv2d.h"
+#include "kernels/functions.h"
 #include "kernels/pooling.h"
 
 enum { CN_LANES = 16 }; /* floats of the widest vector: what packed rows are padded to */
@@ -58,6 +59,7 @@ struct cn_kernels {
      * and a row sums to 1 within 1e-6. */
     void (*softmax)(float *y, size_t rows, int width);
 
+    const struct cn_function_kernels *functions;      /* functions.h */
     const struct cn_backward_kernels *backward;       /* backward.h */
     const struct cn_elementwise_kernels *elementwise; /* elementwise.h */
 };

@@ -5,6 +5,7 @@ libconvnet_la_SOURCES += \
 	src/kernels/backward.h \
 	src/kernels/conv2d.h \
 	src/kernels/elementwise.h \
+	src/kernels/functions.h \
 	src/kernels/kernels.c src/kernels/kernels.h \
 	src/kernels/packing.c src/kernels/packing.h
 
@@ -14,7 +15,7 @@ libkernels_portable_la_SOURCES = \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
 	src/kernels/kernels_portable.c \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
-	src/kernels/vector_dense.inc src/kernels/vector_elementwise.inc \
+	src/kernels/vector_dense.inc src/kernels/vector_elementwise.inc src/kernels/vector_functions.inc \
 	src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
 	src/kernels/vector_softmax.inc
 libkernels_portable_la_CFLAGS = $(KERNEL_CFLAGS)
@@ -36,5 +37,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/support/networks.c tests/support/networks.h \
 	tests/unit/test_backward.c \
 	tests/unit/test_elementwise.c \
+	tests/unit/test_functions.c \
 	tests/unit/test_kernels.c
 endif

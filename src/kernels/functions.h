@@ -1,0 +1,21 @@
+/* functions.h: the functions of activations over arrays, one table an instruction set; part of
+ * struct cn_kernels. y[count] = f(x[count]); y may be x. What is not a number stays so. */
+#ifndef CONVNET_KERNELS_FUNCTIONS_H
+#define CONVNET_KERNELS_FUNCTIONS_H
+
+#include <stddef.h>
+
+/* The bounds hold for every float, at every instruction set: units in the last place of the result,
+ * where it is a normal number. */
+struct cn_function_kernels {
+    void (*exponential)(float *y, const float *x, size_t count); /* 2 */
+    void (*sigmoid)(float *y, const float *x, size_t count);     /* 3 */
+    void (*tanh)(float *y, const float *x, size_t count);        /* 3 */
+    void (*erf)(float *y, const float *x, size_t count);         /* 3 */
+    void (*softplus)(float *y, const float *x, size_t count);    /* 4; log(1 + exp(x)) */
+    void (*swish)(float *y, const float *x, size_t count); /* 4; x sigmoid(x) with its subnormals */
+    void (*gelu)(float *y, const float *x, size_t count);  /* x/2 (1 + erf(x / sqrt 2)): 2e-7 |x| */
+    void (*elu)(float *y, const float *x, size_t count);   /* 4; x, or exp(x) - 1 if x <= 0 */
+};
+
+#endif
