@@ -111,6 +111,9 @@ const char *cn_layer_type_name(const struct cn_layer_type *type);
 /* The type's configuration keys; *ret_count receives their number. Constant. */
 const struct cn_field *cn_layer_type_fields(const struct cn_layer_type *type, size_t *ret_count);
 
+/* How many of these keys, the last ones, a writer leaves out where they are the default. */
+size_t cn_layer_type_late_fields(const struct cn_layer_type *type);
+
 /* Fills `config` (CN_LAYER_CONFIG bytes) with the type's defaults, Keras's. */
 void cn_layer_type_defaults(const struct cn_layer_type *type, void *config);
 

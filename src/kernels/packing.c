@@ -48,6 +48,16 @@ void cn_conv2d_pack(float *packed, const float *kernel, const float *bias,
         memcpy(to + g * sizes.padded, bias + g * sizes.channels, sizes.channels * sizeof *to);
 }
 
+void cn_conv2d_pack_transposed(float *packed, const float *kernel, const struct cn_conv2d *shape) {
+    const struct group_sizes sizes = sizes_of(shape);
+    float *to = packed;
+    for (size_t c = 0; c < sizes.padded; c += CN_LANES)
+        for (size_t row = 0; row < sizes.rows; row++, to += CN_LANES)
+            for (size_t i = 0; i < CN_LANES; i++)
+                to[i] = c + i < sizes.channels ? kernel[(c + i) * sizes.rows + row] : 0;
+    memset(to, 0, sizes.padded * sizeof *to);
+}
+
 void cn_conv2d_fold(float *packed, const struct cn_conv2d *shape, const float *scale,
                     const float *shift) {
     const struct group_sizes sizes = sizes_of(shape);

@@ -13,6 +13,9 @@ size_t cn_conv2d_packed_size(const struct cn_conv2d *shape);
 void cn_conv2d_pack(float *packed, const float *kernel, const float *bias,
                     const struct cn_conv2d *shape);
 
+/* The same from a kernel[out_channels, rows of the reduction] without bias, of one group. */
+void cn_conv2d_pack_transposed(float *packed, const float *kernel, const struct cn_conv2d *shape);
+
 /* Output channel c becomes c * scale[c] + shift[c]. */
 void cn_conv2d_fold(float *packed, const struct cn_conv2d *shape, const float *scale,
                     const float *shift);

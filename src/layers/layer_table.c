@@ -5,15 +5,32 @@
 
 static const struct cn_layer_type *const layer_table[] = {
     &cn_conv2d_type,
-    &cn_max_pooling2d_type,
-    &cn_average_pooling2d_type,
-    &cn_global_average_pooling2d_type,
-    &cn_flatten_type,
+    &cn_conv1d_type,
+    &cn_depthwise_conv2d_type,
+    &cn_depthwise_conv1d_type,
+    &cn_separable_conv2d_type,
+    &cn_separable_conv1d_type,
+    &cn_conv2d_transpose_type,
+    &cn_conv1d_transpose_type,
     &cn_dense_type,
-    &cn_dropout_type,
+    &cn_max_pooling2d_type,
+    &cn_max_pooling1d_type,
+    &cn_average_pooling2d_type,
+    &cn_average_pooling1d_type,
+    &cn_global_max_pooling2d_type,
+    &cn_global_max_pooling1d_type,
+    &cn_global_average_pooling2d_type,
+    &cn_global_average_pooling1d_type,
+    &cn_flatten_type,
     &cn_activation_type,
     &cn_batch_normalization_type,
+    &cn_dropout_type,
     &cn_add_type,
+    &cn_subtract_type,
+    &cn_multiply_type,
+    &cn_average_type,
+    &cn_maximum_type,
+    &cn_minimum_type,
     &cn_concatenate_type,
 };
 enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
@@ -39,6 +56,10 @@ const char *cn_layer_type_name(const struct cn_layer_type *type) {
 const struct cn_field *cn_layer_type_fields(const struct cn_layer_type *type, size_t *ret_count) {
     *ret_count = type->field_count;
     return type->fields;
+}
+
+size_t cn_layer_type_late_fields(const struct cn_layer_type *type) {
+    return type->late_fields;
 }
 
 void cn_layer_type_defaults(const struct cn_layer_type *type, void *config) {
@@ -74,35 +95,6 @@ struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed) {
     if (layer->type->inference != NULL && layer->type->inference->prepare != NULL)
         layer->type->inference->prepare(&step);
     return step;
-}
-
-static void place_window(struct cn_window *w, enum cn_padding padding) {
-    w->before = w->after = 0;
-    if (padding == CN_PADDING_SAME) {
-        w->out = (w->in + w->stride - 1) / w->stride;
-        const long long needed = (long long)(w->out - 1) * w->stride + w->window - w->in;
-        w->before = needed > 0 ? (int)(needed / 2) : 0;
-        w->after = needed > 0 ? (int)(needed - needed / 2) : 0;
-    } else {
-        w->out = (w->in - w->window) / w->stride + 1;
-    }
-}
-
-enum cn_status cn_windows_build(struct cn_window windows[2], const int size[2],
-                                const int strides[2], enum cn_padding padding,
-                                const struct cn_layer *layer, struct cn_error *error) {
-    const int *in = layer->input_shape.dims;
-    char text[CN_SHAPE_TEXT];
-    if (padding == CN_PADDING_VALID && (size[0] > in[0] || size[1] > in[1]))
-        return cn_fail(error, CN_INVALID,
-                       "layer \"%s\" (%s): its window (%d, %d) does not fit into its input %s",
-                       layer->name, layer->type->class_name, size[0], size[1],
-                       cn_shape_format(&layer->input_shape, text));
-    for (int i = 0; i < 2; i++) {
-        windows[i] = (struct cn_window){.window = size[i], .stride = strides[i], .in = in[i]};
-        place_window(&windows[i], padding);
-    }
-    return CN_OK;
 }
 
 enum cn_status cn_layer_need_rank(const struct cn_layer *layer, int rank, const char *advice,

@@ -102,6 +102,8 @@ struct cn_layer_type {
     const void *defaults; /* config_size bytes */
     const struct cn_field *fields;
     size_t field_count;
+    size_t late_fields; /* the last ones, which came later than files without them: written only
+                           where they are not the default */
 
     size_t min_inputs, max_inputs; /* both 0: one input */
     /* Shape inference: reads config and inputs, writes output_shape and the tensors. */
@@ -118,9 +120,14 @@ struct cn_layer_type {
                                                    is, in the output's shape */
 };
 
-extern const struct cn_layer_type cn_conv2d_type, cn_max_pooling2d_type, cn_average_pooling2d_type,
-    cn_global_average_pooling2d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
-    cn_activation_type, cn_batch_normalization_type, cn_add_type, cn_concatenate_type;
+extern const struct cn_layer_type cn_conv2d_type, cn_conv1d_type, cn_depthwise_conv2d_type,
+    cn_depthwise_conv1d_type, cn_separable_conv2d_type, cn_separable_conv1d_type,
+    cn_conv2d_transpose_type, cn_conv1d_transpose_type, cn_max_pooling2d_type,
+    cn_max_pooling1d_type, cn_average_pooling2d_type, cn_average_pooling1d_type,
+    cn_global_max_pooling2d_type, cn_global_max_pooling1d_type, cn_global_average_pooling2d_type,
+    cn_global_average_pooling1d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
+    cn_activation_type, cn_batch_normalization_type, cn_add_type, cn_subtract_type,
+    cn_multiply_type, cn_average_type, cn_maximum_type, cn_minimum_type, cn_concatenate_type;
 
 /* True if the layer's outputs are a softmax's. */
 bool cn_layer_gives_softmax(const struct cn_layer *layer);
@@ -135,19 +142,6 @@ struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed);
 
 /* The parts of Flatten, Reshape and others: the same floats in another shape. */
 extern const struct cn_layer_training cn_view_training;
-
-/* How a window goes along one axis. */
-struct cn_window {
-    int window, stride, in, out, before, after; /* before, after: padding */
-};
-
-/* The rows' and the columns' window of Conv2D and the poolings: Keras's output size, and for "same"
- * TensorFlow's padding, whose odd row or column goes to the bottom and the right.
- * CN_INVALID when the window does not fit: the message names the layer, the window and the input.
- */
-enum cn_status cn_windows_build(struct cn_window windows[2], const int size[2],
-                                const int strides[2], enum cn_padding padding,
-                                const struct cn_layer *layer, struct cn_error *error);
 
 /* CN_INVALID unless the input has this rank; the message names the layer and its input. */
 enum cn_status cn_layer_need_rank(const struct cn_layer *layer, int rank, const char *advice,

@@ -1,79 +1,114 @@
-/* pooling2d.c: Keras's MaxPooling2D, AveragePooling2D and GlobalAveragePooling2D. No state. */
+/* pooling2d.c: Keras's MaxPooling and AveragePooling over one or two axes, and the global ones,
+ * whose window is the whole image. No state. */
 #include "kernels/backward.h"
 #include "kernels/kernels.h"
 #include "kernels/pooling.h"
-#include "layers/layer_type.h"
+#include "layers/window.h"
 
 struct pooling2d_config {
+    int axes; /* no key: the type's */
     int pool_size[2];
     int strides[2]; /* 0: pool_size */
     int padding;
 };
 
-static const struct pooling2d_config defaults = {.pool_size = {2, 2}};
+static const struct pooling2d_config pooling2d_defaults = {.axes = 2, .pool_size = {2, 2}};
+static const struct pooling2d_config pooling1d_defaults = {.axes = 1, .pool_size = {1, 2}};
 
 #define AT(member) offsetof(struct pooling2d_config, member)
-static const struct cn_field fields[] = {
-    {"pool_size", CN_FIELD_INT_PAIR, AT(pool_size), false, false, 1, 1 << 12, NULL},
-    {"strides", CN_FIELD_INT_PAIR, AT(strides), false, true, 1, 1 << 12, NULL},
-    {"padding", CN_FIELD_ENUM, AT(padding), false, false, 0, 0, cn_padding_names},
-};
+#define FIELDS(pair)                                                                               \
+    {"pool_size", pair, AT(pool_size), false, false, 1, 1 << 12, NULL},                            \
+        {"strides", pair, AT(strides), false, true, 1, 1 << 12, NULL}, {                           \
+        "padding", CN_FIELD_ENUM, AT(padding), false, false, 0, 0, cn_padding_names                \
+    }
+static const struct cn_field pooling2d_fields[] = {FIELDS(CN_FIELD_INT_PAIR)};
+static const struct cn_field pooling1d_fields[] = {FIELDS(CN_FIELD_INT_WIDTH)};
+
+static const struct pooling2d_config *config_of(const struct cn_layer *layer) {
+    return (const struct pooling2d_config *)(const void *)layer->config;
+}
 
 static enum cn_status pooling_windows(const struct cn_layer *layer, struct cn_window windows[2],
-                                      struct cn_error *error) {
-    const struct pooling2d_config *config =
-        (const struct pooling2d_config *)(const void *)layer->config;
-    const int *strides = config->strides[0] > 0 ? config->strides : config->pool_size;
-    return cn_windows_build(windows, config->pool_size, strides, (enum cn_padding)config->padding,
-                            layer, error);
+                                      struct cn_shape *ret_image, struct cn_error *error) {
+    const struct pooling2d_config *c = config_of(layer);
+    const int *strides = c->strides[1] > 0 ? c->strides : c->pool_size;
+    const struct cn_window_config window = {.size = {c->pool_size[0], c->pool_size[1]},
+                                            .strides = {strides[0], strides[1]},
+                                            .dilation = {1, 1},
+                                            .padding = c->padding};
+    const enum cn_status status = cn_layer_image(layer, c->axes, ret_image, error);
+    return status == CN_OK ? cn_windows_build(windows, &window, ret_image, layer, error) : status;
 }
 
 static struct cn_pooling pooling_shape(const struct cn_layer *layer) {
     struct cn_window windows[2];
-    (void)pooling_windows(layer, windows, NULL); /* build has seen them fit */
+    struct cn_shape image;
+    (void)pooling_windows(layer, windows, &image, NULL); /* build has seen them fit */
     return (struct cn_pooling){.in_height = windows[0].in,
                                .in_width = windows[1].in,
-                               .channels = layer->input_shape.dims[2],
+                               .channels = image.dims[2],
                                .out_height = windows[0].out,
                                .out_width = windows[1].out,
-                               .pool_height = windows[0].window,
-                               .pool_width = windows[1].window,
+                               .pool_height = windows[0].size,
+                               .pool_width = windows[1].size,
                                .row_stride = windows[0].stride,
                                .column_stride = windows[1].stride,
                                .pad_top = windows[0].before,
                                .pad_left = windows[1].before};
 }
 
+static enum cn_status pooling_build(struct cn_layer *layer, struct cn_error *error) {
+    struct cn_window windows[2];
+    struct cn_shape image;
+    const enum cn_status status = pooling_windows(layer, windows, &image, error);
+    if (status == CN_OK)
+        layer->output_shape =
+            cn_axes_shape(config_of(layer)->axes, windows[0].out, windows[1].out, image.dims[2]);
+    return status;
+}
+
+/* ---- Global ---- */
+
+struct global_config {
+    int axes; /* no key: the type's */
+    bool keepdims;
+};
+
+static const struct global_config global2d_defaults = {.axes = 2}, global1d_defaults = {.axes = 1};
+static const struct cn_field global_fields[] = {
+    {"keepdims", CN_FIELD_BOOL, offsetof(struct global_config, keepdims), false, false, 0, 0, NULL},
+};
+
+static const struct global_config *global_config_of(const struct cn_layer *layer) {
+    return (const struct global_config *)(const void *)layer->config;
+}
+
 /* The whole image as one window. */
-static struct cn_pooling global_pooling_shape(const struct cn_layer *layer) {
-    const int *in = layer->input_shape.dims;
+static struct cn_pooling global_shape(const struct cn_layer *layer) {
+    struct cn_shape image;
+    (void)cn_layer_image(layer, global_config_of(layer)->axes, &image, NULL);
+    const int *in = image.dims;
     return (struct cn_pooling){in[0], in[1], in[2], 1, 1, in[0], in[1], 1, 1, 0, 0};
 }
 
-static enum cn_status pooling_build(struct cn_layer *layer, struct cn_error *error) {
-    struct cn_window windows[2];
-    enum cn_status status = cn_layer_need_rank(layer, 3, "", error);
+static enum cn_status global_build(struct cn_layer *layer, struct cn_error *error) {
+    const struct global_config *config = global_config_of(layer);
+    struct cn_shape image;
+    const enum cn_status status = cn_layer_image(layer, config->axes, &image, error);
     if (status == CN_OK)
-        status = pooling_windows(layer, windows, error);
-    if (status == CN_OK)
-        layer->output_shape =
-            cn_shape_image(windows[0].out, windows[1].out, layer->input_shape.dims[2]);
+        layer->output_shape = config->keepdims ? cn_axes_shape(config->axes, 1, 1, image.dims[2])
+                                               : cn_shape_vector(image.dims[2]);
     return status;
 }
 
-static enum cn_status global_pooling_build(struct cn_layer *layer, struct cn_error *error) {
-    const enum cn_status status = cn_layer_need_rank(layer, 3, "", error);
-    if (status == CN_OK)
-        layer->output_shape = cn_shape_vector(layer->input_shape.dims[2]);
-    return status;
-}
+/* ---- Both ---- */
 
 static void pooling_prepare(struct cn_step *step) {
     step->pooling = pooling_shape(&step->layer);
 }
 
-static void global_pooling_prepare(struct cn_step *step) {
-    step->pooling = global_pooling_shape(&step->layer);
+static void global_prepare(struct cn_step *step) {
+    step->pooling = global_shape(&step->layer);
 }
 
 static void pooling_infer(void (*kernel)(float *, const float *, const struct cn_pooling *),
@@ -102,7 +137,7 @@ static void pooling_forward(const struct cn_layer *layer, const struct cn_pass *
 }
 
 static void max_pooling_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const struct cn_pooling shape = pooling_shape(layer);
+    const struct cn_pooling shape = cn_step_of(layer, NULL).pooling;
     const size_t in = cn_shape_size(&layer->input_shape);
     const size_t out = cn_shape_size(&layer->output_shape);
     for (size_t i = 0; pass->dx != NULL && i < pass->count; i++)
@@ -110,57 +145,61 @@ static void max_pooling_backward(const struct cn_layer *layer, const struct cn_p
                                             pass->y + i * out, &shape);
 }
 
-static void average_pooling_backward_as(const struct cn_layer *layer, const struct cn_pass *pass,
-                                        const struct cn_pooling *shape) {
+static void average_pooling_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const struct cn_pooling shape = cn_step_of(layer, NULL).pooling;
     const size_t in = cn_shape_size(&layer->input_shape);
     const size_t out = cn_shape_size(&layer->output_shape);
     for (size_t i = 0; pass->dx != NULL && i < pass->count; i++)
-        cn_average_pooling_backward(pass->dx + i * in, pass->dy + i * out, shape);
+        cn_average_pooling_backward(pass->dx + i * in, pass->dy + i * out, &shape);
 }
-
-static void average_pooling_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const struct cn_pooling shape = pooling_shape(layer);
-    average_pooling_backward_as(layer, pass, &shape);
-}
-
-static void global_pooling_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const struct cn_pooling shape = global_pooling_shape(layer);
-    average_pooling_backward_as(layer, pass, &shape);
-}
-
-#define WINDOWED                                                                                   \
-    .config_size = sizeof defaults, .defaults = &defaults, .fields = fields,                       \
-    .field_count = sizeof fields / sizeof *fields, .build = pooling_build
 
 static const struct cn_layer_training max_pooling_training = {.forward = pooling_forward,
                                                               .backward = max_pooling_backward};
 static const struct cn_layer_training average_pooling_training = {
     .forward = pooling_forward, .backward = average_pooling_backward};
-static const struct cn_layer_training global_pooling_training = {
-    .forward = pooling_forward, .backward = global_pooling_backward};
 
 static const struct cn_layer_inference max_pooling_inference = {
     .prepare = pooling_prepare, .infer = max_pooling_infer, .maxima = pooling_shape};
 static const struct cn_layer_inference average_pooling_inference = {.prepare = pooling_prepare,
                                                                     .infer = average_pooling_infer};
-static const struct cn_layer_inference global_pooling_inference = {
-    .prepare = global_pooling_prepare, .infer = average_pooling_infer};
+static const struct cn_layer_inference global_max_inference = {.prepare = global_prepare,
+                                                               .infer = max_pooling_infer};
+static const struct cn_layer_inference global_average_inference = {.prepare = global_prepare,
+                                                                   .infer = average_pooling_infer};
 
-const struct cn_layer_type cn_max_pooling2d_type = {.class_name = "MaxPooling2D",
-                                                    .onnx = "MaxPool",
-                                                    WINDOWED,
-                                                    .training = &max_pooling_training,
-                                                    .inference = &max_pooling_inference};
+#define WINDOWED(prefix)                                                                           \
+    .config_size = sizeof prefix##_defaults, .defaults = &prefix##_defaults,                       \
+    .fields = prefix##_fields, .field_count = sizeof prefix##_fields / sizeof *prefix##_fields,    \
+    .build = pooling_build
+#define MAXIMUM                                                                                    \
+    .onnx = "MaxPool", .training = &max_pooling_training, .inference = &max_pooling_inference
+#define AVERAGE                                                                                    \
+    .onnx = "AveragePool", .training = &average_pooling_training,                                  \
+    .inference = &average_pooling_inference
 
-const struct cn_layer_type cn_average_pooling2d_type = {.class_name = "AveragePooling2D",
-                                                        .onnx = "AveragePool",
-                                                        WINDOWED,
-                                                        .training = &average_pooling_training,
-                                                        .inference = &average_pooling_inference};
+const struct cn_layer_type cn_max_pooling2d_type = {
+    .class_name = "MaxPooling2D", WINDOWED(pooling2d), MAXIMUM};
+const struct cn_layer_type cn_max_pooling1d_type = {
+    .class_name = "MaxPooling1D", WINDOWED(pooling1d), MAXIMUM};
+const struct cn_layer_type cn_average_pooling2d_type = {
+    .class_name = "AveragePooling2D", WINDOWED(pooling2d), AVERAGE};
+const struct cn_layer_type cn_average_pooling1d_type = {
+    .class_name = "AveragePooling1D", WINDOWED(pooling1d), AVERAGE};
 
+#define GLOBAL(prefix)                                                                             \
+    .config_size = sizeof prefix##_defaults, .defaults = &prefix##_defaults,                       \
+    .fields = global_fields, .field_count = 1, .late_fields = 1, .build = global_build
+#define GLOBAL_MAXIMUM                                                                             \
+    .onnx = "GlobalMaxPool", .training = &max_pooling_training, .inference = &global_max_inference
+#define GLOBAL_AVERAGE                                                                             \
+    .onnx = "GlobalAveragePool", .training = &average_pooling_training,                            \
+    .inference = &global_average_inference
+
+const struct cn_layer_type cn_global_max_pooling2d_type = {
+    .class_name = "GlobalMaxPooling2D", GLOBAL(global2d), GLOBAL_MAXIMUM};
+const struct cn_layer_type cn_global_max_pooling1d_type = {
+    .class_name = "GlobalMaxPooling1D", GLOBAL(global1d), GLOBAL_MAXIMUM};
 const struct cn_layer_type cn_global_average_pooling2d_type = {
-    .class_name = "GlobalAveragePooling2D",
-    .onnx = "GlobalAveragePool",
-    .build = global_pooling_build,
-    .training = &global_pooling_training,
-    .inference = &global_pooling_inference};
+    .class_name = "GlobalAveragePooling2D", GLOBAL(global2d), GLOBAL_AVERAGE};
+const struct cn_layer_type cn_global_average_pooling1d_type = {
+    .class_name = "GlobalAveragePooling1D", GLOBAL(global1d), GLOBAL_AVERAGE};

@@ -88,8 +88,11 @@ static json_t *format_layer(const struct cn_layer *layer) {
     int failed = config == NULL;
     cn_layer_type_defaults(layer->type, defaults);
     for (size_t i = 0; i < count; i++)
-        failed |= json_object_set_new(config, fields[i].name,
-                                      format_field(&fields[i], layer->config, defaults));
+        if (i + cn_layer_type_late_fields(layer->type) < count ||
+            memcmp(layer->config + fields[i].offset, defaults + fields[i].offset,
+                   field_size(&fields[i])) != 0)
+            failed |= json_object_set_new(config, fields[i].name,
+                                          format_field(&fields[i], layer->config, defaults));
     if (layer->frozen)
         failed |= json_object_set_new(config, "trainable", json_false());
     if (failed) {

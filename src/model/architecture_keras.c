@@ -17,6 +17,17 @@ static const struct {
     {"MaxPool2D", "MaxPooling2D", NULL, NULL},
     {"AvgPool2D", "AveragePooling2D", NULL, NULL},
     {"GlobalAvgPool2D", "GlobalAveragePooling2D", NULL, NULL},
+    {"GlobalMaxPool2D", "GlobalMaxPooling2D", NULL, NULL},
+    {"Convolution1D", "Conv1D", NULL, NULL},
+    {"SeparableConvolution2D", "SeparableConv2D", NULL, NULL},
+    {"SeparableConvolution1D", "SeparableConv1D", NULL, NULL},
+    {"Convolution2DTranspose", "Conv2DTranspose", NULL, NULL},
+    {"Deconvolution2D", "Conv2DTranspose", NULL, NULL},
+    {"Convolution1DTranspose", "Conv1DTranspose", NULL, NULL},
+    {"MaxPool1D", "MaxPooling1D", NULL, NULL},
+    {"AvgPool1D", "AveragePooling1D", NULL, NULL},
+    {"GlobalAvgPool1D", "GlobalAveragePooling1D", NULL, NULL},
+    {"GlobalMaxPool1D", "GlobalMaxPooling1D", NULL, NULL},
     {"ReLU", "Activation", "activation", "relu"},
     {"Softmax", "Activation", "activation", "softmax"},
 };
@@ -25,9 +36,19 @@ static const struct {
 static const struct {
     const char *alias, *key;
 } key_aliases[] = {
-    {"nb_filter", "filters"},        {"output_dim", "units"}, {"subsample", "strides"},
-    {"border_mode", "padding"},      {"bias", "use_bias"},    {"init", "kernel_initializer"},
-    {"dim_ordering", "data_format"}, {"p", "rate"},
+    {"nb_filter", "filters"},
+    {"output_dim", "units"},
+    {"subsample", "strides"},
+    {"border_mode", "padding"},
+    {"bias", "use_bias"},
+    {"init", "kernel_initializer"},
+    {"dim_ordering", "data_format"},
+    {"p", "rate"},
+    {"filter_length", "kernel_size"},
+    {"subsample_length", "strides"},
+    {"pool_length", "pool_size"},
+    {"stride", "strides"},
+    {"atrous_rate", "dilation_rate"},
 };
 
 /* Keys that a layer's type need not know: `accepted` is a JSON array of harmless values, NULL: any

@@ -2,6 +2,7 @@
  * layers; in inference, in training, in a trace and as JSON. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ static struct cn_network *residual_network(uint64_t seed) {
     return test_graph(&image, 1, residual, "", seed);
 }
 
-static void check_gradient(struct cn_network *network, const char *what) {
+static void check_gradient_by(struct cn_network *network, const char *what, double epsilon) {
     const size_t count = 11, classes = cn_shape_size(&network->output_shape);
     float *images = test_floats(count * cn_shape_size(&network->input_shape), -1, 1, 8);
     float *more = test_floats(count * cn_shape_size(&vector), -1, 1, 18);
@@ -40,13 +41,17 @@ static void check_gradient(struct cn_network *network, const char *what) {
     const struct cn_minibatch batch = {count, images, labels, 5, 3, NULL, others};
     double worst = 1;
     cr_assert_eq(cn_network_check_gradient(network, &batch, CN_LOSS_CATEGORICAL_CROSSENTROPY, 0,
-                                           4e-3, 1, &worst, NULL),
+                                           epsilon, 1, &worst, NULL),
                  CN_OK);
     cr_assert_lt(worst, 2e-2, "%s: the gradient is off by %g", what, worst);
     free(images);
     free(more);
     free(labels);
     cn_network_free(network);
+}
+
+static void check_gradient(struct cn_network *network, const char *what) {
+    check_gradient_by(network, what, 4e-3);
 }
 
 Test(graph, gradient) {
@@ -63,6 +68,34 @@ Test(graph, gradient) {
                               "Dense :b units=2 <a;Dense :c units=2 <b",
                               "a", 7),
                    "layers behind the output");
+}
+
+Test(graph, gradient_of_merges) {
+    static const char *const merges[] = {"Add", "Subtract", "Multiply", "Average"};
+    for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
+        char layers[512];
+        (void)snprintf(layers, sizeof layers,
+                       "Conv2D :a filters=3 kernel_size=2 activation=tanh;"
+                       "GlobalAveragePooling2D :b keepdims=true;Dense :c units=3 activation=tanh "
+                       "<input_1;%s :d <a <b;%s :e <c <d;%s :f <e <e;Flatten;"
+                       "Dense units=2 activation=softmax",
+                       merges[i], merges[i], i < 2 ? merges[i] : "Average");
+        check_gradient_by(test_graph(two_inputs, 2, layers, "", 11), merges[i],
+                          i == 2 ? 1e-2 : 4e-3);
+    }
+}
+
+/* Few elements, so that no step takes an extreme from one input to the other. */
+Test(graph, gradient_of_extremes) {
+    static const char *const merges[] = {"Maximum", "Minimum"};
+    for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
+        char layers[512];
+        (void)snprintf(layers, sizeof layers,
+                       "Dense :a units=2 activation=tanh <input_1;Dense :b units=1 <input_1;"
+                       "%s :c <a <b;Dense units=2 activation=softmax",
+                       merges[i]);
+        check_gradient(test_graph(two_inputs, 2, layers, "", 13), merges[i]);
+    }
 }
 
 /* The gradient and the new statistics of one batch. */

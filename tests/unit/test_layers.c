@@ -91,6 +91,62 @@ Test(layers, gradient_batch_normalization) {
           MSE, 0);
 }
 
+#define TAIL ";Flatten;Dense units=2 activation=softmax"
+static const struct cn_shape signal = {2, {9, 2, 1, 1, 1}};
+
+Test(layers, gradient_groups_and_dilation) {
+    check(image,
+          "Conv2D filters=4 kernel_size=2 dilation_rate=2,3 activation=tanh;Conv2D filters=6 "
+          "kernel_size=3 padding=same groups=2 strides=2 activation=sigmoid" TAIL,
+          CE, 0);
+    check(image,
+          "DepthwiseConv2D kernel_size=3 depth_multiplier=3 padding=same activation=tanh;"
+          "DepthwiseConv2D kernel_size=2 use_bias=false;"
+          "DepthwiseConv2D kernel_size=2 dilation_rate=2 padding=same" TAIL,
+          CE, 0);
+}
+
+Test(layers, gradient_separable) {
+    check(image,
+          "SeparableConv2D filters=5 kernel_size=3 depth_multiplier=2 padding=same "
+          "activation=tanh;SeparableConv2D filters=3 kernel_size=2 strides=2 use_bias=false" TAIL,
+          CE, 0);
+}
+
+Test(layers, gradient_transposed) {
+    static const struct cn_shape small = {3, {2, 3, 2, 1, 1}};
+    check(small,
+          "Conv2DTranspose filters=3 kernel_size=3 strides=2 padding=same activation=tanh;"
+          "GlobalAveragePooling2D;Dense units=2 activation=softmax",
+          CE, 0);
+    check(small, "Conv2DTranspose filters=2 kernel_size=2 strides=3 use_bias=false" TAIL, CE, 0);
+    check(small, "Conv2DTranspose filters=3 kernel_size=2 strides=1 dilation_rate=2" TAIL, MSE, 0);
+    check(small, "Conv2DTranspose filters=2 kernel_size=3 strides=2 output_padding=1" TAIL, CE, 0);
+    check(small,
+          "Conv2D filters=2 kernel_size=1 activation=tanh;"
+          "Conv2DTranspose filters=2 kernel_size=3 strides=2 padding=same" TAIL,
+          CE, 0);
+}
+
+Test(layers, gradient_one_axis) {
+    check(signal,
+          "Conv1D filters=3 kernel_size=3 padding=causal dilation_rate=2 activation=tanh;"
+          "DepthwiseConv1D kernel_size=2;SeparableConv1D filters=4 kernel_size=3 padding=same;"
+          "AveragePooling1D;Conv1DTranspose filters=2 kernel_size=3 strides=2;"
+          "GlobalAveragePooling1D;Dense units=2 activation=softmax",
+          CE, 0);
+    check(signal,
+          "Conv1D filters=3 kernel_size=1;MaxPooling1D pool_size=3;GlobalMaxPooling1D;"
+          "Dense units=2 activation=softmax",
+          CE, 0);
+}
+
+Test(layers, gradient_global) {
+    check((struct cn_shape){3, {2, 1, 2, 1, 1}},
+          "Conv2D filters=2 kernel_size=1 activation=tanh;GlobalMaxPooling2D keepdims=true" TAIL,
+          CE, 0);
+}
+
 static void shape_is(const char *layers, int height, int width, int channels) {
     struct cn_network *network = test_network(cn_shape_image(28, 27, 3), layers, 1);
     const struct cn_shape expected = cn_shape_image(height, width, channels);
@@ -107,6 +163,16 @@ Test(layers, shapes_are_keras_s) {
     shape_is("MaxPooling2D", 14, 13, 3);
     shape_is("MaxPooling2D padding=same", 14, 14, 3);
     shape_is("AveragePooling2D pool_size=3 strides=2", 13, 13, 3);
+    shape_is("Conv2D filters=8 kernel_size=3 dilation_rate=2,4", 24, 19, 8);
+    shape_is("Conv2D filters=6 kernel_size=3 padding=same groups=3", 28, 27, 6);
+    shape_is("DepthwiseConv2D kernel_size=3 strides=2 depth_multiplier=2", 13, 13, 6);
+    shape_is("SeparableConv2D filters=5 kernel_size=3 strides=2 padding=same", 14, 14, 5);
+    shape_is("Conv2DTranspose filters=5 kernel_size=3 strides=2 padding=same", 56, 54, 5);
+    shape_is("Conv2DTranspose filters=5 kernel_size=3 strides=2", 57, 55, 5);
+    shape_is("Conv2DTranspose filters=5 kernel_size=2 strides=3", 84, 81, 5);
+    shape_is("Conv2DTranspose filters=5 kernel_size=4 strides=2 padding=same output_padding=0", 54,
+             52, 5);
+    shape_is("GlobalMaxPooling2D keepdims=true", 1, 1, 3);
 }
 
 Test(layers, parameters_of_the_published_network) {
@@ -134,6 +200,10 @@ Test(layers, what_does_not_fit_is_named) {
     refused(image, "MaxPooling2D pool_size=6", "\"max_pooling2d\"", "(6, 5, 2)");
     refused(image, "Dense units=3", "Flatten", "(6, 5, 2)");
     refused(vector, "Conv2D filters=3 kernel_size=1", "\"conv2d\" (Conv2D)", "(6)");
+    refused(image, "Conv1D filters=3 kernel_size=1", "\"conv1d\" (Conv1D)", "(6, 5, 2)");
+    refused(image, "Conv2D filters=3 kernel_size=1 groups=2", "do not divide", "2 groups");
+    refused(image, "Conv2D filters=3 kernel_size=3 dilation_rate=3", "its window (7, 7)",
+            "(6, 5, 2)");
     refused(vector, "GlobalAveragePooling2D", "\"global_average_pooling2d\"", "(6)");
     refused(cn_shape_image(0, 5, 1), "Flatten", "at least 1", "(0, 5, 1)");
 }
