@@ -76,7 +76,10 @@ static int measure(const struct row *row) {
     const struct cn_shape shape = cn_shape_image(28, 28, 1);
     const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     const size_t size = (size_t)row->width * (size_t)row->height * (size_t)row->channels;
-    struct cn_picture picture = {row->width, row->height, row->channels, malloc(size), 0};
+    struct cn_picture picture = {.width = row->width,
+                                 .height = row->height,
+                                 .channels = row->channels,
+                                 .data = malloc(size)};
     struct cn_error error = {0};
     float image[28 * 28];
     double best = 1e9;

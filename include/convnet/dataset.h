@@ -1,7 +1,7 @@
 /* dataset.h: labelled images in memory.
  *
  * Formats are rows of THE table in src/data/dataset_table.c: IDX pairs (plain or .gz) with MNIST's
- * or EMNIST's file names, and a folder of PNGs with one subfolder a class.
+ * or EMNIST's file names, and a folder with one subfolder of pictures per class.
  */
 #ifndef CONVNET_DATASET_H
 #define CONVNET_DATASET_H
@@ -29,7 +29,7 @@ struct cn_dataset {
  * IDX: train-images-idx3-ubyte[.gz] + train-labels-idx1-ubyte[.gz], t10k-... for the test split,
  * EMNIST's emnist-<set>-{train,test}-{images-idx3,labels-idx1}-ubyte[.gz] (transposed there, put
  * upright here; of several sets `path` names one, DIR/emnist-letters, and the set's mapping file
- * beside it names the classes). PNG folder: subfolders `train` and `test`, and `val` or
+ * beside it names the classes). Picture folder: subfolders `train` and `test`, and `val` or
  * `validation`, if one of the first two exists, else `path` itself is any split; one subfolder a
  * class, sorted by name ("10" after "9" when all are numbers); pictures go through cn_preprocess to
  * `shape`. `shape` (may be NULL for IDX: the file's own) is what the network takes. IDX images of

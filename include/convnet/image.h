@@ -12,24 +12,46 @@ struct cn_picture {
     int width, height, channels;
     uint8_t *data; /* [height, width, channels] */
     double gamma;  /* what the file says of its samples, 0.45 for sRGB's; 0: nothing */
+    /* A picture that was reduced while it was decoded: pixels of the file a side of one of its own
+     * (0 counts as 1), and the file's size, turned upright; 0: it is as it was. */
+    int reduction, full_width, full_height;
 };
 
+/* What a decoder may spend on a picture. 0 stands for what cn_picture_default_limits has. */
 struct cn_picture_limits {
-    int max_width, max_height; /* pixels; cn_picture_default_limits: 4096 x 4096 */
+    int max_width,
+        max_height;    /* their product limits the pixels; a side may be four times as long */
+    size_t max_memory; /* bytes that a decoder may need besides its result */
+    int side; /* larger pictures are reduced, while they are decoded, by a whole factor so that no
+               * side is longer; 0: never */
+    bool (*stop)(void *context); /* looked at between rows: true ends the decoding; may be NULL */
+    void *context;
 };
-extern const struct cn_picture_limits cn_picture_default_limits;
+extern const struct cn_picture_limits cn_picture_default_limits; /* 4096 x 4096, 96 MiB, no stop */
 
-/* Decodes a PNG of any legal colour type, depth and interlacing; 16-bit samples are reduced to 8,
- * palettes expanded, tRNS becomes alpha. gAMA and sRGB are reported and not applied. Caller frees
- * with cn_picture_clear. CN_MALFORMED: not a PNG, truncated, corrupt, bad CRC, or more compressed
- * data than the picture can need (a decompression bomb); CN_LIMIT: larger than `limits`; CN_MEMORY.
- */
+/* Decodes a picture of any format that this build has; the bytes say which. Samples are reduced to
+ * 8 bits, palettes expanded, EXIF's orientation is applied, of an animation the first frame is
+ * taken; a gamma is reported and not applied. Caller frees with cn_picture_clear. CN_UNSUPPORTED: a
+ * picture of another format, which the text names with what to do; CN_MALFORMED: no picture,
+ * truncated, corrupt, bad checksum, or more compressed data than the picture can need (a
+ * decompression bomb); CN_LIMIT: larger than `limits`; CN_CANCELED: `stop` said so; CN_MEMORY. */
+enum cn_status cn_picture_decode(const void *bytes, size_t length,
+                                 const struct cn_picture_limits *limits,
+                                 struct cn_picture *ret_picture, struct cn_error *error);
+
+/* The format that the bytes begin as, "JPEG", if this build decodes it, else NULL. */
+const char *cn_picture_format(const void *bytes, size_t length);
+
+/* True if the bytes begin as a picture or a document that is shown as one, decoded here or not. */
+bool cn_picture_recognize(const void *bytes, size_t length);
+
+/* The formats that this build decodes, "PNG, JPEG, ...": for messages. */
+const char *cn_picture_formats(void);
+
+/* Decodes a PNG: cn_picture_decode for that format alone. */
 enum cn_status cn_png_decode(const void *bytes, size_t length,
                              const struct cn_picture_limits *limits, struct cn_picture *ret_picture,
                              struct cn_error *error);
-
-/* True if the bytes begin with the PNG signature. */
-bool cn_png_recognize(const void *bytes, size_t length);
 
 /* Encodes 8-bit grey or RGB pixels [height, width, channels] as a PNG into a malloc'd block that
  * the caller frees with free(). For tests, exports and pages. */
@@ -152,14 +174,14 @@ enum cn_status cn_image_from_picture(const struct cn_preprocessing *preprocessin
                                      const struct cn_shape *input_shape, float *ret_image,
                                      struct cn_error *error);
 
-/* A PNG's bytes to an image [input_shape], by `mode`: cn_png_decode and what the mode names.
+/* A picture's bytes to an image [input_shape], by `mode`: cn_picture_decode, reduced as far as the
+ * preprocessing allows unless limits->side says otherwise, and what the mode names.
  * ret_report may be NULL. Errors as theirs. */
-enum cn_status cn_image_from_png(enum cn_picture_mode mode,
-                                 const struct cn_preprocessing *preprocessing,
-                                 const struct cn_picture_limits *limits, const void *bytes,
-                                 size_t length, const struct cn_shape *input_shape,
-                                 float *ret_image, struct cn_preprocessing_report *ret_report,
-                                 struct cn_error *error);
+enum cn_status cn_image_decode(enum cn_picture_mode mode,
+                               const struct cn_preprocessing *preprocessing,
+                               const struct cn_picture_limits *limits, const void *bytes,
+                               size_t length, const struct cn_shape *input_shape, float *ret_image,
+                               struct cn_preprocessing_report *ret_report, struct cn_error *error);
 
 /* What a network saw, as a PNG: an image [input_shape] of 1 or 3 channels, its normalisation
  * undone, rounded to 256 levels. Caller frees *ret_bytes with free(). */

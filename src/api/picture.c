@@ -28,8 +28,8 @@ enum cn_status picture_read(const struct cn_model *model, const struct cn_pictur
                             struct cn_error *error) {
     struct picture_report report = {.is_picture = true};
     const enum cn_status status =
-        cn_image_from_png(options->mode, &model->preprocessing, limits, bytes, length,
-                          &model->network->input_shape, ret_image, &report.done, error);
+        cn_image_decode(options->mode, &model->preprocessing, limits, bytes, length,
+                        &model->network->input_shape, ret_image, &report.done, error);
     if (status == CN_OK && ret_report != NULL)
         *ret_report = report;
     return status;

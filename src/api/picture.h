@@ -1,5 +1,5 @@
-/* picture.h: a PNG of a request's, for every route that takes one: the query's options, the image,
- * what was done, and the image back. */
+/* picture.h: a picture of a request's, for every route that takes one: the query's options, the
+ * image, what was done, and the image back. */
 #ifndef CONVNET_API_PICTURE_H
 #define CONVNET_API_PICTURE_H
 
@@ -14,7 +14,7 @@ struct picture_options {
 
 /* One image and where it came from. */
 struct picture_report {
-    bool is_picture; /* a PNG; raw images and numbers have no report */
+    bool is_picture; /* raw images and numbers have no report */
     struct cn_preprocessing_report done;
 };
 
@@ -22,9 +22,9 @@ struct picture_report {
 enum cn_status picture_options_read(const struct http_exchange *exchange,
                                     struct picture_options *ret_options, struct cn_error *error);
 
-/* A PNG to the model's input: ret_image [the model's input shape]; ret_report may be NULL. Errors
- * as cn_image_from_png's; a blank picture is CN_UNUSABLE, which http_reply_failure answers with
- * 422. */
+/* A picture's bytes to the model's input: ret_image [the model's input shape]; ret_report may be
+ * NULL. Errors as cn_image_decode's; a blank picture is CN_UNUSABLE, which http_reply_failure
+ * answers with 422. */
 enum cn_status picture_read(const struct cn_model *model, const struct cn_picture_limits *limits,
                             const struct picture_options *options, const void *bytes, size_t length,
                             float *ret_image, struct picture_report *ret_report,

@@ -45,9 +45,9 @@ enum http_outcome prediction_run(struct http_exchange *exchange,
  * limit of images or without memory. */
 float *prediction_add(struct prediction *prediction, struct cn_error *error);
 
-/* One PNG, by the request's options. Errors name the picture by its place. */
-enum cn_status prediction_add_png(struct prediction *prediction, const void *bytes, size_t length,
-                                  struct cn_error *error);
+/* One picture of any format, by the request's options. Errors name the picture by its place. */
+enum cn_status prediction_add_picture(struct prediction *prediction, const void *bytes,
+                                      size_t length, struct cn_error *error);
 
 /* Raw images, one byte a sample, one after another. CN_INVALID unless a whole number of them. */
 enum cn_status prediction_add_raw(struct prediction *prediction, const void *bytes, size_t length,
@@ -57,7 +57,8 @@ enum cn_status prediction_add_raw(struct prediction *prediction, const void *byt
 enum cn_status prediction_add_json(struct prediction *prediction, const char *text, size_t length,
                                    struct cn_error *error);
 
-/* multipart/form-data: each part is a PNG or one raw image. `content_type` holds the boundary. */
+/* multipart/form-data: each part is a picture or one raw image. `content_type` holds the boundary.
+ */
 enum cn_status prediction_add_multipart(struct prediction *prediction, const char *content_type,
                                         const unsigned char *body, size_t length,
                                         struct cn_error *error);

@@ -32,8 +32,8 @@ float *prediction_add(struct prediction *p, struct cn_error *error) {
     return p->images + p->count++ * p->image_size;
 }
 
-enum cn_status prediction_add_png(struct prediction *p, const void *bytes, size_t length,
-                                  struct cn_error *error) {
+enum cn_status prediction_add_picture(struct prediction *p, const void *bytes, size_t length,
+                                      struct cn_error *error) {
     struct cn_error fault = {0};
     float *image = prediction_add(p, error);
     if (image == NULL)
@@ -77,8 +77,8 @@ static bool is_type(const char *header, const char *type) {
 static enum cn_status add_recognized(struct prediction *p, const unsigned char *body, size_t length,
                                      struct cn_error *error) {
     size_t blank = 0;
-    if (cn_png_recognize(body, length))
-        return prediction_add_png(p, body, length, error);
+    if (cn_picture_recognize(body, length))
+        return prediction_add_picture(p, body, length, error);
     while (blank < length && strchr(" \t\r\n", body[blank]) != NULL && body[blank] != '\0')
         blank++;
     if (blank < length && body[blank] == '{')
@@ -89,31 +89,31 @@ static enum cn_status add_recognized(struct prediction *p, const unsigned char *
                        "and not with --data-raw",
                        length < 40 ? (int)length : 40, (const char *)body);
     return cn_fail(error, CN_UNSUPPORTED,
-                   "the %zu bytes are neither a PNG nor JSON; raw images of %zu bytes each need "
-                   "Content-Type: application/octet-stream",
-                   length, p->image_size);
+                   "the %zu bytes are neither a picture (%s) nor JSON; raw images of %zu bytes "
+                   "each need Content-Type: application/octet-stream",
+                   length, cn_picture_formats(), p->image_size);
 }
 
 enum cn_status prediction_add_body(struct prediction *p, const char *content_type,
                                    const unsigned char *body, size_t length,
                                    struct cn_error *error) {
     if (length == 0)
-        return cn_fail(error, CN_INVALID, "the body is empty; send a PNG, raw images or JSON");
+        return cn_fail(error, CN_INVALID, "the body is empty; send a picture, raw images or JSON");
     /* application/x-www-form-urlencoded is what `curl --data-binary` says of any file. */
     if (content_type == NULL || content_type[0] == '\0' ||
         is_type(content_type, "application/x-www-form-urlencoded"))
         return add_recognized(p, body, length, error);
-    if (is_type(content_type, "image/png"))
-        return prediction_add_png(p, body, length, error);
-    if (is_type(content_type, "application/octet-stream"))
-        return cn_png_recognize(body, length) ? prediction_add_png(p, body, length, error)
-                                              : prediction_add_raw(p, body, length, error);
     if (is_type(content_type, "application/json"))
         return prediction_add_json(p, (const char *)body, length, error);
     if (is_type(content_type, "multipart/form-data"))
         return prediction_add_multipart(p, content_type, body, length, error);
+    /* What a picture is its bytes say, whatever it is called. */
+    if (cn_picture_recognize(body, length) || strncasecmp(content_type, "image/", 6) == 0)
+        return prediction_add_picture(p, body, length, error);
+    if (is_type(content_type, "application/octet-stream"))
+        return prediction_add_raw(p, body, length, error);
     return cn_fail(error, CN_UNSUPPORTED,
-                   "Content-Type is \"%.80s\"; it must be image/png, application/octet-stream, "
-                   "application/json or multipart/form-data",
-                   content_type);
+                   "Content-Type is \"%.80s\"; it must be a picture's (%s), "
+                   "application/octet-stream, application/json or multipart/form-data",
+                   content_type, cn_picture_formats());
 }

@@ -1,8 +1,8 @@
 /* predict_json.c: {"images": [...]} straight into floats: one heap node a pixel would cost more
  * than the network. An image is nested numbers [height][width] or [height][width][channels], a flat
- * list of them, or a base64 PNG. Numbers are samples from 0 to 255, as raw bytes are, or from 0 to
- * 1: "range" says which, and without it an image with no number above 1 is of the latter. Runs on
- * the exchange's HTTP thread. */
+ * list of them, or a picture in base64. Numbers are samples from 0 to 255, as raw bytes are, or
+ * from 0 to 1: "range" says which, and without it an image with no number above 1 is of the latter.
+ * Runs on the exchange's HTTP thread. */
 #include <stdlib.h>
 
 #include "api/predict.h"
@@ -103,7 +103,7 @@ static enum cn_status read_base64(struct json_scan *s, struct prediction *p) {
                        p->count + 1);
     if (status != CN_OK)
         return cn_fail(s->error, status, "no memory for a picture");
-    status = prediction_add_png(p, bytes, length, s->error);
+    status = prediction_add_picture(p, bytes, length, s->error);
     free(bytes);
     return status;
 }

@@ -48,14 +48,15 @@ static enum cn_status add_part(struct prediction *p, const unsigned char *part, 
     const bool octets = part_is_octets(part, (size_t)(data - part));
     data += 4;
     length -= (size_t)(data - part);
-    if (cn_png_recognize(data, length))
-        return prediction_add_png(p, data, length, error);
+    if (cn_picture_recognize(data, length))
+        return prediction_add_picture(p, data, length, error);
     if (octets && length == p->image_size)
         return prediction_add_raw(p, data, length, error);
-    return cn_fail(error, CN_INVALID,
-                   "part %zu has %zu bytes; it must be a PNG, or one raw image of %zu bytes with "
-                   "Content-Type: application/octet-stream",
-                   p->count + 1, length, p->image_size);
+    return cn_fail(
+        error, CN_INVALID,
+        "part %zu has %zu bytes; it must be a picture, or one raw image of %zu bytes with "
+        "Content-Type: application/octet-stream",
+        p->count + 1, length, p->image_size);
 }
 
 enum cn_status prediction_add_multipart(struct prediction *p, const char *content_type,

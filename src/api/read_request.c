@@ -97,8 +97,9 @@ static void read_work(struct prediction *prediction) {
     struct read_request *request = prediction->wish;
     struct cn_picture picture = {0};
     struct cn_error *error = &prediction->failure;
-    enum cn_status status = cn_png_decode(request->exchange->body, request->exchange->body_length,
-                                          &prediction->picture_limits, &picture, error);
+    enum cn_status status =
+        cn_picture_decode(request->exchange->body, request->exchange->body_length,
+                          &prediction->picture_limits, &picture, error);
     if (status == CN_OK)
         status = cn_read(prediction->model->model, prediction->model->plan, request->workspace,
                          &picture, &request->options, &request->reading, error);
@@ -208,10 +209,10 @@ static enum cn_status check_body(const struct http_exchange *exchange, struct cn
     const char *type = http_header(exchange, "Content-Type");
     if (exchange->body_length == 0)
         return cn_fail(error, CN_INVALID, "the body is empty; send a picture");
-    if (cn_png_recognize(exchange->body, exchange->body_length))
+    if (cn_picture_recognize(exchange->body, exchange->body_length))
         return CN_OK;
     return cn_fail(error, CN_UNSUPPORTED,
-                   "the body of %zu bytes, Content-Type \"%.80s\", is no PNG; /read takes one "
+                   "the body of %zu bytes, Content-Type \"%.80s\", is no picture; /read takes one "
                    "picture as it is",
                    exchange->body_length, type != NULL ? type : "");
 }

@@ -17,7 +17,7 @@ enum { BATCH_IMAGES = 256, BATCH_BYTES = 64 << 20 };
 
 struct slot {
     char *name;
-    unsigned char *bytes; /* of a PNG in memory; NULL: read the file `name` */
+    unsigned char *bytes; /* of a picture in memory; NULL: read the file `name` */
     size_t length;
     bool ready;            /* the image is already in the batch */
     struct cn_error error; /* why there is none */
@@ -108,10 +108,10 @@ static void decode(const struct batch *batch, struct slot *slot, float *image) {
             cn_file_read(slot->name, PREDICT_FILE_LIMIT, &slot->bytes, &slot->length, &slot->error);
     }
     if (status == CN_OK) {
-        status = cn_image_from_png(batch->options.mode, &batch->model->preprocessing,
-                                   &cn_picture_default_limits, slot->bytes, slot->length,
-                                   &batch->model->network->input_shape, image, &slot->report,
-                                   &slot->error);
+        status = cn_image_decode(batch->options.mode, &batch->model->preprocessing,
+                                 &cn_picture_default_limits, slot->bytes, slot->length,
+                                 &batch->model->network->input_shape, image, &slot->report,
+                                 &slot->error);
     }
     slot->is_picture = true;
     slot->ready = status == CN_OK;

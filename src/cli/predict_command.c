@@ -28,7 +28,7 @@ static const struct cli_option options[] = {
     {"raw", NULL, CLI_FLAG, SETTING(input.raw),
      .text = "standard input (-) holds raw images of one byte per sample, one after another"},
     {"preprocess", "NAME", CLI_NAME, SETTING(mode),
-     .text = "auto (default), or none: a PNG must have the model's size and is taken as it is",
+     .text = "auto (default), or none: a picture must have the model's size and is taken as it is",
      .names = cn_picture_mode_names},
     {"images", "DIR", CLI_STRING, SETTING(images),
      .text = "also write what the network saw as DIR/N.png, N being the row, from 1"},
@@ -39,10 +39,12 @@ static const struct cli_option options[] = {
 static const struct cli_syntax syntax = {
     .options = options,
     .option_count = sizeof options / sizeof options[0],
-    .operands = "[FILE.png|DIR|FILE.idx|-]...",
+    .operands = "[PICTURE|DIR|FILE.idx|-]...",
     .most_operands = (size_t)-1,
-    .text = "Classify pictures: PNG files, folders of them, IDX files, or standard input (-): one "
-            "PNG, or with --raw raw images of one byte per sample, one after another.",
+    .text =
+        "Classify pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, PNM), folders of them, IDX files, or "
+        "standard input (-): one picture, or with --raw raw images of one byte per sample, one "
+        "after another.",
 };
 
 int cli_predict(int argc, char **argv) {

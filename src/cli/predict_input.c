@@ -1,6 +1,6 @@
 /* predict_input.c: what the operands of `convnet predict` name, as inputs of a batch.
  *
- * Reads folders, IDX files, lists and standard input; PNG files are only named here and read by the
+ * Reads folders, IDX files, lists and standard input; pictures are only named here and read by the
  * batch. One thread.
  */
 #include <dirent.h>
@@ -16,11 +16,17 @@
 #include "cli/predict_command.h"
 #include "convnet/dataset.h"
 
-enum { MAX_DEPTH = 32, SIGNATURE = 8 };
+enum { MAX_DEPTH = 32, SIGNATURE = 32 };
 
-static bool is_png_name(const char *name) {
-    size_t length = strlen(name);
-    return length > 4 && strcasecmp(name + length - 4, ".png") == 0;
+/* Of a folder's files those count that are called pictures; what they are their bytes say. */
+static bool is_picture_name(const char *name) {
+    static const char *const ends[] = {"png", "jpg", "jpeg", "webp", "gif", "bmp",
+                                       "pbm", "pgm", "ppm",  "pnm",  "tif", "tiff"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot != NULL && i < sizeof ends / sizeof *ends; i++)
+        if (strcasecmp(dot + 1, ends[i]) == 0)
+            return true;
+    return false;
 }
 
 static bool add_failure(struct batch *batch, enum cn_status status, const char *source,
@@ -35,7 +41,7 @@ static bool add_failure(struct batch *batch, enum cn_status status, const char *
 /* IDX of bytes, or gzip, by its first bytes. */
 static bool is_idx(const char *path) {
     unsigned char head[4] = {0};
-    FILE *file = is_png_name(path) ? NULL : fopen(path, "rb");
+    FILE *file = is_picture_name(path) ? NULL : fopen(path, "rb");
     size_t length = file != NULL ? fread(head, 1, sizeof head, file) : 0;
     if (file != NULL) {
         (void)fclose(file);
@@ -77,8 +83,8 @@ static int is_visible(const struct dirent *entry) {
     return entry->d_name[0] != '.';
 }
 
-/* The PNGs in and below a folder, each folder's entries by name; links to folders are not followed,
- * and the files' own faults are found when they are read. */
+/* The pictures in and below a folder, each folder's entries by name; links to folders are not
+ * followed, and the files' own faults are found when they are read. */
 static bool add_folder(struct batch *batch, const char *folder, int depth, size_t *found) {
     struct dirent **entries = NULL;
     int count = depth > MAX_DEPTH ? 0 : scandir(folder, &entries, is_visible, alphasort);
@@ -95,7 +101,7 @@ static bool add_folder(struct batch *batch, const char *folder, int depth, size_
         free(entries[i]);
         if (usable && lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
             going = add_folder(batch, path, depth + 1, found);
-        } else if (usable && is_png_name(path)) {
+        } else if (usable && is_picture_name(path)) {
             (*found)++;
             going = batch_add_file(batch, path);
         }
@@ -106,8 +112,8 @@ static bool add_folder(struct batch *batch, const char *folder, int depth, size_
 
 /* ---- Standard input ---- */
 
-/* One PNG whose first `length` bytes are in `head`. */
-static bool add_png_stream(struct batch *batch, const unsigned char *head, size_t length) {
+/* One picture whose first `length` bytes are in `head`. */
+static bool add_picture_stream(struct batch *batch, const unsigned char *head, size_t length) {
     size_t size = 1 << 16;
     unsigned char *bytes = malloc(size);
     if (bytes != NULL) {
@@ -121,7 +127,7 @@ static bool add_png_stream(struct batch *batch, const unsigned char *head, size_
         }
         if (size >= PREDICT_FILE_LIMIT) {
             free(bytes);
-            return add_failure(batch, CN_LIMIT, "-", "a PNG may have at most 64 MiB");
+            return add_failure(batch, CN_LIMIT, "-", "a picture may have at most 64 MiB");
         }
         size *= 2;
         unsigned char *larger = realloc(bytes, size);
@@ -173,13 +179,13 @@ static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
 static bool add_standard_input(struct batch *batch, const struct cn_model *model, bool raw) {
     unsigned char head[SIGNATURE];
     size_t length = fread(head, 1, sizeof head, stdin);
-    const bool picture = cn_png_recognize(head, length);
+    const bool picture = cn_picture_recognize(head, length);
     if (!picture && !raw) {
         return add_failure(batch, CN_UNSUPPORTED, "-",
-                           "is no PNG; raw images of one byte per sample need --raw");
+                           "is no picture; raw images of one byte per sample need --raw");
     }
     bool going =
-        raw ? add_raw_stream(batch, model, head, length) : add_png_stream(batch, head, length);
+        raw ? add_raw_stream(batch, model, head, length) : add_picture_stream(batch, head, length);
     return going && ferror(stdin) ? add_failure(batch, CN_IO, "-", "cannot be read") : going;
 }
 
@@ -197,7 +203,7 @@ bool input_add(struct batch *batch, const struct cn_model *model,
     }
     if (S_ISDIR(info.st_mode)) {
         return add_folder(batch, operand, 0, &found) &&
-               (found > 0 || add_failure(batch, CN_INVALID, operand, "holds no .png file"));
+               (found > 0 || add_failure(batch, CN_INVALID, operand, "holds no picture"));
     }
     return S_ISREG(info.st_mode) && is_idx(operand) ? add_idx(batch, model, operand)
                                                     : batch_add_file(batch, operand);

@@ -129,7 +129,7 @@ static enum cn_status read_file(const struct read_settings *settings, const stru
     struct cn_reading *reading = NULL;
     enum cn_status status = cn_file_read(path, READ_FILE_LIMIT, &bytes, &length, error);
     if (status == CN_OK)
-        status = cn_png_decode(bytes, length, &cn_picture_default_limits, &picture, error);
+        status = cn_picture_decode(bytes, length, &cn_picture_default_limits, &picture, error);
     if (status == CN_OK)
         status = cn_read(model, plan, workspace, &picture, &settings->options, &reading, error);
     if (status == CN_OK)

@@ -58,7 +58,7 @@ const struct option_row option_rows[] = {
     {"max-images", OPTION_INTEGER, AT(max_images), "10000", 1, 1000000, "images", NULL,
      "Images in one request."},
     {"max-picture", OPTION_INTEGER, AT(max_picture), "4096", 1, 16384, "pixels", NULL,
-     "Width and height of a picture at most."},
+     "A picture may have as many pixels as one of this width and height."},
     {"queue-images", OPTION_INTEGER, AT(queue_images), "20000", 1, 10000000, "images", NULL,
      "Images that may wait in the batch lane; more are answered 503."},
     {"batch-images", OPTION_INTEGER, AT(batch_images), "256", 1, 65536, "images", NULL,

@@ -1,6 +1,6 @@
-/* dataset_png_folder.c: a folder with one subfolder of PNG files a class, in a `train` and a `test`
- * folder or on its own. Pictures go through cn_preprocess, the path that served pictures take.
- * Hidden files are skipped; order is sorted, so that the result depends on the content alone.
+/* dataset_png_folder.c: a folder with one subfolder of pictures per class, in a `train` and a
+ * `test` folder or on its own. Pictures go through cn_preprocess, the path that served pictures
+ * take. Hidden files are skipped; order is sorted, so that the result depends on the content alone.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -179,7 +179,6 @@ static enum cn_status add_picture(struct builder *builder, const char *path, siz
                                   struct cn_error *error) {
     struct cn_dataset *dataset = builder->dataset;
     const size_t size = cn_shape_size(&dataset->shape);
-    struct cn_picture picture = {0};
     struct cn_error reason = {0};
     unsigned char *bytes = NULL;
     size_t length = 0;
@@ -189,10 +188,8 @@ static enum cn_status add_picture(struct builder *builder, const char *path, siz
     status = cn_file_read(path, MAX_PICTURE, &bytes, &length, error);
     if (status != CN_OK)
         return status;
-    status = cn_png_decode(bytes, length, &cn_picture_default_limits, &picture, &reason);
-    if (status == CN_OK)
-        status = cn_preprocess(&builder->preprocessing, &picture, &dataset->shape, builder->image,
-                               NULL, &reason);
+    status = cn_image_decode(CN_PICTURE_AUTO, &builder->preprocessing, &cn_picture_default_limits,
+                             bytes, length, &dataset->shape, builder->image, NULL, &reason);
     if (status == CN_OK) {
         for (size_t i = 0; i < size; i++)
             dataset->images[dataset->count * size + i] =
@@ -201,7 +198,6 @@ static enum cn_status add_picture(struct builder *builder, const char *path, siz
     } else {
         status = cn_fail_at(error, status, path, reason.offset, "%s", reason.text);
     }
-    cn_picture_clear(&picture);
     free(bytes);
     return status;
 }
@@ -258,7 +254,7 @@ enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *reque
     char root[PATH_SIZE];
     if (request->shape == NULL)
         return cn_fail_at(error, CN_INVALID, request->path, -1,
-                          "is a folder of PNGs, which needs the network's input shape");
+                          "is a folder of pictures, which needs the network's input shape");
     if (!find_root(request, root))
         return cn_fail_at(error, CN_LIMIT, request->path, -1, "the path is longer than %d bytes",
                           PATH_SIZE - 1);

@@ -6,7 +6,7 @@
 static const struct cn_dataset_format formats[] = {
     {"IDX", "train- or t10k-images-idx3-ubyte[.gz], or emnist-<set>-train-images-idx3-ubyte[.gz]",
      cn_dataset_idx_recognize, cn_dataset_idx_has_split, cn_dataset_idx_read},
-    {"PNG folder", "one subfolder of PNG files a class", cn_dataset_png_folder_recognize,
+    {"picture folder", "one subfolder of pictures per class", cn_dataset_png_folder_recognize,
      cn_dataset_png_folder_has_split, cn_dataset_png_folder_read},
 };
 

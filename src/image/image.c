@@ -1,15 +1,20 @@
 /* image.c: between a network's input and what comes from outside: raw samples, a picture taken as
- * it is, a PNG by either way, and back to a PNG for people to look at. Prepares nothing itself:
+ * it is, its bytes by either way, and back to a PNG for people to look at. Prepares nothing itself:
  * that is preprocess.c. Thread-safe.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "convnet/image.h"
+#include "image/surface.h"
 
 const char *const cn_picture_mode_names[] = {"auto", "none", NULL};
 
-enum { OPAQUE = 255 };
+enum {
+    OPAQUE = 255,
+    LARGE_INPUT = 256, /* pixels a side of a network's input; of it, or of the input if larger, */
+    ENOUGH = 4         /* times as many are decoded at most */
+};
 
 /* value / 255 for each value: a division for each sample would be most of a small image's cost. */
 #define ONE(value)     (float)(value) / 255.0F
@@ -55,11 +60,13 @@ enum cn_status cn_image_from_picture(const struct cn_preprocessing *preprocessin
                        cn_shape_format(input_shape, text));
     const int height = input_shape->dims[0], width = input_shape->dims[1];
     const int channels = input_shape->dims[2];
-    if (picture->width != width || picture->height != height)
+    if (picture->width != width || picture->height != height || picture->reduction > 1)
         return cn_fail(error, CN_UNUSABLE,
                        "the picture is %d x %d pixels; without preprocessing it must be the "
                        "model's %d x %d",
-                       picture->width, picture->height, width, height);
+                       picture->reduction > 1 ? picture->full_width : picture->width,
+                       picture->reduction > 1 ? picture->full_height : picture->height, width,
+                       height);
     const char *fault = find_fault(picture, channels == 1);
     if (fault != NULL)
         return cn_fail(error, CN_UNUSABLE,
@@ -76,14 +83,26 @@ enum cn_status cn_image_from_picture(const struct cn_preprocessing *preprocessin
     return CN_OK;
 }
 
-enum cn_status cn_image_from_png(enum cn_picture_mode mode,
-                                 const struct cn_preprocessing *preprocessing,
-                                 const struct cn_picture_limits *limits, const void *bytes,
-                                 size_t length, const struct cn_shape *input_shape,
-                                 float *ret_image, struct cn_preprocessing_report *ret_report,
-                                 struct cn_error *error) {
+/* How many pixels a side of a picture its reader makes use of. */
+static int useful_side(const struct cn_preprocessing *preprocessing,
+                       const struct cn_shape *input_shape) {
+    const int height = input_shape->dims[0], width = input_shape->dims[1];
+    const int longer = height > width ? height : width;
+    if (preprocessing->fit == CN_FIT_MNIST)
+        return CN_SURFACE_SIDE_LIMIT;
+    return longer > LARGE_INPUT ? longer * ENOUGH : LARGE_INPUT * ENOUGH;
+}
+
+enum cn_status cn_image_decode(enum cn_picture_mode mode,
+                               const struct cn_preprocessing *preprocessing,
+                               const struct cn_picture_limits *limits, const void *bytes,
+                               size_t length, const struct cn_shape *input_shape, float *ret_image,
+                               struct cn_preprocessing_report *ret_report, struct cn_error *error) {
     struct cn_picture picture = {0};
-    enum cn_status status = cn_png_decode(bytes, length, limits, &picture, error);
+    struct cn_picture_limits enough = *limits;
+    if (enough.side == 0 && input_shape->rank == 3)
+        enough.side = useful_side(preprocessing, input_shape);
+    enum cn_status status = cn_picture_decode(bytes, length, &enough, &picture, error);
     if (status != CN_OK)
         return status;
     if (mode == CN_PICTURE_AUTO) {

@@ -305,12 +305,14 @@ enum cn_status cn_plane_create(const struct cn_picture *picture, int side_limit,
         side_limit > 0 && longer > side_limit ? (longer + side_limit - 1) / side_limit : 1;
     struct cn_plane plane = {(picture->width + by - 1) / by, (picture->height + by - 1) / by, 1, by,
                              NULL};
+    const int of_file = by * (picture->reduction > 1 ? picture->reduction : 1);
     enum cn_status status = begin(picture, &mixer, &plane, error);
     if (status != CN_OK)
         return status;
     if (picture->channels >= 3)
         find_ink_color(picture, &mixer);
     status = fill_grey(picture, &mixer, &plane, error);
+    plane.reduction = of_file;
     if (status == CN_OK)
         *ret_plane = plane;
     else

@@ -6,7 +6,7 @@
 
 struct cn_plane {
     int width, height, channels; /* channels: 1 or 3 */
-    int reduction;               /* picture pixels a side of one sample */
+    int reduction;               /* of the file's pixels a side of one sample */
     uint8_t *samples;            /* [height, width, channels]; freed by cn_plane_clear */
 };
 

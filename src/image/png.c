@@ -1,8 +1,9 @@
 /* png.c: decodes PNG bytes with libpng's row interface, under limits. Every error of libpng, CRC
  * and "benign" ones included, is an error here. Ancillary chunks are skipped except tRNS, and gAMA
- * and sRGB, which are reported and not applied: samples are as they are stored. Thread-safe: all
- * state is in struct decoder. setjmp lives in one function whose variables are all reached through
- * a pointer, so a longjmp leaves none of them undefined.
+ * and sRGB, which are reported and not applied. Rows are reduced as they come, and indices are
+ * never expanded; an interlaced picture's passes are taken pixel by pixel. Thread-safe: all state
+ * is in struct decoder. setjmp lives in one function whose variables are all reached through a
+ * pointer, so a longjmp leaves none of them undefined.
  */
 #include <png.h>
 #include <setjmp.h>
@@ -11,8 +12,7 @@
 #include <string.h>
 
 #include "image/png_scan.h"
-
-const struct cn_picture_limits cn_picture_default_limits = {4096, 4096};
+#include "image/rows.h"
 
 struct decoder {
     const unsigned char *bytes;
@@ -20,9 +20,14 @@ struct decoder {
     struct cn_png_header header;
     png_structp png;
     png_infop info;
-    struct cn_picture picture;
+    const struct cn_picture_limits *limits;
+    struct cn_rows rows;
+    uint8_t *row;
+    double gamma;
     bool out_of_memory;
     char message[128];
+    enum cn_status status;
+    struct cn_error *error;
 };
 
 static void on_error(png_structp png, png_const_charp message) {
@@ -71,43 +76,124 @@ static void configure(struct decoder *decoder) {
     png_set_benign_errors(png, 0);
 }
 
-/* Returns false after libpng's longjmp. */
+/* The colours of indices, or of grey samples of a few bits; their number of channels. */
+static int read_colors(struct decoder *decoder, uint8_t colors[256 * 4]) {
+    png_colorp palette = NULL;
+    png_bytep alphas = NULL;
+    png_color_16p clear = NULL;
+    int count = 0, alpha_count = 0;
+    bool grey = true, opaque = true;
+    (void)png_get_tRNS(decoder->png, decoder->info, &alphas, &alpha_count, &clear);
+    memset(colors, 0, 256 * 4);
+    if (decoder->header.color_type == PNG_COLOR_TYPE_GRAY) {
+        count = 1 << decoder->header.depth;
+        for (int i = 0; i < count; i++) {
+            memset(colors + i * 4, i * 255 / (count - 1), 3);
+            colors[i * 4 + 3] = clear != NULL && clear->gray == i ? 0 : 255;
+        }
+        return clear != NULL ? 2 : 1;
+    }
+    (void)png_get_PLTE(decoder->png, decoder->info, &palette, &count);
+    for (int i = 0; i < count && i < 256; i++) {
+        uint8_t *color = colors + i * 4;
+        color[0] = palette[i].red;
+        color[1] = palette[i].green;
+        color[2] = palette[i].blue;
+        color[3] = alphas != NULL && i < alpha_count ? alphas[i] : 255;
+        grey = grey && color[0] == color[1] && color[0] == color[2];
+        opaque = opaque && color[3] == 255;
+    }
+    return (grey ? 1 : 3) + !opaque;
+}
+
+/* Sets libpng's transformations; the channels of its rows, or of their colours if they are
+ * indices. */
+static int set_transformations(struct decoder *decoder, uint8_t colors[256 * 4],
+                               bool *ret_indexed) {
+    png_structp png = decoder->png;
+    *ret_indexed =
+        decoder->header.color_type == PNG_COLOR_TYPE_PALETTE ||
+        (decoder->header.color_type == PNG_COLOR_TYPE_GRAY && decoder->header.depth <= 8);
+    if (*ret_indexed) {
+        png_set_packing(png);
+        png_read_update_info(png, decoder->info);
+        return read_colors(decoder, colors);
+    }
+    if (png_get_valid(png, decoder->info, PNG_INFO_tRNS) != 0)
+        png_set_tRNS_to_alpha(png);
+    png_set_scale_16(png);
+    png_read_update_info(png, decoder->info);
+    return png_get_channels(png, decoder->info);
+}
+
+/* Adam7: first column, first row, column step, row step; a picture that is not interlaced is one
+ * pass. */
+static const int passes[8][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                                 {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}, {0, 0, 1, 1}};
+
+static bool read_pass(struct decoder *decoder, const int pass[4]) {
+    for (int y = pass[1]; y < decoder->header.height; y += pass[3]) {
+        const int count = (decoder->header.width - pass[0] + pass[2] - 1) / pass[2];
+        if (count < 1)
+            return true;
+        png_read_row(decoder->png, decoder->row, NULL);
+        if (!cn_rows_put(&decoder->rows, y, pass[0], pass[2], count, decoder->row)) {
+            decoder->status = cn_rows_fail_stopped(decoder->error);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Returns false after libpng's longjmp, or with decoder->status set. */
 static bool decode(struct decoder *decoder) {
     png_structp png = decoder->png;
+    const struct cn_png_header *header = &decoder->header;
+    uint8_t colors[256 * 4];
+    bool indexed = false;
     if (setjmp(png_jmpbuf(png)))
         return false;
     configure(decoder);
     png_read_info(png, decoder->info);
-    if (png_get_gAMA(png, decoder->info, &decoder->picture.gamma) == 0)
-        decoder->picture.gamma = 0.0; /* an sRGB chunk counts as a gAMA of its own gamma */
-    png_set_expand(png);
-    png_set_scale_16(png);
-    const int passes = png_set_interlace_handling(png);
-    png_read_update_info(png, decoder->info);
-
+    if (png_get_gAMA(png, decoder->info, &decoder->gamma) == 0)
+        decoder->gamma = 0.0; /* an sRGB chunk counts as a gAMA of its own gamma */
+    const int channels = set_transformations(decoder, colors, &indexed);
     const size_t row = png_get_rowbytes(png, decoder->info);
-    decoder->picture.width = decoder->header.width;
-    decoder->picture.height = decoder->header.height;
-    decoder->picture.channels = png_get_channels(png, decoder->info);
     if (png_get_bit_depth(png, decoder->info) != 8 ||
-        row != (size_t)decoder->picture.width * (size_t)decoder->picture.channels)
+        row != (size_t)header->width * (indexed ? 1 : (size_t)channels))
         png_error(png, "the rows do not have the expected size");
-    decoder->picture.data = calloc((size_t)decoder->picture.height, row);
-    if (decoder->picture.data == NULL) {
+    decoder->row = malloc(row);
+    if (decoder->row == NULL) {
         decoder->out_of_memory = true;
         return false;
     }
-    for (int pass = 0; pass < passes; pass++)
-        for (int y = 0; y < decoder->picture.height; y++)
-            png_read_row(png, decoder->picture.data + (size_t)y * row, NULL);
+    decoder->status = cn_rows_begin(&decoder->rows, header->width, header->height, channels, 1,
+                                    header->interlaced, decoder->limits, decoder->error);
+    if (decoder->status != CN_OK)
+        return false;
+    if (indexed)
+        cn_rows_index(&decoder->rows, colors);
+    for (int pass = header->interlaced ? 0 : 7; pass < (header->interlaced ? 7 : 8); pass++)
+        if (!read_pass(decoder, passes[pass]))
+            return false;
     png_read_end(png, NULL);
     return true;
 }
 
-enum cn_status cn_png_decode(const void *bytes, size_t length,
-                             const struct cn_picture_limits *limits, struct cn_picture *ret_picture,
-                             struct cn_error *error) {
-    struct decoder decoder = {.bytes = bytes, .length = length};
+static enum cn_status fail(struct decoder *decoder) {
+    if (decoder->status != CN_OK)
+        return decoder->status;
+    if (decoder->out_of_memory)
+        return cn_fail(decoder->error, CN_MEMORY, "cannot allocate a picture of %d x %d",
+                       decoder->header.width, decoder->header.height);
+    return cn_fail_at(decoder->error, CN_MALFORMED, NULL, (long long)decoder->used, "PNG: %s",
+                      decoder->message);
+}
+
+static enum cn_status png_decode(const unsigned char *bytes, size_t length,
+                                 const struct cn_picture_limits *limits,
+                                 struct cn_picture *ret_picture, struct cn_error *error) {
+    struct decoder decoder = {.bytes = bytes, .length = length, .limits = limits, .error = error};
     enum cn_status status = cn_png_scan(bytes, length, limits, &decoder.header, error);
     if (status != CN_OK)
         return status;
@@ -118,22 +204,27 @@ enum cn_status cn_png_decode(const void *bytes, size_t length,
     if (decoder.info == NULL)
         status = cn_fail(error, CN_MEMORY, "cannot allocate a PNG decoder");
     else if (!decode(&decoder))
-        status = decoder.out_of_memory
-                     ? cn_fail(error, CN_MEMORY, "cannot allocate a picture of %d x %d",
-                               decoder.header.width, decoder.header.height)
-                     : cn_fail_at(error, CN_MALFORMED, NULL, (long long)decoder.used, "PNG: %s",
-                                  decoder.message);
+        status = fail(&decoder);
     png_destroy_read_struct(&decoder.png, &decoder.info, NULL);
-    if (status == CN_OK)
-        *ret_picture = decoder.picture;
-    else
-        cn_picture_clear(&decoder.picture);
+    free(decoder.row);
+    if (status == CN_OK) {
+        cn_rows_finish(&decoder.rows, ret_picture);
+        ret_picture->gamma = decoder.gamma;
+    } else {
+        cn_rows_clear(&decoder.rows);
+    }
     return status;
 }
 
-void cn_picture_clear(struct cn_picture *picture) {
-    if (picture == NULL)
-        return;
-    free(picture->data);
-    *picture = (struct cn_picture){0};
+static bool png_recognize(const unsigned char *bytes, size_t length) {
+    return cn_png_recognize(bytes, length);
+}
+
+const struct cn_format cn_format_png = {"PNG", png_recognize, png_decode};
+
+enum cn_status cn_png_decode(const void *bytes, size_t length,
+                             const struct cn_picture_limits *limits, struct cn_picture *ret_picture,
+                             struct cn_error *error) {
+    const struct cn_picture_limits full = cn_format_limits(limits);
+    return png_decode(bytes, length, &full, ret_picture, error);
 }

@@ -41,9 +41,6 @@ static enum cn_status read_header(const unsigned char *data, const struct cn_pic
                                   struct cn_png_header *ret_header, struct cn_error *error) {
     const uint32_t width = read_u32(data), height = read_u32(data + 4);
     const unsigned depth = data[8], color_type = data[9];
-    if (width == 0 || height == 0 || width > INT32_MAX || height > INT32_MAX)
-        return cn_fail(error, CN_MALFORMED, "PNG: the size %u x %u is not 1 to 2147483647",
-                       (unsigned)width, (unsigned)height);
     if (color_type >= 7 || depth > 16 || !(color_types[color_type].depths >> depth & 1U))
         return cn_fail(error, CN_MALFORMED, "PNG: colour type %u with depth %u does not exist",
                        color_type, depth);
@@ -51,9 +48,9 @@ static enum cn_status read_header(const unsigned char *data, const struct cn_pic
         return cn_fail(error, CN_MALFORMED,
                        "PNG: compression %u, filter %u or interlacing %u does not exist", data[10],
                        data[11], data[12]);
-    if (width > (uint32_t)limits->max_width || height > (uint32_t)limits->max_height)
-        return cn_fail(error, CN_LIMIT, "the picture is %u x %u pixels; the limit is %d x %d",
-                       (unsigned)width, (unsigned)height, limits->max_width, limits->max_height);
+    const enum cn_status status = cn_format_check_size("PNG", width, height, limits, error);
+    if (status != CN_OK)
+        return status;
     ret_header->width = (int)width;
     ret_header->height = (int)height;
     ret_header->depth = (int)depth;

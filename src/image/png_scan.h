@@ -2,7 +2,7 @@
 #ifndef CONVNET_IMAGE_PNG_SCAN_H
 #define CONVNET_IMAGE_PNG_SCAN_H
 
-#include "convnet/image.h"
+#include "image/format.h"
 
 enum { CN_PNG_SIGNATURE = 8 };
 
@@ -11,6 +11,8 @@ struct cn_png_header {
     int width, height, depth, color_type;
     bool interlaced;
 };
+
+bool cn_png_recognize(const void *bytes, size_t length);
 
 /* Walks the chunks once, in time linear in their number. CN_MALFORMED: no signature, a chunk that
  * runs past the end, a bad IHDR, no IEND, or IDAT chunks that hold more or less than this picture

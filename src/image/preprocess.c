@@ -33,8 +33,9 @@ struct placing {
     int left, top, width, height;
 };
 
-static struct placing place(enum cn_fit fit, int width, int height, int to_width, int to_height) {
-    const double aspect = (double)width / height, wanted = (double)to_width / to_height;
+static struct placing place(enum cn_fit fit, double width, double height, int to_width,
+                            int to_height) {
+    const double aspect = width / height, wanted = (double)to_width / to_height;
     struct placing placing = {{0.0, 0.0, width, height}, 0, 0, to_width, to_height};
     if (fit == CN_FIT_CROP && aspect > wanted) {
         placing.from.left = (width - wanted * height) * 0.5;
@@ -43,22 +44,24 @@ static struct placing place(enum cn_fit fit, int width, int height, int to_width
         placing.from.top = (height - width / wanted) * 0.5;
         placing.from.bottom = placing.from.top + width / wanted;
     } else if (fit == CN_FIT_PAD && aspect > wanted) {
-        placing.height = (int)fmax(rint((double)height / width * to_width), 1.0);
+        placing.height = (int)fmax(rint(height / width * to_width), 1.0);
     } else if (fit == CN_FIT_PAD && aspect < wanted) {
-        placing.width = (int)fmax(rint((double)width / height * to_height), 1.0);
+        placing.width = (int)fmax(rint(width / height * to_height), 1.0);
     }
     placing.left = (int)rint((to_width - placing.width) * 0.5);
     placing.top = (int)rint((to_height - placing.height) * 0.5);
     return placing;
 }
 
-static void report_placing(const struct placing *placing, struct cn_preprocessing_report *report) {
+/* The place in pixels of the file, of which one of the picture's holds `by` a side. */
+static void report_placing(const struct placing *placing, double by,
+                           struct cn_preprocessing_report *report) {
     const struct cn_region *from = &placing->from;
-    report->crop[0] = (int)from->left;
-    report->crop[1] = (int)from->top;
-    report->crop[2] = (int)lrint(from->right - from->left);
-    report->crop[3] = (int)lrint(from->bottom - from->top);
-    report->scale = (float)(placing->width / (from->right - from->left));
+    report->crop[0] = (int)(from->left * by);
+    report->crop[1] = (int)(from->top * by);
+    report->crop[2] = (int)lrint((from->right - from->left) * by);
+    report->crop[3] = (int)lrint((from->bottom - from->top) * by);
+    report->scale = (float)(placing->width / ((from->right - from->left) * by));
 }
 
 /* The whole picture or its middle: levels from 0 to 1. */
@@ -68,8 +71,10 @@ static enum cn_status fit_whole(const struct cn_preprocessing *preprocessing,
                                 struct cn_error *error) {
     const int height = shape->dims[0], width = shape->dims[1];
     const size_t channels = (size_t)shape->dims[2];
+    const double by = picture->reduction > 1 ? picture->reduction : 1.0;
     const struct placing placing =
-        place(preprocessing->fit, picture->width, picture->height, width, height);
+        place(preprocessing->fit, by > 1.0 ? picture->full_width / by : picture->width,
+              by > 1.0 ? picture->full_height / by : picture->height, width, height);
     const size_t row = (size_t)placing.width * channels;
     struct cn_plane plane = {0};
     uint8_t *scaled = malloc(row * (size_t)placing.height);
@@ -87,8 +92,8 @@ static enum cn_status fit_whole(const struct cn_preprocessing *preprocessing,
                 scaled + (size_t)y * row, row,
                 image +
                     ((size_t)(placing.top + y) * (size_t)width + (size_t)placing.left) * channels);
-        report_placing(&placing, report);
-        report->unchanged = picture->width == width && picture->height == height;
+        report_placing(&placing, by, report);
+        report->unchanged = by == 1.0 && picture->width == width && picture->height == height;
     }
     cn_plane_clear(&plane);
     free(scaled);
@@ -99,8 +104,11 @@ enum cn_status cn_preprocess(const struct cn_preprocessing *preprocessing,
                              const struct cn_picture *picture, const struct cn_shape *input_shape,
                              float *ret_image, struct cn_preprocessing_report *ret_report,
                              struct cn_error *error) {
-    struct cn_preprocessing_report report = {.crop = {0, 0, picture->width, picture->height},
-                                             .scale = 1.0F};
+    const bool reduced = picture->reduction > 1;
+    struct cn_preprocessing_report report = {
+        .crop = {0, 0, reduced ? picture->full_width : picture->width,
+                 reduced ? picture->full_height : picture->height},
+        .scale = 1.0F};
     enum cn_status status = check(preprocessing, picture, input_shape, error);
     if (status == CN_OK)
         status = (preprocessing->fit == CN_FIT_MNIST ? cn_digit_fit : fit_whole)(

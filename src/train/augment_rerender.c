@@ -50,7 +50,8 @@ static void paint(const struct page *page, struct cn_random *random, float *plan
 bool cn_rerender(struct cn_random *random, const struct cn_preprocessing *preprocessing,
                  const struct cn_shape *shape, const struct cn_canvas *canvas, float *to) {
     const struct page page = draw_page(random);
-    const struct cn_picture picture = {canvas->width, canvas->height, 1, canvas->pixels, 0};
+    const struct cn_picture picture = {
+        .width = canvas->width, .height = canvas->height, .channels = 1, .data = canvas->pixels};
     const float level = cn_random_uniform(random, 0.3f, 0.6f);
     const float steepness = cn_random_uniform(random, 1.5f, 6);
     const float wider = cn_random_uniform(random, -0.6f, 0.8f); /* pixels of the input */

@@ -68,7 +68,7 @@ static void check(const struct prediction *p, unsigned protocol, enum cn_status 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     struct prediction p = {.model = tiny_model(),
                            .max_images = MAX_IMAGES,
-                           .picture_limits = {64, 64},
+                           .picture_limits = {.max_width = 64, .max_height = 64},
                            .image_size = 4};
     struct cn_error error = {0};
     if (length < 2)

@@ -206,7 +206,7 @@ def test_bad(server, image):
     refused(explain(server, bytes(784 * 2), extra=b"Content-Type: application/octet-stream\r\n"),
             413, "the limit is 1")
     refused(explain(server, b""), 400, "the body is empty")
-    refused(explain(server, b"junk"), 415, "neither a PNG")
+    refused(explain(server, b"junk"), 415, "neither a picture")
     refused(explain(server, image, "/explain/other"), 404, 'no model "other"')
     check(ask(server, get("/explain"))[0] == 405, "GET /explain")
 

@@ -283,8 +283,10 @@ void drawing_make(uint64_t seed, struct drawing *ret_drawing) {
     const int width = (int)expf(cn_random_uniform(&random, least, 5.9F));
     const int height = (int)((float)width * cn_random_uniform(&random, 0.75F, 1.4F));
     drawing.label = shape->label;
-    drawing.picture =
-        (struct cn_picture){width, height, 4, malloc((size_t)width * (size_t)height * 4), 0};
+    drawing.picture = (struct cn_picture){.width = width,
+                                          .height = height,
+                                          .channels = 4,
+                                          .data = malloc((size_t)width * (size_t)height * 4)};
     choose_hand(&random, drawing.paper, width, height, &hand);
     choose_scene(&random, drawing.paper, width > height ? width : height, &scene);
     if (drawing.paper == DRAWING_BOXED)

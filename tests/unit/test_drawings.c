@@ -71,7 +71,8 @@ static enum cn_status prepare_ring(int inner, bool light, float *image,
         samples[i] = ink != light ? 255 : 0;
     }
     cr_assert_eq(frame, 32); /* of 60 */
-    const struct cn_picture picture = {SIDE, SIDE, 1, samples, 0};
+    const struct cn_picture picture = {
+        .width = SIDE, .height = SIDE, .channels = 1, .data = samples};
     return cn_preprocess(&preprocessing, &picture, &shape, image, report, NULL);
 }
 

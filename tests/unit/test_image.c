@@ -13,7 +13,10 @@ static const struct cn_shape grey = {3, {SIDE, SIDE, 1}}, colour = {3, {SIDE, SI
 /* Every sample another one; alpha, where there is one, opaque. The caller frees data. */
 static struct cn_picture varied(int width, int height, int channels) {
     const size_t count = (size_t)width * (size_t)height;
-    struct cn_picture picture = {width, height, channels, malloc(count * (size_t)channels), 0};
+    struct cn_picture picture = {.width = width,
+                                 .height = height,
+                                 .channels = channels,
+                                 .data = malloc(count * (size_t)channels)};
     for (size_t i = 0; i < count * (size_t)channels; i++) {
         const size_t channel = i % (size_t)channels, pixel = i / (size_t)channels;
         const bool alpha = channels % 2 == 0 && channel + 1 == (size_t)channels;
@@ -88,13 +91,13 @@ Test(image, to_png_and_back) {
             samples[i] = (uint8_t)(i * 2);
         cn_image_from_bytes(samples, count, image);
         cr_assert_eq(cn_image_to_png(&preprocessing, image, shapes[s], &png, &length, NULL), CN_OK);
-        cr_assert_eq(cn_image_from_png(CN_PICTURE_NONE, &preprocessing, &cn_picture_default_limits,
-                                       png, length, shapes[s], back, &report, NULL),
+        cr_assert_eq(cn_image_decode(CN_PICTURE_NONE, &preprocessing, &cn_picture_default_limits,
+                                     png, length, shapes[s], back, &report, NULL),
                      CN_OK);
         cr_assert_eq(memcmp(image, back, count * sizeof *image), 0);
         cr_assert(report.unchanged && report.crop[2] == SIDE && report.scale == 1.0F);
-        cr_assert_eq(cn_image_from_png(CN_PICTURE_NONE, &preprocessing, &cn_picture_default_limits,
-                                       png, length - 1, shapes[s], back, NULL, NULL),
+        cr_assert_eq(cn_image_decode(CN_PICTURE_NONE, &preprocessing, &cn_picture_default_limits,
+                                     png, length - 1, shapes[s], back, NULL, NULL),
                      CN_MALFORMED);
         free(png);
     }

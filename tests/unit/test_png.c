@@ -148,13 +148,13 @@ Test(png, not_a_png) {
     cr_assert_eq(decode("", 0, &error), CN_MALFORMED);
     cr_assert_not_null(strstr(error.text, "signature"));
     cr_assert_eq(decode("GIF89a not a png at all", 23, NULL), CN_MALFORMED);
-    cr_assert(!cn_png_recognize("\x89PNG\r\n\x1a", 7));
-    cr_assert(cn_png_recognize("\x89PNG\r\n\x1a\n", 8));
+    cr_assert(!cn_picture_recognize("\x89PNG\r\n\x1a", 7));
+    cr_assert(cn_picture_recognize("\x89PNG\r\n\x1a\n", 8));
 }
 
 Test(png, size_limits) {
     const uint8_t pixels[6] = {0, 50, 100, 150, 200, 250};
-    const struct cn_picture_limits limits = {3, 1};
+    const struct cn_picture_limits limits = {.max_width = 3, .max_height = 1};
     struct cn_picture picture = {0};
     struct cn_error error = {0};
     void *bytes = NULL;

@@ -23,7 +23,8 @@ static struct cn_dataset *mnist(void) {
 /* A picture of one value; the caller frees data. */
 static struct cn_picture blank(int width, int height, int channels, uint8_t value) {
     const size_t size = (size_t)width * (size_t)height * (size_t)channels;
-    struct cn_picture picture = {width, height, channels, malloc(size), 0};
+    struct cn_picture picture = {
+        .width = width, .height = height, .channels = channels, .data = malloc(size)};
     memset(picture.data, value, size);
     return picture;
 }
@@ -78,14 +79,14 @@ Test(preprocess, mnist_images_pass_to_the_bit) {
         uint8_t rgb[PIXELS * 3];
         struct cn_preprocessing_report report = {0};
         uint8_t *bytes = dataset->images + i * PIXELS;
-        struct cn_picture picture = {SIDE, SIDE, 1, bytes, 0};
+        struct cn_picture picture = {.width = SIDE, .height = SIDE, .channels = 1, .data = bytes};
         cn_image_from_bytes(bytes, PIXELS, raw);
         cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
         cr_assert(report.unchanged && !report.inverted);
         cr_assert_eq(memcmp(image, raw, sizeof raw), 0, "image %zu", i);
         for (size_t at = 0; at < PIXELS * 3; at++)
             rgb[at] = bytes[at / 3];
-        picture = (struct cn_picture){SIDE, SIDE, 3, rgb, 0};
+        picture = (struct cn_picture){.width = SIDE, .height = SIDE, .channels = 3, .data = rgb};
         cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
         cr_assert(report.unchanged);
         cr_assert_eq(memcmp(image, raw, sizeof raw), 0, "grey RGB image %zu", i);
@@ -101,7 +102,8 @@ Test(preprocess, inverse_mnist_images_give_mnist_bits) {
         struct cn_preprocessing_report report = {0};
         for (size_t at = 0; at < PIXELS; at++)
             inverse[at] = (uint8_t)(255 - dataset->images[i * PIXELS + at]);
-        const struct cn_picture picture = {SIDE, SIDE, 1, inverse, 0};
+        const struct cn_picture picture = {
+            .width = SIDE, .height = SIDE, .channels = 1, .data = inverse};
         cn_image_from_bytes(dataset->images + i * PIXELS, PIXELS, raw);
         cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
         cr_assert(report.inverted && !report.unchanged);

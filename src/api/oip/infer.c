@@ -46,12 +46,12 @@ static enum cn_status read_raw(struct infer_request *request, const uint8_t *byt
     struct prediction *p = request->prediction;
     const bool floats = length == 4 * p->image_size;
     request->binary_output = true;
-    if (cn_png_recognize(bytes, length) || length == p->image_size)
+    if (cn_picture_recognize(bytes, length) || length == p->image_size)
         return infer_add_picture(p, bytes, length, 0, error);
     if (!floats)
         return cn_fail(error, CN_INVALID,
                        "a raw request has %zu bytes; it must be one image: %zu bytes of UINT8, %zu "
-                       "of FP32 or a PNG",
+                       "of FP32 or a picture",
                        length, p->image_size, 4 * p->image_size);
     request->input = (struct infer_input){.type = infer_type_find((struct json_string){"FP32", 4}),
                                           .has_shape = true,

@@ -22,7 +22,7 @@ enum infer_kind { INFER_SAMPLES = 0, INFER_FRACTIONS, INFER_PICTURES };
 /* A datatype that is taken. */
 struct infer_type {
     const char *name;
-    enum infer_kind kind; /* whole numbers 0 to 255; numbers 0 to 1; PNGs */
+    enum infer_kind kind; /* whole numbers 0 to 255; numbers 0 to 1; pictures */
     size_t size;          /* bytes of an element in binary; 0: each has its length before it */
     bool json;            /* may stand in JSON as well */
     float (*load)(const uint8_t *bytes); /* an element from little-endian bytes; NaN: no sample */
@@ -77,7 +77,7 @@ enum cn_status infer_read_json(struct infer_request *request, struct json_scan *
 enum cn_status infer_read_binary(struct infer_request *request, const uint8_t *bytes, size_t length,
                                  struct cn_error *error);
 
-/* One picture's bytes: a PNG or a raw image. `index` is for the message. */
+/* One picture's bytes: a picture or a raw image. `index` is for the message. */
 enum cn_status infer_add_picture(struct prediction *prediction, const uint8_t *bytes, size_t length,
                                  size_t index, struct cn_error *error);
 

@@ -202,12 +202,12 @@ static enum cn_status read_samples(struct json_scan *s, struct infer_request *re
 
 enum cn_status infer_add_picture(struct prediction *p, const uint8_t *bytes, size_t length,
                                  size_t index, struct cn_error *error) {
-    if (cn_png_recognize(bytes, length))
-        return prediction_add_png(p, bytes, length, error);
+    if (cn_picture_recognize(bytes, length))
+        return prediction_add_picture(p, bytes, length, error);
     if (length == p->image_size)
         return prediction_add_raw(p, bytes, length, error);
     return cn_fail(error, CN_INVALID,
-                   "element %zu has %zu bytes; it must be a PNG or one raw image of %zu bytes",
+                   "element %zu has %zu bytes; it must be a picture or one raw image of %zu bytes",
                    index, length, p->image_size);
 }
 

@@ -1,0 +1,233 @@
+/* test_formats.c: one picture in every form that people send, and what is no picture here. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "convnet/image.h"
+
+enum { WIDTH = 40, HEIGHT = 24 };
+
+/* What each form keeps of the picture that tests/data/pictures/make-pictures.py writes. */
+static const struct form {
+    const char *file, *format;
+    bool grey, lossless;
+} forms[] = {
+#ifdef HAVE_JPEG
+    {"baseline.jpg", "JPEG", false, false}, {"progressive.jpg", "JPEG", false, false},
+    {"grey.jpg", "JPEG", true, false},      {"cmyk.jpg", "JPEG", false, false},
+    {"turned-2.jpg", "JPEG", false, false}, {"turned-3.jpg", "JPEG", false, false},
+    {"turned-4.jpg", "JPEG", false, false}, {"turned-5.jpg", "JPEG", false, false},
+    {"turned-6.jpg", "JPEG", false, false}, {"turned-7.jpg", "JPEG", false, false},
+    {"turned-8.jpg", "JPEG", false, false},
+#endif
+#ifdef HAVE_WEBP
+    {"lossless.webp", "WebP", false, true}, {"lossy.webp", "WebP", false, false},
+#endif
+#ifdef HAVE_GIF
+    {"plain.gif", "GIF", false, true},      {"interlaced.gif", "GIF", false, true},
+#endif
+#ifdef HAVE_TIFF
+    {"plain.tif", "TIFF", false, true},     {"lzw.tif", "TIFF", false, true},
+    {"grey.tif", "TIFF", true, true},
+#endif
+    {"plain.bmp", "BMP", false, true},      {"palette.bmp", "BMP", false, true},
+    {"alpha.bmp", "BMP", false, true},      {"plain.ppm", "PNM", false, true},
+    {"text.ppm", "PNM", false, true},       {"grey.pgm", "PNM", true, true},
+};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+static void load(const char *file, unsigned char **bytes, size_t *length) {
+    char path[400];
+    struct cn_error error = {0};
+    (void)snprintf(path, sizeof path, "%s/pictures/%s", TEST_DATA_DIR, file);
+    cr_assert_eq(cn_file_read(path, 1 << 20, bytes, length, &error), CN_OK, "%s", error.text);
+}
+
+/* Sample c of pixel (x, y), of a grey picture its grey. */
+static int sample(const struct cn_picture *picture, int x, int y, int c) {
+    return picture
+        ->data[(y * picture->width + x) * picture->channels + (picture->channels < 3 ? 0 : c)];
+}
+
+/* Each quarter has its colour, at any reduction. */
+static void check_quarters(const struct form *form, const struct cn_picture *picture) {
+    static const int colors[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 255}};
+    static const int greys[4] = {76, 150, 29, 255};
+    for (int quarter = 0; quarter < 4; quarter++) {
+        const int x = picture->width * (quarter % 2 * 2 + 1) / 4;
+        const int y = picture->height * (quarter / 2 * 2 + 1) / 4;
+        for (int c = 0; c < 3; c++) {
+            const int wanted = form->grey ? greys[quarter] : colors[quarter][c];
+            cr_assert_leq(abs(sample(picture, x, y, c) - wanted), form->lossless ? 1 : 12,
+                          "%s: channel %d of quarter %d is %d, not %d", form->file, c, quarter,
+                          sample(picture, x, y, c), wanted);
+        }
+    }
+}
+
+Test(formats, one_picture_in_every_form) {
+    for (size_t i = 0; i < FORMS; i++) {
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        struct cn_picture picture = {0};
+        struct cn_error error = {0};
+        load(forms[i].file, &bytes, &length);
+        cr_assert_str_eq(cn_picture_format(bytes, length), forms[i].format);
+        cr_assert_eq(cn_picture_decode(bytes, length, &cn_picture_default_limits, &picture, &error),
+                     CN_OK, "%s: %s", forms[i].file, error.text);
+        cr_assert(picture.width == WIDTH && picture.height == HEIGHT, "%s: %d x %d", forms[i].file,
+                  picture.width, picture.height);
+        check_quarters(&forms[i], &picture);
+        if (forms[i].lossless)
+            cr_assert_leq(sample(&picture, 3, 2, 0), 1, "%s: the black pixel", forms[i].file);
+        cn_picture_clear(&picture);
+        free(bytes);
+    }
+}
+
+Test(formats, a_bitmap_of_one_bit) {
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    struct cn_picture picture = {0};
+    load("bits.pbm", &bytes, &length);
+    cr_assert_eq(cn_picture_decode(bytes, length, &cn_picture_default_limits, &picture, NULL),
+                 CN_OK);
+    cr_assert(sample(&picture, 5, 5, 0) == 0 && sample(&picture, 35, 20, 0) == 255);
+    cn_picture_clear(&picture);
+    free(bytes);
+}
+
+Test(formats, reduced_while_decoded) {
+    for (size_t i = 0; i < FORMS; i++)
+        for (int side = 5; side <= 39; side += 2) {
+            const struct cn_picture_limits limits = {.side = side};
+            unsigned char *bytes = NULL;
+            size_t length = 0;
+            struct cn_picture picture = {0};
+            load(forms[i].file, &bytes, &length);
+            cr_assert_eq(cn_picture_decode(bytes, length, &limits, &picture, NULL), CN_OK);
+            cr_assert(picture.width <= side && picture.height <= side && picture.reduction > 1,
+                      "%s: %d x %d for a side of %d", forms[i].file, picture.width, picture.height,
+                      side);
+            cr_assert(picture.full_width == WIDTH && picture.full_height == HEIGHT);
+            cr_assert_geq(picture.width * picture.reduction, WIDTH);
+            if (picture.width >= 8)
+                check_quarters(&forms[i], &picture);
+            cn_picture_clear(&picture);
+            free(bytes);
+        }
+}
+
+static bool stop_at_once(void *context) {
+    ++*(int *)context;
+    return true;
+}
+
+Test(formats, decoding_stops_when_asked) {
+    for (size_t i = 0; i < FORMS; i++) {
+        int asked = 0;
+        const struct cn_picture_limits limits = {.stop = stop_at_once, .context = &asked};
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        struct cn_picture picture = {0};
+        struct cn_error error = {0};
+        load(forms[i].file, &bytes, &length);
+        cr_assert_eq(cn_picture_decode(bytes, length, &limits, &picture, &error), CN_CANCELED,
+                     "%s: %s", forms[i].file, error.text);
+        cr_assert_eq(asked, 1);
+        cr_assert_null(picture.data);
+        free(bytes);
+    }
+}
+
+Test(formats, limits_of_size_and_memory) {
+    for (size_t i = 0; i < FORMS; i++) {
+        const struct cn_picture_limits small = {.max_width = 30, .max_height = 30};
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        struct cn_picture picture = {0};
+        struct cn_error error = {0};
+        load(forms[i].file, &bytes, &length);
+        cr_assert_eq(cn_picture_decode(bytes, length, &small, &picture, &error), CN_LIMIT, "%s",
+                     forms[i].file);
+        cr_assert_not_null(strstr(error.text, "the limit is as many as 30 x 30"), "%s", error.text);
+        free(bytes);
+    }
+#ifdef HAVE_JPEG
+    const struct cn_picture_limits poor = {.max_memory = 1000};
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    struct cn_picture picture = {0};
+    load("progressive.jpg", &bytes, &length);
+    cr_assert_eq(cn_picture_decode(bytes, length, &poor, &picture, NULL), CN_LIMIT);
+    free(bytes);
+#endif
+}
+
+/* Nothing that is cut or damaged crashes; what is cut well before its end is refused. */
+Test(formats, cut_and_damaged) {
+    for (size_t i = 0; i < FORMS; i++) {
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        load(forms[i].file, &bytes, &length);
+        for (size_t cut = 0; cut < length; cut += length / 150 + 1) {
+            struct cn_picture picture = {0};
+            unsigned char *part = malloc(cut + 1); /* its end is the block's: overruns show */
+            memcpy(part, bytes, cut);
+            const enum cn_status status =
+                cn_picture_decode(part, cut, &cn_picture_default_limits, &picture, NULL);
+            cr_assert(status != CN_OK || cut * 10 > length * 8, "%s: %zu of %zu bytes decode",
+                      forms[i].file, cut, length);
+            cn_picture_clear(&picture);
+            free(part);
+        }
+        for (size_t at = 0; at < length; at += length / 150 + 1) {
+            struct cn_picture picture = {0};
+            bytes[at] ^= 0x5A;
+            (void)cn_picture_decode(bytes, length, &cn_picture_default_limits, &picture, NULL);
+            cn_picture_clear(&picture);
+            bytes[at] ^= 0x5A;
+        }
+        free(bytes);
+    }
+}
+
+Test(formats, what_is_not_read_is_named) {
+    static const struct {
+        const char *bytes;
+        size_t length;
+        const char *words;
+    } cases[] = {
+        {"\0\0\0\x18"
+         "ftypheic\0\0\0\0",
+         16, "HEIC"},
+        {"\0\0\0\x18"
+         "ftypmif1\0\0\0\0",
+         16, "HEIF"},
+        {"\0\0\0\x18"
+         "ftypavif\0\0\0\0",
+         16, "AVIF"},
+        {"\0\0\0\x18"
+         "ftypisom\0\0\0\0",
+         16, "film"},
+        {"%PDF-1.7\n", 9, "pdftoppm"},
+        {"<svg xmlns=", 11, "SVG"},
+        {"<?xml version=\"1.0\"?>\n<!-- x -->\n<svg ", 40, "rsvg-convert"},
+        {"8BPS\0\x01", 6, "Photoshop"},
+        {"\0\0\0\x0cJXL \r\n\x87\n", 12, "JPEG XL"},
+        {"hello, world", 12, "no picture; PNG"},
+        {"", 0, "no picture"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cn_picture picture = {0};
+        struct cn_error error = {0};
+        cr_assert_eq(cn_picture_decode(cases[i].bytes, cases[i].length, &cn_picture_default_limits,
+                                       &picture, &error),
+                     i < 9 ? CN_UNSUPPORTED : CN_MALFORMED);
+        cr_assert_not_null(strstr(error.text, cases[i].words), "%s", error.text);
+        cr_assert_eq(cn_picture_recognize(cases[i].bytes, cases[i].length), i < 9);
+        cr_assert_null(cn_picture_format(cases[i].bytes, cases[i].length));
+    }
+}
