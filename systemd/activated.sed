@@ -3,9 +3,10 @@ s|@unit@|convnetd-activated.service|
 s|@what@|the daemon on the port that convnetd.socket holds|
 s|^Description=.*|&, socket-activated|
 # Both want the same port.
-s|^After=network.target|Requires=convnetd.socket\
-After=convnetd.socket\
-Conflicts=convnetd.service|
+s|^After=network.target.*|Requires=convnetd.socket\
+After=convnetd.socket convnetd.service|
+s|^# The other service wants the same port.*|# The other service wants the same port: it is stopped first.|
+s|^Conflicts=.*|Conflicts=convnetd.service|
 # Only unix sockets can be made: systemd's notifications are datagrams on one.
 s|^# It serves TCP and may be given.*|# The sockets that are passed work without any other; systemd's notifications are unix datagrams.|
 s|^RestrictAddressFamilies=.*|RestrictAddressFamilies=AF_UNIX\

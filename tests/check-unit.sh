@@ -17,7 +17,7 @@ fail() {
 
 # `verify` insists that the program exists: it gets the one that was built.
 for unit in convnetd.service convnetd-activated.service; do
-    sed "s|^ExecStart=[^ ]*|ExecStart=$(realpath "${top_builddir:-.}")/convnetd|" "$built/$unit" \
+    sed -E "s#^(ExecStart|ExecReload)=[^ ]*#\1=$(realpath "${top_builddir:-.}")/convnetd#" "$built/$unit" \
         >"$work/$unit" || exit 1
     ! grep -n '@[a-z]*@' "$work/$unit" || fail "$unit: a place was not filled in"
 done
@@ -38,6 +38,13 @@ exposure() {
         fail "$report"
     fi
 }
+# A start of one stops the other first, and waits for its end: they want the same port and folder.
+for pair in convnetd.service:convnetd-activated.service convnetd-activated.service:convnetd.service; do
+    for key in Conflicts After; do
+        grep -qE "^$key=(.* )?${pair#*:}( |$)" "$work/${pair%:*}" ||
+            fail "${pair%:*}: $key= does not name ${pair#*:}"
+    done
+done
 exposure convnetd.service 10
 exposure convnetd-activated.service 3
 

@@ -13,10 +13,12 @@
 
 #include "base/passive_openmp.h"
 #include "base/time.h"
+#include "daemon/control.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/service.h"
+#include "places.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -146,10 +148,30 @@ static int serve(const struct daemon_options *options) {
     return whole ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
+/* `convnetd CALL [NAME] [OPTION...]`: the options say where the daemon's admin socket is. Without
+ * any that is in the installed configuration, if it can be read. */
+static int call_daemon(int argc, char **argv) {
+    static struct daemon_options options;
+    struct cn_error error = {0};
+    enum daemon_action action = ACTION_SERVE;
+    const char *word = argv[1], *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
+    const int taken = name != NULL ? 2 : 1;
+    argv[taken] = argv[0];
+    if (options_read(argc - taken, argv + taken, &options, &action, &error) != CN_OK) {
+        print_error(&error);
+        return EXIT_USAGE;
+    }
+    if (argc - taken == 1) /* no option: a file that cannot be read says nothing */
+        (void)options_read_file(&options, CN_CONFIGURATION, NULL);
+    return control_run(word, name, &options);
+}
+
 int main(int argc, char **argv) {
     static struct daemon_options options;
     struct cn_error error = {0};
     enum daemon_action action = ACTION_SERVE;
+    if (control_recognize(argc, argv))
+        return call_daemon(argc, argv);
     cn_openmp_wait_passively(argv);
     keep_freed_memory();
     if (options_read(argc, argv, &options, &action, &error) != CN_OK) {

@@ -1,4 +1,5 @@
 libconvnetd_la_SOURCES += \
+	src/daemon/control.c src/daemon/control.h \
 	src/daemon/credentials.c src/daemon/credentials.h \
 	src/daemon/log.c src/daemon/log.h \
 	src/daemon/log_repeats.c src/daemon/log_repeats.h \

@@ -1,4 +1,4 @@
-/* notify.c: tells systemd how the daemon is. Main thread only. */
+/* notify.c: tells systemd how the daemon is. Main thread, but for notify_status. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -19,6 +19,10 @@
 
 void notify_ready(const char *status) {
     (void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+}
+
+void notify_status(const char *status) {
+    (void)sd_notifyf(0, "STATUS=%s", status);
 }
 
 void notify_reloading(void) {
@@ -63,6 +67,10 @@ size_t notify_listeners(struct http_listener *ret_listeners, size_t room) {
 void notify_ready(const char *status) {
     (void)status;
 }
+void notify_status(const char *status) {
+    (void)status;
+}
+
 void notify_reloading(void) {
 }
 void notify_stopping(void) {

@@ -8,6 +8,8 @@
 #include "http/server.h"
 
 void notify_ready(const char *status);
+/* What is shown of the daemon, while it is ready. */
+void notify_status(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_alive(void);

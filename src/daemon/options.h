@@ -98,6 +98,12 @@ enum cn_status options_check(const struct daemon_options *options, struct cn_err
 /* Writes a configuration file with all options, their meaning and `options`' values. */
 void options_print(const struct daemon_options *options, FILE *to);
 
+/* Reads file, environment and command line again, as options_read did. CN_INVALID names the first
+ * option whose value is another one now, or what is wrong with the file: options take effect when
+ * the daemon starts. After options_read only. */
+enum cn_status options_check_unchanged(const struct daemon_options *options,
+                                       struct cn_error *error);
+
 /* What the command line asks for. */
 enum daemon_action { ACTION_SERVE = 0, ACTION_CHECK_CONFIG, ACTION_PRINT_CONFIG };
 

@@ -4,9 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/control.h"
 #include "daemon/credentials.h"
 #include "daemon/options.h"
 
@@ -166,7 +168,8 @@ static void make_table(struct argp_option *table) {
         "print-config", KEY_PRINT, NULL, 0, "Print the configuration as a file, and exit", 0};
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
-        (void)snprintf(help[i], sizeof help[i], "%s Default: %s", row->help, row->initial);
+        (void)snprintf(help[i], sizeof help[i], "%s%s%s", row->help,
+                       row->initial[0] != '\0' ? " Default: " : "", row->initial);
         table[count++] =
             (struct argp_option){.name = row->name,
                                  .key = KEY_ROWS + (int)i,
@@ -182,36 +185,64 @@ static void make_table(struct argp_option *table) {
     table[count] = (struct argp_option){0};
 }
 
+/* The process's own, for options_check_unchanged. */
+static struct arguments given;
+
+static enum cn_status read_all(const struct arguments *arguments, struct daemon_options *options,
+                               struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    options_init(options);
+    if (arguments->config != NULL)
+        status = options_read_file(options, arguments->config, error);
+    if (status == CN_OK)
+        status = options_read_environment(options, error);
+    for (size_t i = 0; i < option_row_count && status == CN_OK; i++)
+        if (arguments->values[i] != NULL)
+            status = option_set(options, &option_rows[i], arguments->values[i], "the command line",
+                                -1, error);
+    credentials_find(options);
+    return status == CN_OK ? options_check(options, error) : status;
+}
+
 enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_options,
                             enum daemon_action *ret_action, struct cn_error *error) {
+    static char text[1024] = "Serves a trained convolutional network over HTTP.\v"
+                             "Calls to a daemon that runs, over its admin socket:\n";
     struct argp_option table[OPTION_MAX_ROWS + 4];
-    const struct argp parser = {.options = table,
-                                .parser = take_argument,
-                                .doc = "Serves a trained convolutional network over HTTP.\v"
-                                       "Exit status: 0 stopped as asked, 1 failed, 2 wrong usage "
-                                       "or configuration."};
-    struct arguments arguments = {0};
+    const struct argp parser = {.options = table, .parser = take_argument, .doc = text};
     struct daemon_options options;
-    enum cn_status status = CN_OK;
+    const size_t used = strlen(text);
+    control_describe(text + used, sizeof text - used - 128);
+    (void)strcat(text, "\nExit status: 0 stopped as asked, 1 failed, 2 wrong usage or "
+                       "configuration.");
     make_table(table);
     argp_program_version = "convnetd " PACKAGE_VERSION;
     argp_err_exit_status = 2;
-    argp_parse(&parser, argc, argv, 0, NULL, &arguments);
-    options_init(&options);
-    if (arguments.config != NULL)
-        status = options_read_file(&options, arguments.config, error);
-    if (status == CN_OK)
-        status = options_read_environment(&options, error);
-    for (size_t i = 0; i < option_row_count && status == CN_OK; i++)
-        if (arguments.values[i] != NULL)
-            status = option_set(&options, &option_rows[i], arguments.values[i], "the command line",
-                                -1, error);
-    credentials_find(&options);
-    if (status == CN_OK)
-        status = options_check(&options, error);
+    argp_parse(&parser, argc, argv, 0, NULL, &given);
+    const enum cn_status status = read_all(&given, &options, error);
     if (status != CN_OK)
         return status;
     *ret_options = options;
-    *ret_action = arguments.action;
+    *ret_action = given.action;
     return CN_OK;
+}
+
+enum cn_status options_check_unchanged(const struct daemon_options *options,
+                                       struct cn_error *error) {
+    struct daemon_options *now = malloc(sizeof *now);
+    if (now == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory to read the options again");
+    enum cn_status status = read_all(&given, now, error);
+    for (size_t i = 0; i < option_row_count && status == CN_OK; i++) {
+        char before[OPTION_VALUE_SIZE], after[OPTION_VALUE_SIZE];
+        option_format(options, &option_rows[i], before);
+        option_format(now, &option_rows[i], after);
+        if (strcmp(before, after) != 0)
+            status = cn_fail(error, CN_INVALID,
+                             "%s is \"%.100s\" now and \"%.100s\" in use: options take effect when "
+                             "the daemon starts again",
+                             option_rows[i].name, after, before);
+    }
+    free(now);
+    return status;
 }

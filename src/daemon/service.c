@@ -191,6 +191,7 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     enum cn_status status = CN_MEMORY;
     if (service == NULL)
         goto out;
+    (void)pthread_mutex_init(&service->note_mutex, NULL);
     service->options = options;
     service->reloaded = -1;
     service->statistics = statistics_create();
@@ -246,9 +247,22 @@ void service_describe(struct service *service, char *text, size_t size) {
     struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
     char where[800];
     http_server_describe(service->server, where, sizeof where);
-    (void)snprintf(text, size, "listening on %s with model %s", where,
-                   model != NULL ? model->name : "none");
+    (void)pthread_mutex_lock(&service->note_mutex);
+    (void)snprintf(text, size, "listening on %s with model %s%s%s", where,
+                   model != NULL ? model->name : "none",
+                   service->note[0] != '\0' ? "; the last reload was refused: " : "",
+                   service->note);
+    (void)pthread_mutex_unlock(&service->note_mutex);
     served_model_release(model);
+}
+
+void service_note(struct service *service, const struct cn_error *error) {
+    (void)pthread_mutex_lock(&service->note_mutex);
+    if (error == NULL)
+        service->note[0] = '\0';
+    else if (service->note[0] == '\0' && error->status != CN_OK)
+        (void)snprintf(service->note, sizeof service->note, "%s", error->text);
+    (void)pthread_mutex_unlock(&service->note_mutex);
 }
 
 void service_begin_stop(struct service *service) {

@@ -72,6 +72,8 @@ void service_log_reload(struct service *service, const struct loader_job *job) {
         log_write(LOG_LEVEL_INFO, "reload done: %zu loaded, %zu unchanged, %zu gone",
                   result->loaded, result->unchanged, result->gone);
     else
+        service_note(service, &job->error);
+    if (!good)
         log_write(LOG_LEVEL_ERROR,
                   "reload failed, what was served before still is: %s%s%s (%zu loaded, "
                   "%zu unchanged, %zu refused, %zu gone)",

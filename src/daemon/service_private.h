@@ -2,6 +2,7 @@
 #ifndef CONVNET_DAEMON_SERVICE_PRIVATE_H
 #define CONVNET_DAEMON_SERVICE_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "daemon/service.h"
@@ -18,7 +19,13 @@ struct service {
     struct lane *lane;
     struct http_server *server;
     atomic_bool stopping;
+    pthread_mutex_t note_mutex;
+    char note[CN_ERROR_TEXT]; /* what was wrong with the last reload, "" for nothing */
 };
+
+/* Keeps the first fault of a reload for service_describe; NULL: a new reload begins. From any
+ * thread. */
+void service_note(struct service *service, const struct cn_error *error);
 
 static inline uint64_t service_nanoseconds(double seconds) {
     return (uint64_t)(seconds * 1e9);

@@ -5,20 +5,33 @@
 
 #include "daemon/credentials.h"
 #include "daemon/log.h"
+#include "daemon/notify.h"
 #include "daemon/service_private.h"
 
 /* From the main thread or the loader's: files of secrets are small. */
 static void reload_credentials(struct service *service, struct cn_error *error) {
-    if (credentials_load(service->options, service->server, error) == CN_OK)
-        return;
-    statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
-    log_failure("reload failed, the old keys and certificates stay in use", error);
+    if (credentials_load(service->options, service->server, error) != CN_OK) {
+        statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
+        log_failure("reload failed, the old keys and certificates stay in use", error);
+    } else if (options_check_unchanged(service->options, error) != CN_OK) {
+        log_failure("a reload does not change options", error);
+    }
+    service_note(service, error);
+}
+
+/* The service manager shows what is served, and what was wrong with the last reload. */
+static void show_status(struct service *service) {
+    char text[1200];
+    service_describe(service, text, sizeof text);
+    notify_status(text);
 }
 
 void service_admin_reloaded(void *data, const struct loader_job *job, struct cn_error *error) {
     struct service *service = data;
+    service_note(service, NULL);
     service_log_reload(service, job);
     reload_credentials(service, error);
+    show_status(service);
 }
 
 /* On the loader's thread. */
@@ -30,6 +43,7 @@ static void reload_done(struct loader_job *job) {
 
 void service_reload(struct service *service) {
     struct cn_error error = {0};
+    service_note(service, NULL);
     reload_credentials(service, &error);
     service->again = service->reloading;
     if (service->reloading)
