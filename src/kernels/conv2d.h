@@ -2,6 +2,7 @@
 #ifndef CONVNET_KERNELS_CONV2D_H
 #define CONVNET_KERNELS_CONV2D_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* One image, NHWC, already padded: in_* are the padded input's; the window never leaves it. */
@@ -13,5 +14,11 @@ struct cn_conv2d {
     int row_dilation, column_dilation; /* pixels between two taps of the window; 0 is 1 */
     int groups; /* of in and out channels, each a convolution of its own; 0 is 1 */
 };
+
+/* Every channel has a window of its own, and makes one channel. */
+static inline bool cn_conv2d_is_depthwise(const struct cn_conv2d *shape) {
+    return shape->groups > 1 && shape->groups == shape->in_channels &&
+           shape->in_channels == shape->out_channels;
+}
 
 #endif

@@ -15,7 +15,7 @@ libkernels_portable_la_SOURCES = \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
 	src/kernels/kernels_portable.c \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
-	src/kernels/vector_dense.inc src/kernels/vector_elementwise.inc src/kernels/vector_functions.inc \
+	src/kernels/vector_dense.inc src/kernels/vector_depthwise.inc src/kernels/vector_elementwise.inc src/kernels/vector_functions.inc \
 	src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
 	src/kernels/vector_softmax.inc
 libkernels_portable_la_CFLAGS = $(KERNEL_CFLAGS)

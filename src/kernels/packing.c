@@ -11,10 +11,12 @@ struct group_sizes {
 };
 
 static struct group_sizes sizes_of(const struct cn_conv2d *s) {
-    const int groups = s->groups > 1 ? s->groups : 1;
+    /* Depthwise channels lie side by side, as those of one group. */
+    const int windows = s->groups > 1 ? s->groups : 1;
+    const int groups = cn_conv2d_is_depthwise(s) ? 1 : windows;
     return (struct group_sizes){.groups = (size_t)groups,
                                 .rows = (size_t)s->kernel_height * (size_t)s->kernel_width *
-                                        (size_t)(s->in_channels / groups),
+                                        (size_t)(s->in_channels / windows),
                                 .channels = (size_t)(s->out_channels / groups),
                                 .padded = (size_t)cn_padded(s->out_channels / groups)};
 }
