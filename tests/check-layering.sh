@@ -30,7 +30,7 @@ declare -A level_of_header=(
     [convnet/network.h]=network [convnet/plan.h]=network [convnet/trace.h]=network
     [convnet/image.h]=image [convnet/model.h]=model [convnet/dataset.h]=data
     [convnet/reading.h]=reading
-    [convnet/trainer.h]=train
+    [convnet/trainer.h]=train [convnet/transfer.h]=train
 )
 
 # allowed FROM TO: may FROM include TO?

@@ -140,17 +140,36 @@ enum cn_output_kind cn_network_output_kind(const struct cn_network *network, siz
 
 /* ---- Losses ---- */
 
+/* Keras's, with its defaults. The rows of THE table in loss.c. `t` is the target, `p` the output.
+ */
 enum cn_loss {
-    CN_LOSS_MEAN_SQUARED_ERROR = 0,  /* mean over outputs, then over the batch (Keras) */
-    CN_LOSS_CATEGORICAL_CROSSENTROPY /* -sum(t log p); fused with a final softmax */
+    CN_LOSS_MEAN_SQUARED_ERROR = 0,         /* mean over outputs, then over the batch (Keras) */
+    CN_LOSS_CATEGORICAL_CROSSENTROPY,       /* -sum(t log p); fused with a final softmax */
+    CN_LOSS_BINARY_CROSSENTROPY,            /* each output by itself; fused with a sigmoid */
+    CN_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, /* alpha 0.25, gamma 2 (Lin et al. 2017) */
+    CN_LOSS_BINARY_FOCAL_CROSSENTROPY,      /* gamma 2 */
+    CN_LOSS_MEAN_ABSOLUTE_ERROR,
+    CN_LOSS_HUBER, /* delta 1 (Huber 1964) */
+    CN_LOSS_LOG_COSH,
+    CN_LOSS_HINGE, /* targets -1 and 1 */
+    CN_LOSS_SQUARED_HINGE,
+    CN_LOSS_KL_DIVERGENCE,
+    CN_LOSS_POISSON,
 };
-extern const char *const cn_loss_names[]; /* "mean_squared_error", ..., NULL */
+extern const char *const cn_loss_names[];       /* "mean_squared_error", ..., NULL */
+extern const char *const cn_loss_short_names[]; /* "mse", ... in the same places, "" for none */
 
-/* Loss of one sample: `probabilities` [class_count] against class `label`. Cross-entropy clips
- * probabilities to [1e-7, 1 - 1e-7] as Keras does. label_smoothing is Keras's:
- * target = onehot * (1 - s) + s / class_count. */
-double cn_loss_value(enum cn_loss loss, const float *probabilities, size_t class_count,
-                     unsigned label, float label_smoothing);
+/* Loss of one sample: `outputs` [class_count] against class `label`. Logarithms are of
+ * probabilities clipped to [1e-7, 1 - 1e-7] as Keras does. label_smoothing is Keras's:
+ * target = onehot * (1 - s) + s / class_count, of the binary losses onehot * (1 - s) + s / 2. */
+double cn_loss_value(enum cn_loss loss, const float *outputs, size_t class_count, unsigned label,
+                     float label_smoothing);
+
+/* Whether a network can be trained with this loss. *ret_missing is the activation that must be put
+ * on its outputs first, because they are logits: Keras's from_logits; CN_ACTIVATION_LINEAR: none.
+ * CN_INVALID names what the loss needs and what the network gives. */
+enum cn_status cn_loss_check(enum cn_loss loss, const struct cn_network *network,
+                             enum cn_activation *ret_missing, struct cn_error *error);
 
 /* ---- Training: forward and backward over a mini-batch ---- */
 
@@ -174,7 +193,8 @@ enum { CN_LABEL_NONE = UINT16_MAX };
 /* One mini-batch. images: [count, input_shape]; labels: [count], each below the output size or
  * CN_LABEL_NONE. more_inputs: the arrays of the network's inputs from the second on.
  * (seed, step) select the dropout masks; the same pair gives the same masks.
- * targets: [count, output size], each row's sum 1, in place of the labels' targets; NULL: those. */
+ * targets: [count, output size], each row's sum 1, in place of the labels' targets; NULL: those.
+ * weights: [count], what each sample's loss and gradient are multiplied by; NULL: 1. */
 struct cn_minibatch {
     size_t count;
     const float *images;
@@ -182,6 +202,7 @@ struct cn_minibatch {
     uint64_t seed, step;
     const float *targets;
     const float *const *more_inputs;
+    const float *weights;
 };
 
 struct cn_minibatch_result {

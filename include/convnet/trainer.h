@@ -10,11 +10,39 @@
 #include "convnet/model.h"
 #include "convnet/plan.h"
 
-enum cn_optimizer { CN_OPTIMIZER_SGD = 0, CN_OPTIMIZER_ADAM, CN_OPTIMIZER_ADAMW };
-extern const char *const cn_optimizer_names[]; /* "sgd", "adam", "adamw", NULL */
+/* Keras's, with its defaults. The rows of THE table in optimizer.c. */
+enum cn_optimizer {
+    CN_OPTIMIZER_SGD = 0,
+    CN_OPTIMIZER_ADAM,
+    CN_OPTIMIZER_ADAMW,
+    CN_OPTIMIZER_RMSPROP,
+    CN_OPTIMIZER_ADAGRAD,
+    CN_OPTIMIZER_ADADELTA,
+    CN_OPTIMIZER_ADAMAX,
+    CN_OPTIMIZER_NADAM,
+    CN_OPTIMIZER_LION
+};
+extern const char *const cn_optimizer_names[]; /* "sgd", "adam", ..., NULL */
 
-enum cn_schedule { CN_SCHEDULE_CONSTANT = 0, CN_SCHEDULE_COSINE, CN_SCHEDULE_ONE_CYCLE };
-extern const char *const cn_schedule_names[]; /* "constant", "cosine", "one-cycle", NULL */
+enum cn_schedule {
+    CN_SCHEDULE_CONSTANT = 0,
+    CN_SCHEDULE_COSINE,
+    CN_SCHEDULE_ONE_CYCLE,
+    CN_SCHEDULE_STEP,        /* times decay_rate after every decay_epochs */
+    CN_SCHEDULE_EXPONENTIAL, /* the same, smoothly */
+    CN_SCHEDULE_POLYNOMIAL   /* down to end_rate by the power `power` */
+};
+extern const char *const cn_schedule_names[]; /* "constant", "cosine", "one-cycle", ..., NULL */
+
+/* What early stopping, the plateau and the choice of the best epoch look at. */
+enum cn_monitor {
+    CN_MONITOR_AUTO = 0, /* the validation's loss, or the training's without validation */
+    CN_MONITOR_LOSS,
+    CN_MONITOR_ACCURACY,
+    CN_MONITOR_VALIDATION_LOSS,
+    CN_MONITOR_VALIDATION_ACCURACY
+};
+extern const char *const cn_monitor_names[]; /* "auto", "loss", ..., "val_accuracy", NULL */
 
 /* ---- Augmentation: random changes of each training image ---- */
 
@@ -77,33 +105,56 @@ struct cn_training_options {
     float label_smoothing;
     enum cn_optimizer optimizer;
     float learning_rate;
-    float momentum;                /* sgd */
+    float momentum;                /* sgd, rmsprop */
     bool nesterov;                 /* sgd */
-    float beta_1, beta_2, epsilon; /* adam, adamw */
-    float weight_decay;            /* adamw: decoupled, kernels only */
+    float beta_1, beta_2, epsilon; /* the Adam family; lion without epsilon */
+    float rho;                     /* rmsprop, adadelta */
+    float weight_decay;            /* any: decoupled, kernels only */
+    float clip_value;              /* each gradient is clipped to -x..x; 0: none of the three */
+    float clip_norm;               /* each tensor's gradient to this norm */
+    float global_clip_norm;        /* all gradients together */
     float ema;                     /* decay of the weights' moving average; 0: none */
     enum cn_schedule schedule;
+    float decay_rate, decay_epochs; /* step, exponential */
+    float end_rate, power;          /* polynomial */
+    float warmup_epochs; /* the rate climbs from 0 at first, before the schedule begins */
+    enum cn_monitor monitor;
+    float min_delta;      /* what counts as better */
+    int early_stopping;   /* stops after so many epochs that are not better; 0: never */
+    int plateau_patience; /* after so many the rate is multiplied by plateau_factor; 0: never */
+    float plateau_factor, plateau_min_rate;
+    bool keep_best;             /* cn_trainer_finish gives the weights of the best epoch */
+    const float *class_weights; /* [class count], borrowed; NULL: all 1 */
     uint64_t seed;
     int threads;
     struct cn_augmentation augmentation;
 };
 
 /* Keras's defaults and the published experiment's: 20 epochs, batch 32, sgd 0.01,
- * mean_squared_error, constant schedule; beta 0.9 and 0.999, epsilon 1e-7. */
+ * mean_squared_error, constant schedule; beta 0.9 and 0.999, epsilon 1e-7, rho 0.9, decay rate 0.1
+ * and epochs 10, power 1, plateau factor 0.1. */
 struct cn_training_options cn_training_options_default(void);
+
+/* Replaces those of learning_rate, momentum, beta_1, beta_2, rho, epsilon and weight_decay that are
+ * NaN by the optimizer's defaults, Keras's. CN_INVALID names one that is not NaN though the
+ * optimizer has no such thing, and says what it has. */
+enum cn_status cn_training_options_complete(struct cn_training_options *options,
+                                            struct cn_error *error);
 
 /* CN_INVALID names the option, its value and the rule. */
 enum cn_status cn_training_options_check(const struct cn_training_options *options,
                                          struct cn_error *error);
 
-/* The rate of update `step` (from 0) of `total_steps`. cosine: Loshchilov and Hutter 2017, to zero;
- * one-cycle: Smith and Topin 2018, warm-up over 30 % from rate/25, then cosine to rate/1e4. */
-float cn_schedule_rate(enum cn_schedule schedule, float learning_rate, uint64_t step,
-                       uint64_t total_steps);
+/* The rate of update `step` (from 0) of `total_steps`, `epoch_steps` an epoch, by
+ * options->schedule. cosine: Loshchilov and Hutter 2017, to zero; one-cycle: Smith and Topin 2018,
+ * warm-up over 30 % from rate/25, then cosine to rate/1e4; step and exponential: Keras's
+ * ExponentialDecay, with and without staircase; polynomial: its PolynomialDecay. */
+float cn_schedule_rate(const struct cn_training_options *options, uint64_t step,
+                       uint64_t total_steps, uint64_t epoch_steps);
 
 /* One update of `count` parameters in place. state: [2 * count] floats, zero before the first
- * step (sgd velocity; adam first and second moments); step counts from 1. decay: [count] bytes, 1
- * where weight decay applies. Formulas: Keras's documentation of SGD, Adam and AdamW. */
+ * step; step counts from 1. decay: [count] bytes, 1 where weight decay applies. Formulas: Keras's
+ * documentation of its optimizers (keras.io/api/optimizers). */
 void cn_optimizer_step(const struct cn_training_options *options, float rate, uint64_t step,
                        const uint8_t *decay, const float *gradients, float *state,
                        float *parameters, size_t count);
@@ -143,14 +194,22 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
 enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct cn_model *teacher,
                                       float share, struct cn_error *error);
 
-/* Runs until the last epoch or until a callback stops it (CN_CANCELED; the state is whole and may
- * be checkpointed, or run again to go on). CN_INVALID when the loss is no longer finite. */
+/* Runs until the last epoch, until early stopping ends it or until a callback stops it
+ * (CN_CANCELED; the state is whole and may be checkpointed, or run again to go on). CN_INVALID when
+ * the loss is no longer finite. */
 enum cn_status cn_trainer_run(struct cn_trainer *trainer,
                               const struct cn_training_callbacks *callbacks,
                               struct cn_error *error);
 
-/* Ends the training: with `ema` the model gets the averaged parameters, which are what the epochs
- * were validated with. To be called once, after the last checkpoint; nothing may run afterwards. */
+/* True when no epoch is left: all are done, or early stopping has ended the training. */
+bool cn_trainer_done(const struct cn_trainer *trainer);
+
+/* The best epoch so far by the monitor, from 1; 0: none is finished. */
+int cn_trainer_best_epoch(const struct cn_trainer *trainer);
+
+/* Ends the training: with `keep_best` the model gets the parameters of the best epoch; else with
+ * `ema` the averaged ones, which are what the epochs were validated with. To be called once, after
+ * the last checkpoint; nothing may run afterwards. */
 void cn_trainer_finish(struct cn_trainer *trainer);
 
 /* Borrowed until the next run or free: the records of the finished epochs. */

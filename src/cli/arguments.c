@@ -4,6 +4,7 @@
  * Not thread-safe; runs before any thread is started.
  */
 #include <argp.h>
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@
 #include "base/names.h"
 #include "cli/cli.h"
 
-enum { FIRST_KEY = 256, MAX_OPTIONS = 40 };
+enum { FIRST_KEY = 256, MAX_OPTIONS = 80 };
 
 const char *argp_program_version = "convnet (convnetd) " PACKAGE_VERSION;
 
@@ -96,11 +97,37 @@ static void set_seed(const struct parsing *parsing, const struct cli_option *opt
     *(uint64_t *)field = value;
 }
 
+/* Whether two names are the same but for case and for - and _, as CategoricalCrossentropy and
+ * categorical_crossentropy are. */
+static bool same_name(const char *a, const char *b) {
+    while (*a != '\0' || *b != '\0') {
+        if (*a == '_' || *a == '-') {
+            a++;
+        } else if (*b == '_' || *b == '-') {
+            b++;
+        } else if (tolower((unsigned char)*a++) != tolower((unsigned char)*b++)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int find_name(const char *const *names, const char *text) {
+    int index = cn_name_index(names, text);
+    for (int i = 0; index < 0 && text[0] != '\0' && names[i] != NULL; i++) {
+        index = same_name(names[i], text) ? i : -1;
+    }
+    return index;
+}
+
 static void set_name(const struct parsing *parsing, const struct cli_option *option,
                      const char *text, void *field) {
-    int index = cn_name_index(option->names, text);
+    int index = find_name(option->names, text);
+    if (index < 0 && option->short_names != NULL) {
+        index = find_name(option->short_names, text);
+    }
     if (index < 0) {
-        char list[256];
+        char list[400];
         cli_usage_error(parsing->command, "--%s=%s: must be one of %s", option->name, text,
                         cn_name_list(option->names, list, sizeof list));
     }

@@ -46,9 +46,10 @@ struct cli_option {
     enum cli_kind kind;
     size_t offset; /* into the command's settings */
     const char *text;
-    bool required;            /* STRING only: must not stay NULL */
-    double minimum, maximum;  /* INT, FLOAT, DOUBLE: inclusive */
-    const char *const *names; /* NAME */
+    bool required;                  /* STRING only: must not stay NULL */
+    double minimum, maximum;        /* INT, FLOAT, DOUBLE: inclusive */
+    const char *const *names;       /* NAME */
+    const char *const *short_names; /* NAME: others in the same places, "" for none; may be NULL */
     bool (*parse)(const char *text, void *field, const char **ret_rule); /* CUSTOM */
     char letter; /* of the short form; NUL: none */
 };

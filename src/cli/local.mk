@@ -15,11 +15,12 @@ convnet_SOURCES += \
 	src/cli/predict_batch.c \
 	src/cli/predict_input.c \
 	src/cli/predict_output.c \
-	src/cli/progress.c \
+	src/cli/progress.c src/cli/progress.h \
 	src/cli/read_command.c \
 	src/cli/train.c src/cli/train.h \
 	src/cli/train_data.c \
 	src/cli/train_options.c \
+	src/cli/train_progress.c \
 	src/cli/train_record.c
 
 # The report that `convnet evaluate` draws.

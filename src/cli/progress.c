@@ -1,84 +1,132 @@
-/* progress.c: Keras's progress on stderr: a bar on a terminal, one line an epoch elsewhere.
+/* progress.c: one line on stderr, drawn again and again: bar, pace, time left.
  *
- * Draws at most 20 times a second. Called from the training's one thread.
+ * Knows no command. Called from a command's one thread.
  */
-#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/time.h"
-#include "cli/train.h"
+#include "cli/progress.h"
 
-enum { BAR = 30 };
-static const uint64_t redraw_nanoseconds = 50000000;
+enum { BAR = 30, LEAST_BAR = 5, LINE = 512 };
+static const uint64_t redraw_nanoseconds = 100000000;
 
-struct progress progress_create(int epochs, bool quiet) {
-    return (struct progress){.quiet = quiet,
-                             .terminal = isatty(STDERR_FILENO) == 1,
-                             .epochs = epochs,
-                             .begun = cn_clock_nanoseconds()};
+struct progress progress_create(bool quiet) {
+    return (struct progress){
+        .quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1, .begun = cn_clock_nanoseconds()};
 }
 
-/* Prints the epoch's heading when it is new; `step` steps of it are done. */
-static void begin(struct progress *progress, int epoch, size_t step) {
-    if (progress->epoch == epoch) {
-        return;
-    }
-    progress->epoch = epoch;
-    progress->first_step = step > 0 ? step - 1 : 0;
+void progress_begin(struct progress *progress) {
     progress->begun = cn_clock_nanoseconds();
     progress->drawn = 0;
-    if (progress->terminal) {
-        fprintf(stderr, "Epoch %d/%d\n", epoch, progress->epochs);
+}
+
+/* Columns of the terminal; a line of all of them might wrap. */
+static int terminal_width(void) {
+    struct winsize size = {0};
+    const char *columns = getenv("COLUMNS");
+    int width = 0;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        width = size.ws_col;
+    } else if (columns != NULL) {
+        width = atoi(columns);
+    }
+    return width >= 20 ? width : 80;
+}
+
+/* "4ms/step"; 250us, 4ms, 1s. */
+static void format_pace(char *text, size_t size, double seconds, const char *unit) {
+    if (seconds < 0.001) {
+        (void)snprintf(text, size, "%.0fus/%s", seconds * 1e6, unit);
+    } else if (seconds < 1) {
+        (void)snprintf(text, size, "%.0fms/%s", seconds * 1e3, unit);
+    } else {
+        (void)snprintf(text, size, "%.1fs/%s", seconds, unit);
     }
 }
 
-static void draw_bar(size_t step, size_t steps) {
-    char bar[BAR + 1];
-    size_t filled = steps > 0 ? BAR * step / steps : BAR;
-    memset(bar, '.', BAR);
-    memset(bar, '=', filled);
-    if (filled < BAR) {
-        bar[filled] = '>';
+/* "7s", "3:20", "1:02:03". */
+static void format_time(char *text, size_t size, double seconds) {
+    const unsigned long whole = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 1000000000;
+    if (whole < 60) {
+        (void)snprintf(text, size, "%lus", whole);
+    } else if (whole < 3600) {
+        (void)snprintf(text, size, "%lu:%02lu", whole / 60, whole % 60);
+    } else {
+        (void)snprintf(text, size, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
     }
-    bar[BAR] = '\0';
-    fprintf(stderr, "\r%zu/%zu [%s] - ", step, steps, bar);
 }
 
-void progress_step(struct progress *progress, int epoch, size_t step, size_t steps, double loss,
-                   double accuracy) {
-    if (progress->quiet) {
+/* " [===>...]" of as many columns as are left, or nothing. */
+static void format_bar(char *text, size_t done, size_t total, int columns) {
+    const int room = columns - 3, cells = room > BAR ? BAR : room;
+    if (total == 0 || cells < LEAST_BAR) {
+        text[0] = '\0';
         return;
     }
-    begin(progress, epoch, step);
-    uint64_t now = cn_clock_nanoseconds();
-    if (!progress->terminal || step >= steps || now - progress->drawn < redraw_nanoseconds) {
-        return;
+    const size_t filled = (size_t)((double)cells * (double)done / (double)total);
+    text[0] = ' ';
+    text[1] = '[';
+    memset(text + 2, '.', (size_t)cells);
+    memset(text + 2, '=', filled);
+    if (filled < (size_t)cells) {
+        text[2 + filled] = '>';
+    }
+    (void)strcpy(text + 2 + cells, "]");
+}
+
+static void put_line(const struct progress *progress, uint64_t now, size_t done, size_t before,
+                     size_t total, const char *unit, const char *text, bool ended) {
+    const double seconds = (double)(now - progress->begun) * 1e-9;
+    const double each = done > before ? seconds / (double)(done - before) : 0;
+    const int width = terminal_width() - 1;
+    char head[48], pace[48], left[32], tail[LINE], bar[BAR + 8], line[2 * LINE];
+    if (total > 0) {
+        (void)snprintf(head, sizeof head, "%zu/%zu", done, total);
+    } else {
+        (void)snprintf(head, sizeof head, "%zu %ss", done, unit);
+    }
+    format_pace(pace, sizeof pace, each, unit);
+    format_time(left, sizeof left, ended ? seconds : each * (double)(total - done));
+    (void)snprintf(tail, sizeof tail, " - %s%s%s%s%s", pace,
+                   ended       ? " - "
+                   : total > 0 ? " - ETA: "
+                               : "",
+                   ended || total > 0 ? left : "", text[0] != '\0' ? " - " : "", text);
+    format_bar(bar, done, total, width - (int)strlen(head) - (int)strlen(tail));
+    (void)snprintf(line, sizeof line, "%s%s%s", head, bar, tail);
+    fprintf(stderr, "\r%.*s\033[K%s", width, line, ended ? "\n" : "");
+}
+
+bool progress_draw(struct progress *progress, size_t done, size_t before, size_t total,
+                   const char *unit, const char *text) {
+    const uint64_t now = cn_clock_nanoseconds();
+    if (progress->quiet || !progress->terminal || now - progress->drawn < redraw_nanoseconds) {
+        return false;
     }
     progress->drawn = now;
-    double seconds = (double)(now - progress->begun) * 1e-9;
-    size_t done = step - progress->first_step;
-    draw_bar(step, steps);
-    fprintf(stderr, "ETA: %.0fs - loss: %.4f - accuracy: %.4f\033[K",
-            done > 0 ? seconds / (double)done * (double)(steps - step) : 0, loss, accuracy);
+    put_line(progress, now, done, before, total, unit, text, false);
+    return true;
 }
 
-void progress_epoch(struct progress *progress, const struct cn_epoch_record *record, size_t steps) {
-    if (progress->quiet) {
-        return;
+void progress_end(struct progress *progress, size_t done, size_t before, size_t total,
+                  const char *unit, const char *text) {
+    if (!progress->quiet && progress->terminal) {
+        put_line(progress, cn_clock_nanoseconds(), done, before, total, unit, text, true);
     }
-    begin(progress, record->epoch, steps);
-    if (progress->terminal) {
-        draw_bar(steps, steps);
-    } else {
-        fprintf(stderr, "Epoch %d/%d - ", record->epoch, progress->epochs);
+}
+
+void progress_clear(struct progress *progress) {
+    if (progress->drawn > 0 && progress->terminal && !progress->quiet) {
+        fputs("\r\033[K", stderr);
+        progress->drawn = 0;
     }
-    fprintf(stderr, "%.0fs - loss: %.4f - accuracy: %.4f", record->seconds, record->loss,
-            record->accuracy);
-    if (isfinite(record->validation_loss)) {
-        fprintf(stderr, " - val_loss: %.4f - val_accuracy: %.4f", record->validation_loss,
-                record->validation_accuracy);
-    }
-    fputs(progress->terminal ? "\033[K\n" : "\n", stderr);
+}
+
+void progress_count_images(void *data, size_t done, size_t total) {
+    struct progress *progress = data;
+    (void)progress_draw(progress, done, 0, total, "image", "");
 }

@@ -26,7 +26,7 @@ struct training {
     struct cn_model *model, *teacher; /* teacher: may be NULL */
     struct train_data data;
     struct cn_trainer *trainer;
-    struct progress progress;
+    struct train_progress progress;
     size_t steps; /* of an epoch */
     int epoch;    /* the last one that a step was done of */
     size_t step;
@@ -45,14 +45,14 @@ static bool on_step(void *data, int epoch, size_t step, size_t steps, double los
     training->steps = steps;
     training->epoch = epoch;
     training->step = step;
-    progress_step(&training->progress, epoch, step, steps, loss, accuracy);
+    train_progress_step(&training->progress, epoch, step, steps, loss, accuracy);
     return stop_signal == 0;
 }
 
 /* Pauses after each epoch: the state is then whole. */
 static bool on_epoch(void *data, const struct cn_epoch_record *record) {
     struct training *training = data;
-    progress_epoch(&training->progress, record, training->steps);
+    train_progress_epoch(&training->progress, record, training->steps);
     return false;
 }
 
@@ -108,6 +108,10 @@ static enum cn_status prepare(struct training *training, struct cn_error *error)
         train_say_data(settings, &training->data);
     }
     if (status == CN_OK) {
+        training->settings.options.class_weights = training->data.class_weights;
+        training->settings.options.keep_best =
+            settings->keep == TRAIN_KEEP_BEST ||
+            (settings->keep == TRAIN_KEEP_AUTO && training->data.validation != NULL);
         status =
             cn_trainer_create(training->model, training->data.training, training->data.validation,
                               &settings->options, &training->trainer, error);
@@ -139,9 +143,7 @@ static enum cn_status save_progress(const struct training *training, struct cn_e
 static enum cn_status train_epochs(struct training *training, struct cn_error *error) {
     const struct cn_training_callbacks callbacks = {training, on_step, on_epoch};
     enum cn_status status = CN_OK;
-    size_t count, epochs = (size_t)training->settings.options.epochs;
-    (void)cn_trainer_history(training->trainer, &count);
-    while (status == CN_OK && count < epochs && stop_signal == 0) {
+    while (status == CN_OK && !cn_trainer_done(training->trainer) && stop_signal == 0) {
         struct cn_error pause = {0}; /* a pause is no error, and the first error would win */
         status = cn_trainer_run(training->trainer, &callbacks, &pause);
         if (status == CN_OK || status == CN_CANCELED) {
@@ -149,20 +151,28 @@ static enum cn_status train_epochs(struct training *training, struct cn_error *e
         } else {
             *error = pause;
         }
-        (void)cn_trainer_history(training->trainer, &count);
     }
-    return status == CN_OK && count < epochs ? CN_CANCELED : status;
+    return status == CN_OK && !cn_trainer_done(training->trainer) ? CN_CANCELED : status;
+}
+
+/* The epoch whose weights are written. */
+static const struct cn_epoch_record *written_epoch(const struct training *training) {
+    size_t count;
+    const struct cn_epoch_record *records = cn_trainer_history(training->trainer, &count);
+    const int best = cn_trainer_best_epoch(training->trainer);
+    return count == 0 ? NULL
+                      : &records[training->settings.options.keep_best && best > 0 ? (size_t)best - 1
+                                                                                  : count - 1];
 }
 
 static enum cn_status write_model(struct training *training, struct cn_error *error) {
-    size_t count;
-    const struct cn_epoch_record *records = cn_trainer_history(training->trainer, &count);
+    const struct cn_epoch_record *written = written_epoch(training);
     cn_trainer_finish(training->trainer);
-    char *record = count == 0
+    char *record = written == NULL
                        ? NULL
                        : train_record(&training->settings, training->model->sha256,
                                       training->teacher != NULL ? training->teacher->sha256 : "",
-                                      &training->data, &records[count - 1]);
+                                      &training->data, written);
     enum cn_status status = record == NULL
                                 ? cn_fail(error, CN_MEMORY, "no memory for the training record")
                                 : cn_model_set_training(training->model, record, error);
@@ -171,12 +181,37 @@ static enum cn_status write_model(struct training *training, struct cn_error *er
                            : status;
 }
 
+/* What was written, how good it is on what, and what to do next. */
+static void say_end(const struct training *training) {
+    const struct train_settings *settings = &training->settings;
+    const struct cn_epoch_record *written = written_epoch(training);
+    size_t count;
+    (void)cn_trainer_history(training->trainer, &count);
+    if (count < (size_t)settings->options.epochs) {
+        fprintf(stderr, "Stopped early: no epoch since epoch %d was better\n",
+                cn_trainer_best_epoch(training->trainer));
+    }
+    fprintf(stderr, "Written: %s, the weights of epoch %d of %zu\n", settings->output,
+            written->epoch, count);
+    if (isfinite(written->validation_loss)) {
+        fprintf(stderr, "It is right on %.2f %% of the %zu pictures kept for validation\n",
+                100 * written->validation_accuracy, training->data.validation->count);
+    } else {
+        fprintf(stderr,
+                "It was right on %.2f %% of the pictures that it learned from; on new ones it will "
+                "be less\n",
+                100 * written->accuracy);
+    }
+    fprintf(stderr, "Next: convnet evaluate --model %s --data %s\n      convnetd --model %s\n",
+            settings->output, settings->data, settings->output);
+}
+
 static int report_stop(const struct training *training) {
     const char *checkpoint = training->settings.checkpoint;
     int number = stop_signal;
     fprintf(stderr, "%sconvnet: train: stopped in epoch %d after step %zu of %zu; ",
-            training->progress.terminal ? "\n" : "", training->epoch, training->step,
-            training->steps);
+            training->progress.bar.terminal && !training->progress.bar.quiet ? "\n" : "",
+            training->epoch, training->step, training->steps);
     if (checkpoint != NULL) {
         fprintf(stderr, "go on with the same command and --resume %s\n", checkpoint);
     } else {
@@ -199,6 +234,9 @@ int cli_train(int argc, char **argv) {
     size_t operand_count;
     training.settings.options = cn_training_options_default();
     training.settings.options.threads = cn_default_threads();
+    struct cn_training_options *options = &training.settings.options;
+    options->learning_rate = options->momentum = options->beta_1 = options->beta_2 = NAN;
+    options->rho = options->epsilon = options->weight_decay = NAN; /* the optimizer's */
     cli_parse(&train_syntax, argc, argv, &training.settings, &operands, &operand_count);
     if ((training.settings.architecture == NULL) == (training.settings.weights == NULL)) {
         cli_usage_error(argv[0], "one of --architecture and --weights is required, and only one");
@@ -208,10 +246,12 @@ int cli_train(int argc, char **argv) {
     } else if (training.settings.teacher == NULL) {
         cli_usage_error(argv[0], "--teacher-share needs --teacher");
     }
-    if (cn_training_options_check(&training.settings.options, &error) != CN_OK) {
+    if (cn_training_options_complete(options, &error) != CN_OK ||
+        cn_training_options_check(&training.settings.options, &error) != CN_OK) {
         cli_usage_error(argv[0], "%s", error.text);
     }
-    training.progress = progress_create(training.settings.options.epochs, training.settings.quiet);
+    training.progress =
+        train_progress_create(training.settings.options.epochs, training.settings.quiet);
     enum cn_status status = prepare(&training, &error);
     if (status == CN_OK) {
         catch_signals();
@@ -219,6 +259,9 @@ int cli_train(int argc, char **argv) {
     }
     if (status == CN_OK) {
         status = write_model(&training, &error);
+    }
+    if (status == CN_OK && !training.settings.quiet) {
+        say_end(&training);
     }
     int exit_status = status == CN_OK         ? CLI_DONE
                       : status == CN_CANCELED ? report_stop(&training)

@@ -3,6 +3,7 @@
 #define CONVNET_CLI_TRAIN_H
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "convnet/trainer.h"
 
 struct train_settings {
@@ -15,20 +16,26 @@ struct train_settings {
     double validation_split;                                /* 0: none */
     int validation_order;                                   /* enum cn_split_order */
     uint64_t split_seed;
-    bool quiet;
+    bool quiet, new_head;
+    const char *freeze, *class_weight; /* NULL: none */
+    int keep;                          /* an index into train_keep_names */
     struct cn_training_options options;
 };
 
 extern const struct cli_syntax train_syntax;
+enum { TRAIN_KEEP_AUTO = 0, TRAIN_KEEP_BEST, TRAIN_KEEP_LAST };
+extern const char *const train_keep_names[]; /* "auto", "best", "last", NULL */
 
 /* What is trained on, and what is validated on, if anything. */
 struct train_data {
     struct cn_dataset *training, *validation; /* validation: may be NULL */
-    const char *validation_from;              /* "split", or a folder's path; NULL: none */
+    float *class_weights;                     /* [class count]; NULL: none were asked for */
+    enum cn_activation added;                 /* behind the network's logits; LINEAR: nothing */
 };
 
-/* Reads all the data that the settings name; the model gets the names of their classes. Fills
- * *data, also in part after a failure: train_free_data frees what there is. */
+/* Reads all the data that the settings name and makes the model ready for them: its head, its
+ * frozen layers, the activation that the loss needs, the names of the classes. Fills *data, also in
+ * part after a failure: train_free_data frees what there is. */
 enum cn_status train_read_data(const struct train_settings *settings, struct cn_model *model,
                                struct train_data *data, struct cn_error *error);
 void train_free_data(struct train_data *data);
@@ -48,16 +55,16 @@ enum cn_status train_write_history(const char *path, const struct cn_epoch_recor
 
 /* ---- Progress, on stderr ---- */
 
-struct progress {
-    bool quiet, terminal;
-    int epochs, epoch;     /* epoch: whose heading was printed */
-    size_t first_step;     /* of this run in this epoch */
-    uint64_t begun, drawn; /* nanoseconds */
+struct train_progress {
+    struct progress bar;
+    int epochs, epoch; /* epoch: whose heading was printed */
+    size_t first_step; /* of this run in this epoch */
 };
 
-struct progress progress_create(int epochs, bool quiet);
-void progress_step(struct progress *progress, int epoch, size_t step, size_t steps, double loss,
-                   double accuracy);
-void progress_epoch(struct progress *progress, const struct cn_epoch_record *record, size_t steps);
+struct train_progress train_progress_create(int epochs, bool quiet);
+void train_progress_step(struct train_progress *progress, int epoch, size_t step, size_t steps,
+                         double loss, double accuracy);
+void train_progress_epoch(struct train_progress *progress, const struct cn_epoch_record *record,
+                          size_t steps);
 
 #endif

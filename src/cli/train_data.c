@@ -4,8 +4,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/train.h"
+#include "convnet/transfer.h"
 
 static enum cn_status check_classes(const struct train_settings *settings,
                                     const struct cn_model *model, const struct cn_dataset *data,
@@ -49,11 +51,9 @@ static enum cn_status take_validation(const struct train_settings *settings,
                                       struct cn_error *error) {
     struct cn_dataset *all = data->training;
     if (settings->validation_data != NULL) {
-        data->validation_from = settings->validation_data;
         return read_validation_folder(settings->validation_data, model, &data->validation, error);
     }
     if (settings->validation_split > 0) {
-        data->validation_from = "split";
         data->training = NULL;
         enum cn_status status = cn_dataset_split(
             all, settings->validation_split, (enum cn_split_order)settings->validation_order,
@@ -62,10 +62,91 @@ static enum cn_status take_validation(const struct train_settings *settings,
         return status;
     }
     if (cn_dataset_has_split(settings->data, CN_SPLIT_VALIDATION)) {
-        data->validation_from = settings->data;
         return cli_data_read(settings->data, CN_SPLIT_VALIDATION, model, &data->validation, error);
     }
     return CN_OK;
+}
+
+/* ---- The model, made ready for the data ---- */
+
+static enum cn_status adapt_model(const struct train_settings *settings, struct cn_model *model,
+                                  struct train_data *data, struct cn_error *error) {
+    struct cn_transfer transfer = {.freeze = settings->freeze, .seed = settings->options.seed};
+    enum cn_status status =
+        cn_loss_check(settings->options.loss, model->network, &data->added, error);
+    if (status != CN_OK) {
+        return status;
+    }
+    transfer.activation = data->added;
+    if (settings->new_head) {
+        transfer.classes = data->training->class_count;
+    }
+    if (transfer.classes > 0 || transfer.freeze != NULL ||
+        transfer.activation != CN_ACTIVATION_LINEAR) {
+        status = cn_model_transfer(model, &transfer, error);
+    }
+    return status;
+}
+
+/* ---- Class weights ---- */
+
+/* Keras users' "balanced": samples / (classes * samples of the class), as scikit-learn has it. */
+static void balance(const struct cn_dataset *training, float *weights) {
+    for (size_t c = 0; c < training->class_count; c++) {
+        size_t samples = 0;
+        for (size_t i = 0; i < training->count; i++) {
+            samples += training->labels[i] == c;
+        }
+        weights[c] = samples > 0 ? (float)((double)training->count /
+                                           ((double)training->class_count * (double)samples))
+                                 : 0;
+    }
+}
+
+static enum cn_status set_weight(const struct cn_dataset *training, const char *entry,
+                                 float *weights, struct cn_error *error) {
+    const char *equals = strrchr(entry, '=');
+    char *end = NULL;
+    const double weight = equals != NULL ? strtod(equals + 1, &end) : -1;
+    if (equals == NULL || end == equals + 1 || *end != '\0' || !(weight >= 0 && weight <= 1e6)) {
+        return cn_fail(error, CN_INVALID,
+                       "--class-weight has '%s'; it must be a class, =, and a number from 0 to 1e6",
+                       entry);
+    }
+    for (size_t c = 0; c < training->class_count; c++) {
+        if (strlen(training->class_names[c]) == (size_t)(equals - entry) &&
+            strncmp(training->class_names[c], entry, (size_t)(equals - entry)) == 0) {
+            weights[c] = (float)weight;
+            return CN_OK;
+        }
+    }
+    return cn_fail(error, CN_INVALID, "--class-weight names '%.*s', which is no class of the data",
+                   (int)(equals - entry), entry);
+}
+
+static enum cn_status weigh_classes(const char *list, struct train_data *data,
+                                    struct cn_error *error) {
+    const struct cn_dataset *training = data->training;
+    char *copy = strdup(list), *rest = NULL;
+    enum cn_status status = CN_OK;
+    data->class_weights = calloc(training->class_count, sizeof *data->class_weights);
+    if (copy == NULL || data->class_weights == NULL) {
+        free(copy);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu classes", training->class_count);
+    }
+    if (strcmp(list, "balanced") == 0) {
+        balance(training, data->class_weights);
+    } else {
+        for (size_t c = 0; c < training->class_count; c++) {
+            data->class_weights[c] = 1;
+        }
+        for (char *entry = strtok_r(copy, ",", &rest); entry != NULL && status == CN_OK;
+             entry = strtok_r(NULL, ",", &rest)) {
+            status = set_weight(training, entry, data->class_weights, error);
+        }
+    }
+    free(copy);
+    return status;
 }
 
 enum cn_status train_read_data(const struct train_settings *settings, struct cn_model *model,
@@ -73,6 +154,9 @@ enum cn_status train_read_data(const struct train_settings *settings, struct cn_
     enum cn_status status =
         cn_dataset_read(settings->data, CN_SPLIT_TRAIN, &model->network->input_shape,
                         &model->preprocessing, &data->training, error);
+    if (status == CN_OK) {
+        status = adapt_model(settings, model, data, error);
+    }
     if (status == CN_OK) {
         status = check_classes(settings, model, data->training, error);
     }
@@ -85,6 +169,9 @@ enum cn_status train_read_data(const struct train_settings *settings, struct cn_
     }
     if (status == CN_OK && settings->extra_data != NULL) {
         status = add_extra_data(settings, model, data->training, error);
+    }
+    if (status == CN_OK && settings->class_weight != NULL) {
+        status = weigh_classes(settings->class_weight, data, error);
     }
     return status;
 }
@@ -99,6 +186,11 @@ void train_say_data(const struct train_settings *settings, const struct train_da
         fprintf(stderr, " and %s", settings->extra_data);
     }
     fputc('\n', stderr);
+    if (data->added != CN_ACTIVATION_LINEAR) {
+        fprintf(stderr,
+                "Network: it ends in logits, so a %s was added behind them (Keras's from_logits)\n",
+                cn_activation_names[data->added]);
+    }
     if (data->validation == NULL) {
         fputs("Validation: none (--validation-split 0.1 keeps a tenth for it)\n", stderr);
     } else if (settings->validation_data == NULL && settings->validation_split > 0) {
@@ -122,4 +214,5 @@ void train_say_data(const struct train_settings *settings, const struct train_da
 void train_free_data(struct train_data *data) {
     cn_dataset_free(data->training);
     cn_dataset_free(data->validation);
+    free(data->class_weights);
 }

@@ -11,16 +11,55 @@
 #include "base/file.h"
 #include "cli/train.h"
 
-static json_t *optimizer_record(const struct cn_training_options *options) {
-    const char *name = cn_optimizer_names[options->optimizer];
-    if (options->optimizer == CN_OPTIMIZER_SGD) {
-        return json_pack("{s:s, s:f, s:b}", "name", name, "momentum",
-                         cli_decimal(options->momentum), "nesterov", (int)options->nesterov);
+static json_t *optimizer_record(const struct cn_training_options *o) {
+    const struct {
+        const char *name;
+        float value;
+    } fields[] = {{"momentum", o->momentum},
+                  {"beta_1", o->beta_1},
+                  {"beta_2", o->beta_2},
+                  {"rho", o->rho},
+                  {"weight_decay", o->weight_decay},
+                  {"clip_value", o->clip_value},
+                  {"clip_norm", o->clip_norm},
+                  {"global_clip_norm", o->global_clip_norm}};
+    json_t *record = json_pack("{s:s}", "name", cn_optimizer_names[o->optimizer]);
+    for (size_t i = 0; record != NULL && i < sizeof fields / sizeof *fields; i++) {
+        if (fields[i].value > 0) { /* what the optimizer lacks, and what is off, is 0 */
+            (void)json_object_set_new(record, fields[i].name,
+                                      json_real(cli_decimal(fields[i].value)));
+        }
     }
-    return json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", name, "beta_1",
-                     cli_decimal(options->beta_1), "beta_2", cli_decimal(options->beta_2),
-                     "epsilon", cli_decimal(options->epsilon), "weight_decay",
-                     cli_decimal(options->weight_decay));
+    if (record != NULL && o->nesterov) {
+        (void)json_object_set_new(record, "nesterov", json_true());
+    }
+    if (record != NULL && o->optimizer != CN_OPTIMIZER_SGD && o->optimizer != CN_OPTIMIZER_LION) {
+        (void)json_object_set_new(record, "epsilon", json_real(cli_decimal(o->epsilon)));
+    }
+    return record;
+}
+
+/* How the training ended, where it might not have been with the last epoch. */
+static void add_callbacks(json_t *record, const struct train_settings *settings,
+                          const struct cn_epoch_record *written) {
+    const struct cn_training_options *o = &settings->options;
+    (void)json_object_set_new(record, "written_epoch", json_integer(written->epoch));
+    if (o->early_stopping > 0) {
+        (void)json_object_set_new(record, "early_stopping", json_integer(o->early_stopping));
+    }
+    if (o->plateau_patience > 0) {
+        (void)json_object_set_new(record, "reduce_on_plateau", json_integer(o->plateau_patience));
+    }
+    if (o->warmup_epochs > 0) {
+        (void)json_object_set_new(record, "warmup_epochs",
+                                  json_real(cli_decimal(o->warmup_epochs)));
+    }
+    if (settings->freeze != NULL) {
+        (void)json_object_set_new(record, "freeze", json_string(settings->freeze));
+    }
+    if (settings->class_weight != NULL) {
+        (void)json_object_set_new(record, "class_weight", json_string(settings->class_weight));
+    }
 }
 
 static json_t *metrics_record(const struct cn_epoch_record *last) {
@@ -67,6 +106,9 @@ char *train_record(const struct train_settings *settings, const char *weights, c
         cli_decimal(options->label_smoothing), "augmentation",
         cn_augmentation_format(&options->augmentation, augmentation), "seed", seed, "metrics",
         metrics_record(last), "convnet", PACKAGE_VERSION);
+    if (record != NULL) {
+        add_callbacks(record, settings, last);
+    }
     if (weights[0] != '\0') {
         (void)json_object_set_new(record, "weights", json_string(weights));
     }

@@ -148,9 +148,11 @@ static void derive_loss(const struct run *run, const struct chunk *chunk) {
         if (run->batch->targets != NULL)
             memcpy(dy, run->batch->targets + (chunk->first + i) * classes, classes * sizeof *dy);
         else
-            cn_loss_target(dy, classes, label, run->label_smoothing);
-        w->losses[chunk->shard] += cn_loss_against(run->loss, y, dy, classes);
-        cn_loss_gradient(dy, run->loss, y, classes, scale, run->fused);
+            cn_loss_target(dy, run->loss, classes, label, run->label_smoothing);
+        const float weight =
+            run->batch->weights != NULL ? run->batch->weights[chunk->first + i] : 1;
+        w->losses[chunk->shard] += (double)weight * cn_loss_against(run->loss, y, dy, classes);
+        cn_loss_gradient(dy, run->loss, y, classes, scale * weight, run->fused);
     }
 }
 
@@ -255,16 +257,20 @@ static void pack(const struct run *run) {
     }
 }
 
+/* Whether the loss is derived through the layer's activation. */
+static bool fuses(enum cn_loss loss, struct cn_layer layer) {
+    const enum cn_activation wanted = cn_loss_fuses_with(loss);
+    return wanted != CN_ACTIVATION_LINEAR && layer.type->activation != NULL &&
+           *layer.type->activation(&layer) == wanted;
+}
+
 void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspace *w,
                          const struct cn_minibatch *batch, enum cn_loss loss, float label_smoothing,
                          float *gradients, struct cn_minibatch_result *ret_result) {
-    const struct run run = {network,
-                            w,
-                            batch,
-                            loss,
-                            label_smoothing,
-                            loss == CN_LOSS_CATEGORICAL_CROSSENTROPY && w->output_users == 0 &&
-                                cn_layer_gives_softmax(&network->layers[w->output])};
+    const struct run run = {
+        network,         w,
+        batch,           loss,
+        label_smoothing, w->output_users == 0 && fuses(loss, network->layers[w->output])};
     memset(w->partials, 0, w->partial_size * sizeof *w->partials);
     pack(&run);
     run_regions(&run);

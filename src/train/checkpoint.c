@@ -1,5 +1,6 @@
 /* checkpoint.c: a training's state as a .safetensors file. What must be equal for the resumed bits
  * to be the unbroken ones is written as one text, compared line by line on reading. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,24 +8,43 @@
 #include "model/safetensors.h"
 #include "train/trainer_private.h"
 
-enum { CONDITIONS = 1024 + CN_AUGMENTATION_TEXT };
+enum { CONDITIONS = 2048 + CN_AUGMENTATION_TEXT };
+
+/* A number in which class weights that differ differ. */
+static double weights_sum(const struct cn_trainer *trainer) {
+    double sum = 0;
+    for (size_t c = 0; trainer->weights != NULL && c < trainer->training->class_count; c++)
+        sum += (double)trainer->options.class_weights[c] * sqrt((double)c + 1);
+    return sum;
+}
 
 /* "name=value" lines of all that shapes the result; floats exactly. */
 static void write_conditions(const struct cn_trainer *trainer, char text[static CONDITIONS]) {
     const struct cn_training_options *o = &trainer->options;
-    const int epochs = o->schedule == CN_SCHEDULE_CONSTANT ? 0 : o->epochs;
+    /* These alone need the number of epochs. */
+    const int epochs = o->schedule == CN_SCHEDULE_COSINE || o->schedule == CN_SCHEDULE_ONE_CYCLE ||
+                               o->schedule == CN_SCHEDULE_POLYNOMIAL
+                           ? o->epochs
+                           : 0;
     char augmentation[CN_AUGMENTATION_TEXT];
     (void)snprintf(
         text, CONDITIONS,
         "data=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_rate=%a\n"
         "momentum=%a\nnesterov=%d\nbeta_1=%a\nbeta_2=%a\nepsilon=%a\nweight_decay=%a\nema=%"
         "a\nschedule=%s\n"
+        "decay=%a %a %a %a %a\nrho=%a\nclip=%a %a %a\nmonitor=%s %a\nearly_stopping=%d\n"
+        "plateau=%d %a %a\nkeep_best=%d\nclass_weights=%a\n"
         "epochs=%d\nseed=%llu\naugmentation=%s\nvalidation=%s\n"
         "teacher=%s %a\n",
         trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
         (double)o->label_smoothing, cn_optimizer_names[o->optimizer], (double)o->learning_rate,
         (double)o->momentum, o->nesterov, (double)o->beta_1, (double)o->beta_2, (double)o->epsilon,
-        (double)o->weight_decay, (double)o->ema, cn_schedule_names[o->schedule], epochs,
+        (double)o->weight_decay, (double)o->ema, cn_schedule_names[o->schedule],
+        (double)o->decay_rate, (double)o->decay_epochs, (double)o->end_rate, (double)o->power,
+        (double)o->warmup_epochs, (double)o->rho, (double)o->clip_value, (double)o->clip_norm,
+        (double)o->global_clip_norm, cn_monitor_names[o->monitor], (double)o->min_delta,
+        o->early_stopping, o->plateau_patience, (double)o->plateau_factor,
+        (double)o->plateau_min_rate, o->keep_best, weights_sum(trainer), epochs,
         (unsigned long long)o->seed, cn_augmentation_format(&o->augmentation, augmentation),
         trainer->validation != NULL ? trainer->validation->sha256 : "none",
         trainer->teacher != NULL ? trainer->teacher_sha256 : "none",
@@ -48,29 +68,42 @@ static char *format_history(const struct cn_trainer *trainer) {
     return text;
 }
 
+static struct cn_safetensor tensor_of(const char *name, size_t size, const float *data) {
+    struct cn_safetensor tensor = {.rank = 1, .dims = {size, 1, 1, 1}, .size = size, .data = data};
+    (void)snprintf(tensor.name, sizeof tensor.name, "%s", name);
+    return tensor;
+}
+
+static void write_watch(const struct cn_watch *w, char *text, size_t size) {
+    (void)snprintf(text, size, "%a %d %d %a %d %a %d", w->best, w->best_epoch, w->waited,
+                   w->plateau_best, w->plateau_waited, w->plateau_scale, w->stopped);
+}
+
+static bool parse_watch(const char *text, struct cn_watch *w) {
+    int stopped = 0, end = 0;
+    if (sscanf(text, "%la %d %d %la %d %la %d%n", &w->best, &w->best_epoch, &w->waited,
+               &w->plateau_best, &w->plateau_waited, &w->plateau_scale, &stopped, &end) != 7 ||
+        text[end] != '\0' || w->best_epoch < 0 || w->waited < 0 || w->plateau_waited < 0 ||
+        !(w->plateau_scale > 0 && w->plateau_scale <= 1))
+        return false;
+    w->stopped = stopped != 0;
+    return true;
+}
+
 enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, const char *path,
                                            struct cn_error *error) {
     const struct cn_network *network = trainer->model->network;
-    char conditions[CONDITIONS], progress[256], format[] = "convnet-checkpoint/1";
+    char conditions[CONDITIONS], progress[256], watch[256], format[] = "convnet-checkpoint/2";
     char *history = format_history(trainer), *architecture = NULL;
-    const struct cn_safetensor tensors[] = {
-        {.name = "parameters",
-         .rank = 1,
-         .dims = {network->parameter_count, 1, 1, 1},
-         .size = network->parameter_count,
-         .data = network->parameters},
-        {.name = "optimizer/state",
-         .rank = 1,
-         .dims = {2 * network->parameter_count, 1, 1, 1},
-         .size = 2 * network->parameter_count,
-         .data = trainer->state},
-        {.name = "average", /* only with ema */
-         .rank = 1,
-         .dims = {network->parameter_count, 1, 1, 1},
-         .size = network->parameter_count,
-         .data = trainer->average},
-    };
-    const size_t tensor_count = trainer->average != NULL ? 3 : 2;
+    struct cn_safetensor tensors[4];
+    size_t tensor_count = 0;
+    const size_t count = network->parameter_count;
+    tensors[tensor_count++] = tensor_of("parameters", count, network->parameters);
+    tensors[tensor_count++] = tensor_of("optimizer/state", 2 * count, trainer->state);
+    if (trainer->average != NULL)
+        tensors[tensor_count++] = tensor_of("average", count, trainer->average);
+    if (trainer->best != NULL)
+        tensors[tensor_count++] = tensor_of("best", count, trainer->best);
     enum cn_status status = history != NULL
                                 ? cn_architecture_format(network, &architecture, error)
                                 : cn_fail(error, CN_MEMORY, "cannot allocate a history");
@@ -79,12 +112,12 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
         (void)snprintf(progress, sizeof progress, "%d %zu %a %llu %a", trainer->epoch,
                        trainer->step, trainer->loss_sum, (unsigned long long)trainer->correct,
                        trainer->seconds);
-        char names[5][16] = {"format", "conditions", "progress", "history", "architecture"};
-        const struct cn_metadata metadata[] = {{names[0], format},
-                                               {names[1], conditions},
-                                               {names[2], progress},
-                                               {names[3], history},
-                                               {names[4], architecture}};
+        write_watch(&trainer->watch, watch, sizeof watch);
+        char names[6][16] = {"format",  "conditions",   "progress",
+                             "history", "architecture", "watch"};
+        const struct cn_metadata metadata[] = {{names[0], format},       {names[1], conditions},
+                                               {names[2], progress},     {names[3], history},
+                                               {names[4], architecture}, {names[5], watch}};
         status = cn_safetensors_write(path, tensors, tensor_count, metadata,
                                       sizeof metadata / sizeof *metadata, error);
     }
@@ -147,6 +180,8 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
     const struct cn_safetensor *parameters = cn_safetensors_tensor(file, "parameters");
     const struct cn_safetensor *state = cn_safetensors_tensor(file, "optimizer/state");
     const struct cn_safetensor *average = cn_safetensors_tensor(file, "average");
+    const struct cn_safetensor *best = cn_safetensors_tensor(file, "best");
+    struct cn_watch watch;
     int epoch = -1, end = 0;
     size_t step = 0;
     double loss_sum = 0, seconds = 0;
@@ -160,6 +195,12 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
     if (trainer->average != NULL && (average == NULL || average->size != count))
         return cn_fail_at(error, CN_MALFORMED, path, -1,
                           "the checkpoint lacks the average of the %zu parameters", count);
+    if (trainer->best != NULL && (best == NULL || best->size != count))
+        return cn_fail_at(error, CN_MALFORMED, path, -1,
+                          "the checkpoint lacks the best epoch's %zu parameters", count);
+    if (!parse_watch(text_of(file, "watch"), &watch))
+        return cn_fail_at(error, CN_MALFORMED, path, -1,
+                          "the checkpoint's best epoch is malformed");
     if (sscanf(progress, "%d %zu %la %llu %la%n", &epoch, &step, &loss_sum, &correct, &seconds,
                &end) != 5 ||
         progress[end] != '\0' || epoch < 0 || step >= trainer->steps)
@@ -185,6 +226,9 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
     trainer->seconds = seconds;
     memcpy(trainer->model->network->parameters, parameters->data, count * sizeof(float));
     memcpy(trainer->state, state->data, 2 * count * sizeof(float));
+    trainer->watch = watch;
+    if (trainer->best != NULL)
+        memcpy(trainer->best, best->data, count * sizeof(float));
     if (trainer->average != NULL)
         memcpy(trainer->average, average->data, count * sizeof(float));
     return CN_OK;
@@ -197,9 +241,9 @@ enum cn_status cn_trainer_read_checkpoint(struct cn_trainer *trainer, const char
     enum cn_status status = cn_safetensors_read(path, &file, NULL, error);
     if (status != CN_OK)
         return status;
-    if (strcmp(text_of(file, "format"), "convnet-checkpoint/1") != 0)
+    if (strcmp(text_of(file, "format"), "convnet-checkpoint/2") != 0)
         status = cn_fail_at(error, CN_MALFORMED, path, -1,
-                            "is not a checkpoint: its format is not convnet-checkpoint/1");
+                            "is not a checkpoint: its format is not convnet-checkpoint/2");
     write_conditions(trainer, conditions);
     if (status == CN_OK)
         status = check_same_architecture(trainer, text_of(file, "architecture"), path, error);

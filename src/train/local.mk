@@ -12,6 +12,9 @@ libconvnet_la_SOURCES += \
 	src/train/trainer_options.c \
 	src/train/schedule.c \
 	src/train/teacher.c src/train/teacher.h \
+	src/train/clip.c \
+	src/train/transfer.c \
+	src/train/watch.c \
 	src/train/trainer.c src/train/trainer_private.h
 
 if ENABLE_TESTS
@@ -20,5 +23,8 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_temperature.c \
 	tests/unit/test_golden.c \
 	tests/unit/test_optimizer.c \
-	tests/unit/test_trainer.c
+	tests/unit/test_training_golden.c \
+	tests/unit/test_trainer.c \
+	tests/unit/test_transfer.c \
+	tests/unit/test_watch.c
 endif

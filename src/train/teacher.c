@@ -61,7 +61,8 @@ const float *cn_teacher_targets(struct cn_teacher *teacher, const float *images,
     for (size_t i = 0; i < count; i++) {
         const float share = labels[i] == CN_LABEL_NONE ? 0 : teacher->share;
         float *target = teacher->targets + i * classes;
-        cn_loss_target(teacher->own, classes, labels[i], label_smoothing);
+        cn_loss_target(teacher->own, CN_LOSS_CATEGORICAL_CROSSENTROPY, classes, labels[i],
+                       label_smoothing);
         for (size_t c = 0; c < classes; c++)
             target[c] = share * target[c] + (1 - share) * teacher->own[c];
     }

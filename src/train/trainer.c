@@ -31,6 +31,18 @@ static enum cn_status check_data(const struct cn_network *network, const struct 
     return CN_OK;
 }
 
+/* The loss must fit what the network gives. */
+static enum cn_status check_loss(const struct cn_network *network, enum cn_loss loss,
+                                 struct cn_error *error) {
+    enum cn_activation missing;
+    const enum cn_status status = cn_loss_check(loss, network, &missing, error);
+    if (status == CN_OK && missing != CN_ACTIVATION_LINEAR)
+        return cn_fail(error, CN_INVALID,
+                       "%s needs probabilities; the network ends with logits: a %s must be added",
+                       cn_loss_names[loss], cn_activation_names[missing]);
+    return status;
+}
+
 static void mark_decay(struct cn_trainer *trainer) {
     const struct cn_network *network = trainer->model->network;
     for (size_t t = 0; t < network->tensor_count; t++) {
@@ -52,6 +64,11 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         status = check_data(network, training, "training", error);
     if (status == CN_OK && validation != NULL)
         status = check_data(network, validation, "validation", error);
+    if (status == CN_OK)
+        status = check_loss(network, options->loss, error);
+    if (status == CN_OK && validation == NULL && options->monitor >= CN_MONITOR_VALIDATION_LOSS)
+        status = cn_fail(error, CN_INVALID, "%s is to be monitored; there are no validation data",
+                         cn_monitor_names[options->monitor]);
     if (status != CN_OK)
         return status;
     struct cn_trainer *trainer = calloc(1, sizeof *trainer);
@@ -74,6 +91,15 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         trainer->state == NULL || trainer->decay == NULL || trainer->order == NULL ||
         trainer->history == NULL || trainer->augmenters == NULL)
         status = cn_fail(error, CN_MEMORY, "cannot allocate a trainer for batches of %zu", batch);
+    trainer->watch.plateau_scale = 1;
+    if (options->class_weights != NULL)
+        trainer->weights = calloc(batch, sizeof *trainer->weights);
+    if (options->keep_best)
+        trainer->best = cn_floats_allocate(parameters);
+    if ((options->class_weights != NULL && trainer->weights == NULL) ||
+        (options->keep_best && trainer->best == NULL))
+        status =
+            cn_fail(error, CN_MEMORY, "cannot allocate the best of %zu parameters", parameters);
     if (status == CN_OK && options->ema > 0) {
         trainer->average = cn_floats_allocate(parameters);
         if (trainer->average == NULL)
@@ -134,6 +160,8 @@ void cn_trainer_free(struct cn_trainer *trainer) {
     free(trainer->gradients);
     free(trainer->state);
     free(trainer->average);
+    free(trainer->weights);
+    free(trainer->best);
     free(trainer->decay);
     free(trainer->order);
     free(trainer->history);
@@ -164,6 +192,8 @@ static void prepare_image(struct cn_trainer *trainer, int thread, size_t positio
         cn_augment(trainer->augmenters[thread], &random, data->images + sample * size, image);
     cn_preprocessing_normalize(&trainer->model->preprocessing, &data->shape, 1, image);
     trainer->labels[slot] = same_class ? data->labels[sample] : CN_LABEL_NONE;
+    if (trainer->weights != NULL)
+        trainer->weights[slot] = trainer->options.class_weights[data->labels[sample]];
 }
 
 /* Fills the mini-batch of the next step; returns its size. */
@@ -204,8 +234,35 @@ static void exchange_average(struct cn_trainer *trainer) {
     trainer->average = parameters;
 }
 
+/* What is validated, and written at the end. */
+static const float *shown_parameters(const struct cn_trainer *trainer) {
+    return trainer->average != NULL ? trainer->average : trainer->model->network->parameters;
+}
+
 void cn_trainer_finish(struct cn_trainer *trainer) {
-    exchange_average(trainer);
+    struct cn_network *network = trainer->model->network;
+    if (trainer->best != NULL && trainer->watch.best_epoch > 0)
+        memcpy(network->parameters, trainer->best,
+               network->parameter_count * sizeof *network->parameters);
+    else
+        exchange_average(trainer);
+}
+
+bool cn_trainer_done(const struct cn_trainer *trainer) {
+    return trainer->watch.stopped || trainer->epoch >= trainer->options.epochs;
+}
+
+int cn_trainer_best_epoch(const struct cn_trainer *trainer) {
+    return trainer->watch.best_epoch;
+}
+
+/* The rate of update `update`. */
+static float rate_of(const struct cn_trainer *trainer, uint64_t update) {
+    const struct cn_training_options *o = &trainer->options;
+    const float rate =
+        cn_schedule_rate(o, update, (uint64_t)o->epochs * trainer->steps, trainer->steps);
+    return trainer->watch.plateau_scale < 1 ? (float)((double)rate * trainer->watch.plateau_scale)
+                                            : rate;
 }
 
 /* Samples seen in the epoch under way. */
@@ -222,7 +279,8 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
                                  .images = trainer->images,
                                  .labels = trainer->labels,
                                  .seed = o->seed + STREAM_DROPOUT,
-                                 .step = update};
+                                 .step = update,
+                                 .weights = trainer->weights};
     if (trainer->teacher != NULL)
         batch.targets = cn_teacher_targets(trainer->teacher, batch.images, batch.labels,
                                            batch.count, o->label_smoothing);
@@ -235,10 +293,9 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
             "the loss is no longer finite in epoch %d, step %zu; lower the learning rate "
             "(%g)",
             trainer->epoch + 1, trainer->step + 1, (double)o->learning_rate);
-    const float rate = cn_schedule_rate(o->schedule, o->learning_rate, update,
-                                        (uint64_t)o->epochs * trainer->steps);
-    cn_optimizer_step(o, rate, update + 1, trainer->decay, trainer->gradients, trainer->state,
-                      network->parameters, network->parameter_count);
+    cn_clip_gradients(o, network, trainer->gradients);
+    cn_optimizer_step(o, rate_of(trainer, update), update + 1, trainer->decay, trainer->gradients,
+                      trainer->state, network->parameters, network->parameter_count);
     follow(trainer, update);
     trainer->loss_sum += result.loss_sum;
     trainer->correct += result.correct;
@@ -250,15 +307,13 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
     const struct cn_training_options *o = &trainer->options;
     const double samples = (double)trainer->training->count;
     const uint64_t updates = (uint64_t)(trainer->epoch + 1) * trainer->steps;
-    struct cn_epoch_record record = {
-        .epoch = trainer->epoch + 1,
-        .loss = trainer->loss_sum / samples,
-        .accuracy = (double)trainer->correct / samples,
-        .validation_loss = (double)NAN,
-        .validation_accuracy = (double)NAN,
-        .learning_rate = (double)cn_schedule_rate(o->schedule, o->learning_rate, updates - 1,
-                                                  (uint64_t)o->epochs * trainer->steps),
-        .seconds = trainer->seconds};
+    struct cn_epoch_record record = {.epoch = trainer->epoch + 1,
+                                     .loss = trainer->loss_sum / samples,
+                                     .accuracy = (double)trainer->correct / samples,
+                                     .validation_loss = (double)NAN,
+                                     .validation_accuracy = (double)NAN,
+                                     .learning_rate = (double)rate_of(trainer, updates - 1),
+                                     .seconds = trainer->seconds};
     if (trainer->validation != NULL) {
         struct cn_evaluation evaluation;
         exchange_average(trainer);
@@ -272,6 +327,9 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
         cn_evaluation_clear(&evaluation);
     }
     trainer->history[trainer->history_count++] = record;
+    if (cn_watch_epoch(&trainer->watch, o, &record) && trainer->best != NULL)
+        memcpy(trainer->best, shown_parameters(trainer),
+               trainer->model->network->parameter_count * sizeof *trainer->best);
     trainer->epoch++;
     trainer->step = 0;
     trainer->loss_sum = 0;
@@ -307,7 +365,7 @@ static enum cn_status run_epoch(struct cn_trainer *trainer,
         go_on =
             callbacks->on_epoch(callbacks->data, &trainer->history[trainer->history_count - 1]) &&
             go_on;
-    if (status == CN_OK && !go_on && trainer->epoch < trainer->options.epochs)
+    if (status == CN_OK && !go_on && !cn_trainer_done(trainer))
         return cn_fail(error, CN_CANCELED, "stopped after epoch %d", trainer->epoch);
     return status;
 }
@@ -316,7 +374,7 @@ enum cn_status cn_trainer_run(struct cn_trainer *trainer,
                               const struct cn_training_callbacks *callbacks,
                               struct cn_error *error) {
     enum cn_status status = CN_OK;
-    while (status == CN_OK && trainer->epoch < trainer->options.epochs)
+    while (status == CN_OK && !cn_trainer_done(trainer))
         status = run_epoch(trainer, callbacks, error);
     return status;
 }

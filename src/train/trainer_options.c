@@ -5,8 +5,8 @@
 
 #include "convnet/trainer.h"
 
-const char *const cn_optimizer_names[] = {"sgd", "adam", "adamw", NULL};
-const char *const cn_schedule_names[] = {"constant", "cosine", "one-cycle", NULL};
+const char *const cn_monitor_names[] = {"auto",     "loss",         "accuracy",
+                                        "val_loss", "val_accuracy", NULL};
 
 struct cn_training_options cn_training_options_default(void) {
     return (struct cn_training_options){.epochs = 20,
@@ -17,7 +17,11 @@ struct cn_training_options cn_training_options_default(void) {
                                         .beta_1 = 0.9f,
                                         .beta_2 = 0.999f,
                                         .epsilon = 1e-7f,
-                                        .weight_decay = 0.004f,
+                                        .rho = 0.9f,
+                                        .decay_rate = 0.1f,
+                                        .decay_epochs = 10,
+                                        .power = 1,
+                                        .plateau_factor = 0.1f,
                                         .schedule = CN_SCHEDULE_CONSTANT,
                                         .threads = 1};
 }
@@ -36,6 +40,20 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
         {"beta_1", (double)o->beta_1, 0, 0.99999},
         {"beta_2", (double)o->beta_2, 0, 0.999999},
         {"epsilon", (double)o->epsilon, 1e-12, 1},
+        {"rho", (double)o->rho, 0, 0.999999},
+        {"clip_value", (double)o->clip_value, 0, 1e6},
+        {"clip_norm", (double)o->clip_norm, 0, 1e6},
+        {"global_clip_norm", (double)o->global_clip_norm, 0, 1e6},
+        {"decay_rate", (double)o->decay_rate, 1e-6, 1},
+        {"decay_epochs", (double)o->decay_epochs, 1e-3, 1e6},
+        {"end_rate", (double)o->end_rate, 0, 1e6},
+        {"power", (double)o->power, 1e-3, 100},
+        {"warmup_epochs", (double)o->warmup_epochs, 0, 1e6},
+        {"min_delta", (double)o->min_delta, 0, 1e6},
+        {"early_stopping", o->early_stopping, 0, 1000000},
+        {"plateau_patience", o->plateau_patience, 0, 1000000},
+        {"plateau_factor", (double)o->plateau_factor, 1e-6, 0.999999},
+        {"plateau_min_rate", (double)o->plateau_min_rate, 0, 1e6},
         {"weight_decay", (double)o->weight_decay, 0, 1},
         {"ema", (double)o->ema, 0, 0.999999},
         {"threads", o->threads, 1, 1024},
@@ -44,5 +62,10 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
         if (!(rules[i].value >= rules[i].minimum && rules[i].value <= rules[i].maximum))
             return cn_fail(error, CN_INVALID, "%s is %g; it must be from %g to %g", rules[i].name,
                            rules[i].value, rules[i].minimum, rules[i].maximum);
+    if ((o->clip_value > 0) + (o->clip_norm > 0) + (o->global_clip_norm > 0) > 1)
+        return cn_fail(error, CN_INVALID,
+                       "only one of clip_value, clip_norm and global_clip_norm may be set");
+    if (o->warmup_epochs > 0 && o->schedule == CN_SCHEDULE_ONE_CYCLE)
+        return cn_fail(error, CN_INVALID, "one-cycle warms up by itself; warmup_epochs must be 0");
     return cn_augmentation_check(&o->augmentation, error);
 }

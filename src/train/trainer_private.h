@@ -4,6 +4,25 @@
 
 #include "convnet/trainer.h"
 
+/* How the monitored number has come along: what early stopping and the plateau go by. */
+struct cn_watch {
+    double best; /* of epoch best_epoch */
+    int best_epoch;
+    int waited; /* epochs since */
+    double plateau_best;
+    int plateau_waited;
+    double plateau_scale; /* of the learning rate */
+    bool stopped;
+};
+
+/* Takes a finished epoch in; true if it is the best so far. */
+bool cn_watch_epoch(struct cn_watch *watch, const struct cn_training_options *options,
+                    const struct cn_epoch_record *record);
+
+/* Clips the gradients [parameter_count] in place, by the options. */
+void cn_clip_gradients(const struct cn_training_options *options, const struct cn_network *network,
+                       float *gradients);
+
 struct cn_trainer {
     struct cn_model *model;                         /* borrowed */
     const struct cn_dataset *training, *validation; /* borrowed */
@@ -19,6 +38,7 @@ struct cn_trainer {
     float *state;     /* [2 * parameter_count], the optimizer's */
     float *average;   /* [parameter_count], all tensors'; NULL without ema */
     uint8_t *decay;   /* [parameter_count] */
+    float *weights;   /* [batch_size], the samples'; NULL without class weights */
     uint32_t *order;  /* [training->count], the epoch's */
     size_t steps;     /* mini-batches in an epoch */
 
@@ -29,6 +49,8 @@ struct cn_trainer {
     double loss_sum;  /* over its samples so far */
     uint64_t correct; /* of its samples so far */
     double seconds;   /* spent in it so far */
+    struct cn_watch watch;
+    float *best; /* [parameter_count], the best epoch's; NULL without keep_best */
     size_t history_count;
     struct cn_epoch_record *history; /* [options.epochs] */
 };

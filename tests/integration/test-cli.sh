@@ -109,6 +109,66 @@ check "says only one" says "and only one"
 check "data of other classes" run 1 train --data extra --weights begun.safetensors --output x
 check "names the model" says "has 2 classes, but model begun.safetensors has 10 outputs"
 
+# ---- Keras's words: losses, optimizers, callbacks; logits; a new head ----
+python3 - "$seed" <<'END' || { echo "cannot make the architectures"; exit 1; }
+import json, sys
+for name, activation in ("logits", "linear"), ("sigmoid", "sigmoid"), ("relu", "relu"):
+    network = json.load(open(sys.argv[1]))
+    network["config"]["layers"][-1]["config"]["activation"] = activation
+    json.dump(network, open(name + ".json", "w"))
+END
+keras() { run "$1" train --data "$sample" --seed 3 --epochs 1 --output keras.safetensors "${@:2}"; }
+for loss in mse MeanSquaredError SparseCategoricalCrossentropy kl_divergence Huber categorical_focal_crossentropy; do
+    check "loss $loss" keras 0 --architecture "$seed" --loss $loss --quiet
+done
+for optimizer in SGD Adam AdamW RMSprop Adagrad Adadelta Adamax Nadam Lion; do
+    check "optimizer $optimizer" keras 0 --architecture "$seed" --optimizer $optimizer --quiet
+done
+check "adam's rate" keras 0 --architecture "$seed" --optimizer adam --weight-decay 0.01
+check "its record" run 0 info keras.safetensors --json
+check "is Keras's" python 'j["training"]["learning_rate"] == 0.001 and
+    j["training"]["optimizer"]["weight_decay"] == 0.01'
+check "adamw's decay" keras 0 --architecture "$seed" --optimizer adamw
+check "its record too" run 0 info keras.safetensors --json
+check "is Keras's too" python 'j["training"]["optimizer"]["weight_decay"] == 0.004'
+check "adam has no momentum" keras 2 --architecture "$seed" --optimizer adam --momentum 0.9
+check "says what it has" says "adam has no momentum; it has learning-rate, beta-1"
+check "logits" keras 0 --architecture logits.json --loss categorical_crossentropy
+check "get a softmax" says "ends in logits, so a softmax was added"
+check "in the model too" run 0 info keras.safetensors --json
+check "last" python 'j["layers"][-1]["type"] == "Activation"'
+check "sigmoids" keras 0 --architecture sigmoid.json --loss binary_crossentropy
+check "with the wrong loss" keras 1 --architecture sigmoid.json --loss categorical_crossentropy
+check "are told the right one" says "binary_crossentropy goes with that"
+check "relu" keras 1 --architecture relu.json --loss categorical_crossentropy
+check "is refused before the first step" test "$(grep -c Epoch err)" = 0
+check "callbacks" keras 0 --architecture "$seed" --epochs 9 --learning-rate 0.0000001 \
+    --validation-split 0.25 --early-stopping 1 --min-delta 0.5 --reduce-on-plateau 1
+check "stop early" says "Stopped early: no epoch since epoch 1 was better"
+check "keep the best" says "the weights of epoch 1 of 2"
+check "say how good it is" says "pictures kept for validation"
+check "and what to do next" says "Next: convnet evaluate --model keras.safetensors --data"
+check "class weights" keras 0 --architecture "$seed" --class-weight 3=2,7=0.5
+check "balanced" keras 0 --architecture "$seed" --class-weight balanced
+check "of no class" keras 1 --architecture "$seed" --class-weight x=2
+check "named" says "'x', which is no class"
+check "a new head" run 0 train --data extra --weights begun.safetensors --new-head --epochs 1 \
+    --freeze 'conv*' --output head.safetensors --learning-rate 0.1
+check "info of it" run 0 info head.safetensors --json
+check "has the new classes" python 'j["labels"] == ["7", "8"] and j["training"]["freeze"] == "conv*"'
+check "the frozen layers have not moved" python3 -c 'import json, struct
+def tensors(path):
+    data = open(path, "rb").read()
+    size = struct.unpack("<Q", data[:8])[0]
+    return {k: data[8 + size + v["data_offsets"][0]:8 + size + v["data_offsets"][1]]
+            for k, v in json.loads(data[8:8 + size]).items() if k != "__metadata__"}
+a, b = tensors("begun.safetensors"), tensors("head.safetensors")
+names = [k for k in a if k.startswith("conv")]
+assert names and all(a[k] == b[k] for k in names) and a.keys() == b.keys()'
+check "a pattern of no layer" run 1 train --data "$sample" --weights begun.safetensors --freeze 'x*' \
+    --epochs 1 --output x.safetensors
+check "lists those there are" says "those with weights are"
+
 # ---- Taught by a model ----
 check "taught" further 0 --architecture "$seed" --epochs 1 --teacher begun.safetensors \
     --teacher-share 0.25
@@ -391,7 +451,9 @@ check "wrong number of classes" run 1 train --architecture "$seed" --data two --
 check "names both" grep -q 'two: has 2 classes, but .* has 10 outputs' err
 for wrong in "" "nonsense" "train" "train --epochs" "train --epochs=0" "train --epochs=3x" \
     "train --learning-rate=nan" "train --optimizer=none" "train --seed=-1" "train --augment=shift" \
-    "train --no-such-option" "predict --model=model.safetensors" "info" "info a b" \
+    "train --no-such-option" \
+    "train --architecture=a --data=b --output=c --optimizer=adam --momentum=0.9" \
+    "train --architecture=a --data=b --output=c --rho=0.9" "predict --model=model.safetensors" "info" "info a b" \
     "evaluate --model=model.safetensors" "bench --threads=0 $seed"; do
     # shellcheck disable=SC2086 # words
     check "wrong usage: convnet $wrong" run 2 $wrong

@@ -132,6 +132,101 @@ Test(trainer, the_same_bits_for_threads_and_interruptions) {
     cn_model_free(model);
 }
 
+/* ---- Callbacks: the same through an interruption ---- */
+
+/* Trains at a rate that gets worse, with everything that watches; stops and resumes after `stop`
+ * steps if that is not 0. */
+static struct cn_model *watched(int stop, int threads, struct cn_epoch_record *ret_epochs,
+                                size_t *ret_count, int *ret_best) {
+    static const float weights[] = {1, 2, 0.5f};
+    struct cn_dataset *data = stripes(100, 1), *validation = stripes(40, 2);
+    struct cn_training_options o = options_of(threads);
+    struct cn_model *model = model_of(layers);
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    size_t count = 0;
+    o.epochs = 12;
+    o.schedule = CN_SCHEDULE_CONSTANT;
+    o.learning_rate = 0.1f;
+    o.early_stopping = 3;
+    o.plateau_patience = 1;
+    o.keep_best = true;
+    o.global_clip_norm = 1;
+    o.class_weights = weights;
+    cr_assert_eq(cn_trainer_create(model, data, validation, &o, &trainer, &error), CN_OK);
+    if (stop > 0) {
+        char path[] = "/tmp/convnet-checkpoint-XXXXXX";
+        const struct cn_training_callbacks callbacks = {&stop, count_down, NULL};
+        cr_assert_eq(cn_trainer_run(trainer, &callbacks, NULL), CN_CANCELED);
+        (void)close(mkstemp(path));
+        cr_assert_eq(cn_trainer_write_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
+        cn_trainer_free(trainer);
+        cn_model_free(model);
+        model = model_of(layers);
+        cr_assert_eq(cn_trainer_create(model, data, validation, &o, &trainer, NULL), CN_OK);
+        cr_assert_eq(cn_trainer_read_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
+        (void)unlink(path);
+    }
+    cr_assert_eq(cn_trainer_run(trainer, NULL, &error), CN_OK, "%s", error.text);
+    cr_assert(cn_trainer_done(trainer));
+    const struct cn_epoch_record *history = cn_trainer_history(trainer, &count);
+    memcpy(ret_epochs, history, count * sizeof *history);
+    *ret_count = count;
+    *ret_best = cn_trainer_best_epoch(trainer);
+    cn_trainer_finish(trainer);
+    /* What is written is what the best epoch was validated with. */
+    struct cn_evaluation evaluation;
+    cr_assert_eq(cn_evaluate(model->network, validation, o.loss, 1, &evaluation, NULL), CN_OK);
+    cr_assert_eq(evaluation.loss, history[*ret_best - 1].validation_loss);
+    cn_evaluation_clear(&evaluation);
+    cn_trainer_free(trainer);
+    cn_dataset_free(data);
+    cn_dataset_free(validation);
+    return model;
+}
+
+Test(trainer, the_best_epoch_is_kept_and_a_plateau_ends_it) {
+    struct cn_epoch_record expected[12], got[12];
+    size_t count = 0, other_count = 0;
+    int best = 0, other_best = 0;
+    struct cn_model *model = watched(0, 1, expected, &count, &best);
+    cr_assert(best >= 1 && (size_t)best <= count);
+    cr_assert(count == 12 || count == (size_t)best + 3, "%zu epochs, best %d", count, best);
+    for (size_t i = 0; i < count; i++)
+        cr_assert(expected[i].validation_loss >= expected[best - 1].validation_loss);
+    cr_assert_lt(expected[count - 1].learning_rate, 0.09, "the plateau lowers the rate");
+    for (int stop = 9; stop <= 24; stop += 7) {
+        struct cn_model *other = watched(stop, 2, got, &other_count, &other_best);
+        cr_assert_eq(other_count, count);
+        cr_assert_eq(other_best, best);
+        same_training(model, &expected[count - 1], other, &got[count - 1]);
+    }
+    cn_model_free(model);
+}
+
+static void refused_training(const char *network, struct cn_training_options options,
+                             const char *word) {
+    struct cn_dataset *data = stripes(50, 1);
+    struct cn_model *model = model_of(network);
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, word), "%s", error.text);
+    cn_model_free(model);
+    cn_dataset_free(data);
+}
+
+Test(trainer, what_cannot_be_learned_is_refused_before_the_first_step) {
+    struct cn_training_options o = options_of(1);
+    refused_training("Flatten;Dense units=3 activation=sigmoid", o, "binary_crossentropy");
+    refused_training("Flatten;Dense units=3", o, "logits");
+    o.monitor = CN_MONITOR_VALIDATION_LOSS;
+    refused_training(layers, o, "no validation data");
+    o = options_of(1);
+    o.clip_norm = o.clip_value = 1;
+    refused_training(layers, o, "only one of");
+}
+
 /* What the average should be, worked out beside the training. */
 struct follower {
     const struct cn_network *network;

@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+"""Writes golden-training.json: losses with their gradients, and updates of every optimizer.
+
+An independent implementation, in float64: PyTorch's own optimizers (torch.optim) where they follow
+Keras's formula, PyTorch's losses and autograd. By hand, from the papers: lion (Chen et al. 2023, not in
+PyTorch), nadam (Dozat 2016), the focal losses (Lin et al. 2017), log-cosh and the hinges. Keras's 1e-7 goes into the same
+places as PyTorch's eps within the test's tolerance. Usage: tests/golden/make-training.py [FOLDER].
+"""
+import json
+import os
+import sys
+
+import torch
+import torch.nn.functional as F
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+torch.set_default_dtype(torch.float64)
+PARAMETERS = [1.0, -2.0, 0.5, 0.25, 3.0]
+STEPS, RATE, EPSILON = 12, 0.05, 1e-7
+
+
+def gradient(step):
+    """Exact in float32: eighths."""
+    return torch.tensor([((7 * i + 3 * step) % 11 - 5) / 8 for i in range(len(PARAMETERS))])
+
+
+def run(make):
+    p = torch.nn.Parameter(torch.tensor(PARAMETERS))
+    optimizer = make([p])
+    path = []
+    for step in range(1, STEPS + 1):
+        p.grad = gradient(step)
+        optimizer.step()
+        path.append(p.tolist())
+    return path
+
+
+class Lion(torch.optim.Optimizer):
+    def __init__(self, params, lr, betas):
+        super().__init__(params, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].get("m", torch.zeros_like(p))
+                p -= group["lr"] * torch.sign(m * b1 + p.grad * (1 - b1))
+                self.state[p]["m"] = m * b2 + p.grad * (1 - b2)
+
+
+class Nadam(torch.optim.Optimizer):
+    """Algorithm 2 of Dozat 2016 with its momentum schedule; PyTorch 1.13's has one factor too many."""
+
+    def __init__(self, params, lr, eps):
+        super().__init__(params, {"lr": lr, "eps": eps})
+
+    @torch.no_grad()
+    def step(self):
+        b1, b2 = 0.9, 0.999
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                t = state["t"] = state.get("t", 0) + 1
+                mu, mu_next = (b1 * (1 - 0.5 * 0.96**k) for k in (t, t + 1))
+                state["product"] = state.get("product", 1) * mu
+                state["m"] = b1 * state.get("m", 0) + (1 - b1) * p.grad
+                state["v"] = b2 * state.get("v", 0) + (1 - b2) * p.grad**2
+                mean = mu_next * state["m"] / (1 - state["product"] * mu_next)
+                mean += (1 - mu) * p.grad / (1 - state["product"])
+                p -= group["lr"] * mean / (torch.sqrt(state["v"] / (1 - b2**t)) + group["eps"])
+
+
+O = torch.optim
+OPTIMIZERS = {
+    "sgd": lambda p: O.SGD(p, RATE),
+    "adam": lambda p: O.Adam(p, RATE, eps=EPSILON),
+    "adamw": lambda p: O.AdamW(p, RATE, eps=EPSILON, weight_decay=0.004),
+    "rmsprop": lambda p: O.RMSprop(p, RATE, alpha=0.9, eps=EPSILON),
+    "adagrad": lambda p: O.Adagrad(p, RATE, initial_accumulator_value=0.1, eps=EPSILON),
+    "adadelta": lambda p: O.Adadelta(p, RATE, rho=0.95, eps=EPSILON),
+    "adamax": lambda p: O.Adamax(p, RATE, eps=EPSILON),
+    "nadam": lambda p: Nadam(p, RATE, EPSILON),
+    "lion": lambda p: Lion(p, RATE, (0.9, 0.99)),
+}
+
+P = [[0.7, 0.2, 0.1], [0.05, 0.9, 0.05], [0.4, 0.35, 0.25]]
+LABELS = [0, 2, 1]
+
+
+def focal(p, t):
+    return (0.25 * (1 - p) ** 2 * -t * torch.log(p)).sum()
+
+
+def binary_focal(p, t):
+    right = t * p + (1 - t) * (1 - p)
+    return ((1 - right) ** 2 * F.binary_cross_entropy(p, t, reduction="none")).mean()
+
+
+LOSSES = {
+    "mean_squared_error": F.mse_loss,
+    "categorical_crossentropy": lambda p, t: F.nll_loss(torch.log(p)[None], t.argmax()[None]),
+    "binary_crossentropy": F.binary_cross_entropy,
+    "categorical_focal_crossentropy": focal,
+    "binary_focal_crossentropy": binary_focal,
+    "mean_absolute_error": F.l1_loss,
+    "huber": F.huber_loss,
+    "log_cosh": lambda p, t: torch.log(torch.cosh(p - t)).mean(),
+    "hinge": lambda p, t: torch.clamp(1 - (2 * t - 1) * p, min=0).mean(),
+    "squared_hinge": lambda p, t: (torch.clamp(1 - (2 * t - 1) * p, min=0) ** 2).mean(),
+    "kl_divergence": lambda p, t: F.kl_div(torch.log(p), torch.clamp(t, 1e-7, 1), reduction="sum"),
+    "poisson": lambda p, t: F.poisson_nll_loss(p, t, log_input=False, eps=1e-7),
+}
+
+
+def losses(function):
+    rows = []
+    for row, label in zip(P, LABELS):
+        p = torch.tensor(row, requires_grad=True)
+        value = function(p, F.one_hot(torch.tensor(label), len(row)).double())
+        (slope,) = torch.autograd.grad(value, p)
+        rows.append({"value": float(value), "slope": slope.tolist()})
+    return rows
+
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else HERE
+    result = {
+        "optimizers": {name: run(make) for name, make in OPTIMIZERS.items()},
+        "losses": {name: losses(function) for name, function in LOSSES.items()},
+    }
+    with open(os.path.join(folder, "golden-training.json"), "w", encoding="utf-8") as file:
+        json.dump(result, file, indent=1)
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+/* test_watch.c: early stopping, the plateau and the best epoch by hand-made histories; clipping by
+ * hand; the warm-up and the schedules that decay. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "support/networks.h"
+#include "train/trainer_private.h"
+
+static struct cn_epoch_record record_of(int epoch, double loss) {
+    return (struct cn_epoch_record){.epoch = epoch,
+                                    .loss = 9,
+                                    .validation_loss = loss,
+                                    .validation_accuracy = 1 - loss,
+                                    .learning_rate = 0.1};
+}
+
+Test(watch, stops_after_patience_and_knows_the_best) {
+    static const double losses[] = {5, 3, 4, 2.95, 3.5, 3.4};
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_watch watch = {.plateau_scale = 1};
+    o.early_stopping = 2;
+    o.min_delta = 0.1f; /* 2.95 is not better than 3 by so much */
+    for (int i = 0; i < 4; i++) {
+        const struct cn_epoch_record record = record_of(i + 1, losses[i]);
+        cr_assert(!watch.stopped);
+        cr_assert_eq(cn_watch_epoch(&watch, &o, &record), i < 2);
+    }
+    cr_assert(watch.stopped);
+    cr_assert_eq(watch.best_epoch, 2);
+    o.min_delta = 0;
+    watch = (struct cn_watch){.plateau_scale = 1};
+    for (int i = 0; i < 6; i++) {
+        const struct cn_epoch_record record = record_of(i + 1, losses[i]);
+        (void)cn_watch_epoch(&watch, &o, &record);
+    }
+    cr_assert(watch.stopped && watch.best_epoch == 4);
+}
+
+Test(watch, accuracy_is_better_when_it_is_more) {
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_watch watch = {.plateau_scale = 1};
+    struct cn_epoch_record record = record_of(1, 0.5);
+    o.monitor = CN_MONITOR_VALIDATION_ACCURACY;
+    cr_assert(cn_watch_epoch(&watch, &o, &record));
+    record = record_of(2, 0.6);
+    cr_assert(!cn_watch_epoch(&watch, &o, &record));
+    record = record_of(3, 0.4);
+    cr_assert(cn_watch_epoch(&watch, &o, &record));
+    record = record_of(4, (double)NAN); /* without validation the loss counts */
+    record.loss = 0.1;
+    o.monitor = CN_MONITOR_AUTO;
+    watch.best = 0.2;
+    cr_assert(cn_watch_epoch(&watch, &o, &record));
+}
+
+Test(watch, a_plateau_lowers_the_rate_to_its_least) {
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_watch watch = {.plateau_scale = 1};
+    o.plateau_patience = 2;
+    o.plateau_factor = 0.5f;
+    o.plateau_min_rate = 0.03f;
+    static const double scales[] = {1, 1, 0.5, 0.5, 0.3, 0.3, 0.3};
+    for (int i = 0; i < 7; i++) {
+        struct cn_epoch_record record = record_of(i + 1, 1);
+        record.learning_rate = 0.1 * watch.plateau_scale;
+        (void)cn_watch_epoch(&watch, &o, &record);
+        cr_assert_float_eq(watch.plateau_scale, scales[i], 1e-6, "after epoch %d: %g", i + 1,
+                           watch.plateau_scale);
+    }
+}
+
+/* ---- Clipping ---- */
+
+static double norm_of(const float *values, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)values[i] * (double)values[i];
+    return sqrt(sum);
+}
+
+Test(watch, gradients_are_clipped_as_asked) {
+    struct cn_network *network = test_network(cn_shape_vector(4), "Dense units=3;Dense units=2", 1);
+    const size_t count = network->parameter_count;
+    float *whole = test_floats(count, -2, 2, 1), *gradients = test_floats(count, -2, 2, 1);
+    struct cn_training_options o = cn_training_options_default();
+    cn_clip_gradients(&o, network, gradients);
+    cr_assert_eq(memcmp(gradients, whole, count * sizeof *whole), 0, "not at all by default");
+    o.clip_value = 0.5f;
+    cn_clip_gradients(&o, network, gradients);
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(gradients[i], whole[i] > 0.5f ? 0.5f : whole[i] < -0.5f ? -0.5f : whole[i]);
+    memcpy(gradients, whole, count * sizeof *whole);
+    o.clip_value = 0;
+    o.global_clip_norm = 1.5f;
+    cn_clip_gradients(&o, network, gradients);
+    cr_assert_float_eq(norm_of(gradients, count), 1.5, 1e-5);
+    cr_assert_float_eq((double)(gradients[3] / gradients[7]), (double)(whole[3] / whole[7]), 1e-5);
+    memcpy(gradients, whole, count * sizeof *whole);
+    o.global_clip_norm = 0;
+    o.clip_norm = 1;
+    cn_clip_gradients(&o, network, gradients);
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const struct cn_tensor *tensor = &network->tensors[t];
+        const double before = norm_of(whole + tensor->offset, tensor->size);
+        cr_assert_float_eq(norm_of(gradients + tensor->offset, tensor->size), fmin(before, 1), 1e-5,
+                           "%s", tensor->name);
+    }
+    free(whole);
+    free(gradients);
+    cn_network_free(network);
+}
+
+/* ---- Schedules: 10 steps an epoch, 100 in all ---- */
+
+static double rate_at(const struct cn_training_options *o, uint64_t step) {
+    return (double)cn_schedule_rate(o, step, 100, 10);
+}
+
+Test(watch, schedules_that_decay) {
+    struct cn_training_options o = cn_training_options_default();
+    o.learning_rate = 1;
+    o.decay_rate = 0.5f;
+    o.decay_epochs = 2;
+    o.schedule = CN_SCHEDULE_STEP;
+    cr_assert_float_eq(rate_at(&o, 19), 1, 1e-6);
+    cr_assert_float_eq(rate_at(&o, 20), 0.5, 1e-6);
+    cr_assert_float_eq(rate_at(&o, 60), 0.125, 1e-6);
+    o.schedule = CN_SCHEDULE_EXPONENTIAL;
+    cr_assert_float_eq(rate_at(&o, 10), sqrt(0.5), 1e-6);
+    cr_assert_float_eq(rate_at(&o, 40), 0.25, 1e-6);
+    o.schedule = CN_SCHEDULE_POLYNOMIAL;
+    o.end_rate = 0.1f;
+    o.power = 2;
+    cr_assert_float_eq(rate_at(&o, 0), 1, 1e-6);
+    cr_assert_float_eq(rate_at(&o, 99), 0.1, 1e-6);
+    cr_assert_float_eq(rate_at(&o, 33), 0.1 + 0.9 * 4 / 9, 1e-6);
+    o.schedule = CN_SCHEDULE_CONSTANT;
+    o.warmup_epochs = 1;
+    cr_assert_float_eq(rate_at(&o, 0), 1.0 / 11, 1e-6);
+    cr_assert_float_eq(rate_at(&o, 9), 10.0 / 11, 1e-6);
+    cr_assert_float_eq(rate_at(&o, 10), 1, 1e-6);
+    o.schedule = CN_SCHEDULE_COSINE;
+    cr_assert_float_eq(rate_at(&o, 10), 1, 1e-6, "the schedule begins where the climb ends");
+    cr_assert_float_eq(rate_at(&o, 99), 0, 1e-6);
+}
