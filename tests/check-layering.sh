@@ -14,6 +14,7 @@ declare -A below=(
     [image]="network"
     [model]="network image json"
     [data]="network image"
+    [import]="model"
     [reading]="model image"
     [train]="model data"
     [metrics]="json"

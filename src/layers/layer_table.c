@@ -32,6 +32,15 @@ static const struct cn_layer_type *const layer_table[] = {
     &cn_maximum_type,
     &cn_minimum_type,
     &cn_concatenate_type,
+    &cn_binary_type,
+    &cn_constant_type,
+    &cn_matmul_type,
+    &cn_pad_type,
+    &cn_reduce_type,
+    &cn_resize_type,
+    &cn_slice_type,
+    &cn_unary_type,
+    &cn_where_type,
 };
 enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
 

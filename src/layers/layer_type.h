@@ -129,6 +129,10 @@ extern const struct cn_layer_type cn_conv2d_type, cn_conv1d_type, cn_depthwise_c
     cn_activation_type, cn_batch_normalization_type, cn_add_type, cn_subtract_type,
     cn_multiply_type, cn_average_type, cn_maximum_type, cn_minimum_type, cn_concatenate_type;
 
+/* What other programs' graphs have and Keras does not. */
+extern const struct cn_layer_type cn_binary_type, cn_constant_type, cn_matmul_type, cn_pad_type,
+    cn_reduce_type, cn_resize_type, cn_slice_type, cn_unary_type, cn_where_type;
+
 /* True if the layer's outputs are a softmax's. */
 bool cn_layer_gives_softmax(const struct cn_layer *layer);
 

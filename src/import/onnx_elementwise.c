@@ -1,0 +1,461 @@
+/* onnx_elementwise.c: ONNX's functions of each number by itself, of several numbers, and softmax.
+ * Used by one thread. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "import/onnx_private.h"
+
+/* ---- Of one number ---- */
+
+/* An operator that is an activation of Keras's or a function of the Unary layer. */
+static const struct unary {
+    const char *type;
+    const char *activation; /* NULL: none */
+    const char *function;   /* Unary's */
+    float alpha, beta;      /* the attributes' defaults, 0 where the operator has none */
+} unaries[] = {
+    {"Relu", "relu", NULL, 0, 0},
+    {"Sigmoid", "sigmoid", NULL, 0, 0},
+    {"Tanh", "tanh", NULL, 0, 0},
+    {"Selu", NULL, "selu", 1.67326319217681884765625F, 1.05070102214813232421875F},
+    {"Elu", NULL, "elu", 1, 0},
+    {"Celu", NULL, "celu", 1, 0},
+    {"LeakyRelu", NULL, "leaky_relu", 0.01F, 0},
+    {"ThresholdedRelu", NULL, "thresholded_relu", 1, 0},
+    {"HardSigmoid", NULL, "hard_sigmoid", 0.2F, 0.5F},
+    {"HardSwish", NULL, "hard_swish", 0, 0},
+    {"Softplus", NULL, "softplus", 0, 0},
+    {"Softsign", NULL, "softsign", 0, 0},
+    {"Mish", NULL, "mish", 0, 0},
+    {"Shrink", NULL, "shrink", 0, 0},
+    {"Exp", NULL, "exp", 0, 0},
+    {"Log", NULL, "log", 0, 0},
+    {"Sqrt", NULL, "sqrt", 0, 0},
+    {"Neg", NULL, "negative", 0, 0},
+    {"Abs", NULL, "abs", 0, 0},
+    {"Erf", NULL, "erf", 0, 0},
+    {"Reciprocal", NULL, "reciprocal", 0, 0},
+    {"Floor", NULL, "floor", 0, 0},
+    {"Ceil", NULL, "ceil", 0, 0},
+    {"Round", NULL, "round", 0, 0},
+    {"Sign", NULL, "sign", 0, 0},
+    {"Sin", NULL, "sin", 0, 0},
+    {"Cos", NULL, "cos", 0, 0},
+    {"Not", NULL, "not", 0, 0},
+};
+
+static bool unary_result(struct onnx_import *import, const struct onnx_value *x, int type,
+                         int layer) {
+    struct onnx_value *y = onnx_output(import, 0);
+    if (layer < 0)
+        return false;
+    if (y != NULL)
+        onnx_result_like(y, type, x, layer);
+    return true;
+}
+
+static int activation_layer(struct onnx_import *import, int layer, const char *activation) {
+    const struct onnx_layer from = import->layers[layer];
+    return onnx_layer(import, "Activation", json_pack("{s:s}", "activation", activation), 1, &layer,
+                      from.rank, from.dims);
+}
+
+bool onnx_lower_unary(struct onnx_import *import) {
+    const struct onnx_value *x = onnx_dynamic(import, 0);
+    const char *type = import->node->type;
+    if (x == NULL)
+        return false;
+    if (strcmp(type, "Gelu") == 0) {
+        const char *form = onnx_string(import, import->node, "approximate", "none");
+        const bool tanh_form = strcmp(form, "tanh") == 0;
+        return unary_result(
+            import, x, x->type,
+            onnx_layer_unary(import, x->layer, tanh_form ? "gelu_tanh" : "gelu", 0, 0));
+    }
+    for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
+        const struct unary *unary = &unaries[i];
+        if (strcmp(unary->type, type) != 0)
+            continue;
+        float alpha = onnx_float(import->node, "alpha", unary->alpha);
+        float beta = onnx_float(import->node, "beta", unary->beta);
+        if (strcmp(type, "Selu") == 0)
+            beta = onnx_float(import->node, "gamma", unary->beta);
+        if (strcmp(type, "Shrink") == 0) {
+            alpha = onnx_float(import->node, "lambd", 0.5F);
+            beta = onnx_float(import->node, "bias", 0);
+        }
+        const int result = strcmp(type, "Not") == 0 ? ONNX_BOOL : x->type;
+        return unary_result(
+            import, x, result,
+            unary->activation != NULL
+                ? activation_layer(import, x->layer, unary->activation)
+                : onnx_layer_unary(import, x->layer, unary->function, (double)alpha, (double)beta));
+    }
+    return onnx_refuse(import, "is not supported");
+}
+
+/* The bound in an attribute (older) or an input (newer). */
+static bool clip_bound(struct onnx_import *import, size_t input, const char *name, double *bound) {
+    *bound = (double)onnx_float(import->node, name, (float)*bound);
+    if (onnx_input(import, input) == NULL)
+        return true;
+    const struct onnx_tensor *tensor = onnx_constant(import, input, name);
+    if (tensor == NULL)
+        return false;
+    if (tensor->count != 1)
+        return onnx_refuse(import, "its %s has %zu numbers", name, tensor->count);
+    *bound = fmin(fmax(onnx_number(tensor, 0), (double)-FLT_MAX), (double)FLT_MAX);
+    return true;
+}
+
+bool onnx_lower_clip(struct onnx_import *import) {
+    const struct onnx_value *x = onnx_dynamic(import, 0);
+    double low = (double)-FLT_MAX, high = (double)FLT_MAX;
+    if (x == NULL || !clip_bound(import, 1, "min", &low) || !clip_bound(import, 2, "max", &high))
+        return false;
+    if (low == 0 && high == (double)FLT_MAX)
+        return unary_result(import, x, x->type, activation_layer(import, x->layer, "relu"));
+    return unary_result(import, x, x->type, onnx_layer_unary(import, x->layer, "clip", low, high));
+}
+
+bool onnx_lower_cast(struct onnx_import *import) {
+    const struct onnx_value *x = onnx_dynamic(import, 0);
+    const int to = (int)onnx_int(import->node, "to", ONNX_FLOAT);
+    int layer;
+    if (x == NULL)
+        return false;
+    if (to < 1 || to > ONNX_BFLOAT16 || to == ONNX_STRING || to == 14 || to == 15)
+        return onnx_refuse(import, "it casts to %s", onnx_type_name(to));
+    layer = x->layer;
+    if (to == ONNX_BOOL && x->type != ONNX_BOOL)
+        layer = onnx_layer_unary(import, layer, "truth", 0, 0);
+    else if (!onnx_is_float(to) && onnx_is_float(x->type))
+        layer = onnx_layer_unary(import, layer, "truncate", 0, 0);
+    return unary_result(import, x, to, layer);
+}
+
+/* ---- Of several ---- */
+
+/* Layers of all operands; constants become Constant layers. */
+static bool operand_layers(struct onnx_import *import, const struct onnx_operands *operands,
+                           int layers[ONNX_OPERANDS]) {
+    for (int i = 0; i < operands->count; i++) {
+        layers[i] = operands->of[i].layer;
+        if (layers[i] < 0)
+            layers[i] = onnx_layer_constant(import, operands->rank, operands->of[i].dims,
+                                            operands->of[i].numbers);
+        if (layers[i] < 0)
+            return false;
+    }
+    return true;
+}
+
+/* Keras's layer for operands of one shape, NULL: there is none. */
+static const char *merge_class(const char *function) {
+    static const char *const classes[][2] = {
+        {"add", "Add"},         {"subtract", "Subtract"}, {"multiply", "Multiply"},
+        {"maximum", "Maximum"}, {"minimum", "Minimum"},   {"mean", "Average"},
+    };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strcmp(classes[i][0], function) == 0)
+            return classes[i][1];
+    return NULL;
+}
+
+/* The largest part of the dims that one operand has: if it is the innermost dim alone, its numbers
+ * are one per channel. */
+static bool is_per_channel(const struct onnx_operands *operands, int i) {
+    for (int d = 0; d + 1 < operands->rank; d++)
+        if (operands->of[i].dims[d] != 1)
+            return false;
+    return operands->of[i].dims[operands->rank - 1] == operands->dims[operands->rank - 1];
+}
+
+static bool is_single(const struct onnx_operands *operands, int i) {
+    for (int d = 0; d < operands->rank; d++)
+        if (operands->of[i].dims[d] != 1)
+            return false;
+    return true;
+}
+
+/* x (.) constant where that is a scale and a shift; -2: it is not. constant: which operand it is.
+ */
+static int affine_lower(struct onnx_import *import, const struct onnx_operands *operands,
+                        const char *function, int constant) {
+    const float *c = operands->of[constant].numbers;
+    const int x = operands->of[!constant].layer;
+    const bool first = constant == 0, single = is_single(operands, constant);
+    const int channels = operands->dims[operands->rank - 1];
+    double scale = 1, shift = 0;
+    if (!operands->of[!constant].whole || (!single && !is_per_channel(operands, constant)))
+        return -2;
+    float *scales = onnx_allocate(import, 2 * (size_t)channels, sizeof *scales);
+    if (scales == NULL)
+        return -1;
+    float *shifts = scales + channels;
+    bool scaled = false, shifted = false;
+    for (int i = 0; i < channels; i++) {
+        const double value = (double)c[single ? 0 : i];
+        scale = 1;
+        shift = 0;
+        if (strcmp(function, "add") == 0) {
+            shift = value;
+        } else if (strcmp(function, "subtract") == 0) {
+            scale = first ? -1 : 1;
+            shift = first ? value : -value;
+        } else if (strcmp(function, "multiply") == 0) {
+            scale = value;
+        } else if (strcmp(function, "divide") == 0 && !first && value != 0) {
+            scale = 1 / value;
+        } else {
+            return -2;
+        }
+        if (!isfinite(value))
+            return -2;
+        scales[i] = (float)scale;
+        shifts[i] = (float)shift;
+        scaled |= scale != 1;
+        shifted |= shift != 0;
+    }
+    if (!scaled && !shifted)
+        return x;
+    if (single)
+        return onnx_layer(import, "Rescaling",
+                          json_pack("{s:f, s:f}", "scale", scale, "offset", shift), 1, &x,
+                          operands->rank, operands->dims);
+    return onnx_layer_affine(import, x, scaled ? scales : NULL, shifted ? shifts : NULL);
+}
+
+/* A constant added to a Dense layer that nobody else reads is its bias. */
+static bool dense_bias(struct onnx_import *import, const struct onnx_operands *operands,
+                       const struct onnx_value *x, int constant) {
+    struct onnx_layer *dense = &import->layers[x->layer];
+    const struct onnx_operands *all = operands;
+    const int units = all->dims[all->rank - 1];
+    if (strcmp(dense->class_name, "Dense") != 0 || dense->weight_count != 1 || x->uses != 1 ||
+        x->is_output || all->of[!constant].layer != x->layer || !all->of[!constant].whole ||
+        !is_per_channel(all, constant) || units != dense->dims[dense->rank - 1])
+        return false;
+    json_object_set_new(dense->config, "use_bias", json_true());
+    return onnx_layer_weight(import, x->layer, "bias", 1, &units, all->of[constant].numbers);
+}
+
+/* One elementwise operator over two or more values. */
+static bool merge_lower(struct onnx_import *import, int count, struct onnx_value *const *values,
+                        const char *function, int type) {
+    struct onnx_operands operands;
+    struct onnx_value *y = onnx_output(import, 0);
+    int layers[ONNX_OPERANDS], layer = -2;
+    if (y == NULL)
+        return onnx_refuse(import, "it has no output");
+    if (!onnx_operands_align(import, count, values, &operands))
+        return false;
+    if (count == 2 && (operands.of[0].layer < 0 || operands.of[1].layer < 0)) {
+        const int constant = operands.of[0].layer < 0 ? 0 : 1;
+        if (strcmp(function, "add") == 0 &&
+            dense_bias(import, &operands, values[!constant], constant))
+            layer = operands.of[!constant].layer;
+        else
+            layer = affine_lower(import, &operands, function, constant);
+    }
+    if (layer == -2) {
+        bool alike = true;
+        for (int i = 0; i < count; i++)
+            alike &= operands.of[i].whole;
+        if (!operand_layers(import, &operands, layers))
+            return false;
+        const char *merge = alike ? merge_class(function) : NULL;
+        if (merge != NULL) {
+            layer = onnx_layer(import, merge, NULL, count, layers, operands.rank, operands.dims);
+        } else {
+            int dims[ONNX_ENGINE_RANK];
+            memcpy(dims, operands.of[0].dims, sizeof dims);
+            layer = layers[0];
+            for (int i = 1; i < count && layer >= 0; i++) {
+                const int both[2] = {layer, layers[i]};
+                for (int d = 0; d < operands.rank; d++)
+                    dims[d] = dims[d] > operands.of[i].dims[d] ? dims[d] : operands.of[i].dims[d];
+                layer = onnx_layer(import, "Binary",
+                                   json_pack("{s:s}", "function",
+                                             strcmp(function, "mean") == 0 ? "add" : function),
+                                   2, both, operands.rank, dims);
+            }
+            if (layer >= 0 && strcmp(function, "mean") == 0)
+                layer = onnx_layer(import, "Rescaling",
+                                   json_pack("{s:f, s:f}", "scale", 1.0 / count, "offset", 0.0), 1,
+                                   &layer, operands.rank, operands.dims);
+        }
+    }
+    if (layer < 0)
+        return false;
+    onnx_result_like(y, type, &operands.result, layer);
+    return true;
+}
+
+/* x to a constant power that a simpler function is. */
+static int power_lower(struct onnx_import *import, const struct onnx_value *x,
+                       const struct onnx_value *exponent) {
+    if (exponent->state != ONNX_CONSTANT || exponent->tensor->count != 1 ||
+        exponent->rank > x->rank)
+        return -2;
+    const double power = onnx_number(exponent->tensor, 0);
+    if (power == 1)
+        return x->layer;
+    if (power == 2)
+        return onnx_layer_unary(import, x->layer, "square", 0, 0);
+    if (power == 0.5)
+        return onnx_layer_unary(import, x->layer, "sqrt", 0, 0);
+    return onnx_layer_unary(import, x->layer, "power", power, 0);
+}
+
+bool onnx_lower_binary(struct onnx_import *import) {
+    static const char *const functions[][2] = {
+        {"Add", "add"},
+        {"Sub", "subtract"},
+        {"Mul", "multiply"},
+        {"Div", "divide"},
+        {"Pow", "power"},
+        {"Mod", "modulo"},
+        {"Equal", "equal"},
+        {"Greater", "greater"},
+        {"GreaterOrEqual", "greater_equal"},
+        {"Less", "less"},
+        {"LessOrEqual", "less_equal"},
+        {"And", "and"},
+        {"Or", "or"},
+        {"Xor", "xor"},
+    };
+    struct onnx_value *values[2] = {onnx_input(import, 0), onnx_input(import, 1)};
+    const char *type = import->node->type;
+    if (values[0] == NULL || values[1] == NULL)
+        return onnx_refuse(import, "it has not two inputs");
+    const struct onnx_value *first = values[0]->state == ONNX_DYNAMIC ? values[0] : values[1];
+    if (strcmp(type, "Pow") == 0 && values[0]->state == ONNX_DYNAMIC) {
+        const int layer = power_lower(import, values[0], values[1]);
+        if (layer != -2)
+            return unary_result(import, values[0], values[0]->type, layer);
+    }
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strcmp(functions[i][0], type) == 0) {
+            const char *function = functions[i][1];
+            const bool compares = i >= 6;
+            if (strcmp(function, "divide") == 0 && !onnx_is_float(first->type))
+                function = "divide_whole";
+            if (strcmp(function, "modulo") == 0 && onnx_int(import->node, "fmod", 0) != 0)
+                function = "remainder";
+            return merge_lower(import, 2, values, function, compares ? ONNX_BOOL : first->type);
+        }
+    return onnx_refuse(import, "is not supported");
+}
+
+bool onnx_lower_variadic(struct onnx_import *import) {
+    struct onnx_value *values[ONNX_OPERANDS];
+    const char *type = import->node->type;
+    const size_t count = import->node->input_count;
+    if (count < 1 || count > ONNX_OPERANDS)
+        return onnx_refuse(import, "it has %zu inputs; from 1 to %d are supported", count,
+                           ONNX_OPERANDS);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = onnx_input(import, i);
+        if (values[i] == NULL)
+            return onnx_refuse(import, "its input %zu is missing", i);
+    }
+    if (count == 1)
+        return unary_result(import, values[0], values[0]->type, values[0]->layer);
+    return merge_lower(import, (int)count, values,
+                       strcmp(type, "Sum") == 0    ? "add"
+                       : strcmp(type, "Mean") == 0 ? "mean"
+                       : strcmp(type, "Max") == 0  ? "maximum"
+                                                   : "minimum",
+                       values[0]->type);
+}
+
+bool onnx_lower_where(struct onnx_import *import) {
+    struct onnx_value *values[3] = {onnx_input(import, 0), onnx_input(import, 1),
+                                    onnx_input(import, 2)};
+    struct onnx_value *y = onnx_output(import, 0);
+    struct onnx_operands operands;
+    int layers[ONNX_OPERANDS];
+    if (values[0] == NULL || values[1] == NULL || values[2] == NULL || y == NULL)
+        return onnx_refuse(import, "it has not three inputs and an output");
+    if (!onnx_operands_align(import, 3, values, &operands) ||
+        !operand_layers(import, &operands, layers))
+        return false;
+    const int layer = onnx_layer(import, "Where", NULL, 3, layers, operands.rank, operands.dims);
+    if (layer < 0)
+        return false;
+    onnx_result_like(y, values[1]->type, &operands.result, layer);
+    return true;
+}
+
+bool onnx_lower_prelu(struct onnx_import *import) {
+    struct onnx_value *values[2] = {onnx_dynamic(import, 0), onnx_input(import, 1)};
+    struct onnx_value *y = onnx_output(import, 0);
+    struct onnx_operands operands;
+    int layers[ONNX_OPERANDS];
+    if (values[0] == NULL || values[1] == NULL || y == NULL)
+        return false;
+    struct onnx_value slope = *values[1];
+    /* Older exporters give one slope per channel as a vector. */
+    if (slope.state == ONNX_CONSTANT && slope.rank == 1 && slope.dims[0] != 1 &&
+        values[0]->rank > 2 && slope.dims[0] == values[0]->dims[1] &&
+        slope.dims[0] != values[0]->dims[values[0]->rank - 1]) {
+        slope.rank = values[0]->rank - 1;
+        for (int i = 1; i < slope.rank; i++)
+            slope.dims[i] = 1;
+    }
+    values[1] = &slope;
+    if (!onnx_operands_align(import, 2, values, &operands) ||
+        !operand_layers(import, &operands, layers))
+        return false;
+    const int layer = onnx_layer(import, "Binary", json_pack("{s:s}", "function", "prelu"), 2,
+                                 layers, operands.rank, operands.dims);
+    if (layer < 0)
+        return false;
+    onnx_result_like(y, values[0]->type, &operands.result, layer);
+    return true;
+}
+
+/* ---- Softmax ---- */
+
+bool onnx_lower_softmax(struct onnx_import *import) {
+    const struct onnx_value *x = onnx_dynamic(import, 0);
+    struct onnx_value *y = onnx_output(import, 0);
+    const bool flattens = import->opset < 13;
+    const bool logarithm = strcmp(import->node->type, "LogSoftmax") == 0;
+    int axis, axes[ONNX_RANK], count = 0, layer;
+    if (x == NULL || y == NULL)
+        return false;
+    if (!onnx_axis(import, onnx_int(import->node, "axis", flattens ? 1 : -1), x->rank, &axis))
+        return false;
+    /* Before opset 13 all axes from `axis` on are one. */
+    int64_t inner = 1;
+    for (int i = axis + 1; i < x->rank; i++)
+        inner *= x->dims[i];
+    if (flattens && inner > 1) {
+        int order[ONNX_RANK], dims[2] = {1, (int)(inner * x->dims[axis])};
+        const int all = onnx_axes_of(x, 0, -1, order);
+        for (int pass = 0; pass < 2; pass++)
+            for (int i = 0; i < all; i++)
+                if ((order[i] >= axis) == (pass == 1))
+                    axes[count++] = order[i];
+        for (int i = 0; i < axis; i++)
+            dims[0] *= (int)x->dims[i];
+        if (!onnx_arrange(import, x, count, axes, &layer))
+            return false;
+        const bool vector = dims[0] == 1;
+        layer = onnx_layer_reshape(import, layer, vector ? 1 : 2, vector ? dims + 1 : dims);
+    } else {
+        count = onnx_axes_of(x, 0, axis, axes);
+        if (!onnx_arrange(import, x, count, axes, &layer))
+            return false;
+    }
+    if (layer < 0)
+        return false;
+    layer = activation_layer(import, layer, logarithm ? "log_softmax" : "softmax");
+    if (layer < 0)
+        return false;
+    onnx_result(y, x->type, x->rank, x->dims, count, axes, layer);
+    return true;
+}

@@ -1,0 +1,88 @@
+/* constant.c: Constant, a layer that gives its weight `value` whatever it reads: for graphs of
+ * other programs that compute with constants. No twin in Keras. No state. */
+#include <string.h>
+
+#include "layers/layer_type.h"
+
+struct constant_config {
+    struct cn_ints shape;
+};
+
+static const struct constant_config constant_defaults = {{1, {1}}};
+
+static const struct cn_field constant_fields[] = {
+    {"shape", CN_FIELD_INT_LIST, offsetof(struct constant_config, shape), true, false, 1,
+     CN_SHAPE_MAX_ELEMENTS, NULL},
+};
+
+static enum cn_status constant_build(struct cn_layer *layer, struct cn_error *error) {
+    const struct cn_ints *ints =
+        &((const struct constant_config *)(const void *)layer->config)->shape;
+    struct cn_shape shape = {.rank = ints->count};
+    struct cn_tensor_spec *value = &layer->tensors[0];
+    for (int i = 0; i < CN_SHAPE_MAX_RANK; i++)
+        shape.dims[i] = i < ints->count ? ints->values[i] : 1;
+    const enum cn_status status = cn_shape_check(&shape, layer->name, error);
+    if (status != CN_OK)
+        return status;
+    layer->output_shape = shape;
+    layer->tensor_count = 1;
+    *value = (struct cn_tensor_spec){.name = "value",
+                                     .rank = shape.rank,
+                                     .trainable = true,
+                                     .initializer = CN_INITIALIZER_ZEROS};
+    for (int i = 0; i < shape.rank; i++)
+        value->dims[i] = shape.dims[i];
+    return CN_OK;
+}
+
+static void constant_repeat(const struct cn_layer *layer, const float *value, size_t count,
+                            float *y) {
+    const size_t size = cn_shape_size(&layer->output_shape);
+    for (size_t i = 0; i < count; i++)
+        memcpy(y + i * size, value, size * sizeof *y);
+}
+
+static void constant_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    constant_repeat(layer, pass->parameters, pass->count, pass->y);
+}
+
+static void constant_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t size = cn_shape_size(&layer->output_shape);
+    if (pass->dx != NULL)
+        memset(pass->dx, 0, pass->count * cn_shape_size(&layer->input_shape) * sizeof *pass->dx);
+    for (size_t i = 0; i < pass->count; i++)
+        for (size_t k = 0; k < size; k++)
+            pass->gradients[k] += pass->dy[i * size + k];
+}
+
+static void constant_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                           float *y, float *scratch) {
+    (void)inputs;
+    (void)scratch;
+    constant_repeat(&step->layer, step->packed, count, y);
+}
+
+static size_t constant_packed_size(const struct cn_layer *layer) {
+    return cn_shape_size(&layer->output_shape);
+}
+
+static void constant_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
+    memcpy(packed, parameters, cn_shape_size(&layer->output_shape) * sizeof *packed);
+}
+
+static const struct cn_layer_training constant_training = {.forward = constant_forward,
+                                                           .backward = constant_backward};
+static const struct cn_layer_inference constant_inference = {
+    .infer = constant_infer, .packed_size = constant_packed_size, .pack = constant_pack};
+
+const struct cn_layer_type cn_constant_type = {.class_name = "Constant",
+                                               .onnx = "Constant",
+                                               .config_size = sizeof constant_defaults,
+                                               .defaults = &constant_defaults,
+                                               .fields = constant_fields,
+                                               .field_count =
+                                                   sizeof constant_fields / sizeof *constant_fields,
+                                               .build = constant_build,
+                                               .training = &constant_training,
+                                               .inference = &constant_inference};

@@ -1,0 +1,305 @@
+/* unary.c: Unary, a function of each number by itself that is no activation of Keras's, or one with
+ * parameters. No state. */
+#include <math.h>
+#include <string.h>
+
+#include "layers/layer_type.h"
+
+enum function {
+    ABS,
+    AFFINE,
+    CEIL,
+    CELU,
+    CLIP,
+    COS,
+    ELU,
+    ERF,
+    EXP,
+    FLOOR,
+    GELU,
+    GELU_TANH,
+    HARD_SIGMOID,
+    HARD_SWISH,
+    LEAKY_RELU,
+    LOG,
+    MISH,
+    NEGATIVE,
+    NOT,
+    POWER,
+    RECIPROCAL,
+    ROUND,
+    SELU,
+    SHRINK,
+    SIGN,
+    SIN,
+    SOFTPLUS,
+    SOFTSIGN,
+    SQRT,
+    SQUARE,
+    THRESHOLDED_RELU,
+    TRUNCATE,
+    TRUTH
+};
+static const char *const function_names[] = {"abs",
+                                             "affine",
+                                             "ceil",
+                                             "celu",
+                                             "clip",
+                                             "cos",
+                                             "elu",
+                                             "erf",
+                                             "exp",
+                                             "floor",
+                                             "gelu",
+                                             "gelu_tanh",
+                                             "hard_sigmoid",
+                                             "hard_swish",
+                                             "leaky_relu",
+                                             "log",
+                                             "mish",
+                                             "negative",
+                                             "not",
+                                             "power",
+                                             "reciprocal",
+                                             "round",
+                                             "selu",
+                                             "shrink",
+                                             "sign",
+                                             "sin",
+                                             "softplus",
+                                             "softsign",
+                                             "sqrt",
+                                             "square",
+                                             "thresholded_relu",
+                                             "truncate",
+                                             "truth",
+                                             NULL};
+
+struct unary_config {
+    enum function function;
+    float alpha, beta; /* clip: from, to; power: the exponent; else ONNX's attributes */
+};
+
+static const struct unary_config unary_defaults = {ABS, 0, 0};
+
+#define AT(member) offsetof(struct unary_config, member)
+static const struct cn_field unary_fields[] = {
+    {"function", CN_FIELD_ENUM, AT(function), true, false, 0, 0, function_names},
+    {"alpha", CN_FIELD_FLOAT, AT(alpha), false, false, -3.5e38, 3.5e38, NULL},
+    {"beta", CN_FIELD_FLOAT, AT(beta), false, false, -3.5e38, 3.5e38, NULL},
+};
+
+static const struct unary_config *unary_of(const struct cn_layer *layer) {
+    return (const struct unary_config *)(const void *)layer->config;
+}
+
+static enum cn_status unary_build(struct cn_layer *layer, struct cn_error *error) {
+    (void)error;
+    layer->output_shape = layer->input_shape;
+    return CN_OK;
+}
+
+static float softplus(float x) {
+    return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x));
+}
+
+static float clamped(float x, float from, float to) {
+    return x < from ? from : x > to ? to : x;
+}
+
+#define ROOT_HALF    0.70710678118654752F
+#define ROOT_2_BY_PI 0.79788456080286536F
+#define GELU_CUBIC   0.044715F
+
+static float gelu_tanh_inner(float x) {
+    return ROOT_2_BY_PI * (x + GELU_CUBIC * x * x * x);
+}
+
+/* One loop per function, so that the compiler can vectorise the simple ones. y may be x. */
+#define EACH(expression)                                                                           \
+    for (size_t i = 0; i < size; i++) {                                                            \
+        const float v = x[i];                                                                      \
+        y[i] = (expression);                                                                       \
+    }                                                                                              \
+    break
+static void unary_apply(const struct unary_config *config, const float *x, float *y, size_t size) {
+    const float a = config->alpha, b = config->beta;
+    switch (config->function) {
+    case ABS:
+        EACH(fabsf(v));
+    case AFFINE:
+        EACH(a * v + b);
+    case CEIL:
+        EACH(ceilf(v));
+    case CELU:
+        EACH(v > 0 ? v : a * expm1f(v / a));
+    case CLIP: /* a bound above the other wins */
+        EACH(fminf(fmaxf(v, a), b));
+    case COS:
+        EACH(cosf(v));
+    case ELU:
+        EACH(v > 0 ? v : a * expm1f(v));
+    case ERF:
+        EACH(erff(v));
+    case EXP:
+        EACH(expf(v));
+    case FLOOR:
+        EACH(floorf(v));
+    case GELU:
+        EACH(0.5F * v * (1 + erff(v * ROOT_HALF)));
+    case GELU_TANH:
+        EACH(0.5F * v * (1 + tanhf(gelu_tanh_inner(v))));
+    case HARD_SIGMOID:
+        EACH(clamped(a * v + b, 0, 1));
+    case HARD_SWISH:
+        EACH(v * clamped(v / 6 + 0.5F, 0, 1));
+    case LEAKY_RELU:
+        EACH(v >= 0 ? v : a * v);
+    case LOG:
+        EACH(logf(v));
+    case MISH:
+        EACH(v * tanhf(softplus(v)));
+    case NEGATIVE:
+        EACH(-v);
+    case NOT:
+        EACH(v == 0 ? 1 : 0);
+    case POWER:
+        EACH(powf(v, a));
+    case RECIPROCAL:
+        EACH(1 / v);
+    case ROUND:
+        EACH(rintf(v));
+    case SELU:
+        EACH(v > 0 ? b * v : b * a * expm1f(v));
+    case SHRINK:
+        EACH(v < -a ? v + b : v > a ? v - b : 0);
+    case SIGN:
+        EACH((float)((v > 0) - (v < 0)));
+    case SIN:
+        EACH(sinf(v));
+    case SOFTPLUS:
+        EACH(softplus(v));
+    case SOFTSIGN:
+        EACH(v / (1 + fabsf(v)));
+    case SQRT:
+        EACH(sqrtf(v));
+    case SQUARE:
+        EACH(v * v);
+    case THRESHOLDED_RELU:
+        EACH(v > a ? v : 0);
+    case TRUNCATE:
+        EACH(truncf(v));
+    case TRUTH:
+        EACH(v != 0 ? 1 : 0);
+    }
+}
+#undef EACH
+
+/* dy/dx at v, where the function gives y. */
+static float unary_slope(const struct unary_config *config, float v, float y) {
+    const float a = config->alpha, b = config->beta;
+    float t;
+    switch (config->function) {
+    case ABS:
+        return v > 0 ? 1 : v < 0 ? -1 : 0;
+    case AFFINE:
+        return a;
+    case CELU:
+        return v > 0 ? 1 : expf(v / a);
+    case CLIP:
+        return v > a && v < b ? 1 : 0;
+    case COS:
+        return -sinf(v);
+    case ELU:
+        return v > 0 ? 1 : y + a;
+    case ERF:
+        return 1.12837916709551257F * expf(-v * v);
+    case EXP:
+        return y;
+    case GELU:
+        return 0.5F * (1 + erff(v * ROOT_HALF)) + v * 0.3989422804014327F * expf(-0.5F * v * v);
+    case GELU_TANH:
+        t = tanhf(gelu_tanh_inner(v));
+        return 0.5F * (1 + t) +
+               0.5F * v * (1 - t * t) * ROOT_2_BY_PI * (1 + 3 * GELU_CUBIC * v * v);
+    case HARD_SIGMOID:
+        return y > 0 && y < 1 ? a : 0;
+    case HARD_SWISH:
+        return v <= -3 ? 0 : v >= 3 ? 1 : v / 3 + 0.5F;
+    case LEAKY_RELU:
+        return v >= 0 ? 1 : a;
+    case LOG:
+        return 1 / v;
+    case MISH:
+        t = tanhf(softplus(v));
+        return t + v * (1 - t * t) / (1 + expf(-v));
+    case NEGATIVE:
+        return -1;
+    case POWER:
+        return a * powf(v, a - 1);
+    case RECIPROCAL:
+        return -y * y;
+    case SELU:
+        return v > 0 ? b : y + b * a;
+    case SHRINK:
+        return v < -a || v > a ? 1 : 0;
+    case SIN:
+        return cosf(v);
+    case SOFTPLUS:
+        return 1 / (1 + expf(-v));
+    case SOFTSIGN:
+        t = 1 + fabsf(v);
+        return 1 / (t * t);
+    case SQRT:
+        return 0.5F / y;
+    case SQUARE:
+        return 2 * v;
+    case THRESHOLDED_RELU:
+        return v > a ? 1 : 0;
+    case CEIL: /* steps */
+    case FLOOR:
+    case NOT:
+    case ROUND:
+    case SIGN:
+    case TRUNCATE:
+    case TRUTH:
+        break;
+    }
+    return 0;
+}
+
+static void unary_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    unary_apply(unary_of(layer), pass->x, pass->y,
+                pass->count * cn_shape_size(&layer->input_shape));
+}
+
+static void unary_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t size = pass->count * cn_shape_size(&layer->input_shape);
+    for (size_t i = 0; pass->dx != NULL && i < size; i++)
+        pass->dx[i] = pass->dy[i] * unary_slope(unary_of(layer), pass->x[i], pass->y[i]);
+}
+
+static void unary_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                        float *y, float *scratch) {
+    (void)scratch;
+    unary_apply(unary_of(&step->layer), inputs[0], y,
+                count * cn_shape_size(&step->layer.input_shape));
+}
+
+static const struct cn_layer_training unary_training = {.forward = unary_forward,
+                                                        .backward = unary_backward};
+static const struct cn_layer_inference unary_inference = {.infer = unary_infer, .in_place = true};
+
+const struct cn_layer_type cn_unary_type = {
+    .class_name = "Unary",
+    .onnx =
+        "Abs Cast Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log "
+        "Mish Neg Not Pow Reciprocal Round Selu Shrink Sign Sin Softplus Softsign Sqrt "
+        "ThresholdedRelu",
+    .config_size = sizeof unary_defaults,
+    .defaults = &unary_defaults,
+    .fields = unary_fields,
+    .field_count = sizeof unary_fields / sizeof *unary_fields,
+    .build = unary_build,
+    .training = &unary_training,
+    .inference = &unary_inference};
