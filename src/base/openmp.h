@@ -10,6 +10,10 @@ static inline int omp_get_thread_num(void) {
     return 0;
 }
 
+static inline int omp_get_num_threads(void) {
+    return 1;
+}
+
 static inline int omp_get_max_threads(void) {
     return 1;
 }

@@ -71,8 +71,8 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* One thread's time is the processor's, which other work on the machine hardly changes; several
- * threads' is what passes on the clock. */
+/* Where one thread alone is measured, its time is the processor's, which other work on the machine
+ * hardly changes; where numbers of threads are compared, it is what passes on the clock. */
 static uint64_t bench_clock(int threads) {
     struct timespec now;
     if (threads > 1)
@@ -82,12 +82,12 @@ static uint64_t bench_clock(int threads) {
 }
 
 static double run_seconds(const struct bench *bench, int batch_size, int threads, size_t batches) {
-    uint64_t begun = bench_clock(threads);
+    uint64_t begun = bench_clock(bench->settings->threads);
     for (size_t i = 0; i < batches; i++) {
         cn_plan_run_parallel(bench->plan, bench->workspaces, threads, bench->images,
                              (size_t)batch_size, bench->outputs);
     }
-    return (double)(bench_clock(threads) - begun) * 1e-9;
+    return (double)(bench_clock(bench->settings->threads) - begun) * 1e-9;
 }
 
 static void measure(struct bench *bench, int batch_size, int threads) {

@@ -61,63 +61,122 @@ static struct cn_conv2d group_shape(const struct cn_affine *a, size_t count) {
                               .column_stride = 1};
 }
 
+/* Rows from `first` to before `end` of x with its border, in `to`. */
+static void pad_rows(const struct cn_affine *a, const float *x, int first, int end, float *to) {
+    const size_t channels = (size_t)a->shape.in_channels;
+    const size_t from = (size_t)a->width * channels, row = (size_t)a->shape.in_width * channels;
+    const size_t before = (size_t)a->pad_left * channels, after = row - from - before;
+    for (int i = first - a->pad_top; i < end - a->pad_top; i++, to += row) {
+        if (i < 0 || i >= a->height) {
+            memset(to, 0, row * sizeof *to);
+            continue;
+        }
+        memset(to, 0, before * sizeof *to);
+        memcpy(to + before, x + (size_t)i * from, from * sizeof *to);
+        memset(to + before + from, 0, after * sizeof *to);
+    }
+}
+
 const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scratch) {
     if (!needs_padding(a))
         return x;
-    const size_t channels = (size_t)a->shape.in_channels;
-    const size_t from = (size_t)a->width * channels, to = (size_t)a->shape.in_width * channels;
-    const size_t before = (size_t)a->pad_left * channels, after = to - from - before;
-    const int below = a->shape.in_height - a->height - a->pad_top;
-    float *row = scratch;
-    memset(row, 0, (size_t)a->pad_top * to * sizeof *row);
-    row += (size_t)a->pad_top * to;
-    for (int i = 0; i < a->height; i++, row += to, x += from) {
-        memset(row, 0, before * sizeof *row);
-        memcpy(row + before, x, from * sizeof *row);
-        memset(row + before + from, 0, after * sizeof *row);
-    }
-    memset(row, 0, (size_t)below * to * sizeof *row);
+    pad_rows(a, x, 0, a->shape.in_height, scratch);
     return scratch;
 }
 
 /* ---- Inference ---- */
 
-/* Which images, of one layer, in which buffers. */
+/* Which images, of one layer, in which buffers; and which share of the work. */
 struct affine_run {
     const float *packed, *x;
     float *y, *scratch;
-    size_t count;
+    size_t count, part, parts;
 };
 
-static void affine_images(const struct cn_affine *a, const struct cn_pooling *pooling,
-                          const struct affine_run *run, size_t out, bool relu) {
-    const float *bias = run->packed + cn_conv2d_kernel_size(&a->shape);
-    for (size_t i = 0; i < run->count; i++) {
-        const float *x = cn_affine_pad(a, run->x + i * input_size(a), run->scratch);
-        float *y = run->y + i * out;
-        if (pooling != NULL)
-            cn_kernels()->conv2d_max_pooled(y, x, run->packed, bias, &a->shape, relu,
-                                            pooling->out_height, pooling->out_width);
-        else
-            cn_kernels()->conv2d(y, x, run->packed, bias, &a->shape, relu);
-    }
+/* Rows of the padded input under so many rows of the output. */
+static int rows_under(const struct cn_conv2d *s, int out_rows) {
+    const int down = s->row_dilation > 1 ? s->row_dilation : 1;
+    return (out_rows - 1) * s->row_stride + (s->kernel_height - 1) * down + 1;
 }
 
-static void affine_run_all(const struct cn_affine *a, const struct cn_pooling *pooling,
-                           const struct affine_run *run) {
+/* Rows of the output that are computed at a time, an even number or all: their input, with its
+ * border, stays in the cache from the copy to the product, and there are some for everyone. */
+static int band_rows(const struct cn_affine *a, size_t parts) {
+    enum { BAND_FLOATS = 1 << 15 };
+    const struct cn_conv2d *s = &a->shape;
+    const size_t row = (size_t)s->row_stride * (size_t)s->in_width * (size_t)s->in_channels;
+    const size_t share = ((size_t)s->out_height + parts - 1) / parts;
+    size_t rows = needs_padding(a) ? BAND_FLOATS / row : (size_t)s->out_height;
+    rows = (rows < share ? rows : share) + 1;
+    rows -= rows % 2;
+    return rows < 2 ? 2 : rows < (size_t)s->out_height ? (int)rows : s->out_height;
+}
+
+/* Rows from `first` to before `end` of one image's output, before pooling. */
+static void affine_band(const struct cn_affine *a, const struct cn_pooling *pooling,
+                        const struct affine_run *run, size_t image, int first, int end) {
+    struct cn_conv2d s = a->shape;
     const bool relu = a->activation == CN_ACTIVATION_RELU;
-    const size_t channels = (size_t)a->shape.out_channels;
-    const size_t pixels = pooling != NULL ? (size_t)pooling->out_height * (size_t)pooling->out_width
-                                          : output_pixels(&a->shape);
-    if (is_matrix(a) && pooling == NULL && run->count > 0) {
-        const struct cn_conv2d s = group_shape(a, run->count);
-        cn_kernels()->conv2d(run->y, run->x, run->packed, run->packed + cn_conv2d_kernel_size(&s),
-                             &s, relu);
+    const size_t channels = (size_t)s.out_channels;
+    const float *bias = run->packed + cn_conv2d_kernel_size(&s);
+    const float *x = run->x + image * input_size(a);
+    const int top = first * s.row_stride;
+    int rows = end - first, width = s.out_width;
+    s.out_height = rows;
+    s.in_height = rows_under(&s, rows);
+    if (needs_padding(a)) {
+        pad_rows(a, x, top, top + s.in_height, run->scratch);
+        x = run->scratch;
     } else {
-        affine_images(a, pooling, run, pixels * channels, relu);
+        x += (size_t)top * (size_t)s.in_width * (size_t)s.in_channels;
     }
+    int height = a->shape.out_height, line = first;
+    if (pooling != NULL) {
+        const int left = pooling->out_height - first / 2;
+        rows = (rows + 1) / 2 < left ? (rows + 1) / 2 : left;
+        height = pooling->out_height, line = first / 2, width = pooling->out_width;
+    }
+    float *y = run->y + (image * (size_t)height + (size_t)line) * (size_t)width * channels;
+    if (rows <= 0)
+        return; /* below the last window of the maxima */
+    if (pooling != NULL)
+        cn_kernels()->conv2d_max_pooled(y, x, run->packed, bias, &s, relu, rows, width);
+    else
+        cn_kernels()->conv2d(y, x, run->packed, bias, &s, relu);
     if (!relu)
-        cn_activation_forward(run->y, run->count * pixels, channels, a->activation);
+        cn_activation_forward(y, (size_t)rows * (size_t)width, channels, a->activation);
+}
+
+static void affine_bands(const struct cn_affine *a, const struct cn_pooling *pooling,
+                         const struct affine_run *run) {
+    const int band = band_rows(a, run->parts);
+    size_t turn = 0;
+    for (size_t image = 0; image < run->count; image++)
+        for (int i = 0; i < a->shape.out_height; i += band, turn++)
+            if (turn % run->parts == run->part)
+                affine_band(a, pooling, run, image, i,
+                            a->shape.out_height - i < band ? a->shape.out_height : i + band);
+}
+
+/* A share of the lines of one matrix product. */
+static void affine_lines(const struct cn_affine *a, const struct affine_run *run) {
+    enum { LEAST = 24 }; /* what fills the kernel's tiles */
+    const bool relu = a->activation == CN_ACTIVATION_RELU;
+    const struct cn_conv2d one = group_shape(a, 1);
+    const size_t lines = run->count * output_pixels(&one);
+    size_t share = (lines + run->parts - 1) / run->parts;
+    share = (share + LEAST - 1) / LEAST * LEAST;
+    const size_t first = run->part * share;
+    if (first >= lines)
+        return;
+    struct cn_conv2d s = one;
+    s.in_width = s.out_width = (int)(lines - first < share ? lines - first : share);
+    const size_t channels = (size_t)s.out_channels;
+    float *y = run->y + first * channels;
+    cn_kernels()->conv2d(y, run->x + first * (size_t)s.in_channels, run->packed,
+                         run->packed + cn_conv2d_kernel_size(&s), &s, relu);
+    if (!relu)
+        cn_activation_forward(y, (size_t)s.out_width, channels, a->activation);
 }
 
 unsigned long long cn_affine_macs(const struct cn_layer *layer) {
@@ -132,10 +191,18 @@ void cn_affine_prepare(struct cn_step *step) {
     step->affine = step->layer.type->affine(&step->layer);
 }
 
+void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
+                          float *y, float *scratch, size_t part, size_t parts) {
+    const struct affine_run run = {step->packed, inputs[0], y, scratch, count, part, parts};
+    if (is_matrix(&step->affine) && !step->pooled)
+        affine_lines(&step->affine, &run);
+    else
+        affine_bands(&step->affine, step->pooled ? &step->pooling : NULL, &run);
+}
+
 void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                      float *scratch) {
-    const struct affine_run run = {step->packed, inputs[0], y, scratch, count};
-    affine_run_all(&step->affine, step->pooled ? &step->pooling : NULL, &run);
+    cn_affine_infer_part(step, inputs, count, y, scratch, 0, 1);
 }
 
 size_t cn_affine_packed_size(const struct cn_layer *layer) {
@@ -160,7 +227,11 @@ void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float
 
 size_t cn_affine_scratch_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
-    return needs_padding(&affine) ? cn_floats_aligned(padded_input_size(&affine.shape)) : 0;
+    const struct cn_conv2d *s = &affine.shape;
+    const size_t rows = (size_t)rows_under(s, band_rows(&affine, 1));
+    return needs_padding(&affine)
+               ? cn_floats_aligned(rows * (size_t)s->in_width * (size_t)s->in_channels)
+               : 0;
 }
 
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,

@@ -19,6 +19,8 @@ unsigned long long cn_affine_macs(const struct cn_layer *layer);
 void cn_affine_prepare(struct cn_step *step);
 void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                      float *scratch);
+void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
+                          float *y, float *scratch, size_t part, size_t parts);
 size_t cn_affine_packed_size(const struct cn_layer *layer);
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed);
 size_t cn_affine_scratch_size(const struct cn_layer *layer);

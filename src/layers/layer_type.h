@@ -72,6 +72,10 @@ struct cn_layer_inference {
      * or is inputs[0] itself where `in_place` is set. */
     void (*infer)(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                   float *scratch);
+    /* One of the `parts` that make up `infer`, at the same time as the others, with scratch of its
+     * own: the same bits. NULL: infer does it alone. */
+    void (*infer_part)(const struct cn_step *step, const float *const *inputs, size_t count,
+                       float *y, float *scratch, size_t part, size_t parts);
     /* All floats; NULL: 0. */
     size_t (*packed_size)(const struct cn_layer *layer);
     void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);

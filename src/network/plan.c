@@ -39,6 +39,7 @@ struct cn_plan {
     size_t block;      /* images that go through the steps together */
     size_t arena_size; /* floats of a block's values between steps */
     size_t scratch_size;
+    unsigned long long macs; /* of one image */
 };
 
 struct cn_workspace {
@@ -215,6 +216,7 @@ static void measure(struct cn_plan *plan) {
         const struct cn_layer *layer = &plan->steps[i].layer;
         const size_t out = aligned(cn_shape_size(&layer->output_shape));
         const size_t scratch = asked(layer->type->inference->scratch_size, layer);
+        plan->macs += cn_layer_macs(layer);
         if (out > largest)
             largest = out;
         if (scratch > plan->scratch_size)
@@ -510,18 +512,33 @@ static const float *read_at(const struct place *place, const struct cn_workspace
     return ports->first_output + ports->first * place->size;
 }
 
-static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace,
-                      const struct ports *ports, size_t count) {
+/* One of the `parts` that run a block together, each with a workspace of its own; the values are in
+ * `shared`. They wait for each other after each step. */
+static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
+                           const struct cn_workspace *shared, const struct ports *ports,
+                           size_t count, size_t part, size_t parts) {
     const struct place *read = plan->reads;
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct cn_step *step = &plan->steps[s];
+        const struct cn_layer_inference *inference = step->layer.type->inference;
         const struct place *write = &plan->writes[s];
-        float *y = write->kind == PLACE_ARENA ? workspace->block + write->at
+        float *y = write->kind == PLACE_ARENA ? shared->block + write->at
                                               : ports->first_output + ports->first * write->size;
         for (size_t i = 0; i < step->layer.input_count; i++, read++)
-            workspace->inputs[i] = read_at(read, workspace, ports);
-        step->layer.type->inference->infer(step, workspace->inputs, count, y, workspace->scratch);
+            own->inputs[i] = read_at(read, shared, ports);
+        if (parts > 1 && inference->infer_part != NULL)
+            inference->infer_part(step, own->inputs, count, y, own->scratch, part, parts);
+        else if (part == 0)
+            inference->infer(step, own->inputs, count, y, own->scratch);
+        if (parts > 1) {
+#pragma omp barrier
+        }
     }
+}
+
+static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace,
+                      const struct ports *ports, size_t count) {
+    run_block_part(plan, workspace, workspace, ports, count, 0, 1);
 }
 
 /* What the steps did not write where the caller wants it. */
@@ -566,8 +583,32 @@ static size_t piece_size(const struct cn_plan *plan, size_t count, size_t thread
     return size < share ? size : share;
 }
 
+/* Multiply-adds of an image that is worth a team: the wait at the end of each step takes some 10 us
+ * where threads sleep. */
+enum { SHARED_MACS = 1 << 23 };
+
+/* Fewer images than two for each thread: the team shares each one. */
+static void run_together(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
+                         int threads, const float *images, size_t count, float *outputs) {
+    struct ports ports = {.inputs = &images, .first_output = outputs};
+    for (; ports.first < count; ports.first += plan->block) {
+        const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
+#pragma omp parallel num_threads(threads)
+        {
+            const size_t part = (size_t)omp_get_thread_num();
+            run_block_part(plan, workspaces[part], workspaces[0], &ports, size, part,
+                           (size_t)omp_get_num_threads());
+        }
+        copy_output(plan, workspaces[0], &ports, 0, size, outputs);
+    }
+}
+
 void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
                           int threads, const float *images, size_t count, float *outputs) {
+    if (threads >= 2 && count < 2 * (size_t)threads && plan->macs >= SHARED_MACS) {
+        run_together(plan, workspaces, threads, images, count, outputs);
+        return;
+    }
     if (threads < 2 || count < 2 * (size_t)threads) {
         cn_plan_run(plan, workspaces[0], images, count, outputs);
         return;

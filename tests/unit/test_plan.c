@@ -49,6 +49,35 @@ Test(plan, an_image_s_bits_depend_on_neither_batch_nor_threads) {
     }
 }
 
+/* Fewer images than threads: a team shares each one, row by row, and nothing changes. */
+Test(plan, a_team_gives_one_image_the_same_bits) {
+    struct cn_network *network =
+        test_network(cn_shape_image(33, 31, 3),
+                     "Conv2D filters=40 kernel_size=3 padding=same activation=relu; "
+                     "Conv2D filters=64 kernel_size=3 padding=same activation=tanh strides=2; "
+                     "Conv2D filters=96 kernel_size=1 activation=relu; "
+                     "Conv2D filters=64 kernel_size=3; MaxPooling2D; "
+                     "AveragePooling2D pool_size=3 strides=2 padding=same; Conv2D filters=7 "
+                     "kernel_size=2; Flatten; "
+                     "Dense units=70; Dense units=10 activation=softmax",
+                     4);
+    struct cn_plan *plan = NULL;
+    float *images = test_floats(3 * 33 * 31 * 3, 0, 1, 2);
+    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    float *expected = run(plan, images, 3, 1);
+    for (int threads = 2; threads <= 4; threads++)
+        for (size_t count = 1; count <= 3; count++) {
+            float *got = run(plan, images, count, threads);
+            cr_assert_eq(memcmp(got, expected, count * 10 * sizeof *got), 0, "%zu by %d", count,
+                         threads);
+            free(got);
+        }
+    free(expected);
+    free(images);
+    cn_plan_free(plan);
+    cn_network_free(network);
+}
+
 /* y of one layer stack on x, computed by its own plan. */
 static float *answer(struct cn_network *network, const float *x) {
     struct cn_plan *plan = NULL;
