@@ -1,7 +1,8 @@
 /* dataset.h: labelled images in memory.
  *
  * Formats are rows of THE table in src/data/dataset_table.c: IDX pairs (plain or .gz) with MNIST's
- * or EMNIST's file names, and a folder with one subfolder of pictures per class.
+ * or EMNIST's file names, NumPy's .npz and .npy, CIFAR's binary files, CSV, and a folder of
+ * pictures with one subfolder per class.
  */
 #ifndef CONVNET_DATASET_H
 #define CONVNET_DATASET_H

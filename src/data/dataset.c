@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,9 +36,30 @@ static enum cn_status find_format(const struct cn_dataset_request *request,
         return cn_fail_at(error, CN_IO, request->path, -1, "cannot open the folder: %s",
                           strerror(errno));
     (void)closedir(folder);
-    return cn_fail_at(error, CN_INVALID, request->path, -1,
-                      "holds no known dataset: neither %s, nor %s", formats[0].what,
-                      formats[1].what);
+    char list[640] = "";
+    for (size_t i = 0; i < count; i++) {
+        const size_t used = strlen(list);
+        (void)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", nor " : "",
+                       formats[i].what);
+    }
+    return cn_fail_at(error, CN_INVALID, request->path, -1, "holds no known dataset: neither %s",
+                      list);
+}
+
+enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_error *error) {
+    size_t count = 2;
+    for (size_t i = 0; i < dataset->count; i++)
+        count = dataset->labels[i] + (size_t)1 > count ? dataset->labels[i] + (size_t)1 : count;
+    dataset->class_names = calloc(count, sizeof *dataset->class_names);
+    if (dataset->class_names == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
+    dataset->class_count = count;
+    for (size_t i = 0; i < count; i++)
+        if (asprintf(&dataset->class_names[i], "%zu", i) < 0) {
+            dataset->class_names[i] = NULL;
+            return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
+        }
+    return CN_OK;
 }
 
 bool cn_dataset_has_split(const char *path, enum cn_split split) {

@@ -28,6 +28,9 @@ struct cn_dataset_format {
 /* Makes the checksum that of the images and labels there are. */
 void cn_dataset_write_checksum(struct cn_dataset *dataset);
 
+/* Names the classes "0" to the largest label, two at least. CN_MEMORY. */
+enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_error *error);
+
 /* THE list, in the order of trying; *ret_count receives its length. */
 const struct cn_dataset_format *cn_dataset_formats(size_t *ret_count);
 
@@ -40,5 +43,20 @@ bool cn_dataset_png_folder_recognize(const struct cn_dataset_request *request);
 bool cn_dataset_png_folder_has_split(const struct cn_dataset_request *request);
 enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *request,
                                           struct cn_dataset *dataset, struct cn_error *error);
+
+bool cn_dataset_csv_recognize(const struct cn_dataset_request *request);
+bool cn_dataset_csv_has_split(const struct cn_dataset_request *request);
+enum cn_status cn_dataset_csv_read(const struct cn_dataset_request *request,
+                                   struct cn_dataset *dataset, struct cn_error *error);
+
+bool cn_dataset_numpy_recognize(const struct cn_dataset_request *request);
+bool cn_dataset_numpy_has_split(const struct cn_dataset_request *request);
+enum cn_status cn_dataset_numpy_read(const struct cn_dataset_request *request,
+                                     struct cn_dataset *dataset, struct cn_error *error);
+
+bool cn_dataset_cifar_recognize(const struct cn_dataset_request *request);
+bool cn_dataset_cifar_has_split(const struct cn_dataset_request *request);
+enum cn_status cn_dataset_cifar_read(const struct cn_dataset_request *request,
+                                     struct cn_dataset *dataset, struct cn_error *error);
 
 #endif

@@ -1,0 +1,255 @@
+/* dataset_numpy.c: NumPy's arrays of pictures and labels: Keras's mnist.npz (x_train, y_train,
+ * ...), MedMNIST's (train_images, train_labels, ...), and folders with such .npy files.
+ * Thread-safe.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "data/dataset_table.h"
+#include "data/npy.h"
+
+enum { PATH_SIZE = 4096, MAX_LABEL = 65534 };
+static const size_t size_limit = (size_t)1 << 31;
+
+/* How a split's arrays are called. The last rows are data in one piece. */
+struct names {
+    const char *images, *labels;
+    int split; /* -1: any */
+};
+
+static const struct names names[] = {
+    {"x_train", "y_train", CN_SPLIT_TRAIN},
+    {"x_test", "y_test", CN_SPLIT_TEST},
+    {"x_val", "y_val", CN_SPLIT_VALIDATION},
+    {"X_train", "y_train", CN_SPLIT_TRAIN},
+    {"X_test", "y_test", CN_SPLIT_TEST},
+    {"train_images", "train_labels", CN_SPLIT_TRAIN},
+    {"test_images", "test_labels", CN_SPLIT_TEST},
+    {"val_images", "val_labels", CN_SPLIT_VALIDATION},
+    {"images", "labels", -1},
+    {"x", "y", -1},
+    {"X", "y", -1},
+    {"data", "labels", -1},
+    {"arr_0", "arr_1", -1},
+};
+enum { NAMES = sizeof names / sizeof *names };
+
+/* Where arrays are taken from. */
+struct place {
+    const char *path;
+    unsigned char *bytes; /* of the archive; NULL: `path` is a folder of .npy files */
+    size_t length;
+};
+
+static bool is_npz(const char *path) {
+    struct stat info;
+    const size_t length = strlen(path);
+    return length > 4 && strcasecmp(path + length - 4, ".npz") == 0 && stat(path, &info) == 0 &&
+           S_ISREG(info.st_mode);
+}
+
+static bool has_array_file(const char *folder, const char *name) {
+    char path[PATH_SIZE];
+    return snprintf(path, PATH_SIZE, "%s/%s.npy", folder, name) < PATH_SIZE &&
+           access(path, F_OK) == 0;
+}
+
+bool cn_dataset_numpy_recognize(const struct cn_dataset_request *request) {
+    bool found = is_npz(request->path);
+    for (size_t i = 0; !found && i < NAMES; i++)
+        found = has_array_file(request->path, names[i].images) &&
+                has_array_file(request->path, names[i].labels);
+    return found;
+}
+
+static enum cn_status open_place(const char *path, struct place *place, struct cn_error *error) {
+    *place = (struct place){.path = path};
+    return is_npz(path) ? cn_file_read(path, size_limit, &place->bytes, &place->length, error)
+                        : CN_OK;
+}
+
+/* The bytes of the array; NULL in *ret_bytes without an error: there is none. */
+static enum cn_status read_array(const struct place *place, const char *name,
+                                 unsigned char **ret_bytes, struct cn_npy *ret_array,
+                                 struct cn_error *error) {
+    char member[64], source[PATH_SIZE];
+    size_t length = 0;
+    bool found = false;
+    enum cn_status status = CN_OK;
+    *ret_bytes = NULL;
+    (void)snprintf(member, sizeof member, "%s.npy", name);
+    (void)snprintf(source, sizeof source, "%.4000s/%s", place->path, member);
+    if (place->bytes != NULL) {
+        status = cn_npz_member(place->bytes, place->length, member, size_limit, source, &found,
+                               ret_bytes, &length, error);
+    } else if (has_array_file(place->path, name)) {
+        found = true;
+        status = cn_file_read(source, size_limit, ret_bytes, &length, error);
+    }
+    if (status != CN_OK || !found)
+        return status;
+    status = cn_npy_parse(*ret_bytes, length, source, ret_array, error);
+    if (status != CN_OK) {
+        free(*ret_bytes);
+        *ret_bytes = NULL;
+    }
+    return status;
+}
+
+/* ---- Pictures and labels from numbers ---- */
+
+/* [n, h, w] or [n, h, w, 1 or 3]; or flat rows of the network's size. */
+static enum cn_status find_shape(const struct cn_dataset_request *request,
+                                 const struct cn_npy *array, struct cn_shape *ret_shape,
+                                 struct cn_error *error) {
+    const size_t *dims = array->dims;
+    for (int i = 1; i < array->rank; i++)
+        if (dims[i] == 0 || dims[i] > 1 << 16)
+            return cn_fail_at(error, CN_INVALID, request->path, -1,
+                              "has pictures with a side of %zu", dims[i]);
+    if (array->rank == 3 || array->rank == 4)
+        *ret_shape =
+            cn_shape_image((int)dims[1], (int)dims[2], array->rank == 4 ? (int)dims[3] : 1);
+    else if (array->rank == 2 && request->shape != NULL && request->shape->rank == 3 &&
+             cn_shape_size(request->shape) == dims[1])
+        *ret_shape = *request->shape;
+    else
+        return cn_fail_at(error, CN_INVALID, request->path, -1,
+                          "has pictures of rank %d; they must be [n, height, width] or [n, height, "
+                          "width, channels]",
+                          array->rank);
+    return cn_shape_check(ret_shape, "the picture", error);
+}
+
+/* Whole numbers up to 255, or floats from 0 to 1. */
+static enum cn_status take_images(const struct cn_dataset_request *request,
+                                  const struct cn_npy *array, struct cn_dataset *dataset,
+                                  struct cn_error *error) {
+    double largest = 0;
+    dataset->count = array->rank > 0 ? array->dims[0] : 0;
+    if (dataset->count == 0 || dataset->count > UINT32_MAX)
+        return cn_fail_at(error, CN_INVALID, request->path, -1, "has %zu pictures", dataset->count);
+    enum cn_status status = find_shape(request, array, &dataset->shape, error);
+    if (status != CN_OK)
+        return status;
+    dataset->images = malloc(array->count);
+    if (dataset->images == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", dataset->count);
+    if (array->kind == 'u' && array->item == 1) {
+        memcpy(dataset->images, array->data, array->count);
+        return CN_OK;
+    }
+    for (size_t i = 0; i < array->count; i++)
+        largest = fmax(largest, cn_npy_value(array, i));
+    const double scale = array->kind == 'f' && largest <= 1 ? 255 : 1;
+    for (size_t i = 0; i < array->count; i++) {
+        const double value = cn_npy_value(array, i) * scale;
+        if (!(value >= 0 && value <= 255))
+            return cn_fail_at(error, CN_INVALID, request->path, -1,
+                              "has the sample %g; samples are from 0 to 255, or from 0 to 1",
+                              value / scale);
+        dataset->images[i] = (uint8_t)lrint(value);
+    }
+    return CN_OK;
+}
+
+/* [n], [n, 1], or [n, classes] with one 1 in each row. */
+static enum cn_status take_labels(const struct cn_dataset_request *request,
+                                  const struct cn_npy *array, struct cn_dataset *dataset,
+                                  struct cn_error *error) {
+    const size_t n = dataset->count, columns = array->rank == 2 ? array->dims[1] : 1;
+    if (array->rank < 1 || array->rank > 2 || array->dims[0] != n || columns == 0 ||
+        columns > MAX_LABEL)
+        return cn_fail_at(error, CN_INVALID, request->path, -1,
+                          "has %zu pictures, but labels of rank %d and %zu rows", n, array->rank,
+                          array->rank > 0 ? array->dims[0] : 0);
+    dataset->labels = malloc(n * sizeof *dataset->labels);
+    if (dataset->labels == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu labels", n);
+    for (size_t i = 0; i < n; i++) {
+        double label = cn_npy_value(array, i * columns);
+        if (columns > 1) {
+            double sum = 0;
+            label = -1;
+            for (size_t c = 0; c < columns; c++) {
+                const double value = cn_npy_value(array, i * columns + c);
+                sum += fabs(value);
+                label = value == 1 ? (double)c : label;
+            }
+            label = sum == 1 ? label : -1;
+        }
+        if (!(label >= 0 && label <= MAX_LABEL) || label != floor(label))
+            return cn_fail_at(error, CN_INVALID, request->path, -1,
+                              "picture %zu has no whole label from 0 to %d", i, MAX_LABEL);
+        dataset->labels[i] = (uint16_t)label;
+    }
+    return CN_OK;
+}
+
+/* ---- The data set ---- */
+
+/* Reads the pair that `row` names, if both are there. */
+static enum cn_status read_pair(const struct cn_dataset_request *request, const struct place *place,
+                                const struct names *row, struct cn_dataset *dataset,
+                                bool *ret_found, struct cn_error *error) {
+    unsigned char *images_bytes = NULL, *labels_bytes = NULL;
+    struct cn_npy images = {0}, labels = {0};
+    enum cn_status status = read_array(place, row->images, &images_bytes, &images, error);
+    if (status == CN_OK && images_bytes != NULL)
+        status = read_array(place, row->labels, &labels_bytes, &labels, error);
+    *ret_found = images_bytes != NULL && labels_bytes != NULL;
+    if (status == CN_OK && *ret_found) {
+        dataset->whole = row->split < 0;
+        status = take_images(request, &images, dataset, error);
+        if (status == CN_OK)
+            status = take_labels(request, &labels, dataset, error);
+    }
+    free(images_bytes);
+    free(labels_bytes);
+    return status;
+}
+
+bool cn_dataset_numpy_has_split(const struct cn_dataset_request *request) {
+    struct place place;
+    bool found = false;
+    if (open_place(request->path, &place, NULL) != CN_OK)
+        return false;
+    for (size_t i = 0; i < NAMES && !found; i++) {
+        char member[64];
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        if (names[i].split != (int)request->split)
+            continue;
+        (void)snprintf(member, sizeof member, "%s.npy", names[i].labels);
+        if (place.bytes == NULL)
+            found = has_array_file(request->path, names[i].labels);
+        else if (cn_npz_member(place.bytes, place.length, member, size_limit, request->path, &found,
+                               &bytes, &length, NULL) != CN_OK)
+            found = false;
+        free(bytes);
+    }
+    free(place.bytes);
+    return found;
+}
+
+enum cn_status cn_dataset_numpy_read(const struct cn_dataset_request *request,
+                                     struct cn_dataset *dataset, struct cn_error *error) {
+    struct place place;
+    bool found = false;
+    enum cn_status status = open_place(request->path, &place, error);
+    for (size_t i = 0; status == CN_OK && !found && i < NAMES; i++)
+        if (names[i].split < 0 || names[i].split == (int)request->split)
+            status = read_pair(request, &place, &names[i], dataset, &found, error);
+    free(place.bytes);
+    if (status == CN_OK && !found)
+        status = cn_fail_at(error, CN_IO, request->path, -1,
+                            "has no arrays of pictures and labels of this split, such as x_train "
+                            "and y_train");
+    return status == CN_OK ? cn_dataset_number_classes(dataset, error) : status;
+}

@@ -1,0 +1,40 @@
+/* npy.h: NumPy's arrays: one .npy (docs: numpy.lib.format) and the zip archive of them, .npz. */
+#ifndef CONVNET_DATA_NPY_H
+#define CONVNET_DATA_NPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "convnet/status.h"
+
+enum { CN_NPY_MAX_RANK = 4 };
+
+/* An array of numbers. */
+struct cn_npy {
+    int rank;
+    size_t dims[CN_NPY_MAX_RANK];
+    size_t count;              /* their product */
+    char kind;                 /* 'u', 'i', 'f' or 'b' as in its descr */
+    size_t item;               /* bytes of one number */
+    const unsigned char *data; /* [count, item], little-endian; borrowed */
+};
+
+/* Reads the head of the array in `bytes`, which are borrowed. CN_MALFORMED: no such array, or other
+ * bytes than its shape needs; CN_UNSUPPORTED: a type that is no number, big-endian, Fortran's order
+ * or a rank above 4. `source` names it in errors. */
+enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const char *source,
+                            struct cn_npy *ret_array, struct cn_error *error);
+
+/* Number i of the array. */
+double cn_npy_value(const struct cn_npy *array, size_t i);
+
+/* Finds the member called `name` of a zip archive. *ret_found false: there is none. Else *ret_bytes
+ * is the member, uncompressed, malloc'd; the caller frees it with free(). CN_MALFORMED,
+ * CN_UNSUPPORTED (encrypted, another method than stored and deflated), CN_LIMIT (over `limit`
+ * bytes), CN_MEMORY. */
+enum cn_status cn_npz_member(const unsigned char *bytes, size_t length, const char *name,
+                             size_t limit, const char *source, bool *ret_found,
+                             unsigned char **ret_bytes, size_t *ret_length, struct cn_error *error);
+
+#endif

@@ -1,0 +1,41 @@
+/* fuzz_data.c: the readers of NumPy's archives and arrays, and of CSV rows, on any bytes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "convnet/dataset.h"
+#include "data/npy.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t length);
+
+/* A CSV file is read from the disk: one for the process. */
+static const char *file_path(void) {
+    static char path[64];
+    if (path[0] == '\0')
+        (void)snprintf(path, sizeof path, "/tmp/convnet-fuzz-%d.csv", (int)getpid());
+    return path;
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t length) {
+    static const char *const names[] = {"x_train.npy", "y_train.npy"};
+    struct cn_npy array;
+    for (size_t i = 0; i < 2; i++) {
+        unsigned char *member = NULL;
+        size_t size = 0;
+        bool found = false;
+        if (cn_npz_member(bytes, length, names[i], 1 << 20, "fuzz", &found, &member, &size, NULL) ==
+                CN_OK &&
+            found && cn_npy_parse(member, size, "fuzz", &array, NULL) == CN_OK && array.count > 0)
+            (void)cn_npy_value(&array, array.count - 1);
+        free(member);
+    }
+    if (cn_npy_parse(bytes, length, "fuzz", &array, NULL) == CN_OK && array.count > 0)
+        (void)cn_npy_value(&array, array.count - 1);
+    FILE *file = fopen(file_path(), "wb");
+    if (file != NULL && fwrite(bytes, 1, length, file) == length && fclose(file) == 0) {
+        struct cn_dataset *data = NULL;
+        if (cn_dataset_read(file_path(), CN_SPLIT_TRAIN, NULL, NULL, &data, NULL) == CN_OK)
+            cn_dataset_free(data);
+    }
+    return 0;
+}

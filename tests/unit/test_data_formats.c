@@ -1,0 +1,320 @@
+/* test_data_formats.c: Kaggle's CSV, NumPy's arrays and CIFAR's binary files as labelled data, and
+ * what is said to files that are none. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "convnet/dataset.h"
+#include "data/npy.h"
+#include "support/folder.h"
+
+static void expect_error(const char *path, enum cn_split split, const char *word) {
+    struct cn_dataset *data = NULL;
+    struct cn_error error = {0};
+    cr_expect_neq(cn_dataset_read(path, split, NULL, NULL, &data, &error), CN_OK, "%s", word);
+    cr_expect_not_null(strstr(error.text, word), "'%s' lacks '%s'", error.text, word);
+    cr_assert_null(data);
+}
+
+static struct cn_dataset *read_good(const char *path, enum cn_split split) {
+    struct cn_dataset *data = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_dataset_read(path, split, NULL, NULL, &data, &error), CN_OK, "%s", error.text);
+    return data;
+}
+
+/* ---- CSV ---- */
+
+static void write_text(char path[static FOLDER_PATH], const char *folder, const char *name,
+                       const char *text) {
+    folder_join(path, folder, name);
+    folder_write(path, text, strlen(text));
+}
+
+Test(data_formats, kaggle_s_csv) {
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    folder_create(folder);
+    write_text(path, folder, "train.csv",
+               "label,pixel0,pixel1,pixel2,pixel3\r\n2,0,1,2,255\r\n\"0\",9,8,7,6\n");
+    struct cn_dataset *data = read_good(folder, CN_SPLIT_TRAIN);
+    cr_assert(data->count == 2 && data->class_count == 3 && !data->whole);
+    cr_assert(data->shape.dims[0] == 2 && data->shape.dims[1] == 2 && data->shape.dims[2] == 1);
+    cr_assert(data->labels[0] == 2 && data->labels[1] == 0);
+    cr_assert_eq(memcmp(data->images, (const uint8_t[8]){0, 1, 2, 255, 9, 8, 7, 6}, 8), 0);
+    cr_assert_str_eq(data->class_names[2], "2");
+    cn_dataset_free(data);
+    cr_assert(cn_dataset_has_split(folder, CN_SPLIT_TRAIN));
+    cr_assert(!cn_dataset_has_split(folder, CN_SPLIT_TEST));
+    write_text(path, folder, "test.csv", "pixel0,pixel1,pixel2,pixel3\n1,2,3,4\n");
+    cr_assert(!cn_dataset_has_split(folder, CN_SPLIT_TEST), "Kaggle's has no labels");
+    expect_error(folder, CN_SPLIT_TEST, "no column called label");
+    folder_remove(folder);
+}
+
+Test(data_formats, one_csv_file_with_the_label_last_and_no_head) {
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    folder_create(folder);
+    write_text(path, folder, "a.csv", "p0,class\n7,1\n5,0\n");
+    struct cn_dataset *data = read_good(path, CN_SPLIT_TEST);
+    cr_assert(data->whole && data->count == 2 && data->labels[0] == 1 && data->images[1] == 5);
+    cn_dataset_free(data);
+    write_text(path, folder, "b.csv", "1,7\n0,5\n"); /* without a head the label is first */
+    data = read_good(path, CN_SPLIT_TRAIN);
+    cr_assert(data->count == 2 && data->labels[0] == 1 && data->images[1] == 5);
+    cn_dataset_free(data);
+    gzFile file = gzopen(path, "wb");
+    (void)gzputs(file, "1,7\n0,5\n0,4\n");
+    (void)gzclose(file);
+    data = read_good(path, CN_SPLIT_TRAIN);
+    cr_assert_eq(data->count, 3);
+    cn_dataset_free(data);
+    folder_remove(folder);
+}
+
+Test(data_formats, bad_csv_is_named_by_line) {
+    static const struct {
+        const char *text, *word;
+    } cases[] = {
+        {"", "is empty"},
+        {"label,a\n", "a head but no row"},
+        {"label,a,b,c\n1,2,3,4\n", "no square picture"},
+        {"label,a\n1,2\n1\n", "line 3 has fewer columns"},
+        {"label,a\n1,2\n1,2,3\n", "line 3 has more columns"},
+        {"label,a\n1,256\n", "line 2, column 2: '256'"},
+        {"label,a\n-1,25\n", "line 2, column 1: '-1'"},
+        {"label,a\n1.5,25\n", "'1.5'"},
+        {"label,a\nnan,25\n", "'nan'"},
+        {"a,b\n1,25\n", "no column called label"},
+        {"1,25\n65535,2\n", "65535"},
+    };
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    folder_create(folder);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_text(path, folder, "x.csv", cases[i].text);
+        expect_error(path, CN_SPLIT_TRAIN, cases[i].word);
+    }
+    folder_remove(folder);
+}
+
+/* ---- NumPy ---- */
+
+/* An array's file in `bytes`; returns its length. */
+static size_t make_npy(unsigned char *bytes, const char *type, const char *shape, const void *data,
+                       size_t length) {
+    char head[119];
+    (void)snprintf(head, sizeof head, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
+                   type, shape);
+    memset(bytes + 10, ' ', 118);
+    memcpy(bytes, "\x93NUMPY\1\0\x76\0", 10);
+    memcpy(bytes + 10, head, strlen(head));
+    bytes[127] = '\n';
+    memcpy(bytes + 128, data, length);
+    return 128 + length;
+}
+
+struct zip {
+    unsigned char bytes[8192], directory[1024];
+    size_t length, directory_length, count;
+};
+
+static void put(unsigned char *to, size_t value, int bytes) {
+    for (int i = 0; i < bytes; i++)
+        to[i] = (unsigned char)(value >> (8 * i));
+}
+
+static void add_member(struct zip *zip, const char *name, const unsigned char *data, size_t length,
+                       bool packed) {
+    unsigned char *local = zip->bytes + zip->length,
+                  *entry = zip->directory + zip->directory_length;
+    const size_t name_length = strlen(name), begin = zip->length;
+    unsigned char *to = local + 30 + name_length;
+    size_t size = length;
+    if (packed) {
+        z_stream stream = {.next_in = (unsigned char *)(uintptr_t)data,
+                           .avail_in = (uInt)length,
+                           .next_out = to,
+                           .avail_out = 4096};
+        cr_assert_eq(deflateInit2(&stream, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY), Z_OK);
+        cr_assert_eq(deflate(&stream, Z_FINISH), Z_STREAM_END);
+        size = stream.total_out;
+        (void)deflateEnd(&stream);
+    } else {
+        memcpy(to, data, length);
+    }
+    memset(local, 0, 30);
+    memcpy(local, "PK\3\4", 4);
+    put(local + 26, name_length, 2);
+    memcpy(local + 30, name, name_length);
+    memset(entry, 0, 46);
+    memcpy(entry, "PK\1\2", 4);
+    put(entry + 10, packed ? 8 : 0, 2);
+    put(entry + 16, crc32_z(crc32_z(0, NULL, 0), data, length), 4);
+    put(entry + 20, size, 4);
+    put(entry + 24, length, 4);
+    put(entry + 28, name_length, 2);
+    put(entry + 42, begin, 4);
+    memcpy(entry + 46, name, name_length);
+    zip->length += 30 + name_length + size;
+    zip->directory_length += 46 + name_length;
+    zip->count++;
+}
+
+static void end_zip(struct zip *zip) {
+    unsigned char *end = zip->bytes + zip->length + zip->directory_length;
+    memcpy(zip->bytes + zip->length, zip->directory, zip->directory_length);
+    memset(end, 0, 22);
+    memcpy(end, "PK\5\6", 4);
+    put(end + 8, zip->count, 2);
+    put(end + 10, zip->count, 2);
+    put(end + 12, zip->directory_length, 4);
+    put(end + 16, zip->length, 4);
+    zip->length += zip->directory_length + 22;
+}
+
+/* Keras's mnist.npz in small: two pictures of 2 x 3 to train, one to test. */
+static void make_archive(struct zip *zip, bool packed) {
+    const unsigned char pictures[12] = {0, 1, 2, 3, 4, 255, 6, 7, 8, 9, 10, 11};
+    const int64_t labels[2] = {3, 1};
+    const float floats[6] = {0, 0.5f, 1, 0, 0, 0.2f};
+    const float onehot[4] = {0, 0, 0, 1};
+    unsigned char bytes[512];
+    *zip = (struct zip){0};
+    add_member(zip, "x_train.npy", bytes, make_npy(bytes, "|u1", "(2, 2, 3)", pictures, 12),
+               packed);
+    add_member(zip, "y_train.npy", bytes, make_npy(bytes, "<i8", "(2,)", labels, 16), packed);
+    add_member(zip, "x_test.npy", bytes, make_npy(bytes, "<f4", "(1, 2, 3, 1)", floats, 24),
+               packed);
+    add_member(zip, "y_test.npy", bytes, make_npy(bytes, "<f4", "(1, 4)", onehot, 16), packed);
+    end_zip(zip);
+}
+
+Test(data_formats, keras_s_npz) {
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    static struct zip zip;
+    folder_create(folder);
+    folder_join(path, folder, "mnist.npz");
+    for (int packed = 0; packed < 2; packed++) {
+        make_archive(&zip, packed == 1);
+        folder_write(path, zip.bytes, zip.length);
+        struct cn_dataset *data = read_good(path, CN_SPLIT_TRAIN);
+        cr_assert(data->count == 2 && data->class_count == 4 && !data->whole);
+        cr_assert(data->shape.dims[0] == 2 && data->shape.dims[1] == 3);
+        cr_assert(data->labels[0] == 3 && data->labels[1] == 1 && data->images[5] == 255);
+        cn_dataset_free(data);
+        data = read_good(path, CN_SPLIT_TEST);
+        cr_assert(data->count == 1 && data->labels[0] == 3);
+        cr_assert_eq(memcmp(data->images, (const uint8_t[6]){0, 128, 255, 0, 0, 51}, 6), 0);
+        cn_dataset_free(data);
+        cr_assert(cn_dataset_has_split(path, CN_SPLIT_TEST));
+        cr_assert(!cn_dataset_has_split(path, CN_SPLIT_VALIDATION));
+        expect_error(path, CN_SPLIT_VALIDATION, "has no arrays");
+    }
+    folder_remove(folder);
+}
+
+Test(data_formats, a_folder_of_npy) {
+    const unsigned char pictures[4] = {1, 2, 3, 4};
+    const int32_t labels[1] = {-1};
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    unsigned char bytes[512];
+    folder_create(folder);
+    folder_join(path, folder, "images.npy");
+    folder_write(path, bytes, make_npy(bytes, "|u1", "(1, 2, 2)", pictures, 4));
+    folder_join(path, folder, "labels.npy");
+    folder_write(path, bytes, make_npy(bytes, "<i4", "(1, 1)", (const int32_t[1]){1}, 4));
+    struct cn_dataset *data = read_good(folder, CN_SPLIT_TEST);
+    cr_assert(data->whole && data->count == 1 && data->labels[0] == 1);
+    cn_dataset_free(data);
+    folder_write(path, bytes, make_npy(bytes, "<i4", "(1,)", labels, 4));
+    expect_error(folder, CN_SPLIT_TRAIN, "no whole label");
+    folder_write(path, bytes, make_npy(bytes, "<i4", "(1,)", labels, 3));
+    expect_error(folder, CN_SPLIT_TRAIN, "its shape needs another number");
+    folder_write(path, bytes, make_npy(bytes, ">i4", "(1,)", labels, 4));
+    expect_error(folder, CN_SPLIT_TRAIN, "little-endian");
+    folder_write(path, bytes, make_npy(bytes, "|O", "(1,)", labels, 4));
+    expect_error(folder, CN_SPLIT_TRAIN, "neither whole numbers nor floats");
+    folder_write(path, bytes, make_npy(bytes, "<i4", "(4294967295, 4294967295, 8)", labels, 4));
+    expect_error(folder, CN_SPLIT_TRAIN, "shape");
+    folder_remove(folder);
+}
+
+/* Every byte of an archive changed and every length cut: an error or good data, nothing else. */
+Test(data_formats, damaged_archives_do_no_harm) {
+    static struct zip zip;
+    make_archive(&zip, true);
+    unsigned char *copy = malloc(zip.length);
+    for (size_t i = 0; i < 2 * zip.length; i++) {
+        const size_t length = i < zip.length ? zip.length : i - zip.length;
+        unsigned char *bytes = NULL;
+        size_t size = 0;
+        bool found = false;
+        struct cn_npy array;
+        memcpy(copy, zip.bytes, zip.length);
+        if (i < zip.length)
+            copy[i] ^= 0xff;
+        unsigned char *exact = malloc(length + 1);
+        memcpy(exact, copy, length);
+        if (cn_npz_member(exact, length, "x_train.npy", 1 << 20, "x", &found, &bytes, &size,
+                          NULL) == CN_OK &&
+            found) {
+            cr_assert_eq(size, 140);
+            (void)cn_npy_parse(bytes, size, "x", &array, NULL);
+        }
+        free(bytes);
+        free(exact);
+    }
+    free(copy);
+}
+
+/* ---- CIFAR ---- */
+
+Test(data_formats, cifar_10_and_100) {
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    static unsigned char record[3074];
+    folder_create(folder);
+    write_text(path, folder, "batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
+    record[0] = 9;
+    record[1] = 10;           /* red of the first pixel */
+    record[1 + 1024] = 20;    /* green */
+    record[1 + 2048] = 30;    /* blue */
+    record[1 + 1024 + 1] = 5; /* green of the second */
+    for (int i = 1; i <= 2; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "data_batch_%d.bin", i);
+        folder_join(path, folder, name);
+        folder_write(path, record, 3073);
+    }
+    expect_error(folder, CN_SPLIT_TRAIN, "");
+    for (int i = 3; i <= 5; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "data_batch_%d.bin", i);
+        folder_join(path, folder, name);
+        folder_write(path, record, 3073);
+    }
+    struct cn_dataset *data = read_good(folder, CN_SPLIT_TRAIN);
+    cr_assert(data->count == 5 && data->class_count == 10 && data->labels[4] == 9);
+    cr_assert_eq(memcmp(data->images, (const uint8_t[6]){10, 20, 30, 0, 5, 0}, 6), 0);
+    cr_assert_str_eq(data->class_names[9], "j");
+    cn_dataset_free(data);
+    record[0] = 10;
+    folder_write(path, record, 3073);
+    expect_error(folder, CN_SPLIT_TRAIN, "label 10 of 10 classes");
+    folder_write(path, record, 3072);
+    expect_error(folder, CN_SPLIT_TRAIN, "no number of pictures");
+    folder_remove(folder);
+
+    char names[1024] = "";
+    for (int i = 0; i < 100; i++)
+        (void)snprintf(names + strlen(names), sizeof names - strlen(names), "n%d\n", i);
+    folder_create(folder);
+    write_text(path, folder, "fine_label_names.txt", names);
+    record[0] = 7;
+    record[1] = 99;
+    folder_join(path, folder, "test.bin");
+    folder_write(path, record, 3074);
+    data = read_good(folder, CN_SPLIT_TEST);
+    cr_assert(data->count == 1 && data->labels[0] == 99 && data->class_count == 100);
+    cn_dataset_free(data);
+    folder_remove(folder);
+}
