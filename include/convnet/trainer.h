@@ -60,6 +60,10 @@ enum cn_augmentation_index {
     CN_AUGMENT_OCCLUSION,
     CN_AUGMENT_RERENDER,
     CN_AUGMENT_OUTLIER,
+    CN_AUGMENT_FLIP,
+    CN_AUGMENT_FLIP_VERTICAL,
+    CN_AUGMENT_ZOOM,
+    CN_AUGMENT_BRIGHTNESS,
     CN_AUGMENTATIONS
 };
 
@@ -79,13 +83,14 @@ struct cn_augmentation {
 };
 
 /* Reads a list such as "shift=2,elastic=1.5,stroke=0.5@0.3": name=strength, @ the share of the
- * images (1 if left out), a later entry in place of an earlier one; "none"; or the preset
- * "handwriting", which more entries may follow. CN_INVALID quotes the entry and names the rule. */
+ * images (1 if left out), a later entry in place of an earlier one; "none"; or one of the
+ * presets "handwriting" and "photos", which more entries may follow. CN_INVALID quotes the entry
+ * and names the rule. */
 enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *ret_augmentation,
                                      struct cn_error *error);
 
 /* The list that reads back as the same augmentation; "none" without any. */
-enum { CN_AUGMENTATION_TEXT = 512 }; /* bytes that it needs at most, with the NUL */
+enum { CN_AUGMENTATION_TEXT = 768 }; /* bytes that it needs at most, with the NUL */
 const char *cn_augmentation_format(const struct cn_augmentation *augmentation,
                                    char text[static CN_AUGMENTATION_TEXT]);
 

@@ -137,7 +137,8 @@ static enum cn_status evaluate(struct evaluate_result *result, struct cn_error *
     }
     evaluate_interval(e->correct, e->samples, result->interval);
     result->calibration_error = cn_calibration_error(e, result->data->labels, result->bins);
-    if (settings->outliers != NULL) {
+    status = evaluate_means(e, result->data->labels, &result->means, error);
+    if (status == CN_OK && settings->outliers != NULL) {
         status = measure_outliers(result, error);
     }
     return status == CN_OK && settings->report != NULL ? evaluate_draw_report(result, error)

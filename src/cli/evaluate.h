@@ -11,6 +11,14 @@ struct evaluate_settings {
     bool json, confusion;
 };
 
+/* Over all classes that have samples. */
+struct class_means {
+    double precision, recall, f1; /* macro: every class alike */
+    double weighted_f1;           /* by the classes' samples */
+    double auc;                   /* macro, each class against the rest; NaN: not measured */
+    double top_5;                 /* the share whose class is among the five largest; NaN: <= 5 */
+};
+
 /* How one class fared. */
 struct class_result {
     size_t samples, predicted, correct;
@@ -31,6 +39,7 @@ struct evaluate_result {
     double interval[2]; /* 95 %, of the accuracy */
     double calibration_error;
     struct cn_reliability_bin bins[CN_RELIABILITY_BINS];
+    struct class_means means;
     struct outlier_result outliers; /* samples 0: not asked for */
 };
 
@@ -38,6 +47,13 @@ struct evaluate_result {
 void evaluate_interval(size_t correct, size_t samples, double ret_interval[2]);
 
 struct class_result evaluate_class(const struct cn_evaluation *evaluation, size_t class);
+
+/* Harmonic mean of precision and recall, 0 where neither is above 0. */
+double evaluate_f1(const struct class_result *result);
+
+/* CN_MEMORY. */
+enum cn_status evaluate_means(const struct cn_evaluation *evaluation, const uint16_t *labels,
+                              struct class_means *ret_means, struct cn_error *error);
 
 /* The area under the receiver operating characteristic (Hanley and McNeil 1982) of `count`
  * confidences within the classes against `outlier_count` outside. Sorts both in place. */

@@ -32,10 +32,11 @@ static json_t *per_class_json(const struct cn_model *model,
     for (size_t i = 0; i < evaluation->class_count; i++) {
         struct class_result result = evaluate_class(evaluation, i);
         (void)json_array_append_new(
-            list, json_pack("{s:i, s:s, s:I, s:o, s:o}", "class", (int)i, "label", model->labels[i],
-                            "samples", (json_int_t)result.samples, "precision",
+            list, json_pack("{s:i, s:s, s:I, s:o, s:o, s:f}", "class", (int)i, "label",
+                            model->labels[i], "samples", (json_int_t)result.samples, "precision",
                             ratio_json((double)result.correct, result.predicted), "recall",
-                            ratio_json((double)result.correct, result.samples)));
+                            ratio_json((double)result.correct, result.samples), "f1",
+                            evaluate_f1(&result)));
     }
     return list;
 }
@@ -80,6 +81,19 @@ bool evaluate_print_json(const struct evaluate_result *result) {
         result->interval[1], "calibration_error", result->calibration_error, "temperature",
         cli_decimal(result->model->network->temperature), "reliability", reliability_json(result),
         "per_class", per_class_json(result->model, evaluation));
+    if (json != NULL) {
+        const struct class_means *means = &result->means;
+        (void)json_object_update_new(json, json_pack("{s:f, s:f, s:f, s:f}", "macro_precision",
+                                                     means->precision, "macro_recall",
+                                                     means->recall, "macro_f1", means->f1,
+                                                     "weighted_f1", means->weighted_f1));
+        if (isfinite(means->auc)) {
+            (void)json_object_set_new(json, "auc", json_real(means->auc));
+        }
+        if (isfinite(means->top_5)) {
+            (void)json_object_set_new(json, "top_5_accuracy", json_real(means->top_5));
+        }
+    }
     if (json != NULL && result->outliers.samples > 0) {
         (void)json_object_set_new(
             json, "outliers",
@@ -124,13 +138,21 @@ bool evaluate_print_text(const struct evaluate_result *result) {
     printf("loss         %.6f (%s)\n", evaluation->loss, cn_loss_names[result->settings->loss]);
     printf("accuracy     %.4f (%zu of %zu; 95 %% interval %.4f to %.4f)\n", evaluation->accuracy,
            evaluation->correct, evaluation->samples, result->interval[0], result->interval[1]);
+    if (isfinite(result->means.top_5)) {
+        printf("top 5        %.4f\n", result->means.top_5);
+    }
+    printf("F1           %.4f (mean of the classes; %.4f weighted by their samples)\n",
+           result->means.f1, result->means.weighted_f1);
+    if (isfinite(result->means.auc)) {
+        printf("AUC          %.4f (mean of each class against the rest)\n", result->means.auc);
+    }
     printf("calibration  %.4f off on average (temperature %g)\n", result->calibration_error,
            cli_decimal(model->network->temperature));
     if (result->outliers.samples > 0) {
         printf("outliers     AUROC %.4f (%zu pictures of no class, mean confidence %.4f)\n",
                result->outliers.auroc, result->outliers.samples, result->outliers.mean_confidence);
     }
-    printf("\nclass label        samples precision    recall\n");
+    printf("\nclass label        samples precision    recall        F1\n");
     for (size_t i = 0; i < evaluation->class_count; i++) {
         struct class_result class = evaluate_class(evaluation, i);
         printf("%5zu ", i);
@@ -138,6 +160,7 @@ bool evaluate_print_text(const struct evaluate_result *result) {
         printf(" %8zu", class.samples);
         print_ratio(class.correct, class.predicted);
         print_ratio(class.correct, class.samples);
+        printf(" %9.4f", evaluate_f1(&class));
         putchar('\n');
     }
     if (result->settings->confusion) {

@@ -4,6 +4,7 @@ convnet_SOURCES += \
 	src/cli/cli.h \
 	src/cli/data.c \
 	src/cli/evaluate.c src/cli/evaluate.h \
+	src/cli/evaluate_means.c \
 	src/cli/evaluate_print.c \
 	src/cli/find.c \
 	src/cli/info.c \

@@ -124,7 +124,8 @@ static const struct cli_option options[] = {
     {"split-seed", "N", CLI_SEED, SETTING(split_seed),
      .text = "seed of by-class (0); --seed does not change what is kept"},
     {"augment", "LIST", CLI_CUSTOM, OPTION(augmentation),
-     .text = "random changes of the images: handwriting, or a list like shift=2,elastic=1.5 (none)",
+     .text = "random changes of the images: handwriting, photos, or a list like shift=2,flip=1@0.5 "
+             "(none)",
      .parse = parse_augment},
     {"seed", "N", CLI_SEED, OPTION(seed), .text = "random seed; the same seed gives the same bits"},
     {"threads", "N", CLI_INT, OPTION(threads),

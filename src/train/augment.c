@@ -134,7 +134,7 @@ static void warp_channels(struct cn_augmenter *a, const struct cn_warp *warp, co
 
 /* What the values' stage does to this image, the same for all channels. */
 struct retouch {
-    float stroke, blur, noise, contrast, occlusion;
+    float stroke, blur, noise, contrast, occlusion, brightness;
 };
 
 static struct retouch draw_retouch(const struct cn_augmentation *a, struct cn_random *random) {
@@ -147,6 +147,9 @@ static struct retouch draw_retouch(const struct cn_augmentation *a, struct cn_ra
     retouch.blur = cn_random_uniform(random, 0, blur);
     retouch.noise = cn_random_uniform(random, 0, noise);
     retouch.contrast = cn_random_uniform(random, -contrast, contrast);
+    const float brightness = draw_strength(a, CN_AUGMENT_BRIGHTNESS, random);
+    if (brightness > 0)
+        retouch.brightness = cn_random_uniform(random, -brightness, brightness);
     return retouch;
 }
 
@@ -164,6 +167,8 @@ static void retouch_plane(struct cn_augmenter *a, const struct retouch *retouch,
         cn_augment_noise(retouch->noise, random, plane, count);
     if (retouch->occlusion > 0)
         cn_augment_occlusion(retouch->occlusion, random, plane, height, width);
+    if (retouch->brightness != 0)
+        cn_augment_brightness(retouch->brightness, plane, count);
 }
 
 /* Every channel shows the same. */
@@ -176,6 +181,37 @@ static void become_outlier(struct cn_augmenter *a, struct cn_random *random, con
     cn_augment_outlier(random, a->plane, a->shape->dims[0], a->shape->dims[1], a->scratch);
     for (size_t i = 0; i < count * channels; i++)
         to[i] = a->plane[i / channels];
+}
+
+/* Both axes of the warp by the same factor, around the middle. */
+static void zoom(struct cn_warp *warp, float factor, const struct cn_shape *shape) {
+    const float x = (float)(shape->dims[1] - 1) / 2, y = (float)(shape->dims[0] - 1) / 2;
+    warp->xx *= factor;
+    warp->xy *= factor;
+    warp->yx *= factor;
+    warp->yy *= factor;
+    warp->x0 = x + (warp->x0 - x) * factor;
+    warp->y0 = y + (warp->y0 - y) * factor;
+}
+
+static void exchange_pixels(float *a, float *b, size_t channels) {
+    for (size_t c = 0; c < channels; c++) {
+        const float value = a[c];
+        a[c] = b[c];
+        b[c] = value;
+    }
+}
+
+static void flip(float *image, const struct cn_shape *shape, bool horizontal, bool vertical) {
+    const size_t height = (size_t)shape->dims[0], width = (size_t)shape->dims[1];
+    const size_t channels = (size_t)shape->dims[2];
+    for (size_t y = 0; horizontal && y < height; y++)
+        for (size_t x = 0; x < width / 2; x++)
+            exchange_pixels(image + (y * width + x) * channels,
+                            image + (y * width + width - 1 - x) * channels, channels);
+    for (size_t y = 0; vertical && y < height / 2; y++)
+        exchange_pixels(image + y * width * channels, image + (height - 1 - y) * width * channels,
+                        width * channels);
 }
 
 static void retouch_channels(struct cn_augmenter *a, struct cn_random *random, float *to) {
@@ -220,9 +256,14 @@ bool cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t 
     }
     const struct cn_warp_ranges ranges = draw_ranges(a, random, from);
     const float most = draw_strength(all, CN_AUGMENT_RERENDER, random);
-    const struct cn_warp warp = cn_warp_draw(&ranges, random, a->shape->dims[0], a->shape->dims[1]);
+    struct cn_warp warp = cn_warp_draw(&ranges, random, a->shape->dims[0], a->shape->dims[1]);
+    const float zoomed = draw_strength(all, CN_AUGMENT_ZOOM, random);
+    if (zoomed > 0) /* the warp says where a pixel comes from */
+        zoom(&warp, 1 / cn_random_uniform(random, 1 - zoomed, 1 + zoomed), a->shape);
     if (most <= 0 || !rerender(a, &warp, most, random, from, to))
         warp_channels(a, &warp, from, to);
+    const bool horizontal = draw_strength(all, CN_AUGMENT_FLIP, random) > 0;
+    flip(to, a->shape, horizontal, draw_strength(all, CN_AUGMENT_FLIP_VERTICAL, random) > 0);
     retouch_channels(a, random, to);
     return true;
 }

@@ -100,6 +100,9 @@ void cn_augment_noise(float amount, struct cn_random *random, float *plane, size
 /* Bends the tone curve by `amount` of -1 to 1, black and full ink fixed: v + amount v (1 - v). */
 void cn_augment_contrast(float amount, float *plane, size_t count);
 
+/* Adds `amount` to every value, cut to [0, 1]. */
+void cn_augment_brightness(float amount, float *plane, size_t count);
+
 /* A square of at most `side` pixels, somewhere, is lost to the page or to ink. */
 void cn_augment_occlusion(float side, struct cn_random *random, float *plane, int height,
                           int width);

@@ -25,6 +25,10 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
          "drawn 1.25 to x times as large with another pen on another paper, then "
          "preprocessed"},
     [CN_AUGMENT_OUTLIER] = {"outlier", 1, "1, for the share that becomes a picture of no class"},
+    [CN_AUGMENT_FLIP] = {"flip", 1, "1, for the share whose left and right change places"},
+    [CN_AUGMENT_FLIP_VERTICAL] = {"flip-vertical", 1, "1, for the share turned upside down"},
+    [CN_AUGMENT_ZOOM] = {"zoom", 0.9, "both axes times the same, 1 - x to 1 + x"},
+    [CN_AUGMENT_BRIGHTNESS] = {"brightness", 1, "added to every value, -x to x"},
 };
 _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == CN_AUGMENTATIONS,
                "a row for each augmentation");
@@ -33,6 +37,13 @@ _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == C
 static const char handwriting[] =
     "shift=1.5,rotation=10,scale=0.12,stretch=0.8@0.3,shear=0.15,elastic=1.6,stroke=0.6@0.25,"
     "blur=0.5@0.1,noise=0.05@0.1,contrast=0.5@0.2,occlusion=4@0.05,rerender=3@0.2,outlier=1@0.05";
+
+/* What photographs of one thing differ in, for any size. */
+static const char photos[] = "flip=1@0.5,rotation=8,zoom=0.15,brightness=0.15,contrast=0.3";
+
+static const struct {
+    const char *name, *list;
+} presets[] = {{"handwriting", handwriting}, {"photos", photos}};
 
 enum cn_status cn_augmentation_check(const struct cn_augmentation *augmentation,
                                      struct cn_error *error) {
@@ -86,22 +97,24 @@ static bool parse_entry(const char **text, struct cn_augmentation *augmentation)
 
 enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *ret_augmentation,
                                      struct cn_error *error) {
-    static const char preset[] = "handwriting";
     struct cn_augmentation augmentation = {0};
     const size_t first = strcspn(text, ",");
     bool more = strcmp(text, "none") != 0;
-    if (first == sizeof preset - 1 && strncmp(text, preset, first) == 0) {
-        (void)cn_augmentation_parse(handwriting, &augmentation, NULL);
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+        if (first != strlen(presets[i].name) || strncmp(text, presets[i].name, first) != 0)
+            continue;
+        (void)cn_augmentation_parse(presets[i].list, &augmentation, NULL);
         text += first;
         more = *text == ',';
         text += more ? 1 : 0;
+        break;
     }
     while (more) {
         const char *entry = text;
         if (!parse_entry(&text, &augmentation))
             return cn_fail(error, CN_INVALID,
-                           "\"%.*s\" is no augmentation; it must be none, or handwriting and "
-                           "entries like shift=2 or stroke=0.5@0.3",
+                           "\"%.*s\" is no augmentation; it must be none, or handwriting or "
+                           "photos and entries like shift=2 or stroke=0.5@0.3",
                            (int)strcspn(entry, ","), entry);
         more = *text == ',';
         text += more ? 1 : 0;

@@ -139,3 +139,8 @@ void cn_augment_occlusion(float side, struct cn_random *random, float *plane, in
         for (int x = left; x < left + size; x++)
             plane[(size_t)y * (size_t)width + (size_t)x] = value;
 }
+
+void cn_augment_brightness(float amount, float *plane, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        plane[i] = fminf(fmaxf(plane[i] + amount, 0), 1);
+}

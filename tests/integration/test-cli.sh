@@ -265,6 +265,16 @@ check "evaluation's classes" python '[c["label"] for c in j["per_class"]] == lis
     sum(r[i] for i, r in enumerate(j["confusion_matrix"])) == j["correct"] and
     all(c["recall"] is None or abs(c["recall"] * c["samples"] - j["confusion_matrix"][i][i]) < 1e-6
         for i, c in enumerate(j["per_class"]))'
+check "the means over the classes" python3 -c 'import json
+j = json.load(open("out"))
+m, n = j["confusion_matrix"], range(10)
+true, said = [sum(r) for r in m], [sum(r[i] for r in m) for i in n]
+f1 = [2 * m[i][i] / max(1, true[i] + said[i]) for i in n]
+assert abs(j["macro_f1"] - sum(f1) / 10) < 1e-9
+assert abs(j["weighted_f1"] - sum(f * t for f, t in zip(f1, true)) / 200) < 1e-9
+assert abs(j["macro_recall"] - sum(m[i][i] / true[i] for i in n) / 10) < 1e-9
+assert all(abs(c["f1"] - f) < 1e-9 for c, f in zip(j["per_class"], f1))
+assert j["accuracy"] < j["top_5_accuracy"] <= 1'
 cp out evaluation
 check "evaluate the training data" run 0 evaluate --model model.safetensors --data "$sample" \
     --split train --json
@@ -352,7 +362,15 @@ check "a PNG on stdin" cmp <("$convnet" "${predict[@]}" - <pictures/03.png | tai
 check "evaluation agrees" python3 -c 'import csv, gzip, json, sys
 labels = gzip.open(sys.argv[1]).read()[8:]
 rows = list(csv.DictReader(open("idx.csv", newline="")))
-assert sum(int(r["class"]) == l for r, l in zip(rows, labels)) == json.load(open("evaluation"))["correct"]' \
+j = json.load(open("evaluation"))
+assert sum(int(r["class"]) == l for r, l in zip(rows, labels)) == j["correct"]
+p = [[float(r["probability_%d" % c]) for c in range(10)] for r in rows]
+assert sum(sorted(q)[-5] <= q[l] for q, l in zip(p, labels)) == round(200 * j["top_5_accuracy"])
+def auc(c):
+    own = [q[c] for q, l in zip(p, labels) if l == c]
+    rest = [q[c] for q, l in zip(p, labels) if l != c]
+    return sum((a > b) + 0.5 * (a == b) for a in own for b in rest) / len(own) / len(rest)
+assert abs(sum(map(auc, range(10))) / 10 - j["auc"]) < 1e-6' \
     "$sample/t10k-labels-idx1-ubyte.gz"
 printf 'no picture' >pictures/bad.png
 head -c 100 pictures/01.png >pictures/cut.png

@@ -90,6 +90,8 @@ Test(augment, a_stream_gives_one_image_and_another_stream_another) {
     float a[PIXELS], b[PIXELS];
     for (int i = 0; i < CN_AUGMENTATIONS; i++) {
         char list[64];
+        if (i == CN_AUGMENT_FLIP || i == CN_AUGMENT_FLIP_VERTICAL)
+            continue; /* the drawing is the same from both sides; they have a test of their own */
         (void)snprintf(list, sizeof list, "%s=%s", cn_augmentation_types[i].name,
                        i == CN_AUGMENT_ROTATION    ? "30"
                        : i == CN_AUGMENT_OCCLUSION ? "12"
@@ -374,9 +376,10 @@ Test(augment, lists_read_and_print) {
     cr_assert_eq(preset.strength[CN_AUGMENT_ELASTIC], 3);
     cr_assert_eq(preset.share[CN_AUGMENT_ELASTIC], 0.5f);
     preset = parsed("handwriting");
-    for (int i = 0; i < CN_AUGMENTATIONS; i++)
-        cr_assert(preset.strength[i] > 0 && preset.share[i] > 0, "%s",
-                  cn_augmentation_types[i].name);
+    for (int i = 0; i < CN_AUGMENTATIONS;
+         i++) /* what comes after the outliers is for photographs */
+        cr_assert_eq(preset.strength[i] > 0 && preset.share[i] > 0, i <= CN_AUGMENT_OUTLIER, "%s",
+                     cn_augmentation_types[i].name);
     const struct cn_augmentation again = parsed(cn_augmentation_format(&preset, text));
     cr_assert_eq(memcmp(&preset, &again, sizeof again), 0);
 }
@@ -407,4 +410,65 @@ Test(augment, bad_lists_are_quoted) {
                      bad[i].list);
         cr_assert_not_null(strstr(error.text, bad[i].named), "%s: %s", bad[i].list, error.text);
     }
+}
+
+/* A slope: 4 x + y, of `channels` alike; changed by the list. */
+static void change_slope(const char *list, int channels, float *to) {
+    const struct cn_augmentation augmentation = parsed(list);
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, channels);
+    struct cn_random random = cn_random_stream(1, 1, 2, 3);
+    struct cn_augmenter *augmenter = NULL;
+    uint8_t image[PIXELS * 3];
+    for (int i = 0; i < PIXELS * channels; i++)
+        image[i] = (uint8_t)(4 * (i / channels % SIDE) + i / channels / SIDE + i % channels);
+    cr_assert_eq(cn_augmenter_create(&augmentation, NULL, &shape, &augmenter, NULL), CN_OK);
+    (void)cn_augment(augmenter, &random, image, to);
+    cn_augmenter_free(augmenter);
+}
+
+Test(augment, flips_exchange_the_sides) {
+    float to[PIXELS * 3];
+    for (int channels = 1; channels <= 3; channels += 2)
+        for (int way = 0; way < 2; way++) {
+            change_slope(way == 0 ? "flip=1" : "flip-vertical=1", channels, to);
+            for (int i = 0; i < PIXELS * channels; i++) {
+                const int x = i / channels % SIDE, y = i / channels / SIDE;
+                const int value = way == 0 ? 4 * (SIDE - 1 - x) + y : 4 * x + SIDE - 1 - y;
+                cr_assert_float_eq((double)to[i], (value + i % channels) / 255.0, 1e-5);
+            }
+        }
+}
+
+Test(augment, brightness_is_added_and_cut) {
+    float to[PIXELS];
+    change_slope("brightness=0.9", 1, to);
+    const float added = to[PIXELS - 1] - 135 / 255.0f; /* the brightest pixel */
+    cr_assert_gt(fabsf(added), 1e-3f);
+    for (int i = 0; i < PIXELS; i++) {
+        const float was = (float)(4 * (i % SIDE) + i / SIDE) / 255;
+        if (to[PIXELS - 1] > 0 && to[PIXELS - 1] < 1)
+            cr_assert_float_eq((double)to[i], fmin(fmax((double)(was + added), 0), 1), 1e-5);
+        cr_assert(to[i] >= 0 && to[i] <= 1);
+    }
+}
+
+Test(augment, zoom_keeps_the_middle_and_the_aspect) {
+    float image[PIXELS], to[PIXELS];
+    double least = 99, most = 0;
+    plain(image);
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        augment("zoom=0.3", seed, to);
+        cr_assert_float_eq(center(to, 0), center(image, 0), 0.3);
+        cr_assert_float_eq(center(to, 1), center(image, 1), 0.3);
+        least = fmin(least, spread(to) / spread(image));
+        most = fmax(most, spread(to) / spread(image));
+    }
+    cr_assert(least > 0.65 && least < 0.85 && most > 1.15 && most < 1.35, "%g to %g", least, most);
+}
+
+Test(augment, photos_is_a_preset) {
+    const struct cn_augmentation a = parsed("photos,flip=1@0.25");
+    cr_assert_eq(a.share[CN_AUGMENT_FLIP], 0.25f);
+    cr_assert_gt(a.strength[CN_AUGMENT_ZOOM], 0);
+    cr_assert_eq(a.strength[CN_AUGMENT_STROKE], 0);
 }

@@ -1,0 +1,71 @@
+/* evaluate_means.c: what `convnet evaluate` says over all classes. Pure. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "cli/evaluate.h"
+
+enum { TOP = 5, AUC_CLASSES = 200 }; /* each class of the AUC sorts all samples */
+
+double evaluate_f1(const struct class_result *result) {
+    const size_t both = result->samples + result->predicted;
+    return both == 0 ? 0 : 2 * (double)result->correct / (double)both;
+}
+
+/* Among the five largest: fewer than five are larger. */
+static double share_of_top(const struct cn_evaluation *e, const uint16_t *labels) {
+    size_t within = 0;
+    for (size_t i = 0; i < e->samples; i++) {
+        const float *p = e->probabilities + i * e->class_count;
+        size_t larger = 0;
+        for (size_t c = 0; c < e->class_count; c++)
+            larger += p[c] > p[labels[i]];
+        within += larger < TOP;
+    }
+    return (double)within / (double)e->samples;
+}
+
+/* The mean over the classes of how well a class's output tells its samples from the rest. */
+static enum cn_status mean_auc(const struct cn_evaluation *e, const uint16_t *labels,
+                               double *ret_auc, struct cn_error *error) {
+    float *scores = malloc((e->samples + 1) * sizeof *scores);
+    double sum = 0;
+    size_t measured = 0;
+    if (scores == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu outputs", e->samples);
+    for (size_t c = 0; c < e->class_count; c++) {
+        size_t own = 0, rest = e->samples; /* the class's own first, the others from the end */
+        for (size_t i = 0; i < e->samples; i++)
+            scores[labels[i] == c ? own++ : --rest] = e->probabilities[i * e->class_count + c];
+        if (own == 0 || own == e->samples)
+            continue;
+        sum += evaluate_auroc(scores, own, scores + own, e->samples - own);
+        measured++;
+    }
+    free(scores);
+    *ret_auc = measured > 0 ? sum / (double)measured : (double)NAN;
+    return CN_OK;
+}
+
+enum cn_status evaluate_means(const struct cn_evaluation *e, const uint16_t *labels,
+                              struct class_means *ret_means, struct cn_error *error) {
+    struct class_means means = {.auc = (double)NAN, .top_5 = (double)NAN};
+    size_t classes = 0;
+    for (size_t c = 0; c < e->class_count; c++) {
+        const struct class_result result = evaluate_class(e, c);
+        if (result.samples == 0)
+            continue;
+        classes++;
+        means.precision +=
+            result.predicted > 0 ? (double)result.correct / (double)result.predicted : 0;
+        means.recall += (double)result.correct / (double)result.samples;
+        means.f1 += evaluate_f1(&result);
+        means.weighted_f1 += evaluate_f1(&result) * (double)result.samples / (double)e->samples;
+    }
+    means.precision /= (double)classes;
+    means.recall /= (double)classes;
+    means.f1 /= (double)classes;
+    if (e->class_count > TOP)
+        means.top_5 = share_of_top(e, labels);
+    *ret_means = means;
+    return e->class_count <= AUC_CLASSES ? mean_auc(e, labels, &ret_means->auc, error) : CN_OK;
+}
