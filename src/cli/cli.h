@@ -79,6 +79,15 @@ void cli_usage_error(const char *command, const char *format, ...)
 int cli_report(const char *command, const struct cn_error *error);
 int cli_fail(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- Signals ---- */
+
+/* From now on the first SIGINT or SIGTERM is only noted: the command ends when it is whole. A
+ * second one ends it at once. */
+void cli_interrupt_catch(void);
+
+/* The signal that was noted; 0: none. */
+int cli_interrupted(void);
+
 /* ---- Results, on stdout ---- */
 
 /* A field of a CSV line, quoted where RFC 4180 asks for it. */

@@ -8,6 +8,7 @@ convnet_SOURCES += \
 	src/cli/evaluate_print.c \
 	src/cli/find.c \
 	src/cli/info.c \
+	src/cli/interrupt.c \
 	src/cli/convnet.c \
 	src/cli/arguments.c \
 	src/cli/output.c \
@@ -16,6 +17,7 @@ convnet_SOURCES += \
 	src/cli/predict_batch.c \
 	src/cli/predict_input.c \
 	src/cli/predict_output.c \
+	src/cli/predict_resume.c \
 	src/cli/progress.c src/cli/progress.h \
 	src/cli/read_command.c \
 	src/cli/train.c src/cli/train.h \

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/time.h"
 #include "cli/predict_command.h"
 
 enum { BATCH_IMAGES = 256, BATCH_BYTES = 64 << 20 };
@@ -19,6 +20,7 @@ struct slot {
     char *name;
     unsigned char *bytes; /* of a picture in memory; NULL: read the file `name` */
     size_t length;
+    bool done;             /* an earlier run has printed its row */
     bool ready;            /* the image is already in the batch */
     struct cn_error error; /* why there is none */
     bool is_picture;       /* and `report` says what was done to it */
@@ -28,8 +30,10 @@ struct slot {
 struct batch {
     struct batch_options options;
     const struct cn_model *model;
-    bool begun, failed;
-    size_t rows; /* printed */
+    bool begun;
+    struct batch_counts counts;
+    uint64_t begun_nanoseconds, drawn_nanoseconds; /* of the line on a terminal */
+    size_t done;                                   /* names of options.done that have come */
     size_t capacity, count;
     size_t input_size;
     struct slot *slots;      /* [capacity] */
@@ -49,6 +53,7 @@ enum cn_status batch_create(const struct batch_options *options, const struct cn
     const int threads = options->threads;
     *batch = (struct batch){.options = *options,
                             .model = model,
+                            .begun_nanoseconds = cn_clock_nanoseconds(),
                             .input_size = input_size,
                             .capacity = fit < 1              ? 1
                                         : fit > BATCH_IMAGES ? BATCH_IMAGES
@@ -97,10 +102,52 @@ void batch_free(struct batch *batch) {
     free(batch);
 }
 
+/* ---- The line on a terminal ---- */
+
+static const uint64_t REDRAW_NANOSECONDS = 100000000;
+
+static void clear_line(struct batch *batch) {
+    if (batch->drawn_nanoseconds != 0) {
+        fputs("\r\033[K", stderr);
+        batch->drawn_nanoseconds = 0;
+    }
+}
+
+static void put_counts(const struct batch *batch) {
+    const double seconds = (double)(cn_clock_nanoseconds() - batch->begun_nanoseconds) * 1e-9;
+    fprintf(stderr, "%zu scored, %zu not", batch->counts.scored, batch->counts.failed);
+    if (batch->counts.skipped > 0) {
+        fprintf(stderr, ", %zu were there already", batch->counts.skipped);
+    }
+    fprintf(stderr, ", %.0f per second", (double)batch->counts.scored / (seconds + 1e-9));
+}
+
+/* At most ten times per second; not when the rows go to the same terminal. */
+static void draw_line(struct batch *batch) {
+    const uint64_t now = cn_clock_nanoseconds();
+    if (!batch->options.progress || now - batch->drawn_nanoseconds < REDRAW_NANOSECONDS) {
+        return;
+    }
+    fputs("\r", stderr);
+    put_counts(batch);
+    fputs("\033[K", stderr);
+    batch->drawn_nanoseconds = now;
+}
+
+void batch_summary(struct batch *batch) {
+    clear_line(batch);
+    if (batch->options.progress) {
+        put_counts(batch);
+        fputs("\n", stderr);
+    }
+}
+
+/* ---- The images ---- */
+
 /* One input into its image, on any thread. */
 static void decode(const struct batch *batch, struct slot *slot, float *image) {
     enum cn_status status = CN_OK;
-    if (slot->ready || slot->error.status != CN_OK) {
+    if (slot->done || slot->ready || slot->error.status != CN_OK) {
         return;
     }
     if (slot->bytes == NULL) {
@@ -123,8 +170,9 @@ static void report(struct batch *batch, struct slot *slot) {
     if (slot->error.source[0] == '\0' && slot->name != NULL) {
         (void)snprintf(slot->error.source, sizeof slot->error.source, "%s", slot->name);
     }
+    clear_line(batch);
     (void)cli_report(batch->options.command, &slot->error);
-    batch->failed = true;
+    batch->counts.failed++;
 }
 
 /* Writes what the network saw; false, and a message, when that cannot be. */
@@ -146,7 +194,7 @@ static bool save_image(struct batch *batch, const float *image, const char *path
     free(png);
     if (status != CN_OK) {
         (void)cli_report(batch->options.command, &error);
-        batch->failed = true;
+        batch->counts.failed++;
     }
     return status == CN_OK;
 }
@@ -158,10 +206,11 @@ static void print(struct batch *batch, size_t index) {
     char path[PATH_MAX];
     prediction.class =
         cn_plan_answer(probabilities, batch->model->label_count, &prediction.confidence);
-    batch->rows++;
+    batch->counts.scored++;
     prediction.report = slot->is_picture ? &slot->report : NULL;
     if (batch->options.images != NULL) {
-        (void)snprintf(path, sizeof path, "%s/%zu.png", batch->options.images, batch->rows);
+        (void)snprintf(path, sizeof path, "%s/%zu.png", batch->options.images,
+                       batch->counts.scored);
         if (save_image(batch, batch->images + index * batch->input_size, path)) {
             prediction.image = path;
         }
@@ -171,19 +220,27 @@ static void print(struct batch *batch, size_t index) {
 
 bool batch_flush(struct batch *batch) {
     size_t count = batch->count;
-    if (!batch->begun) {
+    size_t wanted = 0;
+    if (!batch->begun && batch->options.header) {
         batch->options.format->begin(batch->model);
-        batch->begun = true;
+    }
+    batch->begun = true;
+    for (size_t i = 0; i < count; i++) {
+        wanted += !batch->slots[i].done;
     }
 #pragma omp parallel for schedule(dynamic)                                                         \
     num_threads(batch->options.threads) if (count > 1 && batch->options.threads > 1)
     for (size_t i = 0; i < count; i++) {
         decode(batch, &batch->slots[i], batch->images + i * batch->input_size);
     }
-    cn_plan_run_parallel(batch->plan, batch->workspaces, batch->options.threads, batch->images,
-                         count, batch->outputs);
+    if (wanted > 0) {
+        cn_plan_run_parallel(batch->plan, batch->workspaces, batch->options.threads, batch->images,
+                             count, batch->outputs);
+    }
     for (size_t i = 0; i < count; i++) {
-        if (batch->slots[i].ready) {
+        if (batch->slots[i].done) {
+            batch->counts.skipped++;
+        } else if (batch->slots[i].ready) {
             print(batch, i);
         } else {
             report(batch, &batch->slots[i]);
@@ -191,7 +248,9 @@ bool batch_flush(struct batch *batch) {
         clear_slot(&batch->slots[i]);
     }
     batch->count = 0;
-    return cli_stdout_good();
+    draw_line(batch);
+    /* Whole rows leave together: whoever stops the command finds no cut one. */
+    return fflush(stdout) == 0 && cli_stdout_good() && !cli_interrupted();
 }
 
 /* The next slot with a copy of `name`; NULL without memory. */
@@ -199,9 +258,14 @@ static struct slot *next_slot(struct batch *batch, const char *name) {
     struct slot *slot = &batch->slots[batch->count];
     slot->name = strdup(name);
     if (slot->name == NULL) {
-        batch->failed = true;
+        batch->counts.failed++;
         (void)cli_fail(batch->options.command, "no memory for a name");
         return NULL;
+    }
+    const struct predict_done *done = batch->options.done;
+    if (done != NULL && batch->done < done->count && strcmp(name, done->names[batch->done]) == 0) {
+        batch->done++;
+        slot->done = true;
     }
     batch->count++;
     return slot;
@@ -264,6 +328,6 @@ bool batch_add_failure(struct batch *batch, const struct cn_error *error) {
     return flush_if_full(batch);
 }
 
-bool batch_failed(const struct batch *batch) {
-    return batch->failed;
+struct batch_counts batch_counts(const struct batch *batch) {
+    return batch->counts;
 }

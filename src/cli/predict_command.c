@@ -1,23 +1,28 @@
 /* predict_command.c: `convnet predict`: one row on stdout for each picture, in input order.
  *
  * An input that cannot be scored gets a message on stderr and the exit status 1; the others are
- * scored. Signals are the default.
+ * scored. SIGINT and SIGTERM end it after the batch that runs, so that the last row is whole.
  */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cli/predict_command.h"
 
 struct predict_settings {
-    const char *model, *list, *images;
+    const char *model, *list, *images, *output;
     int format, mode, threads;
+    bool no_header, resume;
     struct input_options input;
 };
 
 #define SETTING(field) offsetof(struct predict_settings, field)
 
 static const struct cli_option options[] = {
-    {"model", "MODEL", CLI_STRING, SETTING(model), .text = "model file, or the name of a known one",
-     .required = true},
+    {"model", "MODEL", CLI_STRING, SETTING(model),
+     .text = "model file, or the name of a known one (default: digits)"},
     {"format", "NAME", CLI_NAME, SETTING(format), .text = "csv (default), ndjson or table",
      .names = predict_format_names},
     {"files-from", "FILE", CLI_STRING, SETTING(list),
@@ -30,6 +35,11 @@ static const struct cli_option options[] = {
     {"preprocess", "NAME", CLI_NAME, SETTING(mode),
      .text = "auto (default), or none: a picture must have the model's size and is taken as it is",
      .names = cn_picture_mode_names},
+    {"output", "FILE", CLI_STRING, SETTING(output),
+     .text = "write to FILE, which appears when all is done; until then the rows are in FILE.part"},
+    {"resume", NULL, CLI_FLAG, SETTING(resume),
+     .text = "with --output: keep the whole rows of FILE.part and score what comes after them"},
+    {"no-header", NULL, CLI_FLAG, SETTING(no_header), .text = "no heading above CSV or a table"},
     {"images", "DIR", CLI_STRING, SETTING(images),
      .text = "also write what the network saw as DIR/N.png, N being the row, from 1"},
     {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
@@ -47,38 +57,103 @@ static const struct cli_syntax syntax = {
         "after another.",
 };
 
+/* ---- The output ---- */
+
+enum { PART_PATH = PATH_MAX };
+
+/* Standard output becomes FILE.part, behind the rows that are there if the run goes on. */
+static enum cn_status open_output(const struct predict_settings *settings, bool ndjson,
+                                  char part[static PART_PATH], struct predict_done *ret_done,
+                                  struct cn_error *error) {
+    const int length = snprintf(part, PART_PATH, "%s.part", settings->output);
+    if (length < 0 || length >= PART_PATH) {
+        return cn_fail_at(error, CN_INVALID, settings->output, -1, "the name is too long");
+    }
+    enum cn_status status = CN_OK;
+    if (settings->resume) {
+        status = predict_done_read(part, ndjson, !settings->no_header, ret_done, error);
+    }
+    if (status == CN_OK && freopen(part, settings->resume ? "a" : "w", stdout) == NULL) {
+        status = cn_fail_at(error, CN_IO, part, -1, "cannot be written: %s", strerror(errno));
+    }
+    return status;
+}
+
+/* All of it is on the disk before it has its name. */
+static enum cn_status keep_output(const char *part, const char *path, struct cn_error *error) {
+    return fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0 &&
+                   rename(part, path) == 0
+               ? CN_OK
+               : cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
+}
+
+static bool add_all(struct batch *batch, const struct cn_model *model,
+                    const struct predict_settings *settings, char **operands, size_t count) {
+    bool going = true;
+    for (size_t i = 0; going && i < count; i++) {
+        going = input_add(batch, model, &settings->input, operands[i]);
+    }
+    if (going && settings->list != NULL) {
+        going = input_add_list(batch, model, &settings->input, settings->list);
+    }
+    return going && batch_flush(batch);
+}
+
+static void check_usage(const char *command, const struct predict_settings *settings,
+                        size_t operand_count) {
+    if (operand_count == 0 && settings->list == NULL) {
+        cli_usage_error(command, "no picture is named");
+    }
+    if (settings->resume && settings->output == NULL) {
+        cli_usage_error(command, "--resume needs --output, whose rows it goes on with");
+    }
+    if (settings->resume && strcmp(predict_format_names[settings->format], "table") == 0) {
+        cli_usage_error(command, "--resume goes on with csv or ndjson, not with a table");
+    }
+}
+
 int cli_predict(int argc, char **argv) {
-    struct predict_settings settings = {.threads = cn_default_threads()};
+    struct predict_settings settings = {.model = "digits", .threads = cn_default_threads()};
     struct cn_error error = {0};
     struct cn_model *model = NULL;
     struct batch *batch = NULL;
-    char **operands;
+    struct predict_done done = {0};
+    char **operands, part[PART_PATH];
     size_t operand_count;
+    bool whole = false;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
-    if (operand_count == 0 && settings.list == NULL) {
-        cli_usage_error(argv[0], "no picture is named");
-    }
+    check_usage(argv[0], &settings, operand_count);
     enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
+    if (status == CN_OK && settings.output != NULL) {
+        const bool ndjson = strcmp(predict_format_names[settings.format], "ndjson") == 0;
+        status = open_output(&settings, ndjson, part, &done, &error);
+    }
     if (status == CN_OK) {
         const struct batch_options batch_options = {.command = argv[0],
                                                     .format = &predict_formats[settings.format],
+                                                    .header = !settings.no_header && !done.begun,
+                                                    .done = &done,
                                                     .mode = (enum cn_picture_mode)settings.mode,
                                                     .images = settings.images,
-                                                    .threads = settings.threads};
+                                                    .threads = settings.threads,
+                                                    .progress = isatty(STDERR_FILENO) &&
+                                                                !isatty(STDOUT_FILENO)};
         status = batch_create(&batch_options, model, &batch, &error);
     }
-    bool going = status == CN_OK;
-    for (size_t i = 0; going && i < operand_count; i++) {
-        going = input_add(batch, model, &settings.input, operands[i]);
+    if (status == CN_OK) {
+        cli_interrupt_catch();
+        whole = add_all(batch, model, &settings, operands, operand_count);
+        batch_summary(batch);
     }
-    if (going && settings.list != NULL) {
-        going = input_add_list(batch, model, &settings.input, settings.list);
+    if (whole && settings.output != NULL) {
+        status = keep_output(part, settings.output, &error);
     }
-    going = going && batch_flush(batch);
-    int exit_status = status != CN_OK                 ? cli_report(argv[0], &error)
-                      : going && !batch_failed(batch) ? CLI_DONE
-                                                      : CLI_FAILED;
+    int exit_status = status != CN_OK                            ? cli_report(argv[0], &error)
+                      : cli_interrupted() != 0                   ? CLI_SIGNAL + cli_interrupted()
+                      : whole && batch_counts(batch).failed == 0 ? CLI_DONE
+                                                                 : CLI_FAILED;
     batch_free(batch);
+    predict_done_clear(&done);
     cn_model_free(model);
     return exit_status;
 }

@@ -29,12 +29,28 @@ extern const struct predict_format predict_formats[];
 
 struct batch;
 
+/* What an earlier run has done: names in the order of the rows. */
+struct predict_done {
+    char **names;
+    size_t count, capacity;
+    bool begun; /* its first row is there, and the heading */
+};
+
+/* Reads the rows at `path`, in CSV with a heading or without, or NDJSON; takes off a last row that
+ * was cut. No file: nothing is done. Caller frees with predict_done_clear. */
+enum cn_status predict_done_read(const char *path, bool ndjson, bool header,
+                                 struct predict_done *ret_done, struct cn_error *error);
+void predict_done_clear(struct predict_done *done);
+
 struct batch_options {
     const char *command; /* for messages */
     const struct predict_format *format;
+    bool header;                     /* print a heading, where the format has one */
+    const struct predict_done *done; /* inputs that need no row: those of its names, in order */
     enum cn_picture_mode mode;
     const char *images; /* folder for what the network saw, or NULL */
     int threads;
+    bool progress; /* a line on stderr with the counts, and at the end */
 };
 
 /* Borrows the model and what the options point to until batch_free. */
@@ -57,8 +73,14 @@ bool batch_add_failure(struct batch *batch, const struct cn_error *error);
 /* Runs and prints what is left. */
 bool batch_flush(struct batch *batch);
 
-/* Was any input not scored? */
-bool batch_failed(const struct batch *batch);
+/* Ends the line of counts. */
+void batch_summary(struct batch *batch);
+
+/* Rows that were printed, inputs that could not be scored. */
+struct batch_counts {
+    size_t scored, failed, skipped;
+};
+struct batch_counts batch_counts(const struct batch *batch);
 void batch_free(struct batch *batch); /* accepts NULL */
 
 /* ---- Inputs ---- */

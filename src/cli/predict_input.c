@@ -232,7 +232,7 @@ bool input_add_list(struct batch *batch, const struct cn_model *model,
             going = input_add(batch, model, options, line);
         }
     }
-    if (going && ferror(file)) {
+    if (going && ferror(file) && cli_interrupted() == 0) {
         going = add_failure(batch, CN_IO, path, "cannot be read");
     }
     free(line);

@@ -2,13 +2,13 @@
  * command line. Thread rule: used before threads start. */
 #include "daemon/options.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/names.h"
+#include "http/address.h"
 #include "http/cors.h"
 
 static const char *const switch_names[] = {"no", "yes", NULL};
@@ -188,38 +188,45 @@ void options_print(const struct daemon_options *options, FILE *to) {
 
 /* ---- Rules between options ---- */
 
-static bool is_loopback(const char *address) {
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, address, &v4) == 1)
-        return (ntohl(v4.s_addr) >> 24) == 127;
-    return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
-/* The first of the addresses that other machines reach, kept in `list`, or NULL. */
-static const char *find_exposed(const char *addresses, char list[static OPTION_TEXT_SIZE]) {
-    char *rest = NULL;
-    memcpy(list, addresses, strlen(addresses) + 1);
-    for (char *one = strtok_r(list, ", ", &rest); one != NULL; one = strtok_r(NULL, ", ", &rest))
-        if (!is_loopback(one))
-            return one;
+/* The first of the addresses that other machines reach, or NULL. */
+static const struct http_address *find_exposed(const struct http_address *addresses, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!http_address_is_loopback(&addresses[i].socket))
+            return &addresses[i];
     return NULL;
 }
 
-/* Nobody listens to the world without a reason to trust who comes. */
-static enum cn_status check_exposure(const struct daemon_options *options, struct cn_error *error) {
-    char list[OPTION_TEXT_SIZE];
+/* Nobody listens to the world without a reason to trust who comes, nor twice at one port. */
+static enum cn_status check_addresses(const struct daemon_options *options,
+                                      struct cn_error *error) {
+    struct http_address plain[HTTP_MAX_ADDRESSES], tls[HTTP_MAX_ADDRESSES];
+    size_t plain_count = 0, tls_count = 0;
+    enum cn_status status = http_addresses_read("address", options->address, (int)options->port,
+                                                plain, &plain_count, error);
+    if (status == CN_OK)
+        status = http_addresses_read("tls-address", options->tls_address, (int)options->tls_port,
+                                     tls, &tls_count, error);
+    if (status != CN_OK)
+        return status;
+    for (size_t i = 0; i < plain_count * tls_count; i++)
+        if (http_address_overlaps(&plain[i / tls_count], &tls[i % tls_count]))
+            return cn_fail(error, CN_INVALID,
+                           "port %lld and tls-port %lld must differ: both would be taken at %s",
+                           options->port, options->tls_port, plain[i / tls_count].text);
     if (options->insecure || options->api_keys_file[0] != '\0')
         return CN_OK;
-    const char *exposed = find_exposed(options->address, list);
-    if (exposed == NULL && options->tls_client_ca[0] == '\0')
-        exposed = find_exposed(options->tls_address, list);
+    const char *option = "address";
+    const struct http_address *exposed = find_exposed(plain, plain_count);
+    if (exposed == NULL && options->tls_client_ca[0] == '\0') {
+        option = "tls-address";
+        exposed = find_exposed(tls, tls_count);
+    }
     if (exposed == NULL)
         return CN_OK;
     return cn_fail(error, CN_INVALID,
-                   "address %s is reachable from other machines and nobody would be asked who they "
+                   "%s %s is reachable from other machines and nobody would be asked who they "
                    "are: set api-keys-file, or say insecure = yes",
-                   exposed);
+                   option, exposed->text);
 }
 
 static enum cn_status check_tls(const struct daemon_options *options, struct cn_error *error) {
@@ -238,7 +245,7 @@ static enum cn_status check_tls(const struct daemon_options *options, struct cn_
 }
 
 enum cn_status options_check(const struct daemon_options *options, struct cn_error *error) {
-    enum cn_status status = check_exposure(options, error);
+    enum cn_status status = check_addresses(options, error);
     if (status == CN_OK)
         status = check_tls(options, error);
     if (status != CN_OK)

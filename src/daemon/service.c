@@ -16,6 +16,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/service_private.h"
+#include "http/listen.h"
 
 /* A model that is being read when all else has ended gets so long, within shutdown-timeout:
  * nanoseconds. */
@@ -234,7 +235,9 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
         ready += rows[i].model != NULL;
     registry_list_free(rows, count);
     registry_free(models);
-    if (credentials_load(options, NULL, error) != CN_OK)
+    const struct http_server_options server = server_options(options);
+    if (credentials_load(options, NULL, error) != CN_OK ||
+        http_listen_check(&server, error) != CN_OK)
         return error->status;
     if (ready < count)
         return cn_fail(error, CN_INVALID, "%zu of %zu models were refused", count - ready, count);

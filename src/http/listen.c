@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,46 +14,38 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "http/address.h"
 #include "http/server_private.h"
 
 /* ---- TCP ---- */
 
-static enum cn_status open_socket(const char *address, int port, int *ret_fd,
+/* A socket that is bound to the address. */
+static enum cn_status bind_socket(const struct http_address *address, int *ret_fd,
                                   struct cn_error *error) {
-    char service[16];
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                             .ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM};
-    struct addrinfo *info = NULL;
-    (void)snprintf(service, sizeof service, "%d", port);
-    int result = getaddrinfo(address, service, &hints, &info);
-    if (result != 0)
-        return cn_fail(error, CN_INVALID, "address '%s' must be a numeric IPv4 or IPv6 address: %s",
-                       address, gai_strerror(result));
-    enum cn_status status = CN_OK;
-    int on = 1;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        status = cn_fail(error, CN_IO, "cannot open a socket for %s: %s", address, strerror(errno));
-        goto out;
-    }
+    const bool v6 = address->socket.ss_family == AF_INET6;
+    const struct sockaddr *place = (const void *)&address->socket;
+    const int on = 1,
+              port = ntohs(v6 ? ((const struct sockaddr_in6 *)(const void *)place)->sin6_port
+                              : ((const struct sockaddr_in *)(const void *)place)->sin_port);
+    const int fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return cn_fail(error, CN_IO, "cannot open a socket for %s: %s", address->text,
+                       strerror(errno));
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (info->ai_family == AF_INET6)
+    if (v6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-        if (errno == EADDRINUSE)
-            status =
-                cn_fail(error, CN_IO, "port %d of %s is in use by another program", port, address);
-        else
-            status = cn_fail(error, CN_IO, "cannot listen at %s port %d: %s", address, port,
-                             strerror(errno));
-        close(fd);
-        goto out;
+    if (bind(fd, place, address->length) == 0) {
+        *ret_fd = fd;
+        return CN_OK;
     }
-    *ret_fd = fd;
-out:
-    freeaddrinfo(info);
-    return status;
+    if (errno == EADDRINUSE)
+        (void)cn_fail(error, CN_IO, "port %d of %s is in use by another program", port,
+                      address->text);
+    else
+        (void)cn_fail(error, CN_IO, "cannot listen at %s port %d: %s", address->text, port,
+                      strerror(errno));
+    (void)close(fd);
+    return CN_IO;
 }
 
 static enum cn_status listener_add(struct http_acceptor *acceptor, struct http_listener listener,
@@ -66,41 +57,45 @@ static enum cn_status listener_add(struct http_acceptor *acceptor, struct http_l
     return CN_OK;
 }
 
-static enum cn_status listen_at(struct http_acceptor *acceptor, const char *address, int port,
+static enum cn_status listen_at(struct http_acceptor *acceptor, const struct http_address *address,
                                 bool tls, struct cn_error *error) {
     struct http_listener listener = {.fd = -1, .tls = tls};
-    enum cn_status status = open_socket(address, port, &listener.fd, error);
+    enum cn_status status = bind_socket(address, &listener.fd, error);
     if (status != CN_OK)
         return status;
-    status = listener_add(acceptor, listener, error);
+    status = listen(listener.fd, SOMAXCONN) == 0
+                 ? listener_add(acceptor, listener, error)
+                 : cn_fail(error, CN_IO, "cannot listen at %s: %s", address->text, strerror(errno));
     if (status != CN_OK)
-        close(listener.fd);
+        (void)close(listener.fd);
     return status;
 }
 
 static enum cn_status listen_at_addresses(struct http_acceptor *acceptor, const char *addresses,
                                           int port, bool tls, struct cn_error *error) {
-    const char *from = addresses;
-    for (;;) {
-        char address[64];
-        from += strspn(from, " ");
-        size_t length = strcspn(from, ", ");
-        if (length >= sizeof address)
-            return cn_fail(error, CN_INVALID, "address '%.80s' is too long for a numeric address",
-                           from);
-        memcpy(address, from, length);
-        address[length] = '\0';
-        enum cn_status status = listen_at(acceptor, address, port, tls, error);
-        if (status != CN_OK)
-            return status;
-        from += length;
-        from += strspn(from, " ");
-        if (*from != ',')
-            return *from == '\0' ? CN_OK
-                                 : cn_fail(error, CN_INVALID,
-                                           "addresses '%s' must be separated by commas", addresses);
-        from++;
+    struct http_address list[HTTP_MAX_ADDRESSES];
+    size_t count;
+    enum cn_status status =
+        http_addresses_read(tls ? "tls-address" : "address", addresses, port, list, &count, error);
+    for (size_t i = 0; i < count && status == CN_OK; i++)
+        status = listen_at(acceptor, &list[i], tls, error);
+    return status;
+}
+
+/* Can the addresses be bound, whoever has their ports now? */
+static enum cn_status check_addresses(const char *option, const char *addresses,
+                                      struct cn_error *error) {
+    struct http_address list[HTTP_MAX_ADDRESSES];
+    size_t count;
+    enum cn_status status = http_addresses_read(option, addresses, 0, list, &count, error);
+    for (size_t i = 0; i < count && status == CN_OK; i++) {
+        struct cn_error fault = {0};
+        int fd = -1;
+        if (bind_socket(&list[i], &fd, &fault) != CN_OK)
+            return cn_fail(error, fault.status, "%s: %s", option, fault.text);
+        (void)close(fd);
     }
+    return status;
 }
 
 /* ---- The admin socket ---- */
@@ -150,16 +145,32 @@ static enum cn_status bind_there(int fd, const struct sockaddr_un *address,
     return CN_IO;
 }
 
-static enum cn_status listen_at_path(struct http_acceptor *acceptor, const char *path,
-                                     struct cn_error *error) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+/* Is it a path for a socket, in a folder that is there? */
+static enum cn_status check_path(const char *path, struct sockaddr_un *ret_address,
+                                 struct cn_error *error) {
+    char folder[sizeof ret_address->sun_path];
     struct stat status;
-    if (path[0] != '/' || strlen(path) >= sizeof address.sun_path)
+    if (path[0] != '/' || strlen(path) >= sizeof folder)
         return cn_fail(error, CN_INVALID,
                        "admin-socket %.120s must be a path from the root of at most %zu bytes",
-                       path, sizeof address.sun_path - 1);
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    enum cn_status result = check_place(&address, error);
+                       path, sizeof folder - 1);
+    memcpy(folder, path, strlen(path) + 1);
+    *(strrchr(folder, '/') + 1) = '\0';
+    if (stat(folder, &status) != 0)
+        return cn_fail(error, CN_IO, "admin-socket %s: its folder %s: %s", path, folder,
+                       strerror(errno));
+    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(ret_address->sun_path, path, strlen(path) + 1);
+    return CN_OK;
+}
+
+static enum cn_status listen_at_path(struct http_acceptor *acceptor, const char *path,
+                                     struct cn_error *error) {
+    struct sockaddr_un address;
+    struct stat status;
+    enum cn_status result = check_path(path, &address, error);
+    if (result == CN_OK)
+        result = check_place(&address, error);
     if (result != CN_OK)
         return result;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -229,6 +240,22 @@ enum cn_status http_listen_open(struct http_server *server, struct cn_error *err
     return status;
 }
 
+enum cn_status http_listen_check(const struct http_server_options *options,
+                                 struct cn_error *error) {
+    struct sockaddr_un address;
+    struct stat place;
+    enum cn_status status = check_addresses("address", options->addresses, error);
+    if (status == CN_OK && options->tls)
+        status = check_addresses("tls-address", options->tls_addresses, error);
+    if (status != CN_OK || options->admin_socket[0] == '\0')
+        return status;
+    status = check_path(options->admin_socket, &address, error);
+    if (status == CN_OK && lstat(address.sun_path, &place) == 0 && !S_ISSOCK(place.st_mode))
+        status =
+            cn_fail(error, CN_INVALID, "admin-socket %s exists and is no socket", address.sun_path);
+    return status;
+}
+
 /* "127.0.0.1:8080", "[::1]:8080" or a path. */
 static void describe_address(const struct sockaddr_storage *address, char *text, size_t size) {
     char host[INET6_ADDRSTRLEN] = "?";
@@ -268,14 +295,6 @@ void http_server_describe(const struct http_server *server, char *text, size_t s
     }
 }
 
-static bool is_exposed(const struct sockaddr_storage *address) {
-    const struct sockaddr_in *v4 = (const void *)address;
-    const struct sockaddr_in6 *v6 = (const void *)address;
-    if (address->ss_family == AF_INET)
-        return (ntohl(v4->sin_addr.s_addr) >> 24) != 127;
-    return address->ss_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-}
-
 bool http_server_is_exposed(const struct http_server *server, bool tls) {
     for (size_t i = 0; i < server->acceptor.listener_count; i++) {
         struct sockaddr_storage address = {0};
@@ -283,7 +302,7 @@ bool http_server_is_exposed(const struct http_server *server, bool tls) {
         const struct http_listener *listener = &server->acceptor.listeners[i];
         if ((tls || !listener->tls) &&
             getsockname(listener->fd, (struct sockaddr *)&address, &length) == 0 &&
-            is_exposed(&address))
+            !http_address_is_loopback(&address))
             return true;
     }
     return false;

@@ -6,6 +6,11 @@
 
 struct http_acceptor;
 struct http_server;
+struct http_server_options;
+
+/* Could the options' addresses be listened at, and the admin socket be made? Ports that another
+ * program has, such as the daemon that runs, are no fault. Opens nothing that stays. */
+enum cn_status http_listen_check(const struct http_server_options *options, struct cn_error *error);
 
 /* Opens what the options name, or takes what they pass. */
 enum cn_status http_listen_open(struct http_server *server, struct cn_error *error);

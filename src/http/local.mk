@@ -1,6 +1,7 @@
 libconvnetd_la_SOURCES += \
 	src/http/acceptor.c \
 	src/http/acceptor.h \
+	src/http/address.c src/http/address.h \
 	src/http/admission.c \
 	src/http/admission.h \
 	src/http/auth.c \

@@ -404,6 +404,56 @@ check "says which" says "none.png: No such file or directory"
 head -c 1000 raw | "$convnet" "${predict[@]}" --raw - >out 2>err
 check "raw bytes of no whole image" test "$?" = 1
 check "says how many" says "216 bytes after 1 whole images"
+# What is written to a file: whole, or to be gone on with.
+check "to a file" run 0 "${predict[@]}" --output kept.csv "$sample/t10k-images-idx3-ubyte.gz"
+check "as on stdout" cmp kept.csv idx.csv
+check "and no part of it is left" test ! -e kept.csv.part
+check "nothing on stdout" test ! -s out
+{ head -n 100 idx.csv; printf 'cut",7'; } >kept.csv.part
+rm kept.csv
+check "go on" run 0 "${predict[@]}" --output kept.csv --resume "$sample/t10k-images-idx3-ubyte.gz"
+check "from where it was cut" cmp kept.csv idx.csv
+head -n 100 idx.csv | sed 's|,.*|,taken|' >kept.csv.part
+check "go on behind what is there" run 0 "${predict[@]}" --output kept.csv --resume \
+    "$sample/t10k-images-idx3-ubyte.gz"
+check "without scoring it again" test "$(grep -c ',taken$' kept.csv)" = 100
+check "and all the rest" test "$(wc -l <kept.csv)" = 201
+check "no heading" run 0 "${predict[@]}" --no-header pictures/00.png
+check "one row" test "$(wc -l <out)" = 1
+for line in 'a,b' '{"file":1}'; do
+    printf '%s\n' "$line" >bad.part
+    check "a file of something else: $line" run 1 "${predict[@]}" --output bad --resume \
+        --format "$(case $line in '{'*) echo ndjson ;; *) echo csv ;; esac)" pictures/00.png
+    check "is left" grep -qxF "$line" bad.part
+done
+check "--resume needs a file" run 2 "${predict[@]}" --resume pictures/00.png
+check "a folder that is not there" run 1 "${predict[@]}" --output none/kept.csv pictures/00.png
+# Names with quotes, commas and line breaks are the same names again.
+odd=$'a "b", c\nd.png'
+cp pictures/00.png "$odd"
+for format in csv ndjson; do
+    check "odd names, $format" run 0 "${predict[@]}" --format $format --output odd "$odd" pictures/00.png
+    cp odd odd.part
+    rm odd
+    check "are known again" run 0 "${predict[@]}" --format $format --output odd --resume "$odd" \
+        pictures/00.png
+    check "and not scored twice" test "$(wc -l <odd)" = "$([ $format = csv ] && echo 4 || echo 2)"
+    rm "odd"
+done
+# An interrupt leaves whole rows: of a list that does not end the first batch is there.
+mkfifo unending
+"$convnet" "${predict[@]}" --files-from unending --output stopped.csv 2>err &
+scoring=$!
+exec 9>unending
+for _ in $(seq 300); do echo pictures/00.png; done >&9
+while [ ! -s stopped.csv.part ]; do kill -0 $scoring || break; done
+kill -INT $scoring
+wait $scoring
+check "stopped by SIGINT" test $? = 130
+exec 9>&-
+check "with whole rows" test "$(grep -c '^pictures/00.png,.*[0-9]$' stopped.csv.part)" = \
+    "$(($(wc -l <stopped.csv.part) - 1))"
+check "and no file that looks whole" test ! -e stopped.csv
 mkdir empty
 check "empty folder" run 1 "${predict[@]}" empty
 
@@ -411,6 +461,7 @@ check "empty folder" run 1 "${predict[@]}" empty
 # ---- Pictures: what was done, what the network saw, as they are ----
 seven=$top_srcdir/tests/data/seven.png
 mkdir seen
+check "a model is known without a name" env -C "$top_srcdir" "$convnet" predict tests/data/seven.png
 check "what was done" run 0 predict --model model.safetensors --format ndjson --images seen "$seven" "$seven"
 check "in two rows" test "$(grep -c '"preprocessing":{"unchanged":true,' out)" = 2
 check "names its image" grep -qF '"image":"seen/2.png"' out

@@ -496,8 +496,20 @@ def test_start():
     check(code == 2 and "port 'http' must be" in error, "bad flag: %s" % error)
     code, _, error = run("--address=0.0.0.0")
     check(code == 2 and "insecure" in error, "non-loopback address: %s" % error)
-    code, _, error = run("--address=localhost", "--insecure", "--model=" + MODEL, "--port=0")
-    check(code == 1 and "numeric" in error, "address by name: %s" % error)
+    code, _, error = run("--address=example", "--insecure", "--model=" + MODEL, "--port=0")
+    check(code == 2 and "address 'example'" in error and "numeric" in error,
+          "address by name: %s" % error)
+    for option, value, says in (("address", "192.0.2.77", "address: cannot listen at 192.0.2.77"),
+                                ("admin-socket", "/nonexistent/a", "folder /nonexistent/"),
+                                ("admin-socket", "/etc/passwd", "is no socket")):
+        code, out, error = run("--%s=%s" % (option, value), "--insecure", "--model=" + MODEL,
+                               "--check-config")
+        check(code == 1 and says in error and "OK" not in out,
+              "--check-config with %s %s: %d %s" % (option, value, code, error))
+    with serving("--address=localhost") as server:
+        check(status_of(server, get()) == 200, "localhost is an address")
+        code, out, _ = run("--port=%d" % server.port, "--model=" + MODEL, "--check-config")
+        check(code == 0 and out.startswith("OK"), "the port of a daemon that runs is no fault")
     code, _, error = run("--print-config", environment={"CONVNETD_MAX_BODY": "1X"})
     check(code == 2 and "CONVNETD_MAX_BODY" in error and "1X" in error, "variable: %s" % error)
 

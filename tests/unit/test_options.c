@@ -170,9 +170,10 @@ Test(options, precedence) {
 }
 
 Test(options, rules_between_options) {
-    static const char *const local[] = {"127.0.0.1", "127.3.2.1", "::1", "127.0.0.1, ::1"};
-    static const char *const wide[] = {
-        "0.0.0.0", "::", "192.0.2.1", "127.0.0.1,192.0.2.1", "1", "localhost", "::ffff:127.0.0.1"};
+    static const char *const local[] = {"127.0.0.1", "127.3.2.1",         "::1", "127.0.0.1, ::1",
+                                        "localhost", "127.0.0.1 , [::1]", ""};
+    static const char *const wide[] = {"0.0.0.0", "::",   "192.0.2.1",       "127.0.0.1,192.0.2.1",
+                                       "1",       "[::]", "::ffff:127.0.0.1"};
     for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
         set("address", local[i]);
         cr_assert_eq(options_check(&options, &error), CN_OK, "%s", local[i]);
@@ -183,8 +184,37 @@ Test(options, rules_between_options) {
     }
     set("insecure", "yes");
     cr_assert_eq(options_check(&options, &error), CN_OK);
+    static const char *const none[] = {"example", "127.0.0.1,", "[127.0.0.1]", "::1 ::1",
+                                       "127.0.0"
+                                       ".1.1"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        set("address", none[i]);
+        cr_assert_eq(options_check(&options, NULL), CN_INVALID, "%s", none[i]);
+    }
+    set("address", "0.0.0.0");
     set("queue-images", "1");
     cr_assert_eq(options_check(&options, &error), CN_INVALID);
+}
+
+Test(options, an_error_names_the_option_that_was_set) {
+    set("tls-certificate", "c");
+    set("tls-key", "k");
+    set("tls-address", "192.0.2.1");
+    cr_assert_eq(options_check(&options, &error), CN_INVALID);
+    cr_assert(strncmp(error.text, "tls-address 192.0.2.1 is reachable", 34) == 0, "%s", error.text);
+    error = (struct cn_error){0};
+    set("tls-address", "example");
+    cr_assert_eq(options_check(&options, &error), CN_INVALID);
+    cr_assert(strncmp(error.text, "tls-address 'example' must be", 29) == 0, "%s", error.text);
+    error = (struct cn_error){0};
+    set("tls-address", "0.0.0.0");
+    set("insecure", "yes");
+    set("tls-port", "8080");
+    cr_assert_eq(options_check(&options, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "tls-port 8080 must differ"), "%s", error.text);
+    set("port", "0");
+    set("tls-port", "0");
+    cr_assert_eq(options_check(&options, &error), CN_OK);
 }
 
 /* etc/convnetd.conf is what --print-config prints, but for the model, whose place is the
