@@ -205,6 +205,14 @@ void cn_affine_infer(const struct cn_step *step, const float *const *inputs, siz
     cn_affine_infer_part(step, inputs, count, y, scratch, 0, 1);
 }
 
+const char *cn_affine_kernel(const struct cn_step *step) {
+    if (cn_conv2d_is_depthwise(&step->affine.shape))
+        return "depthwise";
+    if (step->pooled)
+        return "tiles, maxima";
+    return is_matrix(&step->affine) ? "product" : "tiles";
+}
+
 size_t cn_affine_packed_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
     return cn_conv2d_packed_size(&affine.shape);

@@ -194,6 +194,7 @@ static const struct cn_layer_training conv2d_training = {.forward = conv2d_forwa
 static const struct cn_layer_inference conv2d_inference = {.prepare = cn_affine_prepare,
                                                            .infer = cn_affine_infer,
                                                            .infer_part = cn_affine_infer_part,
+                                                           .kernel = cn_affine_kernel,
                                                            .packed_size = cn_affine_packed_size,
                                                            .pack = cn_affine_pack,
                                                            .scratch_size = cn_affine_scratch_size,

@@ -141,12 +141,17 @@ static void dense_infer(const struct cn_step *step, const float *const *inputs, 
         cn_activation_forward(y, count, (size_t)config->units, config->activation);
 }
 
+static const char *dense_kernel(const struct cn_step *step) {
+    return is_wide(&step->layer) ? "product" : "dots";
+}
+
 static enum cn_activation *dense_activation(struct cn_layer *layer) {
     return &((struct dense_config *)(void *)layer->config)->activation;
 }
 
 static const struct cn_layer_inference dense_inference = {.prepare = cn_affine_prepare,
                                                           .infer = dense_infer,
+                                                          .kernel = dense_kernel,
                                                           .packed_size = dense_packed_size,
                                                           .pack = dense_pack,
                                                           .fold = dense_fold};

@@ -11,12 +11,8 @@
  */
 enum { CHUNK_FLOATS = 160 * 1024, MAX_CHUNK = 16 };
 
-static size_t aligned(size_t count) {
-    return (count + 15) & ~(size_t)15;
-}
-
 static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_layer *layer) {
-    return size != NULL ? aligned(size(layer)) : 0;
+    return size != NULL ? cn_floats_aligned(size(layer)) : 0;
 }
 
 static size_t output_of(const struct cn_network *network, size_t l) {
@@ -108,7 +104,7 @@ static void plan_edges(const struct cn_network *network, struct cn_gradient_work
             edge->added = writers[from] != SIZE_MAX;
             if (edge->added) {
                 edge->spare = spare;
-                spare += aligned(output_of(network, from) * w->chunk);
+                spare += cn_floats_aligned(output_of(network, from) * w->chunk);
             } else {
                 writers[from] = layers - l;
             }
@@ -151,14 +147,16 @@ static size_t place(const struct cn_network *network, struct cn_gradient_workspa
         const size_t size = output_of(network, l);
         size_t *next = w->parts[l].activation_whole ? &whole : &local;
         w->parts[l].activation = *next;
-        *next += aligned(size * (w->parts[l].activation_whole ? w->max_batch_size : w->chunk));
+        *next +=
+            cn_floats_aligned(size * (w->parts[l].activation_whole ? w->max_batch_size : w->chunk));
         if (!w->parts[l].back) {
             w->parts[l].slope_whole = false;
         } else if (w->parts[l].slope_whole) {
             w->parts[l].slope = whole;
-            whole += aligned(size * w->max_batch_size);
+            whole += cn_floats_aligned(size * w->max_batch_size);
         } else {
-            spans[l] = (struct cn_span){aligned(size * w->chunk), writers[l], layers - l, 0};
+            spans[l] =
+                (struct cn_span){cn_floats_aligned(size * w->chunk), writers[l], layers - l, 0};
         }
     }
     const size_t slopes = spans != NULL ? cn_place(spans, layers) : SIZE_MAX;
@@ -260,7 +258,7 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
         goto no_memory;
     w->max_batch_size = max_batch_size;
     w->layer_count = network->layer_count;
-    w->parameter_count = aligned(network->parameter_count);
+    w->parameter_count = cn_floats_aligned(network->parameter_count);
     w->output = network->outputs[0].value - network->input_count;
     w->threads = threads;
     if (lay_out(network, w) != CN_OK)

@@ -48,12 +48,8 @@ struct cn_workspace {
     const float **inputs; /* [most_inputs], of the step that runs */
 };
 
-static size_t aligned(size_t count) {
-    return (count + CN_LANES - 1) & ~(size_t)(CN_LANES - 1);
-}
-
 static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_layer *layer) {
-    return size != NULL ? aligned(size(layer)) : 0;
+    return size != NULL ? cn_floats_aligned(size(layer)) : 0;
 }
 
 /* ---- Making the steps ---- */
@@ -214,7 +210,7 @@ static void measure(struct cn_plan *plan) {
     size_t largest = 1;
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct cn_layer *layer = &plan->steps[i].layer;
-        const size_t out = aligned(cn_shape_size(&layer->output_shape));
+        const size_t out = cn_floats_aligned(cn_shape_size(&layer->output_shape));
         const size_t scratch = asked(layer->type->inference->scratch_size, layer);
         plan->macs += cn_layer_macs(layer);
         if (out > largest)
@@ -283,8 +279,9 @@ static enum cn_status place_values(struct draft *draft, struct cn_error *error) 
         const struct cn_layer *layer = &plan->steps[s].layer;
         const size_t over = overwritten(draft, &plan->steps[s]);
         buffers[s] = over != SIZE_MAX ? buffers[over] : s;
-        spans[s].size =
-            over != SIZE_MAX ? 0 : aligned(cn_shape_size(&layer->output_shape) * plan->block);
+        spans[s].size = over != SIZE_MAX
+                            ? 0
+                            : cn_floats_aligned(cn_shape_size(&layer->output_shape) * plan->block);
         spans[s].first = s;
         for (size_t i = 0; i < layer->input_count; i++) {
             const size_t made_by = draft->steps[draft->roots[layer->inputs[i].value]];

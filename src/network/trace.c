@@ -22,16 +22,12 @@ struct cn_trace {
     float *packed, *scratch;
 };
 
-static size_t aligned(size_t count) {
-    return (count + CN_LANES - 1) & ~(size_t)(CN_LANES - 1);
-}
-
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
 static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_layer *layer) {
-    return size != NULL ? aligned(size(layer)) : 0;
+    return size != NULL ? cn_floats_aligned(size(layer)) : 0;
 }
 
 /* Floats of each part of the block; the most inputs of a layer. */
@@ -69,7 +65,7 @@ static struct parts measure(const struct cn_trace *trace) {
             trace->spans[kept].last = trace->layer_count;
         if (inference == NULL)
             continue;
-        trace->spans[l].size = aligned(cn_shape_size(&layer->output_shape));
+        trace->spans[l].size = cn_floats_aligned(cn_shape_size(&layer->output_shape));
         parts.packed = larger(parts.packed, asked(inference->packed_size, layer));
         parts.scratch = larger(parts.scratch, asked(inference->scratch_size, layer));
     }
