@@ -22,7 +22,8 @@ declare -A below=(
     [http]="serving json"
     [api]="http"
     [daemon]="api"
-    [cli]="train reading"
+    [import]="model"
+    [cli]="train reading import"
 )
 declare -A level_of_header=(
     [convnet/status.h]=base [convnet/shape.h]=base

@@ -77,6 +77,14 @@ static enum cn_status write_all(int fd, const struct cn_file_part *part, const c
     return CN_OK;
 }
 
+enum cn_status cn_file_write_descriptor(int fd, const struct cn_file_part *parts, size_t part_count,
+                                        struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    for (size_t i = 0; i < part_count && status == CN_OK; i++)
+        status = write_all(fd, &parts[i], "output", error);
+    return status;
+}
+
 /* Names a rename durable: the folder's own entry reaches the disk. */
 static enum cn_status sync_folder(const char *folder, const char *path, struct cn_error *error) {
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

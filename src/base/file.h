@@ -23,4 +23,8 @@ struct cn_file_part {
 enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts, size_t part_count,
                              struct cn_error *error);
 
+/* Writes the parts to an open descriptor, from where it stands. */
+enum cn_status cn_file_write_descriptor(int fd, const struct cn_file_part *parts, size_t part_count,
+                                        struct cn_error *error);
+
 #endif

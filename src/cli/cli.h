@@ -26,6 +26,8 @@ int cli_predict(int argc, char **argv);
 int cli_read(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_import(int argc, char **argv);
+int cli_edit(int argc, char **argv);
 
 /* ---- Options: one table row each ---- */
 

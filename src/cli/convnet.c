@@ -18,6 +18,8 @@ static const struct cli_command commands[] = {
     {"predict", "classify pictures", cli_predict},
     {"read", "read rows of digits", cli_read},
     {"info", "show a model's layers, shapes, costs and training record", cli_info},
+    {"import", "make a model of a network that Keras, PyTorch or others trained", cli_import},
+    {"edit", "change a model's labels, preprocessing or temperature", cli_edit},
     {"bench", "measure images per second next to the machine's peak", cli_bench},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -3,10 +3,12 @@ convnet_SOURCES += \
 	src/cli/calibrate.c \
 	src/cli/cli.h \
 	src/cli/data.c \
+	src/cli/edit.c src/cli/edit.h \
 	src/cli/evaluate.c src/cli/evaluate.h \
 	src/cli/evaluate_means.c \
 	src/cli/evaluate_print.c \
 	src/cli/find.c \
+	src/cli/import.c src/cli/import_print.c src/cli/import.h \
 	src/cli/info.c \
 	src/cli/interrupt.c \
 	src/cli/convnet.c \

@@ -19,4 +19,8 @@ enum cn_status cn_model_check_weights(const struct cn_network *network, struct c
 /* CN_INVALID unless a softmax can be divided by it. */
 enum cn_status cn_model_check_temperature(float temperature, struct cn_error *error);
 
+/* cn_model_write into an open descriptor, which must not be seen before all is written. */
+enum cn_status cn_model_write_descriptor(const struct cn_model *model, int fd,
+                                         struct cn_error *error);
+
 #endif

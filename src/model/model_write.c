@@ -111,8 +111,9 @@ static void describe_tensors(const struct cn_network *network, struct cn_safeten
     }
 }
 
-enum cn_status cn_model_write(const struct cn_model *model, const char *path,
-                              struct cn_error *error) {
+/* To `path`, or to the descriptor `fd` where path is NULL. */
+static enum cn_status write_model(const struct cn_model *model, const char *path, int fd,
+                                  struct cn_error *error) {
     static const char *const keys[KEY_COUNT] = {
         "format", "architecture", "labels", "preprocessing", "training", "probe", "calibration"};
     const struct cn_network *network = model->network;
@@ -138,11 +139,25 @@ enum cn_status cn_model_write(const struct cn_model *model, const char *path,
     describe_tensors(network, tensors);
     /* Files of uncalibrated models stay what they always were. */
     const size_t count = network->temperature == 1 ? CALIBRATION : KEY_COUNT;
-    status = cn_safetensors_write(path, tensors, network->tensor_count, metadata, count, error);
+    status = path != NULL ? cn_safetensors_write(path, tensors, network->tensor_count, metadata,
+                                                 count, error)
+                          : cn_safetensors_write_descriptor(fd, tensors, network->tensor_count,
+                                                            metadata, count, error);
 out:
-    cn_error_set_source(error, path);
+    if (path != NULL)
+        cn_error_set_source(error, path);
     for (size_t i = 0; i < KEY_COUNT; i++)
         free(values[i]);
     free(tensors);
     return status;
+}
+
+enum cn_status cn_model_write(const struct cn_model *model, const char *path,
+                              struct cn_error *error) {
+    return write_model(model, path, -1, error);
+}
+
+enum cn_status cn_model_write_descriptor(const struct cn_model *model, int fd,
+                                         struct cn_error *error) {
+    return write_model(model, NULL, fd, error);
 }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "model/foreign.h"
 #include "model/safetensors.h"
 #include "json/load.h"
 
@@ -250,6 +251,12 @@ enum cn_status cn_safetensors_parse(const void *bytes, size_t length, const char
     struct span *spans = NULL, *sorted = NULL;
     json_t *header = NULL;
     size_t header_length = 0;
+    const enum cn_foreign kind = cn_foreign_recognize(bytes, length);
+    if (kind != CN_FOREIGN_SAFETENSORS && kind != CN_FOREIGN_UNKNOWN && kind != CN_FOREIGN_JSON) {
+        (void)cn_foreign_refuse(kind, source, error);
+        cn_error_set_source(error, source);
+        return CN_UNSUPPORTED;
+    }
     if (length > CN_SAFETENSORS_MAX_FILE)
         return cn_fail_at(error, CN_LIMIT, source, -1, "has %zu bytes; the limit is %d", length,
                           CN_SAFETENSORS_MAX_FILE);

@@ -72,4 +72,10 @@ enum cn_status cn_safetensors_write(const char *path, const struct cn_safetensor
                                     size_t tensor_count, const struct cn_metadata *metadata,
                                     size_t metadata_count, struct cn_error *error);
 
+/* The same into an open descriptor, which must not be seen before all is written. */
+enum cn_status cn_safetensors_write_descriptor(int fd, const struct cn_safetensor *tensors,
+                                               size_t tensor_count,
+                                               const struct cn_metadata *metadata,
+                                               size_t metadata_count, struct cn_error *error);
+
 #endif

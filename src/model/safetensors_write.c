@@ -96,9 +96,10 @@ static enum cn_status format_header(const json_t *header, char **ret_text, size_
     return CN_OK;
 }
 
-enum cn_status cn_safetensors_write(const char *path, const struct cn_safetensor *tensors,
-                                    size_t tensor_count, const struct cn_metadata *metadata,
-                                    size_t metadata_count, struct cn_error *error) {
+/* To `path`, or to the descriptor `fd` where path is NULL. */
+static enum cn_status write_all_parts(const char *path, int fd, const struct cn_safetensor *tensors,
+                                      size_t tensor_count, const struct cn_metadata *metadata,
+                                      size_t metadata_count, struct cn_error *error) {
     struct cn_file_part *parts = calloc(tensor_count + 2, sizeof *parts);
     json_t *header = json_object();
     enum cn_status status = CN_OK;
@@ -130,11 +131,26 @@ enum cn_status cn_safetensors_write(const char *path, const struct cn_safetensor
         length_bytes[i] = (unsigned char)((uint64_t)length >> (8 * i));
     parts[0] = (struct cn_file_part){length_bytes, sizeof length_bytes};
     parts[1] = (struct cn_file_part){text, length};
-    status = cn_file_write(path, parts, tensor_count + 2, error);
+    status = path != NULL ? cn_file_write(path, parts, tensor_count + 2, error)
+                          : cn_file_write_descriptor(fd, parts, tensor_count + 2, error);
 out:
-    cn_error_set_source(error, path);
+    if (path != NULL)
+        cn_error_set_source(error, path);
     free(text);
     free(parts);
     json_decref(header);
     return status;
+}
+
+enum cn_status cn_safetensors_write(const char *path, const struct cn_safetensor *tensors,
+                                    size_t tensor_count, const struct cn_metadata *metadata,
+                                    size_t metadata_count, struct cn_error *error) {
+    return write_all_parts(path, -1, tensors, tensor_count, metadata, metadata_count, error);
+}
+
+enum cn_status cn_safetensors_write_descriptor(int fd, const struct cn_safetensor *tensors,
+                                               size_t tensor_count,
+                                               const struct cn_metadata *metadata,
+                                               size_t metadata_count, struct cn_error *error) {
+    return write_all_parts(NULL, fd, tensors, tensor_count, metadata, metadata_count, error);
 }

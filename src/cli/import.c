@@ -1,0 +1,241 @@
+/* import.c: `convnet import`: starts the import program, which is locked in, and takes its model.
+ *
+ * Reads no foreign format itself: what comes back is a model file in memory, which goes through the
+ * reader that the daemon uses, and is written anew. One thread.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/edit.h"
+#include "cli/import.h"
+#include "import/protocol.h"
+#include "places.h"
+
+enum { MAX_REPORT = 16 << 20 /* bytes */, DESCRIPTORS = 5 };
+
+struct import_settings {
+    struct cli_changes changes;
+    const char *output, *architecture, *input_shape;
+    bool dry_run, json;
+};
+
+#define SETTING(field) offsetof(struct import_settings, field)
+
+static const struct cli_option options[] = {
+    {"output", "MODEL", CLI_STRING, SETTING(output), .letter = 'o', .text = "model file to write"},
+    {"architecture", "FILE.json", CLI_STRING, SETTING(architecture),
+     .text = "Keras JSON of the network, for files that hold weights alone"},
+    {"labels", "FILE|A,B,...", CLI_STRING, SETTING(changes.labels),
+     .text = "the classes' names: a file with one per line, or a list"},
+    {"preprocessing", "KEY=VALUE,...", CLI_STRING, SETTING(changes.preprocessing),
+     .text = "how pictures become the network's input: fit, channels, interpolation, scale, mean, "
+             "std"},
+    {"input-shape", "H,W,C", CLI_STRING, SETTING(input_shape),
+     .text = "the input's shape where the file leaves it open; of an ONNX file in its own order"},
+    {"dry-run", NULL, CLI_FLAG, SETTING(dry_run), .text = "tell what would be made, write nothing"},
+    {"json", NULL, CLI_FLAG, SETTING(json), .text = "tell it as JSON"},
+};
+
+static const struct cli_syntax syntax = {
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .operands = "FILE",
+    .least_operands = 1,
+    .most_operands = 1,
+    .text = "Make a model of a network that others trained: Keras .h5 and .keras, TensorFlow.js "
+            "model.json, ONNX, and PyTorch or safetensors weights with --architecture. The file is "
+            "read by a program of its own with few rights.",
+};
+
+/* The program beside ours, as in a build tree, or where it was installed. */
+static void find_program(char path[static PATH_MAX]) {
+    char self[PATH_MAX] = "";
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = '\0';
+    (void)snprintf(path, PATH_MAX, "%.4000s/convnet-import", dirname(self));
+    if (access(path, X_OK) != 0) {
+        (void)snprintf(path, PATH_MAX, "%s/convnet-import", CN_PROGRAMS_FOLDER);
+    }
+}
+
+/* {"name", "input_shape", "input_shapes"} as text; caller frees with free(). */
+static char *make_request(const char *file, const struct import_settings *settings) {
+    json_t *request = json_pack("{s:s, s:[], s:[]}", "name", file, "input_shape", "input_shapes");
+    const char *text = settings->input_shape;
+    if (request != NULL && text != NULL) {
+        json_t *shape = json_object_get(request, "input_shape");
+        (void)json_array_append_new(json_object_get(request, "input_shapes"), json_string(text));
+        for (char *end; *text >= '0' && *text <= '9'; text = *end == ',' ? end + 1 : end) {
+            (void)json_array_append_new(shape, json_integer(strtol(text, &end, 10) & INT_MAX));
+        }
+        if (*text != '\0' || json_array_size(shape) > 3) {
+            json_array_clear(shape);
+        }
+    }
+    char *request_text = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
+    json_decref(request);
+    return request_text;
+}
+
+/* Opens what the program gets, in the order of protocol.h; -1 for what is not there. */
+static enum cn_status open_descriptors(const char *file, const char *architecture,
+                                       int descriptors[static DESCRIPTORS],
+                                       struct cn_error *error) {
+    char copy[PATH_MAX];
+    (void)snprintf(copy, sizeof copy, "%s", file);
+    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    descriptors[0] = open(file, flags);
+    if (descriptors[0] < 0) {
+        return cn_fail_at(error, CN_IO, file, -1, "cannot open the file: %s", strerror(errno));
+    }
+    descriptors[1] = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    descriptors[2] = memfd_create("model", MFD_CLOEXEC);
+    descriptors[3] = memfd_create("report", MFD_CLOEXEC);
+    if (descriptors[2] < 0 || descriptors[3] < 0) {
+        return cn_fail(error, CN_IO, "cannot make a file in memory: %s", strerror(errno));
+    }
+    descriptors[4] = architecture != NULL ? open(architecture, flags) : -1;
+    if (architecture != NULL && descriptors[4] < 0) {
+        return cn_fail_at(error, CN_IO, architecture, -1, "cannot open the file: %s",
+                          strerror(errno));
+    }
+    return CN_OK;
+}
+
+/* Starts the program with an empty environment and waits for it. *ret_status: as waitpid's. */
+static enum cn_status run_program(const int descriptors[static DESCRIPTORS], char *request,
+                                  int *ret_status, struct cn_error *error) {
+    char path[PATH_MAX], threads[] = "OMP_NUM_THREADS=1";
+    char *arguments[] = {path, request, NULL}, *environment[] = {threads, NULL};
+    int high[DESCRIPTORS];
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    find_program(path);
+    (void)posix_spawn_file_actions_init(&actions);
+    /* First out of the way of the numbers that they are to have. */
+    for (int i = 0; i < DESCRIPTORS; i++) {
+        high[i] = descriptors[i] >= 0 ? fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64) : -1;
+        if (high[i] >= 0) {
+            (void)posix_spawn_file_actions_adddup2(&actions, high[i], IMPORT_FD_INPUT + i);
+        }
+    }
+    int failed = posix_spawn(&child, path, &actions, NULL, arguments, environment);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    for (int i = 0; i < DESCRIPTORS; i++) {
+        if (high[i] >= 0) {
+            (void)close(high[i]);
+        }
+    }
+    if (failed != 0) {
+        return cn_fail_at(error, CN_IO, path, -1,
+                          "cannot start the import program: %s (was convnet built with "
+                          "--disable-import?)",
+                          strerror(failed));
+    }
+    while (waitpid(child, ret_status, 0) < 0) {
+        if (errno != EINTR) {
+            return cn_fail(error, CN_IO, "cannot wait for the import program: %s", strerror(errno));
+        }
+    }
+    return CN_OK;
+}
+
+/* A file in memory by a name that the library can open. */
+static void descriptor_path(int fd, char path[static 32]) {
+    (void)snprintf(path, 32, "/proc/self/fd/%d", fd);
+}
+
+static enum cn_status read_report(int fd, const char *file, int child_status, json_t **ret_report,
+                                  struct cn_error *error) {
+    char path[32];
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    descriptor_path(fd, path);
+    if (WIFSIGNALED(child_status)) {
+        return cn_fail_at(error, CN_MALFORMED, file, -1,
+                          WTERMSIG(child_status) == SIGXCPU || WTERMSIG(child_status) == SIGKILL
+                              ? "took longer to read than the limit of 60 s; the file may be broken"
+                              : "the import program ended while it read the file, which must be "
+                                "broken (signal %d); nothing was written",
+                          WTERMSIG(child_status));
+    }
+    const enum cn_status status = cn_file_read(path, MAX_REPORT, &bytes, &length, error);
+    *ret_report = status == CN_OK ? json_loadb((char *)bytes, length, 0, NULL) : NULL;
+    free(bytes);
+    const json_t *problem = json_object_get(*ret_report, "error");
+    const char *text = json_string_value(json_object_get(problem, "text"));
+    if (status == CN_OK && text != NULL) {
+        return cn_fail_at(error, CN_UNSUPPORTED, file, -1, "%s", text);
+    }
+    if (status == CN_OK && (*ret_report == NULL || child_status != 0)) {
+        return cn_fail_at(error, CN_IO, file, -1, "the import program failed without a word");
+    }
+    return status;
+}
+
+static enum cn_status import_model(const char *file, const struct import_settings *settings,
+                                   json_t **ret_report, struct cn_model **ret_model,
+                                   struct cn_error *error) {
+    int descriptors[DESCRIPTORS] = {-1, -1, -1, -1, -1}, child_status = 0;
+    char path[32];
+    char *request = make_request(file, settings);
+    enum cn_status status = request != NULL ? CN_OK : cn_fail(error, CN_MEMORY, "no memory");
+    if (status == CN_OK)
+        status = open_descriptors(file, settings->architecture, descriptors, error);
+    if (status == CN_OK)
+        status = run_program(descriptors, request, &child_status, error);
+    if (status == CN_OK)
+        status = read_report(descriptors[3], file, child_status, ret_report, error);
+    if (status == CN_OK) {
+        descriptor_path(descriptors[2], path);
+        status = cn_model_read(path, ret_model, error);
+    }
+    for (int i = 0; i < DESCRIPTORS; i++)
+        if (descriptors[i] >= 0)
+            (void)close(descriptors[i]);
+    free(request);
+    return status;
+}
+
+int cli_import(int argc, char **argv) {
+    struct import_settings settings = {0};
+    struct cn_error error = {0};
+    struct cn_model *model = NULL;
+    json_t *report = NULL;
+    char **operands;
+    size_t operand_count;
+    bool good = true;
+    cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    if (settings.output == NULL && !settings.dry_run) {
+        cli_usage_error(argv[0], "--output=MODEL is required, or --dry-run");
+    }
+    const char *output = settings.dry_run ? NULL : settings.output;
+    enum cn_status status = output != NULL ? cli_check_writable(output, &error) : CN_OK;
+    if (status == CN_OK)
+        status = import_model(operands[0], &settings, &report, &model, &error);
+    if (status == CN_OK)
+        status = cli_change_model(model, &settings.changes, &error);
+    if (status == CN_OK && output != NULL)
+        status = cn_model_write(model, output, &error);
+    if (status == CN_OK)
+        good = settings.json ? cli_import_print_json(report, model, output)
+                             : cli_import_print(report, model, output);
+    int exit_status = good ? CLI_DONE : CLI_FAILED;
+    if (status != CN_OK) {
+        exit_status = cli_report(argv[0], &error);
+        cli_import_print_obstacles(report);
+    }
+    json_decref(report);
+    cn_model_free(model);
+    return exit_status;
+}

@@ -1,0 +1,103 @@
+/* assemble.c: see assemble.h. Reading the architecture is src/model's work; the weights match.c's.
+ * One thread.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "import/assemble.h"
+#include "model/architecture.h"
+
+void import_note(json_t *list, const char *format, ...) {
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) >= 0) {
+        (void)json_array_append_new(list, json_string(text));
+        free(text);
+    }
+    va_end(arguments);
+}
+
+static json_t *shape_json(const struct cn_shape *shape) {
+    json_t *dims = json_array();
+    for (int i = 0; i < shape->rank; i++)
+        (void)json_array_append_new(dims, json_integer(shape->dims[i]));
+    return dims;
+}
+
+static void list_layers(const struct cn_network *network, char *const *paths,
+                        struct import_report *report) {
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const struct cn_layer *layer = &network->layers[i];
+        (void)json_array_append_new(
+            report->layers,
+            json_pack("{s:s, s:s, s:o, s:s*}", "name", layer->name, "class",
+                      cn_layer_type_name(layer->type), "shape", shape_json(&layer->output_shape),
+                      "source", paths[i]));
+    }
+}
+
+/* Every layer of a class that is not ours, with its place. */
+static void list_obstacles(json_t *config, const char *place, int depth, json_t *obstacles) {
+    json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers"), *layer;
+    size_t i;
+    json_array_foreach(layers, i, layer) {
+        json_t *inner = json_object_get(layer, "config");
+        const char *class_name = json_string_value(json_object_get(layer, "class_name"));
+        const char *name = json_string_value(json_object_get(inner, "name"));
+        char path[IMPORT_NAME];
+        (void)snprintf(path, sizeof path, "%.250s%.250s", place, name != NULL ? name : "?");
+        if (json_is_array(inner) || json_is_array(json_object_get(inner, "layers"))) {
+            (void)snprintf(path + strlen(path), sizeof path - strlen(path), "/");
+            if (depth < IMPORT_MAX_DEPTH)
+                list_obstacles(inner, path, depth + 1, obstacles);
+        } else if (class_name != NULL && strcmp(class_name, "InputLayer") != 0) {
+            json_t *copy = json_copy(inner);
+            if (cn_layer_type_find(cn_keras_class(class_name, copy)) == NULL)
+                import_note(obstacles, "layer \"%s\" is a %s, which is not supported", path,
+                            class_name);
+            json_decref(copy);
+        }
+    }
+}
+
+enum cn_status import_assemble(struct import_source *source, const struct cn_shape *input_shape,
+                               struct import_report *report, struct cn_network **ret_network,
+                               struct cn_error *error) {
+    const struct cn_architecture_options options = {
+        .lenient = true, .paths = true, .input_shape = input_shape};
+    struct cn_network *network = NULL;
+    char **paths = NULL;
+    enum cn_status status = CN_OK;
+    if (source->architecture == NULL)
+        return cn_fail(error, CN_INVALID,
+                       "is a %s, which holds weights alone; give the network with --architecture "
+                       "FILE.json (Keras: model.to_json())",
+                       source->format);
+    if (import_turn_channels(source->architecture, report->obstacles, &source->channels_first_rows))
+        import_note(report->notes, "channels_first: turned to rows, columns, channels");
+    list_obstacles(json_object_get(source->architecture, "config"), "", 0, report->obstacles);
+    const size_t count = json_array_size(report->obstacles);
+    if (count > 0)
+        return cn_fail(error, CN_UNSUPPORTED, "cannot be imported: %zu %s in the way", count,
+                       count == 1 ? "thing stands" : "things stand");
+    char *text = json_dumps(source->architecture, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (text == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for the architecture");
+    status = cn_architecture_assemble(text, strlen(text), NULL, &options, &network, &paths, error);
+    free(text);
+    if (status == CN_OK)
+        status = cn_network_build(network, error);
+    if (status == CN_OK)
+        status = import_match(source, network, paths, report, error);
+    if (status == CN_OK) {
+        list_layers(network, paths, report);
+        *ret_network = network;
+        network = NULL;
+    }
+    cn_network_free(network);
+    cn_architecture_free_paths(paths);
+    return status;
+}

@@ -1,0 +1,38 @@
+/* assemble.h: from what a foreign file says to a network with its weights. */
+#ifndef CONVNET_IMPORT_ASSEMBLE_H
+#define CONVNET_IMPORT_ASSEMBLE_H
+
+#include "convnet/network.h"
+#include "import/source.h"
+
+/* What an import made of a file: all are JSON arrays of the caller's. */
+struct import_report {
+    json_t *layers;    /* {"name", "class", "shape", "source"} of each layer of the network */
+    json_t *notes;     /* strings: what was turned, folded or dropped */
+    json_t *obstacles; /* strings: everything that stands in the way */
+};
+
+/* Appends a formatted string to `list`. */
+void import_note(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Rewrites a Keras architecture of channels_first layers as channels_last, in place: shapes, axes
+ * and data_format. True if it was one; what cannot be turned is an obstacle. *ret_rows: Flatten
+ * keeps the order of channels, rows, columns. */
+bool import_turn_channels(json_t *architecture, json_t *obstacles, bool *ret_rows);
+
+/* Makes the network of source->architecture and gives it the source's weights. `input_shape` where
+ * the file leaves it open (NULL: none). Caller frees with cn_network_free. CN_UNSUPPORTED with
+ * `report->obstacles`; CN_INVALID for weights that are missing or of another shape. */
+enum cn_status import_assemble(struct import_source *source, const struct cn_shape *input_shape,
+                               struct import_report *report, struct cn_network **ret_network,
+                               struct cn_error *error);
+
+/* ---- Weights (match.c) ---- */
+
+/* Fills the parameters of a built network from the source's tensors. `paths`: per layer, its place
+ * in the architecture. */
+enum cn_status import_match(struct import_source *source, struct cn_network *network,
+                            char *const *paths, struct import_report *report,
+                            struct cn_error *error);
+
+#endif

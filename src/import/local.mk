@@ -1,0 +1,30 @@
+# The import program: it alone links the libraries of foreign formats.
+if ENABLE_IMPORT
+noinst_LTLIBRARIES += libimport.la
+libimport_la_SOURCES = \
+	src/import/archive.c src/import/archive.h \
+	src/import/assemble.c src/import/assemble.h \
+	src/import/channels.c \
+	src/import/foreign_safetensors.c \
+	src/import/hdf5.c \
+	src/import/keras_zip.c \
+	src/import/match.c \
+	src/import/pickle.c src/import/pickle.h \
+	src/import/source.c src/import/source.h \
+	src/import/tfjs.c \
+	src/import/torch.c
+libimport_la_CPPFLAGS = $(AM_CPPFLAGS) $(IMPORT_CFLAGS)
+libimport_la_LIBADD = $(IMPORT_LIBS)
+
+pkglibexec_PROGRAMS = convnet-import
+convnet_import_SOURCES = \
+	src/import/import_program.c src/import/protocol.h \
+	src/import/sandbox.c src/import/sandbox.h
+convnet_import_CPPFLAGS = $(AM_CPPFLAGS) $(IMPORT_CFLAGS)
+convnet_import_LDFLAGS = $(convnet_LDFLAGS)
+convnet_import_LDADD = libimport.la
+if HAVE_ONNX
+convnet_import_LDADD += libonnx.la $(PROTOBUF_C_LIBS)
+endif
+convnet_import_LDADD += libconvnet.la $(IMPORT_LIBS) $(CONVNET_LIBS)
+endif
