@@ -71,8 +71,8 @@ static enum cn_status change_labels(struct cn_model *model, const char *argument
     const char **labels = NULL;
     size_t length = 0, count = 0;
     const bool list = strchr(argument, ',') != NULL;
-    enum cn_status status = cn_file_read(argument, MAX_LABELS_FILE, &bytes, &length,
-                                         list ? &unread : error);
+    enum cn_status status =
+        cn_file_read(argument, MAX_LABELS_FILE, &bytes, &length, list ? &unread : error);
     if (status != CN_OK && list) {
         bytes = (unsigned char *)strdup(argument);
         status = bytes != NULL ? labels_split((char *)bytes, ',', &labels, &count, error)

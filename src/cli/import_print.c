@@ -50,16 +50,14 @@ bool cli_import_print(const json_t *report, const struct cn_model *model, const 
     return cli_stdout_good();
 }
 
-bool cli_import_print_json(const json_t *report, const struct cn_model *model,
-                           const char *output) {
+bool cli_import_print_json(const json_t *report, const struct cn_model *model, const char *output) {
     char text[CN_PREPROCESSING_TEXT];
     json_t *copy = json_copy((json_t *)(uintptr_t)report);
     (void)json_object_set_new(copy, "parameters",
                               json_integer((json_int_t)model->network->parameter_count));
     (void)json_object_set_new(copy, "labels_count", json_integer((json_int_t)model->label_count));
-    (void)json_object_set_new(
-        copy, "preprocessing",
-        json_string(cn_preprocessing_format(&model->preprocessing, text)));
+    (void)json_object_set_new(copy, "preprocessing",
+                              json_string(cn_preprocessing_format(&model->preprocessing, text)));
     (void)json_object_set_new(copy, "output", output != NULL ? json_string(output) : json_null());
     return cli_put_json_value(copy);
 }

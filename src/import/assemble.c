@@ -32,10 +32,9 @@ static void list_layers(const struct cn_network *network, char *const *paths,
     for (size_t i = 0; i < network->layer_count; i++) {
         const struct cn_layer *layer = &network->layers[i];
         (void)json_array_append_new(
-            report->layers,
-            json_pack("{s:s, s:s, s:o, s:s*}", "name", layer->name, "class",
-                      cn_layer_type_name(layer->type), "shape", shape_json(&layer->output_shape),
-                      "source", paths[i]));
+            report->layers, json_pack("{s:s, s:s, s:o, s:s*}", "name", layer->name, "class",
+                                      cn_layer_type_name(layer->type), "shape",
+                                      shape_json(&layer->output_shape), "source", paths[i]));
     }
 }
 

@@ -54,10 +54,11 @@ static void turn_axis(json_t *config) {
         axis = json_array_get(axis, 0);
     const json_int_t value = json_integer_value(axis);
     if (json_is_integer(axis))
-        (void)json_object_set_new(
-            config, "axis",
-            json_integer(value == 1 || value == -3 ? -1 : value > 1 ? value - 1 : value == -1 ? -2
-                                                                                      : value));
+        (void)json_object_set_new(config, "axis",
+                                  json_integer(value == 1 || value == -3 ? -1
+                                               : value > 1               ? value - 1
+                                               : value == -1             ? -2
+                                                                         : value));
 }
 
 static void turn_layer(json_t *layer, json_t *obstacles, bool *rows) {

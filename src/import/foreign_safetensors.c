@@ -14,9 +14,9 @@ enum { MAX_HEADER = 64 << 20 /* bytes */, LENGTH_BYTES = 8 };
 static const struct {
     const char *name;
     enum import_dtype dtype;
-} dtypes[] = {{"F32", IMPORT_F32}, {"F64", IMPORT_F64},   {"F16", IMPORT_F16}, {"BF16", IMPORT_BF16},
-              {"U8", IMPORT_U8},   {"I8", IMPORT_I8},     {"U16", IMPORT_U16}, {"I16", IMPORT_I16},
-              {"I32", IMPORT_I32}, {"I64", IMPORT_I64},   {"BOOL", IMPORT_BOOL}};
+} dtypes[] = {{"F32", IMPORT_F32}, {"F64", IMPORT_F64}, {"F16", IMPORT_F16},  {"BF16", IMPORT_BF16},
+              {"U8", IMPORT_U8},   {"I8", IMPORT_I8},   {"U16", IMPORT_U16},  {"I16", IMPORT_I16},
+              {"I32", IMPORT_I32}, {"I64", IMPORT_I64}, {"BOOL", IMPORT_BOOL}};
 
 static bool dtype_find(const char *name, enum import_dtype *ret_dtype) {
     for (size_t i = 0; name != NULL && i < sizeof dtypes / sizeof dtypes[0]; i++)
@@ -45,7 +45,8 @@ static enum cn_status entry_read(struct import_source *source, const char *key, 
     enum import_dtype dtype;
     (void)cn_text_show(key, shown);
     if (strlen(key) >= IMPORT_NAME || !json_is_array(shape) ||
-        json_array_size(shape) > IMPORT_MAX_RANK || !size_read(json_array_get(offsets, 0), &begin) ||
+        json_array_size(shape) > IMPORT_MAX_RANK ||
+        !size_read(json_array_get(offsets, 0), &begin) ||
         !size_read(json_array_get(offsets, 1), &end) || begin > end || end > length)
         return cn_fail(error, CN_MALFORMED,
                        "tensor \"%s\" has no usable shape and data_offsets within the %zu bytes of "
@@ -56,7 +57,8 @@ static enum cn_status entry_read(struct import_source *source, const char *key, 
                        cn_json_show(type, shown_type));
     for (size_t i = 0; i < json_array_size(shape); i++)
         if (!size_read(json_array_get(shape, i), &dims[i]))
-            return cn_fail(error, CN_MALFORMED, "tensor \"%s\": dimension %zu is no size", shown, i);
+            return cn_fail(error, CN_MALFORMED, "tensor \"%s\": dimension %zu is no size", shown,
+                           i);
     const char *dot = strrchr(key, '.');
     (void)snprintf(group, sizeof group, "%.*s", dot != NULL ? (int)(dot - key) : 0, key);
     const enum cn_status status =
@@ -104,8 +106,8 @@ enum cn_status import_safetensors(const struct import_file *file, struct import_
         header_length > MAX_HEADER)
         return cn_fail(error, CN_MALFORMED, "claims a header of %llu bytes, but has %zu in all",
                        (unsigned long long)header_length, file->length);
-    json_t *header = cn_json_load((const char *)file->bytes + LENGTH_BYTES, (size_t)header_length,
-                                  &problem);
+    json_t *header =
+        cn_json_load((const char *)file->bytes + LENGTH_BYTES, (size_t)header_length, &problem);
     if (!json_is_object(header)) {
         json_decref(header);
         return cn_fail(error, CN_MALFORMED, "its header is not a JSON object");

@@ -86,7 +86,8 @@ static bool strings_read(hid_t object, const char *name, struct texts *ret_texts
     }
     if (!strings_measure(attribute, type, &texts.count, &width)) {
         if (texts.count > 0)
-            *status = cn_fail(error, CN_MALFORMED, "its attribute %s is not a list of strings", name);
+            *status =
+                cn_fail(error, CN_MALFORMED, "its attribute %s is not a list of strings", name);
         texts.count = 0;
         goto out;
     }
@@ -97,8 +98,8 @@ static bool strings_read(hid_t object, const char *name, struct texts *ret_texts
         *status = cn_fail(error, CN_MALFORMED, "its attribute %s cannot be read", name);
         goto out;
     }
-    char **larger = reallocarray(ret_texts->texts, ret_texts->count + texts.count + 1,
-                                 sizeof *larger);
+    char **larger =
+        reallocarray(ret_texts->texts, ret_texts->count + texts.count + 1, sizeof *larger);
     if (larger == NULL) {
         *status = cn_fail(error, CN_MEMORY, "no memory for its attribute %s", name);
         goto out;
@@ -259,8 +260,7 @@ static herr_t visit(hid_t place, const char *path, const H5O_info_t *info, void 
         char *vars = strrchr(group, '/');
         if (vars != NULL && strcmp(vars, "/vars") == 0)
             *vars = '\0';
-        walk->status =
-            dataset_add(walk->source, walk->file, path, group, name + 1, walk->error);
+        walk->status = dataset_add(walk->source, walk->file, path, group, name + 1, walk->error);
     }
     return walk->status == CN_OK ? 0 : -1;
 }
@@ -305,8 +305,8 @@ static enum cn_status file_read(struct import_source *source, hid_t file, struct
     const bool listed =
         status == CN_OK && names_read(place, "layer_names", &layers, &status, error);
     if (status == CN_OK)
-        status = listed ? layers_read(source, place, &layers, error)
-                        : groups_read(source, file, error);
+        status =
+            listed ? layers_read(source, place, &layers, error) : groups_read(source, file, error);
     source->format = source->architecture != NULL ? "Keras HDF5 model" : "Keras HDF5 weights";
     texts_clear(&layers);
     if (whole)

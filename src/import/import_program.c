@@ -13,12 +13,14 @@
 #include "import/assemble.h"
 #include "import/protocol.h"
 #include "import/sandbox.h"
-#include "json/load.h"
 #include "model/foreign.h"
 #include "model/model_file.h"
+#include "json/load.h"
 #ifdef HAVE_ONNX
 #include "import/onnx.h"
 #endif
+
+enum { MAX_BESIDE = 1 << 25 /* floats in the shards of a model.json */ };
 
 /* One import, from the request to the report. */
 struct job {
@@ -78,26 +80,25 @@ static enum cn_status open_job(struct job *job) {
     bool landlock = false;
     struct stat info;
     const bool folder = fcntl_is_open(IMPORT_FD_FOLDER);
+    const bool architecture = fcntl_is_open(IMPORT_FD_ARCHITECTURE);
     job->file.name = json_string_value(json_object_get(job->request, "name"));
     job->file.folder = folder ? IMPORT_FD_FOLDER : -1;
     if (job->file.name == NULL || fstat(IMPORT_FD_INPUT, &info) != 0)
         return cn_fail(&job->error, CN_INVALID, "convnet-import is started by `convnet import'");
-    enum cn_status status =
-        import_lock_down(job->file.folder, info.st_size > 0 ? (size_t)info.st_size : 0, &landlock,
-                         &job->error);
+    enum cn_status status = import_lock_down(
+        job->file.folder, info.st_size > 0 ? (size_t)info.st_size : 0, &landlock, &job->error);
     if (status == CN_OK)
         status = read_descriptor(IMPORT_FD_INPUT, IMPORT_MAX_FILE, &job->bytes, &job->file.length,
                                  &job->error);
-    if (status == CN_OK && fcntl_is_open(IMPORT_FD_ARCHITECTURE))
+    if (status == CN_OK && architecture)
         status = read_descriptor(IMPORT_FD_ARCHITECTURE, CN_JSON_MAX_LENGTH, &job->architecture,
                                  &job->architecture_length, &job->error);
     job->file.bytes = job->bytes;
     const json_t *shape = json_object_get(job->request, "input_shape");
     job->shape.rank = (int)json_array_size(shape);
     for (int i = 0; i < CN_SHAPE_MAX_RANK; i++)
-        job->shape.dims[i] = i < job->shape.rank
-                                 ? (int)json_integer_value(json_array_get(shape, (size_t)i))
-                                 : 1;
+        job->shape.dims[i] =
+            i < job->shape.rank ? (int)json_integer_value(json_array_get(shape, (size_t)i)) : 1;
     return status;
 }
 
@@ -116,8 +117,10 @@ static enum cn_status give_architecture(struct job *job, struct import_source *s
 }
 
 static enum cn_status import_by_source(struct job *job, source_reader read) {
-    /* A file of n bytes holds n numbers at most, of a byte each, and compressed some more. */
-    struct import_source source = {.limit = 4 * job->file.length + 65536};
+    /* A file of n bytes holds n numbers at most, of a byte each, and compressed some more. A
+     * model.json has its numbers in other files. */
+    const bool beside = read == import_tfjs;
+    struct import_source source = {.limit = beside ? MAX_BESIDE : 4 * job->file.length + 65536};
     enum cn_status status = read(&job->file, &source, &job->error);
     if (status == CN_OK)
         status = give_architecture(job, &source);
@@ -221,9 +224,9 @@ static enum cn_status write_model(struct job *job) {
 }
 
 static bool write_report(const struct job *job) {
-    json_t *report = json_pack("{s:s*, s:O, s:O, s:O}", "format", job->format, "layers",
-                               job->report.layers, "notes", job->report.notes, "obstacles",
-                               job->report.obstacles);
+    json_t *report =
+        json_pack("{s:s*, s:O, s:O, s:O}", "format", job->format, "layers", job->report.layers,
+                  "notes", job->report.notes, "obstacles", job->report.obstacles);
     if (job->tensors != NULL)
         (void)json_object_set(report, "tensors", job->tensors);
     if (job->error.status != CN_OK)

@@ -25,8 +25,7 @@ static enum cn_status config_read(struct import_archive *archive, struct import_
     unsigned char *bytes = NULL;
     json_error_t problem;
     size_t length = 0;
-    enum cn_status status =
-        entry_read(archive, "config.json", MAX_CONFIG, &bytes, &length, error);
+    enum cn_status status = entry_read(archive, "config.json", MAX_CONFIG, &bytes, &length, error);
     if (status != CN_OK)
         return status;
     source->architecture = cn_json_load((const char *)bytes, length, &problem);

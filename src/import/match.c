@@ -25,11 +25,16 @@ enum turn { TURN_NONE, TURN_TORCH, TURN_DEPTHWISE };
 
 /* Names of the same thing. */
 static const char *const synonyms[][2] = {
-    {"weight", "kernel"},           {"weight", "gamma"},
-    {"weight", "alpha"},            {"weight", "depthwise_kernel"},
-    {"bias", "beta"},               {"running_mean", "moving_mean"},
-    {"running_var", "moving_variance"}, {"depthwise_kernel", "kernel"},
-    {"kernel", "depthwise_kernel"}, {"running_std", "moving_variance"},
+    {"weight", "kernel"},
+    {"weight", "gamma"},
+    {"weight", "alpha"},
+    {"weight", "depthwise_kernel"},
+    {"bias", "beta"},
+    {"running_mean", "moving_mean"},
+    {"running_var", "moving_variance"},
+    {"depthwise_kernel", "kernel"},
+    {"kernel", "depthwise_kernel"},
+    {"running_std", "moving_variance"},
     {"moving_var", "moving_variance"},
 };
 
@@ -83,7 +88,8 @@ static bool fits_torch(const struct import_tensor *tensor, const struct cn_tenso
 static bool fits_depthwise(const struct import_tensor *tensor, const struct cn_tensor_spec *spec) {
     return tensor->rank == spec->rank && tensor->rank >= 3 && tensor->dims[1] == 1 &&
            strcmp(spec->name, "depthwise_kernel") == 0 &&
-           tensor->dims[0] == (size_t)spec->dims[spec->rank - 2] * (size_t)spec->dims[spec->rank - 1] &&
+           tensor->dims[0] ==
+               (size_t)spec->dims[spec->rank - 2] * (size_t)spec->dims[spec->rank - 1] &&
            tensor->dims[2] == (size_t)spec->dims[0] &&
            tensor->dims[tensor->rank - 1] == (size_t)spec->dims[spec->rank - 3];
 }
@@ -97,7 +103,8 @@ static bool fits(const struct matcher *matcher, const struct import_tensor *tens
         return true;
     }
     if ((torch || matcher->source->keras_1) && tensor->rank > 1 && fits_torch(tensor, spec) &&
-        (torch || tensor->rank == 4) && !(matcher->source->keras_1 && fits_squeezed(tensor, spec))) {
+        (torch || tensor->rank == 4) &&
+        !(matcher->source->keras_1 && fits_squeezed(tensor, spec))) {
         *ret_turn = TURN_TORCH;
         return true;
     }
@@ -304,8 +311,8 @@ static enum cn_status match_named(const struct matcher *matcher, size_t index) {
     for (size_t i = 0; named && i < layer->tensor_count; i++)
         named = by_name(matcher, index, layer->tensors[i].name) != NULL;
     for (size_t i = 0; i < layer->tensor_count && status == CN_OK; i++) {
-        struct import_tensor *tensor = named ? by_name(matcher, index, layer->tensors[i].name)
-                                             : by_order(matcher, index, i);
+        struct import_tensor *tensor =
+            named ? by_name(matcher, index, layer->tensors[i].name) : by_order(matcher, index, i);
         status = tensor != NULL ? give(matcher, layer, i, tensor)
                                 : missing(matcher, index, layer->tensors[i].name);
     }

@@ -72,16 +72,15 @@ static bool global_find(const char *name, enum role *ret_role) {
 
 static enum cn_status machine_fail(struct machine *machine, const char *what) {
     if (machine->status == CN_OK)
-        machine->status = cn_fail(machine->error, CN_MALFORMED, "its pickle is broken: %s at byte %zu",
-                                  what, machine->place);
+        machine->status = cn_fail(machine->error, CN_MALFORMED,
+                                  "its pickle is broken: %s at byte %zu", what, machine->place);
     return machine->status;
 }
 
 static enum cn_status machine_no_memory(struct machine *machine) {
     if (machine->status == CN_OK)
-        machine->status =
-            cn_fail(machine->error, CN_MEMORY, "no memory for its pickle at byte %zu",
-                    machine->place);
+        machine->status = cn_fail(machine->error, CN_MEMORY, "no memory for its pickle at byte %zu",
+                                  machine->place);
     return machine->status;
 }
 
@@ -236,7 +235,8 @@ static void push_global(struct machine *machine, const char *module, size_t modu
     if (!global_find(full, &role)) {
         machine->status = cn_fail(
             machine->error, CN_UNSUPPORTED,
-            "its pickle asks for %s, which a state dict does not need, and nothing of a file is ever "
+            "its pickle asks for %s, which a state dict does not need, and nothing of a file is "
+            "ever "
             "called; save the weights alone: torch.save(model.state_dict(), \"weights.pth\")",
             cn_text_show(full, shown));
         return;
@@ -445,8 +445,7 @@ static void step_number(struct machine *machine, unsigned char opcode) {
 }
 
 static void step_truth(struct machine *machine, unsigned char opcode) {
-    struct pickle_value *value =
-        make(machine, opcode == 'N' ? PICKLE_NONE : PICKLE_BOOL, NULL, 0);
+    struct pickle_value *value = make(machine, opcode == 'N' ? PICKLE_NONE : PICKLE_BOOL, NULL, 0);
     if (value != NULL)
         value->integer = opcode == 0x88;
     push(machine, value);
@@ -469,10 +468,11 @@ static void step_pop(struct machine *machine) {
 
 static void unknown_opcode(struct machine *machine, unsigned char opcode) {
     if (machine->status == CN_OK)
-        machine->status = cn_fail(machine->error, CN_UNSUPPORTED,
-                                  "its pickle has the opcode 0x%02x at byte %zu, which a state dict "
-                                  "does not need",
-                                  opcode, machine->place - 1);
+        machine->status =
+            cn_fail(machine->error, CN_UNSUPPORTED,
+                    "its pickle has the opcode 0x%02x at byte %zu, which a state dict "
+                    "does not need",
+                    opcode, machine->place - 1);
 }
 
 /* One opcode. True at STOP. */

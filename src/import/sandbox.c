@@ -31,8 +31,8 @@ static bool limit(__rlimit_resource_t resource, rlim_t value) {
 }
 
 static bool limit_all(size_t length) {
-    bool good = limit(RLIMIT_CPU, SECONDS) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, FILES) &&
-                limit(RLIMIT_FSIZE, (rlim_t)2048 * MEBIBYTE);
+    bool good = limit(RLIMIT_CPU, SECONDS) && limit(RLIMIT_CORE, 0) &&
+                limit(RLIMIT_NOFILE, FILES) && limit(RLIMIT_FSIZE, (rlim_t)2048 * MEBIBYTE);
 #ifndef SANITIZED
     good = good && limit(RLIMIT_AS, (rlim_t)BASE_MEMORY * MEBIBYTE + (rlim_t)8 * length);
 #else
@@ -66,16 +66,20 @@ static bool restrict_files(int folder) {
 /* Everything that is not listed fails with EPERM. */
 static bool restrict_calls(int folder) {
     static const int calls[] = {
-        SCMP_SYS(read),         SCMP_SYS(pread64),       SCMP_SYS(write),
-        SCMP_SYS(writev),       SCMP_SYS(lseek),         SCMP_SYS(fstat),
-        SCMP_SYS(newfstatat),   SCMP_SYS(close),         SCMP_SYS(mmap),
-        SCMP_SYS(munmap),       SCMP_SYS(mremap),        SCMP_SYS(mprotect),
-        SCMP_SYS(madvise),      SCMP_SYS(brk),           SCMP_SYS(exit),
-        SCMP_SYS(exit_group),   SCMP_SYS(rt_sigreturn),  SCMP_SYS(rt_sigprocmask),
-        SCMP_SYS(rt_sigaction), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
-        SCMP_SYS(getrandom),    SCMP_SYS(futex),         SCMP_SYS(getpid),
-        SCMP_SYS(gettid),       SCMP_SYS(tgkill),        SCMP_SYS(sched_yield),
-        SCMP_SYS(sched_getaffinity),
+        SCMP_SYS(read),         SCMP_SYS(pread64),
+        SCMP_SYS(write),        SCMP_SYS(writev),
+        SCMP_SYS(lseek),        SCMP_SYS(fstat),
+        SCMP_SYS(newfstatat),   SCMP_SYS(close),
+        SCMP_SYS(mmap),         SCMP_SYS(munmap),
+        SCMP_SYS(mremap),       SCMP_SYS(mprotect),
+        SCMP_SYS(madvise),      SCMP_SYS(brk),
+        SCMP_SYS(exit),         SCMP_SYS(exit_group),
+        SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigaction), SCMP_SYS(clock_gettime),
+        SCMP_SYS(gettimeofday), SCMP_SYS(getrandom),
+        SCMP_SYS(futex),        SCMP_SYS(getpid),
+        SCMP_SYS(gettid),       SCMP_SYS(tgkill),
+        SCMP_SYS(sched_yield),  SCMP_SYS(sched_getaffinity),
     };
     const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (filter == NULL)

@@ -37,8 +37,9 @@ enum cn_status import_source_add(struct import_source *source, const char *group
     (void)cn_text_show(name, shown);
     (void)cn_text_show(group, shown_group);
     if (rank < 0 || rank > IMPORT_MAX_RANK)
-        return cn_fail(error, CN_UNSUPPORTED, "tensor \"%s\" of \"%s\" has rank %d; the limit is %d",
-                       shown, shown_group, rank, IMPORT_MAX_RANK);
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "tensor \"%s\" of \"%s\" has rank %d; the limit is %d", shown, shown_group,
+                       rank, IMPORT_MAX_RANK);
     for (int i = 0; i < rank; i++) {
         tensor.dims[i] = dims[i];
         if (__builtin_mul_overflow(tensor.size, dims[i], &tensor.size))
@@ -99,10 +100,10 @@ void import_source_clear(struct import_source *source) {
 }
 
 size_t import_dtype_size(enum import_dtype dtype) {
-    static const size_t sizes[] = {[IMPORT_F32] = 4,  [IMPORT_F64] = 8, [IMPORT_F16] = 2,
-                                   [IMPORT_BF16] = 2, [IMPORT_U8] = 1,  [IMPORT_I8] = 1,
-                                   [IMPORT_U16] = 2,  [IMPORT_I16] = 2, [IMPORT_I32] = 4,
-                                   [IMPORT_I64] = 8,  [IMPORT_BOOL] = 1};
+    static const size_t sizes[] = {
+        [IMPORT_F32] = 4, [IMPORT_F64] = 8, [IMPORT_F16] = 2, [IMPORT_BF16] = 2,
+        [IMPORT_U8] = 1,  [IMPORT_I8] = 1,  [IMPORT_U16] = 2, [IMPORT_I16] = 2,
+        [IMPORT_I32] = 4, [IMPORT_I64] = 8, [IMPORT_BOOL] = 1};
     return sizes[dtype];
 }
 

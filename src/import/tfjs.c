@@ -30,8 +30,8 @@ static bool dtype_find(const char *name, enum import_dtype *ret_dtype) {
     return false;
 }
 
-static enum cn_status shards_read(const struct import_file *file, const json_t *paths,
-                                  size_t limit, struct shards *shards, struct cn_error *error) {
+static enum cn_status shards_read(const struct import_file *file, const json_t *paths, size_t limit,
+                                  struct shards *shards, struct cn_error *error) {
     enum cn_status status = CN_OK;
     const json_t *path;
     size_t i;
@@ -69,8 +69,9 @@ static enum cn_status dims_read(const json_t *weight, const char *shown, int *re
     for (int i = 0; i < *ret_rank; i++) {
         const json_t *dim = json_array_get(shape, (size_t)i);
         if (!json_is_integer(dim) || json_integer_value(dim) < 0)
-            return cn_fail(error, CN_MALFORMED, "weight \"%s\": dimension %d is not an integer of at "
-                                                "least 0",
+            return cn_fail(error, CN_MALFORMED,
+                           "weight \"%s\": dimension %d is not an integer of at "
+                           "least 0",
                            shown, i);
         dims[i] = (size_t)json_integer_value(dim);
     }
@@ -122,8 +123,7 @@ static enum cn_status weight_read(struct import_source *source, const json_t *we
     /* TensorFlow.js computes in float32. */
     for (size_t i = 0; i < tensor->size; i++) {
         const float value = import_dtype_value(dtype, shards->bytes + shards->used, i);
-        tensor->values[i] =
-            quantization != NULL ? value * (float)scale + (float)minimum : value;
+        tensor->values[i] = quantization != NULL ? value * (float)scale + (float)minimum : value;
     }
     shards->used += tensor->size * element;
     return CN_OK;
@@ -151,14 +151,15 @@ static enum cn_status topology_read(struct import_source *source, const json_t *
     const char *format = json_string_value(json_object_get(root, "format"));
     if ((format != NULL && strcmp(format, "graph-model") == 0) ||
         json_object_get(topology, "node") != NULL)
-        return cn_fail(error, CN_UNSUPPORTED,
-                       "is a TensorFlow.js graph model, which has no layers any more; convert the "
-                       "Keras model that it was made of, or the SavedModel: python -m tf2onnx.convert "
-                       "--saved-model FOLDER --output model.onnx");
+        return cn_fail(
+            error, CN_UNSUPPORTED,
+            "is a TensorFlow.js graph model, which has no layers any more; convert the "
+            "Keras model that it was made of, or the SavedModel: python -m tf2onnx.convert "
+            "--saved-model FOLDER --output model.onnx");
     if (json_is_string(config)) { /* some writers store the JSON as text */
         json_error_t problem;
-        source->architecture = cn_json_load(json_string_value(config),
-                                            strlen(json_string_value(config)), &problem);
+        source->architecture =
+            cn_json_load(json_string_value(config), strlen(json_string_value(config)), &problem);
     } else {
         source->architecture = json_incref(config != NULL ? config : topology);
     }

@@ -64,10 +64,9 @@ static enum cn_status storage_load(struct reader *reader, const char *key,
     if (reader->archive == NULL || !import_archive_find(reader->archive, path, &index))
         return cn_fail(reader->error, CN_MALFORMED, "the storage \"%s\" is missing",
                        cn_text_show(key, shown));
-    const enum cn_status status =
-        import_archive_read(reader->archive, index,
-                            reader->source->limit * sizeof(float) - reader->taken, &bytes, &length,
-                            reader->error);
+    const enum cn_status status = import_archive_read(
+        reader->archive, index, reader->source->limit * sizeof(float) - reader->taken, &bytes,
+        &length, reader->error);
     if (status != CN_OK)
         return status;
     reader->taken += length;
@@ -266,8 +265,8 @@ enum cn_status import_torch_zip(const struct import_file *file, struct import_so
 /* ---- Before 1.6: magic, protocol, system, the pickle, the keys, the storages ---- */
 
 static enum cn_status storages_read(struct reader *reader, const struct import_file *file,
-                                    const struct pickle_value *keys,
-                                    size_t offset, const size_t *widths) {
+                                    const struct pickle_value *keys, size_t offset,
+                                    const size_t *widths) {
     reader->storages = calloc(keys->count + 1, sizeof *reader->storages);
     if (reader->storages == NULL)
         return cn_fail(reader->error, CN_MEMORY, "no memory for the storages");
@@ -324,7 +323,8 @@ static enum cn_status legacy_read(struct reader *reader, const struct import_fil
         return cn_fail(reader->error, CN_MEMORY, "no memory for the storages");
     for (size_t i = 0; i < parts[4]->count && status == CN_OK; i++) {
         const struct pickle_value *key = parts[4]->items[i];
-        widths[i] = key != NULL && key->kind == PICKLE_TEXT ? width_find(parts[3], key->text, 0) : 0;
+        widths[i] =
+            key != NULL && key->kind == PICKLE_TEXT ? width_find(parts[3], key->text, 0) : 0;
         if (widths[i] == 0)
             status = cn_fail(reader->error, CN_MALFORMED, "storage %zu belongs to no tensor", i);
     }

@@ -646,7 +646,8 @@ static enum cn_status add_inputs(struct assembly *a, struct keras_model *model) 
 static enum cn_status check_declared_shapes(const struct assembly *a,
                                             const struct keras_model *model) {
     char declared[CN_SHAPE_TEXT], actual[CN_SHAPE_TEXT];
-    for (size_t n = 1; model->sequential && n < model->node_count; n++) {
+    /* Keras itself heeds the first layer's alone, and trained files have others that are wrong. */
+    for (size_t n = 1; model->sequential && !a->options->lenient && n < model->node_count; n++) {
         const struct node *node = &model->nodes[n];
         struct cn_shape shape;
         bool found = false;

@@ -154,6 +154,11 @@ static enum cn_status read_enum(const struct cn_keras_layer *entry, const struct
 static enum cn_status read_bool(const struct cn_keras_layer *entry, const struct cn_field *field,
                                 const json_t *value, bool *ret_bool) {
     char shown[CN_JSON_TEXT];
+    const double number = json_number_value(value);
+    if (entry->lenient && json_is_number(value) && (number == 0 || number == 1)) {
+        *ret_bool = number == 1; /* Python takes them alike */
+        return CN_OK;
+    }
     if (!json_is_boolean(value))
         return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be true or false",
                        entry->label, field->name, cn_json_show(value, shown));

@@ -44,8 +44,8 @@ static bool is_safetensors(const unsigned char *bytes, size_t length) {
 
 static bool is_json(const unsigned char *bytes, size_t length) {
     size_t i = 0;
-    while (i < length && (bytes[i] == ' ' || bytes[i] == '\n' || bytes[i] == '\r' ||
-                          bytes[i] == '\t'))
+    while (i < length &&
+           (bytes[i] == ' ' || bytes[i] == '\n' || bytes[i] == '\r' || bytes[i] == '\t'))
         i++;
     return i < length && bytes[i] == '{';
 }
@@ -88,8 +88,7 @@ enum cn_status cn_foreign_refuse(enum cn_foreign kind, const char *name, struct 
         return cn_fail(error, CN_UNSUPPORTED,
                        "is %s, which is not imported; convert it first: python -m tf2onnx.convert "
                        "%s %s --output model.onnx",
-                       names[kind],
-                       kind == CN_FOREIGN_TFLITE ? "--tflite" : "--saved-model",
+                       names[kind], kind == CN_FOREIGN_TFLITE ? "--tflite" : "--saved-model",
                        kind == CN_FOREIGN_TFLITE ? shown : "FOLDER");
     if (kind == CN_FOREIGN_UNKNOWN)
         return cn_fail(error, CN_UNSUPPORTED,

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""`convnet import` and `convnet edit`: each format gives the same network, the models of others give
+the numbers that they gave where they were trained, and broken files give an error and nothing else.
+The others' models are read where ../shared/data/models is there."""
+import glob
+import gzip
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+from daemon import check, finish, serving
+from wire import post_json
+
+TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
+CONVNET = os.path.join(BUILD, "convnet")
+FILES = os.path.join(TOP, "tests", "data", "import")
+SHARED = next((x for x in (os.path.join(TOP, *up, "shared", "data", "models")
+                           for up in ([".."], ["..", ".."])) if os.path.isdir(x)), None)
+MASK = (1 << 64) - 1
+
+
+def convnet(*arguments):
+    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=120, check=False)
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+def read_model(path):
+    """(metadata, bytes of the tensors) of a model file."""
+    with open(path, "rb") as file:
+        content = file.read()
+    length = struct.unpack("<Q", content[:8])[0]
+    return json.loads(content[8:8 + length])["__metadata__"], content[8 + length:]
+
+
+def tfjs(folder, quantized):
+    """The tiny model as TensorFlow.js has it, from the one that was imported."""
+    metadata, data = read_model(os.path.join(folder, "tiny.h5.safetensors"))
+    names = [("conv/kernel", [3, 3, 2, 3]), ("conv/bias", [3]), ("bn/gamma", [3]), ("bn/beta", [3]),
+             ("bn/moving_mean", [3]), ("bn/moving_variance", [3]), ("out/kernel", [27, 4]),
+             ("out/bias", [4])]
+    entries, shard, at = [], b"", 0
+    for name, shape in names:
+        count = 1
+        for size in shape:
+            count *= size
+        values = struct.unpack("<%df" % count, data[at:at + 4 * count])
+        at += 4 * count
+        entry = {"name": name, "shape": shape, "dtype": "float32"}
+        if quantized:
+            low = min(values)
+            scale = (max(values) - low) / 255 or 1
+            entry["quantization"] = {"dtype": "uint8", "min": low, "scale": scale}
+            shard += bytes(round((v - low) / scale) for v in values)
+        else:
+            shard += data[at - 4 * count:at]
+        entries.append(entry)
+    half = len(shard) // 2
+    for number, part in enumerate((shard[:half], shard[half:])):
+        with open(os.path.join(folder, "part%d.bin" % number), "wb") as file:
+            file.write(part)
+    path = os.path.join(folder, "model.json")
+    with open(path, "w", encoding="ascii") as file:
+        json.dump({"format": "layers-model",
+                   "modelTopology": {"model_config": json.loads(metadata["architecture"])},
+                   "weightsManifest": [{"paths": ["part0.bin", "part1.bin"],
+                                        "weights": entries}]}, file)
+    return path
+
+
+def test_formats(folder):
+    architecture = "--architecture=" + os.path.join(FILES, "tiny.json")
+    tensors = {}
+    for name in ("tiny.h5", "first.h5", "tiny.keras", "twice.keras", "tiny.pth", "legacy.pth"):
+        output = os.path.join(folder, name + ".safetensors")
+        more = [architecture] if name.endswith(".pth") else []
+        code, out, err = convnet("import", os.path.join(FILES, name), "-o", output, *more)
+        check(code == 0 and "Written to" in out and err == "", "%s: %s%s" % (name, out, err))
+        metadata, tensors[name] = read_model(output)
+        check(len(json.loads(metadata["training"])["imported"]["sha256"]) == 64, name + ": checksum")
+        check(name.endswith(".pth") or convnet("import", os.path.join(FILES, name), "--dry-run")[0]
+              == 0, name + ": dry run")
+    check(all(x == tensors["tiny.h5"] for x in tensors.values()), "the formats' weights differ")
+    output = os.path.join(folder, "tfjs.safetensors")
+    code, _, err = convnet("import", tfjs(folder, False), "-o", output)
+    check(code == 0 and read_model(output)[1] == tensors["tiny.h5"], "TensorFlow.js: " + err)
+    code, _, err = convnet("import", tfjs(folder, True), "-o", output)
+    near = [abs(a - b) for a, b in zip(*(struct.unpack("<%df" % (len(x) // 4), x) for x in
+                                         (read_model(output)[1], tensors["tiny.h5"])))]
+    check(code == 0 and 0 < max(near) < 0.02, "quantized: %s %s" % (err, max(near)))
+    code, out, _ = convnet("import", os.path.join(FILES, "tiny.h5"), "--dry-run", "--json")
+    check(code == 0 and [x["class"] for x in json.loads(out)["layers"]] ==
+          ["Conv2D", "BatchNormalization", "MaxPooling2D", "Flatten", "Dense"], "--json: " + out)
+
+
+def test_edit(folder):
+    model, output = os.path.join(folder, "tiny.h5.safetensors"), os.path.join(folder, "edited")
+    labels = os.path.join(folder, "labels.txt")
+    with open(labels, "w", encoding="utf-8") as file:
+        file.write("cat\ndog\r\nhen, brown\nfox\n")
+    for argument, wanted in ((labels, ["cat", "dog", "hen, brown", "fox"]),
+                             ("a, b,c,d", ["a", "b", "c", "d"])):
+        code, _, err = convnet("edit", model, "-o", output, "--labels", argument,
+                               "--temperature=2")
+        metadata, tensors = read_model(output)
+        check(code == 0 and json.loads(metadata["labels"]) == wanted, "labels: " + err)
+        check(tensors == read_model(model)[1], "edit changed the weights")
+        check(json.loads(metadata["calibration"])["temperature"] == 2, "temperature")
+    for wrong in (["--labels=a,b"], ["--preprocessing=fit=round"], ["--temperature=0"]):
+        code, _, err = convnet("edit", model, "-o", output, *wrong)
+        check(code != 0 and err.startswith("convnet: edit: "), "%s: %s" % (wrong, err))
+
+
+def refused(path, words, *more):
+    code, out, err = convnet("import", path, "-o", path + ".out", *more)
+    check(code == 1 and err.startswith("convnet: import: ") and words in err and out == "" and
+          not os.path.exists(path + ".out"), "%s: %s %s" % (path, code, err[:300]))
+
+
+def written(folder, name, content):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(content)
+    return path
+
+
+def test_refusals(folder):
+    refused(written(folder, "m.tflite", b"\x1c\0\0\0TFL3" + bytes(64)), "tf2onnx.convert --tflite")
+    refused(written(folder, "x.bin", b"nothing known at all"), "no model file that is known")
+    refused(os.path.join(FILES, "tiny.pth"), "--architecture")
+    architecture = json.load(open(os.path.join(FILES, "tiny.json"), encoding="ascii"))
+    for name in ("one", "two"):
+        architecture["config"]["layers"].insert(2, {"class_name": "LSTM",
+                                                    "config": {"name": name, "units": 3}})
+    path = written(folder, "lstm.json", json.dumps(architecture).encode())
+    refused(os.path.join(FILES, "tiny.pth"), 'layer "one" is a LSTM', "--architecture=" + path)
+    refused(os.path.join(FILES, "tiny.pth"), 'layer "two" is a LSTM', "--architecture=" + path)
+    for argument in (["info", os.path.join(FILES, "tiny.h5")],
+                     ["predict", "--model=" + os.path.join(FILES, "tiny.keras"), "-"]):
+        code, _, err = convnet(*argument)
+        check(code == 1 and "convnet import tiny." in err, "%s: %s" % (argument, err))
+    # Pickles that call, in both forms of PyTorch's files.
+    calls = b"\x80\x02cos\nsystem\nX\x04\0\0\0true\x85R."
+    path = os.path.join(folder, "calls.pth")
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a/data.pkl", calls)
+    refused(path, "asks for os.system")
+    refused(written(folder, "calls.legacy", calls), "asks for os.system")
+    path = os.path.join(folder, "bomb.pth")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a/data.pkl", bytes(200 << 20))
+    refused(path, "the limit is")
+    for shape, words in (([1 << 31, 1 << 31], "elements"), ([1 << 31], "can hold"),
+                         ([1 << 63 - 1, 4], "elements")):
+        head = json.dumps({"w": {"dtype": "F32", "shape": shape, "data_offsets": [0, 4]}}).encode()
+        refused(written(folder, "big.st", struct.pack("<Q", len(head)) + head + bytes(4)), words)
+    for name in ("../secret", "/etc/passwd", "a/../../b"):
+        text = {"modelTopology": {"model_config": architecture},
+                "weightsManifest": [{"paths": [name], "weights": []}]}
+        refused(written(folder, "outside.json", json.dumps(text).encode()), "below the model's own")
+
+
+def test_broken(folder):
+    """Files cut short and with single bytes changed: an error or a model, never a crash."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for name in ("tiny.h5", "tiny.keras", "tiny.pth", "legacy.pth"):
+        with open(os.path.join(FILES, name), "rb") as file:
+            whole = file.read()
+        more = ["--architecture=" + os.path.join(FILES, "tiny.json")] if "pth" in name else []
+        cut = [whole[:len(whole) * i // 200] for i in range(0, 200, 10)]
+        for i in range(0, len(whole), max(1, len(whole) // 40)):
+            cut.append(whole[:i] + bytes([(whole[i] + 1) % 256]) + whole[i + 1:])
+        for number, content in enumerate(cut):
+            path = written(folder, "broken-" + name, content)
+            code, _, err = convnet("import", path, "--dry-run", *more)
+            check(code in (0, 1) and (code == 0 or err.startswith("convnet: import: ")),
+                  "%s, %d: %s %s" % (name, number, code, err[:200]))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    check(peak < 512 << 10, "an import took %d KiB" % peak)
+    print("broken files: %.1f s of processor" % (
+        resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before.ru_utime))
+
+
+# ---- The models of others, with reference outputs ----
+
+def noise(count, seed):
+    values, state = [], seed
+    for _ in range(count):
+        state = state + 0x9E3779B97F4A7C15 & MASK
+        z = state
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & MASK
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & MASK
+        values.append(((z ^ z >> 31) >> 40) / 16777216)
+    return values
+
+
+def agree(name, got, wanted):
+    worst = max((abs(a - b) / (1e-4 + 1e-3 * abs(b)) for a, b in zip(got, wanted)), default=9)
+    check(len(got) == len(wanted) and worst <= 1, "%s: %.3g times the tolerance" % (name, worst))
+    return worst
+
+
+def infer(server, shape, values):
+    status, _, body = post_json(server, "/v2/models/m/infer", {
+        "inputs": [{"name": "image", "shape": [1, *shape], "datatype": "FP32", "data": values}]})
+    check(status == 200, "%s: %s" % (shape, body))
+    return body["outputs"][0]["data"] if status == 200 else []
+
+
+def try_model(folder, path, cases):
+    """Imports the file and compares its outputs; `cases`: (input, outputs)."""
+    model = os.path.join(folder, "m.safetensors")
+    code, _, err = convnet("import", path, "-o", model)
+    if code != 0:
+        print("%s: not imported: %s" % (path[len(SHARED) + 1:], err.strip().replace("\n", ";")))
+        return
+    shape = json.loads(convnet("info", "--json", model)[1])["input_shape"]
+    with serving(model=model) as server:
+        worst = max(agree(path, infer(server, shape, values), wanted) for values, wanted in cases)
+    print("%s: at most %.3g times the tolerance" % (path[len(SHARED) + 1:], worst))
+
+
+def test_shared(folder):
+    if SHARED is None:
+        print("no ../shared/data/models: the models of others are left out")
+        return
+    with gzip.open(os.path.join(TOP, "tests", "data", "mnist-sample",
+                                "t10k-images-idx3-ubyte.gz")) as file:
+        pixels = file.read()[16:]
+    for name in ("07subhadip-cnn.keras", "07subhadip-mlp.keras", "purinat33-cnn.h5",
+                 "aslamplr-tfjs/model.json"):
+        stem = os.path.dirname(name) or os.path.splitext(name)[0]
+        with open(os.path.join(SHARED, "reference", stem + ".json"), encoding="utf-8") as file:
+            reference = json.load(file)
+        divide = 1 if "0..255" in reference["best_scaling"] else 255
+        try_model(folder, os.path.join(SHARED, name), [
+            ([x / divide for x in pixels[784 * i:784 * i + 784]], wanted)
+            for i, wanted in enumerate(reference["outputs_first10"])])
+    for path in sorted(glob.glob(os.path.join(SHARED, "general", "reference", "keras_*"))):
+        with open(path, encoding="utf-8") as file:
+            reference = json.load(file)
+        ports = reference["inputs"]
+        if len(ports) > 1 or len(reference["outputs"]) > 1:
+            continue
+        shape = ports[0]["used"][1:]
+        count = 1
+        for size in shape:
+            count *= size
+        cases = [([v * ports[0]["scale"] + ports[0]["shift"] for v in noise(count, k + 1)],
+                  reference["outputs"][0]["values"][k]) for k in range(2)]
+        try_model(folder, os.path.join(SHARED, "general", reference["file"]), cases)
+
+
+if not os.path.exists(os.path.join(BUILD, "convnet-import")):
+    print("built with --disable-import")
+    sys.exit(77)
+with tempfile.TemporaryDirectory() as place:
+    test_formats(place)
+    test_edit(place)
+    test_refusals(place)
+    test_broken(place)
+    test_shared(place)
+sys.exit(finish())
