@@ -246,6 +246,14 @@ struct cn_evaluation {
 enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,
                            enum cn_loss loss, int threads, struct cn_evaluation *ret_evaluation,
                            struct cn_error *error);
+
+/* The same, and calls on_images with the number of images that are done, from time to time; it may
+ * be NULL. */
+enum cn_status cn_evaluate_watched(const struct cn_network *network,
+                                   const struct cn_dataset *dataset, enum cn_loss loss, int threads,
+                                   void (*on_images)(void *data, size_t done, size_t total),
+                                   void *data, struct cn_evaluation *ret_evaluation,
+                                   struct cn_error *error);
 void cn_evaluation_clear(struct cn_evaluation *evaluation);
 
 /* ---- Calibration ---- */

@@ -7,6 +7,7 @@
 
 #include "base/names.h"
 #include "cli/evaluate.h"
+#include "cli/progress.h"
 
 #define SETTING(field) offsetof(struct evaluate_settings, field)
 
@@ -130,8 +131,11 @@ static enum cn_status measure_outliers(struct evaluate_result *result, struct cn
 static enum cn_status evaluate(struct evaluate_result *result, struct cn_error *error) {
     const struct evaluate_settings *settings = result->settings;
     struct cn_evaluation *e = &result->evaluation;
-    enum cn_status status = cn_evaluate(result->model->network, result->data,
-                                        (enum cn_loss)settings->loss, settings->threads, e, error);
+    struct progress progress = progress_create(false);
+    enum cn_status status =
+        cn_evaluate_watched(result->model->network, result->data, (enum cn_loss)settings->loss,
+                            settings->threads, progress_count_images, &progress, e, error);
+    progress_clear(&progress);
     if (status != CN_OK) {
         return status;
     }

@@ -54,9 +54,11 @@ static void score(struct cn_evaluation *evaluation, const struct cn_dataset *dat
     evaluation->accuracy = (double)evaluation->correct / (double)evaluation->samples;
 }
 
-enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,
-                           enum cn_loss loss, int threads, struct cn_evaluation *ret_evaluation,
-                           struct cn_error *error) {
+enum cn_status cn_evaluate_watched(const struct cn_network *network,
+                                   const struct cn_dataset *dataset, enum cn_loss loss, int threads,
+                                   void (*on_images)(void *data, size_t done, size_t total),
+                                   void *data, struct cn_evaluation *ret_evaluation,
+                                   struct cn_error *error) {
     struct evaluator e = {0};
     struct cn_evaluation evaluation = {.samples = dataset->count,
                                        .class_count = cn_shape_size(&network->output_shape)};
@@ -86,6 +88,8 @@ enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dat
         cn_preprocessing_normalize(&dataset->normalization, &dataset->shape, count, e.images);
         cn_plan_run_parallel(e.plan, e.workspaces, e.threads, e.images, count,
                              evaluation.probabilities + i * classes);
+        if (on_images != NULL)
+            on_images(data, i + count, dataset->count);
     }
     finish(&e);
     if (status != CN_OK) {
@@ -95,6 +99,12 @@ enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dat
     score(&evaluation, dataset, loss);
     *ret_evaluation = evaluation;
     return CN_OK;
+}
+
+enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,
+                           enum cn_loss loss, int threads, struct cn_evaluation *ret_evaluation,
+                           struct cn_error *error) {
+    return cn_evaluate_watched(network, dataset, loss, threads, NULL, NULL, ret_evaluation, error);
 }
 
 void cn_evaluation_clear(struct cn_evaluation *evaluation) {

@@ -112,6 +112,11 @@ check "names the model" says "has 2 classes, but model begun.safetensors has 10 
 # ---- Keras's words: losses, optimizers, callbacks; logits; a new head ----
 python3 - "$seed" <<'END' || { echo "cannot make the architectures"; exit 1; }
 import json, sys
+network = json.load(open(sys.argv[1]))
+for layer in network["config"]["layers"]:
+    if layer["class_name"] == "Conv2D":
+        layer["config"]["trainable"] = False
+json.dump(network, open("frozen.json", "w"))
 for name, activation in ("logits", "linear"), ("sigmoid", "sigmoid"), ("relu", "relu"):
     network = json.load(open(sys.argv[1]))
     network["config"]["layers"][-1]["config"]["activation"] = activation
@@ -165,6 +170,18 @@ def tensors(path):
 a, b = tensors("begun.safetensors"), tensors("head.safetensors")
 names = [k for k in a if k.startswith("conv")]
 assert names and all(a[k] == b[k] for k in names) and a.keys() == b.keys()'
+for epochs in 1 3; do
+    check "trainable: false" keras 0 --architecture frozen.json --epochs $epochs --optimizer adamw \
+        --output frozen$epochs.safetensors --quiet
+done
+check "is heeded" python3 -c 'import json, struct
+def tensors(path):
+    data = open(path, "rb").read()
+    size = struct.unpack("<Q", data[:8])[0]
+    return {k: data[8 + size + v["data_offsets"][0]:8 + size + v["data_offsets"][1]]
+            for k, v in json.loads(data[8:8 + size]).items() if k != "__metadata__"}
+a, b = tensors("frozen1.safetensors"), tensors("frozen3.safetensors")
+assert all((a[k] == b[k]) == k.startswith("conv") for k in a), [k for k in a if a[k] == b[k]]'
 check "a pattern of no layer" run 1 train --data "$sample" --weights begun.safetensors --freeze 'x*' \
     --epochs 1 --output x.safetensors
 check "lists those there are" says "those with weights are"
@@ -495,6 +512,38 @@ check "bench's numbers" python '[(r["threads"], r["batch_size"]) for r in j["res
     [(t, b) for t in (1, 2) for b in (1, 32, 256, 1024)] and j["peak_gflops"] > 0 and
     all(r["images_per_second"] > 0 and math.isclose(r["gflops"] * 1e9, r["images_per_second"] *
         j["flops_per_image"], rel_tol=1e-6) for r in j["results"])'
+
+# ---- The progress line on a terminal of 80 columns, and of 40 ----
+check "the bar fits the terminal" python3 - "$convnet" "$seed" "$sample" <<'END'
+import fcntl, os, pty, re, struct, sys, termios, time
+convnet, seed, sample = sys.argv[1:]
+def on_terminal(columns, *arguments):
+    pid, fd = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        os.execv(convnet, [convnet, *arguments])
+    begun, text = time.monotonic(), b""
+    while True:
+        try:
+            part = os.read(fd, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        text += part
+    assert os.waitpid(pid, 0)[1] == 0, text
+    return text.decode(), time.monotonic() - begun
+for columns in 80, 40:
+    text, seconds = on_terminal(columns, "train", "--architecture", seed, "--data", sample, "--epochs",
+                                "30", "--batch-size", "1", "--validation-split", "0.1", "--output",
+                                "terminal.safetensors")
+    draws = [line for line in re.split(r"[\r\n]+", text.replace("\033[K", "")) if re.match(r"\d+/\d+", line)]
+    assert draws and all(len(line) < columns for line in draws), max(draws, key=len)
+    assert any("/step" in line for line in draws) and len(draws) <= 30 + 10 * seconds + 30, draws[:3]
+    assert any("loss: 0.0" in line for line in draws) if columns == 80 else True
+text, _ = on_terminal(80, "evaluate", "--model", "terminal.safetensors", "--data", sample)
+assert "/image" in text and "accuracy" in text, text
+END
 
 # ---- Names, missing things, wrong usage, full disks ----
 mkdir models
