@@ -23,7 +23,8 @@ struct cn_dataset {
     char sha256[65];    /* of images and labels as they lie in memory */
     /* What the network takes them through: cn_preprocessing_normalize. Zeroed: nothing. */
     struct cn_preprocessing normalization;
-    bool whole; /* the data are in one piece: all of them, whichever split was asked for */
+    size_t left_out; /* files that are no pictures */
+    bool whole;      /* the data are in one piece: all of them, whichever split was asked for */
 };
 
 /* Reads one split of the data in folder `path`, trying each format in turn.

@@ -186,6 +186,9 @@ void train_say_data(const struct train_settings *settings, const struct train_da
         fprintf(stderr, " and %s", settings->extra_data);
     }
     fputc('\n', stderr);
+    if (training->left_out > 0) {
+        fprintf(stderr, "Left out: %zu files that are no pictures\n", training->left_out);
+    }
     if (data->added != CN_ACTIVATION_LINEAR) {
         fprintf(stderr,
                 "Network: it ends in logits, so a %s was added behind them (Keras's from_logits)\n",

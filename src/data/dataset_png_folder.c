@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "data/dataset_table.h"
 
-enum { PATH_SIZE = 4096, MAX_CLASSES = 65535, MAX_PICTURE = 64 << 20 };
+enum { PATH_SIZE = 4096, MAX_CLASSES = 65535, MAX_DEPTH = 16, MAX_PICTURE = 64 << 20 };
 
 /* Sorted names of a folder, or NULL entries and count 0. */
 struct listing {
@@ -175,6 +176,18 @@ static enum cn_status grow(struct builder *builder, struct cn_error *error) {
     return CN_OK;
 }
 
+/* Whether a file's name says that it is a picture: then it must be one. */
+static bool is_picture_name(const char *name) {
+    static const char *const endings[] = {".png",  ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif",
+                                          ".tiff", ".pnm", ".pgm",  ".ppm", ".pbm",  ".heic"};
+    const size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (length > strlen(endings[i]) &&
+            strcasecmp(name + length - strlen(endings[i]), endings[i]) == 0)
+            return true;
+    return false;
+}
+
 static enum cn_status add_picture(struct builder *builder, const char *path, size_t label,
                                   struct cn_error *error) {
     struct cn_dataset *dataset = builder->dataset;
@@ -185,9 +198,16 @@ static enum cn_status add_picture(struct builder *builder, const char *path, siz
     enum cn_status status = grow(builder, error);
     if (status != CN_OK)
         return status;
-    status = cn_file_read(path, MAX_PICTURE, &bytes, &length, error);
+    const bool named = is_picture_name(path);
+    status = cn_file_read(path, MAX_PICTURE, &bytes, &length, named ? error : &reason);
+    if (status == CN_OK ? !named && !cn_picture_recognize(bytes, length)
+                        : !named && status == CN_LIMIT) {
+        free(bytes);
+        dataset->left_out++;
+        return CN_OK;
+    }
     if (status != CN_OK)
-        return status;
+        return named ? status : cn_fail_at(error, status, path, reason.offset, "%s", reason.text);
     status = cn_image_decode(CN_PICTURE_AUTO, &builder->preprocessing, &cn_picture_default_limits,
                              bytes, length, &dataset->shape, builder->image, NULL, &reason);
     if (status == CN_OK) {
@@ -202,21 +222,42 @@ static enum cn_status add_picture(struct builder *builder, const char *path, siz
     return status;
 }
 
-static enum cn_status add_class(struct builder *builder, const char *folder, size_t label,
-                                struct cn_error *error) {
-    char path[PATH_SIZE];
+static bool is_linked(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+/* The pictures in a folder and in those below it; folders that are links are not followed. */
+static enum cn_status add_folder(struct builder *builder, const char *folder, size_t label,
+                                 int depth, struct cn_error *error) {
     struct listing files = {0};
-    enum cn_status status = list_folder(folder, &files, error);
-    if (status == CN_OK && files.count == 0)
-        status = cn_fail_at(error, CN_INVALID, folder, -1, "is a class without pictures");
+    char *path = malloc(PATH_SIZE);
+    enum cn_status status = path != NULL ? list_folder(folder, &files, error)
+                                         : cn_fail(error, CN_MEMORY, "cannot allocate a path");
     for (int i = 0; status == CN_OK && i < files.count; i++) {
         if (!join(path, folder, files.entries[i]->d_name))
             status = cn_fail_at(error, CN_LIMIT, folder, -1, "holds a path longer than %d bytes",
                                 PATH_SIZE - 1);
-        else
+        else if (!is_folder(path))
             status = add_picture(builder, path, label, error);
+        else if (depth == MAX_DEPTH)
+            status = cn_fail_at(error, CN_LIMIT, path, -1, "lies over %d folders deep", MAX_DEPTH);
+        else if (is_linked(path))
+            builder->dataset->left_out++;
+        else
+            status = add_folder(builder, path, label, depth + 1, error);
     }
     clear_listing(&files);
+    free(path);
+    return status;
+}
+
+static enum cn_status add_class(struct builder *builder, const char *folder, size_t label,
+                                struct cn_error *error) {
+    const size_t before = builder->dataset->count;
+    const enum cn_status status = add_folder(builder, folder, label, 1, error);
+    if (status == CN_OK && builder->dataset->count == before)
+        return cn_fail_at(error, CN_INVALID, folder, -1, "is a class without pictures");
     return status;
 }
 

@@ -98,6 +98,7 @@ static struct cn_dataset *copy_marked(const struct cn_dataset *dataset, const bo
         return NULL;
     part->shape = dataset->shape;
     part->normalization = dataset->normalization;
+    part->left_out = dataset->left_out;
     part->images = malloc(count * size);
     if (dataset->labels != NULL)
         part->labels = malloc(count * sizeof *part->labels);

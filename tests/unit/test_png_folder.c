@@ -84,7 +84,7 @@ Test(png_folder, bad_folders) {
     const struct cn_preprocessing digits = cn_preprocessing_digits(&shape);
     char folder[FOLDER_PATH], first[FOLDER_PATH], second[FOLDER_PATH], path[FOLDER_PATH];
     struct cn_dataset *dataset = NULL;
-    struct cn_error one = {0}, empty = {0}, foreign = {0}, blank = {0}, no_shape = {0};
+    struct cn_error one = {0}, empty = {0}, foreign = {0}, left = {0}, blank = {0}, no_shape = {0};
     folder_create(folder);
     make_folder(first, folder, "a");
     write_picture(first, "x.png", 99);
@@ -96,6 +96,11 @@ Test(png_folder, bad_folders) {
     cr_assert_str_eq(empty.source, second);
 
     folder_join(path, second, "notes.txt");
+    folder_write(path, "hello, world", 12);
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &left), CN_INVALID);
+    cr_assert_not_null(strstr(left.text, "without pictures"), "%s", left.text);
+    cr_assert_eq(unlink(path), 0);
+    folder_join(path, second, "notes.PNG"); /* the name says that it is one */
     folder_write(path, "hello, world", 12);
     cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &foreign), CN_MALFORMED);
     cr_assert_str_eq(foreign.source, path);
@@ -111,5 +116,28 @@ Test(png_folder, bad_folders) {
     cr_assert_eq(cn_dataset_read(folder, CN_SPLIT_TRAIN, NULL, NULL, &dataset, &no_shape),
                  CN_INVALID);
     cr_assert_null(dataset);
+    folder_remove(folder);
+}
+
+Test(png_folder, folders_within_a_class_belong_to_it_and_other_files_are_counted) {
+    char folder[FOLDER_PATH], class[FOLDER_PATH], below[FOLDER_PATH], path[FOLDER_PATH];
+    struct cn_dataset *dataset = NULL;
+    struct cn_error error = {0};
+    folder_create(folder);
+    for (int i = 0; i < 2; i++) {
+        make_folder(class, folder, i == 0 ? "a" : "b");
+        make_folder(below, class, "holiday");
+        write_picture(below, "x.png", 90);
+        write_picture(below, "a picture without an ending", 91);
+        folder_join(path, class, "Thumbs.db");
+        folder_write(path, "\1\2\3", 3);
+        folder_join(path, below, "again");
+        cr_assert_eq(symlink("..", path), 0);
+    }
+    cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(dataset->count, 4);
+    cr_assert_eq(dataset->left_out, 4);
+    cr_assert(dataset->labels[1] == 0 && dataset->labels[2] == 1);
+    cn_dataset_free(dataset);
     folder_remove(folder);
 }
