@@ -1,6 +1,6 @@
-/* explain.c: POST /explain: the query's wishes, a body with one image, work for the lane that its
- * cost calls for, the answer. Runs on the exchange's HTTP thread, but for `work`, which the batch
- * lane runs on the compute thread. */
+/* explain.c: POST /explain: what the query asks for, a body with one image, work for the lane that
+ * its cost calls for, the answer. Runs on the exchange's HTTP thread, but for `work`, which the
+ * batch lane runs on the compute thread. */
 #include "api/explain.h"
 #include "api/routes.h"
 
@@ -128,17 +128,17 @@ static enum cn_status check_size(const struct explain_options *options,
 /* ---- The way through the network, and the answer ---- */
 
 /* In either lane. */
-static void work(struct prediction *prediction) {
-    const struct explanation *explanation = prediction->wish;
+static void explain_work(struct prediction *prediction) {
+    const struct explanation *explanation = prediction->protocol_state;
     cn_trace_run(explanation->trace, prediction->images);
     /* What /predict says of this image, to the bit. */
     cn_plan_run(prediction->model->plan, explanation->workspace, prediction->images, 1,
                 prediction->outputs);
 }
 
-static const char *render(struct http_exchange *exchange, struct cn_text *text) {
+static const char *explain_answer(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *prediction = exchange->state;
-    const struct explanation *explanation = prediction->wish;
+    const struct explanation *explanation = prediction->protocol_state;
     if (explanation->options.png)
         explain_tiles(prediction, text);
     else
@@ -147,13 +147,13 @@ static const char *render(struct http_exchange *exchange, struct cn_text *text) 
 }
 
 /* Reads the query and makes room for what it asks for. */
-static enum cn_status prepare(const struct http_exchange *exchange, struct prediction *prediction,
-                              struct cn_error *error) {
+static enum cn_status explain_prepare(const struct http_exchange *exchange,
+                                      struct prediction *prediction, struct cn_error *error) {
     const struct served_model *model = prediction->model;
     const struct cn_network *network = model->model->network;
     struct explanation *explanation = calloc(1, sizeof *explanation);
-    prediction->wish = explanation;
-    prediction->wish_free = explanation_free;
+    prediction->protocol_state = explanation;
+    prediction->protocol_state_free = explanation_free;
     if (explanation == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the request");
     enum cn_status status = read_options(exchange, network, &explanation->options, error);
@@ -169,21 +169,26 @@ static enum cn_status prepare(const struct http_exchange *exchange, struct predi
     return status;
 }
 
+static enum cn_status explain_read(struct http_exchange *exchange, struct cn_error *error) {
+    struct prediction *prediction = exchange->state;
+    const enum cn_status status =
+        prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
+                            exchange->body_length, error);
+    if (status == CN_OK && prediction->count != 1)
+        return cn_fail(error, CN_INVALID, "an explanation is of one image; the body has %zu",
+                       prediction->count);
+    return status;
+}
+
 enum http_outcome api_explain(struct http_exchange *exchange) {
     struct cn_error error = {0};
     if (!prediction_begin(exchange))
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
     prediction->max_images = 1;
-    prediction->work = work;
+    prediction->work = explain_work;
     prediction->work_cost = COST_FACTOR;
-    enum cn_status status = prepare(exchange, prediction, &error);
-    if (status == CN_OK)
-        status = prediction_add_body(prediction, http_header(exchange, "Content-Type"),
-                                     exchange->body, exchange->body_length, &error);
-    if (status == CN_OK && prediction->count != 1)
-        status = cn_fail(&error, CN_INVALID, "an explanation is of one image; the body has %zu",
-                         prediction->count);
-    return status == CN_OK ? prediction_run(exchange, render)
-                           : http_reply_failure(exchange, &error);
+    if (explain_prepare(exchange, prediction, &error) != CN_OK)
+        return http_reply_failure(exchange, &error);
+    return prediction_run(exchange, explain_read, explain_answer);
 }

@@ -21,7 +21,7 @@ struct explain_options {
     int zoom;     /* PNG: pixels a value; 0: chosen by the size of a tile */
 };
 
-/* What /explain knows of its prediction, as its `wish`. Freed by its wish_free. */
+/* What /explain knows of its prediction, as its protocol_state. */
 struct explanation {
     struct explain_options options;
     struct cn_workspace *workspace;

@@ -96,7 +96,7 @@ static void add_tensors(struct cn_text *text, const struct cn_network *network,
 }
 
 static void add_layer(struct cn_text *text, const struct prediction *prediction, size_t l) {
-    const struct explanation *explanation = prediction->wish;
+    const struct explanation *explanation = prediction->protocol_state;
     const struct explain_options *options = &explanation->options;
     const struct cn_network *network = prediction->model->model->network;
     const struct cn_layer *layer = &network->layers[l];
@@ -113,7 +113,7 @@ static void add_layer(struct cn_text *text, const struct prediction *prediction,
 }
 
 void explain_render(const struct prediction *prediction, struct cn_text *text) {
-    const struct explanation *explanation = prediction->wish;
+    const struct explanation *explanation = prediction->protocol_state;
     const struct cn_network *network = prediction->model->model->network;
     const size_t only = explanation->options.layer;
     cn_text_add(text, "{\"model\":\"");

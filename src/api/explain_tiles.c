@@ -120,7 +120,7 @@ enum cn_status explain_tiles_check(const struct explain_options *options,
 }
 
 void explain_tiles(const struct prediction *prediction, struct cn_text *text) {
-    const struct explanation *explanation = prediction->wish;
+    const struct explanation *explanation = prediction->protocol_state;
     const struct explain_options *options = &explanation->options;
     const struct cn_network *network = prediction->model->model->network;
     const struct cn_layer *layer = &network->layers[options->layer];

@@ -1,5 +1,6 @@
 libconvnetd_la_SOURCES += \
 	src/api/admin.c \
+	src/api/compute.c \
 	src/api/embedded.h \
 	src/api/explain.c \
 	src/api/explain.h \

@@ -22,6 +22,10 @@ struct picture_report {
 enum cn_status picture_options_read(const struct http_exchange *exchange,
                                     struct picture_options *ret_options, struct cn_error *error);
 
+/* Pixels of the picture as a PNG's or JPEG's header says, of other formats about as many as so many
+ * bytes hold; at most as many as a picture may have. Nothing is decoded. */
+size_t picture_pixels(const void *bytes, size_t length, const struct cn_picture_limits *limits);
+
 /* A picture's bytes to the model's input: ret_image [the model's input shape]; ret_report may be
  * NULL. Errors as cn_image_decode's; a blank picture is CN_UNUSABLE, which http_reply_failure
  * answers with 422. */

@@ -3,51 +3,85 @@
 #define CONVNET_API_PREDICT_H
 
 #include "api/picture.h"
+#include "serving/preparer.h"
+
+/* Reads the body of `exchange` into its prediction's images and pictures. On the HTTP thread, or on
+ * one of the preparer's while the exchange is deferred. */
+typedef enum cn_status prediction_reader(struct http_exchange *exchange, struct cn_error *error);
+
+/* Writes the answer and returns its media type; NULL: the prediction's failure is the answer. On
+ * the exchange's HTTP thread. */
+typedef const char *prediction_renderer(struct http_exchange *exchange, struct cn_text *text);
+
+/* A picture that waits to be decoded. */
+struct picture_source {
+    const void *bytes;
+    size_t length;
+    void *owned; /* the same bytes when they are not the body's; freed after decoding */
+    size_t image;
+    size_t pixels; /* as its header says, or about so many */
+};
 
 /* One request's images and what becomes of them. Freed by prediction_free. */
 struct prediction {
+    struct http_exchange *exchange;
     struct served_model *model; /* a reference */
-    size_t max_images;
+    size_t max_images, max_pixels;
     struct cn_picture_limits picture_limits;
     struct picture_options options;
     size_t image_size;              /* floats of one image */
     size_t count, capacity;         /* images */
     float *images, *outputs;        /* [count, image_size], [count, classes] */
     struct picture_report *reports; /* [count] */
+    struct picture_source *sources;
+    size_t source_count, source_capacity, decoded;
+    size_t pixels;     /* of all sources */
     uint64_t deadline; /* cn_clock_nanoseconds; 0: none; may be shortened before it runs */
+    bool is_read;
+    struct preparation preparation;
     struct job job;
     uint64_t begun_nanoseconds; /* reading the images began */
-    const char *(*render)(struct http_exchange *exchange, struct cn_text *text);
+    prediction_reader *read;
+    prediction_renderer *render;
     /* NULL: the images through the model's plan. Else this, in either lane; it costs about
-     * `work_cost` times as much. */
+     * `work_cost` times as much. With `work_prepares` it decodes, too: the preparer runs it, and
+     * nothing goes to a lane. */
     void (*work)(struct prediction *prediction);
     double work_cost;
-    struct cn_error failure; /* why `render` has nothing to write */
-    void *wish;              /* what a protocol wants to know when it answers */
-    void (*wish_free)(void *wish);
+    bool work_prepares, work_ended;
+    struct cn_error failure; /* why there is nothing to answer */
+    void *protocol_state;    /* what a protocol wants to know when it answers */
+    void (*protocol_state_free)(void *state);
 };
 
 void prediction_free(void *prediction);
+
+/* ---- compute.c ---- */
 
 /* Makes a prediction without images the exchange's state, for the model and version that the path
  * names; false when the request has been answered with an error. */
 bool prediction_begin(struct http_exchange *exchange);
 
-/* Computes the prediction's images, in the lane that their cost calls for, and answers 200 with
- * what `render` writes and the media type that it returns; or answers that it cannot: also when
- * `render` returns NULL, because `work` left a failure. `render` runs on the exchange's HTTP
- * thread. */
-enum http_outcome prediction_run(struct http_exchange *exchange,
-                                 const char *(*render)(struct http_exchange *exchange,
-                                                       struct cn_text *text));
+/* Reads the body by `read`, decodes its pictures, computes its images in the lane that their cost
+ * calls for, and answers 200 with what `render` writes; or answers that it cannot. */
+enum http_outcome prediction_run(struct http_exchange *exchange, prediction_reader *read,
+                                 prediction_renderer *render);
+
+/* ---- predict_images.c ---- */
 
 /* Room for one image more: [image_size] floats for the caller to fill; NULL and an error over the
  * limit of images or without memory. */
 float *prediction_add(struct prediction *prediction, struct cn_error *error);
 
-/* One picture of any format, by the request's options. Errors name the picture by its place. */
+/* Room for one picture's image; the picture is decoded later. `owned` is NULL when the bytes are
+ * the body's; else it is what free() gets after that, also when this fails. CN_LIMIT: over the
+ * request's images or pixels. */
 enum cn_status prediction_add_picture(struct prediction *prediction, const void *bytes,
-                                      size_t length, struct cn_error *error);
+                                      size_t length, void *owned, struct cn_error *error);
+
+/* Decodes one picture by the request's options. Errors name it by its place. */
+enum cn_status prediction_decode(struct prediction *prediction, const struct picture_source *source,
+                                 struct cn_error *error);
 
 /* Raw images, one byte a sample, one after another. CN_INVALID unless a whole number of them. */
 enum cn_status prediction_add_raw(struct prediction *prediction, const void *bytes, size_t length,

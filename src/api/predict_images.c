@@ -1,5 +1,6 @@
 /* predict_images.c: a request's images: room for them, and the forms that are bytes. JSON is in
- * predict_json.c, multipart in predict_multipart.c. Runs on the exchange's HTTP thread. */
+ * predict_json.c, multipart in predict_multipart.c. Runs where the
+ * prediction is read (compute.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,11 @@ float *prediction_add(struct prediction *p, struct cn_error *error) {
         size_t capacity = p->capacity > 0 ? 2 * p->capacity : 1;
         if (capacity > p->max_images)
             capacity = p->max_images;
+        const size_t more = (capacity - p->capacity) * p->image_size * sizeof(float);
+        if (!http_hold(p->exchange, more)) {
+            (void)cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
+            return NULL;
+        }
         float *images = realloc(p->images, capacity * p->image_size * sizeof *images);
         if (images != NULL)
             p->images = images;
@@ -32,18 +38,47 @@ float *prediction_add(struct prediction *p, struct cn_error *error) {
     return p->images + p->count++ * p->image_size;
 }
 
+/* Room for one source more. */
+static bool sources_grow(struct prediction *p) {
+    if (p->source_count < p->source_capacity)
+        return true;
+    const size_t capacity = 2 * p->source_capacity + 1;
+    struct picture_source *sources = realloc(p->sources, capacity * sizeof *sources);
+    if (sources == NULL)
+        return false;
+    p->sources = sources;
+    p->source_capacity = capacity;
+    return true;
+}
+
 enum cn_status prediction_add_picture(struct prediction *p, const void *bytes, size_t length,
-                                      struct cn_error *error) {
+                                      void *owned, struct cn_error *error) {
+    const size_t pixels = picture_pixels(bytes, length, &p->picture_limits);
+    const bool room = sources_grow(p) && (owned == NULL || http_hold(p->exchange, length));
+    if (!room || prediction_add(p, error) == NULL) {
+        free(owned);
+        return room ? error->status : cn_fail(error, CN_MEMORY, "no memory for the pictures");
+    }
+    p->sources[p->source_count++] =
+        (struct picture_source){bytes, length, owned, p->count - 1, pixels};
+    /* One picture has its own limit, and its own error. */
+    p->pixels += pixels;
+    if (p->source_count > 1 && p->pixels > p->max_pixels)
+        return cn_fail(error, CN_LIMIT,
+                       "the request's pictures have over %zu pixels in all, max-pixels",
+                       p->max_pixels);
+    return CN_OK;
+}
+
+enum cn_status prediction_decode(struct prediction *p, const struct picture_source *source,
+                                 struct cn_error *error) {
     struct cn_error fault = {0};
-    float *image = prediction_add(p, error);
-    if (image == NULL)
-        return error != NULL ? error->status : CN_LIMIT;
-    const enum cn_status status =
-        picture_read(p->model->model, &p->picture_limits, &p->options, bytes, length, image,
-                     &p->reports[p->count - 1], &fault);
+    const enum cn_status status = picture_read(
+        p->model->model, &p->picture_limits, &p->options, source->bytes, source->length,
+        p->images + source->image * p->image_size, &p->reports[source->image], &fault);
     if (status == CN_OK)
         return CN_OK;
-    return cn_fail(error, status, "picture %zu: %s", p->count, fault.text);
+    return cn_fail(error, status, "picture %zu: %s", source->image + 1, fault.text);
 }
 
 enum cn_status prediction_add_raw(struct prediction *p, const void *bytes, size_t length,
@@ -78,7 +113,7 @@ static enum cn_status add_recognized(struct prediction *p, const unsigned char *
                                      struct cn_error *error) {
     size_t blank = 0;
     if (cn_picture_recognize(body, length))
-        return prediction_add_picture(p, body, length, error);
+        return prediction_add_picture(p, body, length, NULL, error);
     while (blank < length && strchr(" \t\r\n", body[blank]) != NULL && body[blank] != '\0')
         blank++;
     if (blank < length && body[blank] == '{')
@@ -109,7 +144,7 @@ enum cn_status prediction_add_body(struct prediction *p, const char *content_typ
         return prediction_add_multipart(p, content_type, body, length, error);
     /* What a picture is its bytes say, whatever it is called. */
     if (cn_picture_recognize(body, length) || strncasecmp(content_type, "image/", 6) == 0)
-        return prediction_add_picture(p, body, length, error);
+        return prediction_add_picture(p, body, length, NULL, error);
     if (is_type(content_type, "application/octet-stream"))
         return prediction_add_raw(p, body, length, error);
     return cn_fail(error, CN_UNSUPPORTED,

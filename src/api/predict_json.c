@@ -103,9 +103,7 @@ static enum cn_status read_base64(struct json_scan *s, struct prediction *p) {
                        p->count + 1);
     if (status != CN_OK)
         return cn_fail(s->error, status, "no memory for a picture");
-    status = prediction_add_picture(p, bytes, length, s->error);
-    free(bytes);
-    return status;
+    return prediction_add_picture(p, bytes, length, bytes, s->error);
 }
 
 /* Samples of image `index` as read to floats in [0, 1], the raw bytes' own bits for whole numbers.

@@ -49,7 +49,7 @@ static enum cn_status add_part(struct prediction *p, const unsigned char *part, 
     data += 4;
     length -= (size_t)(data - part);
     if (cn_picture_recognize(data, length))
-        return prediction_add_picture(p, data, length, error);
+        return prediction_add_picture(p, data, length, NULL, error);
     if (octets && length == p->image_size)
         return prediction_add_raw(p, data, length, error);
     return cn_fail(

@@ -1,5 +1,5 @@
 /* read_request.c: POST /read: one picture to the rows of digits on it. The picture is decoded and
- * read by the lane's thread, since both may take milliseconds; the query is read, and the answer
+ * read by the preparer, since both may take milliseconds; the query is read, and the answer
  * written, on the exchange's HTTP thread. */
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,6 @@
 #include "api/routes.h"
 #include "base/memory.h"
 #include "convnet/reading.h"
-
-/* A reading costs about as much as so many images of the network: candidates of a row. */
-#define READ_COST 50
 
 /* What the request wants to know, and what was read. */
 struct read_request {
@@ -91,10 +88,10 @@ static enum cn_status read_options(struct read_request *request, struct cn_error
     return cn_reading_options_check(options, error);
 }
 
-/* ---- In the lane ---- */
+/* ---- On one of the preparer's threads ---- */
 
 static void read_work(struct prediction *prediction) {
-    struct read_request *request = prediction->wish;
+    struct read_request *request = prediction->protocol_state;
     struct cn_picture picture = {0};
     struct cn_error *error = &prediction->failure;
     enum cn_status status =
@@ -181,7 +178,7 @@ static const char *read_render(struct http_exchange *exchange, struct cn_text *t
                                         [READ_CSV] = "text/csv; header=present",
                                         [READ_NDJSON] = "application/x-ndjson"};
     const struct prediction *prediction = exchange->state;
-    const struct read_request *request = prediction->wish;
+    const struct read_request *request = prediction->protocol_state;
     const struct cn_reading *reading = request->reading;
     if (reading == NULL)
         return NULL;
@@ -205,7 +202,7 @@ static const char *read_render(struct http_exchange *exchange, struct cn_text *t
 }
 
 /* The type says it, or else the bytes. */
-static enum cn_status check_body(const struct http_exchange *exchange, struct cn_error *error) {
+static enum cn_status read_body(struct http_exchange *exchange, struct cn_error *error) {
     const char *type = http_header(exchange, "Content-Type");
     if (exchange->body_length == 0)
         return cn_fail(error, CN_INVALID, "the body is empty; send a picture");
@@ -220,8 +217,8 @@ static enum cn_status check_body(const struct http_exchange *exchange, struct cn
 static enum cn_status read_prepare(struct http_exchange *exchange, struct prediction *prediction,
                                    struct cn_error *error) {
     struct read_request *request = calloc(1, sizeof *request);
-    prediction->wish = request;
-    prediction->wish_free = read_request_free;
+    prediction->protocol_state = request;
+    prediction->protocol_state_free = read_request_free;
     if (request == NULL || prediction_add(prediction, error) == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the request");
     request->exchange = exchange;
@@ -230,8 +227,6 @@ static enum cn_status read_prepare(struct http_exchange *exchange, struct predic
                        "the model %s reads no rows: its pictures are not prepared as digits",
                        prediction->model->name);
     enum cn_status status = read_options(request, error);
-    if (status == CN_OK)
-        status = check_body(exchange, error);
     if (status == CN_OK)
         status = cn_workspace_create(prediction->model->plan, &request->workspace, error);
     return status;
@@ -244,8 +239,8 @@ enum http_outcome api_read(struct http_exchange *exchange) {
     struct prediction *prediction = exchange->state;
     prediction->max_images = 1;
     prediction->work = read_work;
-    prediction->work_cost = READ_COST;
+    prediction->work_prepares = true;
     return read_prepare(exchange, prediction, &error) == CN_OK
-               ? prediction_run(exchange, read_render)
+               ? prediction_run(exchange, read_body, read_render)
                : http_reply_failure(exchange, &error);
 }

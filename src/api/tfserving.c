@@ -13,9 +13,9 @@
 
 /* ---- Predict ---- */
 
-static const char *render(struct http_exchange *exchange, struct cn_text *text) {
+static const char *tfserving_render(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *p = exchange->state;
-    const struct tfserving_request *request = p->wish;
+    const struct tfserving_request *request = p->protocol_state;
     const size_t classes = p->model->model->label_count;
     cn_text_add(text, request->columns ? "{\"outputs\":[" : "{\"predictions\":[");
     for (size_t i = 0; i < p->count * classes; i++) {
@@ -26,8 +26,13 @@ static const char *render(struct http_exchange *exchange, struct cn_text *text) 
     return "application/json";
 }
 
+static enum cn_status tfserving_read(struct http_exchange *exchange, struct cn_error *error) {
+    const struct prediction *prediction = exchange->state;
+    return tfserving_parse(prediction->protocol_state, (const char *)exchange->body,
+                           exchange->body_length, error);
+}
+
 enum http_outcome api_tfserving_predict(struct http_exchange *exchange) {
-    struct cn_error error = {0};
     if (!prediction_begin(exchange))
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
@@ -35,12 +40,9 @@ enum http_outcome api_tfserving_predict(struct http_exchange *exchange) {
     if (request == NULL)
         return http_reply_error(exchange, 503, "no memory for the request");
     request->prediction = prediction;
-    prediction->wish = request;
-    prediction->wish_free = free;
-    if (tfserving_parse(request, (const char *)exchange->body, exchange->body_length, &error) !=
-        CN_OK)
-        return http_reply_failure(exchange, &error);
-    return prediction_run(exchange, render);
+    prediction->protocol_state = request;
+    prediction->protocol_state_free = free;
+    return prediction_run(exchange, tfserving_read, tfserving_render);
 }
 
 /* ---- Status ---- */

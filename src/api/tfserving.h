@@ -4,7 +4,7 @@
 
 #include "api/predict.h"
 
-/* What a predict request is made of: the wish of a prediction. */
+/* What a predict request is made of: the protocol_state of a prediction. */
 struct tfserving_request {
     struct prediction *prediction;
     bool seen;    /* "instances" or "inputs" */

@@ -117,9 +117,7 @@ static enum cn_status read_string(struct json_scan *s, struct prediction *p) {
     status = cn_json_base64(string, &bytes, &length, &fault);
     if (status != CN_OK)
         return cn_fail(s->error, status, "image %zu: %s", p->count + 1, fault.text);
-    status = infer_add_picture(p, bytes, length, p->count, s->error);
-    free(bytes);
-    return status;
+    return infer_add_picture(p, bytes, length, bytes, p->count, s->error);
 }
 
 /* An object around an image: its member is the image, whatever its name. */

@@ -37,7 +37,7 @@ static void add_image(struct cn_text *text, const struct cn_model *model, const 
     cn_text_add(text, "}");
 }
 
-static const char *render(struct http_exchange *exchange, struct cn_text *text) {
+static const char *torchserve_render(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *prediction = exchange->state;
     const struct cn_model *model = prediction->model->model;
     const bool list = prediction->count > 1;
@@ -50,14 +50,15 @@ static const char *render(struct http_exchange *exchange, struct cn_text *text) 
     return "application/json";
 }
 
+static enum cn_status torchserve_read(struct http_exchange *exchange, struct cn_error *error) {
+    return prediction_add_body(exchange->state, http_header(exchange, "Content-Type"),
+                               exchange->body, exchange->body_length, error);
+}
+
 enum http_outcome api_torchserve_predictions(struct http_exchange *exchange) {
-    struct cn_error error = {0};
     if (!prediction_begin(exchange))
         return HTTP_REPLIED;
-    if (prediction_add_body(exchange->state, http_header(exchange, "Content-Type"), exchange->body,
-                            exchange->body_length, &error) != CN_OK)
-        return http_reply_failure(exchange, &error);
-    return prediction_run(exchange, render);
+    return prediction_run(exchange, torchserve_read, torchserve_render);
 }
 
 enum http_outcome api_torchserve_ping(struct http_exchange *exchange) {

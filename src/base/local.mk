@@ -3,7 +3,7 @@ convnet_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
 convnetd_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
 
 libconvnet_la_SOURCES += \
-	src/base/time.c src/base/time.h \
+	src/base/budget.c src/base/budget.h \
 	src/base/error.c \
 	src/base/file.c src/base/file.h \
 	src/base/memory.c src/base/memory.h \
@@ -13,6 +13,7 @@ libconvnet_la_SOURCES += \
 	src/base/random.c src/base/random.h \
 	src/base/sha256.c src/base/sha256.h \
 	src/base/shape.c \
+	src/base/time.c src/base/time.h \
 	src/base/utf8.c src/base/utf8.h
 
 if ENABLE_TESTS

@@ -29,7 +29,8 @@ struct daemon_options {
     long long max_body; /* bytes */
     long long max_header, max_header_fields;
     long long least_rate; /* bytes a second */
-    long long max_images, max_picture;
+    long long max_images, max_picture, max_pixels;
+    long long memory_budget; /* bytes; 0: derived */
     long long queue_images, batch_images;
     char cors_origin[OPTION_TEXT_SIZE];
     double batch_delay_ms, inline_us;

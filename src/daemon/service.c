@@ -138,7 +138,7 @@ static void count_execution(void *data, const struct served_model *model, size_t
     statistics_observe(model->statistics, STATISTICS_BATCH_IMAGES, (double)images);
 }
 
-static enum cn_status start_lane(struct service *service, struct cn_error *error) {
+static enum cn_status start_lanes(struct service *service, struct cn_error *error) {
     const struct daemon_options *options = service->options;
     const struct lane_options lane = {.queue_images = (size_t)options->queue_images,
                                       .batch_images = (size_t)options->batch_images,
@@ -147,7 +147,10 @@ static enum cn_status start_lane(struct service *service, struct cn_error *error
                                       .threads = lane_threads(options),
                                       .first_slot = first_lane_slot(options),
                                       .executed = count_execution};
-    return lane_create(&lane, &service->lane, error);
+    enum cn_status status = lane_create(&lane, &service->lane, error);
+    if (status == CN_OK)
+        status = preparer_create(lane_threads(options), &service->preparer, error);
+    return status;
 }
 
 static enum cn_status create_server(struct service *service, struct cn_error *error) {
@@ -157,8 +160,11 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .models = service->models,
         .loader = service->loader,
         .lane = service->lane,
+        .preparer = service->preparer,
+        .budget = &service->budget,
         .statistics = service->statistics,
         .max_images = (size_t)options->max_images,
+        .max_pixels = (size_t)options->max_pixels,
         .picture_limits = {.max_width = (int)options->max_picture,
                            .max_height = (int)options->max_picture},
         .inline_seconds = options->inline_us * 1e-6,
@@ -195,13 +201,15 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     (void)pthread_mutex_init(&service->note_mutex, NULL);
     service->options = options;
     service->reloaded = -1;
+    service->budget.limit =
+        options->memory_budget > 0 ? (size_t)options->memory_budget : cn_budget_default();
     service->statistics = statistics_create();
     if (service->statistics == NULL)
         goto out;
     raise_descriptor_limit(options);
     status = load_models(service, error);
     if (status == CN_OK)
-        status = start_lane(service, error);
+        status = start_lanes(service, error);
     if (status == CN_OK)
         status = create_server(service, error);
     if (status == CN_OK)
@@ -273,7 +281,8 @@ void service_begin_stop(struct service *service) {
 }
 
 bool service_alive(struct service *service, uint64_t timeout) {
-    return !lane_stalled(service->lane, service_nanoseconds(service->options->stall_timeout)) &&
+    const uint64_t limit = service_nanoseconds(service->options->stall_timeout);
+    return !lane_stalled(service->lane, limit) && !preparer_stalled(service->preparer, limit) &&
            lane_alive(service->lane, timeout / 2) &&
            http_server_alive(service->server, timeout / 2);
 }
@@ -294,6 +303,7 @@ bool service_free(struct service *service) {
         log_write(LOG_LEVEL_ERROR, "the compute thread hangs; its requests are not answered");
         return false;
     }
+    preparer_free(service->preparer);
     lane_free(service->lane);
     if (service->loader != NULL && !loader_stop(service->loader, loader_patience(end))) {
         log_write(LOG_LEVEL_WARNING, "a model is still being read; it is not waited for");

@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/budget.h"
 #include "daemon/service.h"
 #include "http/server.h"
+#include "serving/preparer.h"
 
 struct service {
     const struct daemon_options *options;
@@ -17,6 +19,8 @@ struct service {
     int reloaded;          /* eventfd */
     struct statistics *statistics;
     struct lane *lane;
+    struct preparer *preparer;
+    struct cn_budget budget;
     struct http_server *server;
     atomic_bool stopping;
     pthread_mutex_t note_mutex;

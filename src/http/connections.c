@@ -4,6 +4,7 @@
 #include "http/connections.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,4 +189,16 @@ struct http_connection *http_connections_find(struct http_connections *connectio
         (size_t)fd < connections->fd_capacity ? connections->by_fd[fd] : NULL;
     pthread_mutex_unlock(&connections->mutex);
     return connection;
+}
+
+bool http_peer_waits(const struct http_exchange *exchange) {
+    const struct http_connection *peer = ((const struct http_request *)exchange)->peer;
+    struct pollfd look = {.fd = peer->fd, .events = POLLRDHUP};
+    char byte;
+    if (poll(&look, 1, 0) <= 0)
+        return true;
+    if ((look.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+        return false;
+    /* The client has sent its last byte. If there is more to read it is pipelining, and waits. */
+    return recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }

@@ -37,6 +37,8 @@ struct http_connection {
     struct http_tls *tls;      /* what its session uses, or NULL */
     _Atomic uint64_t deadline; /* cn_clock_nanoseconds; 0: none */
     _Atomic int phase;
+    _Atomic uint64_t phase_began;
+    atomic_size_t held; /* bytes of memory that its request holds (hold.c) */
     bool waited;        /* waiting for its first bytes; the acceptor's own */
     _Atomic bool ended; /* its client has sent its last byte */
     size_t index;       /* in `active` */

@@ -1,8 +1,6 @@
-/* deadline.c: how long a request may take, and whether somebody still waits for its answer. */
-#include <poll.h>
+/* deadline.c: how long a request may take. Runs on the exchange's HTTP thread. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/time.h"
 #include "http/server_private.h"
@@ -41,16 +39,4 @@ bool http_deadline(struct http_exchange *exchange, uint64_t *ret_deadline) {
     }
     *ret_deadline = deadline;
     return true;
-}
-
-bool http_peer_waits(const struct http_exchange *exchange) {
-    const struct http_connection *peer = ((const struct http_request *)exchange)->peer;
-    struct pollfd look = {.fd = peer->fd, .events = POLLRDHUP};
-    char byte;
-    if (poll(&look, 1, 0) <= 0)
-        return true;
-    if ((look.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
-        return false;
-    /* The client has sent its last byte. If there is more to read it is pipelining, and waits. */
-    return recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }

@@ -19,6 +19,8 @@
 #include "serving/loader.h"
 
 struct cn_text;     /* json/write.h */
+struct preparer;    /* serving/preparer.h */
+struct cn_budget;   /* base/budget.h */
 struct http_worker; /* one HTTP thread: server.c's */
 
 /* What every handler may use; one for the server, read-only but for what its members guard. */
@@ -26,8 +28,11 @@ struct http_context {
     struct registry *models;
     struct loader *loader; /* changes the models: load, unload, reload */
     struct lane *lane;
+    struct preparer *preparer;
+    struct cn_budget *budget; /* of bodies, images, pictures and answers */
     struct statistics *statistics;
     size_t max_images; /* images in one request */
+    size_t max_pixels; /* of its pictures together, if it has several */
     struct cn_picture_limits picture_limits;
     double inline_seconds;                /* requests cheaper than this are computed inline */
     uint64_t request_timeout_nanoseconds; /* deadline of a request in the batch lane; 0: none */
@@ -66,6 +71,7 @@ struct http_exchange {
     struct http_arguments arguments;
     const unsigned char *body; /* NUL after its end, not counted */
     size_t body_length;
+    bool coded;     /* the body is compressed still: http_body_inflate */
     size_t refused; /* images that the queue had no room for when the head came: no body was kept */
     uint64_t started_nanoseconds;
     struct http_work work;
@@ -130,6 +136,20 @@ bool http_deadline(struct http_exchange *exchange, uint64_t *ret_deadline);
 
 /* Makes *deadline the sooner one. */
 void http_deadline_shorten(uint64_t *deadline, uint64_t other);
+
+/* Replaces a compressed body by what it was made of; nothing if it is none. On the HTTP thread, or
+ * on another one while the exchange is deferred. CN_MALFORMED, CN_LIMIT, CN_MEMORY. Only requests
+ * whose route has HTTP_BODY_CONFIGURED come with a body that is compressed still. */
+enum cn_status http_body_inflate(struct http_exchange *exchange, struct cn_error *error);
+
+/* Counts bytes that the exchange is about to hold, until http_release or its end. False: they are
+ * over the server's budget of memory, or over the half of it that one client may hold. On the
+ * thread that has the exchange. */
+bool http_hold(struct http_exchange *exchange, size_t bytes);
+void http_release(struct http_exchange *exchange, size_t bytes);
+
+/* A number for the client's address, for whoever shares something out between clients. */
+uint64_t http_client_number(const struct http_exchange *exchange);
 
 /* False if the client has gone. From any thread while the exchange is deferred, when libmicrohttpd
  * does not look. */

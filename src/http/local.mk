@@ -19,6 +19,7 @@ libconvnetd_la_SOURCES += \
 	src/http/first_bytes.h \
 	src/http/framing.c \
 	src/http/framing.h \
+	src/http/hold.c \
 	src/http/identity.c \
 	src/http/identity.h \
 	src/http/keys.c \

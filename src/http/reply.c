@@ -11,7 +11,7 @@
 #include "http/server_private.h"
 #include "json/write.h"
 
-enum { ERROR_TEXT = 1024 };
+enum { ERROR_TEXT = 1024, SMALL_ANSWER = 16 * 1024 };
 
 void http_add_header(struct http_exchange *exchange, const char *name, const char *value) {
     struct http_request *request = http_request_of(exchange);
@@ -39,6 +39,10 @@ static void count_reply(struct http_request *request, unsigned status) {
     if (request->peer->class == HTTP_CLASS_OWN)
         return;
     const struct served_model *model = request->exchange.work.model;
+    if (model != NULL) { /* for the log: the model may go with the handler's state */
+        memcpy(request->model_name, model->name, sizeof request->model_name);
+        request->model_version = model->version;
+    }
     statistics_request(
         statistics, model != NULL ? model->statistics : NULL, (unsigned)request->route, status,
         (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) * 1e-9);
@@ -82,12 +86,27 @@ static char *compress_body(struct http_exchange *exchange, const char *content_t
     return packed;
 }
 
+/* An answer that is not small counts until it is sent. */
+static bool hold_answer(struct http_exchange *exchange, size_t length) {
+    struct http_request *request = http_request_of(exchange);
+    if (!http_hold(exchange, length)) {
+        statistics_add(request->server->context.statistics, STATISTICS_REJECTED_MEMORY, 1);
+        return false;
+    }
+    request->reply_held = length;
+    return true;
+}
+
 enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
                              const char *content_type, char *body, size_t length) {
     struct http_request *request = http_request_of(exchange);
+    struct http_server *server = request->server;
     if (body != NULL)
         body = compress_body(exchange, content_type, body, &length);
-    struct http_server *server = request->server;
+    if (length > SMALL_ANSWER && !hold_answer(exchange, length)) {
+        free(body);
+        return http_reply_error(exchange, 503, "no memory for an answer of %zu bytes", length);
+    }
     bool owned = body != NULL;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(owned ? length : 0, owned ? body : (char[]){""},

@@ -18,7 +18,9 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
     request->body_limit = request->body_expected = 0;
     request->status = 0;
     request->coding = HTTP_CODING_NONE;
-    request->reply_length = 0;
+    request->reply_length = request->reply_held = 0;
+    request->model_name[0] = '\0';
+    request->model_version = 0;
     request->target_status = 0;
     request->queued = request->linger = false;
     /* The thread for probes keeps nobody, who might go on with something else. */
@@ -61,6 +63,21 @@ void http_request_end(struct http_request *request) {
     request->header_count = 0;
     if (request->body != NULL)
         give_up_body(request);
+    if (request->peer != NULL)
+        http_release(exchange, request->peer->held);
+}
+
+void http_request_shed(struct http_request *request) {
+    struct http_exchange *exchange = &request->exchange;
+    if (exchange->release != NULL)
+        exchange->release(exchange->state);
+    exchange->release = NULL;
+    exchange->state = NULL;
+    if (request->body != NULL)
+        give_up_body(request);
+    exchange->body = (const unsigned char *)"";
+    if (request->peer->held > request->reply_held)
+        http_release(exchange, request->peer->held - request->reply_held);
 }
 
 /* Grows with what has arrived, never with what a header promises. */
@@ -78,6 +95,10 @@ static bool grow(struct http_request *request, size_t needed) {
     if (request->body_expected > 0 && capacity > request->body_expected + 1 &&
         capacity > FIRST_BODY_BYTES)
         capacity = request->body_expected + 1;
+    /* A buffer of ordinary size is the thread's own. */
+    if (capacity > FIRST_BODY_BYTES &&
+        !http_hold(&request->exchange, capacity - request->body_capacity))
+        return false;
     unsigned char *body = realloc(request->body, capacity);
     if (body == NULL)
         return false;
@@ -103,21 +124,29 @@ unsigned http_request_append(struct http_request *request, const char *bytes, si
     return 0;
 }
 
-unsigned http_request_inflate(struct http_request *request, const char **ret_fault) {
-    struct http_exchange *exchange = &request->exchange;
+enum cn_status http_body_inflate(struct http_exchange *exchange, struct cn_error *error) {
+    static const enum cn_status kinds[] = {[0] = CN_MALFORMED, [1] = CN_LIMIT, [2] = CN_MEMORY};
+    struct http_request *request = http_request_of(exchange);
     unsigned char *bytes = NULL;
+    const char *fault = NULL;
     size_t length = 0;
-    if (request->coding == HTTP_CODING_NONE || exchange->body_length == 0)
-        return 0;
+    if (!exchange->coded)
+        return CN_OK;
+    exchange->coded = false;
     const unsigned status =
         http_coding_inflate(request->coding, exchange->body, exchange->body_length,
-                            request->body_limit, &bytes, &length, ret_fault);
+                            request->body_limit, &bytes, &length, &fault);
     if (status != 0)
-        return status;
-    give_up_body(request);
+        return cn_fail(error, kinds[status == 413 ? 1 : status == 503 ? 2 : 0], "%s", fault);
+    if (!http_hold(exchange, length)) {
+        free(bytes);
+        return cn_fail(error, CN_MEMORY, "no memory for the body");
+    }
+    /* Not kept for the next request: this may be another thread. */
+    free(request->body);
     request->body = bytes;
     request->body_capacity = length + 1;
     exchange->body = bytes;
     exchange->body_length = length;
-    return 0;
+    return CN_OK;
 }

@@ -42,10 +42,13 @@ struct http_request {
     char *header_names[HTTP_MAX_REPLY_HEADERS], *header_values[HTTP_MAX_REPLY_HEADERS];
     size_t header_count;
     unsigned status;
-    size_t reply_length; /* of its body */
-    bool queued;         /* libmicrohttpd took the answer */
-    bool close;          /* the connection ends with this answer */
-    bool linger;         /* ... and what the client still sends is read away first */
+    size_t reply_length;                /* of its body */
+    size_t reply_held;                  /* bytes of memory that the answer holds until it is sent */
+    char model_name[SERVED_MODEL_NAME]; /* of the model that it was about; "": none */
+    unsigned model_version;
+    bool queued; /* libmicrohttpd took the answer */
+    bool close;  /* the connection ends with this answer */
+    bool linger; /* ... and what the client still sends is read away first */
 };
 
 static inline struct http_request *http_request_of(struct http_exchange *exchange) {
@@ -61,9 +64,8 @@ void http_request_end(struct http_request *request);
 /* Appends body bytes. Returns 0, 413 over the limit or 503 without memory. */
 unsigned http_request_append(struct http_request *request, const char *bytes, size_t length);
 
-/* Replaces a compressed body by what it was made of. Returns 0, or the status to answer with
- * *ret_fault set to a constant sentence. */
-unsigned http_request_inflate(struct http_request *request, const char **ret_fault);
+/* An answer is on its way: releases all that it does not need. */
+void http_request_shed(struct http_request *request);
 
 /* Answers an error and closes the connection after it. */
 void http_request_reject(struct http_request *request, unsigned status, const char *text);

@@ -11,6 +11,7 @@
 #include "http/listen.h"
 #include "http/self_test.h"
 #include "http/server_private.h"
+#include "serving/preparer.h"
 
 /* Nanoseconds. At the end of a shutdown's time: for the answers of what is given up. After it: for
  * what the compute thread had begun for clients that were cut. */
@@ -101,6 +102,7 @@ static uint64_t shortest_timeout(const struct http_server_options *options) {
 }
 
 enum cn_status http_server_start(struct http_server *server, struct cn_error *error) {
+    server->timeouts.budget = server->context.budget;
     enum cn_status status = http_timeouts_start(&server->timeouts, &server->connections,
                                                 shortest_timeout(&server->options), error);
     server->started = status == CN_OK;
@@ -179,8 +181,12 @@ bool http_server_stop(struct http_server *server) {
     http_timeouts_drain(&server->timeouts, now + HTTP_DRAIN_HEAD_TIME, deadline);
     wait_for_connections(&server->connections,
                          deadline - (time / 4 < last_answers ? time / 4 : last_answers));
-    if (server->deferred > 0) /* perhaps by a disk that hangs: who waits for it is told */
+    if (server->deferred > 0) { /* perhaps by a disk that hangs, or large pictures: who waits for it
+                                 * is told */
         (void)loader_stop(server->context.loader, 0);
+        if (server->context.preparer != NULL)
+            preparer_cancel(server->context.preparer);
+    }
     wait_for_connections(&server->connections, deadline);
     /* What is still there is cut; what was deferred must come back first, or libmicrohttpd aborts
      * the process. */

@@ -6,6 +6,7 @@
 #include "http/timeouts.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,9 +20,13 @@
 static const uint64_t linger_time = 2 * CN_SECOND, ended_time = CN_SECOND,
                       last_time = 100 * CN_MILLISECOND;
 
-static void wake(struct http_timeouts *timeouts) {
+static void timeouts_wake(struct http_timeouts *timeouts) {
     eventfd_write(timeouts->wake, 1);
 }
+
+/* Bytes held that are not worth waiting for, and how often to look. */
+enum { TRIM_BELOW = 4 << 20 };
+static const uint64_t trim_interval = CN_SECOND;
 
 static bool has_unread(int fd) {
     int unread = 0;
@@ -93,6 +98,18 @@ static void sleep_until(struct http_timeouts *timeouts, uint64_t next) {
     }
 }
 
+/* The C library keeps what was freed. After a storm it is given back, which takes milliseconds,
+ * once nearly nothing is held; returns when to look again. */
+static uint64_t trim_memory(struct http_timeouts *timeouts, uint64_t now) {
+    if (!timeouts->trim)
+        return UINT64_MAX;
+    if (timeouts->budget->used > TRIM_BELOW)
+        return now + trim_interval;
+    timeouts->trim = false;
+    (void)malloc_trim(0);
+    return UINT64_MAX;
+}
+
 static void *timeouts_thread(void *data) {
     struct http_timeouts *timeouts = data;
     while (!timeouts->stop) {
@@ -105,7 +122,9 @@ static void *timeouts_thread(void *data) {
          * each deadline it sets lies at least this far ahead. */
         if (next != UINT64_MAX && next > now + timeouts->shortest)
             next = now + timeouts->shortest;
+        const uint64_t trim = trim_memory(timeouts, now);
         next = lingering < next ? lingering : next;
+        next = trim < next ? trim : next;
         timeouts->next_wake = next;
         sleep_until(timeouts, next);
     }
@@ -136,7 +155,7 @@ void http_timeouts_stop(struct http_timeouts *timeouts) {
     if (!timeouts->running)
         return;
     timeouts->stop = true;
-    wake(timeouts);
+    timeouts_wake(timeouts);
     pthread_join(timeouts->thread, NULL);
     timeouts->running = false;
     for (size_t i = 0; i < timeouts->lingering_count; i++)
@@ -159,12 +178,13 @@ static void shorten(struct http_connection *connection) {
 void http_timeouts_phase(struct http_timeouts *timeouts, struct http_connection *connection,
                          enum http_phase phase, uint64_t deadline) {
     connection->phase = (int)phase;
+    connection->phase_began = cn_clock_nanoseconds();
     connection->deadline = deadline;
     if (connection->ended) /* asked after the deadline was set: see below */
         shorten(connection);
     deadline = connection->deadline;
     if (deadline != 0 && deadline < timeouts->next_wake)
-        wake(timeouts);
+        timeouts_wake(timeouts);
 }
 
 void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd) {
@@ -178,7 +198,12 @@ void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd) {
         shorten(connection);
     }
     pthread_mutex_unlock(&connections->mutex);
-    wake(timeouts);
+    timeouts_wake(timeouts);
+}
+
+void http_timeouts_trim_later(struct http_timeouts *timeouts) {
+    if (!atomic_exchange(&timeouts->trim, true))
+        timeouts_wake(timeouts);
 }
 
 void http_timeouts_linger(struct http_timeouts *timeouts, int fd) {
@@ -193,7 +218,7 @@ void http_timeouts_linger(struct http_timeouts *timeouts, int fd) {
     }
     pthread_mutex_unlock(&timeouts->mutex);
     if (taken)
-        wake(timeouts);
+        timeouts_wake(timeouts);
     else
         close(fd);
 }
@@ -223,5 +248,5 @@ void http_timeouts_drain(struct http_timeouts *timeouts, uint64_t head_deadline,
             atomic_compare_exchange_strong(&connection->deadline, &current, due);
     }
     pthread_mutex_unlock(&connections->mutex);
-    wake(timeouts);
+    timeouts_wake(timeouts);
 }

@@ -2,6 +2,7 @@
 #ifndef CONVNET_HTTP_TIMEOUTS_H
 #define CONVNET_HTTP_TIMEOUTS_H
 
+#include "base/budget.h"
 #include "http/connections.h"
 
 enum { HTTP_MAX_LINGERING = 64 };
@@ -13,6 +14,8 @@ struct http_timeouts {
     int wake;          /* eventfd */
     uint64_t shortest; /* of the timeouts, nanoseconds */
     atomic_bool stop;
+    struct cn_budget *budget;   /* NULL: none */
+    atomic_bool trim;           /* freed memory is to be given back when most of it is free */
     _Atomic uint64_t next_wake; /* the earliest deadline the thread knows of */
     pthread_mutex_t mutex;      /* guards lingering */
     struct {
@@ -36,6 +39,9 @@ void http_timeouts_phase(struct http_timeouts *timeouts, struct http_connection 
  * notice an end that came together with the bytes before it. Nothing if the socket is another's by
  * now. */
 void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd);
+
+/* Much memory is held: it is given back to the system soon after it has been freed. */
+void http_timeouts_trim_later(struct http_timeouts *timeouts);
 
 /* Takes ownership of `fd`, a socket that was answered but still may send: closing it at once would
  * make the kernel reset the connection and the answer be lost. */

@@ -15,6 +15,8 @@
 #include "http/router.h"
 #include "http/transaction.h"
 
+enum { LARGE_BODY = 65536 };
+
 static uint64_t from_now(uint64_t nanoseconds) {
     return cn_clock_nanoseconds() + nanoseconds;
 }
@@ -141,6 +143,15 @@ static bool find_route(struct http_request *request, const char *method,
     return false;
 }
 
+/* Said from the head alone: the body need not be sent. Nothing is kept: it is counted as it comes.
+ */
+static bool has_memory(struct http_request *request, size_t length) {
+    const bool room = http_hold(&request->exchange, length);
+    if (room)
+        http_release(&request->exchange, length);
+    return room;
+}
+
 /* Decides about the body before it is sent; false when the request was rejected. */
 static bool check_body(struct http_request *request, const struct http_route *route,
                        const struct http_framing *framing) {
@@ -165,6 +176,11 @@ static bool check_body(struct http_request *request, const struct http_route *ro
         return false;
     }
     request->body_expected = (size_t)framing->length;
+    if (framing->length > LARGE_BODY && !has_memory(request, (size_t)framing->length)) {
+        statistics_add(request->server->context.statistics, STATISTICS_REJECTED_MEMORY, 1);
+        http_request_reject(request, 503, "there is no memory for this body now");
+        return false;
+    }
     request->coding = http_coding_of(http_header(&request->exchange, "Content-Encoding"));
     if (request->coding == HTTP_CODING_UNKNOWN) {
         http_add_header(&request->exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING, "gzip, deflate");
@@ -174,18 +190,25 @@ static bool check_body(struct http_request *request, const struct http_route *ro
     return true;
 }
 
+/* After the handler, or `finish`, has run. */
+static enum MHD_Result end_handler(struct http_request *request, enum http_outcome outcome) {
+    if (outcome == HTTP_DEFERRED)
+        return MHD_YES;
+    http_request_shed(request);
+    return request->queued ? MHD_YES : MHD_NO;
+}
+
 /* Last call: the request is whole. */
 static enum MHD_Result run_handler(struct http_request *request) {
     struct http_server *server = request->server;
-    const char *fault = NULL;
+    const struct http_route *route = &server->options.routes[request->route];
+    struct http_exchange *exchange = &request->exchange;
+    struct cn_error error = {0};
     http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WORK, 0);
-    const unsigned status = http_request_inflate(request, &fault);
-    if (status != 0) {
-        (void)http_reply_error(&request->exchange, status, "%s", fault);
-        return request->queued ? MHD_YES : MHD_NO;
-    }
-    enum http_outcome outcome = server->options.routes[request->route].handler(&request->exchange);
-    return outcome == HTTP_DEFERRED || request->queued ? MHD_YES : MHD_NO;
+    exchange->coded = request->coding != HTTP_CODING_NONE && exchange->body_length > 0;
+    if (route->body_limit != HTTP_BODY_CONFIGURED && http_body_inflate(exchange, &error) != CN_OK)
+        return end_handler(request, http_reply_failure(exchange, &error));
+    return end_handler(request, route->handler(exchange));
 }
 
 /* First call: the head is complete. */
@@ -279,8 +302,7 @@ enum MHD_Result http_transaction(void *cls, struct MHD_Connection *connection, c
             return take_body(request, upload_data, upload_data_size);
         return run_handler(request);
     case HTTP_STAGE_DEFERRED:
-        request->finish(&request->exchange);
-        return request->queued ? MHD_YES : MHD_NO;
+        return end_handler(request, request->finish(&request->exchange));
     case HTTP_STAGE_REPLIED:
         break;
     }
@@ -307,7 +329,6 @@ static const char *peer_text(struct MHD_Connection *connection,
 static void log_request(const struct http_request *request) {
     const struct http_server_options *options = &request->server->options;
     const struct http_exchange *exchange = &request->exchange;
-    const struct served_model *model = exchange->work.model;
     char peer[INET6_ADDRSTRLEN];
     const struct http_access_entry entry = {
         .method = exchange->method,
@@ -318,8 +339,8 @@ static void log_request(const struct http_request *request) {
         .trace = request->identity.trace,
         .client = request->client,
         .peer = peer_text(exchange->connection, peer),
-        .model = model != NULL ? model->name : "",
-        .version = model != NULL ? model->version : 0,
+        .model = request->model_name,
+        .version = request->model_version,
         .status = request->status,
         .bytes_in = exchange->body_length,
         .bytes_out = request->reply_length,

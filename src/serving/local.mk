@@ -7,6 +7,8 @@ libconvnetd_la_SOURCES += \
 	src/serving/loader.h \
 	src/serving/model_folder.c \
 	src/serving/model_folder.h \
+	src/serving/preparer.c \
+	src/serving/preparer.h \
 	src/serving/registry.c \
 	src/serving/registry.h \
 	src/serving/served_model.c \
@@ -16,5 +18,6 @@ if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_lane.c \
 	tests/unit/test_loader.c \
+	tests/unit/test_preparer.c \
 	tests/unit/test_registry.c
 endif

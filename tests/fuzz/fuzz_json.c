@@ -66,8 +66,12 @@ static void check(const struct prediction *p, unsigned protocol, enum cn_status 
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
-    struct prediction p = {.model = tiny_model(),
+    static const struct http_context context;
+    struct http_exchange exchange = {.context = &context}; /* without a budget */
+    struct prediction p = {.exchange = &exchange,
+                           .model = tiny_model(),
                            .max_images = MAX_IMAGES,
+                           .max_pixels = SIZE_MAX,
                            .picture_limits = {.max_width = 64, .max_height = 64},
                            .image_size = 4};
     struct cn_error error = {0};
@@ -84,8 +88,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     text[cut] = '\0';
     memcpy(text + cut + 1, bytes + 2 + cut, size - cut);
     text[size + 1] = '\0';
-    check(&p, protocol, parse(protocol, cut, &p, text, size, &error), &error);
+    enum cn_status status = parse(protocol, cut, &p, text, size, &error);
+    for (size_t i = 0; i < p.source_count && status == CN_OK; i++)
+        status = prediction_decode(&p, &p.sources[i], &error);
+    check(&p, protocol, status, &error);
     free(text);
+    for (size_t i = 0; i < p.source_count; i++)
+        free(p.sources[i].owned);
+    free(p.sources);
     free(p.images);
     free(p.reports);
     return 0;

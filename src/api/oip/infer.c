@@ -47,7 +47,7 @@ static enum cn_status read_raw(struct infer_request *request, const uint8_t *byt
     const bool floats = length == 4 * p->image_size;
     request->binary_output = true;
     if (cn_picture_recognize(bytes, length) || length == p->image_size)
-        return infer_add_picture(p, bytes, length, 0, error);
+        return infer_add_picture(p, bytes, length, NULL, 0, error);
     if (!floats)
         return cn_fail(error, CN_INVALID,
                        "a raw request has %zu bytes; it must be one image: %zu bytes of UINT8, %zu "
@@ -83,8 +83,12 @@ static enum cn_status read_body(const struct http_exchange *exchange, struct inf
     return infer_parse(request, request->text, length, body + length, rest, error);
 }
 
+static enum cn_status infer_read(struct http_exchange *exchange, struct cn_error *error) {
+    const struct prediction *prediction = exchange->state;
+    return read_body(exchange, prediction->protocol_state, error);
+}
+
 enum http_outcome api_infer(struct http_exchange *exchange) {
-    struct cn_error error = {0};
     if (!prediction_begin(exchange))
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
@@ -92,9 +96,7 @@ enum http_outcome api_infer(struct http_exchange *exchange) {
     if (request == NULL)
         return http_reply_error(exchange, 503, "no memory for the request");
     request->prediction = prediction;
-    prediction->wish = request;
-    prediction->wish_free = infer_request_free;
-    if (read_body(exchange, request, &error) != CN_OK)
-        return http_reply_failure(exchange, &error);
-    return prediction_run(exchange, infer_render);
+    prediction->protocol_state = request;
+    prediction->protocol_state_free = infer_request_free;
+    return prediction_run(exchange, infer_read, infer_render);
 }

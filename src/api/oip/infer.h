@@ -45,7 +45,7 @@ struct infer_input {
     int64_t binary_size;
 };
 
-/* What the request asks for: the wish of a prediction (predict.h). */
+/* What the request asks for: the protocol_state of a prediction (predict.h). */
 struct infer_request {
     struct prediction *prediction;
     struct json_string id; /* as it was written; begin is NULL: none */
@@ -79,7 +79,7 @@ enum cn_status infer_read_binary(struct infer_request *request, const uint8_t *b
 
 /* One picture's bytes: a picture or a raw image. `index` is for the message. */
 enum cn_status infer_add_picture(struct prediction *prediction, const uint8_t *bytes, size_t length,
-                                 size_t index, struct cn_error *error);
+                                 void *owned, size_t index, struct cn_error *error);
 
 /* Writes the answer and returns its media type; sets Inference-Header-Content-Length when it has a
  * binary part. */

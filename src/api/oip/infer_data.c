@@ -201,11 +201,15 @@ static enum cn_status read_samples(struct json_scan *s, struct infer_request *re
 /* ---- Pictures ---- */
 
 enum cn_status infer_add_picture(struct prediction *p, const uint8_t *bytes, size_t length,
-                                 size_t index, struct cn_error *error) {
+                                 void *owned, size_t index, struct cn_error *error) {
     if (cn_picture_recognize(bytes, length))
-        return prediction_add_picture(p, bytes, length, error);
-    if (length == p->image_size)
-        return prediction_add_raw(p, bytes, length, error);
+        return prediction_add_picture(p, bytes, length, owned, error);
+    if (length == p->image_size) {
+        const enum cn_status status = prediction_add_raw(p, bytes, length, error);
+        free(owned);
+        return status;
+    }
+    free(owned);
     return cn_fail(error, CN_INVALID,
                    "element %zu has %zu bytes; it must be a picture or one raw image of %zu bytes",
                    index, length, p->image_size);
@@ -222,9 +226,7 @@ static enum cn_status read_picture(struct json_scan *s, struct prediction *p) {
     status = cn_json_base64(string, &bytes, &length, &fault);
     if (status != CN_OK)
         return cn_fail(s->error, status, "element %zu: %s", p->count, fault.text);
-    status = infer_add_picture(p, bytes, length, p->count, s->error);
-    free(bytes);
-    return status;
+    return infer_add_picture(p, bytes, length, bytes, p->count, s->error);
 }
 
 /* A string, or a list of them, or a list of lists of one. */
@@ -276,7 +278,7 @@ static enum cn_status read_binary_pictures(struct prediction *p, const uint8_t *
                            "element %zu at byte %zu of the binary data is cut: its length is past "
                            "the end",
                            p->count, at);
-        const enum cn_status status = infer_add_picture(p, b + 4, size, p->count, error);
+        const enum cn_status status = infer_add_picture(p, b + 4, size, NULL, p->count, error);
         if (status != CN_OK)
             return status;
         at += 4 + size;

@@ -139,7 +139,7 @@ static void add_output(struct cn_text *text, const struct output *output, size_t
 
 const char *infer_render(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *p = exchange->state;
-    const struct infer_request *request = p->wish;
+    const struct infer_request *request = p->protocol_state;
     const size_t classes = p->model->model->label_count;
     struct output output = {.prediction = p,
                             .rows = p->count,

@@ -1,0 +1,353 @@
+/* compute.c: how a prediction is computed: whether its body and pictures are read at once or by the
+ * preparer, which lane its images go to, the wait, and the answer. Knows no protocol: it reads and
+ * writes through the prediction's `read` and `render`. Runs on the exchange's HTTP thread, but for
+ * what the preparer and the batch lane call while the exchange is deferred. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/models.h"
+#include "api/predict.h"
+#include "base/memory.h"
+#include "base/time.h"
+
+enum {
+    /* A body or pictures up to here are read by the HTTP thread itself, in a few milliseconds. */
+    SMALL_BODY = 512 * 1024,
+    SMALL_PIXELS = 256 * 256,
+    BYTES_PER_PIXEL = 1 /* of a picture while it is decoded and reduced, about */
+};
+
+void prediction_free(void *data) {
+    struct prediction *prediction = data;
+    if (prediction == NULL)
+        return;
+    for (size_t i = 0; i < prediction->source_count; i++)
+        free(prediction->sources[i].owned);
+    free(prediction->sources);
+    served_model_release(prediction->model);
+    free(prediction->images);
+    free(prediction->outputs);
+    free(prediction->reports);
+    if (prediction->protocol_state_free != NULL)
+        prediction->protocol_state_free(prediction->protocol_state);
+    free(prediction);
+}
+
+static double observe_since(const struct http_exchange *exchange,
+                            enum statistics_histogram histogram, uint64_t begun) {
+    const struct prediction *prediction = exchange->state;
+    const double seconds = (double)(cn_clock_nanoseconds() - begun) * 1e-9;
+    statistics_observe(prediction->model->statistics, histogram, seconds);
+    return seconds;
+}
+
+/* ---- Answers ---- */
+
+static enum http_outcome answer_result(struct http_exchange *exchange) {
+    const struct prediction *prediction = exchange->state;
+    struct cn_text text = {0};
+    const uint64_t begun = cn_clock_nanoseconds();
+    const char *type = prediction->render(exchange, &text);
+    (void)observe_since(exchange, STATISTICS_ENCODE_SECONDS, begun);
+    if (type == NULL) {
+        free(text.bytes);
+        return http_reply_failure(exchange, &prediction->failure);
+    }
+    statistics_observe(prediction->model->statistics, STATISTICS_REQUEST_IMAGES,
+                       (double)prediction->count);
+    return http_reply_text(exchange, 200, type, &text);
+}
+
+static enum http_outcome answer_late(struct http_exchange *exchange) {
+    const struct prediction *prediction = exchange->state;
+    statistics_add(exchange->context->statistics, STATISTICS_REJECTED_DEADLINE, 1);
+    return http_reply_error(exchange, 504,
+                            "the request's time was over before its %zu images were computed",
+                            prediction->count);
+}
+
+static enum http_outcome answer_full(struct http_exchange *exchange, size_t images) {
+    statistics_add(exchange->context->statistics, STATISTICS_REJECTED_QUEUE_FULL, 1);
+    return http_reply_error(exchange, 503, "the queue has no room for %zu images more", images);
+}
+
+static enum http_outcome answer_closed(struct http_exchange *exchange) {
+    statistics_add(exchange->context->statistics, STATISTICS_REJECTED_SHUTDOWN, 1);
+    return http_reply_error(exchange, 503, "the server is shutting down");
+}
+
+static enum http_outcome answer_failure(struct http_exchange *exchange) {
+    const struct prediction *prediction = exchange->state;
+    if (prediction->failure.status == CN_MEMORY)
+        statistics_add(exchange->context->statistics, STATISTICS_REJECTED_MEMORY, 1);
+    return http_reply_failure(exchange, &prediction->failure);
+}
+
+static enum http_outcome answer_job(struct http_exchange *exchange) {
+    const struct prediction *prediction = exchange->state;
+    exchange->work.queue_seconds = prediction->job.queue_seconds;
+    exchange->work.compute_seconds = prediction->job.compute_seconds;
+    switch (prediction->job.outcome) {
+    case JOB_DONE:
+        break;
+    case JOB_EXPIRED:
+        return answer_late(exchange);
+    case JOB_DROPPED:
+        return http_reply_error(exchange, 499, "the client has gone");
+    case JOB_FAILED:
+        statistics_add(exchange->context->statistics, STATISTICS_REJECTED_MEMORY, 1);
+        return http_reply_error(exchange, 503, "no memory for the model's workspaces");
+    case JOB_REFUSED_FULL:
+        return answer_full(exchange, prediction->count);
+    case JOB_REFUSED_CLOSED:
+        return answer_closed(exchange);
+    }
+    statistics_observe(prediction->model->statistics, STATISTICS_QUEUE_SECONDS,
+                       prediction->job.queue_seconds);
+    statistics_observe(prediction->model->statistics, STATISTICS_COMPUTE_SECONDS,
+                       prediction->job.compute_seconds);
+    return answer_result(exchange);
+}
+
+/* After a deferral. */
+static enum http_outcome compute_finish(struct http_exchange *exchange) {
+    const struct prediction *prediction = exchange->state;
+    exchange->work.images = prediction->count;
+    if (prediction->failure.status != CN_OK)
+        return answer_failure(exchange);
+    switch (prediction->preparation.outcome) {
+    case PREPARATION_DONE:
+        break;
+    case PREPARATION_EXPIRED:
+        return answer_late(exchange);
+    case PREPARATION_DROPPED:
+        statistics_add(exchange->context->statistics, STATISTICS_REJECTED_GONE, 1);
+        return http_reply_error(exchange, 499, "the client has gone");
+    case PREPARATION_CANCELED:
+    case PREPARATION_REFUSED:
+        return answer_closed(exchange);
+    }
+    return prediction->work_prepares ? answer_result(exchange) : answer_job(exchange);
+}
+
+/* ---- The batch lane ---- */
+
+static void job_done(struct job *job) {
+    const struct http_exchange *exchange = job->data;
+    /* Counted here: libmicrohttpd may end the exchange of a client that has gone at once. */
+    if (job->outcome == JOB_DROPPED)
+        statistics_add(exchange->context->statistics, STATISTICS_REJECTED_GONE, 1);
+    http_resume(job->data);
+}
+
+/* On the compute thread. */
+static bool job_abandoned(struct job *job) {
+    return !http_peer_waits(job->data);
+}
+
+static void job_work(struct job *job) {
+    const struct http_exchange *exchange = job->data;
+    struct prediction *prediction = exchange->state;
+    prediction->work(prediction);
+}
+
+/* From any thread while the exchange is deferred; false: it must be resumed. */
+static bool job_submit(struct http_exchange *exchange, void *data) {
+    struct prediction *prediction = exchange->state;
+    (void)data;
+    prediction->job = (struct job){.model = prediction->model,
+                                   .images = prediction->images,
+                                   .outputs = prediction->outputs,
+                                   .count = prediction->count,
+                                   .deadline = {.at = prediction->deadline},
+                                   .work = prediction->work != NULL ? job_work : NULL,
+                                   .abandoned = job_abandoned,
+                                   .done = job_done,
+                                   .data = exchange};
+    switch (lane_submit(exchange->context->lane, &prediction->job)) {
+    case LANE_ACCEPTED:
+        return true;
+    case LANE_FULL:
+        prediction->job.outcome = JOB_REFUSED_FULL;
+        return false;
+    case LANE_CLOSED:
+        break;
+    }
+    prediction->job.outcome = JOB_REFUSED_CLOSED;
+    return false;
+}
+
+static enum cn_status outputs_allocate(struct http_exchange *exchange, struct cn_error *error) {
+    struct prediction *prediction = exchange->state;
+    const size_t floats = prediction->count * cn_plan_output_size(prediction->model->plan);
+    (void)observe_since(exchange, STATISTICS_DECODE_SECONDS, prediction->begun_nanoseconds);
+    prediction->outputs =
+        http_hold(exchange, floats * sizeof(float)) ? cn_floats_allocate(floats) : NULL;
+    return prediction->outputs != NULL
+               ? CN_OK
+               : cn_fail(error, CN_MEMORY, "no memory for %zu images", prediction->count);
+}
+
+/* ---- The preparer: body and pictures that are not small ---- */
+
+static enum cn_status read_body(struct http_exchange *exchange, struct cn_error *error) {
+    struct prediction *prediction = exchange->state;
+    prediction->is_read = true;
+    const enum cn_status status = http_body_inflate(exchange, error);
+    return status == CN_OK ? prediction->read(exchange, error) : status;
+}
+
+/* Decodes the next picture. */
+static enum cn_status decode_next(struct http_exchange *exchange, struct cn_error *error) {
+    struct prediction *prediction = exchange->state;
+    struct picture_source *source = &prediction->sources[prediction->decoded++];
+    const size_t bytes = source->pixels * BYTES_PER_PIXEL;
+    if (!http_hold(exchange, bytes))
+        return cn_fail(error, CN_MEMORY, "no memory for a picture of %zu pixels", source->pixels);
+    const enum cn_status status = prediction_decode(prediction, source, error);
+    http_release(exchange, bytes);
+    free(source->owned);
+    source->owned = NULL;
+    return status;
+}
+
+/* One step: the body, then picture by picture, then the work that needs no lane. */
+static bool preparation_step(struct preparation *preparation) {
+    struct http_exchange *exchange = preparation->data;
+    struct prediction *prediction = exchange->state;
+    struct cn_error *error = &prediction->failure;
+    enum cn_status status = CN_OK;
+    if (!prediction->is_read) {
+        status = read_body(exchange, error);
+    } else if (prediction->decoded < prediction->source_count) {
+        status = decode_next(exchange, error);
+    } else if (prediction->work_prepares) {
+        prediction->work(prediction);
+        status = prediction->failure.status;
+        prediction->work_ended = true;
+    }
+    if (status == CN_CANCELED) /* as preparer_must_stop said, which knows why */
+        prediction->failure = (struct cn_error){0};
+    return status == CN_OK && (prediction->decoded < prediction->source_count ||
+                               (prediction->work_prepares && !prediction->work_ended));
+}
+
+static bool preparation_abandoned(struct preparation *preparation) {
+    return !http_peer_waits(preparation->data);
+}
+
+static void preparation_done(struct preparation *preparation) {
+    struct http_exchange *exchange = preparation->data;
+    struct prediction *prediction = exchange->state;
+    const bool goes_on = preparation->outcome == PREPARATION_DONE &&
+                         prediction->failure.status == CN_OK && !prediction->work_prepares &&
+                         outputs_allocate(exchange, &prediction->failure) == CN_OK;
+    if (!goes_on || !job_submit(exchange, NULL))
+        http_resume(exchange);
+}
+
+static bool preparation_submit(struct http_exchange *exchange, void *data) {
+    struct prediction *prediction = exchange->state;
+    (void)data;
+    prediction->preparation = (struct preparation){.client = http_client_number(exchange),
+                                                   .deadline = {.at = prediction->deadline},
+                                                   .step = preparation_step,
+                                                   .abandoned = preparation_abandoned,
+                                                   .done = preparation_done,
+                                                   .data = exchange};
+    if (preparer_submit(exchange->context->preparer, &prediction->preparation))
+        return true;
+    prediction->preparation.outcome = PREPARATION_REFUSED;
+    return false;
+}
+
+/* Asked by decoders, between rows. */
+static bool preparation_must_stop(void *data) {
+    return preparer_must_stop(data);
+}
+
+static enum http_outcome compute_prepared(struct http_exchange *exchange) {
+    struct prediction *prediction = exchange->state;
+    prediction->picture_limits.stop = preparation_must_stop;
+    prediction->picture_limits.context = &prediction->preparation;
+    return http_defer(exchange, preparation_submit, compute_finish, NULL);
+}
+
+/* ---- The inline lane ---- */
+
+static enum http_outcome compute_inline(struct http_exchange *exchange) {
+    struct prediction *prediction = exchange->state;
+    struct cn_workspace *workspace = http_worker_workspace(exchange->worker, prediction->model);
+    if (workspace == NULL)
+        return http_reply_error(exchange, 503, "no memory for the model's workspace");
+    const uint64_t begun = cn_clock_nanoseconds();
+    if (prediction->deadline != 0 && begun >= prediction->deadline)
+        return answer_late(exchange);
+    if (prediction->work != NULL)
+        prediction->work(prediction);
+    else
+        cn_plan_run(prediction->model->plan, workspace, prediction->images, prediction->count,
+                    prediction->outputs);
+    exchange->work.compute_seconds = observe_since(exchange, STATISTICS_COMPUTE_SECONDS, begun);
+    statistics_observe(prediction->model->statistics, STATISTICS_BATCH_IMAGES,
+                       (double)prediction->count);
+    return answer_result(exchange);
+}
+
+/* ---- For the protocols ---- */
+
+bool prediction_begin(struct http_exchange *exchange) {
+    const struct http_context *context = exchange->context;
+    uint64_t deadline = 0;
+    if (!http_deadline(exchange, &deadline))
+        return false;
+    struct served_model *model =
+        api_find_model(exchange, exchange->arguments.values[0], exchange->arguments.values[1]);
+    if (model == NULL)
+        return false;
+    struct prediction *prediction = calloc(1, sizeof *prediction);
+    if (prediction == NULL) {
+        served_model_release(model);
+        (void)http_reply_error(exchange, 503, "no memory for the request");
+        return false;
+    }
+    prediction->exchange = exchange;
+    prediction->model = model;
+    prediction->deadline = deadline;
+    exchange->work.model = model;
+    prediction->max_images = context->max_images;
+    prediction->max_pixels = context->max_pixels;
+    prediction->picture_limits = context->picture_limits;
+    prediction->image_size = cn_plan_input_size(model->plan);
+    exchange->state = prediction;
+    exchange->release = prediction_free;
+    prediction->begun_nanoseconds = cn_clock_nanoseconds();
+    if (exchange->refused == 0)
+        return true;
+    (void)answer_full(exchange, exchange->refused);
+    return false;
+}
+
+enum http_outcome prediction_run(struct http_exchange *exchange, prediction_reader *read,
+                                 prediction_renderer *render) {
+    const struct http_context *context = exchange->context;
+    struct prediction *prediction = exchange->state;
+    prediction->read = read;
+    prediction->render = render;
+    if (prediction->work_prepares || exchange->coded || exchange->body_length > SMALL_BODY)
+        return compute_prepared(exchange);
+    if (read_body(exchange, &prediction->failure) != CN_OK)
+        return answer_failure(exchange);
+    exchange->work.images = prediction->count;
+    if (prediction->pixels > SMALL_PIXELS)
+        return compute_prepared(exchange);
+    while (prediction->decoded < prediction->source_count)
+        if (decode_next(exchange, &prediction->failure) != CN_OK)
+            return answer_failure(exchange);
+    if (outputs_allocate(exchange, &prediction->failure) != CN_OK)
+        return answer_failure(exchange);
+    const double cost = (double)prediction->count * prediction->model->image_seconds *
+                        (prediction->work != NULL ? prediction->work_cost : 1);
+    return cost <= context->inline_seconds ? compute_inline(exchange)
+                                           : http_defer(exchange, job_submit, compute_finish, NULL);
+}
