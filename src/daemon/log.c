@@ -1,14 +1,18 @@
 /* log.c: writes log lines: with the journal's priority prefix under systemd, with the time
- * elsewhere. Keeps no files and rotates nothing. Thread-safe: one write a line. */
+ * elsewhere. Keeps no files and rotates nothing, and never waits for a reader. Thread-safe: one
+ * write per line, one at a time. */
 #include "daemon/log.h"
 
+#include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,6 +170,39 @@ static void add_head(struct line *line, enum log_level level, const char *messag
     }
 }
 
+/* True if the line went out, without waiting for a reader. A pipe that can be written takes
+ * PIPE_BUF bytes, and nobody else of this process writes meanwhile. */
+static bool line_try(const char *text, size_t length) {
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    const ssize_t sent = send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0 || errno != ENOTSOCK)
+        return sent == (ssize_t)length;
+    return poll(&room, 1, 0) > 0 && (room.revents & POLLOUT) != 0 &&
+           write(STDERR_FILENO, text, length) == (ssize_t)length;
+}
+
+/* A reader that has stopped costs lines, never a thread's time; the next line that goes out says
+ * how many. */
+static void line_write(const struct line *line) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static unsigned long dropped;
+    char note[160];
+    (void)pthread_mutex_lock(&mutex);
+    if (dropped > 0) {
+        const int length = snprintf(note, sizeof note,
+                                    line_format == LOG_FORMAT_JSON
+                                        ? "{\"level\":\"warning\",\"msg\":\"log lines were "
+                                          "dropped\",\"dropped\":%lu}\n"
+                                        : "level=warning msg=\"log lines were dropped\" "
+                                          "dropped=%lu\n",
+                                    dropped);
+        if (line_try(note, (size_t)length))
+            dropped = 0;
+    }
+    dropped += !line_try(line->text, line->length);
+    (void)pthread_mutex_unlock(&mutex);
+}
+
 void log_event(enum log_level level, const char *message, const struct log_field *fields,
                size_t count) {
     struct line line;
@@ -178,7 +215,7 @@ void log_event(enum log_level level, const char *message, const struct log_field
     if (line_format == LOG_FORMAT_JSON) /* add() leaves room for this */
         line.text[line.length++] = '}';
     line.text[line.length++] = '\n';
-    (void)!write(STDERR_FILENO, line.text, line.length);
+    line_write(&line);
 }
 
 /* ---- Warnings that are alike ---- */

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Cheap requests that cost much: what they do to the others.
+
+A palette picture of 16 million pixels is two kilobytes. A body of many such is refused by max-pixels
+or worked off by turns; health and small requests go on, deadlines hold, memory comes back.
+"""
+import gzip
+import json
+import base64
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+from daemon import DAEMON, MODEL, PATIENCE, Stream, ask, check, finish, get, post, serving
+from gate import wait_until
+
+
+def palette_picture(side):
+    """A PNG of one bit a sample, with palette and tRNS: all pixels alike."""
+    def chunk(kind, data):
+        return (struct.pack(">I", len(data)) + kind + data +
+                struct.pack(">I", zlib.crc32(kind + data)))
+    rows = zlib.compress((b"\0" + bytes((side + 7) // 8)) * side, 9)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 3, 0, 0, 0)) +
+            chunk(b"PLTE", b"\xff\xff\xff\0\0\0") + chunk(b"tRNS", b"\xff\x80") +
+            chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+
+
+def images(picture, count):
+    text = base64.b64encode(picture).decode()
+    return gzip.compress(json.dumps({"images": [text] * count}).encode())
+
+
+def post_packed(body, extra=b""):
+    return post(body, b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n" + extra)
+
+
+def resident(server):
+    with open("/proc/%d/status" % server.process.pid) as file:
+        return int([x for x in file if x.startswith("VmRSS")][0].split()[1]) / 1024
+
+
+def test_many_large_pictures():
+    picture = palette_picture(4096)
+    with serving("--http-threads=1") as server:
+        status, _, body = ask(server, post_packed(images(picture, 100)))
+        check(status == 413 and b"max-pixels" in body, "a hundred: %d %r" % (status, body[:80]))
+
+
+def test_others_go_on():
+    body = images(palette_picture(4096), 4)
+    with serving("--http-threads=1") as server:
+        attackers = [server.connect() for _ in range(8)]
+        for sock in attackers:
+            sock.sendall(post_packed(body))
+        worst = 0
+        for _ in range(30):
+            begun = time.monotonic()
+            check(ask(server, post())[0] == 200, "a small request is answered")
+            worst = max(worst, time.monotonic() - begun)
+        print("a small request beside 8 x 4 x 16 million pixels: worst %.1f ms" % (worst * 1e3))
+        check(worst < 1, "soon: %.3f s" % worst)
+        for sock in attackers:
+            sock.close()
+
+
+def test_deadline():
+    body = images(palette_picture(4096), 4)
+    with serving() as server:
+        others = [server.connect() for _ in range(4)]
+        for sock in others:
+            sock.sendall(post_packed(body))
+        begun = time.monotonic()
+        status = ask(server, post_packed(body, b"Request-Timeout-Ms: 100\r\n"))[0]
+        late = time.monotonic() - begun - 0.1
+        print("a deadline among them: %d, %.0f ms late" % (status, late * 1e3))
+        check(status == 504 and late < 1, "504 in time: %d, %.3f s late" % (status, late))
+        for sock in others:
+            sock.close()
+
+
+def test_memory_comes_back():
+    with serving("--memory-budget=64M") as server:
+        body = bytes(784 * 10000)
+        socks = [server.connect() for _ in range(24)]
+        for sock in socks:
+            sock.sendall(post(body)[:-1])
+        codes = []
+        for sock in socks:
+            try:
+                sock.sendall(body[-1:])
+                answer = Stream(sock).answer()
+                codes.append(answer[0] if answer else None)
+            except OSError:
+                codes.append(None)
+        check(503 in codes, "over the budget: %s" % codes)
+        print("24 x 7.8 MB in 64M: %s, %.0f MB" % (codes, resident(server)))
+        for sock in socks:
+            sock.close()
+        wait_until(lambda: resident(server) < 40, "memory comes back: %.0f MB" % resident(server))
+        print("afterwards %.0f MB" % resident(server))
+        check(ask(server, post())[0] == 200, "it serves on")
+
+
+def test_log_that_nobody_reads():
+    readable, writable = os.pipe()
+    process = subprocess.Popen([DAEMON, "--model=" + MODEL, "--port=0", "--access-log=yes"],
+                               stderr=writable)
+    os.close(writable)
+    try:
+        line = b""
+        while b"listening on" not in line:
+            line += os.read(readable, 65536)
+        port = int(re.search(rb"http://[^ ]*:(\d+)", line).group(1))
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+            stream = Stream(sock)
+            for _ in range(600):
+                sock.sendall(get())
+                if stream.answer()[0] != 200:
+                    break
+            else:
+                check(True, "all are answered")
+        process.send_signal(signal.SIGTERM)
+        check(process.wait(PATIENCE) == 0, "it ends")
+    finally:
+        process.kill()
+        os.close(readable)
+
+
+def main():
+    test_log_that_nobody_reads()
+    test_many_large_pictures()
+    test_others_go_on()
+    test_deadline()
+    test_memory_comes_back()
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
