@@ -588,6 +588,7 @@ enum { SHARED_MACS = 1 << 23 };
 static void run_together(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
                          int threads, const float *images, size_t count, float *outputs) {
     struct ports ports = {.inputs = &images, .first_output = outputs};
+    (void)threads; /* without OpenMP there is one */
     for (; ports.first < count; ports.first += plan->block) {
         const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
 #pragma omp parallel num_threads(threads)
