@@ -1,4 +1,5 @@
-/* connections.c: the table of open sockets. Counts and limits; neither accepts nor closes.
+/* connections.c: the table of open sockets. Counts and limits; does not accept, and shuts down
+ * only what is idle when room is needed.
  * Thread-safe: one mutex; the per-request fields belong to the HTTP thread, deadlines are atomic.
  */
 #include "http/connections.h"
@@ -7,9 +8,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/time.h"
 #include "http/worker.h"
+
+/* Idle connections that are being closed for new ones; they have their entries still. */
+enum { CLOSING_AT_ONCE = 32 };
 
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
                                      size_t max_per_client, size_t usual_workers,
@@ -65,13 +70,40 @@ static bool has_room(const struct http_connections *connections, enum http_class
         return connections->admins < HTTP_ADMIN_CONNECTIONS;
     if (class == HTTP_CLASS_OWN)
         return true;
-    if (connections->clients >= connections->max)
+    if (connections->clients - connections->closing >= connections->max)
         return false;
     if (connections->max_per_client == 0 || client->bytes[0] == 0)
         return true;
     for (size_t i = 0; i < connections->count; i++)
-        same += memcmp(&connections->active[i]->client, client, sizeof *client) == 0;
+        same += !connections->active[i]->closing &&
+                memcmp(&connections->active[i]->client, client, sizeof *client) == 0;
     return same < connections->max_per_client;
+}
+
+static bool has_unread(int fd) {
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* With the mutex: closes the client's connection that has been idle longest; of all clients' when
+ * there are too many in all. */
+static void close_idle(struct http_connections *connections, const struct http_client *client) {
+    const bool all = connections->clients - connections->closing >= connections->max;
+    struct http_connection *oldest = NULL;
+    for (size_t i = 0; i < connections->count; i++) {
+        struct http_connection *connection = connections->active[i];
+        if (connection->class == HTTP_CLASS_CLIENT && connection->phase == HTTP_PHASE_IDLE &&
+            !connection->closing &&
+            (all || memcmp(&connection->client, client, sizeof *client) == 0) &&
+            (oldest == NULL || connection->phase_began < oldest->phase_began) &&
+            !has_unread(connection->fd))
+            oldest = connection;
+    }
+    if (oldest == NULL || connections->closing >= CLOSING_AT_ONCE)
+        return;
+    oldest->closing = true;
+    connections->closing++;
+    (void)shutdown(oldest->fd, SHUT_RDWR);
 }
 
 static void forget(struct http_connections *connections, struct http_connection *connection) {
@@ -80,6 +112,7 @@ static void forget(struct http_connections *connections, struct http_connection 
     last->index = connection->index;
     connections->by_fd[connection->fd] = NULL;
     connections->clients -= connection->class == HTTP_CLASS_CLIENT;
+    connections->closing -= connection->closing;
     connections->admins -= connection->class == HTTP_CLASS_ADMIN;
     if (connection->worker != NULL)
         connection->worker->load -= connection->class != HTTP_CLASS_OWN;
@@ -133,6 +166,8 @@ struct http_connection *http_connections_add(struct http_connections *connection
     connection->class = class;
     connection->client = client_of(address);
     pthread_mutex_lock(&connections->mutex);
+    if (class == HTTP_CLASS_CLIENT && !has_room(connections, class, &connection->client))
+        close_idle(connections, &connection->client);
     const bool taken = reserve_fd(connections, fd) &&
                        has_room(connections, class, &connection->client) &&
                        connections->count < connections->capacity;
@@ -163,6 +198,17 @@ struct http_worker *http_connections_assign(struct http_connections *connections
         worker->load += !own;
     pthread_mutex_unlock(&connections->mutex);
     return worker;
+}
+
+size_t http_connections_of(struct http_connections *connections, const struct http_worker *worker,
+                           const struct http_client *client) {
+    size_t count = 0;
+    pthread_mutex_lock(&connections->mutex);
+    for (size_t i = 0; i < connections->count; i++)
+        count += connections->active[i]->worker == worker &&
+                 memcmp(&connections->active[i]->client, client, sizeof *client) == 0;
+    pthread_mutex_unlock(&connections->mutex);
+    return count;
 }
 
 struct http_connection *http_connections_unassigned(struct http_connections *connections) {

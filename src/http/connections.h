@@ -41,6 +41,7 @@ struct http_connection {
     atomic_size_t held; /* bytes of memory that its request holds (hold.c) */
     bool waited;        /* waiting for its first bytes; the acceptor's own */
     _Atomic bool ended; /* its client has sent its last byte */
+    bool closing;       /* shut down to make room; guarded by the connections' mutex */
     size_t index;       /* in `active` */
     struct http_request request;
 };
@@ -51,6 +52,7 @@ struct http_connections {
     struct http_connection **active;
     size_t count, capacity;
     size_t clients, admins; /* of these, by class */
+    size_t closing;         /* of the clients: shut down because they were idle */
     struct http_connection **by_fd;
     size_t fd_capacity;
     size_t max, max_per_client, usual_workers;
@@ -70,6 +72,10 @@ struct http_connection *http_connections_add(struct http_connections *connection
 struct http_worker *http_connections_assign(struct http_connections *connections,
                                             struct http_connection *connection,
                                             struct http_worker *workers, size_t worker_count);
+
+/* The client's connections that this worker has. */
+size_t http_connections_of(struct http_connections *connections, const struct http_worker *worker,
+                           const struct http_client *client);
 
 /* One that has no worker, or NULL. */
 struct http_connection *http_connections_unassigned(struct http_connections *connections);

@@ -9,10 +9,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "http/router.h"
 #include "http/server_private.h"
 
-enum { FIRST_BYTES = 128, AT_ONCE = 64 };
+enum { FIRST_BYTES = 128, AT_ONCE = 64, PROBES_PER_CLIENT = HTTP_WORKER_CONNECTIONS / 4 };
 
 /* In an event's data, besides the descriptor: it has its HTTP thread. */
 static const uint64_t HANDED_OVER = (uint64_t)1 << 32;
@@ -83,6 +84,18 @@ static void hand_over_plain(struct http_server *server, struct http_connection *
         drop(server, connection);
 }
 
+/* Nobody can keep the places of probes: each is for a second, and a client has a share. False if
+ * there is no place. */
+static bool hand_over_probe(struct http_server *server, struct http_connection *connection) {
+    if (http_connections_of(&server->connections, server->probes, &connection->client) >=
+        PROBES_PER_CLIENT)
+        return false;
+    const uint64_t deadline = cn_clock_nanoseconds() + CN_SECOND;
+    if (deadline < connection->deadline)
+        http_timeouts_phase(&server->timeouts, connection, HTTP_PHASE_HEAD, deadline);
+    return hand_over(server, connection, server->probes, 1);
+}
+
 /* False if nothing has come yet. */
 static bool look(struct http_server *server, struct http_connection *connection) {
     char first[FIRST_BYTES + 1];
@@ -95,7 +108,7 @@ static bool look(struct http_server *server, struct http_connection *connection)
         drop(server, connection);
         return true;
     }
-    if (!is_probe(server, first) || !hand_over(server, connection, server->probes, 1))
+    if (!is_probe(server, first) || !hand_over_probe(server, connection))
         hand_over_plain(server, connection);
     return true;
 }

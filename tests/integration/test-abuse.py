@@ -133,7 +133,38 @@ def test_log_that_nobody_reads():
         os.close(readable)
 
 
+def test_idle_connections_make_room():
+    with serving("--max-connections=20") as server:
+        idle = []
+        for _ in range(20):
+            sock = server.connect()
+            sock.sendall(get())
+            check(Stream(sock).answer()[0] == 200, "one of the crowd")
+            idle.append(sock)
+        answers = [ask(server, get("/v2"))[0] for _ in range(10)]
+        check(answers == [200] * 10, "new clients beside idle ones: %s" % answers)
+        check(Stream(idle[0]).answer() is None, "the oldest was closed")
+        for sock in idle:
+            sock.close()
+
+
+def test_places_of_probes():
+    with serving() as server:
+        socks = [server.connect() for _ in range(130)]
+        for sock in socks:
+            sock.sendall(b"GET /ping HTTP/1.1\r\nX: ")
+        begun = time.monotonic()
+        check(ask(server, get("/ping"))[0] == 200, "a probe is answered beside them")
+        check(time.monotonic() - begun < 1, "at once")
+        check(Stream(socks[0]).rest() == b"" and time.monotonic() - begun < 5,
+              "a place is kept for a second")
+        for sock in socks:
+            sock.close()
+
+
 def main():
+    test_idle_connections_make_room()
+    test_places_of_probes()
     test_log_that_nobody_reads()
     test_many_large_pictures()
     test_others_go_on()
