@@ -264,7 +264,8 @@ bool onnx_lower_conv(struct onnx_import *import) {
             json_object_set_new(config, "groups", json_integer(groups));
         layer = onnx_layer(import, "Conv2D", config, 1, &layer, 3, out);
     }
-    return conv_weights(import, layer, "kernel", turned, dims, bias, channels) &&
+    return conv_weights(import, layer, depthwise ? "depthwise_kernel" : "kernel", turned, dims,
+                        bias, channels) &&
            picture_result(import, x, layer);
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "convnet/activation.h"
 #include "import/onnx_private.h"
 
 /* ---- Of one number ---- */
@@ -61,6 +62,32 @@ static int activation_layer(struct onnx_import *import, int layer, const char *a
                       from.rank, from.dims);
 }
 
+/* True if the network has an activation of this name. */
+static bool activation_known(const char *name) {
+    for (size_t i = 0; cn_activation_names[i] != NULL; i++)
+        if (strcmp(cn_activation_names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Keras's activation for the operator with its attributes at Keras's values, NULL: there is none.
+ */
+static const char *activation_for(const char *type, float alpha, float beta) {
+    static const char *const activations[][2] = {
+        {"Elu", "elu"},           {"Selu", "selu"},       {"HardSwish", "hard_swish"},
+        {"Softplus", "softplus"}, {"Exp", "exponential"}, {"Softsign", "softsign"},
+        {"Mish", "mish"},
+    };
+    if ((strcmp(type, "Elu") == 0 && alpha != 1) ||
+        (strcmp(type, "Selu") == 0 &&
+         (fabsf(alpha - 1.6732632F) > 1e-6F || fabsf(beta - 1.0507010F) > 1e-6F)))
+        return NULL;
+    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
+        if (strcmp(activations[i][0], type) == 0 && activation_known(activations[i][1]))
+            return activations[i][1];
+    return NULL;
+}
+
 bool onnx_lower_unary(struct onnx_import *import) {
     const struct onnx_value *x = onnx_dynamic(import, 0);
     const char *type = import->node->type;
@@ -86,11 +113,12 @@ bool onnx_lower_unary(struct onnx_import *import) {
             beta = onnx_float(import->node, "bias", 0);
         }
         const int result = strcmp(type, "Not") == 0 ? ONNX_BOOL : x->type;
-        return unary_result(
-            import, x, result,
-            unary->activation != NULL
-                ? activation_layer(import, x->layer, unary->activation)
-                : onnx_layer_unary(import, x->layer, unary->function, (double)alpha, (double)beta));
+        const char *activation =
+            unary->activation != NULL ? unary->activation : activation_for(type, alpha, beta);
+        return unary_result(import, x, result,
+                            activation != NULL ? activation_layer(import, x->layer, activation)
+                                               : onnx_layer_unary(import, x->layer, unary->function,
+                                                                  (double)alpha, (double)beta));
     }
     return onnx_refuse(import, "is not supported");
 }
@@ -116,6 +144,8 @@ bool onnx_lower_clip(struct onnx_import *import) {
         return false;
     if (low == 0 && high == (double)FLT_MAX)
         return unary_result(import, x, x->type, activation_layer(import, x->layer, "relu"));
+    if (low == 0 && high == 6 && activation_known("relu6"))
+        return unary_result(import, x, x->type, activation_layer(import, x->layer, "relu6"));
     return unary_result(import, x, x->type, onnx_layer_unary(import, x->layer, "clip", low, high));
 }
 
@@ -419,6 +449,22 @@ bool onnx_lower_prelu(struct onnx_import *import) {
 
 /* ---- Softmax ---- */
 
+/* x - log(sum(exp(x))) over the innermost axis. */
+static int log_softmax_layer(struct onnx_import *import, int layer) {
+    const struct onnx_layer from = import->layers[layer];
+    int dims[ONNX_ENGINE_RANK], both[2] = {layer, -1};
+    const int vector = from.rank > 1 ? from.rank - 1 : 1;
+    memcpy(dims, from.dims, sizeof dims);
+    dims[from.rank - 1] = 1;
+    both[1] = onnx_layer(import, "Reduce",
+                         json_pack("{s:s, s:i}", "function", "log_sum_exp", "axis", from.rank), 1,
+                         &layer, vector, dims);
+    if (both[1] >= 0)
+        both[1] = onnx_layer_reshape(import, both[1], from.rank, dims);
+    return onnx_layer(import, "Binary", json_pack("{s:s}", "function", "subtract"), 2, both,
+                      from.rank, from.dims);
+}
+
 bool onnx_lower_softmax(struct onnx_import *import) {
     const struct onnx_value *x = onnx_dynamic(import, 0);
     struct onnx_value *y = onnx_output(import, 0);
@@ -453,7 +499,9 @@ bool onnx_lower_softmax(struct onnx_import *import) {
     }
     if (layer < 0)
         return false;
-    layer = activation_layer(import, layer, logarithm ? "log_softmax" : "softmax");
+    layer = !logarithm                        ? activation_layer(import, layer, "softmax")
+            : activation_known("log_softmax") ? activation_layer(import, layer, "log_softmax")
+                                              : log_softmax_layer(import, layer);
     if (layer < 0)
         return false;
     onnx_result(y, x->type, x->rank, x->dims, count, axes, layer);

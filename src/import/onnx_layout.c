@@ -406,7 +406,7 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
     struct onnx_layout layouts[ONNX_OPERANDS], common;
     bool has[ONNX_OPERANDS][ONNX_FACTORS];
     int rank = 0, leader = -1, sequence[ONNX_FACTORS] = {0}, group[ONNX_FACTORS] = {0};
-    int64_t dims[ONNX_RANK], sizes[ONNX_OPERANDS], most = 0;
+    int64_t dims[ONNX_RANK] = {0}, sizes[ONNX_OPERANDS], most = 0;
     if (count > ONNX_OPERANDS)
         return onnx_refuse(import, "it has %d inputs; at most %d are supported", count,
                            ONNX_OPERANDS);

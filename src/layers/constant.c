@@ -28,11 +28,10 @@ static enum cn_status constant_build(struct cn_layer *layer, struct cn_error *er
     layer->output_shape = shape;
     layer->tensor_count = 1;
     *value = (struct cn_tensor_spec){.name = "value",
-                                     .rank = shape.rank,
+                                     .rank = 1, /* a model file's tensors have at most 4 */
+                                     .dims = {(int)cn_shape_size(&shape)},
                                      .trainable = true,
                                      .initializer = CN_INITIALIZER_ZEROS};
-    for (int i = 0; i < shape.rank; i++)
-        value->dims[i] = shape.dims[i];
     return CN_OK;
 }
 

@@ -1,0 +1,270 @@
+/* test_onnx.c: ONNX files as networks: what is made of a small one, and what becomes of bad ones:
+ * cut, changed, endless, lying about their sizes. ONNX's own cases test the operators. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "import/onnx.h"
+#include "import/onnx_private.h"
+
+/* A model of a few nodes, put together by hand; all pointers are borrowed from the test. */
+struct sample {
+    Onnx__ModelProto model;
+    Onnx__GraphProto graph;
+    Onnx__OperatorSetIdProto opset, *opsets[1];
+    Onnx__NodeProto nodes[6], *node_list[6];
+    Onnx__AttributeProto attributes[6], *attribute_list[6];
+    Onnx__TensorProto tensors[4], *tensor_list[4];
+    Onnx__ValueInfoProto infos[2], *inputs[1], *outputs[1];
+    Onnx__TypeProto type;
+    Onnx__TensorTypeProto tensor_type;
+    Onnx__TensorShapeProto shape;
+    Onnx__Dimension dims[4], *dim_list[4];
+    char *names[6][4];
+    int64_t tensor_dims[4][4];
+    float numbers[512];
+};
+
+static void sample_node(struct sample *sample, const char *type, const char *a, const char *b,
+                        const char *output) {
+    const size_t i = sample->graph.n_node++;
+    Onnx__NodeProto *node = &sample->nodes[i];
+    onnx__node_proto__init(node);
+    sample->names[i][0] = (char *)(uintptr_t)a;
+    sample->names[i][1] = (char *)(uintptr_t)b;
+    sample->names[i][2] = (char *)(uintptr_t)output;
+    node->op_type = (char *)(uintptr_t)type;
+    node->input = sample->names[i];
+    node->n_input = b != NULL ? 2 : 1;
+    node->output = sample->names[i] + 2;
+    node->n_output = 1;
+    sample->node_list[i] = node;
+}
+
+static void sample_tensor(struct sample *sample, const char *name, size_t rank,
+                          const int64_t *dims) {
+    const size_t i = sample->graph.n_initializer++;
+    Onnx__TensorProto *tensor = &sample->tensors[i];
+    onnx__tensor_proto__init(tensor);
+    size_t count = 1;
+    for (size_t k = 0; k < rank; k++)
+        count *= (size_t)(sample->tensor_dims[i][k] = dims[k]);
+    tensor->name = (char *)(uintptr_t)name;
+    tensor->n_dims = rank;
+    tensor->dims = sample->tensor_dims[i];
+    tensor->has_data_type = 1;
+    tensor->data_type = ONNX_FLOAT;
+    tensor->has_raw_data = 1;
+    tensor->raw_data.data = (uint8_t *)sample->numbers;
+    tensor->raw_data.len = count * sizeof(float);
+    sample->tensor_list[i] = tensor;
+}
+
+/* [n, 2, 5, 4] -> Conv 3x3 of 3 -> Relu -> Flatten -> MatMul of 4 -> Softmax */
+static void sample_make(struct sample *sample) {
+    static const int64_t kernel[4] = {3, 2, 3, 3}, matrix[2] = {18, 4};
+    memset(sample, 0, sizeof *sample);
+    onnx__model_proto__init(&sample->model);
+    onnx__graph_proto__init(&sample->graph);
+    onnx__operator_set_id_proto__init(&sample->opset);
+    sample->opset.has_version = 1;
+    sample->opset.version = 13;
+    sample->opsets[0] = &sample->opset;
+    sample->model.n_opset_import = 1;
+    sample->model.opset_import = sample->opsets;
+    sample->model.graph = &sample->graph;
+    sample->graph.node = sample->node_list;
+    sample->graph.initializer = sample->tensor_list;
+    for (size_t i = 0; i < 512; i++)
+        sample->numbers[i] = (float)((i * 37) % 101) / 50 - 1;
+    sample_node(sample, "Conv", "x", "kernel", "a");
+    sample_node(sample, "Relu", "a", NULL, "b");
+    sample_node(sample, "Flatten", "b", NULL, "c");
+    sample_node(sample, "MatMul", "c", "matrix", "d");
+    sample_node(sample, "Softmax", "d", NULL, "y");
+    sample_tensor(sample, "kernel", 4, kernel);
+    sample_tensor(sample, "matrix", 2, matrix);
+    onnx__type_proto__init(&sample->type);
+    onnx__tensor_type_proto__init(&sample->tensor_type);
+    onnx__tensor_shape_proto__init(&sample->shape);
+    static const int64_t dims[4] = {0, 2, 5, 4};
+    for (size_t i = 0; i < 4; i++) {
+        onnx__dimension__init(&sample->dims[i]);
+        sample->dims[i].has_dim_value = i > 0;
+        sample->dims[i].dim_value = dims[i];
+        sample->dim_list[i] = &sample->dims[i];
+    }
+    sample->shape.n_dim = 4;
+    sample->shape.dim = sample->dim_list;
+    sample->tensor_type.has_elem_type = 1;
+    sample->tensor_type.elem_type = ONNX_FLOAT;
+    sample->tensor_type.shape = &sample->shape;
+    sample->type.tensor_type = &sample->tensor_type;
+    for (size_t i = 0; i < 2; i++)
+        onnx__value_info_proto__init(&sample->infos[i]);
+    sample->infos[0].name = (char *)(uintptr_t) "x";
+    sample->infos[0].type = &sample->type;
+    sample->infos[1].name = (char *)(uintptr_t) "y";
+    sample->inputs[0] = &sample->infos[0];
+    sample->outputs[0] = &sample->infos[1];
+    sample->graph.n_input = sample->graph.n_output = 1;
+    sample->graph.input = sample->inputs;
+    sample->graph.output = sample->outputs;
+}
+
+static enum cn_status bytes_import(const unsigned char *bytes, size_t length,
+                                   struct import_onnx_result *ret, struct cn_error *error) {
+    const struct import_onnx_options options = {
+        .name = "test.onnx", .bytes = bytes, .length = length, .folder = -1};
+    return import_onnx(&options, ret, error);
+}
+
+static unsigned char *sample_pack(const struct sample *sample, size_t *ret_length) {
+    *ret_length = onnx__model_proto__get_packed_size(&sample->model);
+    unsigned char *bytes = malloc(*ret_length);
+    onnx__model_proto__pack(&sample->model, bytes);
+    return bytes;
+}
+
+/* Imports the sample, which must be refused; the message holds `text`. */
+static void expect_refusal(const struct sample *sample, const char *text) {
+    struct import_onnx_result result = {0};
+    struct cn_error error = {0};
+    size_t length;
+    unsigned char *bytes = sample_pack(sample, &length);
+    cr_assert_neq(bytes_import(bytes, length, &result, &error), CN_OK, "%s", text);
+    cr_assert_not_null(strstr(error.text, text), "\"%s\" does not say \"%s\"", error.text, text);
+    cr_assert_null(result.network);
+    import_onnx_clear(&result);
+    free(bytes);
+}
+
+Test(onnx, a_small_network) {
+    struct sample sample;
+    struct import_onnx_result result = {0};
+    struct cn_error error = {0};
+    size_t length;
+    sample_make(&sample);
+    unsigned char *bytes = sample_pack(&sample, &length);
+    cr_assert_eq(bytes_import(bytes, length, &result, &error), CN_OK, "%s", error.text);
+    const struct cn_network *network = result.network;
+    cr_assert_eq(network->input_shape.rank, 3);
+    cr_assert_eq(network->input_shape.dims[2], 2, "channels go last");
+    cr_assert_eq(cn_shape_size(&network->output_shape), 4u);
+    cr_assert_eq(network->parameter_count, 3u * 2 * 3 * 3 + 18 * 4);
+    /* The dense kernel's rows follow the pixels: source row (c, y, x) = (1, 2, 0) is row
+     * (y, x, c) = (2, 0, 1) here. */
+    const size_t from = (1 * 3 + 2) * 2 + 0, to = (2 * 2 + 0) * 3 + 1;
+    const struct cn_tensor *kernel = &network->tensors[network->tensor_count - 1];
+    for (size_t u = 0; u < 4; u++)
+        cr_assert_eq(network->parameters[kernel->offset + to * 4 + u],
+                     sample.numbers[from * 4 + u]);
+    const json_t *input = json_array_get(json_object_get(result.tensors, "inputs"), 0);
+    cr_assert_eq(json_integer_value(json_array_get(json_object_get(input, "shape"), 0)), -1);
+    cr_assert_eq(json_integer_value(json_array_get(json_object_get(input, "axes"), 2)), 1);
+    import_onnx_clear(&result);
+    free(bytes);
+}
+
+Test(onnx, cut_and_changed_files) {
+    struct sample sample;
+    size_t length;
+    sample_make(&sample);
+    unsigned char *bytes = sample_pack(&sample, &length);
+    for (size_t cut = 0; cut < length; cut++) {
+        struct import_onnx_result result = {0};
+        struct cn_error error = {0};
+        unsigned char *part = malloc(cut + 1); /* so that reading past the end is seen */
+        memcpy(part, bytes, cut);
+        const enum cn_status status = bytes_import(part, cut, &result, &error);
+        cr_assert_eq(status == CN_OK, result.network != NULL);
+        cr_assert(status == CN_OK || error.text[0] != '\0');
+        import_onnx_clear(&result);
+        free(part);
+    }
+    for (size_t i = 0; i < length; i++)
+        for (int change = 1; change < 256; change *= 4) {
+            struct import_onnx_result result = {0};
+            struct cn_error error = {0};
+            bytes[i] = (unsigned char)(bytes[i] ^ change);
+            const enum cn_status status = bytes_import(bytes, length, &result, &error);
+            cr_assert(status == CN_OK || error.text[0] != '\0');
+            import_onnx_clear(&result);
+            bytes[i] = (unsigned char)(bytes[i] ^ change);
+        }
+    free(bytes);
+}
+
+Test(onnx, lies_are_refused) {
+    struct sample sample;
+    sample_make(&sample);
+    sample.names[0][0] = (char *)(uintptr_t) "d";
+    expect_refusal(&sample, "depends on its own output");
+    sample_make(&sample);
+    sample.graph.n_initializer = 1;
+    expect_refusal(&sample, "'matrix' is given by no node");
+    sample_make(&sample);
+    sample.tensor_dims[0][0] = (int64_t)1 << 31;
+    expect_refusal(&sample, "'kernel' has a dimension of 2147483648");
+    sample_make(&sample);
+    sample.tensor_dims[0][1] = -2;
+    expect_refusal(&sample, "'kernel' has a dimension of -2");
+    sample_make(&sample);
+    sample.tensors[1].raw_data.len -= 4;
+    expect_refusal(&sample, "its shape needs 288");
+    sample_make(&sample);
+    sample.dims[2].dim_value = (int64_t)1 << 31;
+    expect_refusal(&sample, "has a dimension of 2147483648");
+    sample_make(&sample);
+    sample.dims[2].dim_value = 1 << 30;
+    sample.dims[3].dim_value = 1 << 30;
+    expect_refusal(&sample, "too large");
+    sample_make(&sample);
+    sample.dims[2].has_dim_value = 0;
+    expect_refusal(&sample, "--input-shape");
+    sample_make(&sample);
+    sample.nodes[3].output[0] = (char *)(uintptr_t) "b";
+    expect_refusal(&sample, "two nodes give the value 'b'");
+    sample_make(&sample);
+    sample.opset.version = 99;
+    expect_refusal(&sample, "opset 99");
+}
+
+Test(onnx, weights_in_other_folders_are_not_read) {
+    static const char *const places[] = {"/etc/passwd", "../secret", "a/../../b", "a//b", ""};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct sample sample;
+        Onnx__StringStringEntryProto entry = ONNX__STRING_STRING_ENTRY_PROTO__INIT;
+        Onnx__StringStringEntryProto *entries[1] = {&entry};
+        sample_make(&sample);
+        entry.key = (char *)(uintptr_t) "location";
+        entry.value = (char *)(uintptr_t)places[i];
+        sample.tensors[0].has_raw_data = 0;
+        sample.tensors[0].has_data_location = 1;
+        sample.tensors[0].data_location = 1;
+        sample.tensors[0].n_external_data = 1;
+        sample.tensors[0].external_data = entries;
+        expect_refusal(&sample, "own folder");
+    }
+}
+
+Test(onnx, all_obstacles_are_told_at_once) {
+    struct sample sample;
+    struct import_onnx_result result = {0};
+    struct cn_error error = {0};
+    size_t length;
+    sample_make(&sample);
+    sample.nodes[1].op_type = (char *)(uintptr_t) "LSTM";
+    sample.nodes[1].name = (char *)(uintptr_t) "memory";
+    sample.nodes[3].op_type = (char *)(uintptr_t) "Loop";
+    sample.nodes[4].domain = (char *)(uintptr_t) "com.example";
+    unsigned char *bytes = sample_pack(&sample, &length);
+    cr_assert_eq(bytes_import(bytes, length, &result, &error), CN_UNSUPPORTED);
+    cr_assert_eq(json_array_size(result.obstacles), 3u);
+    cr_assert_str_eq(json_string_value(json_array_get(result.obstacles, 0)),
+                     "LSTM 'memory': recurrent layers are not supported");
+    cr_assert_not_null(
+        strstr(json_string_value(json_array_get(result.obstacles, 2)), "com.example.Softmax"));
+    import_onnx_clear(&result);
+    free(bytes);
+}
