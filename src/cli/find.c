@@ -124,8 +124,17 @@ enum cn_status cli_model_find(const char *argument, bool architectures, struct c
         *ret_trained = trained;
     }
     const char *file = by_path ? argument : path;
-    return trained ? cn_model_read(file, ret_model, error)
-                   : untrained_model(file, ret_model, error);
+    const enum cn_status status =
+        trained ? cn_model_read(file, ret_model, error) : untrained_model(file, ret_model, error);
+    /* Who asks for ret_trained only looks at the model; the others run it. */
+    if (status == CN_OK && ret_trained == NULL && (*ret_model)->network->input_count > 1) {
+        const size_t inputs = (*ret_model)->network->input_count;
+        cn_model_free(*ret_model);
+        *ret_model = NULL;
+        return cn_fail_at(error, CN_UNSUPPORTED, file, -1,
+                          "takes %zu inputs; this command runs models of one", inputs);
+    }
+    return status;
 }
 
 enum cn_status cli_check_writable(const char *path, struct cn_error *error) {

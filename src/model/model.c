@@ -12,7 +12,7 @@
 #include "model/model_file.h"
 #include "json/load.h"
 
-enum { MAX_LABEL = 256, MAX_LABELS = CN_LABEL_NONE /* as many as come before it */ };
+enum { MAX_LABEL = 256, MAX_LABELS = 1 << 20 };
 
 static void free_labels(char **labels, size_t count) {
     for (size_t i = 0; labels != NULL && i < count; i++)
@@ -121,11 +121,10 @@ enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret
         status = cn_fail(error, CN_INVALID, "the network must be built first");
         goto out;
     }
-    if (network->output_shape.rank != 1 || network->output_shape.dims[0] < 2 ||
-        network->output_shape.dims[0] > MAX_LABELS) {
-        status = cn_fail(error, CN_INVALID,
-                         "the network's output is %s; a model needs a vector of 2 to %d classes",
-                         cn_shape_format(&network->output_shape, shown), MAX_LABELS);
+    if (cn_shape_size(&network->output_shape) > MAX_LABELS) {
+        status =
+            cn_fail(error, CN_LIMIT, "the network's output is %s; a model gives at most %d numbers",
+                    cn_shape_format(&network->output_shape, shown), MAX_LABELS);
         goto out;
     }
     model = calloc(1, sizeof *model);

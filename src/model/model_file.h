@@ -6,10 +6,16 @@
 
 #define CN_MODEL_FORMAT "convnet/1"
 
-/* The network's output [output size] for the probe: one fixed input, whose sample i is the top byte
- * of output i of SplitMix64 (Steele, Lea and Flood 2014) seeded with 0, through
- * cn_image_from_bytes. Caller frees with free(). CN_INVALID if an output is not finite; CN_LIMIT if
- * the network is too large to be tried out. */
+/* What a model file holds of the probe's answer at most, and of labels that are numbers. */
+enum { CN_MODEL_LISTED = 4096 };
+static inline size_t cn_model_listed(size_t count) {
+    return count < CN_MODEL_LISTED ? count : CN_MODEL_LISTED;
+}
+
+/* The network's first output [output size] for the probe: one fixed input (the same for each, as
+ * far as it goes), whose sample i is the top byte of output i of SplitMix64 (Steele, Lea and Flood
+ * 2014) seeded with 0, through cn_image_from_bytes. Caller frees with free(). CN_INVALID if an
+ * output is not finite; CN_LIMIT if the network is too large to be tried out. */
 enum cn_status cn_model_probe(const struct cn_network *network, float **ret_outputs,
                               struct cn_error *error);
 

@@ -41,7 +41,7 @@ enum cn_status cn_model_probe(const struct cn_network *network, float **ret_outp
                               struct cn_error *error) {
     struct cn_plan *plan = NULL;
     struct cn_workspace *workspace = NULL;
-    float *image = NULL, *outputs = NULL;
+    float *image = NULL, *outputs = NULL, **arrays = NULL;
     enum cn_status status = check_cost(network, error);
     if (status == CN_OK)
         status = cn_plan_create(network, &plan, error);
@@ -49,14 +49,24 @@ enum cn_status cn_model_probe(const struct cn_network *network, float **ret_outp
         status = cn_workspace_create(plan, &workspace, error);
     if (status != CN_OK)
         goto out;
-    image = cn_floats_allocate(cn_plan_input_size(plan));
+    /* Each input gets the same bytes, as far as it goes. */
+    size_t largest = 0;
+    for (size_t i = 0; i < network->input_count; i++)
+        if (cn_shape_size(&network->inputs[i].shape) > largest)
+            largest = cn_shape_size(&network->inputs[i].shape);
+    image = cn_floats_allocate(largest);
     outputs = cn_floats_allocate(cn_plan_output_size(plan));
-    if (image == NULL || outputs == NULL) {
+    arrays = calloc(network->input_count + network->output_count, sizeof *arrays);
+    if (image == NULL || outputs == NULL || arrays == NULL) {
         status = cn_fail(error, CN_MEMORY, "no memory for the probe");
         goto out;
     }
-    fill_input(image, cn_plan_input_size(plan));
-    cn_plan_run(plan, workspace, image, 1, outputs);
+    fill_input(image, largest);
+    for (size_t i = 0; i < network->input_count; i++)
+        arrays[i] = image;
+    arrays[network->input_count] = outputs;
+    cn_plan_run_ports(plan, workspace, (const float *const *)arrays, 1,
+                      arrays + network->input_count);
     for (size_t i = 0; i < cn_plan_output_size(plan); i++)
         if (!isfinite(outputs[i])) {
             status =
@@ -67,6 +77,7 @@ enum cn_status cn_model_probe(const struct cn_network *network, float **ret_outp
     *ret_outputs = outputs;
     outputs = NULL;
 out:
+    free(arrays);
     free(image);
     free(outputs);
     cn_workspace_free(workspace);

@@ -98,6 +98,10 @@ enum cn_status served_model_load(const char *path, size_t slots, struct served_m
                                 : cn_fail(error, CN_MEMORY, "cannot allocate %zu slots", slots);
     if (status == CN_OK)
         status = cn_model_read(path, &served->model, error);
+    if (status == CN_OK && served->model->network->input_count > 1)
+        status = cn_fail_at(error, CN_UNSUPPORTED, path, -1,
+                            "takes %zu inputs; models of one input are served",
+                            served->model->network->input_count);
     if (status == CN_OK)
         status = cn_plan_create(served->model->network, &served->plan, error);
     if (status == CN_OK)
