@@ -55,10 +55,11 @@ static bool node_takes_rows(const struct onnx_import *import, const struct onnx_
 
 enum hint { HINT_NONE, HINT_CHANNELS_FIRST, HINT_CHANNELS_LAST, HINT_BATCHED };
 
-/* What the nodes that read `value`, directly or behind others that keep the axes, say of them. */
-static enum hint input_hint(const struct onnx_import *import, int value, int depth) {
+/* What the nodes that read `value`, directly or behind others that keep the axes, say of them.
+ * *left: values to look at, so that a web of nodes does not take for ever. */
+static enum hint input_hint(const struct onnx_import *import, int value, int depth, int *left) {
     enum hint found = HINT_NONE;
-    for (size_t i = 0; i < import->node_count && depth < 16; i++) {
+    for (size_t i = 0; i < import->node_count && depth < 16 && *left > 0; i++) {
         const struct onnx_node *node = &import->nodes[i];
         bool reads = false;
         for (size_t k = 0; k < node->input_count; k++)
@@ -76,7 +77,7 @@ static enum hint input_hint(const struct onnx_import *import, int value, int dep
         else if (node_takes_rows(import, node, value))
             hint = HINT_BATCHED;
         else if (node_keeps_axes(node->type) && node->output_count > 0 && node->outputs[0] >= 0)
-            hint = input_hint(import, node->outputs[0], depth + 1);
+            hint = --*left > 0 ? input_hint(import, node->outputs[0], depth + 1, left) : HINT_NONE;
         if (hint == HINT_CHANNELS_FIRST || hint == HINT_CHANNELS_LAST)
             return hint;
         found = hint != HINT_NONE ? hint : found;
@@ -189,7 +190,8 @@ static bool input_read(struct onnx_import *import, const struct import_onnx_opti
     const char *given = shape_option(options, info->name, only);
     if (given != NULL && !shape_option_read(import, given, rank, dims))
         return false;
-    enum hint hint = index >= 0 ? input_hint(import, index, 0) : HINT_NONE;
+    int left = 256;
+    enum hint hint = index >= 0 ? input_hint(import, index, 0, &left) : HINT_NONE;
     if (hint == HINT_NONE && rank == 4 && (dims[1] == 1 || dims[1] == 3) && dims[3] > 4 &&
         (dims[0] == -1 || dims[0] == 1))
         hint = HINT_CHANNELS_FIRST;
@@ -227,9 +229,12 @@ static bool input_read(struct onnx_import *import, const struct import_onnx_opti
     return true;
 }
 
-static bool input_is_given(struct onnx_import *import, const Onnx__ValueInfoProto *info) {
+/* True for an initializer that is named as an input, as older files do, and for what no node reads.
+ */
+static bool input_is_idle(struct onnx_import *import, const Onnx__ValueInfoProto *info) {
     const int index = info->name != NULL ? onnx_value_index(import, info->name) : -1;
-    return index >= 0 && import->values[index].state == ONNX_CONSTANT;
+    return index < 0 || import->values[index].state == ONNX_CONSTANT ||
+           (import->values[index].uses == 0 && !import->values[index].is_output);
 }
 
 static bool inputs_read(struct onnx_import *import, const struct import_onnx_options *options,
@@ -239,7 +244,7 @@ static bool inputs_read(struct onnx_import *import, const struct import_onnx_opt
     for (size_t i = 0; i < graph->n_input; i++) {
         if (graph->input[i]->name == NULL || graph->input[i]->name[0] == '\0')
             return onnx_fail(import, CN_MALFORMED, "an input has no name");
-        count += !input_is_given(import, graph->input[i]);
+        count += !input_is_idle(import, graph->input[i]);
     }
     if (count == 0)
         return onnx_fail(import, CN_UNSUPPORTED, "has no input");
@@ -247,7 +252,7 @@ static bool inputs_read(struct onnx_import *import, const struct import_onnx_opt
         return onnx_fail(import, CN_LIMIT, "has %zu inputs; at most %d are read", count,
                          CN_NETWORK_MAX_PORTS);
     for (size_t i = 0; i < graph->n_input; i++)
-        if (!input_is_given(import, graph->input[i]) &&
+        if (!input_is_idle(import, graph->input[i]) &&
             !input_read(import, options, graph->input[i], count == 1, ports))
             return false;
     return true;

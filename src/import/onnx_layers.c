@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convnet/layer.h"
+#include "convnet/network.h"
 #include "import/onnx_private.h"
 
 /* A name for a layer: the source's, of letters that a layer's name may have, and not taken yet. */
@@ -63,7 +63,9 @@ int onnx_layer(struct onnx_import *import, const char *class_name, json_t *confi
         return -1;
     }
     layer.inputs = onnx_allocate(import, (size_t)input_count + 1, sizeof *layer.inputs);
-    if (layer.inputs == NULL || !layers_grow(import))
+    if (import->layer_count >= 2 * CN_NETWORK_MAX_LAYERS)
+        onnx_fail(import, CN_LIMIT, "needs more than %d layers", CN_NETWORK_MAX_LAYERS);
+    if (layer.inputs == NULL || import->status != CN_OK || !layers_grow(import))
         goto failed;
     for (int i = 0; i < input_count; i++) {
         if (inputs[i] < 0)

@@ -221,12 +221,11 @@ static enum cn_status case_import(const char *folder, unsigned char *bytes, size
     free(all);
     for (size_t i = 0; i < input_count && i < graph->n_input; i++)
         if (input_is_free(graph->input[i])) {
-            size_t used = (size_t)snprintf(shapes[shape_count], sizeof *shapes,
-                                           "%.100s=", graph->input[i]->name);
+            char *text = shapes[shape_count];
+            size_t used = (size_t)snprintf(text, sizeof *shapes, "%.100s=", graph->input[i]->name);
             for (size_t k = 1; k < inputs[i]->n_dims && used < sizeof *shapes; k++)
-                length +=
-                    (size_t)snprintf(shapes[shape_count] + length, sizeof *shapes - length,
-                                     "%s%lld", k > 1 ? "," : "", (long long)inputs[i]->dims[k]);
+                used += (size_t)snprintf(text + used, sizeof *shapes - used, "%s%lld",
+                                         k > 1 ? "," : "", (long long)inputs[i]->dims[k]);
             shape_list[shape_count] = shapes[shape_count];
             shape_count++;
         }
