@@ -118,8 +118,11 @@ int onnx_layer_reshape(struct onnx_import *import, int layer, int rank, const in
     const struct onnx_layer *from = &import->layers[layer];
     if (from->rank == rank && memcmp(from->dims, dims, (size_t)rank * sizeof *dims) == 0)
         return layer;
-    if (strcmp(from->class_name, "Reshape") == 0) /* one view of it is enough */
+    if (strcmp(from->class_name, "Reshape") == 0 || strcmp(from->class_name, "Flatten") == 0)
+        /* one view of it is enough */
         return onnx_layer_reshape(import, from->inputs[0], rank, dims);
+    if (rank == 1)
+        return onnx_layer(import, "Flatten", NULL, 1, &layer, rank, dims);
     json_t *target = json_array();
     for (int i = 0; i < rank; i++)
         json_array_append_new(target, json_integer(dims[i]));
