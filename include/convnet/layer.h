@@ -39,18 +39,26 @@ struct cn_ints {
     int values[CN_INTS_MAX];
 };
 
+/* The same of numbers: one for all, or one per channel. */
+enum { CN_FLOATS_MAX = 8 };
+struct cn_floats {
+    int count;
+    float values[CN_FLOATS_MAX];
+};
+
 enum cn_field_kind {
-    CN_FIELD_INT,       /* int */
-    CN_FIELD_INT_PAIR,  /* int[2], rows then columns; in JSON `n` means [n, n] */
-    CN_FIELD_INT_WIDTH, /* int[2] = {1, n} of a layer over one axis; in JSON n or [n] */
-    CN_FIELD_INT_LIST,  /* struct cn_ints; in JSON a list, or one number */
-    CN_FIELD_INT_SIDES, /* int[4]: top, bottom, left, right; in JSON n, [rows, columns] or
-                           [[top, bottom], [left, right]] */
-    CN_FIELD_INT_ENDS,  /* int[4] = {0, 0, before, after} of one axis; in JSON n or [before, after]
-                         */
-    CN_FIELD_FLOAT,     /* float */
-    CN_FIELD_BOOL,      /* bool */
-    CN_FIELD_ENUM       /* an enum stored as int: the index into `names` */
+    CN_FIELD_INT,        /* int */
+    CN_FIELD_INT_PAIR,   /* int[2], rows then columns; in JSON `n` means [n, n] */
+    CN_FIELD_INT_WIDTH,  /* int[2] = {1, n} of a layer over one axis; in JSON n or [n] */
+    CN_FIELD_INT_LIST,   /* struct cn_ints; in JSON a list, or one number */
+    CN_FIELD_INT_SIDES,  /* int[4]: top, bottom, left, right; in JSON n, [rows, columns] or
+                            [[top, bottom], [left, right]] */
+    CN_FIELD_INT_ENDS,   /* int[4] = {0, 0, before, after} of one axis; in JSON n or [before, after]
+                          */
+    CN_FIELD_FLOAT,      /* float */
+    CN_FIELD_FLOAT_LIST, /* struct cn_floats; in JSON a list, or one number */
+    CN_FIELD_BOOL,       /* bool */
+    CN_FIELD_ENUM        /* an enum stored as int: the index into `names` */
 };
 
 /* One key of a layer's Keras configuration. */

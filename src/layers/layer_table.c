@@ -41,6 +41,23 @@ static const struct cn_layer_type *const layer_table[] = {
     &cn_slice_type,
     &cn_unary_type,
     &cn_where_type,
+    &cn_reshape_type,
+    &cn_permute_type,
+    &cn_repeat_vector_type,
+    &cn_zero_padding2d_type,
+    &cn_zero_padding1d_type,
+    &cn_cropping2d_type,
+    &cn_cropping1d_type,
+    &cn_up_sampling2d_type,
+    &cn_up_sampling1d_type,
+    &cn_resizing_type,
+    &cn_rescaling_type,
+    &cn_normalization_type,
+    &cn_layer_normalization_type,
+    &cn_group_normalization_type,
+    &cn_unit_normalization_type,
+    &cn_local_response_normalization_type,
+    &cn_prelu_type,
 };
 enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
 

@@ -131,7 +131,12 @@ extern const struct cn_layer_type cn_conv2d_type, cn_conv1d_type, cn_depthwise_c
     cn_global_max_pooling2d_type, cn_global_max_pooling1d_type, cn_global_average_pooling2d_type,
     cn_global_average_pooling1d_type, cn_flatten_type, cn_dense_type, cn_dropout_type,
     cn_activation_type, cn_batch_normalization_type, cn_add_type, cn_subtract_type,
-    cn_multiply_type, cn_average_type, cn_maximum_type, cn_minimum_type, cn_concatenate_type;
+    cn_multiply_type, cn_average_type, cn_maximum_type, cn_minimum_type, cn_concatenate_type,
+    cn_reshape_type, cn_permute_type, cn_repeat_vector_type, cn_zero_padding2d_type,
+    cn_zero_padding1d_type, cn_cropping2d_type, cn_cropping1d_type, cn_up_sampling2d_type,
+    cn_up_sampling1d_type, cn_resizing_type, cn_layer_normalization_type,
+    cn_group_normalization_type, cn_unit_normalization_type, cn_local_response_normalization_type,
+    cn_rescaling_type, cn_normalization_type, cn_prelu_type;
 
 /* What other programs' graphs have and Keras does not. */
 extern const struct cn_layer_type cn_binary_type, cn_constant_type, cn_matmul_type, cn_pad_type,

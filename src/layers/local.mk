@@ -16,6 +16,10 @@ libconvnet_la_SOURCES += \
 	src/layers/pooling2d.c \
 	src/layers/reduce.c \
 	src/layers/resize_axis.c \
+	src/layers/normalization.c \
+	src/layers/rearrange.c \
+	src/layers/resampling.c \
+	src/layers/scaling.c \
 	src/layers/separable_conv2d.c \
 	src/layers/slice.c \
 	src/layers/unary.c \

@@ -34,6 +34,8 @@ static size_t field_size(const struct cn_field *field) {
         return sizeof(bool);
     case CN_FIELD_FLOAT:
         return sizeof(float);
+    case CN_FIELD_FLOAT_LIST:
+        return sizeof(struct cn_floats);
     case CN_FIELD_INT:
     case CN_FIELD_ENUM:
         break;
@@ -45,6 +47,18 @@ static json_t *format_list(const struct cn_ints *list) {
     json_t *array = json_array();
     for (int i = 0; i < list->count; i++)
         if (json_array_append_new(array, json_integer(list->values[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static json_t *format_floats(const struct cn_floats *list) {
+    json_t *array = list->count == 1 ? NULL : json_array();
+    if (list->count == 1)
+        return format_float(list->values[0]);
+    for (int i = 0; i < list->count; i++)
+        if (json_array_append_new(array, format_float(list->values[i])) != 0) {
             json_decref(array);
             return NULL;
         }
@@ -72,6 +86,8 @@ static json_t *format_field(const struct cn_field *field, const unsigned char *c
         return json_pack("[i, i]", ints[2], ints[3]);
     case CN_FIELD_FLOAT:
         return format_float(*(const float *)place);
+    case CN_FIELD_FLOAT_LIST:
+        return format_floats(place);
     case CN_FIELD_BOOL:
         return json_boolean(*(const bool *)place);
     case CN_FIELD_ENUM:

@@ -133,6 +133,23 @@ static enum cn_status read_float(const struct cn_keras_layer *entry, const struc
     return CN_OK;
 }
 
+static enum cn_status read_floats(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                  const json_t *value, struct cn_floats *ret_list) {
+    char shown[CN_JSON_TEXT];
+    struct cn_floats list = {.count = json_is_array(value) ? (int)json_array_size(value) : 1};
+    if (json_is_array(value) && (list.count < 1 || list.count > CN_FLOATS_MAX))
+        return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must have from 1 to %d numbers",
+                       entry->label, field->name, cn_json_show(value, shown), CN_FLOATS_MAX);
+    for (int i = 0; i < list.count; i++) {
+        const json_t *element = json_is_array(value) ? json_array_get(value, (size_t)i) : value;
+        const enum cn_status status = read_float(entry, field, element, &list.values[i]);
+        if (status != CN_OK)
+            return status;
+    }
+    *ret_list = list;
+    return CN_OK;
+}
+
 static enum cn_status read_enum(const struct cn_keras_layer *entry, const struct cn_field *field,
                                 const json_t *value, int *ret_index) {
     char word[CN_JSON_TEXT], shown[CN_JSON_TEXT], names[160];
@@ -193,6 +210,8 @@ static enum cn_status read_field(const struct cn_keras_layer *entry, const struc
         return read_ends(entry, field, value, (int *)place + 2);
     case CN_FIELD_FLOAT:
         return read_float(entry, field, value, place);
+    case CN_FIELD_FLOAT_LIST:
+        return read_floats(entry, field, value, place);
     case CN_FIELD_BOOL:
         return read_bool(entry, field, value, place);
     case CN_FIELD_ENUM:

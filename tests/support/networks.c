@@ -14,7 +14,7 @@
 static int read_ints(const char *value, int ints[CN_INTS_MAX]) {
     int count = 0;
     for (char *end = NULL; count < CN_INTS_MAX; value = end + 1) {
-        ints[count++] = (int)strtol(value, &end, 10);
+        ints[count++] = (int)strtof(value, &end);
         if (*end != ',')
             break;
     }
@@ -30,6 +30,8 @@ static void set_field(const struct cn_layer_type *type, unsigned char *config, c
             continue;
         unsigned char *at = config + fields[i].offset;
         struct cn_ints list = {0};
+        struct cn_floats floats = {0};
+        char *end = NULL;
         list.count = read_ints(value, list.values);
         const int *ints = list.values;
         const int pair[2] = {ints[0], list.count > 1 ? ints[1] : ints[0]}, width[2] = {1, ints[0]};
@@ -58,6 +60,12 @@ static void set_field(const struct cn_layer_type *type, unsigned char *config, c
             break;
         case CN_FIELD_INT_ENDS:
             memcpy(at + 2 * sizeof(int), ends, sizeof ends);
+            break;
+        case CN_FIELD_FLOAT_LIST:
+            for (int f = 0; f < list.count; f++)
+                floats.values[f] = strtof(value, &end), value = end + 1;
+            floats.count = list.count;
+            memcpy(at, &floats, sizeof floats);
             break;
         case CN_FIELD_FLOAT:
             memcpy(at, &number, sizeof number);

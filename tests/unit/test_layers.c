@@ -147,6 +147,51 @@ Test(layers, gradient_global) {
           CE, 0);
 }
 
+Test(layers, gradient_rearranged) {
+    check(image,
+          "Conv2D filters=3 kernel_size=2 activation=tanh;Permute dims=3,1,2;"
+          "Reshape target_shape=-1,5;Permute dims=2,1;Flatten;Dense units=2 activation=softmax",
+          CE, 0);
+    check(vector, "Dense units=3 activation=tanh;RepeatVector n=4" TAIL, CE, 0);
+}
+
+Test(layers, gradient_resampled) {
+    static const struct cn_shape small = {3, {2, 3, 2, 1, 1}};
+    check(small,
+          "Conv2D filters=2 kernel_size=1 activation=tanh;ZeroPadding2D padding=1,0,2,1;"
+          "Cropping2D cropping=0,1,1,0;UpSampling2D size=2,3;"
+          "UpSampling2D size=2,1 interpolation=bilinear" TAIL,
+          CE, 0);
+    check(small, "Conv2D filters=2 kernel_size=1;Resizing height=3 width=2" TAIL, MSE, 0);
+    check(signal,
+          "Conv1D filters=2 kernel_size=3;ZeroPadding1D padding=2,1;UpSampling1D size=2;"
+          "Cropping1D cropping=3,2" TAIL,
+          CE, 0);
+}
+
+Test(layers, gradient_normalizations) {
+    static const struct cn_shape small = {3, {2, 3, 4, 1, 1}};
+    check(small,
+          "Conv2D filters=4 kernel_size=1;LayerNormalization;"
+          "LayerNormalization axis=2,3 scale=false" TAIL,
+          CE, 0);
+    check(small,
+          "Conv2D filters=4 kernel_size=1;GroupNormalization groups=2 center=false;"
+          "Activation activation=tanh;GroupNormalization groups=-1" TAIL,
+          CE, 0);
+    check(small, "Conv2D filters=4 kernel_size=1;UnitNormalization" TAIL, CE, 0);
+    check(small, "Conv2D filters=4 kernel_size=1;LocalResponseNormalization size=3 alpha=0.5" TAIL,
+          CE, 0);
+}
+
+Test(layers, gradient_scalings) {
+    check(image,
+          /* far from zero, where the slope changes */
+          "Conv2D filters=3 kernel_size=3;Rescaling scale=0.1,0.2,-0.1 offset=1,-1,-1;PReLU;"
+          "Normalization;Rescaling scale=1 offset=-0.5;PReLU shared_axes=1,2" TAIL,
+          CE, 0);
+}
+
 static void shape_is(const char *layers, int height, int width, int channels) {
     struct cn_network *network = test_network(cn_shape_image(28, 27, 3), layers, 1);
     const struct cn_shape expected = cn_shape_image(height, width, channels);
@@ -173,6 +218,11 @@ Test(layers, shapes_are_keras_s) {
     shape_is("Conv2DTranspose filters=5 kernel_size=4 strides=2 padding=same output_padding=0", 54,
              52, 5);
     shape_is("GlobalMaxPooling2D keepdims=true", 1, 1, 3);
+    shape_is("ZeroPadding2D padding=2", 32, 31, 3);
+    shape_is("ZeroPadding2D padding=1,2,3,4", 31, 34, 3);
+    shape_is("Cropping2D cropping=1,2,3,4", 25, 20, 3);
+    shape_is("UpSampling2D", 56, 54, 3);
+    shape_is("Permute dims=2,3,1;Reshape target_shape=3,-1,4", 3, 189, 4);
 }
 
 Test(layers, parameters_of_the_published_network) {

@@ -1,0 +1,218 @@
+/* rearrange.c: Keras's Reshape, Permute and RepeatVector: the same numbers in another order. No
+ * state. */
+#include <string.h>
+
+#include "layers/layer_type.h"
+
+/* ---- Reshape ---- */
+
+struct reshape_config {
+    struct cn_ints target_shape; /* one may be -1: what is left */
+};
+
+static const struct reshape_config reshape_defaults = {{0, {0}}};
+static const struct cn_field reshape_fields[] = {
+    {"target_shape", CN_FIELD_INT_LIST, offsetof(struct reshape_config, target_shape), true, false,
+     -1, CN_SHAPE_MAX_ELEMENTS, NULL},
+};
+
+static enum cn_status reshape_build(struct cn_layer *layer, struct cn_error *error) {
+    const struct cn_ints *target =
+        &((const struct reshape_config *)(const void *)layer->config)->target_shape;
+    char text[CN_SHAPE_TEXT];
+    const long long size = (long long)cn_shape_size(&layer->input_shape);
+    long long known = 1;
+    int open = -1;
+    bool fits = target->count >= 1 && target->count <= CN_SHAPE_MAX_RANK;
+    struct cn_shape shape = {.rank = target->count, .dims = {1, 1, 1, 1, 1}};
+    for (int i = 0; fits && i < target->count; i++) {
+        shape.dims[i] = target->values[i];
+        if (target->values[i] == -1)
+            fits = open < 0, open = i;
+        else
+            known *= target->values[i];
+        fits = fits && target->values[i] != 0 && known <= CN_SHAPE_MAX_ELEMENTS;
+    }
+    if (fits && open >= 0) {
+        fits = size % known == 0;
+        shape.dims[open] = (int)(size / known);
+        known = size;
+    }
+    if (!fits || known != size)
+        return cn_fail(
+            error, CN_INVALID, "layer \"%s\" (%s): its input %s does not make its target shape",
+            layer->name, layer->type->class_name, cn_shape_format(&layer->input_shape, text));
+    layer->output_shape = shape;
+    return CN_OK;
+}
+
+const struct cn_layer_type cn_reshape_type = {.class_name = "Reshape",
+                                              .onnx = "Reshape Squeeze Unsqueeze",
+                                              .config_size = sizeof reshape_defaults,
+                                              .defaults = &reshape_defaults,
+                                              .fields = reshape_fields,
+                                              .field_count = 1,
+                                              .build = reshape_build,
+                                              .training = &cn_view_training};
+
+/* ---- Permute ---- */
+
+struct permute_config {
+    struct cn_ints dims; /* axis i of the output is axis dims[i] of the input, counted from 1 */
+};
+
+static const struct permute_config permute_defaults = {{0, {0}}};
+static const struct cn_field permute_fields[] = {
+    {"dims", CN_FIELD_INT_LIST, offsetof(struct permute_config, dims), true, false, 1,
+     CN_SHAPE_MAX_RANK, NULL},
+};
+
+static const struct cn_ints *permute_dims(const struct cn_layer *layer) {
+    return &((const struct permute_config *)(const void *)layer->config)->dims;
+}
+
+static enum cn_status permute_build(struct cn_layer *layer, struct cn_error *error) {
+    const struct cn_ints *dims = permute_dims(layer);
+    char text[CN_SHAPE_TEXT];
+    unsigned seen = 0;
+    for (int i = 0; i < dims->count; i++)
+        seen |= 1u << dims->values[i];
+    if (dims->count != layer->input_shape.rank || seen != (2u << dims->count) - 2)
+        return cn_fail(error, CN_INVALID,
+                       "layer \"%s\" (%s): its dims are no order of the axes of its input %s",
+                       layer->name, layer->type->class_name,
+                       cn_shape_format(&layer->input_shape, text));
+    layer->output_shape = layer->input_shape;
+    for (int i = 0; i < dims->count; i++)
+        layer->output_shape.dims[i] = layer->input_shape.dims[dims->values[i] - 1];
+    return CN_OK;
+}
+
+/* One sample: to[output order] = from[input order], or back. */
+static void permute_sample(const struct cn_layer *layer, const float *from, float *to, bool back) {
+    const struct cn_shape *in = &layer->input_shape, *out = &layer->output_shape;
+    const struct cn_ints *dims = permute_dims(layer);
+    size_t strides[CN_SHAPE_MAX_RANK], ordered[CN_SHAPE_MAX_RANK], stride = 1;
+    int index[CN_SHAPE_MAX_RANK] = {0};
+    for (int i = in->rank - 1; i >= 0; i--) {
+        strides[i] = stride;
+        stride *= (size_t)in->dims[i];
+    }
+    for (int i = 0; i < out->rank; i++)
+        ordered[i] = strides[dims->values[i] - 1];
+    const int last = out->rank - 1;
+    const size_t width = (size_t)out->dims[last], step = ordered[last];
+    for (size_t k = 0, at = 0, size = cn_shape_size(out); k < size; k += width) {
+        if (back)
+            for (size_t c = 0; c < width; c++)
+                to[at + c * step] = from[k + c];
+        else
+            for (size_t c = 0; c < width; c++)
+                to[k + c] = from[at + c * step];
+        for (int i = last - 1; i >= 0; i--) {
+            at += ordered[i];
+            if (++index[i] < out->dims[i])
+                break;
+            at -= ordered[i] * (size_t)out->dims[i];
+            index[i] = 0;
+        }
+    }
+}
+
+static void permute_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                          float *y, float *scratch) {
+    const size_t size = cn_shape_size(&step->layer.input_shape);
+    (void)scratch;
+    for (size_t n = 0; n < count; n++)
+        permute_sample(&step->layer, inputs[0] + n * size, y + n * size, false);
+}
+
+static void permute_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t size = cn_shape_size(&layer->input_shape);
+    for (size_t n = 0; n < pass->count; n++)
+        permute_sample(layer, pass->x + n * size, pass->y + n * size, false);
+}
+
+static void permute_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t size = cn_shape_size(&layer->input_shape);
+    for (size_t n = 0; pass->dx != NULL && n < pass->count; n++)
+        permute_sample(layer, pass->dy + n * size, pass->dx + n * size, true);
+}
+
+static const struct cn_layer_training permute_training = {.forward = permute_forward,
+                                                          .backward = permute_backward};
+static const struct cn_layer_inference permute_inference = {.infer = permute_infer};
+
+const struct cn_layer_type cn_permute_type = {.class_name = "Permute",
+                                              .onnx = "Transpose",
+                                              .config_size = sizeof permute_defaults,
+                                              .defaults = &permute_defaults,
+                                              .fields = permute_fields,
+                                              .field_count = 1,
+                                              .build = permute_build,
+                                              .training = &permute_training,
+                                              .inference = &permute_inference};
+
+/* ---- RepeatVector ---- */
+
+struct repeat_config {
+    int n;
+};
+
+static const struct repeat_config repeat_defaults = {0};
+static const struct cn_field repeat_fields[] = {
+    {"n", CN_FIELD_INT, offsetof(struct repeat_config, n), true, false, 1, 1 << 20, NULL},
+};
+
+static size_t repeats_of(const struct cn_layer *layer) {
+    return (size_t)((const struct repeat_config *)(const void *)layer->config)->n;
+}
+
+static enum cn_status repeat_build(struct cn_layer *layer, struct cn_error *error) {
+    const enum cn_status status = cn_layer_need_rank(layer, 1, "", error);
+    layer->output_shape =
+        (struct cn_shape){2, {(int)repeats_of(layer), layer->input_shape.dims[0], 1, 1, 1}};
+    return status;
+}
+
+static void repeat_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+    const size_t size = cn_shape_size(&layer->input_shape);
+    for (size_t n = 0; n < count; n++, x += size)
+        for (size_t i = 0; i < repeats_of(layer); i++, y += size)
+            memcpy(y, x, size * sizeof *y);
+}
+
+static void repeat_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                         float *y, float *scratch) {
+    (void)scratch;
+    repeat_apply(&step->layer, inputs[0], count, y);
+}
+
+static void repeat_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    repeat_apply(layer, pass->x, pass->count, pass->y);
+}
+
+static void repeat_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t size = cn_shape_size(&layer->input_shape);
+    const float *dy = pass->dy;
+    if (pass->dx == NULL)
+        return;
+    memset(pass->dx, 0, pass->count * size * sizeof *pass->dx);
+    for (size_t n = 0; n < pass->count; n++)
+        for (size_t i = 0; i < repeats_of(layer); i++, dy += size)
+            for (size_t k = 0; k < size; k++)
+                pass->dx[n * size + k] += dy[k];
+}
+
+static const struct cn_layer_training repeat_training = {.forward = repeat_forward,
+                                                         .backward = repeat_backward};
+static const struct cn_layer_inference repeat_inference = {.infer = repeat_infer};
+
+const struct cn_layer_type cn_repeat_vector_type = {.class_name = "RepeatVector",
+                                                    .config_size = sizeof repeat_defaults,
+                                                    .defaults = &repeat_defaults,
+                                                    .fields = repeat_fields,
+                                                    .field_count = 1,
+                                                    .build = repeat_build,
+                                                    .training = &repeat_training,
+                                                    .inference = &repeat_inference};

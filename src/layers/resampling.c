@@ -1,0 +1,191 @@
+/* resampling.c: Keras's ZeroPadding, Cropping, UpSampling and Resizing over one or two axes: each
+ * pixel of the output is a weighted sum of at most two rows and two columns of the input, or zero.
+ * No state. */
+#include <math.h>
+#include <string.h>
+
+#include "layers/window.h"
+
+enum resample_op { RESAMPLE_PAD, RESAMPLE_CROP, RESAMPLE_SCALE, RESAMPLE_SIZE };
+enum { NEAREST, BILINEAR };
+static const char *const interpolation_names[] = {"nearest", "bilinear", NULL};
+
+struct resample_config {
+    enum resample_op op; /* no key: the type's */
+    int axes;            /* no key: the type's */
+    int sides[4];        /* of padding and cropping */
+    int size[2];         /* factors, or the new height and width */
+    int interpolation;
+};
+
+#define OP(operation, count, ...)                                                                  \
+    { .op = operation, .axes = count, __VA_ARGS__ }
+static const struct resample_config padding2d_defaults = OP(RESAMPLE_PAD, 2, .sides = {1, 1, 1, 1});
+static const struct resample_config padding1d_defaults = OP(RESAMPLE_PAD, 1, .sides = {0, 0, 1, 1});
+static const struct resample_config cropping2d_defaults = OP(RESAMPLE_CROP, 2, .size = {0});
+static const struct resample_config cropping1d_defaults =
+    OP(RESAMPLE_CROP, 1, .sides = {0, 0, 1, 1});
+static const struct resample_config scale2d_defaults = OP(RESAMPLE_SCALE, 2, .size = {2, 2});
+static const struct resample_config scale1d_defaults = OP(RESAMPLE_SCALE, 1, .size = {1, 2});
+static const struct resample_config resizing_defaults =
+    OP(RESAMPLE_SIZE, 2, .interpolation = BILINEAR);
+
+#define AT(member) offsetof(struct resample_config, member)
+#define SIDES(name, kind)                                                                          \
+    { name, kind, AT(sides), false, false, 0, 1 << 16, NULL }
+#define INTERPOLATION                                                                              \
+    { "interpolation", CN_FIELD_ENUM, AT(interpolation), false, false, 0, 0, interpolation_names }
+static const struct cn_field padding2d_fields[] = {SIDES("padding", CN_FIELD_INT_SIDES)};
+static const struct cn_field padding1d_fields[] = {SIDES("padding", CN_FIELD_INT_ENDS)};
+static const struct cn_field cropping2d_fields[] = {SIDES("cropping", CN_FIELD_INT_SIDES)};
+static const struct cn_field cropping1d_fields[] = {SIDES("cropping", CN_FIELD_INT_ENDS)};
+static const struct cn_field scale2d_fields[] = {
+    {"size", CN_FIELD_INT_PAIR, AT(size), false, false, 1, 1 << 12, NULL}, INTERPOLATION};
+static const struct cn_field scale1d_fields[] = {
+    {"size", CN_FIELD_INT_WIDTH, AT(size), false, false, 1, 1 << 12, NULL}};
+static const struct cn_field resizing_fields[] = {
+    {"height", CN_FIELD_INT, AT(size[0]), true, false, 1, 1 << 16, NULL},
+    {"width", CN_FIELD_INT, AT(size[1]), true, false, 1, 1 << 16, NULL},
+    INTERPOLATION};
+
+static const struct resample_config *config_of(const struct cn_layer *layer) {
+    return (const struct resample_config *)(const void *)layer->config;
+}
+
+/* One axis: its length before and after. */
+struct axis {
+    int in, out, before; /* before: zeros of padding, or pixels cropped (negative) */
+    bool scaled, bilinear;
+};
+
+static void axes_of(const struct cn_layer *layer, const struct cn_shape *image,
+                    struct axis axes[2]) {
+    const struct resample_config *c = config_of(layer);
+    for (int i = 0; i < 2; i++) {
+        const int before = c->sides[2 * i], after = c->sides[2 * i + 1], in = image->dims[i];
+        axes[i] = (struct axis){.in = in, .bilinear = c->interpolation == BILINEAR};
+        axes[i].scaled = c->op == RESAMPLE_SCALE || c->op == RESAMPLE_SIZE;
+        if (c->op == RESAMPLE_PAD || c->op == RESAMPLE_CROP) {
+            axes[i].before = c->op == RESAMPLE_PAD ? before : -before;
+            axes[i].out = c->op == RESAMPLE_PAD ? in + before + after : in - before - after;
+        } else if (c->op == RESAMPLE_SIZE) {
+            axes[i].out = c->size[i];
+        } else {
+            const long long out = (long long)in * c->size[i];
+            axes[i].out = out > CN_SHAPE_MAX_ELEMENTS ? CN_SHAPE_MAX_ELEMENTS + 1 : (int)out;
+        }
+    }
+}
+
+static enum cn_status resample_build(struct cn_layer *layer, struct cn_error *error) {
+    struct cn_shape image;
+    struct axis axes[2];
+    char text[CN_SHAPE_TEXT];
+    const enum cn_status status = cn_layer_image(layer, config_of(layer)->axes, &image, error);
+    if (status != CN_OK)
+        return status;
+    axes_of(layer, &image, axes);
+    if (axes[0].out < 1 || axes[1].out < 1)
+        return cn_fail(error, CN_INVALID, "layer \"%s\" (%s) leaves nothing of its input %s",
+                       layer->name, layer->type->class_name,
+                       cn_shape_format(&layer->input_shape, text));
+    layer->output_shape =
+        cn_axes_shape(config_of(layer)->axes, axes[0].out, axes[1].out, image.dims[2]);
+    return CN_OK;
+}
+
+/* The pixels of the input that output pixel `at` is made of; returns how many. Scaling is
+ * TensorFlow's, whose pixels have their centres at halves. */
+static int taps_of(const struct axis *axis, int at, int pixels[2], float weights[2]) {
+    weights[0] = 1;
+    pixels[0] = at - axis->before;
+    if (!axis->scaled)
+        return pixels[0] >= 0 && pixels[0] < axis->in ? 1 : 0;
+    const double place = (at + 0.5) * axis->in / axis->out - (axis->bilinear ? 0.5 : 0);
+    pixels[0] = (int)floor(place);
+    if (!axis->bilinear) {
+        pixels[0] = pixels[0] < axis->in ? pixels[0] : axis->in - 1;
+        return 1;
+    }
+    weights[1] = (float)(place - pixels[0]);
+    weights[0] = 1 - weights[1];
+    pixels[1] = pixels[0] + 1 < axis->in ? pixels[0] + 1 : axis->in - 1;
+    pixels[0] = pixels[0] > 0 ? pixels[0] : 0;
+    return 2;
+}
+
+/* Adds weight * from to `to`, pixel by pixel: forward from x to y, back from y's gradient to x's.
+ */
+static void resample_sample(const struct cn_layer *layer, const float *from, float *to, bool back) {
+    struct cn_shape image;
+    struct axis axes[2];
+    int rows[2], columns[2];
+    float row_weights[2], column_weights[2];
+    (void)cn_layer_image(layer, config_of(layer)->axes, &image, NULL);
+    axes_of(layer, &image, axes);
+    const size_t channels = (size_t)image.dims[2];
+    for (int i = 0; i < axes[0].out; i++) {
+        const int down = taps_of(&axes[0], i, rows, row_weights);
+        for (int j = 0; j < axes[1].out; j++) {
+            const size_t out = ((size_t)i * (size_t)axes[1].out + (size_t)j) * channels;
+            const int right = taps_of(&axes[1], j, columns, column_weights);
+            for (int a = 0; a < down; a++)
+                for (int b = 0; b < right; b++) {
+                    const size_t in =
+                        ((size_t)rows[a] * (size_t)axes[1].in + (size_t)columns[b]) * channels;
+                    const float weight = row_weights[a] * column_weights[b];
+                    const float *source = from + (back ? out : in);
+                    float *sum = to + (back ? in : out);
+                    for (size_t c = 0; c < channels; c++)
+                        sum[c] += weight * source[c];
+                }
+        }
+    }
+}
+
+static void resample_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+    const size_t in = cn_shape_size(&layer->input_shape), out = cn_shape_size(&layer->output_shape);
+    memset(y, 0, count * out * sizeof *y);
+    for (size_t n = 0; n < count; n++)
+        resample_sample(layer, x + n * in, y + n * out, false);
+}
+
+static void resample_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                           float *y, float *scratch) {
+    (void)scratch;
+    resample_apply(&step->layer, inputs[0], count, y);
+}
+
+static void resample_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    resample_apply(layer, pass->x, pass->count, pass->y);
+}
+
+static void resample_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t in = cn_shape_size(&layer->input_shape), out = cn_shape_size(&layer->output_shape);
+    if (pass->dx == NULL)
+        return;
+    memset(pass->dx, 0, pass->count * in * sizeof *pass->dx);
+    for (size_t n = 0; n < pass->count; n++)
+        resample_sample(layer, pass->dy + n * out, pass->dx + n * in, true);
+}
+
+static const struct cn_layer_training resample_training = {.forward = resample_forward,
+                                                           .backward = resample_backward};
+static const struct cn_layer_inference resample_inference = {.infer = resample_infer};
+
+#define RESAMPLE(prefix)                                                                           \
+    .config_size = sizeof(struct resample_config), .defaults = &prefix##_defaults,                 \
+    .fields = prefix##_fields, .field_count = sizeof prefix##_fields / sizeof *prefix##_fields,    \
+    .build = resample_build, .training = &resample_training, .inference = &resample_inference
+
+const struct cn_layer_type cn_zero_padding2d_type = {
+    .class_name = "ZeroPadding2D", .onnx = "Pad", RESAMPLE(padding2d)};
+const struct cn_layer_type cn_zero_padding1d_type = {.class_name = "ZeroPadding1D",
+                                                     RESAMPLE(padding1d)};
+const struct cn_layer_type cn_cropping2d_type = {.class_name = "Cropping2D", RESAMPLE(cropping2d)};
+const struct cn_layer_type cn_cropping1d_type = {.class_name = "Cropping1D", RESAMPLE(cropping1d)};
+const struct cn_layer_type cn_up_sampling2d_type = {
+    .class_name = "UpSampling2D", .onnx = "Resize Upsample", RESAMPLE(scale2d)};
+const struct cn_layer_type cn_up_sampling1d_type = {.class_name = "UpSampling1D",
+                                                    RESAMPLE(scale1d)};
+const struct cn_layer_type cn_resizing_type = {.class_name = "Resizing", RESAMPLE(resizing)};
