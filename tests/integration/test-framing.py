@@ -353,6 +353,8 @@ def test_limits():
             s.sendall(get())
             streams.append(Stream(s))
             check(streams[-1].answer()[0] == 200, "under the limit")
+        for s in (first, second):
+            s.sendall(b"GET /v2 HTTP/1.1\r\n")  # an idle one would be closed for the next
         answer = ask(server, get())
         check(answer[0] == 503 and "retry-after" in answer[1], "over the limit: %s" % (answer,))
         first.close()
