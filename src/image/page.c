@@ -15,7 +15,8 @@ enum {
     RESIDUALS = 511,           /* -255 .. 255 */
     FLAT = 12,                 /* grey levels within which an even page's pixels lie */
     NEAR = 24,                 /* grey levels; what is farther is surely not the page */
-    PURE_PERCENT = 20,         /* of the pixels, for a page of one level */
+    PURE_PERCENT = 20,         /* of the pixels, for a page of one level, */
+    LEAST_PURE_PERCENT = 4,    /* or of a small picture's */
     SHADE_PERCENT = 25,        /* of the pixels at most, for the same, that are a little darker */
     SHADE = 80,                /* grey levels: darker is ink, */
     SHADED = 48,               /* samples a side; smaller pictures are no photographs */
@@ -51,6 +52,11 @@ static void count_levels(const struct cn_plane *plane, size_t ret_levels[256]) {
     for (int level = 0; level < 256; level++)
         ret_levels[level] =
             (size_t)counts[0][level] + counts[1][level] + counts[2][level] + counts[3][level];
+}
+
+/* Too small for a photograph: drawn, or scanned and cut out. */
+static bool is_small(const struct cn_plane *plane) {
+    return plane->width < SHADED && plane->height < SHADED;
 }
 
 /* A twentieth of the side. */
@@ -108,23 +114,38 @@ static int count_light_corners(const struct cn_plane *plane, int middle) {
     return corners;
 }
 
-/* A drawing in two levels that was cut out along its ink: its frame shows about as much of that as
- * of the page. The corners tell, which a drawing seldom reaches; else the whole, of which ink is
- * the smaller part. */
+/* A drawing that was cut out along its ink: its frame shows that as well as the page, in two levels
+ * or, in a small picture, with greys between them. The corners tell, which a drawing seldom
+ * reaches; else the whole, of which ink is the smaller part. */
 static bool is_cut_close(const struct cn_plane *plane, const size_t levels[256],
                          const size_t frame[256], bool *ret_light) {
     const int low = quantile(levels, 256, 0.0), high = quantile(levels, 256, 0.9999);
-    const size_t dark = count_between(frame, low, low + NEAR);
-    const size_t light = count_between(frame, high - NEAR, high);
     const size_t total = count_between(frame, 0, 255);
-    if (high - low <= 4 * NEAR || (dark + light) * 20 < total * 19 || dark * 3 < total ||
-        light * 3 < total)
+    const size_t sharp =
+        count_between(frame, low, low + NEAR) + count_between(frame, high - NEAR, high);
+    const bool grey = is_small(plane) && sharp * 20 < total * 19;
+    const int near = grey ? (high - low) / 3 : NEAR;
+    const size_t dark = count_between(frame, low, low + near);
+    const size_t light = count_between(frame, high - near, high), least = grey ? 16 : 3;
+    if (high - low <= 4 * NEAR || (dark + light) * 20 < total * (grey ? 8 : 19) ||
+        dark * least < total || light * least < total)
         return false;
     const int corners = count_light_corners(plane, (low + high) / 2);
     *ret_light = corners != 2 ? corners > 2
-                              : count_between(levels, high - NEAR, high) >
-                                    count_between(levels, low, low + NEAR);
+                              : count_between(levels, high - near, high) >
+                                    count_between(levels, low, low + near);
     return true;
+}
+
+/* Is the picture lit so that many of its pixels are neither as light as its frame nor as dark or as
+ * light as what differs most? Then the glow of a lamp, which is broad, would pass for the drawing.
+ */
+static bool is_glowing(const size_t levels[256], int frame) {
+    const int low = quantile(levels, 256, 0.005), high = quantile(levels, 256, 0.995);
+    const size_t far = frame - low > high - frame ? count_between(levels, 0, low + 2 * NEAR)
+                                                  : count_between(levels, high - 2 * NEAR, 255);
+    const size_t near = count_between(levels, frame - FLAT, frame + FLAT);
+    return (near + far) * 10 < count_between(levels, 0, 255) * 8;
 }
 
 /* Which of the two sides is the page? What frames the picture, unless that has no one level or
@@ -150,7 +171,8 @@ static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
         const double distance = value - level;
         *(value < level ? &darker : &lighter) += distance * distance * (double)levels[value];
     }
-    return darker > lighter;
+    return darker > lighter || (!is_small(plane) && level >= USUALLY_LIGHT / 2 &&
+                                is_glowing(levels, level) && cn_surface_drawing_is_dark(plane));
 }
 
 /* Makes a dark page light. */
@@ -166,9 +188,14 @@ static void turn_over(struct cn_plane *plane, size_t levels[256]) {
 }
 
 /* The level of a page that was never lit; -1: there is none. */
-static int find_pure_level(const size_t levels[256]) {
+static int find_pure_level(const struct cn_plane *plane, const size_t levels[256]) {
     const size_t total = count_between(levels, 0, 255);
+    const int lightest = quantile(levels, 256, 0.9999);
     int level = 255;
+    /* A digit that fills a small picture leaves little of the page, and greys around itself. */
+    if (is_small(plane) &&
+        count_between(levels, lightest - 1, lightest) * 100 >= total * LEAST_PURE_PERCENT)
+        return lightest;
     while (level >= 0 && count_between(levels, level - 1, level + 1) * 100 < total * PURE_PERCENT)
         level--;
     if (level > 0 && levels[level - 1] > levels[level])
@@ -382,7 +409,7 @@ bool cn_page_extract_ink(struct cn_plane *plane, bool may_be_light, struct cn_pa
     page.light = may_be_light && is_light(plane, levels);
     if (!page.light)
         turn_over(plane, levels);
-    int pure = find_pure_level(levels);
+    int pure = find_pure_level(plane, levels);
     if (pure >= 0 && page.light && is_shaded(plane, pure, levels))
         pure = -1;
     const bool found = pure >= 0

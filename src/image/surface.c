@@ -283,22 +283,59 @@ void cn_surface_row(const struct cn_surface *surface, int y, int width, float *r
     }
 }
 
-bool cn_surface_is_light(const struct cn_plane *plane) {
-    struct cn_surface surface;
-    float closed[CELLS], opened[CELLS];
-    double darker = 0.0, lighter = 0.0;
-    set_grid(&surface, plane);
-    const int cell = surface.cell, count = surface.rows * surface.columns;
-    for (int row = 0; row < surface.rows; row++)
-        for (int column = 0; column < surface.columns; column++) {
+/* The mean of each cell. */
+static void average_cells(struct cn_surface *surface, const struct cn_plane *plane) {
+    const int cell = surface->cell;
+    for (int row = 0; row < surface->rows; row++)
+        for (int column = 0; column < surface->columns; column++) {
             int sum = 0, size = 0;
             for (int y = row * cell; y < (row + 1) * cell && y < plane->height; y++)
                 for (int x = column * cell; x < (column + 1) * cell && x < plane->width; x++) {
                     sum += plane->samples[(size_t)y * (size_t)plane->width + (size_t)x];
                     size++;
                 }
-            surface.levels[row * surface.columns + column] = (float)sum / (float)size;
+            surface->levels[row * surface->columns + column] = (float)sum / (float)size;
         }
+}
+
+bool cn_surface_drawing_is_dark(const struct cn_plane *plane) {
+    struct cn_surface surface;
+    float weights[CELLS], distances[CELLS], apart[CELLS];
+    double b[TERMS], terms[TERMS], darker = 0.0, lighter = 0.0;
+    set_grid(&surface, plane);
+    average_cells(&surface, plane);
+    const int count = surface.rows * surface.columns;
+    for (int i = 0; i < count; i++)
+        weights[i] = 1.0F;
+    for (int round = 0; round < 2 * ROUNDS; round++) {
+        fit_once(&surface, weights, b);
+        for (int row = 0, cell = 0; row < surface.rows; row++)
+            for (int column = 0; column < surface.columns; column++, cell++) {
+                terms_at(&surface, column, row, terms);
+                double fit = b[0];
+                for (int i = 1; i < TERMS; i++)
+                    fit += b[i] * terms[i];
+                apart[cell] = surface.levels[cell] - (float)fit;
+                distances[cell] = fabsf(apart[cell]);
+            }
+        const float scale = fmaxf(3.0F * median(distances, count), 6.0F);
+        for (int i = 0; i < count; i++) {
+            const float share = distances[i] / scale;
+            weights[i] = share >= 1.0F ? 0.0F : (1 - share * share) * (1 - share * share);
+        }
+    }
+    for (int i = 0; i < count; i++)
+        *(apart[i] < 0.0F ? &darker : &lighter) += (double)(apart[i] * apart[i]);
+    return darker >= lighter;
+}
+
+bool cn_surface_is_light(const struct cn_plane *plane) {
+    struct cn_surface surface;
+    float closed[CELLS], opened[CELLS];
+    double darker = 0.0, lighter = 0.0;
+    set_grid(&surface, plane);
+    average_cells(&surface, plane);
+    const int count = surface.rows * surface.columns;
     const int radius = radius_of(&surface, narrow);
     memcpy(closed, surface.levels, sizeof closed);
     memcpy(opened, surface.levels, sizeof opened);

@@ -23,6 +23,10 @@ void cn_surface_fit(struct cn_surface *ret_surface, const struct cn_plane *plane
 /* The surface along row y of the plane: ret_page [width]. */
 void cn_surface_row(const struct cn_surface *surface, int y, int width, float *ret_page);
 
+/* For a page that is smoothly lit, also by a lamp in its middle or with dark corners: true if what
+ * differs from the smooth surface that most of the plane follows is darker than it. */
+bool cn_surface_drawing_is_dark(const struct cn_plane *plane);
+
 /* For a page without one brightness: true if the plane's narrow structures are darker than what is
  * around them. */
 bool cn_surface_is_light(const struct cn_plane *plane);

@@ -126,6 +126,8 @@ struct scene {
     float edge[4]; /* of the dark around the paper: left, top, right, bottom */
     float table, sheet_width, sheet_height, sheet_turn; /* a sheet's halves; 0: there is none */
     float box[4], box_pen;                              /* left, top, right, bottom in pixels */
+    int fall;                                           /* of a vignette: its drawing_dimming */
+    float fall_share, aspect;
 };
 
 static void choose_colors(struct cn_random *random, bool natural, struct scene *scene) {
@@ -202,6 +204,18 @@ static void choose_scene(struct cn_random *random, enum drawing_paper paper, int
             scene->edge[i] = cn_random_uniform(random, 0.01F, 0.07F);
 }
 
+/* The light that a vignette leaves, by the distance from the middle: 1 is a corner. */
+static float fall_at(const struct scene *scene, float x, float y) {
+    const float corner = hypotf(scene->aspect, 1) / 2, share = scene->fall_share;
+    const float distance = hypotf(x * scene->aspect, y) / corner;
+    if (scene->fall == DRAWING_VIGNETTE_SQUARE)
+        return 1 - share * distance * distance;
+    if (scene->fall == DRAWING_VIGNETTE_CONE)
+        return 1 - share * distance;
+    const float most = tanf(acosf(powf(1 - share, 0.25F)));
+    return powf(cosf(atanf(distance * most)), 4);
+}
+
 static float light_at(const struct scene *scene, float x, float y) { /* from -0.5 to 0.5 */
     float light = 1 + scene->slope_x * x + scene->slope_y * y - scene->vignette * (x * x + y * y);
     if (scene->shadow > 0) {
@@ -209,6 +223,8 @@ static float light_at(const struct scene *scene, float x, float y) { /* from -0.
             (x * scene->shadow_x + y * scene->shadow_y - scene->shadow_at) / scene->shadow_soft;
         light *= 1 - scene->shadow * fminf(fmaxf(depth + 0.5F, 0), 1);
     }
+    if (scene->fall_share > 0)
+        light *= fall_at(scene, x, y);
     return light;
 }
 
@@ -302,6 +318,53 @@ void drawing_make(uint64_t seed, struct drawing *ret_drawing) {
                         drawing.picture.data + ((size_t)y * (size_t)width + (size_t)x) * 4);
     free(curve);
     *ret_drawing = drawing;
+}
+
+void drawing_make_dimmed(enum drawing_dimming dimming, float share, uint64_t seed, int width,
+                         int height, struct drawing *ret_drawing) {
+    struct cn_random random = cn_random_stream(seed, 0x64696d, 0, 0);
+    struct curve *curve = calloc(1, sizeof *curve);
+    const struct shape *shape = &shapes[cn_random_below(&random, sizeof shapes / sizeof *shapes)];
+    struct hand hand;
+    struct scene scene = {.opacity = 1, .grain = 0.006F, .aspect = (float)width / (float)height};
+    const float paper = cn_random_uniform(&random, 0.8F, 0.98F);
+    const float ink = cn_random_uniform(&random, 0.05F, 0.25F);
+    const float turn = cn_random_uniform(&random, 0, 6.28F);
+    for (int c = 0; c < 3; c++) {
+        scene.paper[c] = paper;
+        scene.ink[c] = ink;
+    }
+    choose_hand(&random, DRAWING_LIT, width, height, &hand);
+    hand.pen = fmaxf(hand.pen, (float)height * 0.012F);
+    if (dimming <= DRAWING_VIGNETTE_CONE) {
+        scene.fall = (int)dimming;
+        scene.fall_share = share;
+    } else {
+        scene.shadow = share;
+        scene.shadow_x = cosf(turn);
+        scene.shadow_y = sinf(turn);
+        scene.shadow_at = cn_random_uniform(&random, -0.3F, 0.3F);
+        scene.shadow_soft = dimming == DRAWING_SHADOW_HARD
+                                ? 2.0F / (float)height
+                                : cn_random_uniform(&random, 0.05F, 0.25F);
+    }
+    for (int i = 0; i < STROKES && shape->strokes[i] != NULL; i++)
+        add_stroke(shape->strokes[i], &hand, &random, curve);
+    struct cn_picture picture = {.width = width,
+                                 .height = height,
+                                 .channels = 4,
+                                 .data = malloc((size_t)width * (size_t)height * 4)};
+    const float reach = hand.height * 1.2F + hand.pen;
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            const bool near = fabsf((float)x - hand.x) < reach && fabsf((float)y - hand.y) < reach;
+            paint_pixel(&scene, &random, near ? ink_at(curve, (float)x, (float)y) : 0,
+                        ((float)x + 0.5F) / (float)width - 0.5F,
+                        ((float)y + 0.5F) / (float)height - 0.5F, (float)x, (float)y, false,
+                        picture.data + ((size_t)y * (size_t)width + (size_t)x) * 4);
+        }
+    free(curve);
+    *ret_drawing = (struct drawing){.picture = picture, .label = shape->label};
 }
 
 void drawing_clear(struct drawing *drawing) {

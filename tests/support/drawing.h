@@ -29,6 +29,20 @@ struct drawing {
 
 /* Draws a digit: all of it is decided by `seed`. */
 void drawing_make(uint64_t seed, struct drawing *ret_drawing);
+
+/* What dims a plain light sheet that fills the picture; of `share` of the light less is left. */
+enum drawing_dimming {
+    DRAWING_VIGNETTE_SQUARE = 0, /* in the corners, by the square of the distance */
+    DRAWING_VIGNETTE_LENS,       /* by the fourth power of a cosine, as a lens does */
+    DRAWING_VIGNETTE_CONE,       /* by the distance */
+    DRAWING_SHADOW_SOFT,         /* beyond an edge that takes 5 to 25 % of the side */
+    DRAWING_SHADOW_HARD          /* beyond an edge of two pixels */
+};
+
+/* A dark digit on such a sheet. */
+void drawing_make_dimmed(enum drawing_dimming dimming, float share, uint64_t seed, int width,
+                         int height, struct drawing *ret_drawing);
+
 void drawing_clear(struct drawing *drawing);
 
 #endif

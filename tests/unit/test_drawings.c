@@ -2,10 +2,13 @@
  * drawings are the tests' own, so that nobody's pictures are tuned to; what is asked for each kind
  * of paper is a little less than what was measured. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
+#include "convnet/dataset.h"
 #include "convnet/model.h"
 #include "convnet/plan.h"
+#include "image/resample.h"
 #include "support/drawing.h"
 
 enum { COUNT = 300 };
@@ -89,6 +92,68 @@ Test(drawings, cut_along_their_ink_are_told_from_their_page) {
         cr_expect_eq(memcmp(images[0], images[1], sizeof images[0]), 0);
         cr_expect_lt(images[0][14 * 28 + 14], 0.1F);
     }
+}
+
+Test(drawings, dark_corners_are_no_dark_page) {
+    const struct cn_shape shape = cn_shape_image(28, 28, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
+    for (int dimming = DRAWING_VIGNETTE_SQUARE; dimming <= DRAWING_VIGNETTE_CONE; dimming++)
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            /* A cone's tip is no paraboloid: up to 30 % it is close to one. */
+            const float step = dimming == DRAWING_VIGNETTE_CONE ? 0.0125F : 0.02F;
+            const float share = 0.15F + step * (float)seed;
+            struct drawing drawing;
+            struct cn_preprocessing_report report = {0};
+            float image[28 * 28];
+            drawing_make_dimmed((enum drawing_dimming)dimming, share, seed, 320, 240, &drawing);
+            cr_expect_eq(
+                cn_preprocess(&preprocessing, &drawing.picture, &shape, image, &report, NULL),
+                CN_OK);
+            cr_expect(report.inverted, "kind %d, seed %d: the paper is taken for ink", dimming,
+                      (int)seed);
+            drawing_clear(&drawing);
+        }
+}
+
+/* MNIST's digits cut out along their ink and scaled to 16 x 16, as scanners' collections are. */
+Test(drawings, grey_scans_that_fill_their_frame) {
+    struct cn_dataset *dataset = NULL;
+    int wrong = 0, refused = 0;
+    cr_assert_eq(
+        cn_dataset_read(TEST_DATA_DIR "/mnist-sample", CN_SPLIT_TEST, NULL, NULL, &dataset, NULL),
+        CN_OK);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&dataset->shape);
+    for (size_t i = 0; i < dataset->count; i++) {
+        uint8_t *samples = dataset->images + i * 784, scan[256];
+        const struct cn_plane plane = {
+            .width = 28, .height = 28, .channels = 1, .samples = samples};
+        struct cn_region ink = {28, 28, 0, 0};
+        for (int at = 0; at < 784; at++)
+            if (samples[at] > 40)
+                ink =
+                    (struct cn_region){fmin(ink.left, at % 28), fmin(ink.top, at / 28),
+                                       fmax(ink.right, at % 28 + 1), fmax(ink.bottom, at / 28 + 1)};
+        if (ink.right - ink.left < 8)
+            continue; /* a 1 */
+        cr_assert_eq(cn_resample(&plane, &ink, CN_INTERPOLATION_BILINEAR, 16, 16, scan, NULL),
+                     CN_OK);
+        for (int light = 0; light < 2; light++) {
+            struct cn_preprocessing_report report = {0};
+            float image[784];
+            const struct cn_picture picture = {
+                .width = 16, .height = 16, .channels = 1, .data = scan};
+            for (int at = 0; at < 256 && light == 1; at++)
+                scan[at] = (uint8_t)(255 - scan[at]);
+            if (cn_preprocess(&preprocessing, &picture, &dataset->shape, image, &report, NULL) !=
+                CN_OK)
+                refused++;
+            else
+                wrong += report.inverted != (light == 1);
+        }
+    }
+    cr_expect_leq(wrong * 100, (int)dataset->count * 2, "%d of the wrong polarity", wrong);
+    cr_expect_leq(refused * 100, (int)dataset->count, "%d refused", refused);
+    cn_dataset_free(dataset);
 }
 
 Test(drawings, depend_on_the_seed_alone) {
