@@ -40,6 +40,8 @@ struct node {
     struct call *calls;
     size_t made; /* the network's layer of the first call, plus 1; later calls share its weights */
     size_t uses;
+    struct cn_keras_function function; /* after the layer */
+    bool alone;                        /* the function is all there is */
 };
 
 struct keras_model {
@@ -247,7 +249,13 @@ static enum cn_status open_node(struct assembly *a, struct node *node, json_t *o
     if (!json_is_object(node->entry.config))
         return cn_fail(a->error, CN_MALFORMED, "%s: its config must be an object",
                        node->entry.label);
-    if (!node->is_input && cn_keras_layer_type(&node->entry) == NULL)
+    if (node->is_input ||
+        (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name)))
+        return CN_OK;
+    node->function =
+        cn_keras_take_function(node->entry.class_name, node->entry.config, &node->alone);
+    node->alone = node->alone && node->function.function != NULL;
+    if (!node->alone && cn_keras_layer_type(&node->entry) == NULL)
         note_refusal(a, &node->entry);
     return CN_OK;
 }
@@ -380,10 +388,55 @@ static enum cn_status note_path(struct assembly *a, const char *path) {
     return *place != NULL ? CN_OK : no_memory(a);
 }
 
-/* One call of a layer on values of the network. */
-static enum cn_status call_layer(struct assembly *a, struct node *node, const char *outer,
-                                 const char *path, const size_t *inputs, size_t input_count,
+/* Adds a layer that no layer of the file stands for by itself, named after one that does. */
+static enum cn_status add_helper(struct assembly *a, const struct node *node, const char *outer,
+                                 const char *path, const char *suffix, const char *class_name,
+                                 json_t *json, const size_t *inputs, size_t input_count,
                                  size_t *ret_value) {
+    _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
+    char name[CN_LAYER_NAME], wish[CN_LAYER_NAME];
+    struct cn_keras_layer entry = node->entry;
+    struct cn_layer_call call = {
+        .name = name, .config = config, .input_count = input_count, .inputs = inputs};
+    entry.class_name = class_name;
+    entry.config = json;
+    if (json == NULL)
+        return no_memory(a);
+    (void)snprintf(wish, sizeof wish, "%.*s%s", CN_LAYER_NAME - 24,
+                   node->entry.name != NULL ? node->entry.name : "activation", suffix);
+    choose_name(a, outer, wish, name);
+    enum cn_status status = cn_keras_layer_read(
+        &entry, cn_network_value_shape(a->network, inputs[0])->rank, &call.type, config);
+    if (status == CN_OK)
+        status = cn_network_add_call(a->network, &call, ret_value, a->error);
+    json_decref(json);
+    return status == CN_OK ? note_path(a, path) : status;
+}
+
+/* The activation that is a layer of its own. */
+static enum cn_status call_function(struct assembly *a, const struct node *node, const char *outer,
+                                    const char *path, size_t *value) {
+    const struct cn_keras_function *f = &node->function;
+    const bool sigmoid = strcmp(f->function, "sigmoid") == 0;
+    const char *suffix = node->alone && !f->gated ? "" : ".f";
+    size_t inputs[2] = {*value, 0};
+    json_t *config = sigmoid ? json_pack("{s:s}", "activation", "sigmoid")
+                             : json_pack("{s:s, s:f, s:f}", "function", f->function, "alpha",
+                                         f->alpha, "beta", f->beta);
+    enum cn_status status =
+        add_helper(a, node, outer, path, suffix, sigmoid ? "Activation" : "Unary", config, inputs,
+                   1, &inputs[1]);
+    *value = inputs[1];
+    if (status == CN_OK && f->gated)
+        status = add_helper(a, node, outer, path, node->alone ? "" : ".x", "Multiply",
+                            json_object(), inputs, 2, value);
+    return status;
+}
+
+/* One call of a layer on values of the network. */
+static enum cn_status add_layer(struct assembly *a, struct node *node, const char *outer,
+                                const char *path, const size_t *inputs, size_t input_count,
+                                size_t *ret_value) {
     _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
     char name[CN_LAYER_NAME], again[CN_LAYER_NAME + 24];
     struct cn_network *network = a->network;
@@ -393,8 +446,6 @@ static enum cn_status call_layer(struct assembly *a, struct node *node, const ch
                                  .frozen = node->frozen,
                                  .shares = node->made};
     const char *given = node->entry.name;
-    if (input_count == 0)
-        return cn_fail(a->error, CN_MALFORMED, "%s reads nothing", node->entry.label);
     enum cn_status status = CN_OK;
     if (node->made == 0)
         status = cn_keras_layer_read(&node->entry, cn_network_value_shape(network, inputs[0])->rank,
@@ -422,6 +473,23 @@ static enum cn_status call_layer(struct assembly *a, struct node *node, const ch
 static enum cn_status call_model(struct assembly *a, struct keras_model *model, const char *outer,
                                  const char *path, const size_t *inputs, size_t input_count,
                                  size_t **ret_outputs, size_t *ret_count);
+
+/* The same with what belongs to it in the network: nothing, or more layers than one. */
+static enum cn_status call_layer(struct assembly *a, struct node *node, const char *outer,
+                                 const char *path, const size_t *inputs, size_t input_count,
+                                 size_t *ret_value) {
+    enum cn_status status = CN_OK;
+    if (input_count == 0)
+        return cn_fail(a->error, CN_MALFORMED, "%s reads nothing", node->entry.label);
+    *ret_value = inputs[0];
+    if (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name))
+        return CN_OK;
+    if (!node->alone)
+        status = add_layer(a, node, outer, path, inputs, input_count, ret_value);
+    if (status == CN_OK && node->function.function != NULL)
+        status = call_function(a, node, outer, path, ret_value);
+    return status;
+}
 
 /* One call of a node; *ret_outputs is the caller's. */
 static enum cn_status call_node(struct assembly *a, struct node *node, const char *outer,

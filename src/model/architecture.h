@@ -85,6 +85,22 @@ bool cn_keras_word(const json_t *value, char ret_word[static CN_JSON_TEXT]);
  * text, or NULL if the key is unknown. `rank` is that of the layer's input. */
 bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const char **ret_rule);
 
+/* An activation that is no layer's own here but a Unary layer after it: y = f(x), or x * f(x). */
+struct cn_keras_function {
+    const char *function; /* Unary's, or "sigmoid" of Activation; NULL: none */
+    double alpha, beta;
+    bool gated;         /* x * f(x) */
+    bool after_softmax; /* f(softmax(x)) */
+};
+
+/* Takes such an activation out of `config`, which then says "linear". *ret_alone: the layer is
+ * nothing but that. */
+struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
+                                                bool *ret_alone);
+
+/* True for layers that change samples in training and hand them on in use. */
+bool cn_keras_trains_only_class(const char *class_name);
+
 /* True if the key says nothing but how the layer was or is to be trained. */
 bool cn_keras_trains_only(const char *key);
 

@@ -239,6 +239,109 @@ bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const ch
     return false;
 }
 
+/* Activations that are functions of Unary, as Keras defines them. */
+static const struct {
+    const char *word;
+    struct cn_keras_function function;
+} functions[] = {
+    {"elu", {"elu", 1, 0, false, false}},
+    {"selu", {"selu", 1.6732632423543772, 1.0507009873554805, false, false}},
+    {"gelu", {"gelu", 0, 0, false, false}},
+    {"swish", {"sigmoid", 0, 0, true, false}},
+    {"silu", {"sigmoid", 0, 0, true, false}},
+    {"relu6", {"clip", 0, 6, false, false}},
+    {"leaky_relu", {"leaky_relu", 0.2, 0, false, false}},
+    {"hard_sigmoid", {"hard_sigmoid", 0.2, 0.5, false, false}},
+    {"hard_swish", {"hard_swish", 0, 0, false, false}},
+    {"hard_silu", {"hard_swish", 0, 0, false, false}},
+    {"softplus", {"softplus", 0, 0, false, false}},
+    {"softsign", {"softsign", 0, 0, false, false}},
+    {"exponential", {"exp", 0, 0, false, false}},
+    {"mish", {"mish", 0, 0, false, false}},
+    {"log_softmax", {"log", 0, 0, false, true}},
+};
+
+static double number_or(const json_t *config, const char *key, double otherwise) {
+    const json_t *value = json_object_get(config, key);
+    /* Keras 2 writes numpy's numbers as objects. */
+    if (json_is_object(value))
+        value = json_object_get(value, "value");
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+/* ReLU with a ceiling, a slope or a threshold. */
+static struct cn_keras_function take_relu(const json_t *config) {
+    const double most = number_or(config, "max_value", -1);
+    const double slope = number_or(config, "negative_slope", 0);
+    const double threshold = number_or(config, "threshold", 0);
+    if (slope == 0 && threshold == 0 && most >= 0)
+        return (struct cn_keras_function){"clip", 0, most, false, false};
+    if (most < 0 && threshold == 0 && slope != 0)
+        return (struct cn_keras_function){"leaky_relu", slope, 0, false, false};
+    if (most < 0 && slope == 0 && threshold != 0)
+        return (struct cn_keras_function){"thresholded_relu", threshold, 0, false, false};
+    return (struct cn_keras_function){NULL, 0, 0, false, false};
+}
+
+struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
+                                                bool *ret_alone) {
+    struct cn_keras_function none = {NULL, 0, 0, false, false};
+    char word[CN_JSON_TEXT];
+    *ret_alone = true;
+    if (strcmp(class_name, "LeakyReLU") == 0)
+        return (struct cn_keras_function){
+            "leaky_relu", number_or(config, "negative_slope", number_or(config, "alpha", 0.3)), 0,
+            false, false};
+    if (strcmp(class_name, "ELU") == 0)
+        return (struct cn_keras_function){"elu", number_or(config, "alpha", 1), 0, false, false};
+    if (strcmp(class_name, "ThresholdedReLU") == 0)
+        return (struct cn_keras_function){"thresholded_relu", number_or(config, "theta", 1), 0,
+                                          false, false};
+    if (strcmp(class_name, "ReLU") == 0)
+        return take_relu(config);
+    *ret_alone = strcmp(class_name, "Activation") == 0;
+    const json_t *activation = json_object_get(config, "activation");
+    if (activation == NULL || !cn_keras_word(activation, word))
+        return none;
+    for (size_t i = 0; i < COUNT(functions); i++)
+        if (strcmp(functions[i].word, word) == 0) {
+            none = functions[i].function;
+            /* Keras 3 is known by its dtype policies; its hard_sigmoid is another one. */
+            if (strcmp(word, "hard_sigmoid") == 0 &&
+                json_is_object(json_object_get(config, "dtype")))
+                none.alpha = 1.0 / 6;
+            (void)json_object_set_new(config, "activation",
+                                      json_string(none.after_softmax ? "softmax" : "linear"));
+            break;
+        }
+    *ret_alone = *ret_alone && none.function != NULL && !none.after_softmax;
+    return none;
+}
+
+bool cn_keras_trains_only_class(const char *class_name) {
+    static const char *const classes[] = {"SpatialDropout1D",
+                                          "SpatialDropout2D",
+                                          "SpatialDropout3D",
+                                          "GaussianNoise",
+                                          "GaussianDropout",
+                                          "AlphaDropout",
+                                          "ActivityRegularization",
+                                          "RandomFlip",
+                                          "RandomRotation",
+                                          "RandomZoom",
+                                          "RandomTranslation",
+                                          "RandomContrast",
+                                          "RandomBrightness",
+                                          "RandomHeight",
+                                          "RandomWidth",
+                                          "RandomShear",
+                                          "RandomColorJitter"};
+    for (size_t i = 0; i < COUNT(classes); i++)
+        if (strcmp(classes[i], class_name) == 0)
+            return true;
+    return false;
+}
+
 bool cn_keras_trains_only(const char *key) {
     static const char *const ends[] = {"_initializer", "_regularizer", "_constraint", "_init"};
     static const char *const keys[] = {"init", "weights", "activity_regularizer"};

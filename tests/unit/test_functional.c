@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "convnet/model.h"
+#include "convnet/plan.h"
 #include "model/architecture.h"
 #include "support/networks.h"
 
@@ -263,6 +264,58 @@ Test(functional, names_of_others_are_made_ours) {
     cr_assert_str_eq(network->inputs[0].name, "x:0");
     cr_assert_str_eq(network->layers[0].name, "a_b_c");
     cr_assert_str_eq(network->layers[1].name, "a_b_c.2");
+    cn_network_free(network);
+}
+
+#define ONE(class, config)                                                                         \
+    "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"InputLayer\",\"config\":{"       \
+    "\"batch_input_shape\":[null,3]}},{\"class_name\":\"" class "\",\"config\":{\"name\":"         \
+                                                                "\"a\"" config "}}]}"
+
+/* Activations that have no place in a layer of ours follow it; what only trains is not there. */
+Test(functional, activations_of_keras) {
+    static const struct cn_architecture_options lenient = {.lenient = true};
+    static const struct {
+        const char *json;
+        float outputs[3]; /* for -2, 0.5 and 8 */
+    } cases[] = {
+        {ONE("LeakyReLU", ""), {-0.6f, 0.5f, 8}},
+        {ONE("LeakyReLU", ",\"negative_slope\":0.1"), {-0.2f, 0.5f, 8}},
+        {ONE("ReLU", ",\"max_value\":6.0,\"negative_slope\":0.0,\"threshold\":0.0"), {0, 0.5f, 6}},
+        {ONE("ReLU", ",\"max_value\":null,\"negative_slope\":0.0,\"threshold\":0.0"), {0, 0.5f, 8}},
+        {ONE("ELU", ",\"alpha\":1.0"), {-0.8646647f, 0.5f, 8}},
+        {ONE("Activation", ",\"activation\":\"selu\""), {-1.5201665f, 0.5253505f, 8.4056078f}},
+        {ONE("Activation", ",\"activation\":\"swish\""), {-0.2384058f, 0.3112297f, 7.9973173f}},
+        {ONE("Activation", ",\"activation\":\"gelu\""), {-0.0455003f, 0.3457312f, 8}},
+        {ONE("Activation", ",\"activation\":\"hard_sigmoid\""), {0.1f, 0.6f, 1}},
+        {ONE("Activation", ",\"activation\":\"relu6\""), {0, 0.5f, 6}},
+        {ONE("Activation", ",\"activation\":\"softplus\""), {0.1269280f, 0.9740770f, 8.0003354f}},
+        {ONE("Activation", ",\"activation\":\"log_softmax\""),
+         {-10.000598f, -7.500598f, -0.000598f}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const float x[] = {-2, 0.5f, 8};
+        struct cn_network *network = assemble(cases[i].json, &lenient, NULL);
+        struct cn_plan *plan = NULL;
+        struct cn_workspace *workspace = NULL;
+        float y[3];
+        cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+        cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
+        cn_plan_run(plan, workspace, x, 1, y);
+        for (size_t k = 0; k < 3; k++)
+            cr_expect_float_eq((double)y[k], (double)cases[i].outputs[k], 2e-6, "%s: %zu is %.7g",
+                               cases[i].json, k, (double)y[k]);
+        expect_round_trip(network);
+        cn_workspace_free(workspace);
+        cn_plan_free(plan);
+        cn_network_free(network);
+    }
+    struct cn_network *network = assemble(
+        "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"InputLayer\",\"config\":{"
+        "\"batch_input_shape\":[null,3]}},{\"class_name\":\"GaussianNoise\",\"config\":{\"stddev\":"
+        "0.1}},{\"class_name\":\"Dense\",\"config\":{\"units\":2,\"activation\":\"elu\"}}]}",
+        &lenient, NULL);
+    cr_expect_eq(network->layer_count, 2u);
     cn_network_free(network);
 }
 
