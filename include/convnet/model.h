@@ -19,19 +19,24 @@
 
 struct cn_model {
     struct cn_network *network;
-    size_t label_count; /* = the network's output size */
+    enum cn_output_kind kind; /* of the network's first output */
+    size_t output_size;       /* floats of it */
+    /* One per output that is a class; two for a sigmoid alone: below and above one half; none for a
+     * number and for a map, unless a map's channels were given some. */
+    size_t label_count;
     char **labels;
     struct cn_preprocessing preprocessing;
     char *training;  /* JSON object text, "{}" if nothing is known */
     char sha256[65]; /* of the file it was read from, lower-case hex; "" for a new model */
 };
 
-/* A model around `network`, labels "0", "1", ..., the preprocessing that suits them. Takes
- * ownership of `network`. Caller frees with cn_model_free. */
+/* A model around `network`, labels "0", "1", ... where it answers classes, the preprocessing that
+ * suits them. Takes ownership of `network`. Caller frees with cn_model_free. */
 enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret_model,
                                struct cn_error *error);
 
-/* Replaces the labels (copied); `count` must be the output size. */
+/* Replaces the labels (copied); `count` must be the number that the kind of output has, see above.
+ */
 enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *labels, size_t count,
                                    struct cn_error *error);
 
@@ -39,6 +44,21 @@ enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *la
  * one channel and the labels "0" to "9", else cn_preprocessing_default. For whoever makes a model,
  * after setting its labels; a file without preprocessing is no digit reader. */
 void cn_model_reset_preprocessing(struct cn_model *model);
+
+/* What one row of outputs says, by the kind of output. */
+struct cn_answer {
+    int class;         /* -1: the outputs are no classes that exclude each other */
+    const char *label; /* the class's; NULL without one. Borrowed from the model */
+    bool is_probable;  /* there is a confidence: nothing but a probability is one */
+    float confidence;  /* in the class, 0 to 1: calibrated for a softmax, and low too where there is
+                          nothing to read if the network was trained with outliers */
+};
+
+/* The answer of outputs [output_size]. Every route and command says this. */
+struct cn_answer cn_model_answer(const struct cn_model *model, const float *outputs);
+
+/* CN_UNSUPPORTED unless the network has one input, as everything that answers pictures needs. */
+enum cn_status cn_model_check_input(const struct cn_model *model, struct cn_error *error);
 
 /* Replaces the training record by a copy of `json`, which must be a JSON object. */
 enum cn_status cn_model_set_training(struct cn_model *model, const char *json,

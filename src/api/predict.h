@@ -103,12 +103,12 @@ enum cn_status prediction_add_body(struct prediction *prediction, const char *co
                                    const unsigned char *body, size_t length,
                                    struct cn_error *error);
 
-enum predict_format { PREDICT_JSON = 0, PREDICT_CSV, PREDICT_NDJSON };
+enum predict_format { PREDICT_JSON = 0, PREDICT_CSV, PREDICT_NDJSON, PREDICT_PNG };
 
 /* What the client's Accept asks for; NULL: JSON. */
 enum predict_format predict_format_of(const char *accept);
 
-/* The answer for image `index` as a JSON object: class, label, confidence, probabilities ... */
+/* The answer for image `index` as a JSON object: see cn_outputs_add_json. */
 void predict_add_json(struct cn_text *text, const struct prediction *prediction, size_t index);
 
 /* The answer's text and its type; see docs/http-api.md. */

@@ -1,70 +1,48 @@
-/* predict_reply.c: probabilities as JSON, CSV or NDJSON. Pure. */
+/* predict_reply.c: what a network answered as JSON, CSV, NDJSON or, a map, as a PNG. Pure. */
 #include <string.h>
 
+#include "api/media_type.h"
 #include "api/predict.h"
+#include "model/outputs.h"
 
 enum predict_format predict_format_of(const char *accept) {
     if (accept == NULL)
         return PREDICT_JSON;
     if (strcasestr(accept, "text/csv") != NULL)
         return PREDICT_CSV;
-    return strcasestr(accept, "application/x-ndjson") != NULL ? PREDICT_NDJSON : PREDICT_JSON;
+    if (strcasestr(accept, "application/x-ndjson") != NULL)
+        return PREDICT_NDJSON;
+    return http_accept_quality(accept, "image/png") >
+                   http_accept_quality(accept, "application/json")
+               ? PREDICT_PNG
+               : PREDICT_JSON;
 }
 
 void predict_add_json(struct cn_text *text, const struct prediction *prediction, size_t index) {
     const struct cn_model *model = prediction->model->model;
-    const float *p = prediction->outputs + index * model->label_count;
-    float confidence;
-    const size_t count = model->label_count, best = cn_plan_answer(p, count, &confidence);
-    cn_text_add(text, "{\"class\":");
-    cn_text_add_size(text, best);
-    cn_text_add(text, ",\"label\":\"");
-    cn_text_add_json(text, model->labels[best]);
-    cn_text_add(text, "\",\"confidence\":");
-    cn_text_add_float(text, confidence);
-    cn_text_add(text, ",\"probabilities\":[");
-    for (size_t i = 0; i < count; i++) {
-        cn_text_add(text, i > 0 ? "," : "");
-        cn_text_add_float(text, p[i]);
-    }
-    cn_text_add(text, "]");
+    const float *p = prediction->outputs + index * model->output_size;
+    cn_text_add(text, "{");
+    cn_outputs_add_json(text, model, p);
     picture_render(text, &prediction->options, &prediction->reports[index], model,
                    prediction->images + index * prediction->image_size);
     cn_text_add(text, "}");
-}
-
-static void add_csv_head(struct cn_text *text, const struct cn_model *model) {
-    cn_text_add(text, "class,label,confidence");
-    for (size_t i = 0; i < model->label_count; i++) {
-        cn_text_add(text, ",p_");
-        cn_text_add_csv(text, model->labels[i]);
-    }
-    cn_text_add(text, "\r\n");
-}
-
-static void add_csv(struct cn_text *text, const struct cn_model *model, const float *p) {
-    float confidence;
-    const size_t best = cn_plan_answer(p, model->label_count, &confidence);
-    cn_text_add_size(text, best);
-    cn_text_add(text, ",");
-    cn_text_add_csv(text, model->labels[best]);
-    cn_text_add(text, ",");
-    cn_text_add_float(text, confidence);
-    for (size_t i = 0; i < model->label_count; i++) {
-        cn_text_add(text, ",");
-        cn_text_add_float(text, p[i]);
-    }
-    cn_text_add(text, "\r\n");
 }
 
 const char *predict_render(const struct prediction *prediction, enum predict_format format,
                            struct cn_text *text) {
     static const char *const types[] = {[PREDICT_JSON] = "application/json",
                                         [PREDICT_CSV] = "text/csv; header=present",
-                                        [PREDICT_NDJSON] = "application/x-ndjson"};
+                                        [PREDICT_NDJSON] = "application/x-ndjson",
+                                        [PREDICT_PNG] = "image/png"};
     const struct cn_model *model = prediction->model->model;
+    if (format == PREDICT_PNG && prediction->count == 1 && cn_outputs_is_picture(model)) {
+        cn_outputs_add_png(text, model, prediction->outputs);
+        return types[format];
+    }
+    if (format == PREDICT_PNG) /* of classes there is no picture, and of two maps not one */
+        format = PREDICT_JSON;
     if (format == PREDICT_CSV)
-        add_csv_head(text, model);
+        cn_outputs_add_csv_head(text, model);
     if (format == PREDICT_JSON) {
         cn_text_add(text, "{\"model\":\"");
         cn_text_add_json(text, prediction->model->name);
@@ -72,7 +50,8 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
     }
     for (size_t i = 0; i < prediction->count; i++) {
         if (format == PREDICT_CSV) {
-            add_csv(text, model, prediction->outputs + i * model->label_count);
+            cn_text_add(text, "\r\n");
+            cn_outputs_add_csv(text, model, prediction->outputs + i * model->output_size);
             continue;
         }
         if (format == PREDICT_JSON && i > 0)
@@ -83,5 +62,7 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
     }
     if (format == PREDICT_JSON)
         cn_text_add(text, "]}\n");
+    if (format == PREDICT_CSV)
+        cn_text_add(text, "\r\n");
     return types[format];
 }

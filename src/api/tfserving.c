@@ -16,7 +16,7 @@
 static const char *tfserving_render(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *p = exchange->state;
     const struct tfserving_request *request = p->protocol_state;
-    const size_t classes = p->model->model->label_count;
+    const size_t classes = p->model->model->output_size;
     cn_text_add(text, request->columns ? "{\"outputs\":[" : "{\"predictions\":[");
     for (size_t i = 0; i < p->count * classes; i++) {
         cn_text_add(text, i % classes > 0 ? "," : i > 0 ? "],[" : "[");
@@ -108,7 +108,7 @@ enum http_outcome api_tfserving_metadata(struct http_exchange *exchange) {
     if (model == NULL)
         return HTTP_REPLIED;
     const struct cn_shape *shape = &model->model->network->input_shape;
-    const int classes = (int)model->model->label_count;
+    const int classes = (int)model->model->output_size;
     cn_text_add(&text, "{\"model_spec\":{\"name\":\"");
     cn_text_add_json(&text, model->name);
     cn_text_add(&text, "\",\"signature_name\":\"\",\"version\":\"");

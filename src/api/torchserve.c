@@ -6,6 +6,7 @@
 
 #include "api/predict.h"
 #include "api/routes.h"
+#include "model/outputs.h"
 
 enum { TOP = 5 };
 
@@ -22,8 +23,14 @@ static size_t next_class(const float *p, size_t count, size_t after) {
 }
 
 static void add_image(struct cn_text *text, const struct cn_model *model, const float *p) {
-    const size_t count = model->label_count;
+    const size_t count = model->output_size;
     size_t class = count;
+    if (model->label_count != count) { /* no classes, or two for one number */
+        cn_text_add(text, "{");
+        cn_outputs_add_json(text, model, p);
+        cn_text_add(text, "}");
+        return;
+    }
     cn_text_add(text, "{");
     for (size_t i = 0; i < TOP && i < count; i++) {
         class = next_class(p, count, class);
@@ -44,7 +51,7 @@ static const char *torchserve_render(struct http_exchange *exchange, struct cn_t
     cn_text_add(text, list ? "[" : "");
     for (size_t i = 0; i < prediction->count; i++) {
         cn_text_add(text, i > 0 ? "," : "");
-        add_image(text, model, prediction->outputs + i * model->label_count);
+        add_image(text, model, prediction->outputs + i * model->output_size);
     }
     cn_text_add(text, list ? "]\n" : "\n");
     return "application/json";

@@ -61,7 +61,7 @@ enum cn_status batch_create(const struct batch_options *options, const struct cn
     enum cn_status status = cn_plan_create(model->network, &batch->plan, error);
     batch->slots = calloc(batch->capacity, sizeof *batch->slots);
     batch->images = cn_floats_allocate(batch->capacity * input_size);
-    batch->outputs = cn_floats_allocate(batch->capacity * model->label_count);
+    batch->outputs = cn_floats_allocate(batch->capacity * model->output_size);
     batch->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
     if (batch->slots == NULL || batch->images == NULL || batch->outputs == NULL ||
         batch->workspaces == NULL) {
@@ -201,11 +201,9 @@ static bool save_image(struct batch *batch, const float *image, const char *path
 
 static void print(struct batch *batch, size_t index) {
     const struct slot *slot = &batch->slots[index];
-    const float *probabilities = batch->outputs + index * batch->model->label_count;
-    struct prediction prediction = {.file = slot->name, .probabilities = probabilities};
+    struct prediction prediction = {.file = slot->name,
+                                    .outputs = batch->outputs + index * batch->model->output_size};
     char path[PATH_MAX];
-    prediction.class =
-        cn_plan_answer(probabilities, batch->model->label_count, &prediction.confidence);
     batch->counts.scored++;
     prediction.report = slot->is_picture ? &slot->report : NULL;
     if (batch->options.images != NULL) {

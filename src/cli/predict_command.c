@@ -124,6 +124,8 @@ int cli_predict(int argc, char **argv) {
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     check_usage(argv[0], &settings, operand_count);
     enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
+    if (status == CN_OK)
+        status = cn_model_check_input(model, &error);
     if (status == CN_OK && settings.output != NULL) {
         const bool ndjson = strcmp(predict_format_names[settings.format], "ndjson") == 0;
         status = open_output(&settings, ndjson, part, &done, &error);

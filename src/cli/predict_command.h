@@ -9,9 +9,7 @@
 
 struct prediction {
     const char *file;
-    const float *probabilities; /* [model->label_count] */
-    size_t class;
-    float confidence; /* in the class, as cn_plan_answer says */
+    const float *outputs; /* [model->output_size] */
     /* What was done to a picture; NULL for raw images. */
     const struct cn_preprocessing_report *report;
     const char *image; /* the file with what the network saw; NULL: not asked for */

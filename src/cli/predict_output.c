@@ -3,9 +3,12 @@
  * Prints as it goes; write errors are stdout's to remember. One thread.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/number.h"
 #include "cli/predict_command.h"
+#include "model/outputs.h"
+#include "json/write.h"
 
 static void put_float(float value) {
     char text[CN_FLOAT_TEXT];
@@ -13,25 +16,30 @@ static void put_float(float value) {
     fputs(text, stdout);
 }
 
+/* Prints what was written, or makes a lack of memory an error of stdout. */
+static void put_text(struct cn_text *text) {
+    size_t length = 0;
+    char *bytes = cn_text_take(text, &length);
+    if (bytes != NULL)
+        (void)fwrite(bytes, 1, length, stdout);
+    free(bytes);
+}
+
 static void csv_begin(const struct cn_model *model) {
-    fputs("file,class,label,confidence", stdout);
-    for (size_t i = 0; i < model->label_count; i++) {
-        printf(",probability_%zu", i);
-    }
-    fputs("\n", stdout);
+    struct cn_text text = {0};
+    cn_text_add(&text, "file,");
+    cn_outputs_add_csv_head(&text, model);
+    cn_text_add(&text, "\n");
+    put_text(&text);
 }
 
 static void csv_put(const struct cn_model *model, const struct prediction *prediction) {
-    cli_put_csv(prediction->file);
-    printf(",%zu,", prediction->class);
-    cli_put_csv(model->labels[prediction->class]);
-    putchar(',');
-    put_float(prediction->confidence);
-    for (size_t i = 0; i < model->label_count; i++) {
-        putchar(',');
-        put_float(prediction->probabilities[i]);
-    }
-    putchar('\n');
+    struct cn_text text = {0};
+    cn_text_add_csv(&text, prediction->file);
+    cn_text_add(&text, ",");
+    cn_outputs_add_csv(&text, model, prediction->outputs);
+    cn_text_add(&text, "\n");
+    put_text(&text);
 }
 
 static void ndjson_begin(const struct cn_model *model) {
@@ -52,18 +60,12 @@ static void ndjson_put_report(const struct cn_preprocessing_report *report) {
 }
 
 static void ndjson_put(const struct cn_model *model, const struct prediction *prediction) {
-    fputs("{\"file\":", stdout);
-    cli_put_json(prediction->file);
-    printf(",\"class\":%zu,\"label\":", prediction->class);
-    cli_put_json(model->labels[prediction->class]);
-    fputs(",\"confidence\":", stdout);
-    put_float(prediction->confidence);
-    fputs(",\"probabilities\":[", stdout);
-    for (size_t i = 0; i < model->label_count; i++) {
-        fputs(i > 0 ? "," : "", stdout);
-        put_float(prediction->probabilities[i]);
-    }
-    putchar(']');
+    struct cn_text text = {0};
+    cn_text_add(&text, "{\"file\":\"");
+    cn_text_add_json(&text, prediction->file);
+    cn_text_add(&text, "\",");
+    cn_outputs_add_json(&text, model, prediction->outputs);
+    put_text(&text);
     if (prediction->report != NULL) {
         ndjson_put_report(prediction->report);
     }
@@ -81,19 +83,28 @@ static void table_begin(const struct cn_model *model) {
     fputs(" class ", stdout);
     cli_put_plain("label", LABEL_COLUMNS);
     fputs(" confidence ", stdout);
-    for (size_t i = 0; i < model->label_count; i++) {
+    for (size_t i = 0; i < model->output_size; i++) {
         printf(" %6zu", i);
     }
     putchar('\n');
 }
 
 static void table_put(const struct cn_model *model, const struct prediction *prediction) {
+    const struct cn_answer answer = cn_model_answer(model, prediction->outputs);
     cli_put_plain(prediction->file, FILE_COLUMNS);
-    printf(" %5zu ", prediction->class);
-    cli_put_plain(model->labels[prediction->class], LABEL_COLUMNS);
-    printf(" %10.4f ", (double)prediction->confidence);
-    for (size_t i = 0; i < model->label_count; i++) {
-        printf(" %6.4f", (double)prediction->probabilities[i]);
+    if (answer.class >= 0) {
+        printf(" %5d ", answer.class);
+    } else {
+        printf(" %5s ", "");
+    }
+    cli_put_plain(answer.label != NULL ? answer.label : "", LABEL_COLUMNS);
+    if (answer.is_probable) {
+        printf(" %10.4f ", (double)answer.confidence);
+    } else {
+        printf(" %10s ", "");
+    }
+    for (size_t i = 0; i < model->output_size; i++) {
+        printf(" %6.4f", (double)prediction->outputs[i]);
     }
     putchar('\n');
 }

@@ -7,6 +7,7 @@ libconvnet_la_SOURCES += \
 	src/model/model.c src/model/model_file.h \
 	src/model/model_read.c \
 	src/model/model_write.c \
+	src/model/outputs.c src/model/outputs.h \
 	src/model/probe.c \
 	src/model/safetensors.c src/model/safetensors.h \
 	src/model/safetensors_write.c
@@ -17,6 +18,7 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_architecture.c \
 	tests/unit/test_functional.c \
 	tests/unit/test_model.c \
+	tests/unit/test_outputs.c \
 	tests/unit/test_model_file.c \
 	tests/unit/test_safetensors.c
 endif

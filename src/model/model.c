@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "convnet/plan.h"
 #include "model/model_file.h"
 #include "json/load.h"
 
-enum { MAX_LABEL = 256, MAX_LABELS = 1 << 20 };
+enum { MAX_LABEL = 256, MAX_LABELS = 65535 };
 
 static void free_labels(char **labels, size_t count) {
     for (size_t i = 0; labels != NULL && i < count; i++)
@@ -38,15 +39,45 @@ static enum cn_status check_label(const char *label, size_t index, struct cn_err
     return CN_OK;
 }
 
+/* Labels that an output has without being asked. */
+static size_t usual_label_count(const struct cn_model *model) {
+    switch (model->kind) {
+    case CN_OUTPUT_SIGMOID:
+        return 2;
+    case CN_OUTPUT_SOFTMAX:
+    case CN_OUTPUT_SIGMOIDS:
+    case CN_OUTPUT_LOGITS:
+        return model->output_size <= MAX_LABELS ? model->output_size : 0;
+    case CN_OUTPUT_NUMBER:
+    case CN_OUTPUT_MAP:
+        break;
+    }
+    return 0;
+}
+
+static enum cn_status check_label_count(const struct cn_model *model, size_t count,
+                                        struct cn_error *error) {
+    const size_t usual = usual_label_count(model);
+    const struct cn_shape *shape = &model->network->output_shape;
+    const size_t channels = model->kind == CN_OUTPUT_MAP ? (size_t)cn_shape_channels(shape) : 0;
+    if (count == usual || (count > 0 && count == channels))
+        return CN_OK;
+    if (model->kind == CN_OUTPUT_SIGMOID)
+        return cn_fail(error, CN_INVALID,
+                       "%zu labels for one probability of two classes; there must be 2, the first "
+                       "for those below one half",
+                       count);
+    return cn_fail(error, CN_INVALID, "%zu labels for a network of %zu outputs", count,
+                   channels > 0 ? channels : model->output_size);
+}
+
 enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *labels, size_t count,
                                    struct cn_error *error) {
-    const size_t outputs = cn_shape_size(&model->network->output_shape);
     char **copies = NULL;
-    enum cn_status status = CN_OK;
-    if (count != outputs)
-        return cn_fail(error, CN_INVALID, "%zu labels for a network of %zu outputs", count,
-                       outputs);
-    copies = calloc(count, sizeof *copies);
+    enum cn_status status = check_label_count(model, count, error);
+    if (status != CN_OK)
+        return status;
+    copies = calloc(count + 1, sizeof *copies);
     if (copies == NULL)
         status = cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
     for (size_t i = 0; i < count && status == CN_OK; i++) {
@@ -62,6 +93,41 @@ enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *la
     model->labels = copies;
     model->label_count = count;
     return CN_OK;
+}
+
+struct cn_answer cn_model_answer(const struct cn_model *model, const float *outputs) {
+    struct cn_answer answer = {.class = -1};
+    switch (model->kind) {
+    case CN_OUTPUT_SOFTMAX:
+        answer.class = (int)cn_plan_answer(outputs, model->output_size, &answer.confidence);
+        answer.is_probable = true;
+        break;
+    case CN_OUTPUT_SIGMOID:
+        answer.class = outputs[0] >= 0.5f;
+        answer.confidence = answer.class == 1 ? outputs[0] : 1 - outputs[0];
+        answer.is_probable = true;
+        break;
+    case CN_OUTPUT_LOGITS:
+        answer.class = (int)cn_plan_answer(outputs, model->output_size, &answer.confidence);
+        answer.confidence = 0;
+        break;
+    case CN_OUTPUT_SIGMOIDS:
+    case CN_OUTPUT_NUMBER:
+    case CN_OUTPUT_MAP:
+        break;
+    }
+    if (answer.class >= 0 && (size_t)answer.class < model->label_count)
+        answer.label = model->labels[answer.class];
+    return answer;
+}
+
+enum cn_status cn_model_check_input(const struct cn_model *model, struct cn_error *error) {
+    const struct cn_network *network = model->network;
+    if (network->input_count <= 1)
+        return CN_OK;
+    return cn_fail(error, CN_UNSUPPORTED,
+                   "the network takes %zu inputs, \"%s\" and \"%s\" among them; one is supported",
+                   network->input_count, network->inputs[0].name, network->inputs[1].name);
 }
 
 enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
@@ -84,8 +150,8 @@ enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
 }
 
 static enum cn_status number_labels(struct cn_model *model, struct cn_error *error) {
-    const size_t count = cn_shape_size(&model->network->output_shape);
-    model->labels = calloc(count, sizeof *model->labels);
+    const size_t count = usual_label_count(model);
+    model->labels = calloc(count + 1, sizeof *model->labels);
     if (model->labels == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
     model->label_count = count;
@@ -114,17 +180,10 @@ void cn_model_reset_preprocessing(struct cn_model *model) {
 
 enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret_model,
                                struct cn_error *error) {
-    char shown[CN_SHAPE_TEXT];
     struct cn_model *model = NULL;
     enum cn_status status = CN_OK;
     if (network->parameters == NULL) {
         status = cn_fail(error, CN_INVALID, "the network must be built first");
-        goto out;
-    }
-    if (cn_shape_size(&network->output_shape) > MAX_LABELS) {
-        status =
-            cn_fail(error, CN_LIMIT, "the network's output is %s; a model gives at most %d numbers",
-                    cn_shape_format(&network->output_shape, shown), MAX_LABELS);
         goto out;
     }
     model = calloc(1, sizeof *model);
@@ -133,6 +192,8 @@ enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret
         goto out;
     }
     model->network = network;
+    model->kind = cn_network_output_kind(network, 0);
+    model->output_size = cn_shape_size(&network->output_shape);
     network = NULL;
     status = number_labels(model, error);
     if (status != CN_OK)

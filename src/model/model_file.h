@@ -6,12 +6,6 @@
 
 #define CN_MODEL_FORMAT "convnet/1"
 
-/* What a model file holds of the probe's answer at most, and of labels that are numbers. */
-enum { CN_MODEL_LISTED = 4096 };
-static inline size_t cn_model_listed(size_t count) {
-    return count < CN_MODEL_LISTED ? count : CN_MODEL_LISTED;
-}
-
 /* The network's first output [output size] for the probe: one fixed input (the same for each, as
  * far as it goes), whose sample i is the top byte of output i of SplitMix64 (Steele, Lea and Flood
  * 2014) seeded with 0, through cn_image_from_bytes. Caller frees with free(). CN_INVALID if an
@@ -28,5 +22,11 @@ enum cn_status cn_model_check_temperature(float temperature, struct cn_error *er
 /* cn_model_write into an open descriptor, which must not be seen before all is written. */
 enum cn_status cn_model_write_descriptor(const struct cn_model *model, int fd,
                                          struct cn_error *error);
+
+/* Every so-manieth output of the probe is stored: all of a vector of classes, some of a map. */
+static inline size_t cn_model_probe_stride(size_t outputs) {
+    enum { PROBE_NUMBERS = 4096 };
+    return outputs > PROBE_NUMBERS ? outputs / PROBE_NUMBERS : 1;
+}
 
 #endif

@@ -19,22 +19,9 @@ static char *dump(json_t *json) {
     return text;
 }
 
-/* Are the labels what a file without any means? */
-static bool labels_are_numbers(const struct cn_model *model) {
-    char number[24];
-    for (size_t i = 0; i < model->label_count; i++) {
-        snprintf(number, sizeof number, "%zu", i);
-        if (strcmp(model->labels[i], number) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* An empty list stands for a long one of numbers, such as those of a map's pixels. */
 static char *format_labels(const struct cn_model *model) {
     json_t *list = json_array();
-    const bool numbers = model->label_count > CN_MODEL_LISTED && labels_are_numbers(model);
-    for (size_t i = 0; !numbers && i < model->label_count; i++)
+    for (size_t i = 0; i < model->label_count; i++)
         if (json_array_append_new(list, json_string(model->labels[i])) != 0) {
             json_decref(list);
             return NULL;
@@ -82,8 +69,9 @@ static char *format_calibration(const struct cn_network *network) {
 }
 
 static char *format_probe(const float *outputs, size_t count) {
+    const size_t stride = cn_model_probe_stride(count);
     json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i += stride)
         if (json_array_append_new(list, json_real((double)outputs[i])) != 0) {
             json_decref(list);
             return NULL;
@@ -103,7 +91,7 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     values[LABELS] = format_labels(model);
     values[PREPROCESSING] = format_preprocessing(&model->preprocessing);
     values[TRAINING] = strdup(model->training);
-    values[PROBE] = format_probe(outputs, cn_model_listed(model->label_count));
+    values[PROBE] = format_probe(outputs, model->output_size);
     values[CALIBRATION] = format_calibration(model->network);
     free(outputs);
     for (size_t i = 0; i < KEY_COUNT; i++)

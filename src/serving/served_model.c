@@ -103,6 +103,8 @@ enum cn_status served_model_load(const char *path, size_t slots, struct served_m
                             "takes %zu inputs; models of one input are served",
                             served->model->network->input_count);
     if (status == CN_OK)
+        status = cn_model_check_input(served->model, error);
+    if (status == CN_OK)
         status = cn_plan_create(served->model->network, &served->plan, error);
     if (status == CN_OK)
         status = served_model_measure(served, error);

@@ -188,21 +188,20 @@ enum cn_status cn_model_transfer(struct cn_model *model, const struct cn_transfe
     enum cn_status status = rebuild(model->network, transfer, &network, error);
     if (status != CN_OK)
         return status;
-    if (transfer->classes == 0) {
-        cn_network_free(model->network);
-        model->network = network;
-        return CN_OK;
-    }
-    status = cn_model_create(network, &other, error); /* for its labels */
+    status = cn_model_create(network, &other, error); /* for its kind of output and its labels */
     if (status != CN_OK)
         return status;
     const struct cn_model old = *model;
     model->network = other->network;
-    model->labels = other->labels;
-    model->label_count = other->label_count;
+    model->kind = other->kind;
+    model->output_size = other->output_size;
     other->network = old.network;
-    other->labels = old.labels;
-    other->label_count = old.label_count;
+    if (transfer->classes != 0 || other->label_count != old.label_count) {
+        model->labels = other->labels;
+        model->label_count = other->label_count;
+        other->labels = old.labels;
+        other->label_count = old.label_count;
+    }
     cn_model_free(other);
     return CN_OK;
 }

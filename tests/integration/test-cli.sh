@@ -362,7 +362,7 @@ check "CSV" python3 -c 'import csv
 rows = list(csv.DictReader(open("folder.csv", newline="")))
 assert [r["file"] for r in rows] == ["pictures/%02d.png" % i for i in range(19)] + ["pictures/more/with, \"quotes\".png"]
 for r in rows:
-    p = [float(r["probability_%d" % i]) for i in range(10)]
+    p = [float(r["p_%d" % i]) for i in range(10)]
     assert abs(sum(p) - 1) < 1e-6 and p.index(max(p)) == int(r["class"]) == int(r["label"])
     assert float(r["confidence"]) == max(p)'
 check "predict an IDX file" run 0 "${predict[@]}" "$sample/t10k-images-idx3-ubyte.gz" --threads 2
@@ -381,7 +381,7 @@ labels = gzip.open(sys.argv[1]).read()[8:]
 rows = list(csv.DictReader(open("idx.csv", newline="")))
 j = json.load(open("evaluation"))
 assert sum(int(r["class"]) == l for r, l in zip(rows, labels)) == j["correct"]
-p = [[float(r["probability_%d" % c]) for c in range(10)] for r in rows]
+p = [[float(r["p_%d" % c]) for c in range(10)] for r in rows]
 assert sum(sorted(q)[-5] <= q[l] for q, l in zip(p, labels)) == round(200 * j["top_5_accuracy"])
 def auc(c):
     own = [q[c] for q, l in zip(p, labels) if l == c]
@@ -399,7 +399,7 @@ rows = list(csv.DictReader(open("folder.csv", newline="")))
 for line, r in zip(open("out"), rows + rows[:1]):
     j = json.loads(line)
     assert j["file"] == r["file"] and j["class"] == int(r["class"]) and j["label"] == r["label"]
-    assert j["probabilities"] == [float(r["probability_%d" % i]) for i in range(10)]'
+    assert j["probabilities"] == [float(r["p_%d" % i]) for i in range(10)]'
 printf '%s\n' pictures/00.png pictures/bad.png pictures/01.png >list
 check "files from a list" run 1 "${predict[@]}" --format table --files-from list
 check "a row a picture" test "$(wc -l <out)" = 3

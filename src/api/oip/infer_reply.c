@@ -47,9 +47,11 @@ static void add_class(struct cn_text *text, const struct output *output, size_t 
                       size_t column) {
     const struct cn_model *model = output->prediction->model->model;
     const size_t class = output->order[row * output->columns + column];
-    cn_text_add_float(text, output->prediction->outputs[row * model->label_count + class]);
+    cn_text_add_float(text, output->prediction->outputs[row * model->output_size + class]);
     cn_text_add(text, ":");
     cn_text_add_size(text, class);
+    if (model->label_count != model->output_size)
+        return;
     cn_text_add(text, ":");
     cn_text_add_bytes(text, model->labels[class], strlen(model->labels[class]));
 }
@@ -140,7 +142,7 @@ static void add_output(struct cn_text *text, const struct output *output, size_t
 const char *infer_render(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *p = exchange->state;
     const struct infer_request *request = p->protocol_state;
-    const size_t classes = p->model->model->label_count;
+    const size_t classes = p->model->model->output_size;
     struct output output = {.prediction = p,
                             .rows = p->count,
                             .columns = classes,

@@ -74,7 +74,7 @@ enum http_outcome api_v2_model(struct http_exchange *exchange) {
     add_dims(&text, &model->model->network->input_shape);
     cn_text_add(&text, "]}],\"outputs\":[{\"name\":\"" INFER_OUTPUT
                        "\",\"datatype\":\"FP32\",\"shape\":[-1,");
-    cn_text_add_size(&text, model->model->label_count);
+    cn_text_add_size(&text, model->model->output_size);
     cn_text_add(&text, "]}]}\n");
     served_model_release(model);
     return http_reply_text(exchange, 200, "application/json", &text);
@@ -112,7 +112,7 @@ enum http_outcome api_v2_model_config(struct http_exchange *exchange) {
     add_dims(&text, &model->model->network->input_shape);
     cn_text_add(&text, "]}],\"output\":[{\"name\":\"" INFER_OUTPUT
                        "\",\"data_type\":\"TYPE_FP32\",\"dims\":[");
-    cn_text_add_size(&text, model->model->label_count);
+    cn_text_add_size(&text, model->model->output_size);
     cn_text_add(&text, "]}]}\n");
     served_model_release(model);
     return http_reply_text(exchange, 200, "application/json", &text);

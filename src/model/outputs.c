@@ -1,0 +1,157 @@
+/* outputs.c: see outputs.h. Nothing that is not a probability is called one. Pure. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "model/outputs.h"
+
+static void add_numbers(struct cn_text *text, const char *name, const float *values, size_t count) {
+    cn_text_add(text, name);
+    for (size_t i = 0; i < count; i++) {
+        cn_text_add(text, i > 0 ? "," : "");
+        cn_text_add_float(text, values[i]);
+    }
+    cn_text_add(text, "]");
+}
+
+static void add_class(struct cn_text *text, const struct cn_answer *answer) {
+    cn_text_add(text, "\"class\":");
+    cn_text_add_size(text, (size_t)answer->class);
+    if (answer->label != NULL) {
+        cn_text_add(text, ",\"label\":\"");
+        cn_text_add_json(text, answer->label);
+        cn_text_add(text, "\"");
+    }
+    if (answer->is_probable) {
+        cn_text_add(text, ",\"confidence\":");
+        cn_text_add_float(text, answer->confidence);
+    }
+}
+
+static void add_labels(struct cn_text *text, const struct cn_model *model, const float *outputs) {
+    bool first = true;
+    cn_text_add(text, "\"labels\":[");
+    for (size_t i = 0; i < model->label_count; i++) {
+        if (!(outputs[i] >= 0.5f))
+            continue;
+        cn_text_add(text, first ? "\"" : ",\"");
+        cn_text_add_json(text, model->labels[i]);
+        cn_text_add(text, "\"");
+        first = false;
+    }
+    cn_text_add(text, "]");
+}
+
+static void add_map(struct cn_text *text, const struct cn_model *model, const float *outputs) {
+    const struct cn_shape *shape = &model->network->output_shape;
+    for (int i = 0; i < shape->rank; i++) {
+        cn_text_add(text, i == 0 ? "\"shape\":[" : ",");
+        cn_text_add_size(text, (size_t)shape->dims[i]);
+    }
+    add_numbers(text, "],\"values\":[", outputs, model->output_size);
+}
+
+void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs) {
+    const struct cn_answer answer = cn_model_answer(model, outputs);
+    if (answer.class >= 0)
+        add_class(text, &answer);
+    switch (model->kind) {
+    case CN_OUTPUT_SOFTMAX:
+        add_numbers(text, ",\"probabilities\":[", outputs, model->output_size);
+        break;
+    case CN_OUTPUT_SIGMOID:
+        add_numbers(text, ",\"probabilities\":[", (const float[]){1 - outputs[0], outputs[0]}, 2);
+        break;
+    case CN_OUTPUT_SIGMOIDS:
+        add_labels(text, model, outputs);
+        add_numbers(text, ",\"probabilities\":[", outputs, model->output_size);
+        break;
+    case CN_OUTPUT_LOGITS:
+        add_numbers(text, ",\"values\":[", outputs, model->output_size);
+        break;
+    case CN_OUTPUT_NUMBER:
+        cn_text_add(text, "\"value\":");
+        cn_text_add_float(text, outputs[0]);
+        break;
+    case CN_OUTPUT_MAP:
+        add_map(text, model, outputs);
+        break;
+    }
+}
+
+/* The name of column `index`: the label, or else the number. */
+static void add_column(struct cn_text *text, const struct cn_model *model, const char *prefix,
+                       size_t index) {
+    cn_text_add(text, prefix);
+    if (index < model->label_count && model->kind != CN_OUTPUT_MAP)
+        cn_text_add_csv(text, model->labels[index]);
+    else
+        cn_text_add_size(text, index);
+}
+
+void cn_outputs_add_csv_head(struct cn_text *text, const struct cn_model *model) {
+    const bool classes = model->kind == CN_OUTPUT_SOFTMAX || model->kind == CN_OUTPUT_SIGMOID;
+    const bool probable = classes || model->kind == CN_OUTPUT_SIGMOIDS;
+    const size_t count = model->kind == CN_OUTPUT_SIGMOID ? 2 : model->output_size;
+    cn_text_add(text, classes                           ? "class,label,confidence"
+                      : model->kind == CN_OUTPUT_LOGITS ? "class,label"
+                                                        : "");
+    for (size_t i = 0; i < count; i++) {
+        cn_text_add(text, i > 0 || classes || model->kind == CN_OUTPUT_LOGITS ? "," : "");
+        if (model->kind == CN_OUTPUT_NUMBER)
+            cn_text_add(text, "value");
+        else
+            add_column(text, model, probable ? "p_" : "value_", i);
+    }
+}
+
+void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, const float *outputs) {
+    const struct cn_answer answer = cn_model_answer(model, outputs);
+    const float pair[] = {1 - outputs[0], outputs[0]};
+    const bool sigmoid = model->kind == CN_OUTPUT_SIGMOID;
+    if (answer.class >= 0) {
+        cn_text_add_size(text, (size_t)answer.class);
+        cn_text_add(text, ",");
+        cn_text_add_csv(text, answer.label != NULL ? answer.label : "");
+    }
+    if (answer.is_probable) {
+        cn_text_add(text, ",");
+        cn_text_add_float(text, answer.confidence);
+    }
+    for (size_t i = 0; i < (sigmoid ? 2 : model->output_size); i++) {
+        cn_text_add(text, i > 0 || answer.class >= 0 ? "," : "");
+        cn_text_add_float(text, sigmoid ? pair[i] : outputs[i]);
+    }
+}
+
+bool cn_outputs_is_picture(const struct cn_model *model) {
+    const struct cn_shape *shape = &model->network->output_shape;
+    return model->kind == CN_OUTPUT_MAP && (shape->rank == 2 || shape->rank == 3) &&
+           (shape->rank == 2 || shape->dims[2] <= 256);
+}
+
+static uint8_t pixel_of(const float *values, int channels) {
+    int largest = 0;
+    if (channels == 1)
+        return (uint8_t)lrintf(fminf(fmaxf(values[0], 0), 1) * 255);
+    for (int c = 1; c < channels; c++)
+        largest = values[c] > values[largest] ? c : largest;
+    return (uint8_t)largest;
+}
+
+void cn_outputs_add_png(struct cn_text *text, const struct cn_model *model, const float *outputs) {
+    const struct cn_shape *shape = &model->network->output_shape;
+    const int channels = shape->rank == 3 ? shape->dims[2] : 1;
+    const size_t pixels = (size_t)shape->dims[0] * (size_t)shape->dims[1];
+    uint8_t *samples = malloc(pixels);
+    void *png = NULL;
+    size_t length = 0;
+    for (size_t i = 0; samples != NULL && i < pixels; i++)
+        samples[i] = pixel_of(outputs + i * (size_t)channels, channels);
+    if (samples == NULL ||
+        cn_png_encode(samples, shape->dims[1], shape->dims[0], 1, &png, &length, NULL) != CN_OK)
+        text->failed = true;
+    else
+        cn_text_add_bytes(text, png, length);
+    free(png);
+    free(samples);
+}
