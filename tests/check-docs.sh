@@ -14,8 +14,8 @@ while IFS=: read -r document name; do
         echo "$document names $name, which does not exist"
         missing=$((missing + 1))
     }
-done < <(grep -HoE '`(src|include|tests|bench|scripts|docs|systemd|packaging|examples)/[A-Za-z0-9_./*<>-]*[A-Za-z0-9*>]' \
-    "${documents[@]}" | tr -d '`' | LC_ALL=C sort -u)
+done < <(grep -HoE '(^|[ `(])(src|include|tests|bench|scripts|docs|systemd|packaging|examples)/[A-Za-z0-9_./*<>-]*[A-Za-z0-9*>]' \
+    "${documents[@]}" | tr -d ' `(' | LC_ALL=C sort -u)
 [ "$names" -gt 20 ] || { echo "only $names names were found in the documents"; exit 1; }
 echo "$names names in ${#documents[@]} documents, $missing missing"
 [ "$missing" -eq 0 ]

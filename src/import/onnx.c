@@ -544,8 +544,6 @@ static bool network_make(struct onnx_import *import, const json_t *outputs,
     bool made = false;
     if (text == NULL)
         return onnx_fail(import, CN_MEMORY, "cannot allocate the network");
-    if (getenv("CONVNET_ONNX_JSON") != NULL)
-        puts(text);
     const enum cn_status status =
         cn_architecture_parse(text, strlen(text), import->path, &result->network, import->error);
     if (status != CN_OK)
