@@ -71,6 +71,8 @@ def test_flood(folder):
         for sock in socks:
             sock.sendall(get())
             check(Stream(sock).answer()[0] == 200, "a client under the limit")
+        for sock in socks:
+            sock.sendall(b"GET /v2 HTTP/1.1\r\n")  # an idle one would be closed for the next
         check(status_of(server, get()) == 503, "clients are full")
         check(ask_unix(path, RELOAD)[0] == 200, "the admin is served")
         admins = []

@@ -213,7 +213,8 @@ def thread_oversubscription_in_containers(_):
     if len(processors) < 2:
         return
     two = threads(preexec=lambda: os.sched_setaffinity(0, processors[:2]))
-    check(two == one + 2, "a second processor: one more of HTTP, one more that computes: %d, %d"
+    check(two == one + 3,
+          "a second processor: one more of HTTP, one more that computes, one that prepares: %d, %d"
           % (one, two))
     for name, files in QUOTAS.items():
         wanted = two if name == "none" else one

@@ -164,6 +164,8 @@ def test_limits(files):
                     got.append(sock)
             except (ssl.SSLError, ConnectionError):
                 pass
+        for sock in got:
+            sock.sendall(b"GET /v2 HTTP/1.1\r\n")  # an idle one would be closed for the next
         check(len(got) == 2 and refused(server, made), "a third connection")
         for sock in got:
             sock.close()
