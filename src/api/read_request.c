@@ -10,11 +10,13 @@
 #include "base/memory.h"
 #include "convnet/reading.h"
 
+enum read_format { READ_JSON = 0, READ_TEXT, READ_CSV, READ_NDJSON };
+
 /* What the request wants to know, and what was read. */
 struct read_request {
     const struct http_exchange *exchange;
     struct cn_reading_options options;
-    enum { READ_JSON = 0, READ_TEXT, READ_CSV, READ_NDJSON } format;
+    enum read_format format;
     struct cn_workspace *workspace;
     struct cn_reading *reading;
 };
@@ -52,10 +54,10 @@ static enum cn_status read_flag(const struct http_exchange *exchange, const char
     return cn_fail(error, CN_INVALID, "%s is \"%.32s\"; it must be 0 or 1", name, text);
 }
 
-static void read_format(struct read_request *request) {
+static void read_accept(struct read_request *request) {
     static const struct {
         const char *type;
-        int format;
+        enum read_format format;
     } formats[] = {
         {"text/plain", READ_TEXT}, {"text/csv", READ_CSV}, {"application/x-ndjson", READ_NDJSON}};
     const char *accept = http_header(request->exchange, "Accept");
@@ -72,7 +74,7 @@ static void read_format(struct read_request *request) {
 static enum cn_status read_options(struct read_request *request, struct cn_error *error) {
     struct cn_reading_options *options = &request->options;
     const char *pattern = http_query(request->exchange, "pattern");
-    read_format(request);
+    read_accept(request);
     enum cn_status status = read_count(request->exchange, "length", &options->length, error);
     if (status == CN_OK)
         status = read_count(request->exchange, "lines", &options->lines, error);

@@ -87,12 +87,15 @@ static bool restrict_calls(int folder) {
     bool good = true;
     for (size_t i = 0; good && i < sizeof calls / sizeof calls[0]; i++)
         good = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) == 0;
+    /* Below the folder, and to read only. */
+    const struct scmp_arg_cmp read_below[] = {
+        {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)folder},
+        {.arg = 2,
+         .op = SCMP_CMP_MASKED_EQ,
+         .datum_a = (scmp_datum_t)(O_ACCMODE | O_CREAT | O_TRUNC),
+         .datum_b = (scmp_datum_t)O_RDONLY}};
     if (good && folder >= 0)
-        good = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 2,
-                                SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)folder),
-                                SCMP_A2(SCMP_CMP_MASKED_EQ,
-                                        (scmp_datum_t)(O_ACCMODE | O_CREAT | O_TRUNC),
-                                        (scmp_datum_t)O_RDONLY)) == 0;
+        good = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 2, read_below) == 0;
     good = good && seccomp_load(filter) == 0;
     seccomp_release(filter);
     return good;

@@ -185,8 +185,7 @@ Test(options, rules_between_options) {
     set("insecure", "yes");
     cr_assert_eq(options_check(&options, &error), CN_OK);
     static const char *const none[] = {"example", "127.0.0.1,", "[127.0.0.1]", "::1 ::1",
-                                       "127.0.0"
-                                       ".1.1"};
+                                       "127.0.0.1.1"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         set("address", none[i]);
         cr_assert_eq(options_check(&options, NULL), CN_INVALID, "%s", none[i]);
