@@ -217,6 +217,9 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     if (status == CN_OK)
         status = credentials_load(options, service->server, error);
     if (status == CN_OK)
+        /* Before it starts: the acceptor closes its listeners at the end. */
+        http_server_describe(service->server, service->where, sizeof service->where);
+    if (status == CN_OK)
         status = http_server_start(service->server, error);
     if (status != CN_OK)
         goto out;
@@ -256,10 +259,8 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
 void service_describe(struct service *service, char *text, size_t size) {
     enum registry_answer found;
     struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
-    char where[800];
-    http_server_describe(service->server, where, sizeof where);
     (void)pthread_mutex_lock(&service->note_mutex);
-    (void)snprintf(text, size, "listening on %s with model %s%s%s", where,
+    (void)snprintf(text, size, "listening on %s with model %s%s%s", service->where,
                    model != NULL ? model->name : "none",
                    service->note[0] != '\0' ? "; the last reload was refused: " : "",
                    service->note);

@@ -23,6 +23,7 @@ struct service {
     struct cn_budget budget;
     struct http_server *server;
     atomic_bool stopping;
+    char where[800]; /* the addresses it listens at */
     pthread_mutex_t note_mutex;
     char note[CN_ERROR_TEXT]; /* what was wrong with the last reload, "" for nothing */
 };

@@ -377,8 +377,19 @@ static bool constant_computed(struct onnx_import *import, struct onnx_value *val
     return true;
 }
 
-static bool output_write(struct onnx_import *import, const char *name, bool *is_output,
-                         json_t *ports, json_t *layers) {
+/* Is the layer one of the outputs that are written already? */
+static bool is_output(const json_t *layers, int layer) {
+    size_t i;
+    json_t *other;
+    json_array_foreach(layers, i, other) {
+        if (json_integer_value(other) == layer)
+            return true;
+    }
+    return false;
+}
+
+static bool output_write(struct onnx_import *import, const char *name, json_t *ports,
+                         json_t *layers) {
     struct onnx_value *value = &import->values[onnx_value_index(import, name)];
     int axes[ONNX_RANK], layer, count;
     if (value->state == ONNX_POISONED) /* the obstacle is known */
@@ -398,7 +409,7 @@ static bool output_write(struct onnx_import *import, const char *name, bool *is_
     if (!onnx_arrange(import, value, count, axes, &layer))
         return false;
     const struct onnx_layer from = import->layers[layer];
-    if (is_output[layer] || strcmp(from.class_name, "InputLayer") == 0)
+    if (is_output(layers, layer) || strcmp(from.class_name, "InputLayer") == 0)
         layer = onnx_layer(import, "Activation", json_pack("{s:s}", "activation", "linear"), 1,
                            &layer, from.rank, from.dims);
     if (layer < 0 || (size_t)layer >= import->value_count + 4 * import->layer_count)
@@ -559,14 +570,7 @@ static bool network_make(struct onnx_import *import, const json_t *outputs,
 static bool outputs_make(struct onnx_import *import, json_t *ports, json_t *layers) {
     const Onnx__GraphProto *graph = import->model->graph;
     for (size_t i = 0; i < graph->n_output; i++) {
-        bool *is_output = onnx_allocate(import, import->layer_count + 1, sizeof *is_output);
-        size_t k;
-        json_t *layer;
-        if (is_output == NULL)
-            return false;
-        json_array_foreach(layers, k, layer) is_output[json_integer_value(layer)] = true;
-        if (!output_write(import, graph->output[i]->name, is_output, ports, layers) &&
-            import->status != CN_OK)
+        if (!output_write(import, graph->output[i]->name, ports, layers) && import->status != CN_OK)
             return false;
     }
     return true;

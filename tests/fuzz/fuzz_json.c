@@ -1,9 +1,11 @@
 /* fuzz_json.c: any bytes as a request body of each protocol that takes JSON: refused with a
- * sentence, or images whose samples are from 0 to 1.
+ * sentence, or images: of samples from 0 to 1, and of finite numbers where an inference request
+ * gives the network's input as it is.
  *
  * The first byte chooses the protocol, the second where the JSON of an inference request ends and
  * its binary tensor begins. libFuzzer; seeds are in fuzz_json.seeds.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +63,8 @@ static void check(const struct prediction *p, unsigned protocol, enum cn_status 
     if (p->count == 0 || p->count > MAX_IMAGES)
         abort();
     for (size_t i = 0; i < p->count * p->image_size; i++)
-        if (!(p->images[i] >= 0 && p->images[i] <= 1))
+        if (!isfinite(p->images[i]) ||
+            (protocol % 4 != 1 && !(p->images[i] >= 0 && p->images[i] <= 1)))
             abort();
 }
 

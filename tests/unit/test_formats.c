@@ -214,7 +214,7 @@ Test(formats, what_is_not_read_is_named) {
          16, "film"},
         {"%PDF-1.7\n", 9, "pdftoppm"},
         {"<svg xmlns=", 11, "SVG"},
-        {"<?xml version=\"1.0\"?>\n<!-- x -->\n<svg ", 40, "rsvg-convert"},
+        {"<?xml version=\"1.0\"?>\n<!-- x -->\n<svg ", 38, "rsvg-convert"},
         {"8BPS\0\x01", 6, "Photoshop"},
         {"\0\0\0\x0cJXL \r\n\x87\n", 12, "JPEG XL"},
         {"hello, world", 12, "no picture; PNG"},
