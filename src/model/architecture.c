@@ -394,7 +394,7 @@ static enum cn_status add_helper(struct assembly *a, const struct node *node, co
                                  json_t *json, const size_t *inputs, size_t input_count,
                                  size_t *ret_value) {
     _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
-    char name[CN_LAYER_NAME], wish[CN_LAYER_NAME];
+    char name[CN_LAYER_NAME], plain[CN_LAYER_NAME];
     struct cn_keras_layer entry = node->entry;
     struct cn_layer_call call = {
         .name = name, .config = config, .input_count = input_count, .inputs = inputs};
@@ -402,9 +402,9 @@ static enum cn_status add_helper(struct assembly *a, const struct node *node, co
     entry.config = json;
     if (json == NULL)
         return no_memory(a);
-    (void)snprintf(wish, sizeof wish, "%.*s%s", CN_LAYER_NAME - 24,
+    (void)snprintf(plain, sizeof plain, "%.*s%s", CN_LAYER_NAME - 24,
                    node->entry.name != NULL ? node->entry.name : "activation", suffix);
-    choose_name(a, outer, wish, name);
+    choose_name(a, outer, plain, name);
     enum cn_status status = cn_keras_layer_read(
         &entry, cn_network_value_shape(a->network, inputs[0])->rank, &call.type, config);
     if (status == CN_OK)
