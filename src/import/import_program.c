@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/openmp.h"
 #include "base/sha256.h"
 #include "convnet/model.h"
 #include "import/assemble.h"
@@ -85,6 +86,7 @@ static enum cn_status open_job(struct job *job) {
     job->file.folder = folder ? IMPORT_FD_FOLDER : -1;
     if (job->file.name == NULL || fstat(IMPORT_FD_INPUT, &info) != 0)
         return cn_fail(&job->error, CN_INVALID, "convnet-import is started by `convnet import'");
+    (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, or aborts */
     enum cn_status status = import_lock_down(
         job->file.folder, info.st_size > 0 ? (size_t)info.st_size : 0, &landlock, &job->error);
     if (status == CN_OK)

@@ -233,7 +233,8 @@ static const struct onnx_tensor *tensor_reshaped(struct onnx_import *import,
     *copy = *tensor;
     copy->rank = rank;
     memset(copy->dims, 0, sizeof copy->dims);
-    memcpy(copy->dims, dims, (size_t)rank * sizeof *dims);
+    if (rank > 0)
+        memcpy(copy->dims, dims, (size_t)rank * sizeof *dims);
     return copy;
 }
 
@@ -265,12 +266,14 @@ static bool fold_constant(const struct folding *folding) {
         const int64_t dims[1] = {(int64_t)attribute->n_floats};
         tensor = onnx_tensor_make(import, ONNX_FLOAT, 1, dims);
         if (tensor != NULL && attribute->n_floats > 0)
-            memcpy(onnx_floats(tensor), attribute->floats, attribute->n_floats * sizeof(float));
+            if (attribute->n_floats > 0)
+                memcpy(onnx_floats(tensor), attribute->floats, attribute->n_floats * sizeof(float));
     } else if ((attribute = onnx_attribute(node, "value_ints")) != NULL) {
         const int64_t dims[1] = {(int64_t)attribute->n_ints};
         tensor = onnx_tensor_make(import, ONNX_INT64, 1, dims);
         if (tensor != NULL && attribute->n_ints > 0)
-            memcpy(onnx_integers(tensor), attribute->ints, attribute->n_ints * sizeof(int64_t));
+            if (attribute->n_ints > 0)
+                memcpy(onnx_integers(tensor), attribute->ints, attribute->n_ints * sizeof(int64_t));
     } else {
         return onnx_refuse(import, "its value is neither numbers nor a tensor");
     }

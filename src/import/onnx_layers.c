@@ -109,7 +109,8 @@ bool onnx_layer_weight(struct onnx_import *import, int layer, const char *name, 
     struct onnx_weight *weight = &owner->weights[owner->weight_count++];
     weight->name = name;
     weight->rank = rank;
-    memcpy(weight->dims, dims, (size_t)rank * sizeof *dims);
+    if (rank > 0)
+        memcpy(weight->dims, dims, (size_t)rank * sizeof *dims);
     weight->data = data;
     return true;
 }

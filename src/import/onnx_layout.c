@@ -166,12 +166,14 @@ int onnx_axes_of(const struct onnx_value *value, unsigned keep, int last, int ax
 
 void onnx_result(struct onnx_value *value, int type, int rank, const int64_t *dims, int axis_count,
                  const int *axes, int layer) {
-    int64_t copy[ONNX_RANK];
-    memcpy(copy, dims, (size_t)rank * sizeof *dims); /* they may be the value's own */
+    int64_t copy[ONNX_RANK] = {0};
+    if (rank > 0)
+        memcpy(copy, dims, (size_t)rank * sizeof *dims); /* they may be the value's own */
     value->state = ONNX_DYNAMIC;
     value->type = type;
     value->rank = rank;
-    memcpy(value->dims, copy, (size_t)rank * sizeof *dims);
+    if (rank > 0)
+        memcpy(value->dims, copy, (size_t)rank * sizeof *dims);
     value->layer = layer;
     value->layout = onnx_layout_plain(rank, copy);
     int first[ONNX_RANK + 1];
@@ -207,13 +209,15 @@ bool onnx_view_reshape(struct onnx_import *import, struct onnx_value *value,
             return false;
         layout = onnx_layout_plain(rank, dims);
     }
-    int64_t copy[ONNX_RANK];
-    memcpy(copy, dims, (size_t)rank * sizeof *dims);
+    int64_t copy[ONNX_RANK] = {0};
+    if (rank > 0)
+        memcpy(copy, dims, (size_t)rank * sizeof *dims);
     onnx_layout_join(&layout, rank, copy);
     value->state = ONNX_DYNAMIC;
     value->type = type;
     value->rank = rank;
-    memcpy(value->dims, copy, (size_t)rank * sizeof *dims);
+    if (rank > 0)
+        memcpy(value->dims, copy, (size_t)rank * sizeof *dims);
     value->layout = layout;
     value->layer = layer;
     return true;
@@ -482,7 +486,8 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
                                       .rank = rank,
                                       .layer = -1,
                                       .layout = common};
-    memcpy(ret->result.dims, dims, (size_t)rank * sizeof *dims);
+    if (rank > 0)
+        memcpy(ret->result.dims, dims, (size_t)rank * sizeof *dims);
     for (int k = 0; k < common.count; k++)
         ret->result.layout.place[sequence[k]] = k;
     onnx_layout_join(&ret->result.layout, rank, dims);

@@ -62,7 +62,8 @@ static int dense_over(struct onnx_import *import, const struct onnx_value *x, in
     if (layer < 0 || !onnx_layer_weight(import, layer, "kernel", 2, kernel_dims, turned) ||
         (bias != NULL && !onnx_layer_weight(import, layer, "bias", 1, &units, bias)))
         return -1;
-    memcpy(ret_axes, axes, (size_t)axis_count * sizeof *axes);
+    if (axis_count > 0)
+        memcpy(ret_axes, axes, (size_t)axis_count * sizeof *axes);
     *ret_axis_count = axis_count;
     return layer;
 }

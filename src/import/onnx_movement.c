@@ -529,7 +529,8 @@ bool onnx_lower_reduce(struct onnx_import *import) {
         together &= (reduced >> order[i] & 1) != 0;
     int dims[3] = {1, 1, 1}, out[ONNX_RANK], out_rank = 0;
     if (together) {
-        memcpy(axes, order, (size_t)n * sizeof *order);
+        if (n > 0)
+            memcpy(axes, order, (size_t)n * sizeof *order);
         for (int i = 0; i < n; i++)
             dims[i < begin ? 0 : i < end ? 1 : 2] *= (int)x->dims[order[i]];
     } else {

@@ -59,7 +59,8 @@ struct onnx_tensor *onnx_tensor_make(struct onnx_import *import, int type, int r
         return NULL;
     tensor->type = type;
     tensor->rank = rank;
-    memcpy(tensor->dims, dims, (size_t)rank * sizeof *dims);
+    for (int i = 0; i < rank; i++) /* of a scalar there is no array */
+        tensor->dims[i] = dims[i];
     tensor->count = count;
     if (onnx_is_float(type))
         tensor->floats = onnx_allocate(import, count, sizeof(float));

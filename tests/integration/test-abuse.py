@@ -104,7 +104,9 @@ def test_memory_comes_back():
         print("24 x 7.8 MB in 64M: %s, %.0f MB" % (codes, resident(server)))
         for sock in socks:
             sock.close()
-        wait_until(lambda: resident(server) < 40, "memory comes back: %.0f MB" % resident(server))
+        if os.environ.get("sanitizer", "no") == "no":  # one keeps what was freed
+            wait_until(lambda: resident(server) < 40,
+                       "memory comes back: %.0f MB" % resident(server))
         print("afterwards %.0f MB" % resident(server))
         check(ask(server, post())[0] == 200, "it serves on")
 

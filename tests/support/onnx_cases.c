@@ -115,6 +115,7 @@ static bool case_compare(const struct import_onnx_result *result, struct onnx_im
     struct cn_workspace *workspace = NULL;
     struct cn_error error = {0};
     float *ins[PORTS] = {NULL}, *outs[PORTS] = {NULL};
+    Onnx__TensorProto *protos[PORTS] = {NULL};
     size_t samples = 1;
     bool good = false;
     if (cn_plan_create(network, &plan, &error) != CN_OK ||
@@ -144,8 +145,10 @@ static bool case_compare(const struct import_onnx_result *result, struct onnx_im
         outs[i] = malloc(samples * cn_shape_size(&network->outputs[i].shape) * sizeof(float));
     cn_plan_run_ports(plan, workspace, (const float *const *)ins, samples, outs);
     for (size_t i = 0; i < network->output_count; i++) {
-        Onnx__TensorProto *proto = case_tensor(folder, "output", i);
-        const struct onnx_tensor *wanted = proto != NULL ? onnx_tensor_read(reader, proto) : NULL;
+        /* Numbers of the tensor may be the message's own: it stays until the end. */
+        protos[i] = case_tensor(folder, "output", i);
+        const struct onnx_tensor *wanted =
+            protos[i] != NULL ? onnx_tensor_read(reader, protos[i]) : NULL;
         const struct port port =
             port_read(json_array_get(json_object_get(result->tensors, "outputs"), i));
         const size_t size = cn_shape_size(&network->outputs[i].shape);
@@ -165,13 +168,14 @@ static bool case_compare(const struct import_onnx_result *result, struct onnx_im
                 goto out;
             }
         free(numbers);
-        /* Numbers of the tensor may be the message's own: it stays until the end. */
     }
     good = true;
 out:
     for (size_t i = 0; i < PORTS; i++) {
         free(ins[i]);
         free(outs[i]);
+        if (protos[i] != NULL)
+            onnx__tensor_proto__free_unpacked(protos[i], NULL);
     }
     cn_workspace_free(workspace);
     cn_plan_free(plan);
@@ -262,6 +266,8 @@ static void case_run(const char *folder, struct counts *counts) {
         counts->unread++;
         if (verbose)
             printf("UNREAD %s\n", folder);
+        for (size_t i = 0; i < input_count; i++)
+            onnx__tensor_proto__free_unpacked(inputs[i], NULL);
         free(bytes);
         return;
     }
