@@ -154,15 +154,15 @@ def test_idle_connections_make_room():
 
 
 def test_places_of_probes():
-    with serving() as server:
+    # Without a place for probes, an unfinished head is waited for until long after PATIENCE.
+    with serving("--header-timeout=600", "--idle-timeout=600") as server:
         socks = [server.connect() for _ in range(130)]
         for sock in socks:
             sock.sendall(b"GET /ping HTTP/1.1\r\nX: ")
-        begun = time.monotonic()
         check(ask(server, get("/ping"))[0] == 200, "a probe is answered beside them")
-        check(time.monotonic() - begun < 1, "at once")
-        check(Stream(socks[0]).rest() == b"" and time.monotonic() - begun < 5,
-              "a place is kept for a second")
+        # Which of them got a place depends on the order in which the server saw them.
+        ended = select.select(socks, [], [], PATIENCE)[0]
+        check(ended and Stream(ended[0]).rest() == b"", "a place is kept for a second")
         for sock in socks:
             sock.close()
 
