@@ -111,15 +111,18 @@ static int read_colors(struct decoder *decoder, uint8_t colors[256 * 4]) {
 static int set_transformations(struct decoder *decoder, uint8_t colors[256 * 4],
                                bool *ret_indexed) {
     png_structp png = decoder->png;
+    const bool keyed = png_get_valid(png, decoder->info, PNG_INFO_tRNS) != 0;
+    const int depth = decoder->header.depth;
+    /* Grey samples of 8 bits, which most small pictures have, are what they stand for. */
     *ret_indexed =
         decoder->header.color_type == PNG_COLOR_TYPE_PALETTE ||
-        (decoder->header.color_type == PNG_COLOR_TYPE_GRAY && decoder->header.depth <= 8);
+        (decoder->header.color_type == PNG_COLOR_TYPE_GRAY && depth <= 8 && (depth < 8 || keyed));
     if (*ret_indexed) {
         png_set_packing(png);
         png_read_update_info(png, decoder->info);
         return read_colors(decoder, colors);
     }
-    if (png_get_valid(png, decoder->info, PNG_INFO_tRNS) != 0)
+    if (keyed)
         png_set_tRNS_to_alpha(png);
     png_set_scale_16(png);
     png_read_update_info(png, decoder->info);

@@ -138,6 +138,11 @@ static void store(const struct cn_rows *rows, int y, int x, int step, int count,
         memcpy(to, pixels, (size_t)count * channels);
         return;
     }
+    if (channels == 1) { /* a size that the compiler knows */
+        for (int i = 0; i < count; i++)
+            to[i * step] = rows->indexed ? *(const uint8_t *)&rows->colors[pixels[i]] : pixels[i];
+        return;
+    }
     for (int i = 0; i < count; i++, to += (size_t)step * channels)
         memcpy(to,
                rows->indexed ? (const uint8_t *)&rows->colors[pixels[i]]
