@@ -26,13 +26,14 @@ declare -A below=(
     [cli]="train reading import"
 )
 declare -A level_of_header=(
-    [convnet/status.h]=base [convnet/shape.h]=base
+    [convnet/declare.h]=base [convnet/status.h]=base [convnet/shape.h]=base
     [convnet/activation.h]=kernels
     [convnet/layer.h]=layers
     [convnet/network.h]=network [convnet/plan.h]=network [convnet/trace.h]=network
     [convnet/image.h]=image [convnet/model.h]=model [convnet/dataset.h]=data
     [convnet/reading.h]=reading
     [convnet/trainer.h]=train [convnet/transfer.h]=train
+    [convnet/convnet.h]=cli
 )
 
 # allowed FROM TO: may FROM include TO?

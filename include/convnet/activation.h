@@ -2,6 +2,10 @@
 #ifndef CONVNET_ACTIVATION_H
 #define CONVNET_ACTIVATION_H
 
+#include "convnet/declare.h"
+
+CN_DECLARATIONS_BEGIN
+
 enum cn_activation {
     CN_ACTIVATION_LINEAR = 0,
     CN_ACTIVATION_RELU,
@@ -10,5 +14,7 @@ enum cn_activation {
     CN_ACTIVATION_SOFTMAX /* over the innermost axis */
 };
 extern const char *const cn_activation_names[]; /* "linear", "relu", ..., NULL */
+
+CN_DECLARATIONS_END
 
 #endif

@@ -11,6 +11,8 @@
 
 #include "convnet/image.h"
 
+CN_DECLARATIONS_BEGIN
+
 enum cn_split { CN_SPLIT_TRAIN = 0, CN_SPLIT_TEST, CN_SPLIT_VALIDATION };
 
 struct cn_dataset {
@@ -80,5 +82,7 @@ enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dat
                                  struct cn_error *error);
 
 void cn_dataset_free(struct cn_dataset *dataset);
+
+CN_DECLARATIONS_END
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "convnet/shape.h"
 
+CN_DECLARATIONS_BEGIN
+
 /* A decoded picture: 8 bits a sample, row-major, no row padding. channels: 1 grey, 2 grey + alpha,
  * 3 RGB, 4 RGBA. `data` is freed by cn_picture_clear. */
 struct cn_picture {
@@ -188,5 +190,7 @@ enum cn_status cn_image_decode(enum cn_picture_mode mode,
 enum cn_status cn_image_to_png(const struct cn_preprocessing *preprocessing, const float *image,
                                const struct cn_shape *input_shape, void **ret_bytes,
                                size_t *ret_length, struct cn_error *error);
+
+CN_DECLARATIONS_END
 
 #endif

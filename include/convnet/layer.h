@@ -7,11 +7,14 @@
 #ifndef CONVNET_LAYER_H
 #define CONVNET_LAYER_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "convnet/activation.h"
 #include "convnet/shape.h"
+
+CN_DECLARATIONS_BEGIN
 
 enum cn_padding { CN_PADDING_VALID = 0, CN_PADDING_SAME };
 extern const char *const cn_padding_names[]; /* "valid", "same", NULL */
@@ -104,7 +107,7 @@ struct cn_layer {
     size_t parameter_count;
     size_t shares; /* the layer whose weights this one uses too, plus 1; 0: its own */
     bool frozen;   /* Keras's trainable=false */
-    _Alignas(8) unsigned char config[CN_LAYER_CONFIG];
+    alignas(8) unsigned char config[CN_LAYER_CONFIG];
 };
 
 /* The row with this Keras class name ("Conv2D"), or NULL. Constant. */
@@ -136,5 +139,7 @@ bool cn_layer_type_trains(const struct cn_layer_type *type);
 
 /* Multiply-accumulates of one sample through this layer. */
 unsigned long long cn_layer_macs(const struct cn_layer *layer);
+
+CN_DECLARATIONS_END
 
 #endif

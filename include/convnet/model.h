@@ -17,6 +17,8 @@
 #include "convnet/image.h"
 #include "convnet/network.h"
 
+CN_DECLARATIONS_BEGIN
+
 struct cn_model {
     struct cn_network *network;
     enum cn_output_kind kind; /* of the network's first output */
@@ -47,7 +49,7 @@ void cn_model_reset_preprocessing(struct cn_model *model);
 
 /* What one row of outputs says, by the kind of output. */
 struct cn_answer {
-    int class;         /* -1: the outputs are no classes that exclude each other */
+    int class_index;   /* -1: the outputs are no classes that exclude each other */
     const char *label; /* the class's; NULL without one. Borrowed from the model */
     bool is_probable;  /* there is a confidence: nothing but a probability is one */
     float confidence;  /* in the class, 0 to 1: calibrated for a softmax, and low too where there is
@@ -93,5 +95,7 @@ enum cn_status cn_architecture_parse(const char *json, size_t length, const char
  * caller frees with free(). */
 enum cn_status cn_architecture_format(const struct cn_network *network, char **ret_json,
                                       struct cn_error *error);
+
+CN_DECLARATIONS_END
 
 #endif

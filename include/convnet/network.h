@@ -15,6 +15,8 @@
 
 #include "convnet/layer.h"
 
+CN_DECLARATIONS_BEGIN
+
 enum {
     CN_TENSOR_NAME = CN_LAYER_NAME + 24, /* "<layer>/<tensor>" */
     CN_NETWORK_MAX_LAYERS = 4096,
@@ -226,5 +228,7 @@ enum cn_status cn_network_check_gradient(struct cn_network *network,
                                          const struct cn_minibatch *batch, enum cn_loss loss,
                                          float label_smoothing, double epsilon, size_t stride,
                                          double *ret_worst, struct cn_error *error);
+
+CN_DECLARATIONS_END
 
 #endif

@@ -11,6 +11,8 @@
 
 #include "convnet/network.h"
 
+CN_DECLARATIONS_BEGIN
+
 struct cn_plan;
 struct cn_workspace;
 
@@ -80,5 +82,7 @@ const char *cn_instruction_set(void);
 /* Threads that are worth starting: min(processors in the affinity mask, floor(cgroup cpu.max)), at
  * least 1. */
 int cn_default_threads(void);
+
+CN_DECLARATIONS_END
 
 #endif

@@ -12,6 +12,8 @@
 #include "convnet/model.h"
 #include "convnet/plan.h"
 
+CN_DECLARATIONS_BEGIN
+
 enum { CN_READING_PATTERN = 64 }; /* bytes of a pattern, with its NUL */
 
 /* What the caller knows of the text. Zero: nothing. */
@@ -26,8 +28,8 @@ struct cn_reading_options {
 
 /* One character: a digit, or a separator, which has no probabilities. */
 struct cn_reading_symbol {
-    int box[4]; /* x, y, width, height in the picture */
-    int class;  /* of the model; -1: a separator */
+    int box[4];      /* x, y, width, height in the picture */
+    int class_index; /* of the model; -1: a separator */
     char separator;
     float confidence;
     const float *probabilities; /* [label_count]; NULL for a separator; the reading's */
@@ -66,5 +68,7 @@ enum cn_status cn_read(const struct cn_model *model, const struct cn_plan *plan,
                        struct cn_error *error);
 
 void cn_reading_free(struct cn_reading *reading); /* accepts NULL */
+
+CN_DECLARATIONS_END
 
 #endif

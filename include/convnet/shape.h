@@ -7,6 +7,8 @@
 
 #include "convnet/status.h"
 
+CN_DECLARATIONS_BEGIN
+
 enum {
     CN_SHAPE_MAX_ELEMENTS = 1 << 26, /* floats in one sample of one activation */
     CN_SHAPE_MAX_RANK = 5,
@@ -42,6 +44,8 @@ enum cn_status cn_shape_check(const struct cn_shape *shape, const char *what,
 bool cn_shape_equal(const struct cn_shape *a, const struct cn_shape *b);
 
 /* Writes "(28, 28, 1)" into `text` and returns it. */
-const char *cn_shape_format(const struct cn_shape *shape, char text[static CN_SHAPE_TEXT]);
+const char *cn_shape_format(const struct cn_shape *shape, char text[CN_SHAPE_TEXT]);
+
+CN_DECLARATIONS_END
 
 #endif

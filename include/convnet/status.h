@@ -9,6 +9,10 @@
 #ifndef CONVNET_STATUS_H
 #define CONVNET_STATUS_H
 
+#include "convnet/declare.h"
+
+CN_DECLARATIONS_BEGIN
+
 enum cn_status {
     CN_OK = 0,
     CN_INVALID,     /* a value breaks a rule: shape, range, option, argument */
@@ -45,5 +49,7 @@ enum cn_status cn_fail_at(struct cn_error *error, enum cn_status status, const c
 
 /* Name of a status, "invalid", for logs and metrics; a constant string. */
 const char *cn_status_name(enum cn_status status);
+
+CN_DECLARATIONS_END
 
 #endif

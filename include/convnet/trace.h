@@ -10,6 +10,8 @@
 
 #include "convnet/network.h"
 
+CN_DECLARATIONS_BEGIN
+
 /* One image's way through `network`; used by one thread at a time. */
 struct cn_trace;
 
@@ -37,5 +39,7 @@ const float *cn_trace_output(const struct cn_trace *trace, size_t layer);
 
 /* Accepts NULL. */
 void cn_trace_free(struct cn_trace *trace);
+
+CN_DECLARATIONS_END
 
 #endif

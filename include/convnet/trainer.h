@@ -10,6 +10,8 @@
 #include "convnet/model.h"
 #include "convnet/plan.h"
 
+CN_DECLARATIONS_BEGIN
+
 /* Keras's, with its defaults. The rows of THE table in optimizer.c. */
 enum cn_optimizer {
     CN_OPTIMIZER_SGD = 0,
@@ -92,7 +94,7 @@ enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *r
 /* The list that reads back as the same augmentation; "none" without any. */
 enum { CN_AUGMENTATION_TEXT = 768 }; /* bytes that it needs at most, with the NUL */
 const char *cn_augmentation_format(const struct cn_augmentation *augmentation,
-                                   char text[static CN_AUGMENTATION_TEXT]);
+                                   char text[CN_AUGMENTATION_TEXT]);
 
 /* CN_INVALID names the augmentation whose strength or share breaks its rule. */
 enum cn_status cn_augmentation_check(const struct cn_augmentation *augmentation,
@@ -274,5 +276,7 @@ struct cn_reliability_bin {
  * the difference between their bin's accuracy and its mean confidence. labels: [samples]. */
 double cn_calibration_error(const struct cn_evaluation *evaluation, const uint16_t *labels,
                             struct cn_reliability_bin bins[CN_RELIABILITY_BINS]);
+
+CN_DECLARATIONS_END
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "convnet/model.h"
 
+CN_DECLARATIONS_BEGIN
+
 /* What is to change; all zero: nothing. */
 struct cn_transfer {
     size_t classes;     /* a new last Dense or Conv2D, of so many outputs; 0: it stays */
@@ -18,5 +20,7 @@ struct cn_transfer {
  * layer with weights; the message names the layers. The model is as it was after a failure. */
 enum cn_status cn_model_transfer(struct cn_model *model, const struct cn_transfer *transfer,
                                  struct cn_error *error);
+
+CN_DECLARATIONS_END
 
 #endif

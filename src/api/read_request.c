@@ -119,15 +119,16 @@ static void add_symbol(struct cn_text *text, const struct cn_model *model,
                        const struct cn_reading_symbol *symbol) {
     const char separator[] = {symbol->separator, '\0'};
     cn_text_add(text, "{\"label\":\"");
-    cn_text_add_json(text, symbol->class >= 0 ? model->labels[symbol->class] : separator);
+    cn_text_add_json(text,
+                     symbol->class_index >= 0 ? model->labels[symbol->class_index] : separator);
     cn_text_add(text, "\",\"confidence\":");
     cn_text_add_float(text, symbol->confidence);
     add_box(text, symbol->box);
-    for (size_t i = 0; symbol->class >= 0 && i < model->label_count; i++) {
+    for (size_t i = 0; symbol->class_index >= 0 && i < model->label_count; i++) {
         cn_text_add(text, i == 0 ? ",\"probabilities\":[" : ",");
         cn_text_add_float(text, symbol->probabilities[i]);
     }
-    cn_text_add(text, symbol->class >= 0 ? "]}" : "}");
+    cn_text_add(text, symbol->class_index >= 0 ? "]}" : "}");
 }
 
 static void add_line(struct cn_text *text, const struct cn_model *model,

@@ -2,7 +2,7 @@
 convnet_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
 convnetd_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
 
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/base/budget.c src/base/budget.h \
 	src/base/error.c \
 	src/base/file.c src/base/file.h \

@@ -46,7 +46,7 @@ bool cn_shape_equal(const struct cn_shape *a, const struct cn_shape *b) {
     return true;
 }
 
-const char *cn_shape_format(const struct cn_shape *shape, char text[static CN_SHAPE_TEXT]) {
+const char *cn_shape_format(const struct cn_shape *shape, char text[CN_SHAPE_TEXT]) {
     size_t used = 0;
     for (int i = 0; i < shape->rank && i < CN_SHAPE_MAX_RANK; i++)
         used += (size_t)snprintf(text + used, CN_SHAPE_TEXT - used, "%s%d", i > 0 ? ", " : "(",

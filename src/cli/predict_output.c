@@ -92,8 +92,8 @@ static void table_begin(const struct cn_model *model) {
 static void table_put(const struct cn_model *model, const struct prediction *prediction) {
     const struct cn_answer answer = cn_model_answer(model, prediction->outputs);
     cli_put_plain(prediction->file, FILE_COLUMNS);
-    if (answer.class >= 0) {
-        printf(" %5d ", answer.class);
+    if (answer.class_index >= 0) {
+        printf(" %5d ", answer.class_index);
     } else {
         printf(" %5s ", "");
     }

@@ -62,11 +62,11 @@ static void put_box(const int box[4]) {
 static void put_symbol(const struct cn_model *model, const struct cn_reading_symbol *symbol) {
     const char separator[] = {symbol->separator, '\0'};
     fputs("{\"label\":", stdout);
-    cli_put_json(symbol->class >= 0 ? model->labels[symbol->class] : separator);
+    cli_put_json(symbol->class_index >= 0 ? model->labels[symbol->class_index] : separator);
     fputs(",\"confidence\":", stdout);
     put_float(symbol->confidence);
     put_box(symbol->box);
-    if (symbol->class >= 0) {
+    if (symbol->class_index >= 0) {
         fputs(",\"probabilities\":[", stdout);
         for (size_t i = 0; i < model->label_count; i++) {
             fputs(i > 0 ? "," : "", stdout);

@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/data/dataset.c \
 	src/data/dataset_idx.c \
 	src/data/dataset_png_folder.c \

@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/image/bmp.c \
 	src/image/format.h src/image/formats.c \
 	src/image/image.c \
@@ -24,16 +24,16 @@ libconvnet_la_SOURCES += \
 	src/image/surface.c src/image/surface.h
 
 if HAVE_JPEG
-libconvnet_la_SOURCES += src/image/jpeg.c
+libcore_la_SOURCES += src/image/jpeg.c
 endif
 if HAVE_WEBP
-libconvnet_la_SOURCES += src/image/webp.c
+libcore_la_SOURCES += src/image/webp.c
 endif
 if HAVE_GIF
-libconvnet_la_SOURCES += src/image/gif.c
+libcore_la_SOURCES += src/image/gif.c
 endif
 if HAVE_TIFF
-libconvnet_la_SOURCES += src/image/tiff.c
+libcore_la_SOURCES += src/image/tiff.c
 endif
 
 if ENABLE_TESTS

@@ -26,5 +26,5 @@ convnet_import_LDADD = libimport.la
 if HAVE_ONNX
 convnet_import_LDADD += libonnx.la $(PROTOBUF_C_LIBS)
 endif
-convnet_import_LDADD += libconvnet.la $(IMPORT_LIBS) $(CONVNET_LIBS)
+convnet_import_LDADD += libcore.la $(IMPORT_LIBS) $(CONVNET_LIBS)
 endif

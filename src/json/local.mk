@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/json/load.c \
 	src/json/load.h \
 	src/json/load_memory.c \

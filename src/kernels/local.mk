@@ -1,7 +1,7 @@
 # The vector kernels: vector_kernels.inc, compiled once per instruction set, at -O3 unless a sanitizer makes that take minutes. Which table runs is chosen at run time.
 KERNEL_CFLAGS = $(AM_CFLAGS) $(CN_KERNEL_CFLAGS)
 
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/kernels/backward.h \
 	src/kernels/conv2d.h \
 	src/kernels/elementwise.h \
@@ -9,8 +9,8 @@ libconvnet_la_SOURCES += \
 	src/kernels/kernels.c src/kernels/kernels.h \
 	src/kernels/packing.c src/kernels/packing.h
 
-noinst_LTLIBRARIES += libkernels_portable.la
-libkernels_portable_la_SOURCES = \
+noinst_LTLIBRARIES += libcore_portable.la
+libcore_portable_la_SOURCES = \
 	src/kernels/activate.c src/kernels/activate.h \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
 	src/kernels/kernels_portable.c \
@@ -18,16 +18,19 @@ libkernels_portable_la_SOURCES = \
 	src/kernels/vector_dense.inc src/kernels/vector_depthwise.inc src/kernels/vector_elementwise.inc src/kernels/vector_functions.inc \
 	src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
 	src/kernels/vector_softmax.inc
-libkernels_portable_la_CFLAGS = $(KERNEL_CFLAGS)
-libconvnet_la_LIBADD += libkernels_portable.la
+libcore_portable_la_LIBTOOLFLAGS = $(pic_only)
+libcore_portable_la_CFLAGS = $(KERNEL_CFLAGS)
+libcore_la_LIBADD += libcore_portable.la
 
 if HAVE_X86_64
-noinst_LTLIBRARIES += libkernels_avx2.la libkernels_avx512.la
-libkernels_avx2_la_SOURCES = src/kernels/kernels_avx2.c
-libkernels_avx2_la_CFLAGS = $(KERNEL_CFLAGS) -mavx2 -mfma
-libkernels_avx512_la_SOURCES = src/kernels/kernels_avx512.c
-libkernels_avx512_la_CFLAGS = $(KERNEL_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
-libconvnet_la_LIBADD += libkernels_avx2.la libkernels_avx512.la
+noinst_LTLIBRARIES += libcore_avx2.la libcore_avx512.la
+libcore_avx2_la_SOURCES = src/kernels/kernels_avx2.c
+libcore_avx2_la_LIBTOOLFLAGS = $(pic_only)
+libcore_avx2_la_CFLAGS = $(KERNEL_CFLAGS) -mavx2 -mfma
+libcore_avx512_la_SOURCES = src/kernels/kernels_avx512.c
+libcore_avx512_la_LIBTOOLFLAGS = $(pic_only)
+libcore_avx512_la_CFLAGS = $(KERNEL_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+libcore_la_LIBADD += libcore_avx2.la libcore_avx512.la
 endif
 
 if ENABLE_TESTS

@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/layers/activation.c \
 	src/layers/affine.c src/layers/affine.h src/layers/affine_shape.h \
 	src/layers/batch_normalization.c \

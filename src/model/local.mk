@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/model/architecture.c src/model/architecture.h \
 	src/model/architecture_format.c \
 	src/model/architecture_keras.c \

@@ -96,19 +96,19 @@ enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *la
 }
 
 struct cn_answer cn_model_answer(const struct cn_model *model, const float *outputs) {
-    struct cn_answer answer = {.class = -1};
+    struct cn_answer answer = {.class_index = -1};
     switch (model->kind) {
     case CN_OUTPUT_SOFTMAX:
-        answer.class = (int)cn_plan_answer(outputs, model->output_size, &answer.confidence);
+        answer.class_index = (int)cn_plan_answer(outputs, model->output_size, &answer.confidence);
         answer.is_probable = true;
         break;
     case CN_OUTPUT_SIGMOID:
-        answer.class = outputs[0] >= 0.5f;
-        answer.confidence = answer.class == 1 ? outputs[0] : 1 - outputs[0];
+        answer.class_index = outputs[0] >= 0.5f;
+        answer.confidence = answer.class_index == 1 ? outputs[0] : 1 - outputs[0];
         answer.is_probable = true;
         break;
     case CN_OUTPUT_LOGITS:
-        answer.class = (int)cn_plan_answer(outputs, model->output_size, &answer.confidence);
+        answer.class_index = (int)cn_plan_answer(outputs, model->output_size, &answer.confidence);
         answer.confidence = 0;
         break;
     case CN_OUTPUT_SIGMOIDS:
@@ -116,8 +116,8 @@ struct cn_answer cn_model_answer(const struct cn_model *model, const float *outp
     case CN_OUTPUT_MAP:
         break;
     }
-    if (answer.class >= 0 && (size_t)answer.class < model->label_count)
-        answer.label = model->labels[answer.class];
+    if (answer.class_index >= 0 && (size_t)answer.class_index < model->label_count)
+        answer.label = model->labels[answer.class_index];
     return answer;
 }
 

@@ -15,7 +15,7 @@ static void add_numbers(struct cn_text *text, const char *name, const float *val
 
 static void add_class(struct cn_text *text, const struct cn_answer *answer) {
     cn_text_add(text, "\"class\":");
-    cn_text_add_size(text, (size_t)answer->class);
+    cn_text_add_size(text, (size_t)answer->class_index);
     if (answer->label != NULL) {
         cn_text_add(text, ",\"label\":\"");
         cn_text_add_json(text, answer->label);
@@ -52,7 +52,7 @@ static void add_map(struct cn_text *text, const struct cn_model *model, const fl
 
 void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs) {
     const struct cn_answer answer = cn_model_answer(model, outputs);
-    if (answer.class >= 0)
+    if (answer.class_index >= 0)
         add_class(text, &answer);
     switch (model->kind) {
     case CN_OUTPUT_SOFTMAX:
@@ -108,8 +108,8 @@ void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, cons
     const struct cn_answer answer = cn_model_answer(model, outputs);
     const float pair[] = {1 - outputs[0], outputs[0]};
     const bool sigmoid = model->kind == CN_OUTPUT_SIGMOID;
-    if (answer.class >= 0) {
-        cn_text_add_size(text, (size_t)answer.class);
+    if (answer.class_index >= 0) {
+        cn_text_add_size(text, (size_t)answer.class_index);
         cn_text_add(text, ",");
         cn_text_add_csv(text, answer.label != NULL ? answer.label : "");
     }
@@ -118,7 +118,7 @@ void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, cons
         cn_text_add_float(text, answer.confidence);
     }
     for (size_t i = 0; i < (sigmoid ? 2 : model->output_size); i++) {
-        cn_text_add(text, i > 0 || answer.class >= 0 ? "," : "");
+        cn_text_add(text, i > 0 || answer.class_index >= 0 ? "," : "");
         cn_text_add_float(text, sigmoid ? pair[i] : outputs[i]);
     }
 }

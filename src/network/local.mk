@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/network/gradient.c src/network/gradient_private.h \
 	src/network/gradient_check.c \
 	src/network/gradient_workspace.c \

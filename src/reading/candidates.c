@@ -11,7 +11,7 @@ struct state {
 };
 
 static bool is_digit(const struct cn_candidate *candidate) {
-    return candidate->class >= 0;
+    return candidate->class_index >= 0;
 }
 
 /* Scores of what a candidate that leads here offers: the best path before it, and the second. */

@@ -8,8 +8,8 @@
 /* A run of atoms [first, last] with the network's answer. */
 struct cn_candidate {
     uint16_t first, last;
-    int class;      /* -1: a separator, or a mark that is nothing */
-    char separator; /* of class -1; NUL: nothing */
+    int class_index; /* -1: a separator, or a mark that is nothing */
+    char separator;  /* of class -1; NUL: nothing */
     float confidence;
     double score; /* the logarithm that is summed along a path: 0 is the best */
     int left, top, right, bottom;

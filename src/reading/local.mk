@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/reading/candidates.c src/reading/candidates.h \
 	src/reading/glyphs.c src/reading/glyphs.h \
 	src/reading/pieces.c src/reading/pieces.h \

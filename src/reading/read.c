@@ -157,7 +157,8 @@ static void answer_candidates(struct reader *r, const struct cn_glyphs *glyphs, 
     for (size_t i = from; i < r->candidate_count; i++) {
         struct cn_candidate *candidate = &r->candidates[i];
         const float *outputs = r->outputs + candidate->row * r->label_count;
-        candidate->class = (int)cn_plan_answer(outputs, r->label_count, &candidate->confidence);
+        candidate->class_index =
+            (int)cn_plan_answer(outputs, r->label_count, &candidate->confidence);
         candidate->score = log(fmax((double)candidate->confidence, least_confidence)) +
                            shape_score(candidate, glyphs->height);
         candidate->score += cut_score * ink_cut(glyphs, candidate->first);
@@ -210,7 +211,7 @@ static enum cn_status add_mark(struct reader *r, const struct cn_glyphs *glyphs,
     r->candidates[row] =
         (struct cn_candidate){.first = (uint16_t)glyph->first_atom,
                               .last = (uint16_t)(glyph->first_atom + glyph->cut_count),
-                              .class = -1,
+                              .class_index = -1,
                               .separator = separator,
                               .confidence = 1,
                               .score = separator != '\0' ? separator_score : skipped_score,
@@ -290,7 +291,7 @@ static enum cn_status find_candidates(struct reader *r, const struct cn_glyphs *
     for (size_t a = 0; a < glyphs->atom_count && status == CN_OK; a++)
         if (glyphs->atoms[a].area == 0 && r->candidate_count < MOST_CANDIDATES)
             r->candidates[r->candidate_count++] = (struct cn_candidate){
-                .first = (uint16_t)a, .last = (uint16_t)a, .class = -1, .confidence = 1};
+                .first = (uint16_t)a, .last = (uint16_t)a, .class_index = -1, .confidence = 1};
     return status;
 }
 
@@ -336,14 +337,14 @@ struct place {
 static void put_symbol(const struct reader *r, const struct cn_candidate *candidate,
                        const struct place *place, struct draft_line *draft) {
     struct cn_reading_symbol *symbol = &draft->line.symbols[draft->line.count];
-    if (candidate->class < 0 && (candidate->separator == '\0' || !r->options->separators))
+    if (candidate->class_index < 0 && (candidate->separator == '\0' || !r->options->separators))
         return;
-    *symbol = (struct cn_reading_symbol){.class = candidate->class,
+    *symbol = (struct cn_reading_symbol){.class_index = candidate->class_index,
                                          .separator = candidate->separator,
                                          .confidence = candidate->confidence};
     put_box(symbol->box, candidate->left + place->x, candidate->top + place->y,
             candidate->right + place->x, candidate->bottom + place->y, place->by);
-    if (candidate->class >= 0)
+    if (candidate->class_index >= 0)
         memcpy(draft->probabilities + draft->digit_count++ * r->label_count,
                r->outputs + candidate->row * r->label_count,
                r->label_count * sizeof *draft->probabilities);
@@ -356,8 +357,8 @@ static enum cn_status put_text(const struct reader *r, struct draft_line *draft,
     const char *pattern = r->options->pattern;
     size_t length = strlen(pattern) + 1;
     for (size_t i = 0; i < draft->line.count; i++)
-        length += draft->line.symbols[i].class >= 0
-                      ? strlen(r->model->labels[draft->line.symbols[i].class])
+        length += draft->line.symbols[i].class_index >= 0
+                      ? strlen(r->model->labels[draft->line.symbols[i].class_index])
                       : 1;
     char *text = malloc(length);
     if (text == NULL)
@@ -368,10 +369,10 @@ static enum cn_status put_text(const struct reader *r, struct draft_line *draft,
             text[used++] = *pattern++;
         pattern += *pattern == 'd';
         const struct cn_reading_symbol *symbol = &draft->line.symbols[i];
-        if (symbol->class < 0)
+        if (symbol->class_index < 0)
             text[used++] = symbol->separator;
         else
-            used += (size_t)sprintf(text + used, "%s", r->model->labels[symbol->class]);
+            used += (size_t)sprintf(text + used, "%s", r->model->labels[symbol->class_index]);
     }
     while (*pattern != '\0')
         text[used++] = *pattern++;
@@ -394,7 +395,7 @@ static enum cn_status put_line(const struct reader *r, const struct cn_text_line
     for (size_t i = 0; i < path_length; i++) {
         const struct cn_candidate *candidate = &r->candidates[r->path[i]];
         put_symbol(r, candidate, place, draft);
-        confidence *= candidate->class >= 0 ? (double)candidate->confidence : 1;
+        confidence *= candidate->class_index >= 0 ? (double)candidate->confidence : 1;
     }
     draft->line.confidence = (float)confidence;
     put_box(draft->line.box, line->left + place->x, line->top + place->y, line->right + place->x,
@@ -523,7 +524,7 @@ static enum cn_status assemble(const struct reader *r, struct draft_line *drafts
         *line = drafts[i].line;
         drafts[i].line = (struct cn_reading_line){0};
         for (size_t s = 0; s < line->count; s++)
-            if (line->symbols[s].class >= 0)
+            if (line->symbols[s].class_index >= 0)
                 line->symbols[s].probabilities = reading->probabilities + used++ * r->label_count;
     }
     return CN_OK;

@@ -126,7 +126,7 @@ enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *r
 }
 
 const char *cn_augmentation_format(const struct cn_augmentation *augmentation,
-                                   char text[static CN_AUGMENTATION_TEXT]) {
+                                   char text[CN_AUGMENTATION_TEXT]) {
     char strength[CN_FLOAT_TEXT], share[CN_FLOAT_TEXT];
     size_t used = 0;
     (void)snprintf(text, CN_AUGMENTATION_TEXT, "none");

@@ -1,4 +1,4 @@
-libconvnet_la_SOURCES += \
+libcore_la_SOURCES += \
 	src/train/augment.c src/train/augment.h \
 	src/train/augment_list.c \
 	src/train/augment_outlier.c \

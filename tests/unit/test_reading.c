@@ -111,7 +111,7 @@ Test(reading, reads_two_rows_and_says_where_they_are) {
             const int left = 20 + (int)s * 58, top = l == 0 ? 30 : 150;
             cr_assert(symbol->box[0] >= left && symbol->box[0] + symbol->box[2] <= left + 56);
             cr_assert(symbol->box[1] >= top && symbol->box[1] + symbol->box[3] <= top + 56);
-            cr_assert_gt(symbol->probabilities[symbol->class], 0.5f);
+            cr_assert_gt(symbol->probabilities[symbol->class_index], 0.5f);
         }
     cn_reading_free(reading);
     cn_picture_clear(&sheet.picture);
@@ -262,9 +262,10 @@ Test(reading, pieces_are_joined_ink_and_grain_is_none) {
 
 Test(reading, the_best_path_counts_digits_and_knows_the_second_best) {
     /* Two atoms: as one digit, or as two. */
-    const struct cn_candidate candidates[] = {{.first = 0, .last = 0, .class = 1, .score = -0.3},
-                                              {.first = 0, .last = 1, .class = 8, .score = -0.5},
-                                              {.first = 1, .last = 1, .class = 2, .score = -0.4}};
+    const struct cn_candidate candidates[] = {
+        {.first = 0, .last = 0, .class_index = 1, .score = -0.3},
+        {.first = 0, .last = 1, .class_index = 8, .score = -0.5},
+        {.first = 1, .last = 1, .class_index = 2, .score = -0.4}};
     size_t path[3], count = 0;
     double margin = 0;
     cr_assert(cn_candidates_best_path(candidates, 3, 2, 0, path, &count, &margin));

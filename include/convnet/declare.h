@@ -1,0 +1,17 @@
+/* declare.h: what stands around the declarations of each public header. They have C linkage in a
+ * C++ program too, and they are all that the shared library exports: everything else in it is
+ * compiled with -fvisibility=hidden. */
+#ifndef CONVNET_DECLARE_H
+#define CONVNET_DECLARE_H
+
+#ifdef __cplusplus
+#define CN_DECLARATIONS_BEGIN _Pragma("GCC visibility push(default)") extern "C" {
+#define CN_DECLARATIONS_END                                                                        \
+    }                                                                                              \
+    _Pragma("GCC visibility pop")
+#else
+#define CN_DECLARATIONS_BEGIN _Pragma("GCC visibility push(default)")
+#define CN_DECLARATIONS_END   _Pragma("GCC visibility pop")
+#endif
+
+#endif
