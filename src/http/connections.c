@@ -35,6 +35,7 @@ enum cn_status http_connections_init(struct http_connections *connections, size_
 static void destroy(struct http_connection *connection) {
     http_request_end(&connection->request);
     http_tls_release(connection->tls); /* its session has ended */
+    http_intake_clear(&connection->intake);
     free(connection);
 }
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "http/intake.h"
 #include "http/request.h"
 #include "http/server.h"
 
@@ -43,6 +44,9 @@ struct http_connection {
     _Atomic bool ended; /* its client has sent its last byte */
     bool closing;       /* shut down to make room; guarded by the connections' mutex */
     size_t index;       /* in `active` */
+    /* Its HTTP thread's own: what it sends, and how many heads of these the thread has served. */
+    struct http_intake intake;
+    size_t heads;
     struct http_request request;
 };
 

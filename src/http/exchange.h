@@ -1,7 +1,7 @@
 /* exchange.h: one request and its answer, as an endpoint sees them.
  *
- * server.c reads a request, checks its framing, finds its route and collects the body up to the
- * route's limit; then it calls the route's handler once, on the HTTP thread that owns the
+ * transaction.c takes a request whose framing is sound, finds its route and collects the body up to
+ * the route's limit; then it calls the route's handler once, on the HTTP thread that owns the
  * connection. A handler answers with http_reply (or http_reply_error), or defers: it keeps the
  * exchange, and later, from any thread, calls http_resume; the handler's `finish` then runs on the
  * HTTP thread and replies. Handlers never block.

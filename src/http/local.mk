@@ -17,11 +17,11 @@ libconvnetd_la_SOURCES += \
 	src/http/exchange.h \
 	src/http/first_bytes.c \
 	src/http/first_bytes.h \
-	src/http/framing.c \
-	src/http/framing.h \
+	src/http/head.c src/http/head.h \
 	src/http/hold.c \
 	src/http/identity.c \
 	src/http/identity.h \
+	src/http/intake.c src/http/intake.h \
 	src/http/keys.c \
 	src/http/keys.h \
 	src/http/listen.c \
@@ -36,6 +36,7 @@ libconvnetd_la_SOURCES += \
 	src/http/server.c \
 	src/http/server.h \
 	src/http/server_private.h \
+	src/http/stream.c src/http/stream.h \
 	src/http/target.c \
 	src/http/target.h \
 	src/http/timeouts.c \
@@ -52,7 +53,7 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_coding.c \
 	tests/unit/test_connections.c \
 	tests/unit/test_cors.c \
-	tests/unit/test_framing.c \
+	tests/unit/test_stream.c \
 	tests/unit/test_identity.c \
 	tests/unit/test_keys.c
 endif

@@ -15,6 +15,7 @@ enum { HTTP_DRAIN_HEAD_TIME = 250000000 };
 struct http_server {
     struct http_server_options options;
     struct http_context context;
+    struct http_stream_limits head_limits;
     struct http_connections connections;
     struct http_timeouts timeouts;
     struct http_acceptor acceptor;
@@ -30,8 +31,6 @@ struct http_server {
     struct http_tls *tls;   /* of new connections */
     atomic_size_t deferred; /* exchanges whose answer is awaited from elsewhere */
     atomic_bool draining;
-    /* libmicrohttpd keeps heads in memory as framing.h says; found out at start. */
-    atomic_bool positions;
 };
 
 void http_server_log(const struct http_server *server, enum http_log_level level,

@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "base/time.h"
 #include "http/admission.h"
 #include "http/auth.h"
-#include "http/framing.h"
 #include "http/router.h"
 #include "http/transaction.h"
 
@@ -51,58 +51,56 @@ void *http_transaction_target(void *cls, const char *target, struct MHD_Connecti
     return request;
 }
 
-static enum MHD_Result check_field(void *cls, enum MHD_ValueKind kind, const char *name,
-                                   const char *value) {
-    (void)kind;
-    http_framing_header(cls, name, value != NULL ? value : "");
-    return MHD_YES;
+/* What a head that was found sound says about its body. */
+struct announced {
+    bool has_length, chunked, expects_continue;
+    uint64_t length;
+};
+
+static struct announced announced_body(const struct http_exchange *exchange) {
+    const char *length = http_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return (struct announced){
+        .has_length = length != NULL,
+        .chunked = http_header(exchange, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL,
+        .expects_continue = http_header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL,
+        .length = length != NULL ? strtoull(length, NULL, 10) : 0};
 }
 
-/* A head that is well formed may still be more than anybody needs. */
-static void check_head_size(const struct http_request *request, size_t fields, size_t bytes,
-                            struct http_framing *framing) {
-    const struct http_server_options *options = &request->server->options;
-    if (request->peer->class == HTTP_CLASS_OWN ||
-        (fields <= options->max_header_fields && bytes <= options->max_header))
-        return;
-    framing->status = 431;
-    framing->fault = fields > options->max_header_fields
-                         ? "the head has more fields than max-header-fields allows"
-                         : "the head is larger than max-header allows";
+/* True if the head, or what there is of the body so far, breaks a rule of framing. It is the last
+ * that comes of its connection. */
+static bool is_refused(const struct http_request *request) {
+    const struct http_connection *peer = request->peer;
+    return peer->intake.stream.status != 0 && peer->heads == peer->intake.stream.heads;
 }
 
-/* Checks the head's framing; false when the request was rejected. */
-static bool check_framing(struct http_request *request, const char *method, const char *version,
-                          struct http_framing *framing) {
-    struct MHD_Connection *connection = request->exchange.connection;
-    const union MHD_ConnectionInfo *size =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    bool positions = request->server->positions && size != NULL;
-    http_framing_begin(framing, method, version, positions);
-    /* One space on each side of the target, and no NUL in method or target. */
-    if (positions && framing->status == 0 &&
-        (method + strlen(method) + 1 != request->target ||
-         request->target + request->target_length + 1 != version)) {
-        framing->status = 400;
-        framing->fault = "the request line has a NUL or more than two spaces";
+static void refuse_framing(struct http_request *request) {
+    const struct http_stream *stream = &request->peer->intake.stream;
+    if (stream->head_refused) { /* for the log: what came, not its stand-in */
+        request->exchange.method = "-";
+        (void)snprintf(request->path, sizeof request->path, "%s", stream->line);
     }
-    const int fields = MHD_get_connection_values(connection, MHD_HEADER_KIND, check_field, framing);
-    http_framing_end(framing, positions ? method + size->header_size : NULL);
-    if (framing->status == 0)
-        check_head_size(request, (size_t)fields, size != NULL ? size->header_size : 0, framing);
-    if (framing->status == 0)
+    http_request_reject(request, stream->status, stream->fault);
+}
+
+/* False when the request was rejected: not sound, or never checked. */
+static bool check_framing(struct http_request *request) {
+    struct http_connection *peer = request->peer;
+    if (++peer->heads > peer->intake.stream.heads)
+        http_request_reject(request, 500, "the head of this request was not checked");
+    else if (is_refused(request))
+        refuse_framing(request);
+    else
         return true;
-    http_request_reject(request, framing->status, framing->fault);
     return false;
 }
 
 /* OPTIONS for a path that knows the methods `allow`, also what a browser asks before a page of
  * another origin may send something. */
-static void answer_options(struct http_request *request, const struct http_framing *framing,
+static void answer_options(struct http_request *request, const struct announced *body,
                            const char *allow) {
     http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
     request->allow = allow;
-    if (framing->chunked || framing->length > 0)
+    if (body->chunked || body->length > 0)
         http_request_reject(request, 413, "OPTIONS takes no body");
     else
         (void)http_reply(&request->exchange, 204, NULL, NULL, 0);
@@ -111,12 +109,12 @@ static void answer_options(struct http_request *request, const struct http_frami
 
 /* Finds the route; false when there is none and the request was answered. */
 static bool find_route(struct http_request *request, const char *method,
-                       const struct http_framing *framing, const struct http_route **ret_route) {
+                       const struct announced *body, const struct http_route **ret_route) {
     struct http_server *server = request->server;
     const bool options = strcmp(method, "OPTIONS") == 0;
     char allow[HTTP_ALLOW_SIZE];
     if (options && strcmp(request->path, "*") == 0) { /* the server as a whole */
-        answer_options(request, framing, "GET, HEAD, POST, OPTIONS");
+        answer_options(request, body, "GET, HEAD, POST, OPTIONS");
         return false;
     }
     if (request->target_status != 0) {
@@ -130,7 +128,7 @@ static bool find_route(struct http_request *request, const char *method,
         return true;
     case HTTP_NO_METHOD:
         if (options) {
-            answer_options(request, framing, allow);
+            answer_options(request, body, allow);
             return false;
         }
         http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
@@ -154,29 +152,29 @@ static bool has_memory(struct http_request *request, size_t length) {
 
 /* Decides about the body before it is sent; false when the request was rejected. */
 static bool check_body(struct http_request *request, const struct http_route *route,
-                       const struct http_framing *framing) {
+                       const struct announced *body) {
     size_t limit = route->body_limit;
     char text[160];
     if (limit > request->server->options.max_body)
         limit = request->server->options.max_body;
     request->body_limit = limit;
-    if (limit == 0 && (framing->chunked || framing->length > 0)) {
+    if (limit == 0 && (body->chunked || body->length > 0)) {
         http_request_reject(request, 413, "this path takes no body");
         return false;
     }
-    if (framing->length > limit) {
+    if (body->length > limit) {
         (void)snprintf(text, sizeof text, "a body of %llu bytes is over the limit of %zu bytes",
-                       (unsigned long long)framing->length, limit);
+                       (unsigned long long)body->length, limit);
         http_request_reject(request, 413, text);
         return false;
     }
     /* Where a body is optional, none was sent. */
-    if (route->body_limit == HTTP_BODY_CONFIGURED && !framing->chunked && !framing->has_length) {
+    if (route->body_limit == HTTP_BODY_CONFIGURED && !body->chunked && !body->has_length) {
         http_request_reject(request, 411, "a body needs Content-Length or chunks");
         return false;
     }
-    request->body_expected = (size_t)framing->length;
-    if (framing->length > LARGE_BODY && !has_memory(request, (size_t)framing->length)) {
+    request->body_expected = (size_t)body->length;
+    if (body->length > LARGE_BODY && !has_memory(request, (size_t)body->length)) {
         statistics_add(request->server->context.statistics, STATISTICS_REJECTED_MEMORY, 1);
         http_request_reject(request, 503, "there is no memory for this body now");
         return false;
@@ -204,6 +202,10 @@ static enum MHD_Result run_handler(struct http_request *request) {
     const struct http_route *route = &server->options.routes[request->route];
     struct http_exchange *exchange = &request->exchange;
     struct cn_error error = {0};
+    if (is_refused(request)) {
+        refuse_framing(request);
+        return request->queued ? MHD_YES : MHD_NO;
+    }
     http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WORK, 0);
     exchange->coded = request->coding != HTTP_CODING_NONE && exchange->body_length > 0;
     if (route->body_limit != HTTP_BODY_CONFIGURED && http_body_inflate(exchange, &error) != CN_OK)
@@ -212,22 +214,23 @@ static enum MHD_Result run_handler(struct http_request *request) {
 }
 
 /* First call: the head is complete. */
-static enum MHD_Result take_head(struct http_request *request, const char *method,
-                                 const char *version) {
+static enum MHD_Result take_head(struct http_request *request, const char *method) {
     struct http_server *server = request->server;
-    struct http_framing framing;
+    struct announced body;
     const struct http_route *route = NULL;
     request->exchange.method = method;
     http_identity_set(&request->identity, http_header(&request->exchange, "X-Request-Id"),
                       http_header(&request->exchange, "traceparent"));
-    if (!check_framing(request, method, version, &framing) ||
-        !find_route(request, method, &framing, &route) || !http_authorize(request, route) ||
-        !check_body(request, route, &framing))
+    if (!check_framing(request))
         return request->queued ? MHD_YES : MHD_NO;
-    if (request->coding == HTTP_CODING_NONE && !framing.chunked)
+    body = announced_body(&request->exchange);
+    if (!find_route(request, method, &body, &route) || !http_authorize(request, route) ||
+        !check_body(request, route, &body))
+        return request->queued ? MHD_YES : MHD_NO;
+    if (request->coding == HTTP_CODING_NONE && !body.chunked)
         request->exchange.refused =
             http_admission_refused(&request->exchange, request->body_expected);
-    if (request->exchange.refused > 0 && framing.expects_continue) {
+    if (request->exchange.refused > 0 && body.expects_continue) {
         request->close = request->linger = true; /* the body is not asked for */
         return run_handler(request);
     }
@@ -292,11 +295,12 @@ enum MHD_Result http_transaction(void *cls, struct MHD_Connection *connection, c
     (void)cls;
     (void)connection;
     (void)url;
+    (void)version;
     if (request == NULL)
         return MHD_NO;
     switch (request->stage) {
     case HTTP_STAGE_HEAD:
-        return take_head(request, method, version);
+        return take_head(request, method);
     case HTTP_STAGE_BODY:
         if (*upload_data_size > 0)
             return take_body(request, upload_data, upload_data_size);
@@ -351,6 +355,15 @@ static void log_request(const struct http_request *request) {
     options->log_access(options->log_data, &entry);
 }
 
+/* Between two requests; the next one's head may have begun. */
+static void end_phase(struct http_server *server, struct http_connection *peer) {
+    const bool begun = http_intake_has_begun(&peer->intake);
+    const struct http_server_options *options = &server->options;
+    http_timeouts_phase(
+        &server->timeouts, peer, begun ? HTTP_PHASE_HEAD : HTTP_PHASE_IDLE,
+        server->draining ? 1 : from_now(begun ? options->header_timeout : options->idle_timeout));
+}
+
 void http_transaction_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                                 enum MHD_RequestTerminationCode code) {
     struct http_worker *worker = cls;
@@ -363,9 +376,7 @@ void http_transaction_completed(void *cls, struct MHD_Connection *connection, vo
     if (worker->server->options.log_access != NULL && request->peer->class != HTTP_CLASS_OWN)
         log_request(request);
     http_request_end(request);
-    http_timeouts_phase(&worker->server->timeouts, request->peer, HTTP_PHASE_IDLE,
-                        worker->server->draining ? 1
-                                                 : from_now(worker->server->options.idle_timeout));
+    end_phase(worker->server, request->peer);
 }
 
 /* True if the client may still be sending what nobody will read. */
@@ -402,6 +413,7 @@ void http_transaction_notify(void *cls, struct MHD_Connection *connection, void 
             return;
         peer->request.server = server;
         peer->request.peer = peer;
+        http_intake_begin(worker, peer);
         if (worker->tls)
             begin_tls(server, peer, connection);
         if (server->draining) /* else it has its deadline since it was accepted */
@@ -413,6 +425,7 @@ void http_transaction_notify(void *cls, struct MHD_Connection *connection, void 
     if (peer == NULL)
         return;
     *socket_context = NULL;
+    http_intake_end(worker, peer);
     if (needs_linger(peer)) {
         int copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
         if (copy >= 0)

@@ -9,9 +9,8 @@
 #include "http/transaction.h"
 
 enum {
-    /* Besides what a head takes; larger heads get 431 from libmicrohttpd itself. */
-    CONNECTION_MEMORY = 16 * 1024,
-    STACK_BYTES = 2 * 1024 * 1024, /* jansson recurses; 512 KiB is its least */
+    CONNECTION_MEMORY = HTTP_INTAKE_BYTES, /* besides what a head takes */
+    STACK_BYTES = 2 * 1024 * 1024,         /* jansson recurses; 512 KiB is its least */
     /* Above our own limit: libmicrohttpd deadlocks at its own. */
     DAEMON_CONNECTIONS = 4 * HTTP_WORKER_CONNECTIONS
 };
@@ -66,4 +65,5 @@ void http_worker_stop(struct http_worker *worker) {
     worker->daemon = NULL;
     free(worker->spare);
     worker->spare = NULL;
+    http_intake_stop(worker);
 }

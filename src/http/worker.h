@@ -4,6 +4,9 @@
 
 #include "http/connections.h"
 
+/* Asked of a socket at once, at most: half of what libmicrohttpd's buffers hold. */
+enum { HTTP_INTAKE_BYTES = 16 * 1024 };
+
 struct http_worker {
     struct http_server *server;
     bool tls;
@@ -12,6 +15,10 @@ struct http_worker {
     /* The HTTP thread's own. */
     unsigned char *spare; /* a body's buffer between two requests */
     size_t spare_size;
+    char *intake_bytes; /* what has just been received (intake.c) */
+    size_t intake_size;
+    struct http_connection **by_fd; /* whose bytes are read there */
+    size_t by_fd_size;
 };
 
 enum cn_status http_worker_start(struct http_worker *worker, struct http_server *server,

@@ -5,6 +5,7 @@ MODEL names the model to serve (default: models/digits.safetensors of the source
 without one. Waits for conditions: an answer, an end of file, a line of the log.
 """
 import os
+import re
 import resource
 import select
 import signal
@@ -128,6 +129,15 @@ BAD = {
     "chunk size beyond 64 bits": chunk_bytes(b"10000000000000310\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
     "chunk longer than its size": chunk_bytes(b"30f\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
     "unknown Expect": post(extra=RAW + b"Expect: 200-ok\r\n"),
+    "line feed after a chunk": chunk_bytes(b"310\r\n" + IMAGE + b"\n0\r\n\r\n"),
+    "line feed after a chunk's size": chunk_bytes(b"310\n" + IMAGE + b"\r\n0\r\n\r\n"),
+    "line feed in a chunk's extension": chunk_bytes(b"310;a\nb\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
+    "space after a chunk's size": chunk_bytes(b"310 \r\n" + IMAGE + b"\r\n0\r\n\r\n"),
+    "length in a trailer": chunked(IMAGE, end=b"0\r\nContent-Length: 3\r\n\r\n"),
+    "trailer that is no field": chunked(IMAGE, end=b"0\r\nA\r\n\r\n"),
+    "length of 64 bits": length(b"18446744073709551615"),
+    "a handshake of TLS": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03",
+    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "body where none is taken": get("/", b"Content-Length: 3\r\n") + b"abc",
     "chunks where none are taken": get("/", b"Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n",
 }
@@ -162,6 +172,8 @@ GOOD = {
     "close": (get(extra=b"Connection: close\r\n"), [200]),
     "POST": (post(), [200]),
     "leading zeros": (length(b"000784"), [200]),
+    "white space after a length": (length(b"784 \t"), [200]),
+    "a cookie as large as the head": (get(extra=b"Cookie: " + b"a=b;" * 4000 + b"\r\n"), [200]),
     "one chunk": (chunked(IMAGE), [200]),
     "many chunks": (chunked(*[IMAGE[i:i + 7] for i in range(0, 784, 7)]), [200]),
     "chunk size in upper case with zeros": (
@@ -176,24 +188,36 @@ GOOD = {
 }
 
 
+def refusals(server):
+    """Answers with an error so far, as the server counts them."""
+    return sum(value for name, value in metrics(server).items()
+               if name.startswith("convnetd_requests_total") and re.search('code="[45]', name))
+
+
 def test_bad(server):
+    """Each gets one answer, an error as JSON with an identity, also when it is not the first."""
+    before = refusals(server)
     for name, request in BAD.items():
-        with server.connect() as sock:
-            sock.sendall(request)
-            stream = Stream(sock)
-            try:
-                first = stream.answer()
-                rest = stream.rest() if first else b""
-            except (TimeoutError, socket.timeout):
-                check(False, "bad: %s: neither refused nor closed" % name)
-                continue
-            check(first is None or 400 <= first[0] < 600, "bad: %s: answered %s" % (name, first))
-            # libmicrohttpd 0.9.75 sends the head of its own refusals of Content-Length twice.
-            check(b"HTTP/1.1 2" not in (first[2] + rest if first else b""),
-                  "bad: %s: part of it was answered as a request: %r" % (name, rest[:80]))
-            refused_here = first and first[1].get("content-type") == "application/json"
-            check(not refused_here or rest == b"",
-                  "bad: %s: more than one answer: %r" % (name, rest[:80]))
+        for earlier in (0, 2):
+            with server.connect() as sock:
+                sock.sendall(get() * earlier + request)
+                stream = Stream(sock)
+                try:
+                    good = [stream.answer()[0] for _ in range(earlier)]
+                    answer = stream.answer()
+                    rest = stream.rest()
+                except (TimeoutError, socket.timeout, TypeError):
+                    check(False, "bad: %s after %d: not answered" % (name, earlier))
+                    continue
+                check(good == [200] * earlier, "bad: %s: those before: %s" % (name, good))
+                check(answer and 400 <= answer[0] < 600 and rest == b"" and
+                      answer[1].get("content-type") == "application/json" and
+                      "x-request-id" in answer[1] and b'"error"' in answer[2],
+                      "bad: %s after %d: %s, then %r" % (name, earlier, answer, rest[:80]))
+    counted = refusals(server) - before
+    check(counted == 2 * len(BAD), "%d of %d refusals are counted" % (counted, 2 * len(BAD)))
+    wait_until(lambda: sum(bool(re.search(" status=[45]", x)) for x in list(server.lines)) ==
+               2 * len(BAD), "each refusal is a line of the log")
     print("%d bad requests" % len(BAD))
 
 
@@ -553,8 +577,9 @@ def main():
     if not os.path.exists(MODEL):
         print("no model at %s" % MODEL)
         return 77
-    with serving("--header-timeout=60", "--body-timeout=60") as server:
+    with serving("--header-timeout=60", "--body-timeout=60", "--access-log=yes") as server:
         test_bad(server)
+    with serving("--header-timeout=60", "--body-timeout=60") as server:
         test_good(server)
         test_answers(server)
     for count in (1, 119, 120, 128, 240, 256, 480):

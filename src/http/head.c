@@ -1,0 +1,180 @@
+/* head.c: RFC 9110 and 9112 rules for the lines of a head, strict ones, because a server behind a
+ * proxy must never read a message differently from the proxy. Checks bytes; does not find the lines
+ * and does not answer. Thread-safe: no state of its own. */
+#include "http/head.h"
+
+#include <string.h>
+#include <strings.h>
+
+void http_head_reject(struct http_head *head, unsigned status, const char *fault) {
+    if (head->status == 0) {
+        head->status = status;
+        head->fault = fault;
+    }
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alphanumeric(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool http_is_tchar(char c) {
+    static const char symbols[] = "!#$%&'*+-.^_`|~";
+    return is_alphanumeric(c) || (c != '\0' && strchr(symbols, c) != NULL);
+}
+
+static bool is_token(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (!http_is_tchar(text[i]))
+            return false;
+    return length > 0;
+}
+
+bool http_is_field_content(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static void read_version(struct http_head *head, const char *text, size_t length) {
+    if (length != 8 || memcmp(text, "HTTP/", 5) != 0 || !is_digit(text[5]) || text[6] != '.' ||
+        !is_digit(text[7]))
+        http_head_reject(head, 400, "the request line does not end with HTTP/ and a version");
+    else if (text[5] != '1')
+        http_head_reject(head, 505, "the version is neither HTTP/1.0 nor HTTP/1.1");
+    else
+        head->version_1_1 = text[7] != '0';
+}
+
+/* Target.c reads what is between the spaces; here it is only one word. */
+void http_head_request_line(struct http_head *head, const char *line, size_t length) {
+    const char *end = line + length;
+    const char *target = memchr(line, ' ', length);
+    const char *version = target != NULL ? memchr(target + 1, ' ', (size_t)(end - target) - 1) : 0;
+    if (!http_is_field_content(line, length))
+        http_head_reject(head, 400, "the request line holds a control byte");
+    if (version == NULL || memchr(version + 1, ' ', (size_t)(end - version) - 1) != NULL ||
+        version == target + 1) {
+        http_head_reject(head, 400,
+                         "the request line is not method, target and version with one space each");
+        return;
+    }
+    if (!is_token(line, (size_t)(target - line)))
+        http_head_reject(head, 400, "the method is not a token");
+    read_version(head, version + 1, (size_t)(end - version) - 1);
+}
+
+/* A name, an address, or one of version 6 in brackets; a port may follow. */
+static bool is_host(const char *text, size_t length) {
+    const char *end = text + length, *at = text;
+    if (at < end && *at == '[') {
+        const char *close = memchr(at, ']', length);
+        if (close == NULL || close == at + 1)
+            return false;
+        for (at++; at < close; at++)
+            if (!is_alphanumeric(*at) && strchr(":.", *at) == NULL)
+                return false;
+        at = close + 1;
+    } else {
+        while (at < end && *at != '\0' &&
+               (is_alphanumeric(*at) || strchr("-._~%!$&'()*+;=", *at) != NULL))
+            at++;
+    }
+    if (at < end && *at == ':' && at > text)
+        for (at++; at < end && is_digit(*at);)
+            at++;
+    return at == end;
+}
+
+static bool is_word(const char *text, size_t length, const char *word) {
+    return length == strlen(word) && strncasecmp(text, word, length) == 0;
+}
+
+static void read_length(struct http_head *head, const char *value, size_t length) {
+    if (head->has_length)
+        http_head_reject(head, 400, "there is more than one Content-Length");
+    head->has_length = true;
+    head->length = 0;
+    if (length == 0)
+        http_head_reject(head, 400, "Content-Length is empty");
+    for (size_t i = 0; i < length; i++) {
+        if (!is_digit(value[i])) {
+            http_head_reject(head, 400, "Content-Length is not a row of digits");
+            return;
+        }
+        if (head->length > (INT64_MAX - 9) / 10) {
+            http_head_reject(head, 413, "Content-Length is larger than any body taken here");
+            return;
+        }
+        head->length = head->length * 10 + (uint64_t)(value[i] - '0');
+    }
+}
+
+static void read_encoding(struct http_head *head, const char *value, size_t length) {
+    if (head->chunked)
+        http_head_reject(head, 400, "there is more than one Transfer-Encoding");
+    head->chunked = true;
+    if (!is_word(value, length, "chunked"))
+        http_head_reject(head, 501, "Transfer-Encoding is not exactly chunked");
+}
+
+/* What is empty between `from` and the end of a value is skipped. */
+static size_t without_blanks(const char *line, size_t from, size_t length) {
+    while (length > from && (line[length - 1] == ' ' || line[length - 1] == '\t'))
+        length--;
+    return length;
+}
+
+size_t http_head_field(struct http_head *head, const char *line, size_t length) {
+    const char *colon = memchr(line, ':', length);
+    head->fields++;
+    if (length > 0 && (line[0] == ' ' || line[0] == '\t')) {
+        http_head_reject(head, 400, "a line of the head begins with white space");
+        return length;
+    }
+    if (colon == NULL || !is_token(line, (size_t)(colon - line))) {
+        http_head_reject(head, 400, "a field is not a name that is a token, a colon and a value");
+        return length;
+    }
+    const size_t name = (size_t)(colon - line);
+    size_t value = name + 1;
+    if (!http_is_field_content(line + value, length - value))
+        http_head_reject(head, 400, "a field's value holds a control byte");
+    length = without_blanks(line, value, length);
+    while (value < length && (line[value] == ' ' || line[value] == '\t'))
+        value++;
+    const char *text = line + value;
+    if (is_word(line, name, "Host")) {
+        head->hosts++;
+        if (!is_host(text, length - value))
+            http_head_reject(head, 400, "Host is not a host");
+    } else if (is_word(line, name, "Content-Length")) {
+        read_length(head, text, length - value);
+    } else if (is_word(line, name, "Transfer-Encoding")) {
+        read_encoding(head, text, length - value);
+    } else if (is_word(line, name, "Expect")) {
+        if (!is_word(text, length - value, "100-continue"))
+            http_head_reject(head, 417, "Expect is not 100-continue");
+    } else if (is_word(line, name, "Cookie")) {
+        return 0;
+    }
+    return length;
+}
+
+unsigned http_head_end(struct http_head *head) {
+    if (head->hosts > 1)
+        http_head_reject(head, 400, "there is more than one Host");
+    if (head->hosts == 0 && head->version_1_1)
+        http_head_reject(head, 400, "HTTP/1.1 needs Host");
+    if (head->has_length && head->chunked)
+        http_head_reject(head, 400, "there are both Content-Length and Transfer-Encoding");
+    if (head->chunked && !head->version_1_1)
+        http_head_reject(head, 400, "HTTP/1.0 has no Transfer-Encoding");
+    return head->status;
+}

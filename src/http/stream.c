@@ -1,0 +1,311 @@
+/* stream.c: finds where each request of a connection begins and ends, before libmicrohttpd looks at
+ * it. Whatever libmicrohttpd would read in its own way does not get to it: line ends that are not
+ * CRLF, folded lines, chunk extensions, trailers. Does not receive and does not answer. No state
+ * but the stream's. */
+#include "http/stream.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What comes out in place of a head that is refused, and where a refused body ends. */
+static const char refused_head[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+static const char last_chunk[] = "0\r\n\r\n";
+static const char end_of_chunk_and_last[] = "\r\n0\r\n\r\n";
+
+enum { SIZE_DIGITS = 16, CHUNK_LINE = 4096 };
+
+/* One run: what is there still, and the room that is left. */
+struct run {
+    char *in, *out;
+    size_t length, room;
+    bool stuck; /* more bytes are needed */
+};
+
+static void take(struct run *run, size_t count) {
+    run->in += count;
+    run->length -= count;
+}
+
+static void go_to(struct http_stream *stream, enum http_stream_state state) {
+    stream->state = state;
+    stream->scanned = stream->kept = stream->searched = 0;
+    if (state == HTTP_STREAM_HEAD) {
+        stream->head = (struct http_head){0};
+        stream->begun = false;
+    }
+}
+
+static void copy(struct http_stream *stream, uint64_t count, enum http_stream_state next) {
+    stream->state = HTTP_STREAM_COPY;
+    stream->left = count;
+    stream->next = next;
+}
+
+static void say(struct http_stream *stream, const char *text, enum http_stream_state next) {
+    stream->state = HTTP_STREAM_TEXT;
+    stream->text = text;
+    stream->left = strlen(text);
+    stream->next = next;
+}
+
+static void refuse(struct http_stream *stream, const char *instead) {
+    stream->status = stream->head.status;
+    stream->fault = stream->head.fault;
+    say(stream, instead, HTTP_STREAM_REFUSED);
+}
+
+/* The next line that is whole and ends with CRLF, from stream->scanned on; its length without it,
+ * in *ret_length. False: there is none yet, or head.status says what is wrong with it. */
+static bool next_line(struct http_stream *stream, const struct run *run, size_t *ret_length) {
+    const char *line = run->in + stream->scanned;
+    const char *from = run->in + stream->searched;
+    const char *end = memchr(from, '\n', run->length - stream->searched);
+    if (end == NULL) {
+        stream->searched = run->length;
+        return false;
+    }
+    if (end == line || end[-1] != '\r') {
+        http_head_reject(&stream->head, 400, "a line does not end with CRLF");
+        return false;
+    }
+    *ret_length = (size_t)(end - line) - 1;
+    stream->searched = (size_t)(end - run->in) + 1;
+    return true;
+}
+
+/* The line that next_line found is done with; its first `kept` bytes and its CRLF stay. */
+static void end_line(struct http_stream *stream, const struct run *run, size_t length,
+                     size_t kept) {
+    if (kept > 0 || length == 0) {
+        if (stream->kept != stream->scanned)
+            memmove(run->in + stream->kept, run->in + stream->scanned, kept);
+        memcpy(run->in + stream->kept + kept, "\r\n", 2);
+        stream->kept += kept + 2;
+    }
+    stream->scanned += length + 2;
+}
+
+static void keep_line(struct http_stream *stream, const struct run *run) {
+    const size_t most = run->length < HTTP_STREAM_LINE - 1 ? run->length : HTTP_STREAM_LINE - 1;
+    size_t length = 0;
+    while (length < most && run->in[length] != '\r' && run->in[length] != '\n') {
+        stream->line[length] = run->in[length] != '\0' ? run->in[length] : '?';
+        length++;
+    }
+    stream->line[length] = '\0';
+}
+
+static void refuse_head(struct http_stream *stream, struct run *run) {
+    keep_line(stream, run);
+    stream->head_refused = true;
+    take(run, run->length);
+    stream->heads++;
+    refuse(stream, refused_head);
+}
+
+static void check_head_size(struct http_stream *stream, const struct run *run) {
+    const size_t bytes = stream->scanned > 0 ? stream->searched : run->length;
+    if (stream->head.fields > stream->limits->fields)
+        http_head_reject(&stream->head, 431,
+                         "the head has more fields than max-header-fields allows");
+    else if (bytes > stream->limits->bytes && !stream->begun)
+        http_head_reject(&stream->head, 414, "the request line is larger than max-header allows");
+    else if (bytes > stream->limits->bytes)
+        http_head_reject(&stream->head, 431, "the head is larger than max-header allows");
+}
+
+/* The head is whole: what is kept of it goes out, and the body after it. */
+static void end_head(struct http_stream *stream, struct run *run) {
+    const size_t gap = stream->scanned - stream->kept;
+    const struct http_head *head = &stream->head;
+    if (gap > 0) {
+        memmove(run->in + gap, run->in, stream->kept);
+        take(run, gap);
+    }
+    stream->heads++;
+    copy(stream, stream->kept + head->length, head->chunked ? HTTP_STREAM_CHUNK : HTTP_STREAM_HEAD);
+}
+
+static void read_head(struct http_stream *stream, struct run *run) {
+    struct http_head *head = &stream->head;
+    size_t length = 0;
+    bool whole = false;
+    while (!stream->begun && run->length >= 2 && memcmp(run->in, "\r\n", 2) == 0) {
+        take(run, 2); /* RFC 9112, 2.2: an empty line or more before the request line */
+        stream->searched = 0;
+    }
+    const bool odd = run->length > 0 && !stream->begun && !http_is_tchar(run->in[0]);
+    if (odd && (run->in[0] != '\r' || run->length > 1))
+        http_head_reject(head, 400, "a request line begins with its method");
+    while (head->status == 0 && !whole && next_line(stream, run, &length)) {
+        const char *line = run->in + stream->scanned;
+        size_t kept = length;
+        if (!stream->begun)
+            http_head_request_line(head, line, length);
+        else if (length > 0)
+            kept = http_head_field(head, line, length);
+        else
+            (void)http_head_end(head);
+        whole = stream->begun && length == 0;
+        end_line(stream, run, length, kept);
+        check_head_size(stream, run);
+        stream->begun = true;
+    }
+    if (head->status == 0 && !whole)
+        check_head_size(stream, run);
+    if (head->status != 0)
+        refuse_head(stream, run);
+    else if (whole)
+        end_head(stream, run);
+    else
+        run->stuck = true;
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Hexadecimal digits, then nothing or an extension, which is of no use here: RFC 9112, 7.1.1. */
+static void read_chunk_size(struct http_head *head, const char *line, size_t length,
+                            uint64_t *ret_size) {
+    uint64_t size = 0;
+    size_t digits = 0;
+    for (; digits < length && hex_digit(line[digits]) >= 0; digits++) {
+        if (size > INT64_MAX >> 4) {
+            http_head_reject(head, 413, "a chunk is larger than any body taken here");
+            return;
+        }
+        size = size << 4 | (unsigned)hex_digit(line[digits]);
+    }
+    const char *rest = line + digits;
+    while (rest < line + length && (*rest == ' ' || *rest == '\t'))
+        rest++;
+    if (digits == 0 || digits > 2 * SIZE_DIGITS ||
+        (digits < length && (rest == line + length || *rest != ';')))
+        http_head_reject(head, 400, "a chunk's size is not a row of hexadecimal digits");
+    if (!http_is_field_content(line, length))
+        http_head_reject(head, 400, "a chunk's extension holds a control byte");
+    *ret_size = size;
+}
+
+/* The size goes out without zeros before it and without extension. */
+static void read_chunk(struct http_stream *stream, struct run *run) {
+    size_t length = 0;
+    uint64_t size = 0;
+    const bool whole = next_line(stream, run, &length);
+    if (whole)
+        read_chunk_size(&stream->head, run->in, length, &size);
+    if (whole ? length > CHUNK_LINE : run->length > CHUNK_LINE)
+        http_head_reject(&stream->head, 400, "the line with a chunk's size is too long");
+    if (stream->head.status != 0) {
+        refuse(stream, last_chunk);
+    } else if (!whole) {
+        run->stuck = true;
+    } else if (size == 0) {
+        take(run, length + 2);
+        stream->head.fields = 0;
+        go_to(stream, HTTP_STREAM_TRAILER);
+    } else {
+        char text[SIZE_DIGITS + 3];
+        const size_t written =
+            (size_t)snprintf(text, sizeof text, "%llx", (unsigned long long)size);
+        take(run, length - written);
+        memcpy(run->in, text, written);
+        go_to(stream, HTTP_STREAM_COPY);
+        copy(stream, written + 2 + size, HTTP_STREAM_CHUNK_END);
+    }
+}
+
+static void read_chunk_end(struct http_stream *stream, struct run *run) {
+    if (run->length > 0 && (run->in[0] != '\r' || (run->length > 1 && run->in[1] != '\n'))) {
+        http_head_reject(&stream->head, 400, "a chunk does not end with CRLF after its size");
+        refuse(stream, end_of_chunk_and_last);
+    } else if (run->length < 2) {
+        run->stuck = true;
+    } else {
+        copy(stream, 2, HTTP_STREAM_CHUNK);
+    }
+}
+
+/* Fields after the last chunk: checked, and of no use here. What they would say about the message
+ * itself comes too late to be believed. */
+static void read_trailer(struct http_stream *stream, struct run *run) {
+    struct http_head *head = &stream->head;
+    size_t length = 0;
+    bool whole = false;
+    while (head->status == 0 && !whole && next_line(stream, run, &length)) {
+        struct http_head field = {0};
+        if (length > 0)
+            (void)http_head_field(&field, run->in + stream->scanned, length);
+        if (field.has_length || field.chunked || field.hosts > 0)
+            http_head_reject(&field, 400, "a field of the message's framing is after its body");
+        if (field.status != 0)
+            http_head_reject(head, field.status, field.fault);
+        head->fields += field.fields;
+        stream->scanned = stream->searched;
+        whole = length == 0;
+        check_head_size(stream, run);
+    }
+    if (head->status == 0 && !whole)
+        check_head_size(stream, run);
+    if (head->status != 0) {
+        refuse(stream, last_chunk);
+    } else if (whole) {
+        take(run, stream->scanned);
+        say(stream, last_chunk, HTTP_STREAM_HEAD);
+    } else {
+        run->stuck = true;
+    }
+}
+
+/* From `from`, as much of what is left as there is room for. Returns the number. */
+static size_t give(struct http_stream *stream, struct run *run, const char *from,
+                   size_t available) {
+    size_t count = available < run->room ? available : run->room;
+    if (count > stream->left)
+        count = (size_t)stream->left;
+    memcpy(run->out, from, count);
+    run->out += count;
+    run->room -= count;
+    stream->left -= count;
+    run->stuck = count == 0 && stream->left > 0;
+    if (stream->left == 0)
+        go_to(stream, stream->next);
+    return count;
+}
+
+size_t http_stream_run(struct http_stream *stream, char *in, size_t length, size_t *ret_taken,
+                       char *out, size_t room) {
+    struct run run = {.in = in, .out = out, .length = length, .room = room};
+    while (!run.stuck) {
+        switch (stream->state) {
+        case HTTP_STREAM_HEAD:
+            read_head(stream, &run);
+            break;
+        case HTTP_STREAM_COPY:
+            take(&run, give(stream, &run, run.in, run.length));
+            break;
+        case HTTP_STREAM_CHUNK:
+            read_chunk(stream, &run);
+            break;
+        case HTTP_STREAM_CHUNK_END:
+            read_chunk_end(stream, &run);
+            break;
+        case HTTP_STREAM_TRAILER:
+            read_trailer(stream, &run);
+            break;
+        case HTTP_STREAM_TEXT:
+            stream->text += give(stream, &run, stream->text, (size_t)stream->left);
+            break;
+        case HTTP_STREAM_REFUSED:
+            take(&run, run.length);
+            run.stuck = true;
+            break;
+        }
+    }
+    *ret_taken = (size_t)(run.in - in);
+    return (size_t)(run.out - out);
+}
