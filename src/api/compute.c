@@ -21,8 +21,15 @@ void prediction_free(void *data) {
     struct prediction *prediction = data;
     if (prediction == NULL)
         return;
-    for (size_t i = 0; i < prediction->source_count; i++)
+    for (size_t i = 0; i < prediction->source_count; i++) {
         free(prediction->sources[i].owned);
+        free(prediction->sources[i].member);
+    }
+    for (size_t i = 0; i < prediction->count; i++) {
+        free(prediction->items[i].name);
+        free(prediction->items[i].failure);
+    }
+    free(prediction->items);
     free(prediction->sources);
     served_model_release(prediction->model);
     free(prediction->images);
@@ -193,17 +200,20 @@ static enum cn_status outputs_allocate(struct http_exchange *exchange, struct cn
 static enum cn_status read_body(struct http_exchange *exchange, struct cn_error *error) {
     struct prediction *prediction = exchange->state;
     prediction->is_read = true;
-    const enum cn_status status = http_body_inflate(exchange, error);
-    return status == CN_OK ? prediction->read(exchange, error) : status;
+    enum cn_status status = http_body_inflate(exchange, error);
+    if (status == CN_OK)
+        status = prediction->read(exchange, error);
+    return status == CN_OK ? prediction_check_only(prediction, error) : status;
 }
 
 /* Decodes the next picture. */
 static enum cn_status decode_next(struct http_exchange *exchange, struct cn_error *error) {
     struct prediction *prediction = exchange->state;
     struct picture_source *source = &prediction->sources[prediction->decoded++];
-    const size_t bytes = source->pixels * BYTES_PER_PIXEL;
+    const size_t bytes =
+        source->member != NULL ? source->member->size : source->pixels * BYTES_PER_PIXEL;
     if (!http_hold(exchange, bytes))
-        return cn_fail(error, CN_MEMORY, "no memory for a picture of %zu pixels", source->pixels);
+        return cn_fail(error, CN_MEMORY, "no memory for a picture, %zu bytes", bytes);
     const enum cn_status status = prediction_decode(prediction, source, error);
     http_release(exchange, bytes);
     free(source->owned);
@@ -339,7 +349,7 @@ enum http_outcome prediction_run(struct http_exchange *exchange, prediction_read
     if (read_body(exchange, &prediction->failure) != CN_OK)
         return answer_failure(exchange);
     exchange->work.images = prediction->count;
-    if (prediction->pixels > SMALL_PIXELS)
+    if (prediction->pixels > SMALL_PIXELS || prediction->unpacked > SMALL_PIXELS)
         return compute_prepared(exchange);
     while (prediction->decoded < prediction->source_count)
         if (decode_next(exchange, &prediction->failure) != CN_OK)

@@ -1,5 +1,7 @@
 /* predict.c: POST /predict: its query, its body in any of its forms, its answer. How it is computed
  * is compute.c's. Runs on the exchange's HTTP thread, but for reading the body. */
+#include <string.h>
+
 #include "api/predict.h"
 #include "api/routes.h"
 
@@ -18,7 +20,11 @@ enum http_outcome api_predict(struct http_exchange *exchange) {
     if (!prediction_begin(exchange))
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
+    const char *strict = http_query(exchange, "strict");
     if (picture_options_read(exchange, &prediction->options, &error) != CN_OK)
         return http_reply_failure(exchange, &error);
+    if (strict != NULL && strcmp(strict, "0") != 0 && strcmp(strict, "1") != 0)
+        return http_reply_error(exchange, 400, "strict is \"%.64s\"; it must be 0 or 1", strict);
+    prediction->lenient = strict == NULL || strict[0] == '0';
     return prediction_run(exchange, predict_read, predict_answer);
 }

@@ -3,6 +3,7 @@
 #define CONVNET_API_PREDICT_H
 
 #include "api/picture.h"
+#include "data/picture_archive.h"
 #include "serving/preparer.h"
 
 /* Reads the body of `exchange` into its prediction's images and pictures. On the HTTP thread, or on
@@ -20,6 +21,15 @@ struct picture_source {
     void *owned; /* the same bytes when they are not the body's; freed after decoding */
     size_t image;
     size_t pixels; /* as its header says, or about so many */
+    /* Of an archive: its member that is still to be unpacked, malloc'd; else NULL. */
+    struct cn_archive_member *member;
+};
+
+/* What a request says of one of its images. */
+struct prediction_item {
+    char *name;    /* the picture's file, or its field; NULL: it has none; malloc'd */
+    char *failure; /* why it has no answer, NULL: it has one; malloc'd */
+    enum cn_status status;
 };
 
 /* One request's images and what becomes of them. Freed by prediction_free. */
@@ -33,6 +43,11 @@ struct prediction {
     size_t count, capacity;         /* images */
     float *images, *outputs;        /* [count, image_size], [count, classes] */
     struct picture_report *reports; /* [count] */
+    struct prediction_item *items;  /* [count] */
+    /* The body is of a form that holds many: its images have their numbers, and if `lenient` one
+     * that cannot be used has its own error, where it is not the only one. */
+    bool many, lenient;
+    size_t unpacked; /* bytes of an archive's pictures, as it says */
     struct picture_source *sources;
     size_t source_count, source_capacity, decoded;
     size_t pixels;     /* of all sources */
@@ -79,9 +94,25 @@ float *prediction_add(struct prediction *prediction, struct cn_error *error);
 enum cn_status prediction_add_picture(struct prediction *prediction, const void *bytes,
                                       size_t length, void *owned, struct cn_error *error);
 
-/* Decodes one picture by the request's options. Errors name it by its place. */
-enum cn_status prediction_decode(struct prediction *prediction, const struct picture_source *source,
+/* Names the image that was added last, by what a part or an archive says; it is copied. */
+void prediction_name(struct prediction *prediction, const char *name, size_t length);
+
+/* Gives an image its own error instead of an answer, if the request is one for that and the fault
+ * is the image's: then CN_OK. Else, and without memory, the fault is the request's. */
+enum cn_status prediction_forgive(struct prediction *prediction, size_t image,
+                                  const struct cn_error *fault, struct cn_error *error);
+
+/* After the body has been read: a request's only image has no error of its own. */
+enum cn_status prediction_check_only(const struct prediction *prediction, struct cn_error *error);
+
+/* Decodes one picture by the request's options, unpacking it first. Errors name it by its place. */
+enum cn_status prediction_decode(struct prediction *prediction, struct picture_source *source,
                                  struct cn_error *error);
+
+/* A zip or tar whose files are pictures. CN_LIMIT: over the request's images, or the pictures would
+ * have more bytes than a body. */
+enum cn_status prediction_add_archive(struct prediction *prediction, const void *bytes,
+                                      size_t length, struct cn_error *error);
 
 /* Raw images, one byte a sample, one after another. CN_INVALID unless a whole number of them. */
 enum cn_status prediction_add_raw(struct prediction *prediction, const void *bytes, size_t length,

@@ -1,6 +1,6 @@
-/* predict_images.c: a request's images: room for them, and the forms that are bytes. JSON is in
- * predict_json.c, multipart in predict_multipart.c. Runs where the
- * prediction is read (compute.c). */
+/* predict_images.c: a request's images: room for them, their own errors, and the forms that are
+ * bytes. JSON is in predict_json.c, multipart in predict_multipart.c. Runs where the prediction is
+ * read (compute.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,14 +28,46 @@ float *prediction_add(struct prediction *p, struct cn_error *error) {
         struct picture_report *reports = realloc(p->reports, capacity * sizeof *reports);
         if (reports != NULL)
             p->reports = reports;
-        if (images == NULL || reports == NULL) {
+        struct prediction_item *items = realloc(p->items, capacity * sizeof *items);
+        if (items != NULL)
+            p->items = items;
+        if (images == NULL || reports == NULL || items == NULL) {
             (void)cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
             return NULL;
         }
         p->capacity = capacity;
     }
     p->reports[p->count].is_picture = false;
+    p->items[p->count] = (struct prediction_item){0};
     return p->images + p->count++ * p->image_size;
+}
+
+void prediction_name(struct prediction *p, const char *name, size_t length) {
+    if (p->count > 0 && length > 0 && p->items[p->count - 1].name == NULL)
+        p->items[p->count - 1].name = strndup(name, length);
+}
+
+enum cn_status prediction_forgive(struct prediction *p, size_t image, const struct cn_error *fault,
+                                  struct cn_error *error) {
+    const bool own = fault->status == CN_INVALID || fault->status == CN_MALFORMED ||
+                     fault->status == CN_UNSUPPORTED || fault->status == CN_UNUSABLE ||
+                     fault->status == CN_LIMIT;
+    struct prediction_item *item = &p->items[image];
+    if (!p->lenient || !p->many || !own)
+        return cn_fail(error, fault->status, "%s", fault->text);
+    if (item->failure == NULL)
+        item->failure = strdup(fault->text);
+    if (item->failure == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for an error");
+    item->status = fault->status;
+    memset(p->images + image * p->image_size, 0, p->image_size * sizeof *p->images);
+    return CN_OK;
+}
+
+enum cn_status prediction_check_only(const struct prediction *p, struct cn_error *error) {
+    return p->count == 1 && p->items[0].failure != NULL
+               ? cn_fail(error, p->items[0].status, "%s", p->items[0].failure)
+               : CN_OK;
 }
 
 /* Room for one source more. */
@@ -51,6 +83,16 @@ static bool sources_grow(struct prediction *p) {
     return true;
 }
 
+/* One picture has its own limit, and its own error. */
+static enum cn_status pixels_count(struct prediction *p, size_t pixels, struct cn_error *error) {
+    p->pixels += pixels;
+    if (p->source_count > 1 && p->pixels > p->max_pixels)
+        return cn_fail(error, CN_LIMIT,
+                       "the request's pictures have over %zu pixels in all, max-pixels",
+                       p->max_pixels);
+    return CN_OK;
+}
+
 enum cn_status prediction_add_picture(struct prediction *p, const void *bytes, size_t length,
                                       void *owned, struct cn_error *error) {
     const size_t pixels = picture_pixels(bytes, length, &p->picture_limits);
@@ -60,25 +102,72 @@ enum cn_status prediction_add_picture(struct prediction *p, const void *bytes, s
         return room ? error->status : cn_fail(error, CN_MEMORY, "no memory for the pictures");
     }
     p->sources[p->source_count++] =
-        (struct picture_source){bytes, length, owned, p->count - 1, pixels};
-    /* One picture has its own limit, and its own error. */
-    p->pixels += pixels;
-    if (p->source_count > 1 && p->pixels > p->max_pixels)
-        return cn_fail(error, CN_LIMIT,
-                       "the request's pictures have over %zu pixels in all, max-pixels",
-                       p->max_pixels);
-    return CN_OK;
+        (struct picture_source){bytes, length, owned, p->count - 1, pixels, NULL};
+    return pixels_count(p, pixels, error);
 }
 
-enum cn_status prediction_decode(struct prediction *p, const struct picture_source *source,
+/* The member's bytes become the source's, and its pixels are counted. */
+static enum cn_status source_unpack(struct prediction *p, struct picture_source *source,
+                                    struct cn_error *fault, struct cn_error *error) {
+    const struct cn_archive_member *member = source->member;
+    const enum cn_status status = cn_archive_unpack(member, p->exchange->context->max_body,
+                                                    &source->bytes, &source->owned, fault);
+    source->length = member->size;
+    if (status != CN_OK)
+        return status;
+    return pixels_count(p, picture_pixels(source->bytes, source->length, &p->picture_limits),
+                        error);
+}
+
+enum cn_status prediction_decode(struct prediction *p, struct picture_source *source,
                                  struct cn_error *error) {
     struct cn_error fault = {0};
-    const enum cn_status status = picture_read(
-        p->model->model, &p->picture_limits, &p->options, source->bytes, source->length,
-        p->images + source->image * p->image_size, &p->reports[source->image], &fault);
+    enum cn_status status =
+        source->member != NULL ? source_unpack(p, source, &fault, error) : CN_OK;
+    if (status != CN_OK && fault.status == CN_OK) /* the request's */
+        return status;
     if (status == CN_OK)
+        status = picture_read(p->model->model, &p->picture_limits, &p->options, source->bytes,
+                              source->length, p->images + source->image * p->image_size,
+                              &p->reports[source->image], &fault);
+    if (status == CN_OK ||
+        (p->count > 1 && prediction_forgive(p, source->image, &fault, NULL) == CN_OK))
         return CN_OK;
     return cn_fail(error, status, "picture %zu: %s", source->image + 1, fault.text);
+}
+
+enum cn_status prediction_add_archive(struct prediction *p, const void *bytes, size_t length,
+                                      struct cn_error *error) {
+    const size_t most = p->exchange->context->max_body;
+    struct cn_archive archive;
+    struct cn_archive_member member;
+    bool found = false;
+    enum cn_status status = cn_archive_open(bytes, length, &archive, error);
+    p->many = true;
+    while (status == CN_OK) {
+        status = cn_archive_next(&archive, &member, &found, error);
+        if (status != CN_OK || !found)
+            break;
+        p->unpacked += member.size < most ? member.size : most + 1;
+        if (p->unpacked > most)
+            return cn_fail(error, CN_LIMIT,
+                           "the archive's files have over %zu bytes, max-body, when unpacked",
+                           most);
+        if (!sources_grow(p) || !http_hold(p->exchange, sizeof member))
+            return cn_fail(error, CN_MEMORY, "no memory for the archive");
+        struct cn_archive_member *copy = malloc(sizeof *copy);
+        if (copy == NULL || prediction_add(p, error) == NULL) {
+            free(copy);
+            return cn_fail(error, CN_MEMORY, "no memory for the archive");
+        }
+        *copy = member;
+        prediction_name(p, member.name, strlen(member.name));
+        p->sources[p->source_count++] =
+            (struct picture_source){.image = p->count - 1, .member = copy};
+    }
+    if (status == CN_OK && p->count == 0)
+        status = cn_fail(error, CN_INVALID, "the archive holds no file");
+    return status;
 }
 
 enum cn_status prediction_add_raw(struct prediction *p, const void *bytes, size_t length,
@@ -92,6 +181,7 @@ enum cn_status prediction_add_raw(struct prediction *p, const void *bytes, size_
     if (length / p->image_size > p->max_images - p->count)
         return cn_fail(error, CN_LIMIT, "the request has %zu images; the limit is %zu",
                        length / p->image_size, p->max_images);
+    p->many = p->many || length > p->image_size;
     for (; length > 0; from += p->image_size, length -= p->image_size) {
         float *image = prediction_add(p, error);
         if (image == NULL)
@@ -112,6 +202,8 @@ static bool is_type(const char *header, const char *type) {
 static enum cn_status add_recognized(struct prediction *p, const unsigned char *body, size_t length,
                                      struct cn_error *error) {
     size_t blank = 0;
+    if (cn_archive_recognize(body, length))
+        return prediction_add_archive(p, body, length, error);
     if (cn_picture_recognize(body, length))
         return prediction_add_picture(p, body, length, NULL, error);
     while (blank < length && strchr(" \t\r\n", body[blank]) != NULL && body[blank] != '\0')
@@ -124,8 +216,8 @@ static enum cn_status add_recognized(struct prediction *p, const unsigned char *
                        "and not with --data-raw",
                        length < 40 ? (int)length : 40, (const char *)body);
     return cn_fail(error, CN_UNSUPPORTED,
-                   "the %zu bytes are neither a picture (%s) nor JSON; raw images of %zu bytes "
-                   "each need Content-Type: application/octet-stream",
+                   "the %zu bytes are neither a picture (%s), a zip or tar of them, nor JSON; raw "
+                   "images of %zu bytes each need Content-Type: application/octet-stream",
                    length, cn_picture_formats(), p->image_size);
 }
 
@@ -142,13 +234,16 @@ enum cn_status prediction_add_body(struct prediction *p, const char *content_typ
         return prediction_add_json(p, (const char *)body, length, error);
     if (is_type(content_type, "multipart/form-data"))
         return prediction_add_multipart(p, content_type, body, length, error);
-    /* What a picture is its bytes say, whatever it is called. */
+    /* What a picture or an archive is its bytes say, whatever it is called. */
+    if (cn_archive_recognize(body, length))
+        return prediction_add_archive(p, body, length, error);
     if (cn_picture_recognize(body, length) || strncasecmp(content_type, "image/", 6) == 0)
         return prediction_add_picture(p, body, length, NULL, error);
     if (is_type(content_type, "application/octet-stream"))
         return prediction_add_raw(p, body, length, error);
     return cn_fail(error, CN_UNSUPPORTED,
                    "Content-Type is \"%.80s\"; it must be a picture's (%s), "
-                   "application/octet-stream, application/json or multipart/form-data",
+                   "application/zip, application/x-tar, application/octet-stream, "
+                   "application/json or multipart/form-data",
                    content_type, cn_picture_formats());
 }

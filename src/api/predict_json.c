@@ -127,10 +127,40 @@ static enum cn_status scale(struct prediction *p, size_t index, float range,
     return CN_OK;
 }
 
+static enum cn_status fail_as(struct cn_error *error, const struct cn_error *fault) {
+    return cn_fail_at(error, fault->status, fault->source, fault->offset, "%s", fault->text);
+}
+
+/* What cannot be an image but is JSON has its own error, and the next one is read. */
+static enum cn_status read_any(struct json_scan *s, struct reading *reading) {
+    struct prediction *p = reading->prediction;
+    struct cn_error fault = {0}, *error = s->error;
+    const size_t image = p->count;
+    const bool string = cn_json_peek(s) == '"';
+    const char *begin = s->at;
+    enum cn_status status = CN_OK;
+    reading->numeric[image] = !string;
+    s->error = &fault;
+    if (!string && !cn_json_take(s, '['))
+        status = cn_json_fail(s, "an image: '[' or a base64 string");
+    else
+        status = string ? read_base64(s, p) : read_image(s, p);
+    s->error = error;
+    if (status == CN_OK || !p->lenient || (status != CN_INVALID && status != CN_MALFORMED))
+        return status == CN_OK ? CN_OK : fail_as(error, &fault);
+    s->at = begin;
+    s->error = &(struct cn_error){0};
+    const bool is_json = cn_json_skip(s) == CN_OK;
+    s->error = error;
+    if (!is_json || (p->count == image && prediction_add(p, error) == NULL))
+        return fail_as(error, &fault);
+    reading->numeric[image] = false;
+    return prediction_forgive(p, image, &fault, error);
+}
+
 static enum cn_status read_element(struct json_scan *s, size_t index, void *data) {
     struct reading *reading = data;
     struct prediction *p = reading->prediction;
-    const bool string = cn_json_peek(s) == '"';
     (void)index;
     if ((p->count & (p->count + 1)) == 0) { /* at 0, 1, 3, 7 ...: room for twice as many */
         bool *grown = realloc(reading->numeric, 2 * p->count + 2);
@@ -138,10 +168,7 @@ static enum cn_status read_element(struct json_scan *s, size_t index, void *data
             return cn_fail(s->error, CN_MEMORY, "no memory for the images");
         reading->numeric = grown;
     }
-    reading->numeric[p->count] = !string;
-    if (!string && !cn_json_take(s, '['))
-        return cn_json_fail(s, "an image: '[' or a base64 string");
-    return string ? read_base64(s, p) : read_image(s, p);
+    return read_any(s, reading);
 }
 
 static enum cn_status read_range(struct json_scan *s, float *range) {
@@ -176,14 +203,17 @@ enum cn_status prediction_add_json(struct prediction *p, const char *text, size_
     struct json_scan scan = {text, text, length, error != NULL ? error : &local};
     struct reading reading = {.prediction = p};
     const size_t first = p->count;
+    p->many = true;
     enum cn_status status = cn_json_object(&scan, read_member, &reading);
     if (status == CN_OK)
         status = cn_json_end(&scan);
     if (status == CN_OK && !reading.seen)
         status = cn_fail(error, CN_INVALID, "the JSON object has no \"images\"");
-    for (size_t i = first; i < p->count && status == CN_OK; i++)
-        if (reading.numeric[i])
-            status = scale(p, i, reading.range, error);
+    for (size_t i = first; i < p->count && status == CN_OK; i++) {
+        struct cn_error fault = {0};
+        if (reading.numeric[i] && scale(p, i, reading.range, &fault) != CN_OK)
+            status = prediction_forgive(p, i, &fault, error);
+    }
     free(reading.numeric);
     return status;
 }

@@ -1,5 +1,6 @@
 /* predict_multipart.c: multipart/form-data (RFC 7578) over a body that is whole in memory: each
- * part is a picture. Of a part's headers only its type is looked at. No state. */
+ * part is a picture, an archive of them, or a form's field, which is passed over. Of a part's
+ * headers its type and its names are looked at. No state. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -21,42 +22,118 @@ static bool delimiter_of(const char *content_type, char delimiter[static 80]) {
     return true;
 }
 
-/* Does the part say that it holds bytes, as curl does of a file whose kind it does not know? */
-static bool part_is_octets(const unsigned char *head, size_t length) {
-    static const char type[] = "content-type:", octets[] = "application/octet-stream";
+/* The value of a part's header, up to its line's end; NULL: it has none. */
+static const char *part_header(const unsigned char *head, size_t length, const char *name,
+                               size_t *ret_length) {
+    const size_t name_length = strlen(name);
     const char *line = (const char *)head, *end = line + length;
-    for (; line != NULL && end - line > (ptrdiff_t)sizeof type; line++) {
-        if (strncasecmp(line, type, sizeof type - 1) == 0) {
-            line += sizeof type - 1;
-            line += strspn(line, " \t");
-            return end - line >= (ptrdiff_t)sizeof octets - 1 &&
-                   strncasecmp(line, octets, sizeof octets - 1) == 0;
+    while (line < end) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        const size_t size = (size_t)((next != NULL ? next : end) - line);
+        if (size > name_length && strncasecmp(line, name, name_length) == 0) {
+            line += name_length;
+            *ret_length = size - name_length;
+            return line;
         }
-        line = memchr(line, '\n', (size_t)(end - line));
-        if (line == NULL)
-            return false;
+        line += size + 1;
     }
-    return false;
+    return NULL;
 }
 
-static enum cn_status add_part(struct prediction *p, const unsigned char *part, size_t length,
-                               struct cn_error *error) {
-    const unsigned char *data = memmem(part, length, "\r\n\r\n", 4);
+/* Does the part say that it holds bytes, as curl does of a file whose kind it does not know? */
+static bool part_is_octets(const unsigned char *head, size_t length) {
+    static const char octets[] = "application/octet-stream";
+    size_t size = 0;
+    const char *type = part_header(head, length, "content-type:", &size);
+    while (type != NULL && size > 0 && (*type == ' ' || *type == '\t'))
+        type++, size--;
+    return type != NULL && size >= sizeof octets - 1 &&
+           strncasecmp(type, octets, sizeof octets - 1) == 0;
+}
+
+/* A parameter's value in `; name="value"`, without its quotes; NULL: it is not there. */
+static const char *disposition_value(const char *at, size_t length, const char *name,
+                                     size_t *ret_length) {
+    const char *end = at + length;
+    const size_t name_length = strlen(name);
+    while (at < end && (at = memchr(at, ';', (size_t)(end - at))) != NULL) {
+        for (at++; at < end && (*at == ' ' || *at == '\t'); at++)
+            continue;
+        const bool here = (size_t)(end - at) > name_length &&
+                          strncasecmp(at, name, name_length) == 0 && at[name_length] == '=';
+        while (at < end && *at != '=' && *at != ';')
+            at++;
+        const bool quoted = end - at > 1 && at[0] == '=' && at[1] == '"';
+        const char *value = at + (at < end && *at == '=') + quoted;
+        for (at = value; at < end && (quoted ? *at != '"' : *at != ';' && *at != '\r'); at++)
+            at += quoted && *at == '\\' && end - at > 1;
+        *ret_length = here ? (size_t)(at - value) : 0;
+        if (here)
+            return value;
+    }
+    return NULL;
+}
+
+/* A part as a form has it. */
+struct part {
+    const unsigned char *data;
+    size_t length;
+    bool octets,
+        is_file;      /* it says that it holds bytes; it has a file's name, perhaps an empty one */
+    const char *name; /* the file's, or else the field's; NULL */
+    size_t name_length;
+};
+
+static bool part_read(const unsigned char *bytes, size_t length, struct part *ret_part) {
+    const unsigned char *data = memmem(bytes, length, "\r\n\r\n", 4);
+    size_t size = 0, name_length = 0;
     if (data == NULL)
+        return false;
+    const size_t head = (size_t)(data - bytes);
+    const char *disposition = part_header(bytes, head, "content-disposition:", &size);
+    *ret_part = (struct part){
+        .data = data + 4, .length = length - head - 4, .octets = part_is_octets(bytes, head)};
+    const char *file =
+        disposition != NULL ? disposition_value(disposition, size, "filename", &name_length) : NULL;
+    ret_part->is_file = file != NULL;
+    ret_part->name = file;
+    ret_part->name_length = name_length;
+    if (disposition != NULL && name_length == 0)
+        ret_part->name = disposition_value(disposition, size, "name", &ret_part->name_length);
+    return true;
+}
+
+static enum cn_status add_part(struct prediction *p, const unsigned char *bytes, size_t length,
+                               struct cn_error *error) {
+    struct cn_error fault = {0};
+    struct part part;
+    enum cn_status status = CN_OK;
+    if (!part_read(bytes, length, &part))
         return cn_fail(error, CN_MALFORMED, "part %zu of the multipart body has no blank line",
                        p->count + 1);
-    const bool octets = part_is_octets(part, (size_t)(data - part));
-    data += 4;
-    length -= (size_t)(data - part);
-    if (cn_picture_recognize(data, length))
-        return prediction_add_picture(p, data, length, NULL, error);
-    if (octets && length == p->image_size)
-        return prediction_add_raw(p, data, length, error);
-    return cn_fail(
-        error, CN_INVALID,
-        "part %zu has %zu bytes; it must be a picture, or one raw image of %zu bytes with "
-        "Content-Type: application/octet-stream",
-        p->count + 1, length, p->image_size);
+    if (cn_archive_recognize(part.data, part.length))
+        return prediction_add_archive(p, part.data, part.length, error);
+    const size_t image = p->count;
+    if (cn_picture_recognize(part.data, part.length)) {
+        status = prediction_add_picture(p, part.data, part.length, NULL, error);
+    } else if (part.octets && part.length == p->image_size) {
+        status = prediction_add_raw(p, part.data, part.length, error);
+    } else if (!part.octets && !part.is_file && part.name != NULL) {
+        return CN_OK; /* a form's field */
+    } else if (part.is_file && part.length == 0) {
+        return CN_OK; /* a form's field for a file, and none was chosen */
+    } else {
+        (void)cn_fail(&fault, CN_INVALID,
+                      "part %zu has %zu bytes; it must be a picture, or one raw image of %zu bytes "
+                      "with Content-Type: application/octet-stream",
+                      p->count + 1, part.length, p->image_size);
+        if (!p->lenient || prediction_add(p, error) == NULL)
+            return cn_fail(error, fault.status, "%s", fault.text);
+        status = prediction_forgive(p, image, &fault, error);
+    }
+    if (status == CN_OK)
+        prediction_name(p, part.name, part.name_length);
+    return status;
 }
 
 enum cn_status prediction_add_multipart(struct prediction *p, const char *content_type,
@@ -67,6 +144,7 @@ enum cn_status prediction_add_multipart(struct prediction *p, const char *conten
         return cn_fail(error, CN_MALFORMED,
                        "multipart/form-data needs a boundary of 1 to 70 bytes");
     const size_t size = strlen(delimiter);
+    p->many = true;
     const unsigned char *end = body + length;
     /* The first delimiter may begin the body, without its line break. */
     const unsigned char *at = length >= size - 2 && memcmp(body, delimiter + 2, size - 2) == 0
@@ -87,6 +165,6 @@ enum cn_status prediction_add_multipart(struct prediction *p, const char *conten
         at = next + size;
     }
     if (p->count == 0)
-        return cn_fail(error, CN_INVALID, "the multipart body has no parts");
+        return cn_fail(error, CN_INVALID, "the multipart body has no part that is a picture");
     return CN_OK;
 }

@@ -21,11 +21,45 @@ enum predict_format predict_format_of(const char *accept) {
 void predict_add_json(struct cn_text *text, const struct prediction *prediction, size_t index) {
     const struct cn_model *model = prediction->model->model;
     const float *p = prediction->outputs + index * model->output_size;
+    const struct prediction_item *item = &prediction->items[index];
     cn_text_add(text, "{");
+    if (prediction->many) {
+        cn_text_add(text, "\"index\":");
+        cn_text_add_size(text, index);
+        cn_text_add(text, ",");
+    }
+    if (item->name != NULL) {
+        cn_text_add(text, "\"file\":\"");
+        cn_text_add_json(text, item->name);
+        cn_text_add(text, "\",");
+    }
+    if (item->failure != NULL) {
+        cn_text_add(text, "\"error\":\"");
+        cn_text_add_json(text, item->failure);
+        cn_text_add(text, "\"}");
+        return;
+    }
     cn_outputs_add_json(text, model, p);
     picture_render(text, &prediction->options, &prediction->reports[index], model,
                    prediction->images + index * prediction->image_size);
     cn_text_add(text, "}");
+}
+
+/* The same columns for every form of a request. */
+static void add_csv_row(struct cn_text *text, const struct prediction *prediction, size_t index) {
+    const struct cn_model *model = prediction->model->model;
+    const struct prediction_item *item = &prediction->items[index];
+    cn_text_add(text, "\r\n");
+    cn_text_add_size(text, index);
+    cn_text_add(text, ",");
+    cn_text_add_csv(text, item->name != NULL ? item->name : "");
+    cn_text_add(text, ",");
+    if (item->failure == NULL)
+        cn_outputs_add_csv(text, model, prediction->outputs + index * model->output_size);
+    else
+        cn_outputs_add_csv_empty(text, model);
+    cn_text_add(text, ",");
+    cn_text_add_csv(text, item->failure != NULL ? item->failure : "");
 }
 
 const char *predict_render(const struct prediction *prediction, enum predict_format format,
@@ -41,8 +75,11 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
     }
     if (format == PREDICT_PNG) /* of classes there is no picture, and of two maps not one */
         format = PREDICT_JSON;
-    if (format == PREDICT_CSV)
+    if (format == PREDICT_CSV) {
+        cn_text_add(text, "index,file,");
         cn_outputs_add_csv_head(text, model);
+        cn_text_add(text, ",error");
+    }
     if (format == PREDICT_JSON) {
         cn_text_add(text, "{\"model\":\"");
         cn_text_add_json(text, prediction->model->name);
@@ -50,8 +87,7 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
     }
     for (size_t i = 0; i < prediction->count; i++) {
         if (format == PREDICT_CSV) {
-            cn_text_add(text, "\r\n");
-            cn_outputs_add_csv(text, model, prediction->outputs + i * model->output_size);
+            add_csv_row(text, prediction, i);
             continue;
         }
         if (format == PREDICT_JSON && i > 0)

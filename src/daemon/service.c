@@ -164,6 +164,7 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .budget = &service->budget,
         .statistics = service->statistics,
         .max_images = (size_t)options->max_images,
+        .max_body = (size_t)options->max_body,
         .max_pixels = (size_t)options->max_pixels,
         .picture_limits = {.max_width = (int)options->max_picture,
                            .max_height = (int)options->max_picture},

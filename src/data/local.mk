@@ -7,6 +7,7 @@ libcore_la_SOURCES += \
 	src/data/dataset_numpy.c \
 	src/data/dataset_split.c \
 	src/data/npy.c src/data/npy.h \
+	src/data/picture_archive.c src/data/picture_archive.h \
 	src/data/dataset_table.c src/data/dataset_table.h \
 	src/data/idx.c src/data/idx.h
 
@@ -16,5 +17,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_dataset.c \
 	tests/unit/test_dataset_split.c \
 	tests/unit/test_idx.c \
+	tests/unit/test_picture_archive.c \
 	tests/unit/test_png_folder.c
 endif

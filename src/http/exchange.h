@@ -31,6 +31,7 @@ struct http_context {
     struct preparer *preparer;
     struct cn_budget *budget; /* of bodies, images, pictures and answers */
     struct statistics *statistics;
+    size_t max_body;   /* bytes of a body, also when it is unpacked */
     size_t max_images; /* images in one request */
     size_t max_pixels; /* of its pictures together, if it has several */
     struct cn_picture_limits picture_limits;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "image/format.h"
+#include "image/picture_end.h"
 
 const struct cn_picture_limits cn_picture_default_limits = {
     .max_width = 4096, .max_height = 4096, .max_memory = (size_t)96 << 20};
@@ -87,6 +88,12 @@ static const struct cn_format *find_format(const void *bytes, size_t length) {
     return NULL;
 }
 
+/* Does another picture begin where the first one ends? */
+static bool holds_another(const unsigned char *bytes, size_t length) {
+    const size_t end = cn_picture_end(bytes, length);
+    return end < length && find_format(bytes + end, length - end) != NULL;
+}
+
 const char *cn_picture_format(const void *bytes, size_t length) {
     const struct cn_format *format = find_format(bytes, length);
     return format != NULL ? format->name : NULL;
@@ -130,6 +137,11 @@ enum cn_status cn_picture_decode(const void *bytes, size_t length,
     const struct cn_picture_limits full = cn_format_limits(limits);
     const struct cn_format *format = find_format(bytes, length);
     const struct foreign *foreign = format == NULL ? find_foreign(bytes, length) : NULL;
+    if (format != NULL && holds_another(bytes, length))
+        return cn_fail(error, CN_INVALID,
+                       "a second picture begins after the first one, at byte %zu of %zu: send each "
+                       "by itself, or all in a form, a zip or a tar",
+                       cn_picture_end(bytes, length), length);
     if (format != NULL)
         return format->decode(bytes, length, &full, ret_picture, error);
     if (foreign != NULL)

@@ -123,6 +123,15 @@ void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, cons
     }
 }
 
+void cn_outputs_add_csv_empty(struct cn_text *text, const struct cn_model *model) {
+    const bool sigmoid = model->kind == CN_OUTPUT_SIGMOID;
+    const size_t first = sigmoid || model->kind == CN_OUTPUT_SOFTMAX ? 3
+                         : model->kind == CN_OUTPUT_LOGITS           ? 2
+                                                                     : 0;
+    for (size_t i = 1; i < first + (sigmoid ? 2 : model->output_size); i++)
+        cn_text_add(text, ",");
+}
+
 bool cn_outputs_is_picture(const struct cn_model *model) {
     const struct cn_shape *shape = &model->network->output_shape;
     return model->kind == CN_OUTPUT_MAP && (shape->rank == 2 || shape->rank == 3) &&

@@ -18,6 +18,9 @@ void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, con
 void cn_outputs_add_csv_head(struct cn_text *text, const struct cn_model *model);
 void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, const float *outputs);
 
+/* The same columns with nothing in them. */
+void cn_outputs_add_csv_empty(struct cn_text *text, const struct cn_model *model);
+
 /* True if the outputs can be a picture: a map of rows and columns. */
 bool cn_outputs_is_picture(const struct cn_model *model);
 

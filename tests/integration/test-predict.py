@@ -239,9 +239,9 @@ def test_formats(curl, images):
                                    "Accept: text/csv")
     rows = body.decode().split("\r\n")
     check(status == 200 and kind.startswith("text/csv") and len(rows) == 5 and
-          rows[0].startswith("class,label,confidence,p_0,"), "CSV: %s" % body)
+          rows[0].startswith("index,file,class,label,confidence,p_0,"), "CSV: %s" % body)
     for row, p in zip(rows[1:], wanted):
-        check([float(v) for v in row.split(",")[3:13]] == p["probabilities"], "CSV's %s" % row)
+        check([float(v) for v in row.split(",")[5:15]] == p["probabilities"], "CSV's %s" % row)
     status, kind, body = curl.post(b"".join(images[:3]), OCTETS, "/predict", "-H",
                                    "Accept: application/x-ndjson")
     lines = [json.loads(line) for line in body.decode().splitlines()]
