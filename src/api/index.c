@@ -29,7 +29,9 @@ enum http_outcome api_index(struct http_exchange *exchange) {
         return api_page_file(exchange);
     struct cn_text text = {0};
     enum registry_answer found;
-    struct served_model *model = registry_acquire(exchange->context->models, NULL, 0, &found);
+    struct served_model *model = /* as /v2/models: not told to everybody */
+        http_is_client(exchange) ? registry_acquire(exchange->context->models, NULL, 0, &found)
+                                 : NULL;
     cn_text_add(&text, "{\"name\":\"convnetd\",\"version\":\"" PACKAGE_VERSION "\",\"model\":");
     if (model != NULL)
         add_model(&text, model);

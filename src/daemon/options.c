@@ -10,6 +10,7 @@
 #include "base/names.h"
 #include "http/address.h"
 #include "http/cors.h"
+#include "http/origin.h"
 
 static const char *const switch_names[] = {"no", "yes", NULL};
 
@@ -255,6 +256,11 @@ enum cn_status options_check(const struct daemon_options *options, struct cn_err
                        "cors-origin '%.80s' must be none, * or a list of origins such as "
                        "https://example.org:8443",
                        options->cors_origin);
+    if (!http_origin_hosts_are_valid(options->allowed_hosts))
+        return cn_fail(error, CN_INVALID,
+                       "allowed-hosts '%.80s' must be none, * or a list of host names such as "
+                       "digits.example.org",
+                       options->allowed_hosts);
     if (options->model_dir[0] != '\0' && strcmp(options->model, option_find("model")->initial) != 0)
         return cn_fail(error, CN_INVALID,
                        "model %s and model-dir %s exclude each other: set only one of them",

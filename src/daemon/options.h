@@ -33,6 +33,7 @@ struct daemon_options {
     long long memory_budget; /* bytes; 0: derived */
     long long queue_images, batch_images;
     char cors_origin[OPTION_TEXT_SIZE];
+    char allowed_hosts[OPTION_TEXT_SIZE];
     double batch_delay_ms, inline_us;
     double request_timeout, header_timeout, body_timeout, idle_timeout, write_timeout;
     double shutdown_delay, shutdown_timeout; /* seconds */

@@ -75,6 +75,9 @@ const struct option_row option_rows[] = {
      "A request that waits longer in the batch lane is answered 504; 0 means no limit."},
     {"cors-origin", OPTION_TEXT, AT(cors_origin), "none", 1, 1023, "ORIGINS", NULL,
      "Origins whose pages may use this server from a browser: none, * or a list with commas."},
+    {"allowed-hosts", OPTION_TEXT, AT(allowed_hosts), "none", 1, 1023, "NAMES", NULL,
+     "Names that Host may have besides addresses and localhost: * or a list; none: any, unless all "
+     "addresses are loopback."},
     {"header-timeout", OPTION_NUMBER, AT(header_timeout), "10", 0.05, 86400, "seconds", NULL,
      "Time for a request's head to arrive."},
     {"body-timeout", OPTION_NUMBER, AT(body_timeout), "30", 0.05, 86400, "seconds", NULL,

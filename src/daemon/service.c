@@ -84,6 +84,7 @@ static struct http_server_options server_options(const struct daemon_options *op
         .least_rate = (size_t)options->least_rate,
         .metrics_access = metrics_access(options),
         .cors_origin = options->cors_origin,
+        .allowed_hosts = options->allowed_hosts,
         .header_timeout = service_nanoseconds(options->header_timeout),
         .body_timeout = service_nanoseconds(options->body_timeout),
         .idle_timeout = service_nanoseconds(options->idle_timeout),

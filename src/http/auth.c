@@ -46,8 +46,10 @@ static bool refuse_key(struct http_request *request, bool given) {
                         : "this path needs an API key: Authorization: Bearer KEY, or X-API-Key");
 }
 
-/* True if the server has no keys, or the request shows one of them. */
-static bool check_key(struct http_request *request) {
+enum shown { SHOWN_GOOD, SHOWN_NONE, SHOWN_UNKNOWN, SHOWN_TWO };
+
+/* What the request shows of a key; good, too, if the server has none. */
+static enum shown find_key(struct http_request *request) {
     struct http_server *server = request->server;
     struct credentials credentials = {0};
     bool known = true;
@@ -62,13 +64,23 @@ static bool check_key(struct http_request *request) {
     }
     pthread_rwlock_unlock(&server->secrets_lock);
     if (!wanted)
-        return true;
+        return SHOWN_GOOD;
     /* Two would be read differently by a proxy and here. */
     if (credentials.keys > 1 || credentials.authorizations > 1)
+        return SHOWN_TWO;
+    return credentials.keys == 0 ? SHOWN_NONE : known ? SHOWN_GOOD : SHOWN_UNKNOWN;
+}
+
+static bool check_key(struct http_request *request) {
+    const enum shown shown = find_key(request);
+    if (shown == SHOWN_TWO)
         return refuse(request, 400, "there is more than one API key or Authorization");
-    if (credentials.keys == 0 || !known)
-        return refuse_key(request, credentials.keys > 0);
-    return true;
+    return shown == SHOWN_GOOD || refuse_key(request, shown == SHOWN_UNKNOWN);
+}
+
+bool http_is_client(struct http_exchange *exchange) {
+    struct http_request *request = http_request_of(exchange);
+    return request->peer->class == HTTP_CLASS_ADMIN || find_key(request) == SHOWN_GOOD;
 }
 
 bool http_authorize(struct http_request *request, const struct http_route *route) {

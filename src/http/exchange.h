@@ -89,6 +89,9 @@ enum http_outcome { HTTP_REPLIED = 0, HTTP_DEFERRED };
  */
 const char *http_header(const struct http_exchange *exchange, const char *name);
 
+/* On a route that is for everybody: may this request have what is for clients only? */
+bool http_is_client(struct http_exchange *exchange);
+
 /* A query argument's value, decoded, or NULL. Borrowed until the exchange ends. */
 const char *http_query(const struct http_exchange *exchange, const char *name);
 

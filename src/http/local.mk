@@ -26,6 +26,7 @@ libconvnetd_la_SOURCES += \
 	src/http/keys.h \
 	src/http/listen.c \
 	src/http/listen.h \
+	src/http/origin.c src/http/origin.h \
 	src/http/reply.c \
 	src/http/request.c \
 	src/http/request.h \
@@ -55,5 +56,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_cors.c \
 	tests/unit/test_stream.c \
 	tests/unit/test_identity.c \
-	tests/unit/test_keys.c
+	tests/unit/test_keys.c \
+	tests/unit/test_origin.c
 endif

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/time.h"
 #include "http/listen.h"
@@ -61,6 +62,9 @@ enum cn_status http_server_create(const struct http_server_options *options,
     if (status != CN_OK)
         goto out;
     server->tables = true;
+    server->allowed_hosts = options->allowed_hosts != NULL ? options->allowed_hosts : "none";
+    if (strcmp(server->allowed_hosts, "none") == 0 && http_server_is_exposed(server, true))
+        server->allowed_hosts = "*";
     status =
         http_connections_init(&server->connections, options->max_connections,
                               options->max_connections_per_address, asked_threads(options), error);

@@ -55,6 +55,9 @@ struct http_server_options {
     size_t least_rate;                    /* bytes a second */
     enum http_access metrics_access;      /* what HTTP_ACCESS_METRICS means */
     const char *cors_origin;              /* see cors.h; NULL: none */
+    /* Names by which it may be called: see origin.h. NULL or "none": any, if it can be reached from
+     * other machines. */
+    const char *allowed_hosts;
     /* Nanoseconds. header: from the first byte expected to the end of the head; body and write: for
      * the transfer, plus its time at `least_rate` bytes a second; idle: between two requests;
      * shutdown: for what runs when the server is stopped. */

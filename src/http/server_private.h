@@ -16,6 +16,7 @@ struct http_server {
     struct http_server_options options;
     struct http_context context;
     struct http_stream_limits head_limits;
+    const char *allowed_hosts; /* what holds of these options: "*" for any */
     struct http_connections connections;
     struct http_timeouts timeouts;
     struct http_acceptor acceptor;

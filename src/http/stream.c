@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* What comes out in place of a head that is refused, and where a refused body ends. */
 static const char refused_head[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -95,8 +96,22 @@ static void keep_line(struct http_stream *stream, const struct run *run) {
     stream->line[length] = '\0';
 }
 
+/* Among the lines that were found sound. */
+static void keep_id(struct http_stream *stream, const struct run *run) {
+    static const char name[] = "\r\nX-Request-Id:";
+    const size_t length = sizeof name - 1;
+    for (size_t at = 0; at + length < stream->kept; at++) {
+        if (strncasecmp(run->in + at, name, length) != 0)
+            continue;
+        const char *value = run->in + at + length;
+        value += strspn(value, " \t");
+        (void)snprintf(stream->id, sizeof stream->id, "%.*s", (int)strcspn(value, "\r"), value);
+    }
+}
+
 static void refuse_head(struct http_stream *stream, struct run *run) {
     keep_line(stream, run);
+    keep_id(stream, run);
     stream->head_refused = true;
     take(run, run->length);
     stream->heads++;

@@ -9,7 +9,8 @@ struct http_stream_limits {
     size_t bytes, fields; /* of a head, the first line included; of the trailers of chunks */
 };
 
-enum { HTTP_STREAM_LINE = 96 };
+/* Room for what is told of a refused head. */
+enum { HTTP_STREAM_LINE = 96, HTTP_STREAM_ID = 132 };
 
 struct http_stream {
     const struct http_stream_limits *limits;
@@ -34,8 +35,9 @@ struct http_stream {
     /* Why the last head that came out, or its body, is refused; 0: it is not. */
     unsigned status;
     const char *fault;
-    bool head_refused;           /* the head itself, of which a sound one is the stand-in */
-    char line[HTTP_STREAM_LINE]; /* of a refused head the first bytes */
+    bool head_refused; /* the head itself, of which a sound one is the stand-in */
+    /* Of a refused head the first bytes, and its X-Request-Id if that came before the fault. */
+    char line[HTTP_STREAM_LINE], id[HTTP_STREAM_ID];
 };
 
 /* Takes bytes from `in`, which it may change, and puts what comes out into `out`. Returns the

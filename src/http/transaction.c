@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 
 #include "base/time.h"
 #include "http/admission.h"
 #include "http/auth.h"
+#include "http/origin.h"
 #include "http/router.h"
 #include "http/transaction.h"
 
@@ -78,6 +80,7 @@ static void refuse_framing(struct http_request *request) {
     if (stream->head_refused) { /* for the log: what came, not its stand-in */
         request->exchange.method = "-";
         (void)snprintf(request->path, sizeof request->path, "%s", stream->line);
+        http_identity_set(&request->identity, stream->id[0] != '\0' ? stream->id : NULL, NULL);
     }
     http_request_reject(request, stream->status, stream->fault);
 }
@@ -91,6 +94,49 @@ static bool check_framing(struct http_request *request) {
         refuse_framing(request);
     else
         return true;
+    return false;
+}
+
+static enum MHD_Result take_origin(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value) {
+    struct http_origin *fields = cls;
+    (void)kind;
+    if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
+        fields->host = value;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_ORIGIN) == 0)
+        fields->origin = value;
+    else if (strcasecmp(name, "Sec-Fetch-Site") == 0)
+        fields->site = value;
+    else if (strcasecmp(name, "Sec-Fetch-Mode") == 0)
+        fields->mode = value;
+    return MHD_YES;
+}
+
+/* False when a page sent the request that may not, and it was rejected. A browser's question before
+ * it sends one (OPTIONS) is answered all the same. */
+static bool check_origin(struct http_request *request, const char *method) {
+    const struct http_server *server = request->server;
+    struct http_origin fields = {0};
+    char text[320];
+    if (request->peer->class != HTTP_CLASS_CLIENT)
+        return true;
+    (void)MHD_get_connection_values(request->exchange.connection, MHD_HEADER_KIND, take_origin,
+                                    &fields);
+    if (request->peer->client.bytes[0] != 0 && /* not a unix socket */
+        !http_origin_host_is_allowed(fields.host, server->allowed_hosts)) {
+        (void)snprintf(text, sizeof text,
+                       "Host is %.80s, which is neither an address nor localhost nor in "
+                       "allowed-hosts",
+                       fields.host);
+        http_request_reject(request, 421, text);
+        return false;
+    }
+    if (strcmp(method, "OPTIONS") == 0 ||
+        http_origin_is_allowed(&fields, server->options.cors_origin))
+        return true;
+    (void)snprintf(text, sizeof text, "the page that asks, of %.80s, is not named by cors-origin",
+                   fields.origin != NULL ? fields.origin : "another site");
+    http_request_reject(request, 403, text);
     return false;
 }
 
@@ -224,8 +270,8 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
     if (!check_framing(request))
         return request->queued ? MHD_YES : MHD_NO;
     body = announced_body(&request->exchange);
-    if (!find_route(request, method, &body, &route) || !http_authorize(request, route) ||
-        !check_body(request, route, &body))
+    if (!check_origin(request, method) || !find_route(request, method, &body, &route) ||
+        !http_authorize(request, route) || !check_body(request, route, &body))
         return request->queued ? MHD_YES : MHD_NO;
     if (request->coding == HTTP_CODING_NONE && !body.chunked)
         request->exchange.refused =

@@ -74,6 +74,9 @@ def test_shown(server):
 def test_routes(server):
     for path in ("/v2/health/live", "/v2/health/ready"):
         check(ask(server, get(path))[0] == 200, "%s is for anybody" % path)
+    for extra, told in ((b"", False), (bearer("0" * 32), False), (bearer(KEY), True)):
+        status, _, body = ask(server, get("/", extra))
+        check(status == 200 and (b"labels" in body) == told, "GET / with %r: %s" % (extra, body))
     check(ask(server, get("/metrics"))[0] == 401, "metrics need a key")
     check(ask(server, get("/metrics", bearer(KEY)))[0] == 200, "metrics with a key")
     check(ask(server, get("/metrics", method=b"HEAD"), head=True)[0] == 401, "HEAD too")
@@ -178,6 +181,55 @@ def test_start(folder):
     check(code == 1 and path + ".none" in error, "missing keys: %s %s" % (code, error))
 
 
+def page(origin=None, site=None, mode=None):
+    """What a browser says of the page that asks."""
+    fields = (("Origin", origin), ("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode))
+    return b"".join(("%s: %s\r\n" % x).encode() for x in fields if x[1])
+
+
+def named(host, request):
+    return request.replace(b"Host: a\r\n", b"Host: " + host.encode() + b"\r\n")
+
+
+def test_pages():
+    """A page that somebody visits cannot use a server on loopback."""
+    form = b"Content-Type: multipart/form-data; boundary=x\r\n"
+    default = {"CONVNETD_ALLOWED_HOSTS": "none"}
+    with serving("--cors-origin=https://good.example", environment=default) as server:
+        for host, wanted in (("localhost", 200), ("LocalHost:%d" % server.port, 200),
+                             ("digits.localhost", 200), ("127.0.0.1:%d" % server.port, 200),
+                             ("[::1]", 200), ("", 200), ("evil.example", 421), ("a", 421),
+                             ("localhost.evil.example", 421), ("127.0.0.1.evil.example", 421)):
+            for request in (get(), post(), get("/metrics")):
+                answer = ask(server, named(host, request))
+                check(answer[0] == wanted and (wanted == 200 or b"allowed-hosts" in answer[2]),
+                      "Host %s: %s" % (host, answer[:1]))
+        check(ask(server, b"GET /v2 HTTP/1.0\r\n\r\n")[0] == 200, "without Host")
+        own = "http://localhost:%d" % server.port
+        for shown, wanted in ((page(), 200), (page(own), 200), (page(own, "same-origin"), 200),
+                              (page("https://good.example", "cross-site", "cors"), 200),
+                              (page("https://evil.example", "cross-site", "navigate"), 403),
+                              (page("https://evil.example"), 403), (page("null"), 403),
+                              (page("http://localhost:1"), 403), (page(own + "0"), 403),
+                              (page(None, "cross-site"), 403)):
+            request = named("localhost:%d" % server.port, post(extra=RAW + shown))
+            answer = ask(server, request)
+            check(answer[0] == wanted and (wanted == 200 or b"cors-origin" in answer[2]),
+                  "%r: %s" % (shown, answer))
+        answer = ask(server, named("localhost", post(b"--x--", form + page("https://evil.example"))))
+        check(answer[0] == 403, "a form of another origin: %s" % (answer[:1],))
+        link = get("/", page(None, "cross-site", "navigate") + b"Accept: text/html\r\n")
+        check(ask(server, named("localhost", link))[0] == 200, "a link to the page is followed")
+    with serving("--allowed-hosts=digits.example") as server:
+        for host, wanted in (("digits.example:80", 200), ("Digits.Example.", 200), ("a", 421)):
+            check(ask(server, named(host, get()))[0] == wanted, "a list: %s" % host)
+    with serving("--allowed-hosts=*") as server:
+        check(ask(server, get())[0] == 200, "any name")
+    with serving("--address=0.0.0.0", "--insecure", environment=default) as server:
+        check(ask(server, get())[0] == 200, "a server for other machines has any name")
+    check(run("--allowed-hosts=http://a", "--check-config")[0] == 2, "no host name")
+
+
 def main():
     if not os.path.exists(MODEL):
         print("no model at %s" % MODEL)
@@ -185,6 +237,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         test_keys(folder)
         test_start(folder)
+    test_pages()
     return finish()
 
 

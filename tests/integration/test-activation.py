@@ -40,7 +40,7 @@ def start(socks, names, *options):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CONVNETD_")}
     return subprocess.Popen(
         ["bash", "-c", START, "-", " ".join(map(str, numbers)), names, DAEMON, "--model=" + MODEL,
-         *options], pass_fds=numbers, env=environment, stderr=subprocess.PIPE)
+         "--allowed-hosts=*", *options], pass_fds=numbers, env=environment, stderr=subprocess.PIPE)
 
 
 def stop(process):
