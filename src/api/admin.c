@@ -1,11 +1,10 @@
 /* admin.c: POST /admin/reload: what SIGHUP does, with the result as the answer. Models are read on
  * the loader's thread, so that the HTTP thread goes on. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/routes.h"
 #include "http/exchange.h"
+#include "json/write.h"
 
 struct reload {
     struct loader_job job;
@@ -39,12 +38,13 @@ static enum http_outcome finish(struct http_exchange *exchange) {
     if (error->status != CN_OK)
         return http_reply_error(exchange, 500, "what was in use before still is: %s%s%s",
                                 error->source, error->source[0] != '\0' ? ": " : "", error->text);
-    char *body = NULL;
-    const int length = asprintf(&body, "{\"loaded\":%zu,\"unchanged\":%zu,\"gone\":%zu}\n",
-                                result->loaded, result->unchanged, result->gone);
-    if (length < 0)
-        return http_reply_error(exchange, 503, "no memory for the answer");
-    return http_reply(exchange, 200, "application/json", body, (size_t)length);
+    struct cn_text text = {0};
+    cn_json_open(&text, NULL, '{');
+    cn_json_add_size(&text, "loaded", result->loaded);
+    cn_json_add_size(&text, "unchanged", result->unchanged);
+    cn_json_add_size(&text, "gone", result->gone);
+    cn_text_add(&text, "}\n");
+    return http_reply_text(exchange, 200, "application/json", &text);
 }
 
 enum http_outcome api_admin_reload(struct http_exchange *exchange) {

@@ -1,20 +1,20 @@
 /* health.c: liveness and readiness. Pure but for the context's own answer. */
-#include <string.h>
-
 #include "api/routes.h"
 #include "http/exchange.h"
+#include "json/write.h"
 
-static enum http_outcome answer(struct http_exchange *exchange, unsigned status, const char *text) {
-    char *body = strdup(text);
-    return http_reply(exchange, status, "application/json", body, body != NULL ? strlen(body) : 0);
+static enum http_outcome answer(struct http_exchange *exchange, const char *key, bool value) {
+    struct cn_text text = {0};
+    cn_json_open(&text, NULL, '{');
+    cn_json_add_bool(&text, key, value);
+    cn_text_add(&text, "}\n");
+    return http_reply_text(exchange, value ? 200 : 503, "application/json", &text);
 }
 
 enum http_outcome api_health_live(struct http_exchange *exchange) {
-    return answer(exchange, 200, "{\"live\":true}\n");
+    return answer(exchange, "live", true);
 }
 
 enum http_outcome api_health_ready(struct http_exchange *exchange) {
-    if (exchange->context->ready(exchange->context->data))
-        return answer(exchange, 200, "{\"ready\":true}\n");
-    return answer(exchange, 503, "{\"ready\":false}\n");
+    return answer(exchange, "ready", exchange->context->ready(exchange->context->data));
 }

@@ -7,20 +7,12 @@
 
 static void add_model(struct cn_text *text, const struct served_model *served) {
     const struct cn_shape *shape = &served->model->network->input_shape;
-    cn_text_add(text, "\"");
-    cn_text_add_json(text, served->name);
-    cn_text_add(text, "\",\"input_shape\":[");
-    for (int i = 0; i < shape->rank; i++) {
-        cn_text_add(text, i > 0 ? "," : "");
-        cn_text_add_size(text, (size_t)shape->dims[i]);
-    }
-    cn_text_add(text, "],\"labels\":[");
-    for (size_t i = 0; i < served->model->label_count; i++) {
-        cn_text_add(text, i > 0 ? ",\"" : "\"");
-        cn_text_add_json(text, served->model->labels[i]);
-        cn_text_add(text, "\"");
-    }
-    cn_text_add(text, "]");
+    cn_json_add_string(text, "model", served->name);
+    cn_json_add_integers(text, "input_shape", shape->dims, (size_t)shape->rank);
+    cn_json_open(text, "labels", '[');
+    for (size_t i = 0; i < served->model->label_count; i++)
+        cn_json_add_string(text, NULL, served->model->labels[i]);
+    cn_json_close(text, ']');
 }
 
 enum http_outcome api_index(struct http_exchange *exchange) {
@@ -32,12 +24,15 @@ enum http_outcome api_index(struct http_exchange *exchange) {
     struct served_model *model = /* as /v2/models: not told to everybody */
         http_is_client(exchange) ? registry_acquire(exchange->context->models, NULL, 0, &found)
                                  : NULL;
-    cn_text_add(&text, "{\"name\":\"convnetd\",\"version\":\"" PACKAGE_VERSION "\",\"model\":");
+    cn_json_open(&text, NULL, '{');
+    cn_json_add_string(&text, "name", "convnetd");
+    cn_json_add_string(&text, "version", PACKAGE_VERSION);
     if (model != NULL)
         add_model(&text, model);
     else
-        cn_text_add(&text, "null");
-    cn_text_add(&text, ",\"predict\":\"curl --data-binary @digit.png http://HOST/predict\"}\n");
+        cn_json_add_null(&text, "model");
+    cn_json_add_string(&text, "predict", "curl --data-binary @digit.png http://HOST/predict");
+    cn_text_add(&text, "}\n");
     served_model_release(model);
     http_add_header(exchange, MHD_HTTP_HEADER_VARY, "Accept");
     return http_reply_text(exchange, 200, "application/json", &text);

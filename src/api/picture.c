@@ -2,11 +2,11 @@
  * on the exchange's HTTP thread. */
 #include "api/picture.h"
 
-#include <nettle/base64.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/names.h"
+#include "model/outputs.h"
 
 /* Of a picture that is neither a PNG nor a JPEG, for the budget of work. */
 enum { PIXELS_PER_BYTE = 16 };
@@ -76,42 +76,14 @@ enum cn_status picture_read(const struct cn_model *model, const struct cn_pictur
     return status;
 }
 
-static void add_flag(struct cn_text *text, const char *name, bool value) {
-    cn_text_add(text, name);
-    cn_text_add(text, value ? "true" : "false");
-}
-
-static void add_report(struct cn_text *text, const struct cn_preprocessing_report *done) {
-    add_flag(text, ",\"preprocessing\":{\"unchanged\":", done->unchanged);
-    add_flag(text, ",\"inverted\":", done->inverted);
-    add_flag(text, ",\"uneven\":", done->uneven);
-    add_flag(text, ",\"sheet\":", done->sheet);
-    for (int i = 0; i < 4; i++) {
-        cn_text_add(text, i == 0 ? ",\"crop\":[" : ",");
-        cn_text_add_size(text, (size_t)done->crop[i]);
-    }
-    cn_text_add(text, "],\"scale\":");
-    cn_text_add_float(text, done->scale);
-    cn_text_add(text, ",\"thickened\":");
-    cn_text_add_float(text, done->thickened);
-    cn_text_add(text, "}");
-}
-
 static void add_image(struct cn_text *text, const struct cn_model *model, const float *image) {
     void *png = NULL;
     size_t length = 0;
     if (cn_image_to_png(&model->preprocessing, image, &model->network->input_shape, &png, &length,
-                        NULL) != CN_OK) {
+                        NULL) == CN_OK)
+        cn_json_add_base64(text, "image", png, length);
+    else
         text->failed = true;
-        return;
-    }
-    cn_text_add(text, ",\"image\":\"");
-    char *room = cn_text_room(text, BASE64_ENCODE_RAW_LENGTH(length));
-    if (room != NULL) {
-        base64_encode_raw(room, length, png);
-        text->length += BASE64_ENCODE_RAW_LENGTH(length);
-    }
-    cn_text_add(text, "\"");
     free(png);
 }
 
@@ -119,7 +91,7 @@ void picture_render(struct cn_text *text, const struct picture_options *options,
                     const struct picture_report *report, const struct cn_model *model,
                     const float *image) {
     if (report->is_picture)
-        add_report(text, &report->done);
+        cn_report_add_json(text, &report->done);
     if (options->return_image)
         add_image(text, model, image);
 }

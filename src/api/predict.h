@@ -139,7 +139,7 @@ enum predict_format { PREDICT_JSON = 0, PREDICT_CSV, PREDICT_NDJSON, PREDICT_PNG
 /* What the client's Accept asks for; NULL: JSON. */
 enum predict_format predict_format_of(const char *accept);
 
-/* The answer for image `index` as a JSON object: see cn_outputs_add_json. */
+/* The answer for image `index` as the members of a JSON object: see cn_outputs_add_json. */
 void predict_add_json(struct cn_text *text, const struct prediction *prediction, size_t index);
 
 /* The answer's text and its type; see docs/http-api.md. */

@@ -22,27 +22,17 @@ void predict_add_json(struct cn_text *text, const struct prediction *prediction,
     const struct cn_model *model = prediction->model->model;
     const float *p = prediction->outputs + index * model->output_size;
     const struct prediction_item *item = &prediction->items[index];
-    cn_text_add(text, "{");
-    if (prediction->many) {
-        cn_text_add(text, "\"index\":");
-        cn_text_add_size(text, index);
-        cn_text_add(text, ",");
-    }
-    if (item->name != NULL) {
-        cn_text_add(text, "\"file\":\"");
-        cn_text_add_json(text, item->name);
-        cn_text_add(text, "\",");
-    }
+    if (prediction->many)
+        cn_json_add_size(text, "index", index);
+    if (item->name != NULL)
+        cn_json_add_string(text, "file", item->name);
     if (item->failure != NULL) {
-        cn_text_add(text, "\"error\":\"");
-        cn_text_add_json(text, item->failure);
-        cn_text_add(text, "\"}");
+        cn_json_add_string(text, "error", item->failure);
         return;
     }
     cn_outputs_add_json(text, model, p);
     picture_render(text, &prediction->options, &prediction->reports[index], model,
                    prediction->images + index * prediction->image_size);
-    cn_text_add(text, "}");
 }
 
 /* The same columns for every form of a request. */
@@ -81,18 +71,18 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
         cn_text_add(text, ",error");
     }
     if (format == PREDICT_JSON) {
-        cn_text_add(text, "{\"model\":\"");
-        cn_text_add_json(text, prediction->model->name);
-        cn_text_add(text, "\",\"predictions\":[");
+        cn_json_open(text, NULL, '{');
+        cn_json_add_string(text, "model", prediction->model->name);
+        cn_json_open(text, "predictions", '[');
     }
     for (size_t i = 0; i < prediction->count; i++) {
         if (format == PREDICT_CSV) {
             add_csv_row(text, prediction, i);
             continue;
         }
-        if (format == PREDICT_JSON && i > 0)
-            cn_text_add(text, ",");
+        cn_json_open(text, NULL, '{');
         predict_add_json(text, prediction, i);
+        cn_json_close(text, '}');
         if (format == PREDICT_NDJSON)
             cn_text_add(text, "\n");
     }

@@ -8,7 +8,7 @@
 #include "api/predict.h"
 #include "api/routes.h"
 #include "base/memory.h"
-#include "convnet/reading.h"
+#include "reading/reading_json.h"
 
 enum read_format { READ_JSON = 0, READ_TEXT, READ_CSV, READ_NDJSON };
 
@@ -107,61 +107,22 @@ static void read_work(struct prediction *prediction) {
 
 /* ---- The answer ---- */
 
-static void add_box(struct cn_text *text, const int box[4]) {
-    for (int i = 0; i < 4; i++) {
-        cn_text_add(text, i == 0 ? ",\"box\":[" : ",");
-        cn_text_add_size(text, (size_t)box[i]);
-    }
-    cn_text_add(text, "]");
-}
-
-static void add_symbol(struct cn_text *text, const struct cn_model *model,
-                       const struct cn_reading_symbol *symbol) {
-    const char separator[] = {symbol->separator, '\0'};
-    cn_text_add(text, "{\"label\":\"");
-    cn_text_add_json(text,
-                     symbol->class_index >= 0 ? model->labels[symbol->class_index] : separator);
-    cn_text_add(text, "\",\"confidence\":");
-    cn_text_add_float(text, symbol->confidence);
-    add_box(text, symbol->box);
-    for (size_t i = 0; symbol->class_index >= 0 && i < model->label_count; i++) {
-        cn_text_add(text, i == 0 ? ",\"probabilities\":[" : ",");
-        cn_text_add_float(text, symbol->probabilities[i]);
-    }
-    cn_text_add(text, symbol->class_index >= 0 ? "]}" : "}");
-}
-
-static void add_line(struct cn_text *text, const struct cn_model *model,
-                     const struct cn_reading_line *line) {
-    cn_text_add(text, "{\"text\":\"");
-    cn_text_add_json(text, line->text);
-    cn_text_add(text, "\",\"confidence\":");
-    cn_text_add_float(text, line->confidence);
-    add_box(text, line->box);
-    cn_text_add(text, ",\"digits\":[");
-    for (size_t s = 0; s < line->count; s++) {
-        cn_text_add(text, s > 0 ? "," : "");
-        add_symbol(text, model, &line->symbols[s]);
-    }
-    cn_text_add(text, "]}");
-}
-
 static void add_json(struct cn_text *text, const struct served_model *model,
                      const struct cn_reading *reading) {
-    cn_text_add(text, "{\"model\":\"");
-    cn_text_add_json(text, model->name);
-    cn_text_add(text, "\",\"text\":\"");
+    struct cn_text all = {0};
     for (size_t i = 0; i < reading->count; i++) {
-        cn_text_add(text, i > 0 ? "\\n" : "");
-        cn_text_add_json(text, reading->lines[i].text);
+        cn_text_add(&all, i > 0 ? "\n" : "");
+        cn_text_add(&all, reading->lines[i].text);
     }
-    cn_text_add(text, "\",\"lines\":[");
-    for (size_t i = 0; i < reading->count; i++) {
-        cn_text_add(text, i > 0 ? "," : "");
-        add_line(text, model->model, &reading->lines[i]);
-    }
-    cn_text_add(text, "],\"preprocessing\":{\"inverted\":");
-    cn_text_add(text, reading->inverted ? "true}}" : "false}}");
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "model", model->name);
+    cn_json_add_string(text, "text", cn_text_string(&all));
+    text->failed |= all.failed;
+    free(all.bytes);
+    cn_reading_add_lines(text, model->model, reading);
+    cn_json_open(text, "preprocessing", '{');
+    cn_json_add_bool(text, "inverted", reading->inverted);
+    cn_text_add(text, "}}");
 }
 
 static void add_row(struct cn_text *text, const struct cn_reading_line *line) {
@@ -194,7 +155,7 @@ static const char *read_render(struct http_exchange *exchange, struct cn_text *t
         if (request->format == READ_CSV)
             add_row(text, line);
         if (request->format == READ_NDJSON)
-            add_line(text, prediction->model->model, line);
+            cn_reading_add_line(text, prediction->model->model, line);
         if (request->format == READ_TEXT)
             cn_text_add(text, line->text);
         if (request->format == READ_TEXT || request->format == READ_NDJSON)

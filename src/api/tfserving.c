@@ -17,12 +17,11 @@ static const char *tfserving_render(struct http_exchange *exchange, struct cn_te
     const struct prediction *p = exchange->state;
     const struct tfserving_request *request = p->protocol_state;
     const size_t classes = p->model->model->output_size;
-    cn_text_add(text, request->columns ? "{\"outputs\":[" : "{\"predictions\":[");
-    for (size_t i = 0; i < p->count * classes; i++) {
-        cn_text_add(text, i % classes > 0 ? "," : i > 0 ? "],[" : "[");
-        cn_text_add_float(text, p->outputs[i]);
-    }
-    cn_text_add(text, "]]}\n");
+    cn_json_open(text, NULL, '{');
+    cn_json_open(text, request->columns ? "outputs" : "predictions", '[');
+    for (size_t i = 0; i < p->count; i++)
+        cn_json_add_floats(text, NULL, p->outputs + i * classes, classes);
+    cn_text_add(text, "]}\n");
     return "application/json";
 }
 
@@ -48,16 +47,15 @@ enum http_outcome api_tfserving_predict(struct http_exchange *exchange) {
 /* ---- Status ---- */
 
 static void add_status(struct cn_text *text, const struct registry_row *row) {
-    const bool ready = row->state == REGISTRY_READY;
-    cn_text_add(text, "{\"version\":\"");
-    cn_text_add_size(text, row->version);
-    cn_text_add(text, "\",\"state\":\"");
-    cn_text_add(text, ready ? "AVAILABLE" : "END");
-    cn_text_add(text, "\",\"status\":{\"error_code\":\"");
-    cn_text_add(text, row->state == REGISTRY_FAILED ? "UNKNOWN" : "OK");
-    cn_text_add(text, "\",\"error_message\":\"");
-    cn_text_add_json(text, row->state == REGISTRY_FAILED ? row->reason : "");
-    cn_text_add(text, "\"}}");
+    const bool ready = row->state == REGISTRY_READY, failed = row->state == REGISTRY_FAILED;
+    cn_json_open(text, NULL, '{');
+    cn_json_add_size_string(text, "version", row->version);
+    cn_json_add_string(text, "state", ready ? "AVAILABLE" : "END");
+    cn_json_open(text, "status", '{');
+    cn_json_add_string(text, "error_code", failed ? "UNKNOWN" : "OK");
+    cn_json_add_string(text, "error_message", failed ? row->reason : "");
+    cn_json_close(text, '}');
+    cn_json_close(text, '}');
 }
 
 enum http_outcome api_tfserving_status(struct http_exchange *exchange) {
@@ -66,13 +64,14 @@ enum http_outcome api_tfserving_status(struct http_exchange *exchange) {
     size_t count = 0, shown = 0;
     char number[24];
     struct registry_row *rows = registry_list(exchange->context->models, &count);
-    cn_text_add(&text, "{\"model_version_status\":[");
+    cn_json_open(&text, NULL, '{');
+    cn_json_open(&text, "model_version_status", '[');
     for (size_t i = 0; rows != NULL && i < count; i++) {
         (void)snprintf(number, sizeof number, "%u", rows[i].version);
         if (strcmp(rows[i].name, name) != 0 || (version != NULL && strcmp(number, version) != 0))
             continue;
-        cn_text_add(&text, shown++ > 0 ? "," : "");
         add_status(&text, &rows[i]);
+        shown++;
     }
     cn_text_add(&text, "]}\n");
     registry_list_free(rows, count);
@@ -85,19 +84,29 @@ enum http_outcome api_tfserving_status(struct http_exchange *exchange) {
 
 /* ---- Metadata ---- */
 
+static void add_dimension(struct cn_text *text, const char *size) {
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "size", size);
+    cn_json_add_string(text, "name", "");
+    cn_json_close(text, '}');
+}
+
 static void add_tensor(struct cn_text *text, const char *name, const int *dims, int rank) {
-    cn_text_add(text, "{\"");
-    cn_text_add(text, name);
-    cn_text_add(text, "\":{\"dtype\":\"DT_FLOAT\",\"tensor_shape\":{\"dim\":["
-                      "{\"size\":\"-1\",\"name\":\"\"}");
+    char size[16];
+    cn_json_open(text, name, '{');
+    cn_json_add_string(text, "dtype", "DT_FLOAT");
+    cn_json_open(text, "tensor_shape", '{');
+    cn_json_open(text, "dim", '[');
+    add_dimension(text, "-1");
     for (int i = 0; i < rank; i++) {
-        cn_text_add(text, ",{\"size\":\"");
-        cn_text_add_size(text, (size_t)dims[i]);
-        cn_text_add(text, "\",\"name\":\"\"}");
+        (void)snprintf(size, sizeof size, "%d", dims[i]);
+        add_dimension(text, size);
     }
-    cn_text_add(text, "],\"unknown_rank\":false},\"name\":\"");
-    cn_text_add(text, name);
-    cn_text_add(text, "\"}}");
+    cn_json_close(text, ']');
+    cn_json_add_bool(text, "unknown_rank", false);
+    cn_json_close(text, '}');
+    cn_json_add_string(text, "name", name);
+    cn_json_close(text, '}');
 }
 
 enum http_outcome api_tfserving_metadata(struct http_exchange *exchange) {
@@ -109,16 +118,24 @@ enum http_outcome api_tfserving_metadata(struct http_exchange *exchange) {
         return HTTP_REPLIED;
     const struct cn_shape *shape = &model->model->network->input_shape;
     const int classes = (int)model->model->output_size;
-    cn_text_add(&text, "{\"model_spec\":{\"name\":\"");
-    cn_text_add_json(&text, model->name);
-    cn_text_add(&text, "\",\"signature_name\":\"\",\"version\":\"");
-    cn_text_add_size(&text, model->version);
-    cn_text_add(&text, "\"},\"metadata\":{\"signature_def\":{\"signature_def\":"
-                       "{\"serving_default\":{\"inputs\":");
+    cn_json_open(&text, NULL, '{');
+    cn_json_open(&text, "model_spec", '{');
+    cn_json_add_string(&text, "name", model->name);
+    cn_json_add_string(&text, "signature_name", "");
+    cn_json_add_size_string(&text, "version", model->version);
+    cn_json_close(&text, '}');
+    cn_json_open(&text, "metadata", '{');
+    cn_json_open(&text, "signature_def", '{');
+    cn_json_open(&text, "signature_def", '{');
+    cn_json_open(&text, "serving_default", '{');
+    cn_json_open(&text, "inputs", '{');
     add_tensor(&text, INFER_INPUT, shape->dims, shape->rank);
-    cn_text_add(&text, ",\"outputs\":");
+    cn_json_close(&text, '}');
+    cn_json_open(&text, "outputs", '{');
     add_tensor(&text, INFER_OUTPUT, &classes, 1);
-    cn_text_add(&text, ",\"method_name\":\"tensorflow/serving/predict\"}}}}}\n");
+    cn_json_close(&text, '}');
+    cn_json_add_string(&text, "method_name", "tensorflow/serving/predict");
+    cn_text_add(&text, "}}}}}\n");
     served_model_release(model);
     return http_reply_text(exchange, 200, "application/json", &text);
 }

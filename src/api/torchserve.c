@@ -26,32 +26,27 @@ static void add_image(struct cn_text *text, const struct cn_model *model, const 
     const size_t count = model->output_size;
     size_t class = count;
     if (model->label_count != count) { /* no classes, or two for one number */
-        cn_text_add(text, "{");
         cn_outputs_add_json(text, model, p);
-        cn_text_add(text, "}");
         return;
     }
-    cn_text_add(text, "{");
     for (size_t i = 0; i < TOP && i < count; i++) {
         class = next_class(p, count, class);
         if (class == count) /* a NaN; there is none in a softmax */
             break;
-        cn_text_add(text, i > 0 ? ",\"" : "\"");
-        cn_text_add_json(text, model->labels[class]);
-        cn_text_add(text, "\":");
-        cn_text_add_float(text, p[class]);
+        cn_json_add_float(text, model->labels[class], p[class]);
     }
-    cn_text_add(text, "}");
 }
 
 static const char *torchserve_render(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *prediction = exchange->state;
     const struct cn_model *model = prediction->model->model;
     const bool list = prediction->count > 1;
-    cn_text_add(text, list ? "[" : "");
+    if (list)
+        cn_json_open(text, NULL, '[');
     for (size_t i = 0; i < prediction->count; i++) {
-        cn_text_add(text, i > 0 ? "," : "");
+        cn_json_open(text, NULL, '{');
         add_image(text, model, prediction->outputs + i * model->output_size);
+        cn_json_close(text, '}');
     }
     cn_text_add(text, list ? "]\n" : "\n");
     return "application/json";
@@ -71,6 +66,8 @@ enum http_outcome api_torchserve_predictions(struct http_exchange *exchange) {
 enum http_outcome api_torchserve_ping(struct http_exchange *exchange) {
     const bool ready = exchange->context->ready(exchange->context->data);
     struct cn_text text = {0};
-    cn_text_add(&text, ready ? "{\"status\":\"Healthy\"}\n" : "{\"status\":\"Unhealthy\"}\n");
+    cn_json_open(&text, NULL, '{');
+    cn_json_add_string(&text, "status", ready ? "Healthy" : "Unhealthy");
+    cn_text_add(&text, "}\n");
     return http_reply_text(exchange, ready ? 200 : 503, "application/json", &text);
 }

@@ -8,6 +8,7 @@
 
 #include "convnet/dataset.h"
 #include "convnet/model.h"
+#include "json/write.h"
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGNAL = 128 /* + the signal */ };
 
@@ -92,11 +93,8 @@ int cli_interrupted(void);
 
 /* ---- Results, on stdout ---- */
 
-/* A field of a CSV line, quoted where RFC 4180 asks for it. */
-void cli_put_csv(const char *text);
-
-/* A JSON string; bytes that are no UTF-8 become U+FFFD. */
-void cli_put_json(const char *text);
+/* Prints what was written and empties it; nothing where there was no memory. */
+void cli_put_text(struct cn_text *text);
 
 /* Text for a terminal, at least `width` columns: control bytes become '?'. */
 void cli_put_plain(const char *text, int width);

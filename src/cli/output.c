@@ -1,4 +1,4 @@
-/* output.c: what the commands print: messages on stderr; CSV, JSON and plain text on stdout.
+/* output.c: what the commands print: messages on stderr; written and plain text on stdout.
  *
  * Computes nothing. One thread at a time.
  */
@@ -38,38 +38,12 @@ int cli_fail(const char *command, const char *format, ...) {
     return CLI_FAILED;
 }
 
-void cli_put_csv(const char *text) {
-    if (text[strcspn(text, ",\"\r\n")] == '\0') {
-        fputs(text, stdout);
-        return;
-    }
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            putchar('"');
-        }
-        putchar(*text);
-    }
-    putchar('"');
-}
-
-void cli_put_json(const char *text) {
-    putchar('"');
-    for (const char *c = text; *c != '\0';) {
-        size_t length = cn_utf8_length(c, SIZE_MAX);
-        if (length == 0) {
-            fputs("\\ufffd", stdout);
-            c++;
-        } else if (*c == '"' || *c == '\\') {
-            printf("\\%c", *c++);
-        } else if ((unsigned char)*c < 0x20 || *c == 0x7f) {
-            printf("\\u%04x", (unsigned)*c++);
-        } else {
-            fwrite(c, 1, length, stdout);
-            c += length;
-        }
-    }
-    putchar('"');
+void cli_put_text(struct cn_text *text) {
+    size_t length = 0;
+    char *bytes = cn_text_take(text, &length);
+    if (bytes != NULL)
+        (void)fwrite(bytes, 1, length, stdout);
+    free(bytes);
 }
 
 void cli_put_plain(const char *text, int width) {

@@ -8,9 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/number.h"
 #include "cli/cli.h"
-#include "convnet/reading.h"
+#include "reading/reading_json.h"
 
 enum { READ_FILE_LIMIT = 64 << 20 }; /* bytes of one picture */
 
@@ -49,75 +48,40 @@ static const struct cli_syntax syntax = {
     .text = "Read the rows of digits in pictures.",
 };
 
-static void put_float(float value) {
-    char text[CN_FLOAT_TEXT];
-    (void)cn_float_format(text, value);
-    fputs(text, stdout);
-}
-
-static void put_box(const int box[4]) {
-    printf(",\"box\":[%d,%d,%d,%d]", box[0], box[1], box[2], box[3]);
-}
-
-static void put_symbol(const struct cn_model *model, const struct cn_reading_symbol *symbol) {
-    const char separator[] = {symbol->separator, '\0'};
-    fputs("{\"label\":", stdout);
-    cli_put_json(symbol->class_index >= 0 ? model->labels[symbol->class_index] : separator);
-    fputs(",\"confidence\":", stdout);
-    put_float(symbol->confidence);
-    put_box(symbol->box);
-    if (symbol->class_index >= 0) {
-        fputs(",\"probabilities\":[", stdout);
-        for (size_t i = 0; i < model->label_count; i++) {
-            fputs(i > 0 ? "," : "", stdout);
-            put_float(symbol->probabilities[i]);
-        }
-        putchar(']');
-    }
-    putchar('}');
-}
-
-static void put_ndjson(const struct cn_model *model, const char *file,
+static void add_ndjson(struct cn_text *text, const struct cn_model *model, const char *file,
                        const struct cn_reading *reading) {
-    fputs("{\"file\":", stdout);
-    cli_put_json(file);
-    fputs(",\"lines\":[", stdout);
-    for (size_t i = 0; i < reading->count; i++) {
-        const struct cn_reading_line *line = &reading->lines[i];
-        fputs(i > 0 ? ",{\"text\":" : "{\"text\":", stdout);
-        cli_put_json(line->text);
-        fputs(",\"confidence\":", stdout);
-        put_float(line->confidence);
-        put_box(line->box);
-        fputs(",\"digits\":[", stdout);
-        for (size_t s = 0; s < line->count; s++) {
-            fputs(s > 0 ? "," : "", stdout);
-            put_symbol(model, &line->symbols[s]);
-        }
-        fputs("]}", stdout);
-    }
-    fputs("]}\n", stdout);
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "file", file);
+    cn_reading_add_lines(text, model, reading);
+    cn_text_add(text, "}\n");
+}
+
+static void add_csv(struct cn_text *text, const char *file, size_t number,
+                    const struct cn_reading_line *line) {
+    cn_text_add_csv(text, file);
+    cn_text_add(text, ",");
+    cn_text_add_size(text, number);
+    cn_text_add(text, ",");
+    cn_text_add_csv(text, line->text);
+    cn_text_add(text, ",");
+    cn_text_add_float(text, line->confidence);
+    cn_text_add(text, "\n");
 }
 
 static void put_reading(const struct read_settings *settings, const struct cn_model *model,
                         const char *file, const struct cn_reading *reading) {
-    if (settings->format == FORMAT_NDJSON) {
-        put_ndjson(model, file, reading);
-        return;
-    }
-    for (size_t i = 0; i < reading->count; i++) {
-        const struct cn_reading_line *line = &reading->lines[i];
+    struct cn_text text = {0};
+    if (settings->format == FORMAT_NDJSON)
+        add_ndjson(&text, model, file, reading);
+    for (size_t i = 0; settings->format != FORMAT_NDJSON && i < reading->count; i++) {
         if (settings->format == FORMAT_CSV) {
-            cli_put_csv(file);
-            printf(",%zu,", i + 1);
-            cli_put_csv(line->text);
-            putchar(',');
-            put_float(line->confidence);
-            putchar('\n');
+            add_csv(&text, file, i + 1, &reading->lines[i]);
         } else {
-            puts(line->text);
+            cn_text_add(&text, reading->lines[i].text);
+            cn_text_add(&text, "\n");
         }
     }
+    cli_put_text(&text);
 }
 
 static enum cn_status read_file(const struct read_settings *settings, const struct cn_model *model,

@@ -19,9 +19,8 @@ static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
                            "Content-Type: application/json\r\n"
                            "Retry-After: 1\r\n"
                            "Connection: close\r\n"
-                           "Content-Length: 34\r\n\r\n"
-                           "{\"error\": \"too many connections\"}\n";
-_Static_assert(sizeof "{\"error\": \"too many connections\"}\n" - 1 == 34, "Content-Length");
+                           "Content-Length: 34\r\n\r\n" HTTP_ERROR("too many connections");
+_Static_assert(sizeof HTTP_ERROR("too many connections") - 1 == 34, "Content-Length");
 
 static int open_reserve(void) {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);

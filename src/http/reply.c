@@ -143,9 +143,9 @@ static enum http_outcome reply_error(struct http_exchange *exchange, unsigned st
                                      const char *text) {
     struct cn_text answer = {0};
     size_t length = 0;
-    cn_text_add(&answer, "{\"error\": \"");
-    cn_text_add_json(&answer, text);
-    cn_text_add(&answer, "\"}\n");
+    cn_text_add(&answer, HTTP_ERROR_BEGIN);
+    cn_json_add_string(&answer, NULL, text);
+    cn_text_add(&answer, HTTP_ERROR_END);
     char *body = cn_text_take(&answer, &length);
     if (body == NULL) {
         http_request_of(exchange)->stage = HTTP_STAGE_REPLIED;

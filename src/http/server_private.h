@@ -12,6 +12,11 @@
  */
 enum { HTTP_DRAIN_HEAD_TIME = 250000000 };
 
+/* The body of every error, and one whose text is known before anything was read. */
+#define HTTP_ERROR_BEGIN "{\"error\": "
+#define HTTP_ERROR_END   "}\n"
+#define HTTP_ERROR(text) HTTP_ERROR_BEGIN "\"" text "\"" HTTP_ERROR_END
+
 struct http_server {
     struct http_server_options options;
     struct http_context context;

@@ -302,8 +302,8 @@ static void send_now(struct http_request *request, const char *text, size_t leng
 static enum MHD_Result refuse_body(struct http_request *request, unsigned status) {
     char text[512];
     const char *reason = status == 413 ? "Content Too Large" : "Service Unavailable";
-    const char *body = status == 413 ? "{\"error\": \"the body is over the limit\"}\n"
-                                     : "{\"error\": \"no memory for the body\"}\n";
+    const char *body = status == 413 ? HTTP_ERROR("the body is over the limit")
+                                     : HTTP_ERROR("no memory for the body");
     int length = snprintf(text, sizeof text,
                           "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n%s"
                           "X-Request-Id: %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",

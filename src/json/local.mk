@@ -11,5 +11,5 @@ libcore_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
-	tests/unit/test_scan.c
+	tests/unit/test_scan.c tests/unit/test_write.c
 endif

@@ -1,6 +1,8 @@
-/* write.c: see write.h. No state but the caller's. */
+/* write.c: see write.h. Whether a value needs a comma is seen from the byte before it, so that
+ * nothing has to remember where a writer is. No state but the caller's. */
 #include "json/write.h"
 
+#include <nettle/base64.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,25 +39,6 @@ void cn_text_add(struct cn_text *text, const char *string) {
     cn_text_add_bytes(text, string, strlen(string));
 }
 
-void cn_text_add_json(struct cn_text *text, const char *string) {
-    for (const char *s = string; *s != '\0';) {
-        char escape[8];
-        const size_t length = cn_utf8_length(s, SIZE_MAX);
-        if (length == 0) {
-            cn_text_add(text, "\xef\xbf\xbd");
-            s++;
-        } else if ((unsigned char)*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f) {
-            (void)snprintf(escape, sizeof escape, *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x",
-                           (unsigned char)*s);
-            cn_text_add(text, escape);
-            s++;
-        } else {
-            cn_text_add_bytes(text, s, length);
-            s += length;
-        }
-    }
-}
-
 void cn_text_add_float(struct cn_text *text, float value) {
     char *room = cn_text_room(text, CN_FLOAT_TEXT);
     if (room != NULL)
@@ -68,6 +51,14 @@ void cn_text_add_size(struct cn_text *text, size_t value) {
         *--first = (char)('0' + value % 10);
     while ((value /= 10) > 0);
     cn_text_add_bytes(text, first, (size_t)(digits + sizeof digits - first));
+}
+
+const char *cn_text_string(struct cn_text *text) {
+    char *end = cn_text_room(text, 1);
+    if (end == NULL)
+        return "";
+    *end = '\0';
+    return text->bytes;
 }
 
 char *cn_text_take(struct cn_text *text, size_t *ret_length) {
@@ -88,4 +79,153 @@ void cn_text_add_csv(struct cn_text *text, const char *field) {
     for (; *field != '\0'; field++)
         cn_text_add_bytes(text, *field == '"' ? "\"\"" : field, *field == '"' ? 2 : 1);
     cn_text_add(text, "\"");
+}
+
+/* ---- JSON ---- */
+
+/* The string's bytes up to the first that cannot stand in JSON as it is. */
+static size_t plain_length(const char *string) {
+    const unsigned char *s = (const unsigned char *)string;
+    while (*s >= 0x20 && *s < 0x7f && *s != '"' && *s != '\\')
+        s++;
+    return (size_t)(s - (const unsigned char *)string);
+}
+
+/* One byte or character that cannot; returns what comes after it. */
+static const char *add_escape(struct cn_text *text, const char *s) {
+    char escape[8];
+    const size_t length = cn_utf8_length(s, SIZE_MAX);
+    if (length == 0) {
+        cn_text_add(text, "\xef\xbf\xbd");
+    } else if (length == 1) {
+        (void)snprintf(escape, sizeof escape, *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x",
+                       (unsigned char)*s);
+        cn_text_add(text, escape);
+    } else {
+        cn_text_add_bytes(text, s, length);
+    }
+    return s + (length > 0 ? length : 1);
+}
+
+/* `before`, the string in quotes, and `after` ('\0': nothing). Nearly every string is plain. */
+static void add_quoted(struct cn_text *text, const char *before, const char *string, char after) {
+    const size_t plain = plain_length(string);
+    char *room = cn_text_room(text, plain + 4), *to = room;
+    if (room == NULL)
+        return;
+    for (; *before != '\0'; before++)
+        *to++ = *before;
+    *to++ = '"';
+    memcpy(to, string, plain);
+    to += plain;
+    const char *s = string + plain;
+    if (*s != '\0') {
+        text->length += (size_t)(to - room);
+        while (*s != '\0') {
+            s = add_escape(text, s);
+            const size_t more = plain_length(s);
+            cn_text_add_bytes(text, s, more);
+            s += more;
+        }
+        room = to = cn_text_room(text, 2);
+        if (room == NULL)
+            return;
+    }
+    *to++ = '"';
+    if (after != '\0')
+        *to++ = after;
+    text->length += (size_t)(to - room);
+}
+
+/* A comma, unless the value is the first of its object, list or line. */
+static const char *comma(const struct cn_text *text) {
+    const char last = text->length > 0 ? text->bytes[text->length - 1] : '\n';
+    return last == '{' || last == '[' || last == ':' || last == ' ' || last == '\n' ? "" : ",";
+}
+
+/* What comes before a value: a comma, its key. */
+static void add_place(struct cn_text *text, const char *key) {
+    if (key != NULL)
+        add_quoted(text, comma(text), key, ':');
+    else
+        cn_text_add(text, comma(text));
+}
+
+void cn_json_open(struct cn_text *text, const char *key, char bracket) {
+    add_place(text, key);
+    cn_text_add_bytes(text, &bracket, 1);
+}
+
+void cn_json_close(struct cn_text *text, char bracket) {
+    cn_text_add_bytes(text, &bracket, 1);
+}
+
+void cn_json_add_string(struct cn_text *text, const char *key, const char *string) {
+    add_place(text, key);
+    add_quoted(text, "", string, '\0');
+}
+
+void cn_json_add_escaped(struct cn_text *text, const char *key, const char *inside, size_t length) {
+    add_place(text, key);
+    cn_text_add_bytes(text, "\"", 1);
+    cn_text_add_bytes(text, inside, length);
+    cn_text_add_bytes(text, "\"", 1);
+}
+
+void cn_json_add_base64(struct cn_text *text, const char *key, const void *bytes, size_t length) {
+    add_place(text, key);
+    cn_text_add_bytes(text, "\"", 1);
+    char *room = cn_text_room(text, BASE64_ENCODE_RAW_LENGTH(length));
+    if (room != NULL) {
+        base64_encode_raw(room, length, bytes);
+        text->length += BASE64_ENCODE_RAW_LENGTH(length);
+    }
+    cn_text_add_bytes(text, "\"", 1);
+}
+
+void cn_json_add_size(struct cn_text *text, const char *key, size_t value) {
+    add_place(text, key);
+    cn_text_add_size(text, value);
+}
+
+void cn_json_add_size_string(struct cn_text *text, const char *key, size_t value) {
+    add_place(text, key);
+    cn_text_add_bytes(text, "\"", 1);
+    cn_text_add_size(text, value);
+    cn_text_add_bytes(text, "\"", 1);
+}
+
+void cn_json_add_float(struct cn_text *text, const char *key, float value) {
+    add_place(text, key);
+    cn_text_add_float(text, value);
+}
+
+void cn_json_add_bool(struct cn_text *text, const char *key, bool value) {
+    add_place(text, key);
+    cn_text_add(text, value ? "true" : "false");
+}
+
+void cn_json_add_null(struct cn_text *text, const char *key) {
+    add_place(text, key);
+    cn_text_add(text, "null");
+}
+
+void cn_json_add_floats(struct cn_text *text, const char *key, const float *values, size_t count) {
+    cn_json_open(text, key, '[');
+    for (size_t i = 0; i < count; i++) {
+        char *room = cn_text_room(text, 1 + CN_FLOAT_TEXT);
+        if (room == NULL)
+            return;
+        *room = ',';
+        text->length += i > 0;
+        text->length += cn_float_format(room + (i > 0), values[i]);
+    }
+    cn_json_close(text, ']');
+}
+
+void cn_json_add_integers(struct cn_text *text, const char *key, const int *values, size_t count) {
+    cn_json_open(text, key, '[');
+    for (size_t i = 0; i < count; i++)
+        cn_json_add_size(text, NULL, (size_t)values[i]);
+    cn_json_close(text, ']');
 }

@@ -4,78 +4,61 @@
 
 #include "model/outputs.h"
 
-static void add_numbers(struct cn_text *text, const char *name, const float *values, size_t count) {
-    cn_text_add(text, name);
-    for (size_t i = 0; i < count; i++) {
-        cn_text_add(text, i > 0 ? "," : "");
-        cn_text_add_float(text, values[i]);
-    }
-    cn_text_add(text, "]");
-}
-
 static void add_class(struct cn_text *text, const struct cn_answer *answer) {
-    cn_text_add(text, "\"class\":");
-    cn_text_add_size(text, (size_t)answer->class_index);
-    if (answer->label != NULL) {
-        cn_text_add(text, ",\"label\":\"");
-        cn_text_add_json(text, answer->label);
-        cn_text_add(text, "\"");
-    }
-    if (answer->is_probable) {
-        cn_text_add(text, ",\"confidence\":");
-        cn_text_add_float(text, answer->confidence);
-    }
+    cn_json_add_size(text, "class", (size_t)answer->class_index);
+    if (answer->label != NULL)
+        cn_json_add_string(text, "label", answer->label);
+    if (answer->is_probable)
+        cn_json_add_float(text, "confidence", answer->confidence);
 }
 
 static void add_labels(struct cn_text *text, const struct cn_model *model, const float *outputs) {
-    bool first = true;
-    cn_text_add(text, "\"labels\":[");
-    for (size_t i = 0; i < model->label_count; i++) {
-        if (!(outputs[i] >= 0.5f))
-            continue;
-        cn_text_add(text, first ? "\"" : ",\"");
-        cn_text_add_json(text, model->labels[i]);
-        cn_text_add(text, "\"");
-        first = false;
-    }
-    cn_text_add(text, "]");
-}
-
-static void add_map(struct cn_text *text, const struct cn_model *model, const float *outputs) {
-    const struct cn_shape *shape = &model->network->output_shape;
-    for (int i = 0; i < shape->rank; i++) {
-        cn_text_add(text, i == 0 ? "\"shape\":[" : ",");
-        cn_text_add_size(text, (size_t)shape->dims[i]);
-    }
-    add_numbers(text, "],\"values\":[", outputs, model->output_size);
+    cn_json_open(text, "labels", '[');
+    for (size_t i = 0; i < model->label_count; i++)
+        if (outputs[i] >= 0.5f)
+            cn_json_add_string(text, NULL, model->labels[i]);
+    cn_json_close(text, ']');
 }
 
 void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs) {
+    const struct cn_shape *shape = &model->network->output_shape;
     const struct cn_answer answer = cn_model_answer(model, outputs);
     if (answer.class_index >= 0)
         add_class(text, &answer);
     switch (model->kind) {
     case CN_OUTPUT_SOFTMAX:
-        add_numbers(text, ",\"probabilities\":[", outputs, model->output_size);
+        cn_json_add_floats(text, "probabilities", outputs, model->output_size);
         break;
     case CN_OUTPUT_SIGMOID:
-        add_numbers(text, ",\"probabilities\":[", (const float[]){1 - outputs[0], outputs[0]}, 2);
+        cn_json_add_floats(text, "probabilities", (const float[]){1 - outputs[0], outputs[0]}, 2);
         break;
     case CN_OUTPUT_SIGMOIDS:
         add_labels(text, model, outputs);
-        add_numbers(text, ",\"probabilities\":[", outputs, model->output_size);
+        cn_json_add_floats(text, "probabilities", outputs, model->output_size);
         break;
     case CN_OUTPUT_LOGITS:
-        add_numbers(text, ",\"values\":[", outputs, model->output_size);
+        cn_json_add_floats(text, "values", outputs, model->output_size);
         break;
     case CN_OUTPUT_NUMBER:
-        cn_text_add(text, "\"value\":");
-        cn_text_add_float(text, outputs[0]);
+        cn_json_add_float(text, "value", outputs[0]);
         break;
     case CN_OUTPUT_MAP:
-        add_map(text, model, outputs);
+        cn_json_add_integers(text, "shape", shape->dims, (size_t)shape->rank);
+        cn_json_add_floats(text, "values", outputs, model->output_size);
         break;
     }
+}
+
+void cn_report_add_json(struct cn_text *text, const struct cn_preprocessing_report *report) {
+    cn_json_open(text, "preprocessing", '{');
+    cn_json_add_bool(text, "unchanged", report->unchanged);
+    cn_json_add_bool(text, "inverted", report->inverted);
+    cn_json_add_bool(text, "uneven", report->uneven);
+    cn_json_add_bool(text, "sheet", report->sheet);
+    cn_json_add_integers(text, "crop", report->crop, 4);
+    cn_json_add_float(text, "scale", report->scale);
+    cn_json_add_float(text, "thickened", report->thickened);
+    cn_json_close(text, '}');
 }
 
 /* The name of column `index`: the label, or else the number. */

@@ -5,7 +5,7 @@
 #include "convnet/model.h"
 #include "json/write.h"
 
-/* Members of a JSON object, the first without a comma:
+/* Members of a JSON object that is open:
  *   softmax, sigmoid   "class", "label", "confidence", "probabilities"
  *   sigmoids           "labels" (those of one half and more), "probabilities"
  *   logits             "class", "label", "values"
@@ -13,6 +13,9 @@
  *   map                "shape", "values"
  */
 void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs);
+
+/* The member "preprocessing": what was done to a picture. */
+void cn_report_add_json(struct cn_text *text, const struct cn_preprocessing_report *report);
 
 /* The columns of a CSV answer, and a row of them; no line break at the end. */
 void cn_outputs_add_csv_head(struct cn_text *text, const struct cn_model *model);

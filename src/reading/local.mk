@@ -3,6 +3,7 @@ libcore_la_SOURCES += \
 	src/reading/glyphs.c src/reading/glyphs.h \
 	src/reading/pieces.c src/reading/pieces.h \
 	src/reading/read.c \
+	src/reading/reading_json.c src/reading/reading_json.h \
 	src/reading/text_lines.c src/reading/text_lines.h
 
 if ENABLE_TESTS

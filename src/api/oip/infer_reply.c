@@ -60,15 +60,10 @@ static void add_class(struct cn_text *text, const struct output *output, size_t 
 static void add_class_json(struct cn_text *text, const struct output *output, size_t row,
                            size_t column) {
     struct cn_text plain = {0};
-    size_t length = 0;
     add_class(&plain, output, row, column);
-    cn_text_add_bytes(&plain, "", 1);
-    char *string = cn_text_take(&plain, &length);
-    text->failed |= string == NULL;
-    cn_text_add(text, "\"");
-    cn_text_add_json(text, string != NULL ? string : "");
-    cn_text_add(text, "\"");
-    free(string);
+    cn_json_add_string(text, NULL, cn_text_string(&plain));
+    text->failed |= plain.failed;
+    free(plain.bytes);
 }
 
 static void add_u32(struct cn_text *text, uint32_t value) {
@@ -97,42 +92,37 @@ static void add_binary(struct cn_text *text, const struct output *output) {
 }
 
 static void add_data(struct cn_text *text, const struct output *output) {
-    cn_text_add(text, "\"data\":[");
-    for (size_t i = 0; i < output->rows * output->columns; i++) {
-        if (i > 0)
-            cn_text_add(text, ",");
-        if (output->classify)
-            add_class_json(text, output, i / output->columns, i % output->columns);
-        else
-            cn_text_add_float(text, output->prediction->outputs[i]);
+    if (!output->classify) {
+        cn_json_add_floats(text, "data", output->prediction->outputs,
+                           output->rows * output->columns);
+        return;
     }
-    cn_text_add(text, "]");
+    cn_json_open(text, "data", '[');
+    for (size_t i = 0; i < output->rows * output->columns; i++)
+        add_class_json(text, output, i / output->columns, i % output->columns);
+    cn_json_close(text, ']');
 }
 
 static void add_head(struct cn_text *text, const struct infer_request *request) {
     const struct served_model *model = request->prediction->model;
-    cn_text_add(text, "{\"model_name\":\"");
-    cn_text_add_json(text, model->name);
-    cn_text_add(text, "\",\"model_version\":\"");
-    cn_text_add_size(text, model->version);
-    if (request->id.begin != NULL) {
-        cn_text_add(text, "\",\"id\":\"");
-        cn_text_add_bytes(text, request->id.begin, request->id.length);
-    }
-    cn_text_add(text, "\",\"outputs\":[{\"name\":\"" INFER_OUTPUT "\",\"datatype\":\"");
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "model_name", model->name);
+    cn_json_add_size_string(text, "model_version", model->version);
+    if (request->id.begin != NULL)
+        cn_json_add_escaped(text, "id", request->id.begin, request->id.length);
+    cn_json_open(text, "outputs", '[');
 }
 
 static void add_output(struct cn_text *text, const struct output *output, size_t binary_size) {
-    cn_text_add(text, output->classify ? "BYTES" : "FP32");
-    cn_text_add(text, "\",\"shape\":[");
-    cn_text_add_size(text, output->rows);
-    cn_text_add(text, ",");
-    cn_text_add_size(text, output->columns);
-    cn_text_add(text, "],");
+    const int shape[] = {(int)output->rows, (int)output->columns};
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "name", INFER_OUTPUT);
+    cn_json_add_string(text, "datatype", output->classify ? "BYTES" : "FP32");
+    cn_json_add_integers(text, "shape", shape, 2);
     if (output->binary) {
-        cn_text_add(text, "\"parameters\":{\"binary_data_size\":");
-        cn_text_add_size(text, binary_size);
-        cn_text_add(text, "}");
+        cn_json_open(text, "parameters", '{');
+        cn_json_add_size(text, "binary_data_size", binary_size);
+        cn_json_close(text, '}');
     } else {
         add_data(text, output);
     }

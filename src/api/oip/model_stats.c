@@ -7,17 +7,12 @@
 #include "http/exchange.h"
 #include "json/write.h"
 
-static void add_number(struct cn_text *text, const char *name, uint64_t value) {
-    cn_text_add(text, name);
-    cn_text_add_size(text, (size_t)value);
-}
-
 /* "queue":{"count":1,"ns":2} */
-static void add_pair(struct cn_text *text, const char *name, uint64_t count, double seconds) {
-    cn_text_add(text, name);
-    add_number(text, "{\"count\":", count);
-    add_number(text, ",\"ns\":", (uint64_t)(seconds * 1e9));
-    cn_text_add(text, "}");
+static void add_pair(struct cn_text *text, const char *key, uint64_t count, double seconds) {
+    cn_json_open(text, key, '{');
+    cn_json_add_size(text, "count", count);
+    cn_json_add_size(text, "ns", (size_t)(seconds * 1e9));
+    cn_json_close(text, '}');
 }
 
 static void add_stage(struct cn_text *text, const char *name, const struct statistics_model *model,
@@ -31,38 +26,40 @@ static void add_model(struct cn_text *text, const struct registry_row *row) {
     const struct statistics_model *model = row->statistics;
     const struct statistics_total request = statistics_total(model, STATISTICS_REQUEST_SECONDS);
     const struct statistics_total images = statistics_total(model, STATISTICS_REQUEST_IMAGES);
-    cn_text_add(text, "{\"name\":\"");
-    cn_text_add_json(text, row->name);
-    add_number(text, "\",\"version\":\"", row->version);
-    add_number(text, "\",\"last_inference\":", statistics_model_last_answer(model));
-    add_number(text, ",\"inference_count\":", (uint64_t)images.sum);
-    add_number(text,
-               ",\"execution_count\":", statistics_total(model, STATISTICS_BATCH_IMAGES).count);
-    cn_text_add(text, ",\"inference_stats\":{");
-    add_pair(text, "\"success\":", statistics_model_count(model, STATISTICS_MODEL_OK), request.sum);
-    add_pair(text, ",\"fail\":", statistics_model_count(model, STATISTICS_MODEL_FAILED), 0);
-    add_stage(text, ",\"queue\":", model, STATISTICS_QUEUE_SECONDS);
-    add_stage(text, ",\"compute_input\":", model, STATISTICS_DECODE_SECONDS);
-    add_stage(text, ",\"compute_infer\":", model, STATISTICS_COMPUTE_SECONDS);
-    add_stage(text, ",\"compute_output\":", model, STATISTICS_ENCODE_SECONDS);
-    add_pair(text, ",\"cache_hit\":", 0, 0);
-    add_pair(text, ",\"cache_miss\":", 0, 0);
-    cn_text_add(text, "},\"batch_stats\":[]}");
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "name", row->name);
+    cn_json_add_size_string(text, "version", row->version);
+    cn_json_add_size(text, "last_inference", statistics_model_last_answer(model));
+    cn_json_add_size(text, "inference_count", (size_t)images.sum);
+    cn_json_add_size(text, "execution_count",
+                     statistics_total(model, STATISTICS_BATCH_IMAGES).count);
+    cn_json_open(text, "inference_stats", '{');
+    add_pair(text, "success", statistics_model_count(model, STATISTICS_MODEL_OK), request.sum);
+    add_pair(text, "fail", statistics_model_count(model, STATISTICS_MODEL_FAILED), 0);
+    add_stage(text, "queue", model, STATISTICS_QUEUE_SECONDS);
+    add_stage(text, "compute_input", model, STATISTICS_DECODE_SECONDS);
+    add_stage(text, "compute_infer", model, STATISTICS_COMPUTE_SECONDS);
+    add_stage(text, "compute_output", model, STATISTICS_ENCODE_SECONDS);
+    add_pair(text, "cache_hit", 0, 0);
+    add_pair(text, "cache_miss", 0, 0);
+    cn_json_close(text, '}');
+    cn_json_open(text, "batch_stats", '[');
+    cn_text_add(text, "]}");
 }
 
 /* Of all names if `name` is NULL, of all versions if `version` is 0. */
 static enum http_outcome answer(struct http_exchange *exchange, const char *name,
                                 unsigned version) {
     struct cn_text text = {0};
-    size_t count = 0, shown = 0;
+    size_t count = 0;
     struct registry_row *rows = registry_list(exchange->context->models, &count);
     text.failed = rows == NULL && count > 0;
-    cn_text_add(&text, "{\"model_stats\":[");
+    cn_json_open(&text, NULL, '{');
+    cn_json_open(&text, "model_stats", '[');
     for (size_t i = 0; rows != NULL && i < count; i++) {
         if ((name != NULL && strcmp(rows[i].name, name) != 0) ||
             (version != 0 && rows[i].version != version))
             continue;
-        cn_text_add(&text, shown++ > 0 ? "," : "");
         add_model(&text, &rows[i]);
     }
     cn_text_add(&text, "]}\n");

@@ -30,31 +30,27 @@ static enum cn_status read_filter(const struct http_exchange *exchange, bool *re
 }
 
 static void add_row(struct cn_text *text, const struct registry_row *row) {
-    cn_text_add(text, "{\"name\":\"");
-    cn_text_add_json(text, row->name);
-    cn_text_add(text, "\",\"version\":\"");
-    cn_text_add_size(text, row->version);
-    cn_text_add(text, "\",\"state\":\"");
-    cn_text_add(text, row->state == REGISTRY_READY ? "READY" : "UNAVAILABLE");
-    cn_text_add(text, "\",\"reason\":\"");
-    cn_text_add_json(text, row->state == REGISTRY_UNLOADED ? "unloaded" : row->reason);
-    cn_text_add(text, "\"}");
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "name", row->name);
+    cn_json_add_size_string(text, "version", row->version);
+    cn_json_add_string(text, "state", row->state == REGISTRY_READY ? "READY" : "UNAVAILABLE");
+    cn_json_add_string(text, "reason", row->state == REGISTRY_UNLOADED ? "unloaded" : row->reason);
+    cn_json_close(text, '}');
 }
 
 enum http_outcome api_repository_index(struct http_exchange *exchange) {
     struct cn_error error = {0};
     struct cn_text text = {0};
     bool only_ready = false;
-    size_t count = 0, shown = 0;
+    size_t count = 0;
     if (read_filter(exchange, &only_ready, &error) != CN_OK)
         return http_reply_failure(exchange, &error);
     struct registry_row *rows = registry_list(exchange->context->models, &count);
     text.failed = rows == NULL && count > 0;
-    cn_text_add(&text, "[");
+    cn_json_open(&text, NULL, '[');
     for (size_t i = 0; rows != NULL && i < count; i++) {
         if (only_ready && rows[i].state != REGISTRY_READY)
             continue;
-        cn_text_add(&text, shown++ > 0 ? "," : "");
         add_row(&text, &rows[i]);
     }
     cn_text_add(&text, "]\n");
@@ -96,10 +92,10 @@ static enum http_outcome finish(struct http_exchange *exchange) {
         return http_reply_error(exchange, 404, "%s", job->error.text);
     if (job->status != CN_OK)
         return http_reply_failure(exchange, &job->error);
-    cn_text_add(&text, "{\"name\":\"");
-    cn_text_add_json(&text, job->name);
-    cn_text_add(&text,
-                job->action == LOADER_LOAD ? "\",\"load\":true}\n" : "\",\"unload\":true}\n");
+    cn_json_open(&text, NULL, '{');
+    cn_json_add_string(&text, "name", job->name);
+    cn_json_add_bool(&text, job->action == LOADER_LOAD ? "load" : "unload", true);
+    cn_text_add(&text, "}\n");
     return http_reply_text(exchange, 200, "application/json", &text);
 }
 
