@@ -60,7 +60,15 @@ void cn_workspaces_free(struct cn_workspace **workspaces, int threads);
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs);
 
-/* The same with all inputs and outputs of the network: inputs[i] is [count, shape of input i],
+/* Called on the running thread after step `step` of cn_plan_step_at, once per block of images. */
+typedef void cn_plan_observer(void *context, size_t step);
+
+/* cn_plan_run that tells `observer` (NULL: nobody) after each step, to measure the steps by. */
+void cn_plan_run_observed(const struct cn_plan *plan, struct cn_workspace *workspace,
+                          const float *images, size_t count, float *outputs,
+                          cn_plan_observer *observer, void *context);
+
+/* cn_plan_run with all inputs and outputs of the network: inputs[i] is [count, shape of input i],
  * outputs[k] [count, shape of output k]; from the second on NULL if nobody wants it. */
 void cn_plan_run_ports(const struct cn_plan *plan, struct cn_workspace *workspace,
                        const float *const *inputs, size_t count, float *const *outputs);

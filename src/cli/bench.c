@@ -15,14 +15,14 @@
 #include "cli/peak.h"
 #include "convnet/plan.h"
 
-enum { LEAST_RUNS = 5, MOST_RUNS = 4000, MAX_RESULTS = 64 };
+enum { LEAST_RUNS = 5, MOST_RUNS = 4000, STEP_RUNS = 400, MAX_RESULTS = 64 };
 
 static const double run_goal = 2e-4; /* seconds that a run takes at least */
 
 struct bench_settings {
     int batch_size, threads; /* batch_size 0: the usual ones */
     double seconds;
-    bool json;
+    bool layers, json;
 };
 
 #define SETTING(field) offsetof(struct bench_settings, field)
@@ -35,6 +35,8 @@ static const struct cli_option options[] = {
      .minimum = 1, .maximum = 1024},
     {"seconds", "X", CLI_DOUBLE, SETTING(seconds), .text = "time for each number (0.5)",
      .minimum = 0.001, .maximum = 600},
+    {"layers", NULL, CLI_FLAG, SETTING(layers),
+     .text = "the time of each step of the network, on one thread, for --batch-size (1)"},
     {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
 };
 
@@ -127,6 +129,107 @@ static double peak_share(const struct bench *bench, const struct bench_result *r
     return result->gflops / (bench->peak * result->threads);
 }
 
+/* ---- --layers ---- */
+
+/* The times of the steps, each the median over the runs. */
+struct step_times {
+    double *times; /* [runs][count], nanoseconds */
+    size_t count, run;
+    uint64_t last;
+};
+
+static void note_step(void *context, size_t step) {
+    struct step_times *steps = context;
+    const uint64_t now = bench_clock(1);
+    steps->times[steps->run * steps->count + step] += (double)(now - steps->last);
+    steps->last = bench_clock(1);
+}
+
+static void measure_steps(struct bench *bench, struct step_times *steps, double *ret_medians) {
+    double column[STEP_RUNS];
+    const uint64_t begun = bench_clock(1);
+    const double goal = bench->settings->seconds * 1e9;
+    while (steps->run < LEAST_RUNS ||
+           (steps->run < STEP_RUNS && (double)(bench_clock(1) - begun) < goal)) {
+        for (size_t s = 0; s < steps->count; s++)
+            steps->times[steps->run * steps->count + s] = 0;
+        steps->last = bench_clock(1);
+        cn_plan_run_observed(bench->plan, bench->workspaces[0], bench->images,
+                             (size_t)bench->settings->batch_size, bench->outputs, note_step, steps);
+        steps->run++;
+    }
+    for (size_t s = 0; s < steps->count; s++) {
+        for (size_t r = 0; r < steps->run; r++)
+            column[r] = steps->times[r * steps->count + s];
+        qsort(column, steps->run, sizeof column[0], compare_doubles);
+        ret_medians[s] = column[steps->run / 2] * 1e-9 / bench->settings->batch_size;
+    }
+}
+
+/* What was measured of a step; all is of one image. */
+static json_t *step_row(const struct bench *bench, const struct cn_plan_step *step,
+                        double seconds) {
+    const double gflops = 2e-9 * (double)step->macs / seconds;
+    return json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:I, s:I}", "name", step->name, "type",
+                     step->class_name, "kernel", step->kernel, "microseconds", seconds * 1e6,
+                     "gflops", gflops, "peak_share", gflops / bench->peak, "weight_bytes",
+                     (json_int_t)step->weight_bytes, "activation_bytes",
+                     (json_int_t)step->activation_bytes);
+}
+
+static bool print_steps(const struct bench *bench, const double *seconds, size_t count) {
+    double total = 0;
+    for (size_t s = 0; s < count; s++)
+        total += seconds[s];
+    json_t *rows = json_array();
+    if (!bench->settings->json) {
+        printf("One core's peak %.1f Gflop/s (%s); %.1f us an image of a batch of %d\n\n",
+               bench->peak, cn_instruction_set(), total * 1e6, bench->settings->batch_size);
+        puts("step                         type                 kernel                  us   share"
+             "  Gflop/s  of the peak");
+    }
+    for (size_t s = 0; s < count; s++) {
+        struct cn_plan_step step;
+        (void)cn_plan_step_at(bench->plan, s, &step);
+        const double gflops = 2e-9 * (double)step.macs / seconds[s];
+        if (bench->settings->json)
+            (void)json_array_append_new(rows, step_row(bench, &step, seconds[s]));
+        else
+            printf("%-28.28s %-20.20s %-16.16s %9.2f %5.1f %% %8.2f %10.1f %%\n", step.name,
+                   step.class_name, step.kernel, seconds[s] * 1e6, 100 * seconds[s] / total, gflops,
+                   100 * gflops / bench->peak);
+    }
+    if (!bench->settings->json) {
+        json_decref(rows);
+        return cli_stdout_good();
+    }
+    return cli_put_json_value(json_pack("{s:s, s:f, s:i, s:o}", "instruction_set",
+                                        cn_instruction_set(), "peak_gflops", bench->peak,
+                                        "batch_size", bench->settings->batch_size, "steps", rows));
+}
+
+static bool bench_layers(struct bench *bench) {
+    struct cn_plan_step step;
+    struct step_times steps = {0};
+    while (cn_plan_step_at(bench->plan, steps.count, &step))
+        steps.count++;
+    steps.times = calloc(STEP_RUNS * (steps.count + 1), sizeof *steps.times);
+    double *medians = calloc(steps.count + 1, sizeof *medians);
+    const bool fits = steps.times != NULL && medians != NULL;
+    if (fits) {
+        bench->peak = peak_gflops(bench->settings->seconds);
+        measure_steps(bench, &steps, medians);
+    } else {
+        (void)fputs("convnet: no memory for the times of the steps\n", stderr);
+    }
+    const bool good = fits && print_steps(bench, medians, steps.count);
+    free(steps.times);
+    free(medians);
+    return good;
+}
+
+/* ---- The table by batch size and threads ---- */
+
 static bool print_json(const struct bench *bench) {
     json_t *results = json_array();
     for (size_t i = 0; i < bench->count; i++) {
@@ -201,6 +304,10 @@ int cli_bench(int argc, char **argv) {
     size_t operand_count;
     int exit_status = CLI_DONE;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    if (settings.layers) {
+        settings.threads = 1;
+        settings.batch_size = settings.batch_size > 0 ? settings.batch_size : 1;
+    }
     enum cn_status status = cli_model_find(operands[0], true, &model, NULL, &error);
     if (status == CN_OK) {
         status = prepare(&bench, model, &error);
@@ -208,8 +315,12 @@ int cli_bench(int argc, char **argv) {
     if (status != CN_OK) {
         exit_status = cli_report(argv[0], &error);
     } else {
-        measure_all(&bench);
-        exit_status = (settings.json ? print_json : print_text)(&bench) ? CLI_DONE : CLI_FAILED;
+        if (settings.layers) {
+            exit_status = bench_layers(&bench) ? CLI_DONE : CLI_FAILED;
+        } else {
+            measure_all(&bench);
+            exit_status = (settings.json ? print_json : print_text)(&bench) ? CLI_DONE : CLI_FAILED;
+        }
     }
     clean_up(&bench);
     cn_model_free(model);

@@ -489,11 +489,13 @@ void cn_workspaces_free(struct cn_workspace **workspaces, int threads) {
     free(workspaces);
 }
 
-/* The caller's arrays, from the block's first image on. */
+/* The caller's arrays, from the block's first image on, and whom to tell after each step. */
 struct ports {
     const float *const *inputs;
     float *first_output;
     size_t first;
+    cn_plan_observer *observer; /* NULL: nobody */
+    void *context;
 };
 
 static const float *read_at(const struct place *place, const struct cn_workspace *workspace,
@@ -530,6 +532,8 @@ static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
         if (parts > 1) {
 #pragma omp barrier
         }
+        if (ports->observer != NULL)
+            ports->observer(ports->context, s);
     }
 }
 
@@ -560,7 +564,14 @@ void cn_plan_run_ports(const struct cn_plan *plan, struct cn_workspace *workspac
 
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs) {
-    struct ports ports = {.inputs = &images, .first_output = outputs};
+    cn_plan_run_observed(plan, workspace, images, count, outputs, NULL, NULL);
+}
+
+void cn_plan_run_observed(const struct cn_plan *plan, struct cn_workspace *workspace,
+                          const float *images, size_t count, float *outputs,
+                          cn_plan_observer *observer, void *context) {
+    struct ports ports = {
+        .inputs = &images, .first_output = outputs, .observer = observer, .context = context};
     for (; ports.first < count; ports.first += plan->block) {
         const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
         run_block(plan, workspace, &ports, size);

@@ -513,6 +513,11 @@ check "bench's numbers" python '[(r["threads"], r["batch_size"]) for r in j["res
     all(r["images_per_second"] > 0 and math.isclose(r["gflops"] * 1e9, r["images_per_second"] *
         j["flops_per_image"], rel_tol=1e-6) for r in j["results"])'
 
+check "bench of the layers" run 0 bench "$seed" --layers --seconds 0.01 --json
+check "its steps" python '[s["name"] for s in j["steps"]] == ["conv2d", "conv2d_1", "dense"] and
+    j["batch_size"] == 1 and all(s["microseconds"] > 0 for s in j["steps"]) and math.isclose(
+        j["steps"][2]["gflops"] * 1e3 * j["steps"][2]["microseconds"], 2 * 320, rel_tol=1e-6)'
+
 # ---- The progress line on a terminal of 80 columns, and of 40 ----
 check "the bar fits the terminal" python3 - "$convnet" "$seed" "$sample" <<'END'
 import fcntl, os, pty, re, struct, sys, termios, time
