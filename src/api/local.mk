@@ -8,6 +8,8 @@ libconvnetd_la_SOURCES += \
 	src/api/explain_tiles.c \
 	src/api/health.c \
 	src/api/index.c \
+	src/api/json_images.c \
+	src/api/json_images.h \
 	src/api/media_type.c \
 	src/api/media_type.h \
 	src/api/metrics.c \

@@ -94,6 +94,10 @@ float *prediction_add(struct prediction *prediction, struct cn_error *error);
 enum cn_status prediction_add_picture(struct prediction *prediction, const void *bytes,
                                       size_t length, void *owned, struct cn_error *error);
 
+/* The same for bytes that are a picture or one raw image; CN_INVALID: neither. */
+enum cn_status prediction_add_bytes(struct prediction *prediction, const void *bytes, size_t length,
+                                    void *owned, struct cn_error *error);
+
 /* Names the image that was added last, by what a part or an archive says; it is copied. */
 void prediction_name(struct prediction *prediction, const char *name, size_t length);
 

@@ -106,6 +106,21 @@ enum cn_status prediction_add_picture(struct prediction *p, const void *bytes, s
     return pixels_count(p, pixels, error);
 }
 
+enum cn_status prediction_add_bytes(struct prediction *p, const void *bytes, size_t length,
+                                    void *owned, struct cn_error *error) {
+    if (cn_picture_recognize(bytes, length))
+        return prediction_add_picture(p, bytes, length, owned, error);
+    const enum cn_status status =
+        length == p->image_size
+            ? prediction_add_raw(p, bytes, length, error)
+            : cn_fail(error, CN_INVALID,
+                      "picture %zu has %zu bytes; it must be a picture or one raw image of %zu "
+                      "bytes",
+                      p->count + 1, length, p->image_size);
+    free(owned);
+    return status;
+}
+
 /* The member's bytes become the source's, and its pixels are counted. */
 static enum cn_status source_unpack(struct prediction *p, struct picture_source *source,
                                     struct cn_error *fault, struct cn_error *error) {

@@ -47,7 +47,7 @@ static enum cn_status read_raw(struct infer_request *request, const uint8_t *byt
     const bool floats = length == 4 * p->image_size;
     request->binary_output = true;
     if (cn_picture_recognize(bytes, length) || length == p->image_size)
-        return infer_add_picture(p, bytes, length, NULL, 0, error);
+        return prediction_add_bytes(p, bytes, length, NULL, error);
     if (!floats)
         return cn_fail(error, CN_INVALID,
                        "a raw request has %zu bytes; it must be one image: %zu bytes of UINT8, %zu "

@@ -77,10 +77,6 @@ enum cn_status infer_read_json(struct infer_request *request, struct json_scan *
 enum cn_status infer_read_binary(struct infer_request *request, const uint8_t *bytes, size_t length,
                                  struct cn_error *error);
 
-/* One picture's bytes: a picture or a raw image. `index` is for the message. */
-enum cn_status infer_add_picture(struct prediction *prediction, const uint8_t *bytes, size_t length,
-                                 void *owned, size_t index, struct cn_error *error);
-
 /* Writes the answer and returns its media type; sets Inference-Header-Content-Length when it has a
  * binary part. */
 const char *infer_render(struct http_exchange *exchange, struct cn_text *text);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_images.h"
 #include "api/oip/infer.h"
 
 enum { SHAPES_TEXT = 192 };
@@ -103,136 +104,93 @@ enum cn_status infer_images(const struct infer_request *request, size_t *ret_ima
 
 /* ---- Samples ---- */
 
-/* Takes the tensor's elements one by one, row-major. */
-struct sink {
-    struct infer_request *request;
-    float *image;             /* the one being filled */
-    size_t at, count, wanted; /* in the image; in all; of the shape */
-};
+/* Room for so many images, one behind the other; NULL and an error without. */
+static float *add_images(struct prediction *p, size_t images, struct cn_error *error) {
+    const size_t first = p->count;
+    for (size_t i = 0; i < images; i++)
+        if (prediction_add(p, error) == NULL)
+            return NULL;
+    return p->images + first * p->image_size;
+}
 
 /* Samples of a picture are whole and from 0 to 255, and go through the preprocessing's
  * normalisation; floats are the network's input as they are, and finite. */
-static enum cn_status put(struct sink *sink, float value, struct cn_error *error) {
-    struct prediction *p = sink->request->prediction;
-    const struct infer_type *type = sink->request->input.type;
+static enum cn_status finish_samples(const struct infer_request *request, float *values,
+                                     size_t images, struct cn_error *error) {
+    const struct prediction *p = request->prediction;
+    const struct infer_type *type = request->input.type;
     const bool samples = type->kind == INFER_SAMPLES;
-    if (sink->count == sink->wanted)
-        return cn_fail(error, CN_INVALID, "\"data\" has more numbers than the shape, which has %zu",
-                       sink->wanted);
-    if (samples ? !(value >= 0 && value <= 255 && value == (float)(int)value) : !isfinite(value))
-        return cn_fail(error, CN_INVALID, "element %zu is %g; %s data are %s", sink->count,
-                       (double)value, type->name,
-                       samples ? "whole numbers from 0 to 255" : "finite");
-    if (sink->at == 0) {
-        sink->image = prediction_add(p, error);
-        if (sink->image == NULL)
-            return error->status;
-    }
-    sink->image[sink->at++] = samples ? value / 255 : value;
-    sink->count++;
-    if (sink->at == p->image_size) {
-        sink->at = 0;
+    for (size_t i = 0; i < images * p->image_size; i++) {
+        const float value = values[i];
+        if (samples ? !(value >= 0 && value <= 255 && value == (float)(int)value)
+                    : !isfinite(value))
+            return cn_fail(error, CN_INVALID, "element %zu is %g; %s data are %s", i, (double)value,
+                           type->name, samples ? "whole numbers from 0 to 255" : "finite");
         if (samples)
-            cn_preprocessing_normalize(&p->model->model->preprocessing,
-                                       &p->model->model->network->input_shape, 1, sink->image);
+            values[i] = value / 255;
     }
+    if (samples)
+        cn_preprocessing_normalize(&p->model->model->preprocessing,
+                                   &p->model->model->network->input_shape, images, values);
     return CN_OK;
 }
 
-static enum cn_status read_numbers(struct json_scan *s, struct sink *sink) {
-    do {
-        float value = 0;
-        enum cn_status status = cn_json_number(s, &value);
-        if (status == CN_OK)
-            status = put(sink, value, s->error);
-        if (status != CN_OK)
-            return status;
-    } while (cn_json_take(s, ','));
-    return cn_json_take(s, ']') ? CN_OK : cn_json_fail(s, "',' or ']'");
-}
-
-/* Behind the '[' of dimension `level`: so many lists, or the numbers of the last dimension. */
-static enum cn_status read_level(struct json_scan *s, struct sink *sink, size_t level) {
-    const struct infer_input *input = &sink->request->input;
-    const size_t before = sink->count;
-    int64_t got = 0;
-    if (level + 1 == input->rank) {
-        const enum cn_status status = read_numbers(s, sink);
-        got = (int64_t)(sink->count - before);
-        if (status != CN_OK || got == input->dims[level])
-            return status;
-    } else {
-        do {
-            if (!cn_json_take(s, '['))
-                return cn_json_fail(s, "'['");
-            const enum cn_status status = read_level(s, sink, level + 1);
-            if (status != CN_OK)
-                return status;
-            got++;
-        } while (cn_json_take(s, ','));
-        if (!cn_json_take(s, ']'))
-            return cn_json_fail(s, "',' or ']'");
-        if (got == input->dims[level])
-            return CN_OK;
-    }
-    return cn_fail(s->error, CN_INVALID,
-                   "\"data\" has a list of %lld in dimension %zu; the shape says %lld",
-                   (long long)got, level, (long long)input->dims[level]);
+/* Flat, or nested as the shape. */
+static enum cn_status check_nesting(const struct infer_input *input,
+                                    const struct json_tensor *tensor, struct cn_error *error) {
+    size_t level = 0;
+    if (tensor->rank == 1 && tensor->count > tensor->room)
+        return cn_fail(error, CN_INVALID, "\"data\" has more numbers than the shape, which has %zu",
+                       tensor->room);
+    if (tensor->rank == 1 && tensor->count < tensor->room)
+        return cn_fail(error, CN_INVALID, "\"data\" has %zu numbers; the shape has %zu",
+                       tensor->count, tensor->room);
+    if (tensor->rank == 1)
+        return CN_OK;
+    if (tensor->rank != input->rank)
+        return cn_fail(error, CN_INVALID,
+                       "\"data\" is nested %zu deep; the shape has %zu dimensions", tensor->rank,
+                       input->rank);
+    while (level < input->rank && tensor->dims[level] == input->dims[level])
+        level++;
+    return level == input->rank
+               ? CN_OK
+               : cn_fail(error, CN_INVALID,
+                         "\"data\" has a list of %lld in dimension %zu; the shape says %lld",
+                         (long long)tensor->dims[level], level, (long long)input->dims[level]);
 }
 
 static enum cn_status read_samples(struct json_scan *s, struct infer_request *request,
                                    size_t images) {
-    const struct infer_type *type = request->input.type;
-    struct sink sink = {.request = request, .wanted = images * request->prediction->image_size};
-    if (!type->json)
+    const struct infer_input *input = &request->input;
+    struct prediction *p = request->prediction;
+    struct json_tensor tensor = {.room = images * p->image_size, .most_rank = input->rank};
+    if (!input->type->json)
         return cn_fail(s->error, CN_INVALID, "%s cannot stand in JSON; send it as binary data",
-                       type->name);
+                       input->type->name);
     if (!cn_json_take(s, '['))
         return cn_json_fail(s, "'[', the tensor's data");
-    /* Flat or nested as the shape: an empty list is neither. */
-    const enum cn_status status =
-        cn_json_peek(s) == '[' ? read_level(s, &sink, 0) : read_numbers(s, &sink);
-    if (status == CN_OK && sink.count != sink.wanted)
-        return cn_fail(s->error, CN_INVALID, "\"data\" has %zu numbers; the shape has %zu",
-                       sink.count, sink.wanted);
-    return status;
+    /* A number takes two bytes at least: a shape that the text cannot fill gets no memory. */
+    const bool possible = tensor.room <= (s->length - (size_t)(s->at - s->text)) / 2;
+    if (possible)
+        tensor.values = add_images(p, images, s->error);
+    if (possible && tensor.values == NULL)
+        return s->error->status;
+    const size_t wanted = tensor.room;
+    tensor.room = possible ? wanted : 0;
+    enum cn_status status = json_tensor_read(s, &tensor);
+    tensor.room = wanted;
+    if (status == CN_OK)
+        status = check_nesting(input, &tensor, s->error);
+    return status == CN_OK ? finish_samples(request, tensor.values, images, s->error) : status;
 }
 
 /* ---- Pictures ---- */
 
-enum cn_status infer_add_picture(struct prediction *p, const uint8_t *bytes, size_t length,
-                                 void *owned, size_t index, struct cn_error *error) {
-    if (cn_picture_recognize(bytes, length))
-        return prediction_add_picture(p, bytes, length, owned, error);
-    if (length == p->image_size) {
-        const enum cn_status status = prediction_add_raw(p, bytes, length, error);
-        free(owned);
-        return status;
-    }
-    free(owned);
-    return cn_fail(error, CN_INVALID,
-                   "element %zu has %zu bytes; it must be a picture or one raw image of %zu bytes",
-                   index, length, p->image_size);
-}
-
-static enum cn_status read_picture(struct json_scan *s, struct prediction *p) {
-    struct json_string string = {0};
-    struct cn_error fault = {0};
-    uint8_t *bytes = NULL;
-    size_t length = 0;
-    enum cn_status status = cn_json_text(s, &string);
-    if (status != CN_OK)
-        return status;
-    status = cn_json_base64(string, &bytes, &length, &fault);
-    if (status != CN_OK)
-        return cn_fail(s->error, status, "element %zu: %s", p->count, fault.text);
-    return infer_add_picture(p, bytes, length, bytes, p->count, s->error);
-}
-
 /* A string, or a list of them, or a list of lists of one. */
 static enum cn_status read_strings(struct json_scan *s, struct prediction *p, size_t depth) {
     if (cn_json_peek(s) == '"')
-        return read_picture(s, p);
+        return json_picture_read(s, p);
     if (depth == 2 || !cn_json_take(s, '['))
         return cn_json_fail(s, "a base64 string");
     do {
@@ -278,7 +236,7 @@ static enum cn_status read_binary_pictures(struct prediction *p, const uint8_t *
                            "element %zu at byte %zu of the binary data is cut: its length is past "
                            "the end",
                            p->count, at);
-        const enum cn_status status = infer_add_picture(p, b + 4, size, NULL, p->count, error);
+        const enum cn_status status = prediction_add_bytes(p, b + 4, size, NULL, error);
         if (status != CN_OK)
             return status;
         at += 4 + size;
@@ -304,8 +262,10 @@ enum cn_status infer_read_binary(struct infer_request *request, const uint8_t *b
                        format_shape(&request->input, text), type->name, wanted * type->size);
     if (strcmp(type->name, "UINT8") == 0) /* the raw form of /predict */
         return prediction_add_raw(p, bytes, length, error);
-    struct sink sink = {.request = request, .wanted = wanted};
-    for (size_t i = 0; i < wanted && status == CN_OK; i++)
-        status = put(&sink, type->load(bytes + i * type->size), error);
-    return status;
+    float *values = add_images(p, images, error);
+    if (values == NULL)
+        return error->status;
+    for (size_t i = 0; i < wanted; i++)
+        values[i] = type->load(bytes + i * type->size);
+    return finish_samples(request, values, images, error);
 }
