@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "convnet/layer.h"
+#include "convnet/ranks.h"
 
 CN_DECLARATIONS_BEGIN
 
@@ -175,7 +176,9 @@ enum cn_status cn_loss_check(enum cn_loss loss, const struct cn_network *network
 
 /* ---- Training: forward and backward over a mini-batch ---- */
 
-enum { CN_GRADIENT_SHARDS = 8 }; /* fixed: gradients sum in shard order whatever the threads */
+/* Parts of a mini-batch, whose gradients are added in a fixed order, whatever the threads and the
+ * ranks: a number that is part of what a training's bits mean. */
+enum { CN_GRADIENT_SHARDS = CN_RANKS_MAX };
 
 /* Activations, their gradients, dropout masks and per-shard parameter gradients for mini-batches of
  * at most `max_batch_size`. Not shared between threads of the caller; OpenMP threads inside. */
@@ -187,6 +190,18 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
                                             struct cn_gradient_workspace **ret_workspace,
                                             struct cn_error *error);
 void cn_gradient_workspace_free(struct cn_gradient_workspace *workspace);
+
+/* Computes the gradients together with other ranks from now on (borrowed; NULL: alone), which must
+ * do the same. Each goes through its own samples only; all get the same bits as one alone.
+ * CN_INVALID: more than CN_GRADIENT_SHARDS ranks; CN_MEMORY. */
+enum cn_status cn_gradient_workspace_share(struct cn_gradient_workspace *workspace,
+                                           const struct cn_network *network,
+                                           const struct cn_ranks *ranks, struct cn_error *error);
+
+/* The samples [*ret_first, *ret_end) of a mini-batch of `count` that this rank goes through: the
+ * only ones whose images, labels, targets and weights it reads. */
+void cn_gradient_workspace_samples(const struct cn_gradient_workspace *workspace, size_t count,
+                                   size_t *ret_first, size_t *ret_end);
 
 /* The label of a sample of no class: its target is all outputs alike, and it counts as right while
  * no output is above 1/2. */
@@ -205,11 +220,13 @@ struct cn_minibatch {
     const float *targets;
     const float *const *more_inputs;
     const float *weights;
+    bool flag; /* anything; the result says whether any rank has set it */
 };
 
 struct cn_minibatch_result {
     double loss_sum; /* sum over the samples of their loss */
     size_t correct;  /* samples whose largest output is their label */
+    bool flag;
 };
 
 /* Forward in training mode (dropout on, batch statistics) and backward from the first output.

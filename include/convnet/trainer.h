@@ -9,6 +9,7 @@
 #include "convnet/dataset.h"
 #include "convnet/model.h"
 #include "convnet/plan.h"
+#include "convnet/ranks.h"
 
 CN_DECLARATIONS_BEGIN
 
@@ -201,6 +202,13 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
 enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct cn_model *teacher,
                                       float share, struct cn_error *error);
 
+/* Lets these ranks (borrowed until cn_trainer_free) train together; each calls this once, before
+ * the first run, with the same data, options and weights (CN_INVALID on all ranks names one that
+ * differs). Then all functions of the trainer are called by all ranks, and every rank gets the same
+ * bits as one alone would. A rank that a callback stops stops the others after the next step. */
+enum cn_status cn_trainer_set_ranks(struct cn_trainer *trainer, const struct cn_ranks *ranks,
+                                    struct cn_error *error);
+
 /* Runs until the last epoch, until early stopping ends it or until a callback stops it
  * (CN_CANCELED; the state is whole and may be checkpointed, or run again to go on). CN_INVALID when
  * the loss is no longer finite. */
@@ -256,6 +264,12 @@ enum cn_status cn_evaluate_watched(const struct cn_network *network,
                                    void (*on_images)(void *data, size_t done, size_t total),
                                    void *data, struct cn_evaluation *ret_evaluation,
                                    struct cn_error *error);
+
+/* The same, each rank for a part of the images; NULL: this process alone. All get the same bits. */
+enum cn_status cn_evaluate_shared(const struct cn_network *network,
+                                  const struct cn_dataset *dataset, enum cn_loss loss, int threads,
+                                  const struct cn_ranks *ranks,
+                                  struct cn_evaluation *ret_evaluation, struct cn_error *error);
 void cn_evaluation_clear(struct cn_evaluation *evaluation);
 
 /* ---- Calibration ---- */

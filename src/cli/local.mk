@@ -21,12 +21,17 @@ convnet_SOURCES += \
 	src/cli/predict_output.c \
 	src/cli/predict_resume.c \
 	src/cli/progress.c src/cli/progress.h \
+	src/cli/ranks.c src/cli/ranks.h \
 	src/cli/read_command.c \
 	src/cli/train.c src/cli/train.h \
 	src/cli/train_data.c \
 	src/cli/train_options.c \
 	src/cli/train_progress.c \
 	src/cli/train_record.c
+
+if HAVE_MPI
+convnet_SOURCES += src/cli/ranks_mpi.c
+endif
 
 # The report that `convnet evaluate` draws.
 if HAVE_CAIRO

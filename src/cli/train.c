@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/ranks.h"
 #include "cli/train.h"
 
 static volatile sig_atomic_t stop_signal;
@@ -22,6 +23,7 @@ static void note_signal(int number) {
 /* What one training holds. */
 struct training {
     const char *command;
+    const struct cn_ranks *ranks; /* NULL: this process alone */
     struct train_settings settings;
     struct cn_model *model, *teacher; /* teacher: may be NULL */
     struct train_data data;
@@ -122,6 +124,9 @@ static enum cn_status prepare(struct training *training, struct cn_error *error)
     if (status == CN_OK && settings->resume != NULL) {
         status = cn_trainer_read_checkpoint(training->trainer, settings->resume, error);
     }
+    if (status == CN_OK && training->ranks != NULL) {
+        status = cn_trainer_set_ranks(training->trainer, training->ranks, error);
+    }
     return status;
 }
 
@@ -139,11 +144,24 @@ static enum cn_status save_progress(const struct training *training, struct cn_e
     return status;
 }
 
+/* The first rank alone speaks and writes. */
+static void silence(struct training *training) {
+    struct train_settings *settings = &training->settings;
+    if (!cli_ranks_speaks(training->ranks)) {
+        settings->quiet = true;
+        settings->history = settings->checkpoint = NULL;
+    }
+}
+
+static bool is_stopped(const struct training *training) {
+    return cli_ranks_any(training->ranks, stop_signal != 0);
+}
+
 /* CN_CANCELED after a signal. */
 static enum cn_status train_epochs(struct training *training, struct cn_error *error) {
     const struct cn_training_callbacks callbacks = {training, on_step, on_epoch};
     enum cn_status status = CN_OK;
-    while (status == CN_OK && !cn_trainer_done(training->trainer) && stop_signal == 0) {
+    while (status == CN_OK && !cn_trainer_done(training->trainer) && !is_stopped(training)) {
         struct cn_error pause = {0}; /* a pause is no error, and the first error would win */
         status = cn_trainer_run(training->trainer, &callbacks, &pause);
         if (status == CN_OK || status == CN_CANCELED) {
@@ -177,6 +195,9 @@ static enum cn_status write_model(struct training *training, struct cn_error *er
                                 ? cn_fail(error, CN_MEMORY, "no memory for the training record")
                                 : cn_model_set_training(training->model, record, error);
     free(record);
+    if (!cli_ranks_speaks(training->ranks)) {
+        return status;
+    }
     return status == CN_OK ? cn_model_write(training->model, training->settings.output, error)
                            : status;
 }
@@ -208,7 +229,10 @@ static void say_end(const struct training *training) {
 
 static int report_stop(const struct training *training) {
     const char *checkpoint = training->settings.checkpoint;
-    int number = stop_signal;
+    int number = stop_signal != 0 ? stop_signal : SIGTERM; /* it may have come to another rank */
+    if (!cli_ranks_speaks(training->ranks)) {
+        return CLI_SIGNAL + number;
+    }
     fprintf(stderr, "%sconvnet: train: stopped in epoch %d after step %zu of %zu; ",
             training->progress.bar.terminal && !training->progress.bar.quiet ? "\n" : "",
             training->epoch, training->step, training->steps);
@@ -250,9 +274,13 @@ int cli_train(int argc, char **argv) {
         cn_training_options_check(&training.settings.options, &error) != CN_OK) {
         cli_usage_error(argv[0], "%s", error.text);
     }
-    training.progress =
-        train_progress_create(training.settings.options.epochs, training.settings.quiet);
-    enum cn_status status = prepare(&training, &error);
+    enum cn_status status = cli_ranks_begin(&training.ranks, &error);
+    if (status == CN_OK) {
+        silence(&training);
+        training.progress =
+            train_progress_create(training.settings.options.epochs, training.settings.quiet);
+        status = prepare(&training, &error);
+    }
     if (status == CN_OK) {
         catch_signals();
         status = train_epochs(&training, &error);
@@ -267,5 +295,6 @@ int cli_train(int argc, char **argv) {
                       : status == CN_CANCELED ? report_stop(&training)
                                               : cli_report(argv[0], &error);
     clean_up(&training);
+    cli_ranks_end(status == CN_CANCELED ? CLI_DONE : exit_status);
     return exit_status;
 }

@@ -31,9 +31,8 @@ struct cn_elementwise_kernels {
     void (*normalize_gradient)(float *dx, const float *dy, const float *x, const float *mean,
                                const float *factors, size_t rows, size_t channels);
 
-    /* sum[count] = addends[0, count] + addends[1, stride] ..., in that order. */
-    void (*sum_arrays)(float *sum, const float *addends, size_t addend_count, size_t stride,
-                       size_t count);
+    /* sum[count] += addend[count]. */
+    void (*add)(float *sum, const float *addend, size_t count);
 
     /* Keras's updates of parameters[count]; see cn_optimizer_step. */
     void (*sgd)(float *parameters, float *velocity, const float *gradients, float momentum,

@@ -2,14 +2,12 @@
  *
  * A region runs a range of layers over every shard, chunk by chunk; the layers that need to see the
  * whole batch first (BatchNormalization) part the regions. The last region goes forward and turns
- * back without a stop. Each shard sums its gradients by itself and the shards are added in their
- * order, so that the bits do not depend on the number of threads. OpenMP inside.
+ * back without a stop. Each shard sums its gradients by itself and gradient_sum.c adds the shards
+ * in a fixed tree, so that the bits depend neither on threads nor on ranks. OpenMP inside.
  */
 #include <string.h>
 
 #include "base/openmp.h"
-#include "kernels/elementwise.h"
-#include "kernels/kernels.h"
 #include "layers/layer_type.h"
 #include "network/gradient_private.h"
 #include "network/loss.h"
@@ -17,6 +15,7 @@
 /* What one mini-batch's functions share. */
 struct run {
     struct cn_network *network;
+    float *gradients; /* the whole batch's */
     struct cn_gradient_workspace *w;
     const struct cn_minibatch *batch;
     enum cn_loss loss;
@@ -33,10 +32,12 @@ struct region {
     size_t back_from, back_to;
 };
 
-/* Samples [first, first + count) of a shard, on a thread. */
+/* Samples [first, first + count) of a shard, on a thread; what is added to `gradients`. */
 struct chunk {
     size_t shard, first, count;
     int thread;
+    bool last; /* of its shard */
+    float *gradients;
 };
 
 static float *activation_at(const struct run *run, size_t l, const struct chunk *chunk) {
@@ -99,8 +100,7 @@ static struct cn_pass pass_of(const struct run *run, size_t l, const struct chun
                             .dx = dxs[0],
                             .dxs = dxs,
                             .parameters = run->network->parameters + layer->parameter_offset,
-                            .gradients = w->gradients + chunk->shard * w->parameter_count +
-                                         layer->parameter_offset,
+                            .gradients = chunk->gradients + layer->parameter_offset,
                             .packed = w->packed + w->parts[l].packed,
                             .state = w->state + w->parts[l].state,
                             .partial = w->partials + w->parts[l].partial + chunk->shard * partial,
@@ -129,7 +129,7 @@ static void go_back(const struct run *run, size_t l, const struct chunk *chunk) 
 }
 
 static size_t shard_begin(const struct run *run, size_t shard) {
-    return shard * run->batch->count / CN_GRADIENT_SHARDS;
+    return cn_gradient_shard_begin(shard, run->batch->count);
 }
 
 /* Loss of the chunk and its gradient by the outputs. */
@@ -144,14 +144,15 @@ static void derive_loss(const struct run *run, const struct chunk *chunk) {
         size_t best = 0;
         for (size_t c = 1; c < classes; c++)
             best = y[c] > y[best] ? c : best;
-        w->correct[chunk->shard] += label == CN_LABEL_NONE ? y[best] <= 0.5f : best == label;
+        struct cn_shard_outcome *outcome = &w->outcomes[chunk->shard];
+        outcome->correct += label == CN_LABEL_NONE ? y[best] <= 0.5f : best == label;
         if (run->batch->targets != NULL)
             memcpy(dy, run->batch->targets + (chunk->first + i) * classes, classes * sizeof *dy);
         else
             cn_loss_target(dy, run->loss, classes, label, run->label_smoothing);
         const float weight =
             run->batch->weights != NULL ? run->batch->weights[chunk->first + i] : 1;
-        w->losses[chunk->shard] += (double)weight * cn_loss_against(run->loss, y, dy, classes);
+        outcome->loss += (double)weight * cn_loss_against(run->loss, y, dy, classes);
         cn_loss_gradient(dy, run->loss, y, classes, scale * weight, run->fused);
     }
 }
@@ -170,9 +171,15 @@ static void run_chunk(const struct run *run, const struct region *region,
         layers[region->forward_to].type->training->batch->collect_forward(
             &layers[region->forward_to], &pass);
     }
-    for (size_t l = region->back_to; l-- > region->back_from;)
-        if (run->w->parts[l].back)
-            go_back(run, l, chunk);
+    for (size_t l = region->back_to; l-- > region->back_from;) {
+        if (!run->w->parts[l].back)
+            continue;
+        go_back(run, l, chunk);
+        if (chunk->last)
+            cn_gradient_sum_layer(run->w->sum, chunk->shard, l);
+        if (chunk->thread == 0)
+            cn_gradient_sum_send(run->w->sum);
+    }
     if (region->back_from > 0) { /* 0 too where it does not go back */
         const size_t l = region->back_from - 1;
         const struct cn_pass pass = pass_of(run, l, chunk);
@@ -184,35 +191,52 @@ static void run_shard(const struct run *run, const struct region *region, size_t
     struct cn_gradient_workspace *w = run->w;
     const size_t end = shard_begin(run, shard + 1);
     struct chunk chunk = {.shard = shard, .thread = omp_get_thread_num()};
-    if (region->first) {
-        memset(w->gradients + shard * w->parameter_count, 0,
-               w->parameter_count * sizeof *w->gradients);
-        w->losses[shard] = 0;
-        w->correct[shard] = 0;
-    }
+    if (region->first)
+        w->outcomes[shard] = (struct cn_shard_outcome){0};
+    if (shard_begin(run, shard) == end)
+        return;
+    chunk.gradients = cn_gradient_sum_take(w->sum, shard);
     for (chunk.first = shard_begin(run, shard); chunk.first < end; chunk.first += chunk.count) {
         chunk.count = end - chunk.first < w->chunk ? end - chunk.first : w->chunk;
+        chunk.last = chunk.first + chunk.count == end;
         run_chunk(run, region, &chunk);
     }
 }
 
 static void run_region(const struct run *run, const struct region *region) {
-    if (run->w->threads == 1) {
-        for (size_t shard = 0; shard < CN_GRADIENT_SHARDS; shard++)
+    struct cn_gradient_workspace *w = run->w;
+    cn_gradient_sum_begin(w->sum, run->network, w->backs, region->back_from, region->back_to,
+                          run->batch->count);
+    if (w->threads == 1) {
+        for (size_t shard = w->first_shard; shard < w->end_shard; shard++)
             run_shard(run, region, shard);
-        return;
+    } else { /* in order, which bounds the sum's buffers */
+#pragma omp parallel for schedule(monotonic : dynamic) num_threads(w->threads)
+        for (size_t shard = w->first_shard; shard < w->end_shard; shard++)
+            run_shard(run, region, shard);
     }
-#pragma omp parallel for schedule(dynamic) num_threads(run->w->threads)
-    for (size_t shard = 0; shard < CN_GRADIENT_SHARDS; shard++)
-        run_shard(run, region, shard);
+    cn_gradient_sum_end(w->sum, run->gradients);
+}
+
+/* Every rank gets what all shards have: `size` bytes per shard. */
+static void gather_shards(const struct run *run, void *shards, size_t size) {
+    const struct cn_ranks *ranks = run->w->ranks;
+    if (ranks == NULL)
+        return;
+    for (int r = 0; r <= ranks->count; r++)
+        run->w->bounds[r] = (size_t)r * CN_GRADIENT_SHARDS / (size_t)ranks->count * size;
+    cn_ranks_gather(ranks, shards, run->w->bounds);
 }
 
 /* Lets layer l see the whole batch. */
 static void stop_at(const struct run *run, size_t l,
                     void (*prepare)(const struct cn_layer *, const struct cn_pass *)) {
-    const struct chunk all = {.count = run->batch->count};
+    const struct chunk all = {.count = run->batch->count, .gradients = run->gradients};
+    const struct cn_layer *layer = &run->network->layers[l];
     const struct cn_pass pass = pass_of(run, l, &all);
-    prepare(&run->network->layers[l], &pass);
+    gather_shards(run, pass.partial,
+                  layer->type->training->batch->partial_size(layer) * sizeof *pass.partial);
+    prepare(layer, &pass);
 }
 
 /* The layer before l at which the backward pass stops; layer_count: at none. */
@@ -267,22 +291,27 @@ static bool fuses(enum cn_loss loss, struct cn_layer layer) {
 void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspace *w,
                          const struct cn_minibatch *batch, enum cn_loss loss, float label_smoothing,
                          float *gradients, struct cn_minibatch_result *ret_result) {
-    const struct run run = {
-        network,         w,
-        batch,           loss,
-        label_smoothing, w->output_users == 0 && fuses(loss, network->layers[w->output])};
+    const struct run run = {network,
+                            gradients,
+                            w,
+                            batch,
+                            loss,
+                            label_smoothing,
+                            w->output_users == 0 && fuses(loss, network->layers[w->output])};
     memset(w->partials, 0, w->partial_size * sizeof *w->partials);
+    memset(gradients, 0, network->parameter_count * sizeof *gradients);
     pack(&run);
     run_regions(&run);
-    cn_kernels()->elementwise->sum_arrays(gradients, w->gradients, CN_GRADIENT_SHARDS,
-                                          w->parameter_count, network->parameter_count);
+    w->outcomes[w->first_shard].flag = batch->flag;
+    gather_shards(&run, w->outcomes, sizeof *w->outcomes);
     for (size_t t = 0; t < network->tensor_count; t++)
         if (!network->tensors[t].trainable)
             memset(gradients + network->tensors[t].offset, 0,
                    network->tensors[t].size * sizeof *gradients);
     *ret_result = (struct cn_minibatch_result){0};
     for (size_t shard = 0; shard < CN_GRADIENT_SHARDS; shard++) {
-        ret_result->loss_sum += w->losses[shard];
-        ret_result->correct += w->correct[shard];
+        ret_result->loss_sum += w->outcomes[shard].loss;
+        ret_result->correct += (size_t)w->outcomes[shard].correct;
+        ret_result->flag = ret_result->flag || w->outcomes[shard].flag;
     }
 }

@@ -9,12 +9,20 @@
 #define CONVNET_NETWORK_GRADIENT_PRIVATE_H
 
 #include "convnet/network.h"
+#include "network/gradient_sum.h"
 
 /* Where the gradient by one input of a layer goes. */
 struct cn_edge {
     bool wanted;  /* somebody before it learns from it */
     bool added;   /* to what a later user has written; else it is written */
     size_t spare; /* of an added one: floats before its buffer among the thread's spares */
+};
+
+/* Of a shard's samples. */
+struct cn_shard_outcome {
+    double loss;      /* sum */
+    uint32_t correct; /* how many are right */
+    uint32_t flag;    /* of the rank's first shard: the mini-batch's */
 };
 
 /* Floats before one layer's part of the workspace's blocks. */
@@ -44,11 +52,14 @@ struct cn_gradient_workspace {
     const float **xs; /* [threads, most_inputs], of the layer at work */
     float **dxs;
     float *packed, *state;
-    float *gradients; /* [CN_GRADIENT_SHARDS, parameter_count] */
+    bool *backs;                   /* [layer_count]: parts' `back` */
+    const struct cn_ranks *ranks;  /* NULL: this process alone */
+    size_t *bounds;                /* [ranks + 1], scratch of a gathering */
+    size_t first_shard, end_shard; /* this rank's */
+    struct cn_gradient_sum *sum;
     size_t partial_size;
     double *partials; /* [layer][CN_GRADIENT_SHARDS, partial_size of the layer] */
-    double losses[CN_GRADIENT_SHARDS];
-    size_t correct[CN_GRADIENT_SHARDS];
+    struct cn_shard_outcome outcomes[CN_GRADIENT_SHARDS];
 };
 
 #endif

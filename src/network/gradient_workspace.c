@@ -195,13 +195,13 @@ static enum cn_status allocate(const struct cn_network *network, struct cn_gradi
     w->packed = cn_floats_allocate(packed);
     w->state = cn_floats_allocate(state);
     w->scratch = cn_floats_allocate(threads * w->scratch_size);
-    w->gradients = cn_floats_allocate(CN_GRADIENT_SHARDS * w->parameter_count);
+    w->backs = calloc(network->layer_count, sizeof *w->backs);
     w->partials = calloc(w->partial_size + 1, sizeof *w->partials);
     w->xs = calloc(threads * w->most_inputs, sizeof *w->xs);
     w->dxs = calloc(threads * w->most_inputs, sizeof *w->dxs);
     return w->whole != NULL && w->local != NULL && w->packed != NULL && w->state != NULL &&
-                   w->scratch != NULL && w->gradients != NULL && w->partials != NULL &&
-                   w->xs != NULL && w->dxs != NULL
+                   w->scratch != NULL && w->backs != NULL && w->partials != NULL && w->xs != NULL &&
+                   w->dxs != NULL
                ? CN_OK
                : CN_MEMORY;
 }
@@ -263,12 +263,50 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
     w->threads = threads;
     if (lay_out(network, w) != CN_OK)
         goto no_memory;
+    for (size_t l = 0; l < network->layer_count; l++)
+        w->backs[l] = w->parts[l].back;
+    if (cn_gradient_workspace_share(w, network, NULL, NULL) != CN_OK)
+        goto no_memory;
     *ret_workspace = w;
     return CN_OK;
 no_memory:
     cn_gradient_workspace_free(w);
     return cn_fail(error, CN_MEMORY, "cannot allocate a workspace for batches of %zu",
                    max_batch_size);
+}
+
+enum cn_status cn_gradient_workspace_share(struct cn_gradient_workspace *w,
+                                           const struct cn_network *network,
+                                           const struct cn_ranks *ranks, struct cn_error *error) {
+    const size_t count = ranks != NULL ? (size_t)ranks->count : 1;
+    const size_t rank = ranks != NULL ? (size_t)ranks->rank : 0;
+    if (count > CN_GRADIENT_SHARDS)
+        return cn_fail(error, CN_INVALID,
+                       "%zu ranks are too many; a mini-batch has %d parts, one per rank at least",
+                       count, CN_GRADIENT_SHARDS);
+    size_t *bounds = calloc(count + 1, sizeof *bounds);
+    struct cn_gradient_sum *sum = NULL;
+    const enum cn_status status =
+        bounds != NULL ? cn_gradient_sum_create(network, w->threads, ranks, &sum, error)
+                       : cn_fail(error, CN_MEMORY, "cannot allocate %zu bounds", count);
+    if (status != CN_OK) {
+        free(bounds);
+        return status;
+    }
+    free(w->bounds);
+    cn_gradient_sum_free(w->sum);
+    w->bounds = bounds;
+    w->sum = sum;
+    w->ranks = ranks;
+    w->first_shard = rank * CN_GRADIENT_SHARDS / count;
+    w->end_shard = (rank + 1) * CN_GRADIENT_SHARDS / count;
+    return CN_OK;
+}
+
+void cn_gradient_workspace_samples(const struct cn_gradient_workspace *w, size_t count,
+                                   size_t *ret_first, size_t *ret_end) {
+    *ret_first = cn_gradient_shard_begin(w->first_shard, count);
+    *ret_end = cn_gradient_shard_begin(w->end_shard, count);
 }
 
 void cn_gradient_workspace_free(struct cn_gradient_workspace *w) {
@@ -283,7 +321,9 @@ void cn_gradient_workspace_free(struct cn_gradient_workspace *w) {
     free(w->packed);
     free(w->state);
     free(w->scratch);
-    free(w->gradients);
+    free(w->backs);
+    free(w->bounds);
+    cn_gradient_sum_free(w->sum);
     free(w->partials);
     free(w);
 }

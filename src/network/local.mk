@@ -1,6 +1,8 @@
 libcore_la_SOURCES += \
 	src/network/gradient.c src/network/gradient_private.h \
 	src/network/gradient_check.c \
+	src/network/gradient_sum.c src/network/gradient_sum.h \
+	src/network/rank_messages.c \
 	src/network/gradient_workspace.c \
 	src/network/loss.c src/network/loss.h \
 	src/network/network.c \
@@ -15,5 +17,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_graph.c \
 	tests/unit/test_network.c \
 	tests/unit/test_plan.c \
+	tests/unit/test_ranks.c \
 	tests/unit/test_trace.c
 endif

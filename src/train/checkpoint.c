@@ -8,8 +8,6 @@
 #include "model/safetensors.h"
 #include "train/trainer_private.h"
 
-enum { CONDITIONS = 2048 + CN_AUGMENTATION_TEXT };
-
 /* A number in which class weights that differ differ. */
 static double weights_sum(const struct cn_trainer *trainer) {
     double sum = 0;
@@ -18,8 +16,7 @@ static double weights_sum(const struct cn_trainer *trainer) {
     return sum;
 }
 
-/* "name=value" lines of all that shapes the result; floats exactly. */
-static void write_conditions(const struct cn_trainer *trainer, char text[static CONDITIONS]) {
+void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN_CONDITIONS]) {
     const struct cn_training_options *o = &trainer->options;
     /* These alone need the number of epochs. */
     const int epochs = o->schedule == CN_SCHEDULE_COSINE || o->schedule == CN_SCHEDULE_ONE_CYCLE ||
@@ -28,15 +25,16 @@ static void write_conditions(const struct cn_trainer *trainer, char text[static 
                            : 0;
     char augmentation[CN_AUGMENTATION_TEXT];
     (void)snprintf(
-        text, CONDITIONS,
-        "data=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_rate=%a\n"
+        text, CN_CONDITIONS,
+        "shards=%d\ndata=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_"
+        "rate=%a\n"
         "momentum=%a\nnesterov=%d\nbeta_1=%a\nbeta_2=%a\nepsilon=%a\nweight_decay=%a\nema=%"
         "a\nschedule=%s\n"
         "decay=%a %a %a %a %a\nrho=%a\nclip=%a %a %a\nmonitor=%s %a\nearly_stopping=%d\n"
         "plateau=%d %a %a\nkeep_best=%d\nclass_weights=%a\n"
         "epochs=%d\nseed=%llu\naugmentation=%s\nvalidation=%s\n"
         "teacher=%s %a\n",
-        trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
+        CN_GRADIENT_SHARDS, trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
         (double)o->label_smoothing, cn_optimizer_names[o->optimizer], (double)o->learning_rate,
         (double)o->momentum, o->nesterov, (double)o->beta_1, (double)o->beta_2, (double)o->epsilon,
         (double)o->weight_decay, (double)o->ema, cn_schedule_names[o->schedule],
@@ -93,7 +91,7 @@ static bool parse_watch(const char *text, struct cn_watch *w) {
 enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, const char *path,
                                            struct cn_error *error) {
     const struct cn_network *network = trainer->model->network;
-    char conditions[CONDITIONS], progress[256], watch[256], format[] = "convnet-checkpoint/2";
+    char conditions[CN_CONDITIONS], progress[256], watch[256], format[] = "convnet-checkpoint/3";
     char *history = format_history(trainer), *architecture = NULL;
     struct cn_safetensor tensors[4];
     size_t tensor_count = 0;
@@ -108,7 +106,7 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
                                 ? cn_architecture_format(network, &architecture, error)
                                 : cn_fail(error, CN_MEMORY, "cannot allocate a history");
     if (status == CN_OK) {
-        write_conditions(trainer, conditions);
+        cn_trainer_conditions(trainer, conditions);
         (void)snprintf(progress, sizeof progress, "%d %zu %a %llu %a", trainer->epoch,
                        trainer->step, trainer->loss_sum, (unsigned long long)trainer->correct,
                        trainer->seconds);
@@ -237,14 +235,20 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
 enum cn_status cn_trainer_read_checkpoint(struct cn_trainer *trainer, const char *path,
                                           struct cn_error *error) {
     struct cn_safetensors *file = NULL;
-    char conditions[CONDITIONS];
+    char conditions[CN_CONDITIONS];
     enum cn_status status = cn_safetensors_read(path, &file, NULL, error);
     if (status != CN_OK)
         return status;
-    if (strcmp(text_of(file, "format"), "convnet-checkpoint/2") != 0)
+    if (strcmp(text_of(file, "format"), "convnet-checkpoint/2") == 0)
+        status = cn_fail_at(error, CN_UNSUPPORTED, path, -1,
+                            "the checkpoint was made when gradients were summed in 8 parts; now "
+                            "they are in %d, so that going on would give other bits: train anew, "
+                            "or finish with the version that wrote it",
+                            CN_GRADIENT_SHARDS);
+    else if (strcmp(text_of(file, "format"), "convnet-checkpoint/3") != 0)
         status = cn_fail_at(error, CN_MALFORMED, path, -1,
-                            "is not a checkpoint: its format is not convnet-checkpoint/2");
-    write_conditions(trainer, conditions);
+                            "is not a checkpoint: its format is not convnet-checkpoint/3");
+    cn_trainer_conditions(trainer, conditions);
     if (status == CN_OK)
         status = check_same_architecture(trainer, text_of(file, "architecture"), path, error);
     if (status == CN_OK)

@@ -54,11 +54,31 @@ static void score(struct cn_evaluation *evaluation, const struct cn_dataset *dat
     evaluation->accuracy = (double)evaluation->correct / (double)evaluation->samples;
 }
 
-enum cn_status cn_evaluate_watched(const struct cn_network *network,
-                                   const struct cn_dataset *dataset, enum cn_loss loss, int threads,
-                                   void (*on_images)(void *data, size_t done, size_t total),
-                                   void *data, struct cn_evaluation *ret_evaluation,
-                                   struct cn_error *error) {
+/* Who is told how many images are done; `call` may be NULL. */
+struct watcher {
+    void (*call)(void *data, size_t done, size_t total);
+    void *data;
+};
+
+static size_t part_begin(size_t samples, const struct cn_ranks *ranks, int rank) {
+    return ranks != NULL ? samples * (size_t)rank / (size_t)ranks->count : rank > 0 ? samples : 0;
+}
+
+/* Each rank has its part of the answers; then all have all. */
+static void gather_answers(const struct cn_ranks *ranks, struct cn_evaluation *evaluation) {
+    size_t bounds[CN_RANKS_MAX + 1];
+    if (ranks == NULL)
+        return;
+    for (int r = 0; r <= ranks->count; r++)
+        bounds[r] = part_begin(evaluation->samples, ranks, r) * evaluation->class_count *
+                    sizeof *evaluation->probabilities;
+    cn_ranks_gather(ranks, evaluation->probabilities, bounds);
+}
+
+static enum cn_status measure(const struct cn_network *network, const struct cn_dataset *dataset,
+                              enum cn_loss loss, int threads, const struct cn_ranks *ranks,
+                              const struct watcher *watcher, struct cn_evaluation *ret_evaluation,
+                              struct cn_error *error) {
     struct evaluator e = {0};
     struct cn_evaluation evaluation = {.samples = dataset->count,
                                        .class_count = cn_shape_size(&network->output_shape)};
@@ -80,25 +100,46 @@ enum cn_status cn_evaluate_watched(const struct cn_network *network,
             cn_fail(error, CN_MEMORY, "cannot allocate the answers of %zu samples", dataset->count);
     if (status == CN_OK)
         status = prepare(&e, network, threads > 0 ? threads : 1, error);
-    for (size_t i = 0; i < dataset->count && status == CN_OK; i += CHUNK_IMAGES) {
-        const size_t left = dataset->count - i;
+    const int rank = ranks != NULL ? ranks->rank : 0;
+    const size_t end = part_begin(dataset->count, ranks, rank + 1);
+    for (size_t i = part_begin(dataset->count, ranks, rank); i < end && status == CN_OK;
+         i += CHUNK_IMAGES) {
+        const size_t left = end - i;
         const size_t count = left < CHUNK_IMAGES ? left : CHUNK_IMAGES;
         const size_t size = cn_plan_input_size(e.plan);
         cn_image_from_bytes(dataset->images + i * size, count * size, e.images);
         cn_preprocessing_normalize(&dataset->normalization, &dataset->shape, count, e.images);
         cn_plan_run_parallel(e.plan, e.workspaces, e.threads, e.images, count,
                              evaluation.probabilities + i * classes);
-        if (on_images != NULL)
-            on_images(data, i + count, dataset->count);
+        if (watcher->call != NULL)
+            watcher->call(watcher->data, i + count, dataset->count);
     }
     finish(&e);
     if (status != CN_OK) {
         cn_evaluation_clear(&evaluation);
         return status;
     }
+    gather_answers(ranks, &evaluation);
     score(&evaluation, dataset, loss);
     *ret_evaluation = evaluation;
     return CN_OK;
+}
+
+enum cn_status cn_evaluate_watched(const struct cn_network *network,
+                                   const struct cn_dataset *dataset, enum cn_loss loss, int threads,
+                                   void (*on_images)(void *data, size_t done, size_t total),
+                                   void *data, struct cn_evaluation *ret_evaluation,
+                                   struct cn_error *error) {
+    const struct watcher watcher = {on_images, data};
+    return measure(network, dataset, loss, threads, NULL, &watcher, ret_evaluation, error);
+}
+
+enum cn_status cn_evaluate_shared(const struct cn_network *network,
+                                  const struct cn_dataset *dataset, enum cn_loss loss, int threads,
+                                  const struct cn_ranks *ranks,
+                                  struct cn_evaluation *ret_evaluation, struct cn_error *error) {
+    const struct watcher nobody = {NULL, NULL};
+    return measure(network, dataset, loss, threads, ranks, &nobody, ret_evaluation, error);
 }
 
 enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,

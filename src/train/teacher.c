@@ -54,11 +54,13 @@ enum cn_status cn_teacher_create(const struct cn_model *model, float share, size
 }
 
 const float *cn_teacher_targets(struct cn_teacher *teacher, const float *images,
-                                const uint16_t *labels, size_t count, float label_smoothing) {
+                                const uint16_t *labels, size_t first, size_t end,
+                                float label_smoothing) {
     const size_t classes = cn_plan_output_size(teacher->plan);
-    cn_plan_run_parallel(teacher->plan, teacher->workspaces, teacher->threads, images, count,
-                         teacher->targets);
-    for (size_t i = 0; i < count; i++) {
+    cn_plan_run_parallel(teacher->plan, teacher->workspaces, teacher->threads,
+                         images + first * cn_plan_input_size(teacher->plan), end - first,
+                         teacher->targets + first * classes);
+    for (size_t i = first; i < end; i++) {
         const float share = labels[i] == CN_LABEL_NONE ? 0 : teacher->share;
         float *target = teacher->targets + i * classes;
         cn_loss_target(teacher->own, CN_LOSS_CATEGORICAL_CROSSENTROPY, classes, labels[i],

@@ -13,11 +13,12 @@ enum cn_status cn_teacher_create(const struct cn_model *model, float share, size
                                  int threads, struct cn_teacher **ret_teacher,
                                  struct cn_error *error);
 
-/* The targets [count, output size] of `images` [count, input_shape]: `share` of the teacher's
- * answer and the rest of the label's own target; samples of no class keep theirs. Borrowed until
- * the next call. Does not allocate. */
+/* The targets of a mini-batch, [samples, output size], of which those of samples [first, end) are
+ * made: `share` of the teacher's answer to images[sample, input_shape] and the rest of the label's
+ * own target; samples of no class keep theirs. Borrowed until the next call. Does not allocate. */
 const float *cn_teacher_targets(struct cn_teacher *teacher, const float *images,
-                                const uint16_t *labels, size_t count, float label_smoothing);
+                                const uint16_t *labels, size_t first, size_t end,
+                                float label_smoothing);
 
 void cn_teacher_free(struct cn_teacher *teacher);
 

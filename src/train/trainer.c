@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/sha256.h"
 #include "base/time.h"
 #include "layers/layer_type.h"
 #include "train/augment.h"
@@ -147,6 +148,49 @@ enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct c
                              trainer->options.threads, &trainer->teacher, error);
 }
 
+/* All that must be the same on every rank, in one number. */
+static enum cn_status fingerprint(const struct cn_trainer *trainer,
+                                  char ret_text[static CN_SHA256_TEXT], struct cn_error *error) {
+    const struct cn_network *network = trainer->model->network;
+    char conditions[CN_CONDITIONS], *architecture = NULL;
+    const enum cn_status status = cn_architecture_format(network, &architecture, error);
+    if (status != CN_OK)
+        return status;
+    cn_trainer_conditions(trainer, conditions);
+    const char *kernels = cn_instruction_set();
+    const struct cn_file_part parts[] = {
+        {conditions, strlen(conditions)},
+        {architecture, strlen(architecture)},
+        {kernels, strlen(kernels)},
+        {network->parameters, network->parameter_count * sizeof(float)}};
+    cn_sha256(parts, sizeof parts / sizeof *parts, ret_text);
+    free(architecture);
+    return CN_OK;
+}
+
+enum cn_status cn_trainer_set_ranks(struct cn_trainer *trainer, const struct cn_ranks *ranks,
+                                    struct cn_error *error) {
+    char prints[CN_RANKS_MAX][CN_SHA256_TEXT];
+    size_t bounds[CN_RANKS_MAX + 1];
+    enum cn_status status =
+        cn_gradient_workspace_share(trainer->workspace, trainer->model->network, ranks, error);
+    if (status == CN_OK)
+        status = fingerprint(trainer, prints[ranks->rank], error);
+    if (status != CN_OK)
+        return status;
+    for (int r = 0; r <= ranks->count; r++)
+        bounds[r] = (size_t)r * CN_SHA256_TEXT;
+    cn_ranks_gather(ranks, prints, bounds);
+    for (int r = 1; r < ranks->count; r++)
+        if (strcmp(prints[r], prints[0]) != 0)
+            return cn_fail(error, CN_INVALID,
+                           "rank %d has not the data, the options, the weights or the instruction "
+                           "set (here %s) of rank 0: all must have the same",
+                           r, cn_instruction_set());
+    trainer->ranks = ranks;
+    return CN_OK;
+}
+
 void cn_trainer_free(struct cn_trainer *trainer) {
     if (trainer == NULL)
         return;
@@ -196,21 +240,26 @@ static void prepare_image(struct cn_trainer *trainer, int thread, size_t positio
         trainer->weights[slot] = trainer->options.class_weights[data->labels[sample]];
 }
 
-/* Fills the mini-batch of the next step; returns its size. */
-static size_t prepare_batch(struct cn_trainer *trainer) {
+/* Fills this rank's part of the mini-batch of the next step, the samples [*ret_first, *ret_end);
+ * returns the size of the whole. */
+static size_t prepare_batch(struct cn_trainer *trainer, size_t *ret_first, size_t *ret_end) {
     const size_t first = trainer->step * (size_t)trainer->options.batch_size;
     const size_t left = trainer->training->count - first;
     const size_t full = (size_t)trainer->options.batch_size;
     const size_t count = left < full ? left : full;
     const int threads = trainer->options.threads;
+    size_t begin, end;
+    cn_gradient_workspace_samples(trainer->workspace, count, &begin, &end);
+    *ret_first = begin;
+    *ret_end = end;
     if (threads == 1) {
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = begin; i < end; i++)
             prepare_image(trainer, 0, first + i, i);
         return count;
     }
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (int thread = 0; thread < threads; thread++)
-        for (size_t i = (size_t)thread; i < count; i += (size_t)threads)
+        for (size_t i = begin + (size_t)thread; i < end; i += (size_t)threads)
             prepare_image(trainer, thread, first + i, i);
     return count;
 }
@@ -275,15 +324,17 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
     const struct cn_training_options *o = &trainer->options;
     struct cn_network *network = trainer->model->network;
     const uint64_t update = (uint64_t)trainer->epoch * trainer->steps + trainer->step;
-    struct cn_minibatch batch = {.count = prepare_batch(trainer),
+    size_t first, end;
+    struct cn_minibatch batch = {.count = prepare_batch(trainer, &first, &end),
                                  .images = trainer->images,
                                  .labels = trainer->labels,
                                  .seed = o->seed + STREAM_DROPOUT,
                                  .step = update,
-                                 .weights = trainer->weights};
+                                 .weights = trainer->weights,
+                                 .flag = trainer->stop_wanted};
     if (trainer->teacher != NULL)
-        batch.targets = cn_teacher_targets(trainer->teacher, batch.images, batch.labels,
-                                           batch.count, o->label_smoothing);
+        batch.targets = cn_teacher_targets(trainer->teacher, batch.images, batch.labels, first, end,
+                                           o->label_smoothing);
     struct cn_minibatch_result result;
     cn_network_gradient(network, trainer->workspace, &batch, o->loss, o->label_smoothing,
                         trainer->gradients, &result);
@@ -297,6 +348,7 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
     cn_optimizer_step(o, rate_of(trainer, update), update + 1, trainer->decay, trainer->gradients,
                       trainer->state, network->parameters, network->parameter_count);
     follow(trainer, update);
+    trainer->stop_agreed = result.flag;
     trainer->loss_sum += result.loss_sum;
     trainer->correct += result.correct;
     trainer->step++;
@@ -317,8 +369,9 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
     if (trainer->validation != NULL) {
         struct cn_evaluation evaluation;
         exchange_average(trainer);
-        const enum cn_status status = cn_evaluate(trainer->model->network, trainer->validation,
-                                                  o->loss, o->threads, &evaluation, error);
+        const enum cn_status status =
+            cn_evaluate_shared(trainer->model->network, trainer->validation, o->loss, o->threads,
+                               trainer->ranks, &evaluation, error);
         exchange_average(trainer);
         if (status != CN_OK)
             return status;
@@ -344,6 +397,7 @@ static enum cn_status run_epoch(struct cn_trainer *trainer,
                                 struct cn_error *error) {
     enum cn_status status = CN_OK;
     bool go_on = true;
+    trainer->stop_wanted = trainer->stop_agreed = false;
     uint64_t before = cn_clock_nanoseconds();
     shuffle(trainer);
     while (go_on && status == CN_OK && trainer->step < trainer->steps) {
@@ -352,9 +406,11 @@ static enum cn_status run_epoch(struct cn_trainer *trainer,
         trainer->seconds += (double)(now - before) * 1e-9;
         before = now;
         if (status == CN_OK && callbacks != NULL && callbacks->on_step != NULL)
-            go_on = callbacks->on_step(callbacks->data, trainer->epoch + 1, trainer->step,
-                                       trainer->steps, trainer->loss_sum / samples_seen(trainer),
-                                       (double)trainer->correct / samples_seen(trainer));
+            trainer->stop_wanted =
+                !callbacks->on_step(callbacks->data, trainer->epoch + 1, trainer->step,
+                                    trainer->steps, trainer->loss_sum / samples_seen(trainer),
+                                    (double)trainer->correct / samples_seen(trainer));
+        go_on = !(trainer->ranks != NULL ? trainer->stop_agreed : trainer->stop_wanted);
     }
     if (status == CN_OK && trainer->step == trainer->steps)
         status = end_epoch(trainer, error);

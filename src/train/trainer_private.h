@@ -23,11 +23,19 @@ bool cn_watch_epoch(struct cn_watch *watch, const struct cn_training_options *op
 void cn_clip_gradients(const struct cn_training_options *options, const struct cn_network *network,
                        float *gradients);
 
+/* Bytes of the text of all that shapes the result. */
+enum { CN_CONDITIONS = 2048 + CN_AUGMENTATION_TEXT };
+
+/* "name=value" lines of all that shapes the result; floats exactly. */
+void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN_CONDITIONS]);
+
 struct cn_trainer {
     struct cn_model *model;                         /* borrowed */
     const struct cn_dataset *training, *validation; /* borrowed */
     struct cn_training_options options;
     struct cn_gradient_workspace *workspace;
+    const struct cn_ranks *ranks;     /* borrowed; NULL: this process alone */
+    bool stop_wanted, stop_agreed;    /* a callback asked for it: of this rank, of any */
     struct cn_augmenter **augmenters; /* [options.threads] */
     struct cn_teacher *teacher;       /* NULL: the labels alone teach */
     float teacher_share;

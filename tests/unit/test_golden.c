@@ -209,7 +209,7 @@ static void compare_training(const char *path, const float *images, const uint16
     for (size_t step = 0; step < STEPS; step++) {
         const size_t first = step % BATCHES * BATCH;
         const struct cn_minibatch batch = {
-            BATCH, images + first * image, labels + first, 1, step, NULL, NULL, NULL};
+            BATCH, images + first * image, labels + first, 1, step, NULL, NULL, NULL, false};
         const double got = gradient(network, &batch, loss_of(loss), 0, gradients);
         const double want = number(json_array_get(json_object_get(expected, "losses"), step));
         cr_expect_float_eq(got, want, 2e-4 * want, "%s: loss %zu is %.9g, not %.9g", what, step,
@@ -262,8 +262,8 @@ Test(golden, gradients_are_pytorchs) {
     for (size_t i = 0; i < CASES; i++) {
         struct golden golden = golden_open(i);
         const json_t *losses = json_object_get(golden.numbers, "gradients");
-        const struct cn_minibatch batch = {IMAGES, golden.images, golden.labels, 1,
-                                           1,      NULL,          NULL,          NULL};
+        const struct cn_minibatch batch = {IMAGES, golden.images, golden.labels, 1,    1,
+                                           NULL,   NULL,          NULL,          false};
         float *gradients = cn_floats_allocate(golden.network->parameter_count);
         const char *loss;
         json_t *expected;

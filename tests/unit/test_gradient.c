@@ -18,7 +18,7 @@ static float *pass(int threads, size_t count, float **ret_parameters) {
     struct cn_network *network = test_network(cn_shape_image(8, 8, 2), normalized, 3);
     float *images = test_floats(count * 128, 0, 1, 1);
     uint16_t *labels = test_labels(count, 4, 2);
-    const struct cn_minibatch batch = {count, images, labels, 11, 12, NULL, NULL, NULL};
+    const struct cn_minibatch batch = {count, images, labels, 11, 12, NULL, NULL, NULL, false};
     struct cn_gradient_workspace *workspace = NULL;
     struct cn_minibatch_result result;
     float *gradients = cn_floats_allocate(network->parameter_count);
@@ -68,7 +68,7 @@ Test(gradient, a_step_down_the_gradient_lowers_the_loss) {
     struct cn_network *network = test_seed_network(false, "0", 3);
     float *images = test_floats(32 * 784, 0, 1, 1);
     uint16_t *labels = test_labels(32, 10, 2);
-    const struct cn_minibatch batch = {32, images, labels, 1, 1, NULL, NULL, NULL};
+    const struct cn_minibatch batch = {32, images, labels, 1, 1, NULL, NULL, NULL, false};
     struct cn_gradient_workspace *workspace = NULL;
     struct cn_minibatch_result before, after;
     float *gradients = cn_floats_allocate(network->parameter_count);
@@ -92,7 +92,7 @@ Test(gradient, dropout_drops_its_share_and_keeps_the_mean) {
         test_network(cn_shape_vector(2000), "Dropout rate=0.3;Dense units=2 use_bias=false", 3);
     float *images = test_floats(8 * 2000, 1, 1, 1);
     uint16_t labels[8] = {0};
-    const struct cn_minibatch batch = {8, images, labels, 1, 1, NULL, NULL, NULL};
+    const struct cn_minibatch batch = {8, images, labels, 1, 1, NULL, NULL, NULL, false};
     struct cn_gradient_workspace *workspace = NULL;
     struct cn_minibatch_result result;
     float *gradients = cn_floats_allocate(network->parameter_count);

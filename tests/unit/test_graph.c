@@ -38,7 +38,7 @@ static void check_gradient_by(struct cn_network *network, const char *what, doub
     float *more = test_floats(count * cn_shape_size(&vector), -1, 1, 18);
     const float *const others[] = {more};
     uint16_t *labels = test_labels(count, classes, 9);
-    const struct cn_minibatch batch = {count, images, labels, 5, 3, NULL, others, NULL};
+    const struct cn_minibatch batch = {count, images, labels, 5, 3, NULL, others, NULL, false};
     double worst = 1;
     cr_assert_eq(cn_network_check_gradient(network, &batch, CN_LOSS_CATEGORICAL_CROSSENTROPY, 0,
                                            epsilon, 1, &worst, NULL),

@@ -12,7 +12,7 @@ static void check(struct cn_shape input, const char *layers, enum cn_loss loss, 
     const size_t classes = cn_shape_size(&network->output_shape);
     float *images = test_floats(count * cn_shape_size(&input), -1, 1, 8);
     uint16_t *labels = test_labels(count, classes, 9);
-    const struct cn_minibatch batch = {count, images, labels, 5, 3, NULL, NULL, NULL};
+    const struct cn_minibatch batch = {count, images, labels, 5, 3, NULL, NULL, NULL, false};
     double worst = 1;
     struct cn_error error = {0};
     cr_assert_eq(

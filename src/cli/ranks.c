@@ -1,0 +1,42 @@
+/* ranks.c: see ranks.h. What needs no MPI, and all there is without it. */
+#include "cli/ranks.h"
+
+#include <stdlib.h>
+
+bool cli_ranks_any(const struct cn_ranks *ranks, bool own) {
+    bool flags[CN_RANKS_MAX] = {false};
+    size_t bounds[CN_RANKS_MAX + 1];
+    if (ranks == NULL) {
+        return own;
+    }
+    for (int r = 0; r <= ranks->count; r++) {
+        bounds[r] = (size_t)r * sizeof *flags;
+    }
+    flags[ranks->rank] = own;
+    cn_ranks_gather(ranks, flags, bounds);
+    for (int r = 0; r < ranks->count; r++) {
+        own = own || flags[r];
+    }
+    return own;
+}
+
+#ifndef HAVE_MPI
+/* The variables by which a process can tell that it is one of several: Open MPI's and PMIx's. */
+static bool has_others(void) {
+    const char *count = getenv("OMPI_COMM_WORLD_SIZE");
+    return count != NULL && atoi(count) > 1;
+}
+
+enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_error *error) {
+    *ret_ranks = NULL;
+    return has_others() ? cn_fail(error, CN_UNSUPPORTED,
+                                  "mpirun started %s processes, but this build has no MPI: each "
+                                  "would train by itself (configure --with-mpi)",
+                                  getenv("OMPI_COMM_WORLD_SIZE"))
+                        : CN_OK;
+}
+
+void cli_ranks_end(int exit_status) {
+    (void)exit_status;
+}
+#endif

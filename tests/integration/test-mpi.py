@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""`mpirun -n N convnet train`: the same model file to the bit for any number of ranks; a rank that is
+killed loses nothing that a checkpoint had, and another number of ranks goes on from it; ranks that
+differ are refused. Without mpirun, or in a build without MPI, only the refusal is tested (77)."""
+import hashlib
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from daemon import check, finish
+
+TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
+CONVNET = os.path.join(BUILD, "convnet")
+PATIENCE = 240
+ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                   OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_plm="isolated",
+                   OMPI_MCA_mpi_yield_when_idle="1", OMPI_MCA_hwloc_base_binding_policy="none")
+
+
+def write_data(folder):
+    """An IDX pair of 220 pictures, whose class is the bright row."""
+    images, labels, state = bytearray(), bytearray(), 1
+    for _ in range(220):
+        state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        label = state >> 62
+        noise = hashlib.shake_128(state.to_bytes(8, "little")).digest(100)
+        picture = bytearray(x // 3 for x in noise)
+        picture[20 * label + 10:20 * label + 20] = bytes([250] * 10)
+        images += picture
+        labels.append(label)
+    with open(os.path.join(folder, "train-images-idx3-ubyte"), "wb") as file:
+        file.write(struct.pack(">IIII", 2051, 220, 10, 10) + images)
+    with open(os.path.join(folder, "train-labels-idx1-ubyte"), "wb") as file:
+        file.write(struct.pack(">II", 2049, 220) + labels)
+    with open(os.path.join(folder, "net.json"), "w", encoding="ascii") as file:
+        file.write('{"class_name": "Sequential", "config": {"name": "n", "layers": ['
+                   '{"class_name": "InputLayer", "config": {"batch_shape": [null, 10, 10, 1]}},'
+                   '{"class_name": "Conv2D", "config": {"name": "c", "filters": 6, "kernel_size": [3, 3]}},'
+                   '{"class_name": "BatchNormalization", "config": {"name": "b"}},'
+                   '{"class_name": "Flatten", "config": {"name": "f"}},'
+                   '{"class_name": "Dropout", "config": {"name": "p", "rate": 0.3}},'
+                   '{"class_name": "Dense", "config": {"name": "d", "units": 80, "activation": "relu"}},'
+                   '{"class_name": "Dense", "config": {"name": "e", "units": 4, "activation": "softmax"}}]}}')
+
+
+def command(folder, output, *more):
+    return [CONVNET, "train", "--architecture", os.path.join(folder, "net.json"), "--data", folder,
+            "--validation-split", "0.2", "--optimizer", "adam", "--batch-size", "40", "--loss",
+            "categorical_crossentropy", "--augment", "shift=1", "--seed", "4", "--ema", "0.9",
+            "--output", os.path.join(folder, output), *more]
+
+
+def mpirun(ranks, line):
+    return ["mpirun", "-n", str(ranks), *line]
+
+
+def run(line):
+    result = subprocess.run(line, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE, check=False)
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+def checksum(folder, name):
+    with open(os.path.join(folder, name), "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def ranks_of(folder):
+    """The processes that train there, by their rank."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        try:
+            with open("/proc/%s/cmdline" % entry, "rb") as file:
+                words = file.read().split(b"\0")
+            with open("/proc/%s/environ" % entry, "rb") as file:
+                variables = file.read().split(b"\0")
+        except OSError:
+            continue
+        rank = [v for v in variables if v.startswith(b"OMPI_COMM_WORLD_RANK=")]
+        if rank and words[0].endswith(b"convnet") and any(folder.encode() in w for w in words):
+            found[int(rank[0].split(b"=")[1])] = int(entry)
+    return found
+
+
+def same_bits(folder):
+    code, _, error = run(command(folder, "1", "--epochs", "2"))
+    check(code == 0, "alone: %s" % error)
+    expected = checksum(folder, "1")
+    for ranks, threads in ((2, 2), (4, 1), (8, 1)):
+        code, _, error = run(mpirun(ranks, command(folder, str(ranks), "--epochs", "2", "--threads",
+                                                   str(threads))))
+        check(code == 0 and checksum(folder, str(ranks)) == expected,
+              "%d ranks: %d %s" % (ranks, code, error))
+        check(error.count("Epoch 2/2") == 1, "one rank speaks: %s" % error)
+
+
+def killed(folder):
+    """Rank 1 of 2 is killed in the midst of an epoch; 4 ranks end what 2 began."""
+    more = ["--epochs", "200", "--checkpoint", os.path.join(folder, "state"),
+            "--history", os.path.join(folder, "history")]
+    code, _, error = run(command(folder, "whole", *more[:2]))
+    check(code == 0, error)
+    with subprocess.Popen(mpirun(2, command(folder, "broken", *more)), env=ENVIRONMENT,
+                          stderr=subprocess.PIPE) as process:
+        until = time.monotonic() + PATIENCE
+        while not os.path.exists(os.path.join(folder, "state")) and time.monotonic() < until:
+            if process.poll() is not None:
+                break
+            time.sleep(0.01)
+        ranks = ranks_of(folder)
+        if 1 in ranks:
+            os.kill(ranks[1], signal.SIGKILL)
+        error = process.communicate(timeout=PATIENCE)[1].decode()
+    check(1 in ranks and process.returncode != 0, "a lost rank ends the run: %d %s" %
+          (process.returncode, error))
+    check(not os.path.exists(os.path.join(folder, "broken")), "no model is written")
+    code, _, error = run(mpirun(4, command(folder, "broken", *more, "--resume",
+                                           os.path.join(folder, "state"))))
+    check(code == 0 and checksum(folder, "broken") == checksum(folder, "whole"),
+          "resumed: %d %s" % (code, error))
+
+
+def differing(folder):
+    """Two ranks with different seeds."""
+    line = mpirun(1, command(folder, "x", "--epochs", "1")) + [":", "-n", "1"]
+    code, _, error = run(line + command(folder, "x", "--epochs", "1", "--batch-size", "20"))
+    check(code != 0 and "rank 1 has not" in error, "ranks that differ: %d %s" % (code, error))
+    check(not os.path.exists(os.path.join(folder, "x")), "no model of ranks that differ")
+
+
+def main():
+    linked = subprocess.run(["ldd", CONVNET], capture_output=True, check=False).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        write_data(folder)
+        if b"libmpi" not in linked:
+            ENVIRONMENT["OMPI_COMM_WORLD_SIZE"] = "2"
+            code, _, error = run(command(folder, "1", "--epochs", "1"))
+            check(code == 1 and "no MPI" in error, "a build without MPI says so: %d %s" % (code, error))
+        elif shutil.which("mpirun"):
+            same_bits(folder)
+            differing(folder)
+            killed(folder)
+    status = finish()
+    if status == 0 and (b"libmpi" not in linked or not shutil.which("mpirun")):
+        print("mpirun is missing, or convnet was built without --with-mpi")
+        return 77
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
