@@ -11,8 +11,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/time.h"
 #include "cli/predict_command.h"
+#include "cli/progress.h"
 
 enum { BATCH_IMAGES = 256, BATCH_BYTES = 64 << 20 };
 
@@ -20,10 +20,11 @@ struct slot {
     char *name;
     unsigned char *bytes; /* of a picture in memory; NULL: read the file `name` */
     size_t length;
-    bool done;             /* an earlier run has printed its row */
-    bool ready;            /* the image is already in the batch */
-    struct cn_error error; /* why there is none */
-    bool is_picture;       /* and `report` says what was done to it */
+    struct cn_archive_member *member; /* unpack this one instead */
+    bool done;                        /* an earlier run has printed its row */
+    bool ready;                       /* the image is already in the batch */
+    struct cn_error error;            /* why there is none */
+    bool is_picture;                  /* and `report` says what was done to it */
     struct cn_preprocessing_report report;
 };
 
@@ -32,8 +33,8 @@ struct batch {
     const struct cn_model *model;
     bool begun;
     struct batch_counts counts;
-    uint64_t begun_nanoseconds, drawn_nanoseconds; /* of the line on a terminal */
-    size_t done;                                   /* names of options.done that have come */
+    struct progress progress;
+    size_t done; /* names of options.done that have come */
     size_t capacity, count;
     size_t input_size;
     struct slot *slots;      /* [capacity] */
@@ -53,7 +54,7 @@ enum cn_status batch_create(const struct batch_options *options, const struct cn
     const int threads = options->threads;
     *batch = (struct batch){.options = *options,
                             .model = model,
-                            .begun_nanoseconds = cn_clock_nanoseconds(),
+                            .progress = progress_create(options->quiet),
                             .input_size = input_size,
                             .capacity = fit < 1              ? 1
                                         : fit > BATCH_IMAGES ? BATCH_IMAGES
@@ -81,6 +82,7 @@ enum cn_status batch_create(const struct batch_options *options, const struct cn
 static void clear_slot(struct slot *slot) {
     free(slot->name);
     free(slot->bytes);
+    free(slot->member);
     memset(slot, 0, sizeof *slot);
 }
 
@@ -104,42 +106,32 @@ void batch_free(struct batch *batch) {
 
 /* ---- The line on a terminal ---- */
 
-static const uint64_t REDRAW_NANOSECONDS = 100000000;
-
-static void clear_line(struct batch *batch) {
-    if (batch->drawn_nanoseconds != 0) {
-        fputs("\r\033[K", stderr);
-        batch->drawn_nanoseconds = 0;
+static void format_counts(const struct batch *batch, char *text, size_t size) {
+    int length = snprintf(text, size, "%zu could not be scored", batch->counts.failed);
+    if (batch->counts.failed == 0) {
+        length = 0;
+        text[0] = '\0';
     }
-}
-
-static void put_counts(const struct batch *batch) {
-    const double seconds = (double)(cn_clock_nanoseconds() - batch->begun_nanoseconds) * 1e-9;
-    fprintf(stderr, "%zu scored, %zu not", batch->counts.scored, batch->counts.failed);
     if (batch->counts.skipped > 0) {
-        fprintf(stderr, ", %zu were there already", batch->counts.skipped);
+        (void)snprintf(text + length, size - (size_t)length, "%s%zu were there already",
+                       length > 0 ? ", " : "", batch->counts.skipped);
     }
-    fprintf(stderr, ", %.0f per second", (double)batch->counts.scored / (seconds + 1e-9));
 }
 
-/* At most ten times per second; not when the rows go to the same terminal. */
+static size_t images_seen(const struct batch *batch) {
+    return batch->counts.scored + batch->counts.failed;
+}
+
 static void draw_line(struct batch *batch) {
-    const uint64_t now = cn_clock_nanoseconds();
-    if (!batch->options.progress || now - batch->drawn_nanoseconds < REDRAW_NANOSECONDS) {
-        return;
-    }
-    fputs("\r", stderr);
-    put_counts(batch);
-    fputs("\033[K", stderr);
-    batch->drawn_nanoseconds = now;
+    char text[96];
+    format_counts(batch, text, sizeof text);
+    (void)progress_draw(&batch->progress, images_seen(batch), 0, 0, "image", text);
 }
 
 void batch_summary(struct batch *batch) {
-    clear_line(batch);
-    if (batch->options.progress) {
-        put_counts(batch);
-        fputs("\n", stderr);
-    }
+    char text[96];
+    format_counts(batch, text, sizeof text);
+    progress_end(&batch->progress, images_seen(batch), 0, 0, "image", text);
 }
 
 /* ---- The images ---- */
@@ -150,15 +142,21 @@ static void decode(const struct batch *batch, struct slot *slot, float *image) {
     if (slot->done || slot->ready || slot->error.status != CN_OK) {
         return;
     }
-    if (slot->bytes == NULL) {
+    const void *bytes = slot->bytes;
+    if (slot->member != NULL) {
+        void *owned = NULL;
+        status = cn_archive_unpack(slot->member, PREDICT_FILE_LIMIT, &bytes, &owned, &slot->error);
+        slot->bytes = owned;
+        slot->length = slot->member->size;
+    } else if (slot->bytes == NULL) {
         status =
             cn_file_read(slot->name, PREDICT_FILE_LIMIT, &slot->bytes, &slot->length, &slot->error);
+        bytes = slot->bytes;
     }
     if (status == CN_OK) {
-        status = cn_image_decode(batch->options.mode, &batch->model->preprocessing,
-                                 &cn_picture_default_limits, slot->bytes, slot->length,
-                                 &batch->model->network->input_shape, image, &slot->report,
-                                 &slot->error);
+        status = cn_image_decode(
+            batch->options.mode, &batch->model->preprocessing, &cn_picture_default_limits, bytes,
+            slot->length, &batch->model->network->input_shape, image, &slot->report, &slot->error);
     }
     slot->is_picture = true;
     slot->ready = status == CN_OK;
@@ -170,9 +168,11 @@ static void report(struct batch *batch, struct slot *slot) {
     if (slot->error.source[0] == '\0' && slot->name != NULL) {
         (void)snprintf(slot->error.source, sizeof slot->error.source, "%s", slot->name);
     }
-    clear_line(batch);
+    progress_clear(&batch->progress);
     (void)cli_report(batch->options.command, &slot->error);
     batch->counts.failed++;
+    const struct prediction prediction = {.file = slot->name, .failure = slot->error.text};
+    batch->options.format->put(batch->model, &prediction, batch->options.top);
 }
 
 /* Writes what the network saw; false, and a message, when that cannot be. */
@@ -213,14 +213,14 @@ static void print(struct batch *batch, size_t index) {
             prediction.image = path;
         }
     }
-    batch->options.format->put(batch->model, &prediction);
+    batch->options.format->put(batch->model, &prediction, batch->options.top);
 }
 
 bool batch_flush(struct batch *batch) {
     size_t count = batch->count;
     size_t wanted = 0;
     if (!batch->begun && batch->options.header) {
-        batch->options.format->begin(batch->model);
+        batch->options.format->begin(batch->model, batch->options.top);
     }
     batch->begun = true;
     for (size_t i = 0; i < count; i++) {
@@ -285,6 +285,16 @@ bool batch_add_png(struct batch *batch, const char *name, unsigned char *bytes, 
     }
     slot->bytes = bytes;
     slot->length = length;
+    return flush_if_full(batch);
+}
+
+bool batch_add_member(struct batch *batch, const char *name,
+                      const struct cn_archive_member *member) {
+    struct slot *slot = next_slot(batch, name);
+    if (slot == NULL || (slot->member = malloc(sizeof *member)) == NULL) {
+        return false;
+    }
+    *slot->member = *member;
     return flush_if_full(batch);
 }
 

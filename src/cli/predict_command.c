@@ -1,7 +1,8 @@
 /* predict_command.c: `convnet predict`: one row on stdout for each picture, in input order.
  *
- * An input that cannot be scored gets a message on stderr and the exit status 1; the others are
- * scored. SIGINT and SIGTERM end it after the batch that runs, so that the last row is whole.
+ * An input that cannot be scored has a row with its error and a message on stderr, and makes the
+ * exit status 1; the others are scored. SIGINT and SIGTERM end it after the batch that runs, so
+ * that the last row is whole.
  */
 #include <errno.h>
 #include <limits.h>
@@ -13,8 +14,8 @@
 
 struct predict_settings {
     const char *model, *list, *images, *output;
-    int format, mode, threads;
-    bool no_header, resume;
+    int format, mode, threads, top;
+    bool no_header, resume, quiet;
     struct input_options input;
 };
 
@@ -40,8 +41,13 @@ static const struct cli_option options[] = {
     {"resume", NULL, CLI_FLAG, SETTING(resume),
      .text = "with --output: keep the whole rows of FILE.part and score what comes after them"},
     {"no-header", NULL, CLI_FLAG, SETTING(no_header), .text = "no heading above CSV or a table"},
+    {"top", "N", CLI_INT, SETTING(top),
+     .text = "the N most probable classes, each with its label and probability, instead of all",
+     .minimum = 1, .maximum = 1000000},
+    {"quiet", NULL, CLI_FLAG, SETTING(quiet), .text = "no progress on the terminal, and no summary",
+     .letter = 'q'},
     {"images", "DIR", CLI_STRING, SETTING(images),
-     .text = "also write what the network saw as DIR/N.png, N being the row, from 1"},
+     .text = "also write what the network saw as DIR/N.png, N counting the scored ones, from 1"},
     {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
      .minimum = 1, .maximum = 1024},
 };
@@ -49,12 +55,12 @@ static const struct cli_option options[] = {
 static const struct cli_syntax syntax = {
     .options = options,
     .option_count = sizeof options / sizeof options[0],
-    .operands = "[PICTURE|DIR|FILE.idx|-]...",
+    .operands = "[PICTURE|DIR|FILE.idx|FILE.zip|FILE.tar|-]...",
     .most_operands = (size_t)-1,
-    .text =
-        "Classify pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, PNM), folders of them, IDX files, or "
-        "standard input (-): one picture, or with --raw raw images of one byte per sample, one "
-        "after another.",
+    .text = "Classify pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, PNM), folders, zips and tars of "
+            "them, IDX files, or standard input (-): one picture or archive, or with --raw raw "
+            "images of one byte per sample, one "
+            "after another.",
 };
 
 /* ---- The output ---- */
@@ -126,6 +132,8 @@ int cli_predict(int argc, char **argv) {
     enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
     if (status == CN_OK)
         status = cn_model_check_input(model, &error);
+    if (status == CN_OK && settings.top > 0)
+        status = predict_check_top(model, settings.top, &error);
     if (status == CN_OK && settings.output != NULL) {
         const bool ndjson = strcmp(predict_format_names[settings.format], "ndjson") == 0;
         status = open_output(&settings, ndjson, part, &done, &error);
@@ -138,8 +146,9 @@ int cli_predict(int argc, char **argv) {
                                                     .mode = (enum cn_picture_mode)settings.mode,
                                                     .images = settings.images,
                                                     .threads = settings.threads,
-                                                    .progress = isatty(STDERR_FILENO) &&
-                                                                !isatty(STDOUT_FILENO)};
+                                                    .top = settings.top,
+                                                    .quiet =
+                                                        settings.quiet || isatty(STDOUT_FILENO)};
         status = batch_create(&batch_options, model, &batch, &error);
     }
     if (status == CN_OK) {

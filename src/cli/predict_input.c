@@ -5,18 +5,21 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/predict_command.h"
 #include "convnet/dataset.h"
 
-enum { MAX_DEPTH = 32, SIGNATURE = 32 };
+enum { MAX_DEPTH = 32, SIGNATURE = 512 /* a tar's first header */ };
 
 /* Of a folder's files those count that are called pictures; what they are their bytes say. */
 static bool is_picture_name(const char *name) {
@@ -110,10 +113,69 @@ static bool add_folder(struct batch *batch, const char *folder, int depth, size_
     return going;
 }
 
+/* ---- Archives ---- */
+
+/* The pictures of a zip or tar, named as if it were a folder. Their bytes are needed no longer. */
+static bool add_archive(struct batch *batch, const char *path, const void *bytes, size_t length) {
+    struct cn_archive archive;
+    struct cn_archive_member member;
+    struct cn_error error = {0};
+    bool found = true, going = true;
+    size_t count = 0;
+    enum cn_status status = cn_archive_open(bytes, length, &archive, &error);
+    while (status == CN_OK && going) {
+        char name[PATH_MAX + CN_MEMBER_NAME];
+        status = cn_archive_next(&archive, &member, &found, &error);
+        if (status != CN_OK || !found) {
+            break;
+        }
+        if (is_picture_name(member.name)) {
+            (void)snprintf(name, sizeof name, "%s/%s", path, member.name);
+            going = batch_add_member(batch, name, &member);
+            count++;
+        }
+    }
+    if (going && status != CN_OK) {
+        going = add_failure(batch, status, path, error.text);
+    } else if (going && count == 0) {
+        going = add_failure(batch, CN_INVALID, path, "holds no picture");
+    }
+    return going && batch_flush(batch);
+}
+
+/* Is the file an archive? Then its pictures have been added, by its pages. */
+static bool add_if_archive(struct batch *batch, const char *path, bool *ret_going) {
+    struct stat info;
+    const int fd = is_picture_name(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    void *bytes = MAP_FAILED;
+    bool is_archive = false;
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+        bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    }
+    if (bytes != MAP_FAILED) {
+        is_archive = cn_archive_recognize(bytes, (size_t)info.st_size);
+        if (is_archive) {
+            *ret_going = add_archive(batch, path, bytes, (size_t)info.st_size);
+        }
+        (void)munmap(bytes, (size_t)info.st_size);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return is_archive;
+}
+
 /* ---- Standard input ---- */
 
-/* One picture whose first `length` bytes are in `head`. */
+/* May these be the first bytes of a zip or tar? */
+static bool may_be_archive(const unsigned char *head, size_t length) {
+    return length == SIGNATURE &&
+           (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head + 257, "ustar", 5) == 0);
+}
+
+/* One picture or archive whose first `length` bytes are in `head`. */
 static bool add_picture_stream(struct batch *batch, const unsigned char *head, size_t length) {
+    const size_t limit = may_be_archive(head, length) ? PREDICT_ARCHIVE_LIMIT : PREDICT_FILE_LIMIT;
     size_t size = 1 << 16;
     unsigned char *bytes = malloc(size);
     if (bytes != NULL) {
@@ -125,9 +187,10 @@ static bool add_picture_stream(struct batch *batch, const unsigned char *head, s
         if (length < size) {
             break;
         }
-        if (size >= PREDICT_FILE_LIMIT) {
+        if (size >= limit) {
             free(bytes);
-            return add_failure(batch, CN_LIMIT, "-", "a picture may have at most 64 MiB");
+            return add_failure(batch, CN_LIMIT, "-",
+                               "a picture may have at most 64 MiB here, and an archive 1 GiB");
         }
         size *= 2;
         unsigned char *larger = realloc(bytes, size);
@@ -138,6 +201,11 @@ static bool add_picture_stream(struct batch *batch, const unsigned char *head, s
     }
     if (bytes == NULL) {
         return add_failure(batch, CN_MEMORY, "-", "no memory for the picture");
+    }
+    if (cn_archive_recognize(bytes, length)) {
+        const bool going = add_archive(batch, "-", bytes, length);
+        free(bytes);
+        return going;
     }
     return batch_add_png(batch, "-", bytes, length);
 }
@@ -179,10 +247,13 @@ static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
 static bool add_standard_input(struct batch *batch, const struct cn_model *model, bool raw) {
     unsigned char head[SIGNATURE];
     size_t length = fread(head, 1, sizeof head, stdin);
-    const bool picture = cn_picture_recognize(head, length);
+    const bool picture = cn_picture_recognize(head, length) || cn_archive_recognize(head, length) ||
+                         may_be_archive(head, length);
     if (!picture && !raw) {
-        return add_failure(batch, CN_UNSUPPORTED, "-",
-                           "is no picture; raw images of one byte per sample need --raw");
+        return add_failure(
+            batch, CN_UNSUPPORTED, "-",
+            "is no picture and no zip or tar; raw images of one byte per sample need "
+            "--raw");
     }
     bool going =
         raw ? add_raw_stream(batch, model, head, length) : add_picture_stream(batch, head, length);
@@ -204,6 +275,10 @@ bool input_add(struct batch *batch, const struct cn_model *model,
     if (S_ISDIR(info.st_mode)) {
         return add_folder(batch, operand, 0, &found) &&
                (found > 0 || add_failure(batch, CN_INVALID, operand, "holds no picture"));
+    }
+    bool going = false;
+    if (S_ISREG(info.st_mode) && add_if_archive(batch, operand, &going)) {
+        return going;
     }
     return S_ISREG(info.st_mode) && is_idx(operand) ? add_idx(batch, model, operand)
                                                     : batch_add_file(batch, operand);

@@ -2,38 +2,148 @@
  *
  * Prints as it goes; write errors are stdout's to remember. One thread.
  */
+#include <stdint.h>
 #include <stdio.h>
 
 #include "cli/predict_command.h"
 #include "model/outputs.h"
 #include "json/write.h"
 
-static void csv_begin(const struct cn_model *model) {
+/* ---- The first classes ---- */
+
+static size_t class_count(const struct cn_model *model) {
+    return model->kind == CN_OUTPUT_SIGMOID ? 2 : model->output_size;
+}
+
+/* What a class has: a probability, or a value that is none. */
+static float class_value(const struct cn_model *model, const float *outputs, size_t index) {
+    if (model->kind == CN_OUTPUT_SIGMOID) {
+        return index == 0 ? 1 - outputs[0] : outputs[0];
+    }
+    return outputs[index];
+}
+
+static const char *class_value_name(const struct cn_model *model) {
+    return model->kind == CN_OUTPUT_LOGITS ? "value" : "confidence";
+}
+
+static const char *class_label(const struct cn_model *model, size_t index) {
+    return index < model->label_count ? model->labels[index] : "";
+}
+
+enum cn_status predict_check_top(const struct cn_model *model, int top, struct cn_error *error) {
+    if (model->kind == CN_OUTPUT_NUMBER || model->kind == CN_OUTPUT_MAP) {
+        return cn_fail(error, CN_INVALID, "--top %d: the model answers no classes", top);
+    }
+    if ((size_t)top > class_count(model)) {
+        return cn_fail(error, CN_INVALID, "--top %d: the model has %zu classes", top,
+                       class_count(model));
+    }
+    return CN_OK;
+}
+
+/* The class after `last` by falling values, the lower number first among equal ones; `last`
+ * SIZE_MAX: the first one. */
+static size_t class_after(const struct cn_model *model, const float *outputs, size_t last) {
+    const float bound = last != SIZE_MAX ? class_value(model, outputs, last) : 0;
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < class_count(model); i++) {
+        const float value = class_value(model, outputs, i);
+        const bool later = last == SIZE_MAX || value < bound || (value == bound && i > last);
+        if (later && (best == SIZE_MAX || value > class_value(model, outputs, best))) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* ---- CSV ---- */
+
+static void csv_begin(const struct cn_model *model, int top) {
     struct cn_text text = {0};
     cn_text_add(&text, "file,");
-    cn_outputs_add_csv_head(&text, model);
-    cn_text_add(&text, "\n");
+    if (top == 0) {
+        cn_outputs_add_csv_head(&text, model);
+    }
+    for (int i = 1; i <= top; i++) {
+        char place[16] = "", names[96];
+        if (i > 1) {
+            (void)snprintf(place, sizeof place, "_%d", i);
+        }
+        (void)snprintf(names, sizeof names, "%sclass%s,label%s,%s%s", i > 1 ? "," : "", place,
+                       place, class_value_name(model), place);
+        cn_text_add(&text, names);
+    }
+    cn_text_add(&text, ",error\n");
     cli_put_text(&text);
 }
 
-static void csv_put(const struct cn_model *model, const struct prediction *prediction) {
+static void csv_add_top(struct cn_text *text, const struct cn_model *model, const float *outputs,
+                        int top) {
+    size_t index = SIZE_MAX;
+    for (int i = 0; i < top; i++) {
+        index = class_after(model, outputs, index);
+        cn_text_add(text, i > 0 ? "," : "");
+        cn_text_add_size(text, index);
+        cn_text_add(text, ",");
+        cn_text_add_csv(text, class_label(model, index));
+        cn_text_add(text, ",");
+        cn_text_add_float(text, class_value(model, outputs, index));
+    }
+}
+
+static void csv_put(const struct cn_model *model, const struct prediction *prediction, int top) {
     struct cn_text text = {0};
     cn_text_add_csv(&text, prediction->file);
     cn_text_add(&text, ",");
-    cn_outputs_add_csv(&text, model, prediction->outputs);
+    if (prediction->failure == NULL && top == 0) {
+        cn_outputs_add_csv(&text, model, prediction->outputs);
+    } else if (prediction->failure == NULL) {
+        csv_add_top(&text, model, prediction->outputs, top);
+    } else if (top == 0) {
+        cn_outputs_add_csv_empty(&text, model);
+    }
+    for (int i = 1; prediction->failure != NULL && i < 3 * top; i++) {
+        cn_text_add(&text, ",");
+    }
+    cn_text_add(&text, ",");
+    cn_text_add_csv(&text, prediction->failure != NULL ? prediction->failure : "");
     cn_text_add(&text, "\n");
     cli_put_text(&text);
 }
 
-static void ndjson_begin(const struct cn_model *model) {
+/* ---- NDJSON ---- */
+
+static void ndjson_begin(const struct cn_model *model, int top) {
     (void)model;
+    (void)top;
 }
 
-static void ndjson_put(const struct cn_model *model, const struct prediction *prediction) {
+static void ndjson_add_top(struct cn_text *text, const struct cn_model *model, const float *outputs,
+                           int top) {
+    size_t index = SIZE_MAX;
+    cn_json_open(text, "top", '[');
+    for (int i = 0; i < top; i++) {
+        index = class_after(model, outputs, index);
+        cn_json_open(text, NULL, '{');
+        cn_json_add_size(text, "class", index);
+        cn_json_add_string(text, "label", class_label(model, index));
+        cn_json_add_float(text, class_value_name(model), class_value(model, outputs, index));
+        cn_json_close(text, '}');
+    }
+    cn_json_close(text, ']');
+}
+
+static void ndjson_put(const struct cn_model *model, const struct prediction *prediction, int top) {
     struct cn_text text = {0};
     cn_json_open(&text, NULL, '{');
     cn_json_add_string(&text, "file", prediction->file);
-    cn_outputs_add_json(&text, model, prediction->outputs);
+    if (prediction->failure != NULL)
+        cn_json_add_string(&text, "error", prediction->failure);
+    else if (top > 0)
+        ndjson_add_top(&text, model, prediction->outputs, top);
+    else
+        cn_outputs_add_json(&text, model, prediction->outputs);
     if (prediction->report != NULL)
         cn_report_add_json(&text, prediction->report);
     if (prediction->image != NULL)
@@ -42,35 +152,56 @@ static void ndjson_put(const struct cn_model *model, const struct prediction *pr
     cli_put_text(&text);
 }
 
+/* ---- A table ---- */
+
 enum { FILE_COLUMNS = 32, LABEL_COLUMNS = 10 };
 
-static void table_begin(const struct cn_model *model) {
+static void table_begin(const struct cn_model *model, int top) {
     cli_put_plain("file", FILE_COLUMNS);
-    fputs(" class ", stdout);
-    cli_put_plain("label", LABEL_COLUMNS);
-    fputs(" confidence ", stdout);
-    for (size_t i = 0; i < model->output_size; i++) {
+    for (int i = 0; i < (top > 0 ? top : 1); i++) {
+        fputs(" class ", stdout);
+        cli_put_plain("label", LABEL_COLUMNS);
+        fputs(" confidence ", stdout);
+    }
+    for (size_t i = 0; top == 0 && i < model->output_size; i++) {
         printf(" %6zu", i);
     }
     putchar('\n');
 }
 
-static void table_put(const struct cn_model *model, const struct prediction *prediction) {
-    const struct cn_answer answer = cn_model_answer(model, prediction->outputs);
-    cli_put_plain(prediction->file, FILE_COLUMNS);
-    if (answer.class_index >= 0) {
-        printf(" %5d ", answer.class_index);
+static void table_put_class(int index, const char *label, const float *value) {
+    if (index >= 0) {
+        printf(" %5d ", index);
     } else {
         printf(" %5s ", "");
     }
-    cli_put_plain(answer.label != NULL ? answer.label : "", LABEL_COLUMNS);
-    if (answer.is_probable) {
-        printf(" %10.4f ", (double)answer.confidence);
+    cli_put_plain(label != NULL ? label : "", LABEL_COLUMNS);
+    if (value != NULL) {
+        printf(" %10.4f ", (double)*value);
     } else {
         printf(" %10s ", "");
     }
-    for (size_t i = 0; i < model->output_size; i++) {
-        printf(" %6.4f", (double)prediction->outputs[i]);
+}
+
+static void table_put(const struct cn_model *model, const struct prediction *prediction, int top) {
+    cli_put_plain(prediction->file, FILE_COLUMNS);
+    if (prediction->failure != NULL) {
+        printf(" %s\n", prediction->failure);
+        return;
+    }
+    size_t index = SIZE_MAX;
+    for (int i = 0; i < top; i++) {
+        index = class_after(model, prediction->outputs, index);
+        const float value = class_value(model, prediction->outputs, index);
+        table_put_class((int)index, class_label(model, index), &value);
+    }
+    if (top == 0) {
+        const struct cn_answer answer = cn_model_answer(model, prediction->outputs);
+        table_put_class(answer.class_index, answer.label,
+                        answer.is_probable ? &answer.confidence : NULL);
+        for (size_t i = 0; i < model->output_size; i++) {
+            printf(" %6.4f", (double)prediction->outputs[i]);
+        }
     }
     putchar('\n');
 }

@@ -249,10 +249,12 @@ static enum cn_status tar_entry(struct cn_archive *archive, struct cn_archive_me
     const unsigned char *block = archive->bytes + archive->at;
     const size_t room = archive->length - archive->at;
     uint64_t size = 0;
-    *ret_end = room == 0 || (room >= TAR_BLOCK && block[0] == '\0' && block[257] == '\0');
+    *ret_end = room >= TAR_BLOCK && block[0] == '\0' && block[257] == '\0';
     *ret_is_file = false;
     if (*ret_end)
         return CN_OK;
+    if (room == 0) /* some of its members may be missing */
+        return cn_fail(error, CN_MALFORMED, "the tar is cut: it has no block of zeros at its end");
     if (room < TAR_BLOCK || !tar_header_is_sound(block) || !tar_number(block + 124, 12, &size))
         return cn_fail(error, CN_MALFORMED, "the tar has no sound header at byte %zu", archive->at);
     const char type = (char)block[156];
@@ -264,7 +266,9 @@ static enum cn_status tar_entry(struct cn_archive *archive, struct cn_archive_me
                        archive->at, (unsigned long long)size);
     const unsigned char *content = block + TAR_BLOCK;
     const size_t padded = ((size_t)size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
-    archive->at += padded <= room - TAR_BLOCK ? TAR_BLOCK + padded : room;
+    if (padded > room - TAR_BLOCK)
+        return cn_fail(error, CN_MALFORMED, "the tar's member at byte %zu is cut", archive->at);
+    archive->at += TAR_BLOCK + padded;
     if (type == 'L')
         member_name(archive->long_name, content, (size_t)size);
     if (type == 'x' && !tar_pax(archive, content, (size_t)size))

@@ -392,17 +392,18 @@ assert abs(sum(map(auc, range(10))) / 10 - j["auc"]) < 1e-6' \
 printf 'no picture' >pictures/bad.png
 head -c 100 pictures/01.png >pictures/cut.png
 check "bad files do not stop the rest" run 1 "${predict[@]}" --format ndjson pictures pictures/00.png
-check "the rest is scored" test "$(wc -l <out)" = 21
+check "the rest is scored" test "$(grep -vc '"error"' out)" = 21
+check "and each bad one has its row" test "$(grep -c '^{"file":"pictures/\(bad\|cut\).png","error":"[^"]' out)" = 2
 check "each bad file has its message" test "$(grep -c '^convnet: predict: pictures/\(bad\|cut\).png: ' err)" = 2
 check "NDJSON = CSV" python3 -c 'import csv, json
 rows = list(csv.DictReader(open("folder.csv", newline="")))
-for line, r in zip(open("out"), rows + rows[:1]):
+for line, r in zip([x for x in open("out") if "error" not in x], rows + rows[:1]):
     j = json.loads(line)
     assert j["file"] == r["file"] and j["class"] == int(r["class"]) and j["label"] == r["label"]
     assert j["probabilities"] == [float(r["p_%d" % i]) for i in range(10)]'
 printf '%s\n' pictures/00.png pictures/bad.png pictures/01.png >list
 check "files from a list" run 1 "${predict[@]}" --format table --files-from list
-check "a row a picture" test "$(wc -l <out)" = 3
+check "a row a picture" test "$(wc -l <out)" = 4
 printf '%s\0' pictures/00.png pictures/01.png pictures/02.png >names
 check "a list with NULs" run 0 "${predict[@]}" --null --files-from names
 check "each of them" test "$(wc -l <out)" = 4
@@ -468,9 +469,60 @@ kill -INT $scoring
 wait $scoring
 check "stopped by SIGINT" test $? = 130
 exec 9>&-
-check "with whole rows" test "$(grep -c '^pictures/00.png,.*[0-9]$' stopped.csv.part)" = \
+check "with whole rows" test "$(grep -c '^pictures/00.png,.*[0-9],$' stopped.csv.part)" = \
     "$(($(wc -l <stopped.csv.part) - 1))"
 check "and no file that looks whole" test ! -e stopped.csv
+# Archives: as their folders, in their order.
+check "archives" python3 -c 'import os, tarfile, zipfile
+names = ["pictures/%02d.png" % i for i in range(19)] + ["pictures/more/with, \"quotes\".png"]
+with zipfile.ZipFile("a.zip", "w", zipfile.ZIP_DEFLATED) as z, tarfile.open("a.tar", "w") as t:
+    z.writestr("labels.txt", "no picture")
+    for n in names:
+        z.write(n)
+        t.add(n)'
+for archive in a.zip a.tar; do
+    check "$archive" run 0 "${predict[@]}" $archive
+    check "$archive = its folder" cmp <(sed 's|^\("\{0,1\}\)'$archive'/|\1|' out) folder.csv
+    check "$archive on stdin" cmp <("$convnet" "${predict[@]}" - <$archive | sed 's|^\("\{0,1\}\)-/|\1|') folder.csv
+done
+head -c 2600 a.tar >cut.tar
+check "a tar that is cut" run 1 "${predict[@]}" cut.tar
+check "is said" says "is cut"
+check "its whole pictures are scored" grep -q '^cut.tar/pictures/00.png,[0-9]' out
+# The first classes.
+check "the three first classes" run 0 "${predict[@]}" --top 3 pictures/00.png
+check "in columns of their own" grep -qx \
+    'file,class,label,confidence,class_2,label_2,confidence_2,class_3,label_3,confidence_3,error' out
+check "in order" python3 -c 'import csv
+one, whole = list(csv.DictReader(open("out")))[0], list(csv.DictReader(open("folder.csv", newline="")))[0]
+best = sorted(range(10), key=lambda c: -float(whole["p_%d" % c]))
+for i, tail in enumerate(("", "_2", "_3")):
+    assert int(one["class" + tail]) == best[i] and one["confidence" + tail] == whole["p_%d" % best[i]]'
+check "as NDJSON" run 0 "${predict[@]}" --top 2 --format ndjson pictures/00.png
+check "a list" python3 -c 'import json
+top = json.load(open("out"))["top"]
+assert len(top) == 2 and top[0]["confidence"] >= top[1]["confidence"] and set(top[0]) == {"class", "label", "confidence"}'
+check "as a table" run 0 "${predict[@]}" --top 2 --format table pictures/00.png
+check "more classes than there are" run 1 "${predict[@]}" --top 11 pictures/00.png
+check "says how many" says "the model has 10 classes"
+check "errors have a column" run 1 "${predict[@]}" none.png pictures/00.png
+check "with all columns" python3 -c 'import csv
+rows = list(csv.DictReader(open("out", newline="")))
+assert [bool(r["error"]) for r in rows] == [True, False] and None not in rows[0] and None not in rows[0].values()'
+# On a terminal: what goes on, and what was done.
+check "a terminal sees the summary" python3 -c 'import os, pty, subprocess, sys
+ours, theirs = pty.openpty()
+with open("out", "w") as out:
+    process = subprocess.Popen(sys.argv[1:], stdout=out, stderr=theirs)
+os.close(theirs)
+seen = b""
+try:
+    while part := os.read(ours, 4096):
+        seen += part
+except OSError:
+    pass
+assert process.wait() == 0 and b"20 images - " in seen and seen.endswith(b"\n"), seen' \
+    "$convnet" "${predict[@]}" --output kept.csv a.zip
 mkdir empty
 check "empty folder" run 1 "${predict[@]}" empty
 
@@ -494,7 +546,7 @@ images = [bytes(255 if 5 < i % 16 < 10 and 16 < i < 240 else 0 for i in range(25
 open("t10k-images-idx3-ubyte", "wb").write(struct.pack(">4i", 2051, 2, 16, 16) + b"".join(images))
 open("t10k-labels-idx1-ubyte", "wb").write(struct.pack(">2i", 2049, 2) + bytes([1, 9]))'
 check "IDX of another size, one image blank" run 1 predict --model model.safetensors t10k-images-idx3-ubyte
-check "one row" test "$(wc -l <out)" = 2
+check "one row, and one with its error" test "$(wc -l <out)" = 3
 check "and why not the other" says "blank"
 check "evaluate takes another size" run 0 evaluate --model model.safetensors --data . --json
 check "all of it" python 'j["samples"] == 2'
