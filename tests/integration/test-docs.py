@@ -62,7 +62,8 @@ def main():
         text = file.read()
     used = set()
     with serving() as server, tempfile.TemporaryDirectory() as folder:
-        os.symlink(os.path.abspath(os.path.join(SOURCE, "tests")), os.path.join(folder, "tests"))
+        for name in "tests", "examples":
+            os.symlink(os.path.abspath(os.path.join(SOURCE, name)), os.path.join(folder, name))
         for command in commands(text):
             result = run(command, server, folder)
             check(result.returncode == 0, "%s\n%d: %s%s" % (

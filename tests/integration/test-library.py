@@ -16,7 +16,7 @@ import tempfile
 from daemon import BUILD, MODEL, SOURCE, check, finish
 
 PICTURE = os.path.join(SOURCE, "tests", "data", "seven.png")
-PROGRAM = os.path.join(SOURCE, "tests", "support", "classify.c")
+PROGRAM = os.path.join(SOURCE, "examples", "classify.c")
 CC = os.environ.get("CC", "cc").split()
 
 
@@ -54,7 +54,7 @@ def declared(headers):
     for header in glob.glob(os.path.join(headers, "*.h")):
         with open(header) as file:
             text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
-        names |= set(re.findall(r"\b(cn_\w+)\(", re.sub(r"static inline [^(]*\(", "", text)))
+        names |= set(re.findall(r"\b(cn_\w+)\(", re.sub(r"static inline [^(]*\(|typedef [^;{]*;", "", text)))
         names |= set(re.findall(r"^extern [^;]*?\b(cn_\w+)(?:\[\w*\])?;", text, flags=re.M))
     return names
 
