@@ -4,7 +4,8 @@ set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 command -v shellcheck >/dev/null || { echo "shellcheck is missing"; exit 77; }
 scripts=()
-for file in quickstart .ci/run scripts/* bench/* tests/* tests/*/*.sh tests/unit/*.tap; do
+for file in quickstart .ci/run scripts/* bench/* tests/* tests/*/*.sh tests/unit/*.tap examples/* packaging/* packaging/*/* \
+    packaging/debian/tests/*; do
     [ -f "$file" ] || continue
     IFS= read -r first <"$file" || continue
     case $first in

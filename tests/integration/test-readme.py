@@ -71,13 +71,14 @@ def folder_of(program, root=""):
 
 def test_install(tree, folder):
     lines = readme_section("Install")
+    lines = lines[[i for i, x in enumerate(lines) if x.startswith("autoreconf")][0]:]
     install = "\n".join(lines[:[i for i, x in enumerate(lines) if "make install" in x][0] + 1])
     root = os.path.join(folder, "root")
     shell(install.replace("sudo make install", "make install DESTDIR=" + root), tree)
     check(folder_of("/usr/sbin/convnetd", root) == "/usr/share/convnetd/models", "README's prefix")
     # The same folder again, for another prefix: nothing of the first is left in the programs.
     prefix = os.path.join(folder, "opt")
-    again = re.sub(r"--prefix=\S+ --sysconfdir=\S+", "--prefix=" + prefix, install)
+    again = re.sub(r"--prefix=\S+ --sysconfdir=\S+ --localstatedir=\S+", "--prefix=" + prefix, install)
     shell(again.replace("sudo ", ""), tree)
     daemon = os.path.join(prefix, "sbin", "convnetd")
     check(folder_of(daemon) == os.path.join(prefix, "share/convnetd/models"), "the other prefix")
