@@ -7,7 +7,8 @@
  *   labels         JSON array of class names, one per output
  *   preprocessing  JSON object, see struct cn_preprocessing
  *   training       JSON object: how it was made (data checksum, epochs, optimizer, seed, metrics)
- *   probe          JSON object: the expected output for one fixed input, verified at load
+ *   checksum       "sha256:" and the SHA-256 of the file, these digits taken as zeros
+ *   probes         JSON object: the expected outputs for fixed inputs, verified at load
  *   calibration    JSON object: the temperature of the final softmax, 1 if missing
  * docs/model-format.md describes it field by field.
  */
@@ -28,8 +29,10 @@ struct cn_model {
     size_t label_count;
     char **labels;
     struct cn_preprocessing preprocessing;
-    char *training;  /* JSON object text, "{}" if nothing is known */
-    char sha256[65]; /* of the file it was read from, lower-case hex; "" for a new model */
+    char *training;      /* JSON object text, "{}" if nothing is known */
+    char sha256[65];     /* of the file it was read from, lower-case hex; "" for a new model */
+    bool sealed;         /* that file carries a checksum, and it was right */
+    long long signed_at; /* when that file was signed, seconds since 1970; 0: nobody asked */
 };
 
 /* A model around `network`, labels "0", "1", ... where it answers classes, the preprocessing that
@@ -66,7 +69,8 @@ enum cn_status cn_model_check_input(const struct cn_model *model, struct cn_erro
 enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
                                      struct cn_error *error);
 
-/* Reads and checks a model file in full: structure, offsets, shapes, finite weights, probe.
+/* Reads and checks a model file in full: checksum, structure, offsets, shapes, finite
+ * weights, probes.
  * Caller frees with cn_model_free. error->source is `path`. */
 enum cn_status cn_model_read(const char *path, struct cn_model **ret_model, struct cn_error *error);
 
@@ -75,7 +79,8 @@ enum cn_status cn_model_parse(const void *bytes, size_t length, const char *sour
                               struct cn_model **ret_model, struct cn_error *error);
 
 /* Writes atomically: temporary file in the same folder, fsync, rename, fsync of the folder. After
- * any failure or kill the path holds the old file or the new one, whole. Computes the probe. */
+ * any failure or kill the path holds the old file or the new one, whole. Computes checksum and
+ * probes. */
 enum cn_status cn_model_write(const struct cn_model *model, const char *path,
                               struct cn_error *error);
 

@@ -4,6 +4,20 @@
 
 #include "convnet/status.h"
 
+/* Messages quote foreign text, and end on terminals: control characters, those of Latin-1 as UTF-8
+ * too, become spaces and question marks. */
+static void make_plain(char *text) {
+    for (; *text != '\0'; text++) {
+        const unsigned char byte = (unsigned char)text[0], next = (unsigned char)text[1];
+        if (byte == '\n' || byte == '\t')
+            *text = ' ';
+        else if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next >= 0x80 && next < 0xa0))
+            *text = '?';
+        if (byte == 0xc2 && *text == '?')
+            *++text = '?';
+    }
+}
+
 static enum cn_status record(struct cn_error *error, enum cn_status status, const char *source,
                              long long offset, const char *format, va_list arguments)
     __attribute__((format(printf, 5, 0)));
@@ -16,6 +30,8 @@ static enum cn_status record(struct cn_error *error, enum cn_status status, cons
     error->offset = offset;
     (void)snprintf(error->source, sizeof error->source, "%s", source != NULL ? source : "");
     (void)vsnprintf(error->text, sizeof error->text, format, arguments);
+    make_plain(error->source);
+    make_plain(error->text);
     return status;
 }
 

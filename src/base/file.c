@@ -1,11 +1,15 @@
 /* file.c: see file.h. Blocking; no state. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +102,56 @@ static enum cn_status sync_folder(const char *folder, const char *path, struct c
     return CN_OK;
 }
 
+/* ---- Temporary files ---- */
+
+/* Is `name` the temporary file of a save of `base`: .base.XXXXXX, as mkostemp fills that in? */
+static bool is_temporary(const char *name, const char *base) {
+    const size_t length = strlen(base);
+    if (name[0] != '.' || strncmp(name + 1, base, length) != 0 || name[1 + length] != '.')
+        return false;
+    const char *rest = name + 1 + length + 1;
+    size_t letters = 0;
+    while (isalnum((unsigned char)rest[letters]))
+        letters++;
+    return letters == 6 && rest[letters] == '\0';
+}
+
+/* Removes what saves of `base` left that were killed: their locks went with them. */
+static void remove_stale(const char *folder, const char *base) {
+    DIR *listing = opendir(folder);
+    if (listing == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        struct stat info;
+        if (!is_temporary(entry->d_name, base))
+            continue;
+        const int fd =
+            openat(dirfd(listing), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            (void)unlinkat(dirfd(listing), entry->d_name, 0);
+        (void)close(fd);
+    }
+    (void)closedir(listing);
+}
+
+/* A new file by the pattern `temporary`, locked for as long as it is open. A save beside this one
+ * may take it for stale before it is locked, and remove it: then another one is made. */
+static int open_temporary(char *temporary) {
+    char *letters = temporary + strlen(temporary) - 6;
+    for (int attempt = 0;; attempt++) {
+        struct stat info;
+        memcpy(letters, "XXXXXX", 6);
+        const int fd = mkostemp(temporary, O_CLOEXEC);
+        /* A file system without locks has no stale files removed either. */
+        if (fd < 0 || flock(fd, LOCK_EX) != 0 || fstat(fd, &info) != 0 || info.st_nlink > 0 ||
+            attempt == 100)
+            return fd;
+        (void)close(fd);
+    }
+}
+
 enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts, size_t part_count,
                              struct cn_error *error) {
     enum cn_status status = CN_OK;
@@ -107,12 +161,12 @@ enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts,
         return cn_fail_at(error, CN_INVALID, path, -1, "is not a usable path");
     (void)snprintf(folder_copy, sizeof folder_copy, "%s", path);
     (void)snprintf(name_copy, sizeof name_copy, "%s", path);
-    const char *folder = dirname(folder_copy);
-    const int length =
-        snprintf(temporary, sizeof temporary, "%s/.%s.XXXXXX", folder, basename(name_copy));
+    const char *folder = dirname(folder_copy), *base = basename(name_copy);
+    const int length = snprintf(temporary, sizeof temporary, "%s/.%s.XXXXXX", folder, base);
     if (length < 0 || (size_t)length >= sizeof temporary)
         return cn_fail_at(error, CN_INVALID, path, -1, "is too long a path");
-    fd = mkostemp(temporary, O_CLOEXEC);
+    remove_stale(folder, base);
+    fd = open_temporary(temporary);
     if (fd < 0)
         return cn_fail_at(error, CN_IO, path, -1, "cannot create a file in its folder: %s",
                           strerror(errno));
@@ -122,13 +176,14 @@ enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts,
     (void)umask(mask);
     if (status == CN_OK && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
         status = cn_fail_at(error, CN_IO, path, -1, "cannot sync: %s", strerror(errno));
-    if (close(fd) != 0 && status == CN_OK)
-        status = cn_fail_at(error, CN_IO, path, -1, "cannot close: %s", strerror(errno));
+    /* Closed, and so unlocked, only when it has its own name. */
     if (status == CN_OK && rename(temporary, path) != 0)
         status = cn_fail_at(error, CN_IO, path, -1, "cannot rename: %s", strerror(errno));
-    if (status != CN_OK) {
+    if (status != CN_OK)
         (void)unlink(temporary);
+    if (close(fd) != 0 && status == CN_OK)
+        status = cn_fail_at(error, CN_IO, path, -1, "cannot close: %s", strerror(errno));
+    if (status != CN_OK)
         return status;
-    }
     return sync_folder(folder, path, error);
 }

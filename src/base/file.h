@@ -19,7 +19,9 @@ struct cn_file_part {
 
 /* Writes the parts one after another as the file `path`, atomically: a temporary file in the same
  * folder, fsync, rename, fsync of the folder. After a failure the old file is as it was and no
- * temporary file is left (a kill may leave one, named .<name>.XXXXXX). */
+ * temporary file is left. A kill may leave one, .<name>.XXXXXX; the next save of the name removes
+ * it.
+ */
 enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts, size_t part_count,
                              struct cn_error *error);
 

@@ -16,7 +16,19 @@ libcore_la_SOURCES += \
 	src/base/time.c src/base/time.h \
 	src/base/utf8.c src/base/utf8.h
 
+# What a process gives up: linked by the programs that do.
+if ENABLE_SANDBOX
+noinst_LTLIBRARIES += libconfine.la
+libconfine_la_SOURCES = src/base/confine.c src/base/confine.h
+libconfine_la_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS)
+libconfine_la_LIBADD = $(SECCOMP_LIBS)
+libconvnetd_la_LIBADD += libconfine.la
+endif
+
 if ENABLE_TESTS
+if ENABLE_SANDBOX
+tests_unit_unit_tests_SOURCES += tests/unit/test_confine.c
+endif
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_error.c \
 	tests/unit/test_file.c \

@@ -29,6 +29,9 @@ int cli_info(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_import(int argc, char **argv);
 int cli_edit(int argc, char **argv);
+int cli_keygen(int argc, char **argv);
+int cli_sign(int argc, char **argv);
+int cli_verify(int argc, char **argv);
 
 /* ---- Options: one table row each ---- */
 

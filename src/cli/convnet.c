@@ -3,6 +3,7 @@
  * Does nothing else, but for how idle threads wait: each command is a file of its own. At exit
  * stdout is closed and checked, so that a full disk is never taken for success.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@ static const struct cli_command commands[] = {
     {"info", "show a model's layers, shapes, costs and training record", cli_info},
     {"import", "make a model of a network that Keras, PyTorch or others trained", cli_import},
     {"edit", "change a model's labels, preprocessing or temperature", cli_edit},
+    {"keygen", "make a pair of keys to sign models with", cli_keygen},
+    {"sign", "sign a model", cli_sign},
+    {"verify", "check who signed a model", cli_verify},
     {"bench", "measure images per second next to the machine's peak", cli_bench},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -63,6 +67,7 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
 
 int main(int argc, char **argv) {
     cn_openmp_wait_passively(argv);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error of the write */
     if (atexit(close_stdout) != 0) {
         return CLI_FAILED;
     }

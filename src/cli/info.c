@@ -93,6 +93,7 @@ static bool print_json(const struct subject *subject) {
                   (json_int_t)total_macs(network), "instruction_set", cn_instruction_set());
     if (result != NULL && subject->trained) {
         (void)json_object_set_new(result, "sha256", json_string(model->sha256));
+        (void)json_object_set_new(result, "checksum", json_boolean(model->sealed));
         (void)json_object_set_new(result, "labels", labels_json(model));
         (void)json_object_set_new(result, "preprocessing",
                                   preprocessing_json(&model->preprocessing));
@@ -142,6 +143,8 @@ static bool print_text(const struct subject *subject) {
     print_layers(model->network);
     if (subject->trained) {
         printf("SHA-256               %s\n", model->sha256);
+        printf("Checksum inside       %s\n",
+               model->sealed ? "right" : "none (`convnet edit' writes one)");
         printf("Preprocessing         %s\n", cn_preprocessing_format(&model->preprocessing, text));
         printf("Labels                ");
         for (size_t i = 0; i < model->label_count; i++) {

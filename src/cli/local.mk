@@ -23,6 +23,7 @@ convnet_SOURCES += \
 	src/cli/progress.c src/cli/progress.h \
 	src/cli/ranks.c src/cli/ranks.h \
 	src/cli/read_command.c \
+	src/cli/sign.c \
 	src/cli/train.c src/cli/train.h \
 	src/cli/train_data.c \
 	src/cli/train_options.c \

@@ -17,6 +17,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "places.h"
 
@@ -59,6 +60,7 @@ static int open_signals(void) {
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that is full is no reason to end */
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -133,11 +135,13 @@ static int serve(const struct daemon_options *options) {
         return EXIT_FAILED;
     }
     json_object_seed(0); /* before threads: it is not thread-safe */
+    sandbox_close_files(options);
     if (service_start(options, &service, &error) != CN_OK) {
         log_failure("cannot start", &error);
         close(signals);
         return EXIT_FAILED;
     }
+    sandbox_close_calls(options);
     service_describe(service, text, sizeof text);
     log_write(LOG_LEVEL_INFO, "%s", text);
     notify_ready(text);

@@ -7,6 +7,7 @@ libconvnetd_la_SOURCES += \
 	src/daemon/options.c src/daemon/options.h \
 	src/daemon/options_read.c \
 	src/daemon/options_table.c \
+	src/daemon/sandbox.c src/daemon/sandbox.h \
 	src/daemon/service.c src/daemon/service.h src/daemon/service_private.h \
 	src/daemon/service_log.c \
 	src/daemon/service_reload.c

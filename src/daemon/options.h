@@ -19,6 +19,7 @@ struct daemon_options {
     bool insecure;
     char api_keys_file[OPTION_TEXT_SIZE];
     char admin_socket[OPTION_TEXT_SIZE];
+    char trusted_keys[OPTION_TEXT_SIZE];
     char tls_address[OPTION_TEXT_SIZE];
     long long tls_port;
     char tls_certificate[OPTION_TEXT_SIZE], tls_key[OPTION_TEXT_SIZE];
@@ -39,6 +40,7 @@ struct daemon_options {
     double shutdown_delay, shutdown_timeout; /* seconds */
     double stall_timeout;
     bool triton_metrics;
+    bool no_sandbox;
     bool access_log;
     long long log_format; /* enum log_format */
     long long log_level;  /* enum log_level */
@@ -105,6 +107,9 @@ void options_print(const struct daemon_options *options, FILE *to);
  * the daemon starts. After options_read only. */
 enum cn_status options_check_unchanged(const struct daemon_options *options,
                                        struct cn_error *error);
+
+/* The configuration file that options_read read; "": none. */
+const char *options_configuration(void);
 
 /* What the command line asks for. */
 enum daemon_action { ACTION_SERVE = 0, ACTION_CHECK_CONFIG, ACTION_PRINT_CONFIG };

@@ -227,6 +227,10 @@ enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_op
     return CN_OK;
 }
 
+const char *options_configuration(void) {
+    return given.config != NULL ? given.config : "";
+}
+
 enum cn_status options_check_unchanged(const struct daemon_options *options,
                                        struct cn_error *error) {
     struct daemon_options *now = malloc(sizeof *now);

@@ -105,6 +105,7 @@ static struct registry_options registry_options(const struct daemon_options *opt
         .folder = folder ? options->model_dir : NULL,
         .default_model = options->default_model[0] != '\0' ? options->default_model : NULL,
         .slots = slots,
+        .trusted_keys = options->trusted_keys[0] != '\0' ? options->trusted_keys : NULL,
         .report = service_log_models};
 }
 

@@ -35,6 +35,9 @@ void service_log_http(void *data, enum http_log_level level, const char *text) {
     log_write(levels[level], "%s", text);
 }
 
+/* A file without a checksum was warned of. */
+static atomic_bool unsealed_said;
+
 void service_log_models(void *data, const struct registry_event *event) {
     (void)data;
     switch (event->kind) {
@@ -43,9 +46,17 @@ void service_log_models(void *data, const struct registry_event *event) {
                   "model %s version %u loaded from %s, sha256 %.16s, %.1f us an image, %s kernels",
                   event->name, event->version, event->path, event->model->model->sha256,
                   event->model->image_seconds * 1e6, cn_instruction_set());
+        if (!event->model->model->sealed && !atomic_exchange(&unsealed_said, true))
+            log_write(LOG_LEVEL_WARNING,
+                      "model file %s carries no checksum, so damage to it may go unseen; convnet "
+                      "edit writes it with one (said once for all such files)",
+                      event->path);
         break;
     case REGISTRY_EVENT_REFUSED:
         log_write(LOG_LEVEL_ERROR, "model file %s refused: %s", event->path, event->error->text);
+        break;
+    case REGISTRY_EVENT_MORE:
+        log_write(LOG_LEVEL_ERROR, "%zu model files more were refused", event->count);
         break;
     case REGISTRY_EVENT_UNLOADED:
         log_write(LOG_LEVEL_INFO, "model %s version %u unloaded", event->name, event->version);

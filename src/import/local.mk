@@ -19,12 +19,12 @@ libimport_la_LIBADD = $(IMPORT_LIBS)
 pkglibexec_PROGRAMS = convnet-import
 convnet_import_SOURCES = \
 	src/import/import_program.c src/import/protocol.h \
-	src/import/sandbox.c src/import/sandbox.h
-convnet_import_CPPFLAGS = $(AM_CPPFLAGS) $(IMPORT_CFLAGS)
+	src/import/lock_down.c src/import/lock_down.h
+convnet_import_CPPFLAGS = $(AM_CPPFLAGS) $(IMPORT_CFLAGS) $(SECCOMP_CFLAGS)
 convnet_import_LDFLAGS = $(convnet_LDFLAGS)
 convnet_import_LDADD = libimport.la
 if HAVE_ONNX
 convnet_import_LDADD += libonnx.la $(PROTOBUF_C_LIBS)
 endif
-convnet_import_LDADD += libcore.la $(IMPORT_LIBS) $(CONVNET_LIBS)
+convnet_import_LDADD += libconfine.la libcore.la $(IMPORT_LIBS) $(CONVNET_LIBS)
 endif

@@ -10,7 +10,9 @@ libcore_la_SOURCES += \
 	src/model/outputs.c src/model/outputs.h \
 	src/model/probe.c \
 	src/model/safetensors.c src/model/safetensors.h \
-	src/model/safetensors_write.c
+	src/model/safetensors_write.c \
+	src/model/seal.c src/model/seal.h \
+	src/model/signature.c src/model/signature.h
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
@@ -20,5 +22,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_model.c \
 	tests/unit/test_outputs.c \
 	tests/unit/test_model_file.c \
-	tests/unit/test_safetensors.c
+	tests/unit/test_safetensors.c \
+	tests/unit/test_signature.c
 endif

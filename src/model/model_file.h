@@ -6,12 +6,22 @@
 
 #define CN_MODEL_FORMAT "convnet/1"
 
-/* The network's first output [output size] for the probe: one fixed input (the same for each, as
- * far as it goes), whose sample i is the top byte of output i of SplitMix64 (Steele, Lea and Flood
- * 2014) seeded with 0, through cn_image_from_bytes. Caller frees with free(). CN_INVALID if an
+enum { CN_MODEL_PROBES = 4 };
+
+/* How many probes are worth their time for this network: 1 to CN_MODEL_PROBES. */
+size_t cn_model_probe_count(const struct cn_network *network);
+
+/* The network's first output [count][output size] for the first `count` probes, fixed inputs: noise
+ * (the top bytes of SplitMix64; Steele, Lea and Flood 2014), strokes and faint noise, as
+ * docs/model-format.md says, through cn_image_from_bytes. All inputs of a network get the same, as
+ * far as it goes. Caller frees with free(). CN_INVALID if an
  * output is not finite; CN_LIMIT if the network is too large to be tried out. */
-enum cn_status cn_model_probe(const struct cn_network *network, float **ret_outputs,
+enum cn_status cn_model_probe(const struct cn_network *network, size_t count, float **ret_outputs,
                               struct cn_error *error);
+
+/* What is stored of an output, so that a probability near 0 counts as much as one near 1: the
+ * logarithm of a softmax's, the logit of a sigmoid's, the number itself of all others. */
+double cn_model_probe_number(enum cn_output_kind kind, float output);
 
 /* CN_INVALID unless all parameters are finite; names the tensor, the element and its value. */
 enum cn_status cn_model_check_weights(const struct cn_network *network, struct cn_error *error);

@@ -14,8 +14,10 @@
 #include "model/architecture.h"
 #include "model/model_file.h"
 #include "model/safetensors.h"
+#include "model/signature.h"
 
-/* The largest difference that other instruction sets' rounding makes is near 1e-6. */
+/* The largest difference that other instruction sets' rounding makes is near 1e-6 of the largest
+ * number. */
 static const double probe_tolerance = 1e-4;
 
 static enum cn_status check_format(const struct cn_safetensors *file, struct cn_error *error) {
@@ -260,38 +262,70 @@ static enum cn_status read_calibration(const struct cn_safetensors *file,
     return status == CN_OK ? cn_model_check_temperature(network->temperature, error) : status;
 }
 
-static enum cn_status compare_probe(const json_t *stored, const float *outputs, size_t count,
-                                    struct cn_error *error) {
+/* One probe's numbers, as stored, against those computed. `logits`: the form of `probes`, which is
+ * compared relative to the largest; `probe` of older files has outputs. */
+static enum cn_status compare_probe(const struct cn_model *model, const json_t *stored, bool logits,
+                                    size_t probe, const float *outputs, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
-    const size_t stride = cn_model_probe_stride(count), numbers = (count + stride - 1) / stride;
+    const size_t count = model->output_size, stride = cn_model_probe_stride(count);
+    const size_t numbers = (count + stride - 1) / stride;
+    double largest = 0;
     if (!json_is_array(stored) || json_array_size(stored) != numbers)
-        return cn_fail(error, CN_MALFORMED, "the probe's output is %s; it must be %zu numbers",
-                       cn_json_show(stored, shown), numbers);
+        return cn_fail(error, CN_MALFORMED, "probe %zu's output is %s; it must be %zu numbers",
+                       probe, cn_json_show(stored, shown), numbers);
+    for (size_t i = 0; i < numbers; i++)
+        largest = fmax(largest, fabs(json_number_value(json_array_get(stored, i))));
     for (size_t i = 0; i < count; i += stride) {
         const json_t *value = json_array_get(stored, i / stride);
         const double expected = json_number_value(value);
-        if (!json_is_number(value) ||
-            !(fabs(expected - (double)outputs[i]) <= probe_tolerance * fmax(1, fabs(expected))))
+        const double is =
+            logits ? cn_model_probe_number(model->kind, outputs[i]) : (double)outputs[i];
+        const double unit = logits ? largest : fmax(1, fabs(expected));
+        if (!json_is_number(value) || !(fabs(expected - is) <= probe_tolerance * unit))
             return cn_fail(error, CN_MALFORMED,
-                           "output %zu for the probe is %.9g; the file says %s (tolerance %g)", i,
-                           (double)outputs[i], cn_json_show(value, shown), probe_tolerance);
+                           "output %zu for probe %zu is %.9g; the file says %s (tolerance %g)", i,
+                           probe, is, cn_json_show(value, shown), probe_tolerance * unit);
     }
     return CN_OK;
 }
 
-/* The network must answer the probe with finite numbers in any case, and with those that the file
+/* The network must answer the probes with finite numbers in any case, and with those that the file
  * gives if it gives some. */
 static enum cn_status read_probe(const struct cn_safetensors *file, const struct cn_model *model,
                                  struct cn_error *error) {
-    json_t *json = NULL;
+    char shown[CN_JSON_TEXT];
+    json_t *one = NULL, *several = NULL;
     float *outputs = NULL;
-    enum cn_status status = read_json(file, "probe", &json, error);
+    enum cn_status status = read_json(file, "probe", &one, error);
     if (status == CN_OK)
-        status = cn_model_probe(model->network, &outputs, error);
-    if (status == CN_OK && json != NULL)
-        status = compare_probe(json_object_get(json, "output"), outputs, model->output_size, error);
+        status = read_json(file, "probes", &several, error);
+    const json_t *list = json_object_get(several, "logits");
+    const size_t count = several != NULL ? json_array_size(list) : 1;
+    if (status == CN_OK && (count < 1 || count > CN_MODEL_PROBES))
+        status = cn_fail(error, CN_MALFORMED,
+                         "the probes are %s; they must be an object with logits, 1 to %d lists",
+                         cn_json_show(several, shown), CN_MODEL_PROBES);
+    if (status == CN_OK)
+        status = cn_model_probe(model->network, count, &outputs, error);
+    if (status == CN_OK && one != NULL)
+        status = compare_probe(model, json_object_get(one, "output"), false, 0, outputs, error);
+    for (size_t k = 0; k < count && several != NULL && status == CN_OK; k++)
+        status = compare_probe(model, json_array_get(list, k), true, k,
+                               outputs + k * model->output_size, error);
     free(outputs);
-    json_decref(json);
+    json_decref(one);
+    json_decref(several);
+    return status;
+}
+
+/* Files with `probes` are sealed; older and foreign ones may be. */
+static enum cn_status check_seal(const struct cn_safetensors *file, bool *ret_sealed,
+                                 struct cn_error *error) {
+    const enum cn_status status = cn_safetensors_check_seal(file, ret_sealed, error);
+    if (status == CN_OK && !*ret_sealed && cn_safetensors_metadata(file, "probes") != NULL)
+        return cn_fail(error, CN_MALFORMED,
+                       "the metadata has probes but no " CN_SAFETENSORS_CHECKSUM
+                       ", which a program that writes the one writes too");
     return status;
 }
 
@@ -300,7 +334,10 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
     struct cn_network *network = NULL;
     struct cn_model *model = NULL;
     const char *training = cn_safetensors_metadata(file, "training");
+    bool sealed = false;
     enum cn_status status = check_format(file, error);
+    if (status == CN_OK)
+        status = check_seal(file, &sealed, error);
     if (status == CN_OK)
         status = read_network(file, source, &network, error);
     if (status == CN_OK)
@@ -320,22 +357,48 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
         cn_model_free(model);
         return status;
     }
+    model->sealed = sealed;
+    *ret_model = model;
+    return CN_OK;
+}
+
+enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_keys *keys,
+                                     struct cn_model **ret_model, struct cn_error *error) {
+    struct cn_safetensors *file = NULL;
+    struct cn_model *model = NULL;
+    unsigned char *bytes = NULL;
+    char sha256[CN_SHA256_TEXT];
+    size_t length = 0;
+    long long time = 0;
+    enum cn_status status = cn_file_read(path, CN_SAFETENSORS_MAX_FILE, &bytes, &length, error);
+    if (status != CN_OK)
+        return status;
+    cn_sha256(&(struct cn_file_part){bytes, length}, 1, sha256);
+    if (keys != NULL)
+        status = cn_signature_check(keys, path, sha256, &time, error);
+    if (status == CN_OK)
+        status = cn_safetensors_parse(bytes, length, path, &file, error);
+    if (status == CN_OK)
+        status = read_model(file, path, &model, error);
+    if (status == CN_OK && keys != NULL && !model->sealed)
+        status = cn_fail_at(error, CN_INVALID, path, -1,
+                            "is an older model, without a checksum: convnet edit writes it anew, "
+                            "and then it is to be signed again");
+    cn_safetensors_free(file);
+    free(bytes);
+    if (status != CN_OK) {
+        cn_model_free(model);
+        return status;
+    }
+    memcpy(model->sha256, sha256, sizeof sha256);
+    model->signed_at = time;
     *ret_model = model;
     return CN_OK;
 }
 
 enum cn_status cn_model_read(const char *path, struct cn_model **ret_model,
                              struct cn_error *error) {
-    struct cn_safetensors *file = NULL;
-    char sha256[CN_SHA256_TEXT];
-    enum cn_status status = cn_safetensors_read(path, &file, sha256, error);
-    if (status != CN_OK)
-        return status;
-    status = read_model(file, path, ret_model, error);
-    if (status == CN_OK)
-        memcpy((*ret_model)->sha256, sha256, sizeof sha256);
-    cn_safetensors_free(file);
-    return status;
+    return cn_model_read_trusted(path, NULL, ret_model, error);
 }
 
 enum cn_status cn_model_parse(const void *bytes, size_t length, const char *source,

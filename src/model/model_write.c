@@ -10,7 +10,17 @@
 #include "model/safetensors.h"
 #include "json/load.h"
 
-enum { FORMAT, ARCHITECTURE, LABELS, PREPROCESSING, TRAINING, PROBE, CALIBRATION, KEY_COUNT };
+enum {
+    FORMAT,
+    CHECKSUM,
+    ARCHITECTURE,
+    LABELS,
+    PREPROCESSING,
+    TRAINING,
+    PROBES,
+    CALIBRATION,
+    KEY_COUNT
+};
 
 /* Dumps and releases `json`; NULL if that or an earlier step had no memory. */
 static char *dump(json_t *json) {
@@ -68,30 +78,41 @@ static char *format_calibration(const struct cn_network *network) {
     return dump(json_pack("{s:f}", "temperature", (double)network->temperature));
 }
 
-static char *format_probe(const float *outputs, size_t count) {
-    const size_t stride = cn_model_probe_stride(count);
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i += stride)
-        if (json_array_append_new(list, json_real((double)outputs[i])) != 0) {
-            json_decref(list);
-            return NULL;
+/* One list of numbers per probe. */
+static char *format_probes(const struct cn_model *model, const float *outputs, size_t probes) {
+    const size_t count = model->output_size, stride = cn_model_probe_stride(count);
+    json_t *lists = json_array();
+    bool good = lists != NULL;
+    for (size_t k = 0; k < probes && good; k++) {
+        json_t *list = json_array();
+        good = json_array_append_new(lists, list) == 0;
+        for (size_t i = 0; i < count && good; i += stride) {
+            const float output = outputs[k * count + i];
+            const double number = cn_model_probe_number(model->kind, output);
+            good = json_array_append_new(list, json_real(number)) == 0;
         }
-    return dump(json_pack("{s:o}", "output", list));
+    }
+    if (good)
+        return dump(json_pack("{s:o}", "logits", lists));
+    json_decref(lists);
+    return NULL;
 }
 
 static enum cn_status format_metadata(const struct cn_model *model, char *values[KEY_COUNT],
                                       struct cn_error *error) {
     float *outputs = NULL;
     enum cn_status status = cn_architecture_format(model->network, &values[ARCHITECTURE], error);
+    const size_t probes = cn_model_probe_count(model->network);
     if (status == CN_OK)
-        status = cn_model_probe(model->network, &outputs, error);
+        status = cn_model_probe(model->network, probes, &outputs, error);
     if (status != CN_OK)
         return status;
     values[FORMAT] = strdup(CN_MODEL_FORMAT);
+    values[CHECKSUM] = strdup(""); /* cn_safetensors_write knows it */
     values[LABELS] = format_labels(model);
     values[PREPROCESSING] = format_preprocessing(&model->preprocessing);
     values[TRAINING] = strdup(model->training);
-    values[PROBE] = format_probe(outputs, model->output_size);
+    values[PROBES] = format_probes(model, outputs, probes);
     values[CALIBRATION] = format_calibration(model->network);
     free(outputs);
     for (size_t i = 0; i < KEY_COUNT; i++)
@@ -116,8 +137,10 @@ static void describe_tensors(const struct cn_network *network, struct cn_safeten
 /* To `path`, or to the descriptor `fd` where path is NULL. */
 static enum cn_status write_model(const struct cn_model *model, const char *path, int fd,
                                   struct cn_error *error) {
-    static const char *const keys[KEY_COUNT] = {
-        "format", "architecture", "labels", "preprocessing", "training", "probe", "calibration"};
+    static const char *const keys[KEY_COUNT] = {"format",        CN_SAFETENSORS_CHECKSUM,
+                                                "architecture",  "labels",
+                                                "preprocessing", "training",
+                                                "probes",        "calibration"};
     const struct cn_network *network = model->network;
     struct cn_safetensor *tensors = calloc(network->tensor_count + 1, sizeof *tensors);
     struct cn_metadata metadata[KEY_COUNT];

@@ -290,6 +290,8 @@ enum cn_status cn_safetensors_parse(const void *bytes, size_t length, const char
     if (status != CN_OK)
         goto out;
     memcpy(sorted, spans, (count + 1) * sizeof *spans);
+    file->raw = bytes;
+    file->raw_length = length;
     status = check_cover(&reader, sorted, file->tensor_count);
     if (status == CN_OK)
         status = place_data(&reader, (const unsigned char *)bytes + reader.data_start, spans, file);

@@ -7,10 +7,14 @@
  * Accepted here: a header of at most 1 MiB, at most 4,096 tensors, dtype F32 only, rank at most 4,
  * no duplicate keys, and data that the tensors cover from 0 to the end of the file without a hole
  * or an overlap. Values are not looked at. The writer pads the header to a multiple of 8.
+ *
+ * A file is sealed if its metadata has CN_SAFETENSORS_CHECKSUM: "sha256:" and the SHA-256 of the
+ * whole file, in which those 64 digits are taken as zeros.
  */
 #ifndef CONVNET_MODEL_SAFETENSORS_H
 #define CONVNET_MODEL_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "convnet/status.h"
@@ -22,6 +26,8 @@ enum {
     CN_SAFETENSORS_MAX_HEADER = 1 << 20, /* bytes */
     CN_SAFETENSORS_MAX_FILE = 1 << 30    /* bytes */
 };
+
+#define CN_SAFETENSORS_CHECKSUM "checksum"
 
 struct cn_safetensor {
     char name[CN_SAFETENSOR_NAME];
@@ -44,6 +50,8 @@ struct cn_safetensors {
     struct cn_metadata *metadata;
     unsigned char *bytes; /* the file, owned; NULL when parsed from borrowed memory */
     float *copy; /* the data moved to an aligned place, owned; NULL if that was not needed */
+    const unsigned char *raw; /* what was parsed: `bytes`, or borrowed */
+    size_t raw_length;
 };
 
 /* Reads and checks a file of at most 1 GiB. Caller frees with cn_safetensors_free.
@@ -63,11 +71,16 @@ const struct cn_safetensor *cn_safetensors_tensor(const struct cn_safetensors *f
 /* The metadata string of this key, or NULL. Borrowed until cn_safetensors_free. */
 const char *cn_safetensors_metadata(const struct cn_safetensors *file, const char *key);
 
+/* CN_MALFORMED if the file is sealed and was changed since. *ret_sealed: it is sealed. */
+enum cn_status cn_safetensors_check_seal(const struct cn_safetensors *file, bool *ret_sealed,
+                                         struct cn_error *error);
+
 void cn_safetensors_free(struct cn_safetensors *file);
 
 /* Writes the tensors in this order, atomically (see cn_file_write). `size` of a tensor must be the
- * product of its dims; names are not empty, differ from each other and from "__metadata__".
- * CN_INVALID, CN_LIMIT, CN_IO, CN_MEMORY. */
+ * product of its dims; names are not empty, differ from each other and from "__metadata__". The
+ * file is sealed if `metadata` has CN_SAFETENSORS_CHECKSUM, whatever its value. CN_INVALID,
+ * CN_LIMIT, CN_IO, CN_MEMORY. */
 enum cn_status cn_safetensors_write(const char *path, const struct cn_safetensor *tensors,
                                     size_t tensor_count, const struct cn_metadata *metadata,
                                     size_t metadata_count, struct cn_error *error);

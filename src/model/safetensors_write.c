@@ -9,9 +9,17 @@
 
 #include "base/file.h"
 #include "model/safetensors.h"
+#include "model/seal.h"
 #include "json/load.h"
 
 enum { LENGTH_BYTES = 8 };
+
+static bool is_sealed(const struct cn_metadata *metadata, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(metadata[i].key, CN_SAFETENSORS_CHECKSUM) == 0)
+            return true;
+    return false;
+}
 
 static enum cn_status add_metadata(json_t *header, const struct cn_metadata *metadata, size_t count,
                                    struct cn_error *error) {
@@ -21,11 +29,14 @@ static enum cn_status add_metadata(json_t *header, const struct cn_metadata *met
     json_t *object = json_object();
     if (json_object_set_new(header, "__metadata__", object) != 0)
         return cn_fail(error, CN_MEMORY, "no memory for the metadata");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        const bool seal = strcmp(metadata[i].key, CN_SAFETENSORS_CHECKSUM) == 0;
         if (json_object_get(object, metadata[i].key) != NULL ||
-            json_object_set_new(object, metadata[i].key, json_string(metadata[i].value)) != 0)
+            json_object_set_new(object, metadata[i].key,
+                                json_string(seal ? CN_SEAL_OPEN : metadata[i].value)) != 0)
             return cn_fail(error, CN_INVALID, "metadata \"%s\" is there twice or not UTF-8",
                            cn_text_show(metadata[i].key, shown));
+    }
     return CN_OK;
 }
 
@@ -131,6 +142,8 @@ static enum cn_status write_all_parts(const char *path, int fd, const struct cn_
         length_bytes[i] = (unsigned char)((uint64_t)length >> (8 * i));
     parts[0] = (struct cn_file_part){length_bytes, sizeof length_bytes};
     parts[1] = (struct cn_file_part){text, length};
+    if (is_sealed(metadata, metadata_count))
+        cn_seal_set(parts, tensor_count + 2, cn_seal_find(text, length));
     status = path != NULL ? cn_file_write(path, parts, tensor_count + 2, error)
                           : cn_file_write_descriptor(fd, parts, tensor_count + 2, error);
 out:

@@ -24,7 +24,8 @@ static void file_refuse(const struct registry_options *options, struct registry_
                         const char *path, const struct cn_error *why) {
     const struct registry_event event = {
         .kind = REGISTRY_EVENT_REFUSED, .path = path, .name = "", .error = why};
-    files->refused++;
+    if (++files->refused > REGISTRY_MAX_REFUSALS)
+        return;
     if (options->report != NULL)
         options->report(options->data, &event);
 }

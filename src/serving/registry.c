@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "metrics/statistics.h"
+#include "model/signature.h"
 #include "serving/model_folder.h"
 
 struct registry_entry {
@@ -30,11 +31,15 @@ struct registry {
     struct registry_entry *entries[REGISTRY_MAX_MODELS]; /* by name and version */
     size_t count;
     char default_name[SERVED_MODEL_NAME]; /* "": no models */
+    size_t refusals;                      /* of this (re)load; under `loading` */
+    struct cn_trusted_keys *keys;         /* under `loading`; NULL: nobody need sign */
 };
 
 /* ---- Finding ---- */
 
-static void report_event(const struct registry *registry, const struct registry_event *event) {
+static void report_event(struct registry *registry, const struct registry_event *event) {
+    if (event->kind == REGISTRY_EVENT_REFUSED && ++registry->refusals > REGISTRY_MAX_REFUSALS)
+        return;
     if (registry->options.report != NULL)
         registry->options.report(registry->options.data, event);
 }
@@ -165,13 +170,32 @@ static void entry_swap(struct registry *registry, struct registry_entry *entry,
         served_model_release(old);
 }
 
+/* CN_INVALID if the file was signed before the one that is served: an old signature says nothing
+ * of today. */
+static enum cn_status check_age(const struct registry_entry *entry,
+                                const struct served_model *model, struct cn_error *error) {
+    const long long before = entry->model != NULL ? entry->model->model->signed_at : 0;
+    if (model->model->signed_at >= before)
+        return CN_OK;
+    return cn_fail_at(error, CN_INVALID, entry->path, -1,
+                      "was signed %lld s before the model that is served: sign it again if it is "
+                      "to take its place",
+                      before - model->model->signed_at);
+}
+
 static enum cn_status entry_read(struct registry *registry, struct registry_entry *entry,
                                  const struct registry_stamp *stamp, struct registry_result *result,
                                  struct cn_error *error) {
     struct served_model *model = NULL;
     struct cn_error why = {0};
-    const enum cn_status status =
-        served_model_load(entry->path, registry->options.slots, &model, &why);
+    enum cn_status status =
+        served_model_load(entry->path, registry->options.slots, registry->keys, &model, &why);
+    if (status == CN_OK && registry->keys != NULL)
+        status = check_age(entry, model, &why);
+    if (status != CN_OK) {
+        served_model_release(model);
+        model = NULL;
+    }
     const struct registry_event event = {.kind = status == CN_OK ? REGISTRY_EVENT_LOADED
                                                                  : REGISTRY_EVENT_REFUSED,
                                          .path = entry->path,
@@ -302,13 +326,33 @@ static void choose_default(struct registry *registry) {
     report_event(registry, &event);
 }
 
+/* Whoever is trusted by other keys than before is looked at again. */
+static enum cn_status read_trusted_keys(struct registry *registry, struct cn_error *error) {
+    struct cn_trusted_keys *keys = NULL;
+    if (registry->options.trusted_keys == NULL)
+        return CN_OK;
+    const enum cn_status status =
+        cn_trusted_keys_read(registry->options.trusted_keys, &keys, error);
+    if (status != CN_OK)
+        return status;
+    if (!cn_trusted_keys_equal(keys, registry->keys))
+        for (size_t i = 0; i < registry->count; i++)
+            registry->entries[i]->stamp = (struct registry_stamp){0};
+    cn_trusted_keys_free(registry->keys);
+    registry->keys = keys;
+    return CN_OK;
+}
+
 /* With `loading`: all files, or those of one name; all of them are tried, the first failure is
  * returned. */
 static enum cn_status registry_refresh(struct registry *registry, const char *name,
                                        struct registry_result *result, struct cn_error *error) {
     struct registry_files files = {0};
     size_t matches = 0;
-    enum cn_status status = registry_scan(&registry->options, &files, error);
+    enum cn_status status = read_trusted_keys(registry, error);
+    if (status == CN_OK)
+        status = registry_scan(&registry->options, &files, error);
+    registry->refusals = files.refused; /* which were reported */
     if (status == CN_OK) {
         result->refused += name == NULL ? files.refused : 0;
         for (size_t i = 0; i < files.count; i++) {
@@ -320,6 +364,12 @@ static enum cn_status registry_refresh(struct registry *registry, const char *na
             matches++;
         }
         forget_vanished(registry, &files, name, result);
+        if (registry->refusals > REGISTRY_MAX_REFUSALS)
+            report_event(registry, &(struct registry_event){.kind = REGISTRY_EVENT_MORE,
+                                                            .path = "",
+                                                            .name = "",
+                                                            .count = registry->refusals -
+                                                                     REGISTRY_MAX_REFUSALS});
         choose_default(registry);
         if (name != NULL && matches == 0)
             status = cn_fail(error, CN_INVALID, "there is no file for a model '%.63s'", name);
@@ -445,6 +495,7 @@ void registry_free(struct registry *registry) {
         return;
     for (size_t i = 0; i < registry->count; i++)
         entry_free(registry->entries[i]);
+    cn_trusted_keys_free(registry->keys);
     (void)pthread_mutex_destroy(&registry->mutex);
     (void)pthread_mutex_destroy(&registry->loading);
     free(registry);

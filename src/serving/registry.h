@@ -3,7 +3,9 @@
  * A file's name says the model's name and version (served_model_name). Finding a model takes a lock
  * for a few instructions; loading happens beside it, a model at a time, and ends with the swap of a
  * pointer: requests keep what they hold, the old model goes when the last of them lets go. A file
- * that does not pass leaves the model that is served from it in place.
+ * that does not pass leaves the model that is served from it in place. With trusted keys, a file
+ * that none of them signed does not pass, nor does one that was signed before the one that is
+ * served.
  */
 #ifndef CONVNET_SERVING_REGISTRY_H
 #define CONVNET_SERVING_REGISTRY_H
@@ -12,14 +14,18 @@
 
 #include "serving/served_model.h"
 
-enum { REGISTRY_MAX_MODELS = 64 }; /* names and versions in all */
+enum {
+    REGISTRY_MAX_MODELS = 64,  /* names and versions in all */
+    REGISTRY_MAX_REFUSALS = 16 /* that one (re)load reports, each by itself */
+};
 
 enum registry_event_kind {
     REGISTRY_EVENT_LOADED = 0, /* read and served from now on */
     REGISTRY_EVENT_REFUSED,    /* `error` says why; what was served before still is */
     REGISTRY_EVENT_UNLOADED,   /* as asked */
     REGISTRY_EVENT_GONE,       /* its file has vanished */
-    REGISTRY_EVENT_DEFAULT     /* `name` is the default model from now on; "": there is none */
+    REGISTRY_EVENT_DEFAULT,    /* `name` is the default model from now on; "": there is none */
+    REGISTRY_EVENT_MORE        /* `count` files more were refused than were reported */
 };
 
 struct registry_event {
@@ -29,12 +35,14 @@ struct registry_event {
     unsigned version;
     const struct served_model *model; /* LOADED */
     const struct cn_error *error;     /* REFUSED */
+    size_t count;                     /* MORE */
 };
 
 struct registry_options {
     const char *file;          /* one model file, or */
     const char *folder;        /* a folder; the other one is NULL */
     const char *default_model; /* a name; NULL: the first by name, for as long as it is there */
+    const char *trusted_keys;  /* a file, read at each (re)load; NULL: nobody need sign */
     size_t slots;              /* threads that compute, see served_model_workspace */
     /* What happened, on the thread that loads; may be NULL. The event is borrowed. */
     void (*report)(void *data, const struct registry_event *event);

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "metrics/statistics.h"
+#include "model/signature.h"
 
 /* Decimal, 1 to the largest version, nothing before or after it; 0 if it is not. */
 static unsigned parse_version(const char *text, size_t length) {
@@ -85,8 +86,8 @@ static enum cn_status served_model_measure(struct served_model *served, struct c
     return status;
 }
 
-enum cn_status served_model_load(const char *path, size_t slots, struct served_model **ret_model,
-                                 struct cn_error *error) {
+enum cn_status served_model_load(const char *path, size_t slots, const struct cn_trusted_keys *keys,
+                                 struct served_model **ret_model, struct cn_error *error) {
     struct served_model *served = calloc(1, sizeof *served);
     if (served == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate a model");
@@ -97,7 +98,7 @@ enum cn_status served_model_load(const char *path, size_t slots, struct served_m
                                 ? served_model_name(path, served->name, &served->version, error)
                                 : cn_fail(error, CN_MEMORY, "cannot allocate %zu slots", slots);
     if (status == CN_OK)
-        status = cn_model_read(path, &served->model, error);
+        status = cn_model_read_trusted(path, keys, &served->model, error);
     if (status == CN_OK && served->model->network->input_count > 1)
         status = cn_fail_at(error, CN_UNSUPPORTED, path, -1,
                             "takes %zu inputs; models of one input are served",

@@ -12,6 +12,7 @@
 
 enum { SERVED_MODEL_NAME = 64, SERVED_MODEL_MAX_VERSION = 999999999 };
 
+struct cn_trusted_keys;
 struct job;
 struct statistics_model;
 
@@ -41,10 +42,11 @@ struct served_model {
 enum cn_status served_model_name(const char *path, char ret_name[static SERVED_MODEL_NAME],
                                  unsigned *ret_version, struct cn_error *error);
 
-/* Reads, checks, probes and warms the model file; `slots` threads may compute with it. The result
- * holds one reference; caller ends it with served_model_release. */
-enum cn_status served_model_load(const char *path, size_t slots, struct served_model **ret_model,
-                                 struct cn_error *error);
+/* Reads, checks, probes and warms the model file; `slots` threads may compute with it. It must be
+ * signed by one of `keys`, unless they are NULL. The result holds one reference; caller ends it
+ * with served_model_release. */
+enum cn_status served_model_load(const char *path, size_t slots, const struct cn_trusted_keys *keys,
+                                 struct served_model **ret_model, struct cn_error *error);
 struct served_model *served_model_acquire(struct served_model *model);
 void served_model_release(struct served_model *model); /* accepts NULL */
 

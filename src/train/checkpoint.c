@@ -7,6 +7,7 @@
 
 #include "model/safetensors.h"
 #include "train/trainer_private.h"
+#include "json/load.h"
 
 /* A number in which class weights that differ differ. */
 static double weights_sum(const struct cn_trainer *trainer) {
@@ -111,11 +112,13 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
                        trainer->step, trainer->loss_sum, (unsigned long long)trainer->correct,
                        trainer->seconds);
         write_watch(&trainer->watch, watch, sizeof watch);
-        char names[6][16] = {"format",  "conditions",   "progress",
-                             "history", "architecture", "watch"};
+        char names[7][16] = {
+            "format", "conditions",           "progress", "history", "architecture",
+            "watch",  CN_SAFETENSORS_CHECKSUM};
         const struct cn_metadata metadata[] = {{names[0], format},       {names[1], conditions},
                                                {names[2], progress},     {names[3], history},
-                                               {names[4], architecture}, {names[5], watch}};
+                                               {names[4], architecture}, {names[5], watch},
+                                               {names[6], format}};
         status = cn_safetensors_write(path, tensors, tensor_count, metadata,
                                       sizeof metadata / sizeof *metadata, error);
     }
@@ -236,10 +239,14 @@ enum cn_status cn_trainer_read_checkpoint(struct cn_trainer *trainer, const char
                                           struct cn_error *error) {
     struct cn_safetensors *file = NULL;
     char conditions[CN_CONDITIONS];
+    bool sealed = false; /* older ones are not */
     enum cn_status status = cn_safetensors_read(path, &file, NULL, error);
     if (status != CN_OK)
         return status;
-    if (strcmp(text_of(file, "format"), "convnet-checkpoint/2") == 0)
+    status = cn_safetensors_check_seal(file, &sealed, error);
+    if (status != CN_OK)
+        cn_error_set_source(error, path);
+    else if (strcmp(text_of(file, "format"), "convnet-checkpoint/2") == 0)
         status = cn_fail_at(error, CN_UNSUPPORTED, path, -1,
                             "the checkpoint was made when gradients were summed in 8 parts; now "
                             "they are in %d, so that going on would give other bits: train anew, "

@@ -41,6 +41,16 @@ Test(error, null_is_accepted) {
     cr_assert_eq(cn_fail_at(NULL, CN_INVALID, "x", 1, "y"), CN_INVALID);
 }
 
+/* What a file says must not colour a terminal, or worse. */
+Test(error, control_characters_are_taken_out) {
+    struct cn_error error = {0};
+    cn_fail_at(&error, CN_INVALID, "a\033[2Jb", -1, "%s",
+               "x\033]0;t\a y\tz\n\xc2\x9b"
+               "31m \xc3\xa9 \x7f\xc2");
+    cr_assert_str_eq(error.source, "a?[2Jb");
+    cr_assert_str_eq(error.text, "x?]0;t? y z ??31m \xc3\xa9 ?\xc2");
+}
+
 Test(error, long_text_is_cut) {
     char text[2 * CN_ERROR_TEXT];
     memset(text, 'x', sizeof text - 1);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -180,4 +181,31 @@ Test(file, a_write_that_fails_half_way_keeps_the_old_file) {
     cr_assert_not_null(strstr(error.text, "File too large"), "%s", error.text);
     assert_text(path, "old");
     cr_assert_eq(entries(false), 1, "a temporary file was left");
+}
+
+/* What a killed save leaves is removed by the next save of that name, and nothing else is. */
+Test(file, the_next_save_removes_what_a_killed_one_left) {
+    static const char *const stays[] = {".m.abcde",  ".m.abcdefg",    ".m.ab-def",
+                                        ".n.abcdef", ".m.abcdef.txt", "m.abcdef"};
+    char path[400], name[400];
+    struct stat info;
+    (void)snprintf(path, sizeof path, "%s/m", folder);
+    for (size_t i = 0; i < sizeof stays / sizeof *stays; i++) {
+        (void)snprintf(name, sizeof name, "%s/%s", folder, stays[i]);
+        cr_assert_eq(close(open(name, O_CREAT | O_WRONLY, 0600)), 0);
+    }
+    (void)snprintf(name, sizeof name, "%s/.m.Ab3def", folder);
+    const int held = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    cr_assert_eq(flock(held, LOCK_EX), 0);
+    const struct cn_file_part part = {"new", 3};
+    struct cn_error error = {0};
+    cr_assert_eq(cn_file_write(path, &part, 1, &error), CN_OK, "%s", error.text);
+    cr_expect_eq(stat(name, &info), 0, "a save that goes on keeps its file");
+    cr_assert_eq(close(held), 0);
+    cr_assert_eq(cn_file_write(path, &part, 1, &error), CN_OK, "%s", error.text);
+    cr_expect_neq(stat(name, &info), 0, "it is removed once nobody holds it");
+    for (size_t i = 0; i < sizeof stays / sizeof *stays; i++) {
+        (void)snprintf(name, sizeof name, "%s/%s", folder, stays[i]);
+        cr_expect_eq(stat(name, &info), 0, "%s", stays[i]);
+    }
 }

@@ -31,7 +31,7 @@ static void begin(void) {
         cr_assert_eq(cn_model_create(network, &model, NULL), CN_OK);
         cr_assert_eq(cn_model_write(model, path, NULL), CN_OK);
         cn_model_free(model);
-        cr_assert_eq(served_model_load(path, 2, &models[i], NULL), CN_OK);
+        cr_assert_eq(served_model_load(path, 2, NULL, &models[i], NULL), CN_OK);
         models[i]->image_seconds = 1e-6;
     }
     folder_remove(folder);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "convnet/model.h"
+#include "model/model_file.h"
 #include "model/safetensors.h"
 #include "support/folder.h"
 #include "support/model_files.h"
@@ -174,10 +175,12 @@ Test(model, refuses_bad_metadata) {
          CN_MALFORMED},
         {"training", "[]", "training record", CN_INVALID},
         {"training", "x", "training record", CN_MALFORMED},
-        {"probe", "{}", "probe's output", CN_MALFORMED},
-        {"probe", "{\"output\":[0.1,0.2]}", "3 numbers", CN_MALFORMED},
-        {"probe", "{\"output\":[0.1,0.2,\"x\"]}", "the file says", CN_MALFORMED},
-        {"probe", "{\"output\":[7.5,0,0]}", "the file says 7.5", CN_MALFORMED},
+        {"probes", "{}", "the probes are {}", CN_MALFORMED},
+        {"probes", "{\"logits\":[]}", "1 to 4 lists", CN_MALFORMED},
+        {"probes", "{\"logits\":[1]}", "probe 0's output is 1", CN_MALFORMED},
+        {"probes", "{\"logits\":[[0.1,0.2]]}", "3 numbers", CN_MALFORMED},
+        {"probes", "{\"logits\":[[-1.1,-1.2,\"x\"]]}", "the file says", CN_MALFORMED},
+        {"probes", "{\"logits\":[[7.5,0,0]]}", "the file says 7.5", CN_MALFORMED},
     };
     struct cn_safetensors *parts = saved_parts();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -188,7 +191,7 @@ Test(model, refuses_bad_metadata) {
 }
 
 Test(model, takes_foreign_files_without_the_optional_keys) {
-    static const char *const optional[] = {"labels", "preprocessing", "training", "probe"};
+    static const char *const optional[] = {"labels", "preprocessing", "training", "probes"};
     struct cn_safetensors *parts = saved_parts();
     for (size_t i = 0; i < 4; i++) {
         struct cn_model *model = NULL;
@@ -231,7 +234,7 @@ Test(model, refuses_weights_that_overflow) {
     struct cn_safetensor *variance = tensor_of(parts, "bn/moving_variance");
     const float negative[2] = {-1.0F, -1.0F};
     variance->data = negative;
-    write_with(parts, "probe", NULL);
+    write_with(parts, "probes", NULL);
     expect_refusal(CN_INVALID, "for the probe is");
     cn_safetensors_free(parts);
 }
@@ -242,7 +245,43 @@ Test(model, refuses_changed_weights_by_the_probe) {
     const float other[3] = {1.0F, 0.0F, 0.0F};
     bias->data = other;
     write_parts(parts);
-    expect_refusal(CN_MALFORMED, "output 0 for the probe is 0.");
+    expect_refusal(CN_MALFORMED, "output 0 for probe 0 is -0.");
+    cn_safetensors_free(parts);
+}
+
+/* A file of the first versions: one probe, of probabilities, and no checksum. */
+Test(model, takes_and_checks_older_files) {
+    struct cn_safetensors *parts = saved_parts();
+    struct cn_model *model = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_model_read(path, &model, &error), CN_OK, "%s", error.text);
+    cr_expect(model->sealed);
+    float *outputs = NULL;
+    char probe[200];
+    cr_assert_eq(cn_model_probe(model->network, 1, &outputs, &error), CN_OK, "%s", error.text);
+    (void)snprintf(probe, sizeof probe, "{\"output\":[%.9g,%.9g,%.9g]}", (double)outputs[0],
+                   (double)outputs[1], (double)outputs[2]);
+    free(outputs);
+    cn_model_free(model);
+    struct cn_metadata *kept = parts->metadata;
+    struct cn_metadata older[3] = {
+        {"format", "convnet/1"}, {"architecture", NULL}, {"probe", probe}};
+    older[1].value = (char *)(uintptr_t)cn_safetensors_metadata(parts, "architecture");
+    const size_t count = parts->metadata_count;
+    parts->metadata = older;
+    parts->metadata_count = 3;
+    write_parts(parts);
+    cr_assert_eq(cn_model_read(path, &model, &error), CN_OK, "%s", error.text);
+    cr_expect_not(model->sealed);
+    cn_model_free(model);
+    older[2].value = "{\"output\":[0.9,0.05,0.05]}";
+    write_parts(parts);
+    expect_refusal(CN_MALFORMED, "the file says 0.9");
+    older[2] = (struct cn_metadata){"probes", "{\"logits\":[[0,0,0]]}"};
+    write_parts(parts);
+    expect_refusal(CN_MALFORMED, "probes but no checksum");
+    parts->metadata = kept;
+    parts->metadata_count = count;
     cn_safetensors_free(parts);
 }
 

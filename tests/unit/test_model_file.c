@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "convnet/model.h"
+#include "model/safetensors.h"
 #include "support/folder.h"
 #include "support/model_files.h"
 
@@ -93,26 +94,64 @@ Test(model_file, refuses_every_truncation) {
     free(bytes);
 }
 
-/* Every byte of the file, changed: refused, or still a model; never anything else. */
-Test(model_file, survives_every_changed_byte) {
+static enum cn_status parse_flipped(unsigned char *bytes, size_t length, size_t at, unsigned flip) {
+    struct cn_error error = {0};
+    struct cn_model *model = NULL;
+    bytes[at] ^= (unsigned char)flip;
+    const enum cn_status status = cn_model_parse(bytes, length, "t", &model, &error);
+    bytes[at] ^= (unsigned char)flip;
+    cr_expect_eq(status == CN_OK, model != NULL);
+    cr_expect_eq(status, error.status);
+    cn_model_free(model);
+    return status;
+}
+
+/* Each byte of the file, header and weights, with one of its bits flipped, and with several. */
+Test(model_file, refuses_every_flipped_bit) {
     unsigned char *bytes = NULL;
-    size_t length = 0, refused = 0;
+    size_t length = 0;
     struct cn_model *model = model_files_model(1);
     model_files_save(model, path);
     cn_model_free(model);
     cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, &length, NULL), CN_OK);
     for (size_t i = 0; i < length; i++) {
-        struct cn_error error = {0};
-        bytes[i] ^= 0x15;
-        model = NULL;
-        const enum cn_status status = cn_model_parse(bytes, length, "t", &model, &error);
-        cr_expect_eq(status == CN_OK, model != NULL);
-        cr_expect_eq(status, error.status);
-        refused += status != CN_OK;
-        cn_model_free(model);
-        bytes[i] ^= 0x15;
+        cr_expect_neq(parse_flipped(bytes, length, i, 1u << i % 8), CN_OK, "bit %zu of byte %zu",
+                      i % 8, i);
+        cr_expect_neq(parse_flipped(bytes, length, i, 0x15), CN_OK, "byte %zu", i);
     }
+    cr_expect_eq(cn_model_parse(bytes, length, "t", &model, NULL), CN_OK);
+    cr_expect(model->sealed);
+    cn_model_free(model);
+    free(bytes);
+}
+
+/* A file without a checksum, each byte changed: refused, or still a model; never anything else. */
+Test(model_file, survives_every_changed_byte) {
+    unsigned char *bytes = NULL;
+    size_t length = 0, refused = 0;
+    struct cn_safetensors *parts = NULL;
+    struct cn_model *model = model_files_model(1);
+    model_files_save(model, path);
+    cn_model_free(model);
+    cr_assert_eq(cn_safetensors_read(path, &parts, NULL, NULL), CN_OK);
+    size_t kept = 0;
+    const size_t all = parts->metadata_count;
+    struct cn_metadata *metadata = calloc(all, sizeof *metadata);
+    for (size_t i = 0; i < all; i++)
+        if (strcmp(parts->metadata[i].key, "checksum") != 0 &&
+            strcmp(parts->metadata[i].key, "probes") != 0)
+            metadata[kept++] = parts->metadata[i];
+    cr_assert_eq(kept, all - 2);
+    cr_assert_eq(
+        cn_safetensors_write(path, parts->tensors, parts->tensor_count, metadata, kept, NULL),
+        CN_OK);
+    free(metadata);
+    cn_safetensors_free(parts);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, &length, NULL), CN_OK);
+    for (size_t i = 0; i < length; i++)
+        refused += parse_flipped(bytes, length, i, 0x15) != CN_OK;
     cr_expect_gt(refused, length / 4);
+    cr_expect_lt(refused, length);
     free(bytes);
 }
 

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "model/signature.h"
 #include "support/folder.h"
 #include "support/networks.h"
 
@@ -22,7 +23,7 @@ static void end(void) {
 TestSuite(registry, .init = begin, .fini = end);
 
 static void note(void *data, const struct registry_event *event) {
-    static const char letters[] = "+!-x*";
+    static const char letters[] = "+!-x*m";
     const size_t used = strlen(log_text);
     (void)data;
     (void)snprintf(log_text + used, sizeof log_text - used, "%c%s@%u ", letters[event->kind],
@@ -269,5 +270,80 @@ Test(registry, one_file) {
     drop("a@7.safetensors");
     cr_assert_eq(reload(registry), CN_IO);
     cr_assert_str_eq(label_of(registry, NULL, 0), "a", "the file is gone, the model serves");
+    registry_free(registry);
+}
+
+static void count_events(void *data, const struct registry_event *event) {
+    size_t *counts = data;
+    counts[event->kind]++;
+    if (event->kind == REGISTRY_EVENT_MORE)
+        counts[REGISTRY_EVENT_MORE] += event->count - 1;
+}
+
+/* Each refused file is told of, up to some; the others are counted. */
+Test(registry, a_folder_of_bad_files_is_told_of_in_few_words) {
+    size_t counts[REGISTRY_EVENT_MORE + 1] = {0};
+    struct registry *registry = NULL;
+    char name[40];
+    for (int i = 0; i < 150; i++) {
+        (void)snprintf(name, sizeof name,
+                       i % 2 == 0 ? "m%d.safetensors" : "no model %d.safetensors", i);
+        put_text(name, "no");
+    }
+    put("good.safetensors", "0");
+    const struct registry_options options = {
+        .folder = folder, .slots = 1, .report = count_events, .data = counts};
+    cr_assert_eq(registry_create(&options, &registry, &error), CN_OK, "%s", error.text);
+    cr_expect_eq(counts[REGISTRY_EVENT_LOADED], 1);
+    cr_expect_eq(counts[REGISTRY_EVENT_REFUSED], REGISTRY_MAX_REFUSALS);
+    cr_expect_eq(counts[REGISTRY_EVENT_MORE], 150 - REGISTRY_MAX_REFUSALS);
+    registry_free(registry);
+}
+
+/* Trusted keys: what is unsigned or was signed earlier does not take a model's place. */
+Test(registry, only_signed_models_are_served) {
+    char secret[FOLDER_PATH], public[FOLDER_PATH], path[FOLDER_PATH], other[FOLDER_PATH];
+    struct registry *registry = NULL;
+    struct cn_model *model = NULL;
+    enum registry_answer answer;
+    folder_join(secret, folder, "k.key");
+    folder_join(public, folder, "k.pub");
+    folder_join(path, folder, "a.safetensors");
+    folder_join(other, folder, "b.safetensors");
+    cr_assert_eq(cn_signature_generate(secret, public, NULL, &error), CN_OK, "%s", error.text);
+    put("a.safetensors", "first");
+    const struct registry_options options = {
+        .file = path, .slots = 1, .trusted_keys = public, .report = note};
+    cr_expect_eq(registry_create(&options, &registry, &error), CN_INVALID);
+    cr_expect(strstr(error.text, "is not signed") != NULL, "%s", error.text);
+
+    error = (struct cn_error){0};
+    cr_assert_eq(cn_model_read(path, &model, &error), CN_OK);
+    cr_assert_eq(cn_signature_write(secret, path, model->sha256, 1000, &error), CN_OK);
+    cr_assert_eq(registry_create(&options, &registry, &error), CN_OK, "%s", error.text);
+    /* Unsigned, then signed earlier, then later. */
+    static const long long times[] = {0, 999, 1001};
+    for (size_t i = 0; i < 3; i++) {
+        struct cn_model *next = NULL;
+        error = (struct cn_error){0};
+        put("b.safetensors", i == 0 ? "x" : i == 1 ? "y" : "z");
+        cr_assert_eq(cn_model_read(other, &next, &error), CN_OK);
+        cr_assert_eq(rename(other, path), 0);
+        if (times[i] > 0)
+            cr_assert_eq(cn_signature_write(secret, path, next->sha256, times[i], &error), CN_OK);
+        cn_model_free(next);
+        const enum cn_status status = registry_reload(registry, &result, &error);
+        cr_expect_eq(status, i == 2 ? CN_OK : CN_INVALID, "%zu: %s", i, error.text);
+        struct served_model *served = registry_acquire(registry, NULL, 0, &answer);
+        cr_assert_not_null(served);
+        cr_expect_str_eq(served->model->labels[0], i == 2 ? "z" : "first");
+        served_model_release(served);
+    }
+    /* A key that is trusted no more: the model is looked at again. */
+    put_text("k.pub", "ed25519 00000000000000000000000000000000000000000000000000000000000000ff\n");
+    error = (struct cn_error){0};
+    cr_expect_eq(registry_reload(registry, &result, &error), CN_INVALID);
+    cr_expect(strstr(error.text, "not trusted") != NULL, "%s", error.text);
+    cn_model_free(model);
     registry_free(registry);
 }

@@ -1,6 +1,6 @@
-/* sandbox.h: what is left to the import program once it has its descriptors. */
-#ifndef CONVNET_IMPORT_SANDBOX_H
-#define CONVNET_IMPORT_SANDBOX_H
+/* lock_down.h: what is left to the import program once it has its descriptors. */
+#ifndef CONVNET_IMPORT_LOCK_DOWN_H
+#define CONVNET_IMPORT_LOCK_DOWN_H
 
 #include <stdbool.h>
 #include <stddef.h>
