@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""What happens when a system call fails, or the process is killed at it, whichever it is: strace makes
+the k-th call of a kind fail. Training leaves the old file or the new one, whole, and goes on to the
+same bits. Skipped (77) without strace. Some minutes; part of `make check-long`.
+"""
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+from daemon import BUILD, SOURCE, check, finish
+
+CONVNET = os.path.join(BUILD, "convnet")
+DATA = os.path.join(SOURCE, "tests", "data", "mnist-sample")
+TINY = ('{"class_name":"Sequential","config":[{"class_name":"Flatten","config":'
+        '{"batch_input_shape":[null,28,28,1]}},{"class_name":"Dense","config":'
+        '{"units":10,"activation":"softmax"}}]}')
+# A kind of call, how it fails, and how often at most it is tried.
+TRAINING = (("write", "ENOSPC", 40), ("fsync", "EIO", 20), ("rename", "EACCES", 10),
+            ("fchmod", "EPERM", 10), ("close", "EIO", 80), ("openat", "EMFILE", 80),
+            ("read", "EIO", 60), ("flock", "ENOLCK", 10), ("getdents64", "EIO", 10),
+            ("mmap", "ENOMEM", 180), ("newfstatat", "EIO", 60))
+
+
+def can_trace():
+    if not shutil.which("strace"):
+        return False
+    return subprocess.run(["strace", "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def traced(folder, inject, arguments, k):
+    """(exit status, standard error, was the fault made?)"""
+    log = os.path.join(folder, "trace")
+    call = inject.split(":", 1)[0]
+    done = subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=" + call, "-e",
+                           "inject=%s:when=%d" % (inject, k), *arguments],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120,
+                          check=False)
+    with open(log, encoding="ascii", errors="replace") as file:
+        text = file.read()
+    return done.returncode, done.stderr.decode("utf-8", "replace"), (
+        "(INJECTED)" in text or "SIGKILL" in text)
+
+
+def train_arguments(folder, *more):
+    return [CONVNET, "train", "--architecture=" + os.path.join(folder, "tiny.json"), "--data=" + DATA,
+            "--output=" + os.path.join(folder, "m.safetensors"),
+            "--checkpoint=" + os.path.join(folder, "c"), "--epochs=3", "--seed=1", "--threads=1",
+            *more]
+
+
+def whole(path, convnet_words):
+    return not os.path.exists(path) or subprocess.run(
+        [CONVNET, *convnet_words, path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        check=False).returncode == 0
+
+
+def weights(path):
+    """The data of the file: its header has the time that training took."""
+    with open(path, "rb") as file:
+        data = file.read()
+    return data[8 + int.from_bytes(data[:8], "little"):]
+
+
+def clear(folder, *keep):
+    for name in os.listdir(folder):
+        if name not in keep:
+            os.remove(os.path.join(folder, name))
+
+
+def go_on(folder, expected, what):
+    """Training goes on from what is there, to the same weights, and nothing is left besides."""
+    more = ["--resume=" + os.path.join(folder, "c")] if os.path.exists(
+        os.path.join(folder, "c")) else []
+    done = subprocess.run(train_arguments(folder, *more), capture_output=True, check=False)
+    check(done.returncode == 0, "%s: then: %s" % (what, done.stderr[-300:]))
+    check(weights(os.path.join(folder, "m.safetensors")) == expected, "%s: the same weights" % what)
+    left = [x for x in os.listdir(folder) if x.startswith(".")]
+    check(not left, "%s: %s is left" % (what, left))
+
+
+def test_training(folder):
+    with open(os.path.join(folder, "tiny.json"), "w", encoding="ascii") as file:
+        file.write(TINY)
+    model = os.path.join(folder, "m.safetensors")
+    subprocess.run(train_arguments(folder), check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    expected = weights(model)
+    for kind, fault, most in TRAINING:
+        for way in ("signal=SIGKILL", "error=" + fault):
+            # Every one at first, then ever fewer.
+            for k in itertools.chain(range(1, 12), range(12, most, 5)):
+                if kind == "mmap" and k == 1:
+                    continue # the dynamic linker's own, before there is a program
+                clear(folder, "tiny.json")
+                what = "%s, %s, call %d" % (kind, way, k)
+                status, said, made = traced(folder, "%s:%s" % (kind, way),
+                                            train_arguments(folder), k)
+                if not made:
+                    break
+                killed = way.startswith("signal")
+                check(status in (-signal.SIGKILL, 137) if killed else 0 <= status < 128,
+                      "%s: status %d: %s" % (what, status, said[-300:]))
+                check(killed or status == 0 or said, "%s: says why" % what)
+                check(whole(model, ["info"]), "%s: a whole model or none" % what)
+                if status != 0 and (k <= 4 or kind in ("rename", "fsync")):
+                    go_on(folder, expected, what)
+    clear(folder)
+
+
+def main():
+    if not can_trace() or os.environ.get("sanitizer", "no") not in ("", "no"):
+        print("strace is missing, or may not trace here")
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        test_training(folder)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
