@@ -38,8 +38,10 @@ const struct option_row option_rows[] = {
     {"tls-client-ca", OPTION_TEXT, AT(tls_client_ca), "", 0, 1023, "FILE", NULL,
      "PEM file of who signs clients' certificates: TLS clients need one. SIGHUP reads it again."},
     {"tls-priorities", OPTION_TEXT, AT(tls_priorities),
-     "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE", 1, 1023, "STRING",
-     NULL, "Versions and ciphers as a GnuTLS priority string; TLS 1.2 at least."},
+     "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-AES-128-CBC:-AES-256-CBC:"
+     "%SERVER_PRECEDENCE",
+     1, 1023, "STRING", NULL,
+     "Versions and ciphers as a GnuTLS priority string; TLS 1.2 at least."},
     {"metrics-access", OPTION_CHOICE, AT(metrics_access), "client", 0, 0, "", metrics_access_names,
      "Who gets /metrics: anybody, who has an API key if there are any, or the admin socket only."},
     {"threads", OPTION_INTEGER, AT(threads), "0", 0, 1024, "threads", NULL,

@@ -17,9 +17,8 @@ struct http_tls {
     bool asks_clients;
 };
 
-static enum cn_status fail(const char *path, int result, struct cn_error *error) {
-    return cn_fail_at(error, result == GNUTLS_E_MEMORY_ERROR ? CN_MEMORY : CN_INVALID, path, -1,
-                      "%s", gnutls_strerror(result));
+static enum cn_status status_of(int result) {
+    return result == GNUTLS_E_MEMORY_ERROR ? CN_MEMORY : CN_INVALID;
 }
 
 static enum cn_status read_pem(const char *path, gnutls_datum_t *ret_datum,
@@ -52,7 +51,7 @@ static enum cn_status read_certificate(struct http_tls *tls, const struct http_t
                 cn_fail_at(error, CN_INVALID, files->key, -1,
                            "this key does not belong to the certificate in %s", files->certificate);
         else if (result < 0)
-            status = cn_fail_at(error, CN_INVALID, files->certificate, -1,
+            status = cn_fail_at(error, status_of(result), files->certificate, -1,
                                 "the certificate, or the key in %s, cannot be used: %s", files->key,
                                 gnutls_strerror(result));
     }
@@ -70,7 +69,7 @@ static enum cn_status read_client_ca(struct http_tls *tls, const char *path,
     int result = gnutls_certificate_set_x509_trust_mem(tls->credentials, &pem, GNUTLS_X509_FMT_PEM);
     free_pem(&pem);
     if (result < 0)
-        return fail(path, result, error);
+        return cn_fail_at(error, status_of(result), path, -1, "%s", gnutls_strerror(result));
     if (result == 0)
         return cn_fail_at(error, CN_INVALID, path, -1, "there is no certificate in it");
     tls->asks_clients = true;
@@ -82,6 +81,8 @@ static enum cn_status read_priorities(struct http_tls *tls, const char *text,
     const char *at = text;
     const unsigned *versions = NULL;
     int result = gnutls_priority_init(&tls->priorities, text, &at);
+    if (result == GNUTLS_E_MEMORY_ERROR)
+        return cn_fail(error, CN_MEMORY, "no memory for tls-priorities");
     if (result != GNUTLS_E_SUCCESS)
         return cn_fail(error, CN_INVALID, "tls-priorities are not understood from '%.60s' on: %s",
                        at, gnutls_strerror(result));
@@ -137,15 +138,19 @@ void http_tls_release(struct http_tls *tls) {
 bool http_tls_begin(const struct http_tls *tls, gnutls_session_t session) {
     static gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
                                             .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
-    if (gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->credentials) < 0 ||
-        gnutls_priority_set(session, tls->priorities) < 0)
-        return false;
+    static unsigned char http_1_1[] = "http/1.1", http_1_0[] = "http/1.0";
+    static const gnutls_datum_t protocols[] = {{http_1_1, sizeof http_1_1 - 1},
+                                               {http_1_0, sizeof http_1_0 - 1}};
     if (tls->asks_clients) {
         /* The handshake fails without a certificate that the client CA signed for clients. */
         gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
         gnutls_session_set_verify_cert2(session, &purpose, 1, 0);
     }
-    return true;
+    /* Who names protocols, but none of these, is refused. The credentials come last: without them
+     * there is no handshake. */
+    return gnutls_alpn_set_protocols(session, protocols, 2, GNUTLS_ALPN_MANDATORY) >= 0 &&
+           gnutls_priority_set(session, tls->priorities) >= 0 &&
+           gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->credentials) >= 0;
 }
 
 long long http_tls_expiry(const struct http_tls *tls) {

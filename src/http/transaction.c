@@ -432,7 +432,8 @@ static bool needs_linger(const struct http_connection *peer) {
            (peer->request.linger || (ioctl(peer->fd, FIONREAD, &unread) == 0 && unread > 0));
 }
 
-/* Gives a new connection the certificate of this moment. Without one its handshake fails. */
+/* Gives a new connection the certificate of this moment. Without one, or without all that belongs
+ * to it, the connection ends. */
 static void begin_tls(struct http_server *server, struct http_connection *peer,
                       struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
@@ -441,8 +442,8 @@ static void begin_tls(struct http_server *server, struct http_connection *peer,
     if (server->tls != NULL)
         peer->tls = http_tls_retain(server->tls);
     pthread_rwlock_unlock(&server->secrets_lock);
-    if (info != NULL && peer->tls != NULL)
-        (void)http_tls_begin(peer->tls, info->tls_session);
+    if (info == NULL || peer->tls == NULL || !http_tls_begin(peer->tls, info->tls_session))
+        (void)shutdown(peer->fd, SHUT_RDWR);
 }
 
 void http_transaction_notify(void *cls, struct MHD_Connection *connection, void **socket_context,

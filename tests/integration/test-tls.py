@@ -120,6 +120,21 @@ def test_both(files):
         rsa = context(files, newest=ssl.TLSVersion.TLSv1_2)
         rsa.set_ciphers("AES128-SHA:AES256-SHA:@SECLEVEL=0")
         check(refused(server, rsa), "a key exchange without forward secrecy is refused")
+        cbc = context(files, newest=ssl.TLSVersion.TLSv1_2)
+        cbc.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:"
+                        "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0")
+        check(refused(server, cbc), "ciphers in CBC mode are refused")
+        for offered, wanted in ((["h2"], None), (["h2", "http/1.1"], "http/1.1"),
+                                (["http/1.0"], "http/1.0"), (["nonsense"], None)):
+            named = context(files)
+            named.set_alpn_protocols(offered)
+            if wanted is None:
+                check(refused(server, named), "ALPN %s is refused" % offered)
+                continue
+            with connect(server, named) as sock:
+                check(sock.selected_alpn_protocol() == wanted, "ALPN %s" % offered)
+                sock.sendall(get())
+                check(Stream(sock).answer()[0] == 200, "and answered")
         with socket.create_connection(("127.0.0.1", server.tls_port), PATIENCE) as sock:
             sock.sendall(get())
             check(b"HTTP/" not in Stream(sock).rest(), "plain HTTP on the TLS port")
