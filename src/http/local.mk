@@ -44,6 +44,7 @@ libconvnetd_la_SOURCES += \
 	src/http/timeouts.h \
 	src/http/tls.c \
 	src/http/tls.h \
+	src/http/tls_memory.c src/http/tls_memory.h \
 	src/http/transaction.c \
 	src/http/transaction.h \
 	src/http/worker.c \

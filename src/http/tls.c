@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "http/tls_memory.h"
 
 struct http_tls {
     atomic_size_t references;
@@ -101,9 +102,12 @@ enum cn_status http_tls_read(const struct http_tls_files *files, struct http_tls
                              struct cn_error *error) {
     struct http_tls *tls = calloc(1, sizeof *tls);
     enum cn_status status = CN_OK;
-    if (tls == NULL)
+    if (tls == NULL || !http_tls_memory_is_there(HTTP_TLS_FILES_MEMORY)) {
+        free(tls);
         return cn_fail(error, CN_MEMORY, "no memory for a certificate");
+    }
     tls->references = 1;
+    http_tls_memory_init();
     if (gnutls_certificate_allocate_credentials(&tls->credentials) != GNUTLS_E_SUCCESS)
         status = cn_fail(error, CN_MEMORY, "no memory for a certificate");
     if (status == CN_OK)
@@ -141,6 +145,8 @@ bool http_tls_begin(const struct http_tls *tls, gnutls_session_t session) {
     static unsigned char http_1_1[] = "http/1.1", http_1_0[] = "http/1.0";
     static const gnutls_datum_t protocols[] = {{http_1_1, sizeof http_1_1 - 1},
                                                {http_1_0, sizeof http_1_0 - 1}};
+    if (!http_tls_memory_is_there(HTTP_TLS_HANDSHAKE_MEMORY))
+        return false;
     if (tls->asks_clients) {
         /* The handshake fails without a certificate that the client CA signed for clients. */
         gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);

@@ -16,8 +16,9 @@ import threading
 import time
 import warnings
 
-from daemon import (IMAGE, MODEL, PATIENCE, RAW, Stream, check, finish, get, post, run, serving,
+from daemon import (BUILD, IMAGE, MODEL, PATIENCE, RAW, Stream, check, finish, get, post, run, serving,
                     status_of)
+from gate import wait_until
 
 
 def openssl(*arguments):
@@ -215,6 +216,38 @@ def test_framing(files):
         print("%d bad and %d good requests" % (len(table.BAD), len(table.GOOD)))
 
 
+def test_no_memory(files):
+    """Without memory handshakes fail, new certificates are not taken, and the server lives."""
+    library = os.path.join(BUILD, "tests/support/malloc_fails.so")
+    if os.environ.get("sanitizer", "no") != "no" or not os.path.exists(library):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        arming = os.path.join(folder, "k")
+
+        def arm(k):
+            with open(arming + ".new", "w", encoding="ascii") as file:
+                file.write(k)
+            os.rename(arming + ".new", arming)
+
+        with serving("--tls-client-ca=" + files["ca.pem"], *files.options(), environment={
+                "LD_PRELOAD": os.path.abspath(library), "MALLOC_FAILS": arming,
+                "OMP_WAIT_POLICY": "passive"}) as server:
+            made = context(files, client="client")
+            check(ask_tls(server, made, post())[0] == 200, "before")
+            for name in ("second", "first") * 3:
+                arm("0+")
+                check(all(refused(server, made) for _ in range(5)), "no memory, no handshake")
+                files.install(name)
+                before = len(server.lines)
+                server.process.send_signal(signal.SIGHUP)
+                wait_until(lambda: any("no memory for a certificate" in x
+                                       for x in server.lines[before:]), "no memory, no reload")
+                arm("-1")
+                check(ask_tls(server, made, post())[0] == 200, "and it goes on")
+                server.process.send_signal(signal.SIGHUP)
+                wait_until(lambda: serial(server, made) == name, "the reload is done later")
+
+
 def test_slow(files):
     with serving("--header-timeout=0.3", *files.options()) as server:
         hello = bytearray(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") + bytes(505)
@@ -342,6 +375,7 @@ def main():
         test_only_tls(files)
         test_limits(files)
         test_framing(files)
+        test_no_memory(files)
         test_slow(files)
         test_clients(files)
         test_reload(files)

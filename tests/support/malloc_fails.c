@@ -1,6 +1,7 @@
 /* malloc_fails.c: an LD_PRELOAD library for the daemon's tests: when the file MALLOC_FAILS appears,
  * which holds k in decimal, .armed is added to its name, and the k-th allocation from then on
- * fails, once; then that file is removed. -1: none does. */
+ * fails, once; then that file is removed. -1: none does. With "+" after k all fail from the k-th on,
+ * until the file appears again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -16,6 +17,7 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 
 static long left = -1; /* atomic; below zero: not armed */
 static char armed[4096];
+static bool all_from_there; /* atomic */
 
 static void arm(void) {
     static __thread bool inside;
@@ -29,8 +31,12 @@ static void arm(void) {
         const ssize_t got = read(fd, text, sizeof text - 1);
         (void)close(fd);
         (void)snprintf(armed, sizeof armed, "%s.armed", path);
-        if (got > 0 && rename(path, armed) == 0)
-            __atomic_store_n(&left, strtol(text, NULL, 10), __ATOMIC_RELAXED);
+        if (got > 0 && rename(path, armed) == 0) {
+            char *end = text;
+            const long k = strtol(text, &end, 10);
+            __atomic_store_n(&all_from_there, *end == '+', __ATOMIC_RELAXED);
+            __atomic_store_n(&left, k, __ATOMIC_RELAXED);
+        }
     }
     errno = saved;
     inside = false;
@@ -38,8 +44,13 @@ static void arm(void) {
 
 static bool fails(void) {
     arm();
-    if (__atomic_load_n(&left, __ATOMIC_RELAXED) < 0)
+    const long now = __atomic_load_n(&left, __ATOMIC_RELAXED);
+    if (now < 0)
         return false;
+    if (now == 0 && __atomic_load_n(&all_from_there, __ATOMIC_RELAXED)) {
+        errno = ENOMEM;
+        return true;
+    }
     if (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) != -1)
         return false;
     (void)unlink(armed);
