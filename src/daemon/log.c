@@ -19,6 +19,7 @@
 
 #include "base/time.h"
 #include "daemon/log_repeats.h"
+#include "metrics/statistics.h"
 
 /* A line up to PIPE_BUF is written at once or not at all, whoever else writes. */
 enum { TEXT = 1600, LINE = 4096 };
@@ -181,13 +182,16 @@ static bool line_try(const char *text, size_t length) {
            write(STDERR_FILENO, text, length) == (ssize_t)length;
 }
 
+/* Guards the writing, and what is counted of it. */
+static pthread_mutex_t line_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct statistics *line_statistics;
+
 /* A reader that has stopped costs lines, never a thread's time; the next line that goes out says
  * how many. */
 static void line_write(const struct line *line) {
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static unsigned long dropped;
     char note[160];
-    (void)pthread_mutex_lock(&mutex);
+    (void)pthread_mutex_lock(&line_mutex);
     if (dropped > 0) {
         const int length = snprintf(note, sizeof note,
                                     line_format == LOG_FORMAT_JSON
@@ -199,8 +203,18 @@ static void line_write(const struct line *line) {
         if (line_try(note, (size_t)length))
             dropped = 0;
     }
-    dropped += !line_try(line->text, line->length);
-    (void)pthread_mutex_unlock(&mutex);
+    if (!line_try(line->text, line->length)) {
+        dropped++;
+        if (line_statistics != NULL)
+            statistics_add(line_statistics, STATISTICS_LOG_DROPPED, 1);
+    }
+    (void)pthread_mutex_unlock(&line_mutex);
+}
+
+void log_set_statistics(struct statistics *statistics) {
+    (void)pthread_mutex_lock(&line_mutex);
+    line_statistics = statistics;
+    (void)pthread_mutex_unlock(&line_mutex);
 }
 
 void log_event(enum log_level level, const char *message, const struct log_field *fields,
@@ -229,19 +243,31 @@ static bool allowed(const char *text, unsigned *ret_left_out) {
     return good;
 }
 
-void log_write(enum log_level level, const char *format, ...) {
+/* `each`: also of errors and notes only some that are alike are written. */
+static void write_text(enum log_level level, bool each, const char *format, va_list arguments) {
     char text[TEXT];
     unsigned left_out = 0;
-    va_list arguments;
     if (level > threshold)
         return;
-    va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (level == LOG_LEVEL_WARNING && !allowed(text, &left_out))
+    if ((each || level == LOG_LEVEL_WARNING) && !allowed(text, &left_out))
         return;
     const struct log_field field = {"left_out", NULL, left_out};
     log_event(level, text, &field, left_out > 0);
+}
+
+void log_write(enum log_level level, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    write_text(level, false, format, arguments);
+    va_end(arguments);
+}
+
+void log_write_each(enum log_level level, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    write_text(level, true, format, arguments);
+    va_end(arguments);
 }
 
 void log_failure(const char *what, const struct cn_error *error) {

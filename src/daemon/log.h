@@ -23,10 +23,19 @@ struct log_field {
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 
+/* From now on dropped lines are counted there; NULL: nowhere. Thread-safe. */
+struct statistics;
+void log_set_statistics(struct statistics *statistics);
+
 /* Writes one line. Foreign bytes in the text are escaped. Of warnings that are alike, which clients
  * can provoke, five in ten seconds are written; the next one after that says how many were not.
  * Thread-safe. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, and alike lines are left out at any level: for what may be said of each of many files.
+ */
+void log_write_each(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Writes a failure as an error: what failed, where in which file, why. */
 void log_failure(const char *what, const struct cn_error *error);

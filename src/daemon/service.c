@@ -209,6 +209,7 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     service->statistics = statistics_create();
     if (service->statistics == NULL)
         goto out;
+    log_set_statistics(service->statistics);
     raise_descriptor_limit(options);
     status = load_models(service, error);
     if (status == CN_OK)
@@ -315,6 +316,7 @@ bool service_free(struct service *service) {
     }
     loader_free(service->loader);
     registry_free(service->models);
+    log_set_statistics(NULL);
     statistics_free(service->statistics);
     if (service->reloaded >= 0)
         (void)close(service->reloaded);

@@ -21,6 +21,8 @@ const struct statistics_counter_row statistics_counter_table[STATISTICS_COUNTERS
     [STATISTICS_RELOADS_OK] = {"convnetd_reloads_total", "{result=\"ok\"}",
                                "Reloads of the models, by result."},
     [STATISTICS_RELOADS_FAILED] = {"convnetd_reloads_total", "{result=\"failed\"}", NULL},
+    [STATISTICS_LOG_DROPPED] = {"convnetd_log_lines_dropped_total", "",
+                                "Lines of the log that were dropped: its reader was too slow."},
 };
 
 const struct statistics_histogram_row statistics_histogram_table[STATISTICS_HISTOGRAMS] = {

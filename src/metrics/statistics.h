@@ -20,6 +20,7 @@ enum statistics_counter {
     STATISTICS_REJECTED_CONNECTION, /* over a connection limit */
     STATISTICS_RELOADS_OK,
     STATISTICS_RELOADS_FAILED,
+    STATISTICS_LOG_DROPPED, /* lines of the log that nobody took in time */
     STATISTICS_COUNTERS
 };
 

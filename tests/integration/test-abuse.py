@@ -8,13 +8,15 @@ import gzip
 import json
 import base64
 import os
-import select
 import re
+import select
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 
@@ -128,11 +130,52 @@ def test_log_that_nobody_reads():
                 sock.sendall(get())
                 answers.append(stream.answer()[0])
             check(answers == [200] * 600, "all are answered: %s" % set(answers))
+            sock.sendall(get("/metrics"))
+            lost = re.search(rb"convnetd_log_lines_dropped_total (\d+)", stream.answer()[2])
+            check(lost and int(lost.group(1)) > 100, "lost lines are counted: %s" % lost)
         process.send_signal(signal.SIGTERM)
         check(process.wait(PATIENCE) == 0, "it ends")
     finally:
         process.kill()
         os.close(readable)
+
+
+def test_folder_of_bad_files():
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(MODEL, os.path.join(folder, "good.safetensors"))
+        with serving("--model-dir=" + folder, model=None) as server:
+            for i in range(1000):
+                name = "".join(chr(ord("a") + int(c)) for c in "%03d" % i)
+                with open(os.path.join(folder, name + ".safetensors"), "wb") as file:
+                    file.write(b"no model")
+            server.process.send_signal(signal.SIGHUP)
+            check(server.wait_for("1000 refused"), "the reload's line has the count")
+            check(len(server.lines) < 40, "%d lines of log" % len(server.lines))
+            print("a folder of 1,000 bad files: %d lines of log" % len(server.lines))
+
+
+def test_watchdog_of_a_busy_server():
+    """Large pictures keep all threads busy: that is no reason to be killed."""
+    body = images(palette_picture(4096), 4)
+    with tempfile.TemporaryDirectory() as folder, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(os.path.join(folder, "notify"))
+        manager.settimeout(PATIENCE)
+        with serving("--http-threads=1", environment={
+                "NOTIFY_SOCKET": os.path.join(folder, "notify"),
+                "WATCHDOG_USEC": "600000"}) as server:
+            while b"WATCHDOG=1" not in manager.recv(4096):
+                pass
+            others = [server.connect() for _ in range(8)]
+            for sock in others:
+                sock.sendall(post_packed(body))
+            fed, answered = 0, 0
+            while fed < 5 or not answered:
+                fed += b"WATCHDOG=1" in manager.recv(4096)
+                answered += len(select.select(others, [], [], 0)[0])
+            check(True, "fed %d times while it was busy" % fed)
+            for sock in others:
+                sock.close()
 
 
 def test_idle_connections_make_room():
@@ -170,6 +213,8 @@ def main():
     test_idle_connections_make_room()
     test_places_of_probes()
     test_log_that_nobody_reads()
+    test_folder_of_bad_files()
+    test_watchdog_of_a_busy_server()
     test_many_large_pictures()
     test_others_go_on()
     test_deadline()

@@ -1,7 +1,7 @@
 /* malloc_fails.c: an LD_PRELOAD library for the daemon's tests: when the file MALLOC_FAILS appears,
  * which holds k in decimal, .armed is added to its name, and the k-th allocation from then on
- * fails, once; then that file is removed. -1: none does. With "+" after k all fail from the k-th on,
- * until the file appears again. */
+ * fails, once; then that file is removed. -1: none does. With "+" after k all fail from the k-th
+ * on, until the file appears again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
