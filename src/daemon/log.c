@@ -243,14 +243,14 @@ static bool allowed(const char *text, unsigned *ret_left_out) {
     return good;
 }
 
-/* `each`: also of errors and notes only some that are alike are written. */
+/* `each`: of any level only some of one format are written. */
 static void write_text(enum log_level level, bool each, const char *format, va_list arguments) {
     char text[TEXT];
     unsigned left_out = 0;
     if (level > threshold)
         return;
     (void)vsnprintf(text, sizeof text, format, arguments);
-    if ((each || level == LOG_LEVEL_WARNING) && !allowed(text, &left_out))
+    if ((each || level == LOG_LEVEL_WARNING) && !allowed(each ? format : text, &left_out))
         return;
     const struct log_field field = {"left_out", NULL, left_out};
     log_event(level, text, &field, left_out > 0);

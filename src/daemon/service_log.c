@@ -53,7 +53,7 @@ void service_log_models(void *data, const struct registry_event *event) {
                       event->path);
         break;
     case REGISTRY_EVENT_REFUSED:
-        log_write_each(LOG_LEVEL_ERROR, "model file '%s' is refused: %s", event->path,
+        log_write_each(LOG_LEVEL_ERROR, "model file %s refused: %s", event->path,
                        event->error->text);
         break;
     case REGISTRY_EVENT_MORE:
