@@ -244,7 +244,8 @@ static bool allowed(const char *text, unsigned *ret_left_out) {
 }
 
 /* `each`: of any level only some of one format are written. */
-static void write_text(enum log_level level, bool each, const char *format, va_list arguments) {
+static void __attribute__((format(printf, 3, 0)))
+write_text(enum log_level level, bool each, const char *format, va_list arguments) {
     char text[TEXT];
     unsigned left_out = 0;
     if (level > threshold)
