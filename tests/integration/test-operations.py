@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -108,9 +109,14 @@ def reload(server, wanted):
 
 
 def variants():
+    """The model, and the same with a label that is renamed."""
     with open(MODEL, "rb") as file:
         data = file.read()
-    return data, data.replace(b'\\"9\\"', b'\\"X\\"', 1)
+    with tempfile.NamedTemporaryFile() as other:
+        subprocess.run([os.path.join(daemon.BUILD, "convnet"), "edit", MODEL,
+                        "--labels=0,1,2,3,4,5,6,7,8,X", "-o", other.name], check=True)
+        with open(other.name, "rb") as file:
+            return data, file.read()
 
 
 # Reload that drops requests or raises the latency; memory that grows for hours.
