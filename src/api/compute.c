@@ -48,6 +48,18 @@ static double observe_since(const struct http_exchange *exchange,
     return seconds;
 }
 
+/* What shows that answers drift: nobody tells the server which of them were right. */
+static void observe_confidence(const struct prediction *prediction) {
+    const struct cn_model *model = prediction->model->model;
+    for (size_t i = 0; prediction->work == NULL && i < prediction->count; i++) {
+        const struct cn_answer answer =
+            cn_model_answer(model, prediction->outputs + i * model->output_size);
+        if (answer.is_probable && prediction->items[i].failure == NULL)
+            statistics_observe(prediction->model->statistics, STATISTICS_CONFIDENCE,
+                               (double)answer.confidence);
+    }
+}
+
 /* ---- Answers ---- */
 
 static enum http_outcome answer_result(struct http_exchange *exchange) {
@@ -62,6 +74,7 @@ static enum http_outcome answer_result(struct http_exchange *exchange) {
     }
     statistics_observe(prediction->model->statistics, STATISTICS_REQUEST_IMAGES,
                        (double)prediction->count);
+    observe_confidence(prediction);
     return http_reply_text(exchange, 200, type, &text);
 }
 

@@ -138,6 +138,8 @@ void http_server_set_tls(struct http_server *server, struct http_tls *tls) {
     struct http_tls *old = server->tls;
     server->tls = tls;
     pthread_rwlock_unlock(&server->secrets_lock);
+    const long long end = tls != NULL ? http_tls_expiry(tls) : 0;
+    statistics_set_certificate_end(server->context.statistics, end > 0 ? (uint64_t)end : 0);
     http_tls_release(old);
 }
 

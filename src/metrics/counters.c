@@ -150,3 +150,7 @@ void statistics_request(struct statistics *statistics, struct statistics_model *
     statistics_model_add(model, http_status < 400 ? STATISTICS_MODEL_OK : STATISTICS_MODEL_FAILED,
                          1);
 }
+
+void statistics_set_certificate_end(struct statistics *statistics, uint64_t end) {
+    __atomic_store_n(&statistics->certificate_end, end, __ATOMIC_RELAXED);
+}

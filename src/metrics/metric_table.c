@@ -8,6 +8,11 @@ static const double seconds_buckets[STATISTICS_BUCKETS] = {1e-6, 2.5e-6, 5e-6, 1
 static const double image_buckets[STATISTICS_BUCKETS] = {
     1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072};
 
+/* Closer together where answers are: a model that is sure has nearly all of them at the end. */
+static const double confidence_buckets[STATISTICS_BUCKETS] = {0.1,  0.2,  0.3,  0.4,  0.5,   0.6,
+                                                              0.7,  0.75, 0.8,  0.85, 0.9,   0.925,
+                                                              0.95, 0.97, 0.98, 0.99, 0.995, 0.999};
+
 #define REJECTED "convnetd_rejected_total"
 
 const struct statistics_counter_row statistics_counter_table[STATISTICS_COUNTERS] = {
@@ -43,6 +48,9 @@ const struct statistics_histogram_row statistics_histogram_table[STATISTICS_HIST
     [STATISTICS_BATCH_IMAGES] = {"convnetd_batch_images",
                                  "Images in one execution: of the batch lane, or inline.",
                                  image_buckets},
+    [STATISTICS_CONFIDENCE] = {"convnetd_answer_confidence",
+                               "Confidence of an image's answer, where it has one.",
+                               confidence_buckets},
 };
 
 const struct statistics_alias_row statistics_alias_table[] = {
@@ -82,6 +90,8 @@ const struct statistics_reading_row statistics_reading_table[STATISTICS_READINGS
     [STATISTICS_CONNECTIONS] = {"convnetd_connections", "gauge", "Open connections."},
     [STATISTICS_LAST_RELOAD] = {"convnetd_last_reload_success_timestamp_seconds", "gauge",
                                 "When the models were last read without a refusal."},
+    [STATISTICS_CERTIFICATE_END] = {"convnetd_certificate_end_timestamp_seconds", "gauge",
+                                    "When the TLS certificate ends; 0 without TLS."},
     [STATISTICS_BUILD_INFO] = {"convnetd_build_info", "gauge", "The daemon's version."},
     [STATISTICS_MODEL_INFO] = {"convnetd_model_info", "gauge", "The models that are served."},
     [STATISTICS_MODEL_READY] =

@@ -41,6 +41,7 @@ enum statistics_reading {
     STATISTICS_QUEUE_LIMIT,
     STATISTICS_CONNECTIONS,
     STATISTICS_LAST_RELOAD,
+    STATISTICS_CERTIFICATE_END,
     STATISTICS_BUILD_INFO,
     STATISTICS_MODEL_INFO,
     STATISTICS_MODEL_READY,
@@ -86,6 +87,7 @@ struct statistics {
     struct statistics_shard shards[STATISTICS_SHARDS];
     struct statistics_model *none; /* requests that concern no model */
     uint64_t last_reload;          /* seconds since 1970 of the last good one */
+    uint64_t certificate_end;      /* seconds since 1970; 0: none */
 };
 
 /* Sums of a histogram's cells. */

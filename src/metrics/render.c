@@ -140,6 +140,8 @@ static void render_gauges(FILE *out, const struct statistics *statistics,
     render_gauge(out, STATISTICS_CONNECTIONS, snapshot->connections);
     render_gauge(out, STATISTICS_LAST_RELOAD,
                  __atomic_load_n(&statistics->last_reload, __ATOMIC_RELAXED));
+    render_gauge(out, STATISTICS_CERTIFICATE_END,
+                 __atomic_load_n(&statistics->certificate_end, __ATOMIC_RELAXED));
     const char *name = statistics_render_reading_head(out, STATISTICS_BUILD_INFO);
     (void)fprintf(out, "%s{version=\"%s\"} 1\n", name, snapshot->version);
 }

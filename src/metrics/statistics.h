@@ -33,6 +33,7 @@ enum statistics_histogram {
     STATISTICS_REQUEST_SECONDS,
     STATISTICS_REQUEST_IMAGES,
     STATISTICS_BATCH_IMAGES,
+    STATISTICS_CONFIDENCE,
     STATISTICS_HISTOGRAMS
 };
 
@@ -78,6 +79,9 @@ uint64_t statistics_model_last_answer(const struct statistics_model *model);
 
 struct statistics; /* one for the process */
 struct statistics *statistics_create(void);
+
+/* When the server's certificate ends, seconds since 1970; 0: there is none. */
+void statistics_set_certificate_end(struct statistics *statistics, uint64_t end);
 void statistics_free(struct statistics *statistics);
 
 void statistics_add(struct statistics *statistics, enum statistics_counter counter,
