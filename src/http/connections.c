@@ -13,8 +13,9 @@
 #include "base/time.h"
 #include "http/worker.h"
 
-/* Idle connections that are being closed for new ones; they have their entries still. */
-enum { CLOSING_AT_ONCE = 32 };
+/* Idle connections that are being closed for new ones; they have their entries still. And so many
+ * at once that their memory is worth giving back. */
+enum { CLOSING_AT_ONCE = 32, CROWD = 16 };
 
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
                                      size_t max_per_client, size_t usual_workers,
@@ -175,6 +176,8 @@ struct http_connection *http_connections_add(struct http_connections *connection
     if (taken) {
         connection->index = connections->count;
         connections->active[connections->count++] = connection;
+        if (connections->count > connections->peak)
+            connections->peak = connections->count;
         connections->clients += class == HTTP_CLASS_CLIENT;
         connections->admins += class == HTTP_CLASS_ADMIN;
         connections->by_fd[fd] = connection;
@@ -222,12 +225,16 @@ struct http_connection *http_connections_unassigned(struct http_connections *con
     return found;
 }
 
-void http_connections_remove(struct http_connections *connections,
+bool http_connections_remove(struct http_connections *connections,
                              struct http_connection *connection) {
     pthread_mutex_lock(&connections->mutex);
     forget(connections, connection);
+    const bool crowd_gone = connections->peak > CROWD && connections->count < connections->peak / 4;
+    if (crowd_gone)
+        connections->peak = connections->count;
     pthread_mutex_unlock(&connections->mutex);
     destroy(connection);
+    return crowd_gone;
 }
 
 struct http_connection *http_connections_find(struct http_connections *connections, int fd) {

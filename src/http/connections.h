@@ -57,6 +57,7 @@ struct http_connections {
     size_t count, capacity;
     size_t clients, admins; /* of these, by class */
     size_t closing;         /* of the clients: shut down because they were idle */
+    size_t peak;            /* the most at once, since memory was given back */
     struct http_connection **by_fd;
     size_t fd_capacity;
     size_t max, max_per_client, usual_workers;
@@ -84,8 +85,9 @@ size_t http_connections_of(struct http_connections *connections, const struct ht
 /* One that has no worker, or NULL. */
 struct http_connection *http_connections_unassigned(struct http_connections *connections);
 
-/* Forgets and frees a connection; its socket may be closed afterwards, not before. */
-void http_connections_remove(struct http_connections *connections,
+/* Forgets and frees a connection; its socket may be closed afterwards, not before. True when a
+ * crowd has gone with it. */
+bool http_connections_remove(struct http_connections *connections,
                              struct http_connection *connection);
 
 /* The registered connection of a socket, or NULL. */

@@ -50,7 +50,8 @@ static bool is_probe(const struct http_server *server, char *first) {
 
 static void drop(struct http_server *server, struct http_connection *connection) {
     const int fd = connection->fd;
-    http_connections_remove(&server->connections, connection);
+    if (http_connections_remove(&server->connections, connection))
+        http_timeouts_trim_later(&server->timeouts);
     (void)close(fd);
 }
 

@@ -9,7 +9,7 @@
 #include "http/server_private.h"
 
 /* Bytes held together after which the system gets freed memory back. */
-enum { TRIM_ABOVE = 16 << 20 };
+enum { TRIM_ABOVE = 8 << 20 };
 
 /* An answer that has waited so long for its reader may be given up for others' sake. */
 static const uint64_t patience = CN_SECOND;

@@ -24,8 +24,9 @@ static void timeouts_wake(struct http_timeouts *timeouts) {
     eventfd_write(timeouts->wake, 1);
 }
 
-/* Bytes held that are not worth waiting for, and how often to look. */
-enum { TRIM_BELOW = 4 << 20 };
+/* Bytes held that are not worth waiting for; how often to look, and how often again, since what was
+ * held is freed a moment later, on other threads. */
+enum { TRIM_BELOW = 4 << 20, TRIMS = 8 };
 static const uint64_t trim_interval = CN_SECOND;
 
 static bool has_unread(int fd) {
@@ -101,13 +102,15 @@ static void sleep_until(struct http_timeouts *timeouts, uint64_t next) {
 /* The C library keeps what was freed. After a storm it is given back, which takes milliseconds,
  * once nearly nothing is held; returns when to look again. */
 static uint64_t trim_memory(struct http_timeouts *timeouts, uint64_t now) {
-    if (!timeouts->trim)
+    if (timeouts->trims == 0)
         return UINT64_MAX;
-    if (timeouts->budget->used > TRIM_BELOW)
-        return now + trim_interval;
-    timeouts->trim = false;
+    if (now < timeouts->next_trim)
+        return timeouts->next_trim;
+    timeouts->next_trim = now + trim_interval;
+    if (timeouts->budget != NULL && timeouts->budget->used > TRIM_BELOW)
+        return timeouts->next_trim;
     (void)malloc_trim(0);
-    return UINT64_MAX;
+    return atomic_fetch_sub(&timeouts->trims, 1) > 1 ? timeouts->next_trim : UINT64_MAX;
 }
 
 static void *timeouts_thread(void *data) {
@@ -202,7 +205,7 @@ void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd) {
 }
 
 void http_timeouts_trim_later(struct http_timeouts *timeouts) {
-    if (!atomic_exchange(&timeouts->trim, true))
+    if (atomic_exchange(&timeouts->trims, TRIMS) == 0)
         timeouts_wake(timeouts);
 }
 

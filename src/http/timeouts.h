@@ -14,8 +14,9 @@ struct http_timeouts {
     int wake;          /* eventfd */
     uint64_t shortest; /* of the timeouts, nanoseconds */
     atomic_bool stop;
-    struct cn_budget *budget;   /* NULL: none */
-    atomic_bool trim;           /* freed memory is to be given back when most of it is free */
+    struct cn_budget *budget; /* NULL: none */
+    atomic_int trims;   /* so often freed memory is to be given back, once most of it is free */
+    uint64_t next_trim; /* not before */
     _Atomic uint64_t next_wake; /* the earliest deadline the thread knows of */
     pthread_mutex_t mutex;      /* guards lingering */
     struct {

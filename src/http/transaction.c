@@ -478,5 +478,6 @@ void http_transaction_notify(void *cls, struct MHD_Connection *connection, void 
         if (copy >= 0)
             http_timeouts_linger(&server->timeouts, copy);
     }
-    http_connections_remove(&server->connections, peer);
+    if (http_connections_remove(&server->connections, peer))
+        http_timeouts_trim_later(&server->timeouts);
 }
