@@ -198,6 +198,8 @@ def with_quotes(data):
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8:8 + length])
     header["__metadata__"]["note"] = '"' * 5000
+    for key in ("checksum", "probes"): # of a file that was not changed
+        del header["__metadata__"][key]
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + data[8 + length:]
