@@ -67,6 +67,11 @@ enum cn_augmentation_index {
     CN_AUGMENT_FLIP_VERTICAL,
     CN_AUGMENT_ZOOM,
     CN_AUGMENT_BRIGHTNESS,
+    CN_AUGMENT_CROP,
+    CN_AUGMENT_CUTOUT,
+    CN_AUGMENT_ERASING,
+    CN_AUGMENT_MIXUP,
+    CN_AUGMENT_CUTMIX,
     CN_AUGMENTATIONS
 };
 
@@ -93,7 +98,7 @@ enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *r
                                      struct cn_error *error);
 
 /* The list that reads back as the same augmentation; "none" without any. */
-enum { CN_AUGMENTATION_TEXT = 768 }; /* bytes that it needs at most, with the NUL */
+enum { CN_AUGMENTATION_TEXT = 1024 }; /* bytes that it needs at most, with the NUL */
 const char *cn_augmentation_format(const struct cn_augmentation *augmentation,
                                    char text[CN_AUGMENTATION_TEXT]);
 

@@ -21,6 +21,7 @@ struct cli_command {
 };
 
 int cli_train(int argc, char **argv);
+int cli_augment(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
 int cli_calibrate(int argc, char **argv);
 int cli_predict(int argc, char **argv);

@@ -14,6 +14,7 @@
 
 static const struct cli_command commands[] = {
     {"train", "train a network and write a model file", cli_train},
+    {"augment", "draw a sheet of changed training pictures", cli_augment},
     {"evaluate", "measure a model's loss and accuracy on labelled data", cli_evaluate},
     {"calibrate", "make a model's probabilities true", cli_calibrate},
     {"predict", "classify pictures", cli_predict},

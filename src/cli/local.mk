@@ -1,9 +1,11 @@
 convnet_SOURCES += \
+	src/cli/augment_command.c \
 	src/cli/bench.c \
 	src/cli/calibrate.c \
 	src/cli/cli.h \
 	src/cli/data.c \
 	src/cli/edit.c src/cli/edit.h \
+	src/cli/event_log.c src/cli/event_log.h \
 	src/cli/evaluate.c src/cli/evaluate.h \
 	src/cli/evaluate_means.c \
 	src/cli/evaluate_print.c \

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/event_log.h"
 #include "cli/ranks.h"
 #include "cli/train.h"
 
@@ -29,8 +30,10 @@ struct training {
     struct train_data data;
     struct cn_trainer *trainer;
     struct train_progress progress;
-    size_t steps; /* of an epoch */
-    int epoch;    /* the last one that a step was done of */
+    struct event_log *events; /* NULL: none */
+    size_t logged;            /* epochs in it, or before it */
+    size_t steps;             /* of an epoch */
+    int epoch;                /* the last one that a step was done of */
     size_t step;
 };
 
@@ -124,13 +127,17 @@ static enum cn_status prepare(struct training *training, struct cn_error *error)
     if (status == CN_OK && settings->resume != NULL) {
         status = cn_trainer_read_checkpoint(training->trainer, settings->resume, error);
     }
+    if (status == CN_OK && settings->log_folder != NULL) {
+        (void)cn_trainer_history(training->trainer, &training->logged);
+        status = event_log_open(settings->log_folder, &training->events, error);
+    }
     if (status == CN_OK && training->ranks != NULL) {
         status = cn_trainer_set_ranks(training->trainer, training->ranks, error);
     }
     return status;
 }
 
-static enum cn_status save_progress(const struct training *training, struct cn_error *error) {
+static enum cn_status save_progress(struct training *training, struct cn_error *error) {
     const struct train_settings *settings = &training->settings;
     enum cn_status status = CN_OK;
     size_t count;
@@ -141,6 +148,10 @@ static enum cn_status save_progress(const struct training *training, struct cn_e
     if (status == CN_OK && settings->checkpoint != NULL) {
         status = cn_trainer_write_checkpoint(training->trainer, settings->checkpoint, error);
     }
+    if (status == CN_OK && training->events != NULL && count > training->logged) {
+        status = event_log_epoch(training->events, &records[count - 1], error);
+    }
+    training->logged = count;
     return status;
 }
 
@@ -149,7 +160,7 @@ static void silence(struct training *training) {
     struct train_settings *settings = &training->settings;
     if (!cli_ranks_speaks(training->ranks)) {
         settings->quiet = true;
-        settings->history = settings->checkpoint = NULL;
+        settings->history = settings->checkpoint = settings->log_folder = NULL;
     }
 }
 
@@ -245,6 +256,7 @@ static int report_stop(const struct training *training) {
 }
 
 static void clean_up(struct training *training) {
+    event_log_close(training->events);
     cn_trainer_free(training->trainer);
     train_free_data(&training->data);
     cn_model_free(training->model);

@@ -11,10 +11,10 @@ struct train_settings {
     const char *data, *output;
     const char *teacher; /* NULL: none */
     float teacher_share;
-    const char *extra_data, *history, *checkpoint, *resume; /* NULL: none */
-    const char *validation_data;                            /* NULL: none */
-    double validation_split;                                /* 0: none */
-    int validation_order;                                   /* enum cn_split_order */
+    const char *extra_data, *history, *checkpoint, *resume, *log_folder; /* NULL: none */
+    const char *validation_data;                                         /* NULL: none */
+    double validation_split;                                             /* 0: none */
+    int validation_order;                                                /* enum cn_split_order */
     uint64_t split_seed;
     bool quiet, new_head;
     const char *freeze, *class_weight; /* NULL: none */

@@ -133,6 +133,8 @@ static const struct cli_option options[] = {
      .maximum = 1024},
     {"history", "FILE.csv", CLI_STRING, SETTING(history),
      .text = "losses and accuracies, one row an epoch"},
+    {"log-dir", "DIR", CLI_STRING, SETTING(log_folder),
+     .text = "write TensorBoard's event files there, after each epoch"},
     {"checkpoint", "FILE", CLI_STRING, SETTING(checkpoint),
      .text = "state to resume from, written after each epoch and when stopped"},
     {"resume", "FILE", CLI_STRING, SETTING(resume), .text = "go on from this checkpoint"},

@@ -145,7 +145,10 @@ static void derive_loss(const struct run *run, const struct chunk *chunk) {
         for (size_t c = 1; c < classes; c++)
             best = y[c] > y[best] ? c : best;
         struct cn_shard_outcome *outcome = &w->outcomes[chunk->shard];
-        outcome->correct += label == CN_LABEL_NONE ? y[best] <= 0.5f : best == label;
+        if (classes == 1) /* the probability of the second of two classes */
+            best = y[0] >= 0.5f;
+        outcome->correct +=
+            label == CN_LABEL_NONE ? y[classes == 1 ? 0 : best] <= 0.5f : best == label;
         if (run->batch->targets != NULL)
             memcpy(dy, run->batch->targets + (chunk->first + i) * classes, classes * sizeof *dy);
         else

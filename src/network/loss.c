@@ -176,6 +176,8 @@ const char *const cn_loss_short_names[] = {"mse", "sparse_categorical_crossentro
 
 static float target_of(enum cn_loss loss, size_t index, unsigned label, size_t class_count,
                        float smoothing) {
+    if (class_count == 1) /* one output: the second of two classes */
+        return label == CN_LABEL_NONE ? 0.5f : (label == 1 ? 1 - smoothing : 0) + smoothing / 2;
     if (types[loss].binary)
         return label == CN_LABEL_NONE ? 0 : (index == label ? 1 - smoothing : 0) + smoothing / 2;
     if (label == CN_LABEL_NONE)
@@ -187,6 +189,13 @@ void cn_loss_target(float *target, enum cn_loss loss, size_t class_count, unsign
                     float label_smoothing) {
     for (size_t i = 0; i < class_count; i++)
         target[i] = target_of(loss, i, label, class_count, label_smoothing);
+}
+
+void cn_loss_mixed_target(float *target, enum cn_loss loss, size_t class_count, unsigned label,
+                          unsigned other, float share, float label_smoothing) {
+    for (size_t i = 0; i < class_count; i++)
+        target[i] = share * target_of(loss, i, label, class_count, label_smoothing) +
+                    (1 - share) * target_of(loss, i, other, class_count, label_smoothing);
 }
 
 double cn_loss_against(enum cn_loss loss, const float *outputs, const float *target,

@@ -9,6 +9,10 @@
 void cn_loss_target(float *target, enum cn_loss loss, size_t class_count, unsigned label,
                     float label_smoothing);
 
+/* share of the target of `label` and the rest of that of `other`, of an image made of two. */
+void cn_loss_mixed_target(float *target, enum cn_loss loss, size_t class_count, unsigned label,
+                          unsigned other, float share, float label_smoothing);
+
 /* The loss of `outputs` against any target; both [class_count]. */
 double cn_loss_against(enum cn_loss loss, const float *outputs, const float *target,
                        size_t class_count);

@@ -134,7 +134,7 @@ static void warp_channels(struct cn_augmenter *a, const struct cn_warp *warp, co
 
 /* What the values' stage does to this image, the same for all channels. */
 struct retouch {
-    float stroke, blur, noise, contrast, occlusion, brightness;
+    float stroke, blur, noise, contrast, occlusion, brightness, cutout, erasing;
 };
 
 static struct retouch draw_retouch(const struct cn_augmentation *a, struct cn_random *random) {
@@ -150,6 +150,8 @@ static struct retouch draw_retouch(const struct cn_augmentation *a, struct cn_ra
     const float brightness = draw_strength(a, CN_AUGMENT_BRIGHTNESS, random);
     if (brightness > 0)
         retouch.brightness = cn_random_uniform(random, -brightness, brightness);
+    retouch.cutout = draw_strength(a, CN_AUGMENT_CUTOUT, random);
+    retouch.erasing = draw_strength(a, CN_AUGMENT_ERASING, random);
     return retouch;
 }
 
@@ -169,6 +171,10 @@ static void retouch_plane(struct cn_augmenter *a, const struct retouch *retouch,
         cn_augment_occlusion(retouch->occlusion, random, plane, height, width);
     if (retouch->brightness != 0)
         cn_augment_brightness(retouch->brightness, plane, count);
+    if (retouch->cutout > 0)
+        cn_augment_cutout(retouch->cutout, random, plane, height, width);
+    if (retouch->erasing > 0)
+        cn_augment_erasing(retouch->erasing, random, plane, height, width);
 }
 
 /* Every channel shows the same. */
@@ -192,6 +198,17 @@ static void zoom(struct cn_warp *warp, float factor, const struct cn_shape *shap
     warp->yy *= factor;
     warp->x0 = x + (warp->x0 - x) * factor;
     warp->y0 = y + (warp->y0 - y) * factor;
+}
+
+/* A piece of `area` of the image, anywhere in it, is enlarged to the whole. */
+static void crop(struct cn_warp *warp, float area, struct cn_random *random,
+                 const struct cn_shape *shape) {
+    const float side = sqrtf(area);
+    zoom(warp, side, shape);
+    const float x = (1 - side) * (float)(shape->dims[1] - 1) / 2;
+    const float y = (1 - side) * (float)(shape->dims[0] - 1) / 2;
+    warp->x0 += cn_random_uniform(random, -x, x);
+    warp->y0 += cn_random_uniform(random, -y, y);
 }
 
 static void exchange_pixels(float *a, float *b, size_t channels) {
@@ -260,6 +277,9 @@ bool cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t 
     const float zoomed = draw_strength(all, CN_AUGMENT_ZOOM, random);
     if (zoomed > 0) /* the warp says where a pixel comes from */
         zoom(&warp, 1 / cn_random_uniform(random, 1 - zoomed, 1 + zoomed), a->shape);
+    const float cropped = draw_strength(all, CN_AUGMENT_CROP, random);
+    if (cropped > 0)
+        crop(&warp, cn_random_uniform(random, 1 - cropped, 1), random, a->shape);
     if (most <= 0 || !rerender(a, &warp, most, random, from, to))
         warp_channels(a, &warp, from, to);
     const bool horizontal = draw_strength(all, CN_AUGMENT_FLIP, random) > 0;

@@ -107,6 +107,27 @@ void cn_augment_brightness(float amount, float *plane, size_t count);
 void cn_augment_occlusion(float side, struct cn_random *random, float *plane, int height,
                           int width);
 
+/* A square of `side` pixels becomes background; it may reach over the edge (DeVries and Taylor
+ * 2017). */
+void cn_augment_cutout(float side, struct cn_random *random, float *plane, int height, int width);
+
+/* A rectangle of 0.02 to `most` of the area, between 0.3 and 3.3 times as high as wide, becomes
+ * uniform noise (Zhong et al. 2020). */
+void cn_augment_erasing(float most, struct cn_random *random, float *plane, int height, int width);
+
+/* ---- Two images in one: what the trainer does behind all stages ---- */
+
+enum cn_mix { CN_MIX_NONE = 0, CN_MIX_UP, CN_MIX_CUT };
+
+/* Draws whether this image is mixed with another, and how. */
+enum cn_mix cn_mix_draw(const struct cn_augmentation *augmentation, struct cn_random *random);
+
+/* Draws the first image's share by Beta(x, x) of the augmentation's strength x and mixes `other`
+ * into image[shape]: blended (mixup, Zhang et al. 2018), or a rectangle of the rest of the area
+ * (cutmix, Yun et al. 2019), which is cut at the edges. Returns the share that `image` has kept. */
+float cn_mix(enum cn_mix how, const struct cn_augmentation *augmentation, struct cn_random *random,
+             const float *other, const struct cn_shape *shape, float *image);
+
 /* ---- In place of all stages ---- */
 
 /* Replaces plane[height, width] by a picture of no class, made of random numbers or of the plane's

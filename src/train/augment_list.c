@@ -29,6 +29,11 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
     [CN_AUGMENT_FLIP_VERTICAL] = {"flip-vertical", 1, "1, for the share turned upside down"},
     [CN_AUGMENT_ZOOM] = {"zoom", 0.9, "both axes times the same, 1 - x to 1 + x"},
     [CN_AUGMENT_BRIGHTNESS] = {"brightness", 1, "added to every value, -x to x"},
+    [CN_AUGMENT_CROP] = {"crop", 0.99, "a piece of 1 - x to 1 of the area, anywhere, enlarged"},
+    [CN_AUGMENT_CUTOUT] = {"cutout", 1000, "pixels of the side of a square that becomes 0"},
+    [CN_AUGMENT_ERASING] = {"erasing", 1, "a rectangle of 0.02 to x of the area becomes noise"},
+    [CN_AUGMENT_MIXUP] = {"mixup", 1, "blended with another image and its label, by Beta(x, x)"},
+    [CN_AUGMENT_CUTMIX] = {"cutmix", 1, "a piece of another image and its label, by Beta(x, x)"},
 };
 _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == CN_AUGMENTATIONS,
                "a row for each augmentation");

@@ -140,6 +140,36 @@ void cn_augment_occlusion(float side, struct cn_random *random, float *plane, in
             plane[(size_t)y * (size_t)width + (size_t)x] = value;
 }
 
+/* Cuts [*begin, *begin + size) to [0, whole). */
+static void cut_range(int whole, int *begin, int *end) {
+    *begin = *begin < 0 ? 0 : *begin;
+    *end = *end > whole ? whole : *end;
+}
+
+void cn_augment_cutout(float side, struct cn_random *random, float *plane, int height, int width) {
+    const int size = (int)lrintf(fminf(side, (float)(height > width ? height : width)));
+    int left = (int)cn_random_below(random, (uint32_t)width) - size / 2, right = left + size;
+    int top = (int)cn_random_below(random, (uint32_t)height) - size / 2, bottom = top + size;
+    cut_range(width, &left, &right);
+    cut_range(height, &top, &bottom);
+    for (int y = top; y < bottom; y++)
+        for (int x = left; x < right; x++)
+            plane[(size_t)y * (size_t)width + (size_t)x] = 0;
+}
+
+void cn_augment_erasing(float most, struct cn_random *random, float *plane, int height, int width) {
+    const float least = fminf(0.02f, most);
+    const float area = cn_random_uniform(random, least, most) * (float)(height * width);
+    const float ratio = expf(cn_random_uniform(random, logf(0.3f), logf(3.3f)));
+    const int tall = (int)fminf(fmaxf(sqrtf(area * ratio), 1), (float)height);
+    const int wide = (int)fminf(fmaxf(sqrtf(area / ratio), 1), (float)width);
+    const int top = (int)cn_random_below(random, (uint32_t)(height - tall + 1));
+    const int left = (int)cn_random_below(random, (uint32_t)(width - wide + 1));
+    for (int y = top; y < top + tall; y++)
+        for (int x = left; x < left + wide; x++)
+            plane[(size_t)y * (size_t)width + (size_t)x] = cn_random_float(random);
+}
+
 void cn_augment_brightness(float amount, float *plane, size_t count) {
     for (size_t i = 0; i < count; i++)
         plane[i] = fminf(fmaxf(plane[i] + amount, 0), 1);

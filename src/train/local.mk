@@ -1,6 +1,7 @@
 libcore_la_SOURCES += \
 	src/train/augment.c src/train/augment.h \
 	src/train/augment_list.c \
+	src/train/augment_mix.c \
 	src/train/augment_outlier.c \
 	src/train/augment_pixels.c \
 	src/train/augment_rerender.c \

@@ -37,6 +37,15 @@ static void finish(struct evaluator *e) {
     cn_plan_free(e->plan);
 }
 
+/* One probability of a sigmoid, pairs[count] of [2 * count], becomes those of both classes. */
+static void make_pairs(float *pairs, size_t count) {
+    for (size_t i = count; i-- > 0;) {
+        const float second = pairs[i];
+        pairs[2 * i + 1] = second;
+        pairs[2 * i] = 1 - second;
+    }
+}
+
 static void score(struct cn_evaluation *evaluation, const struct cn_dataset *dataset,
                   enum cn_loss loss) {
     const size_t classes = evaluation->class_count;
@@ -82,6 +91,9 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
     struct evaluator e = {0};
     struct cn_evaluation evaluation = {.samples = dataset->count,
                                        .class_count = cn_shape_size(&network->output_shape)};
+    const bool pairs = cn_network_output_kind(network, 0) == CN_OUTPUT_SIGMOID;
+    if (pairs)
+        evaluation.class_count = 2;
     const size_t classes = evaluation.class_count;
     char expected[CN_SHAPE_TEXT], got[CN_SHAPE_TEXT];
     enum cn_status status = CN_OK;
@@ -111,6 +123,8 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
         cn_preprocessing_normalize(&dataset->normalization, &dataset->shape, count, e.images);
         cn_plan_run_parallel(e.plan, e.workspaces, e.threads, e.images, count,
                              evaluation.probabilities + i * classes);
+        if (pairs)
+            make_pairs(evaluation.probabilities + i * classes, count);
         if (watcher->call != NULL)
             watcher->call(watcher->data, i + count, dataset->count);
     }

@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/time.h"
 #include "layers/layer_type.h"
+#include "network/loss.h"
 #include "train/augment.h"
 #include "train/teacher.h"
 #include "train/trainer_private.h"
@@ -18,14 +19,16 @@ enum { STREAM_ORDER = 1, STREAM_AUGMENT = 2, STREAM_DROPOUT = 3 }; /* keys of th
 static enum cn_status check_data(const struct cn_network *network, const struct cn_dataset *data,
                                  const char *what, struct cn_error *error) {
     char expected[CN_SHAPE_TEXT], got[CN_SHAPE_TEXT];
-    const size_t outputs = cn_shape_size(&network->output_shape);
+    size_t outputs = cn_shape_size(&network->output_shape);
+    if (cn_network_output_kind(network, 0) == CN_OUTPUT_SIGMOID)
+        outputs = 2; /* one probability, of the second of two classes */
     if (!cn_shape_equal(&network->input_shape, &data->shape))
         return cn_fail(error, CN_INVALID, "the %s images are %s; the network takes %s", what,
                        cn_shape_format(&data->shape, got),
                        cn_shape_format(&network->input_shape, expected));
     if (network->output_shape.rank != 1 || data->class_count > outputs)
         return cn_fail(error, CN_INVALID,
-                       "the %s data have %zu classes; the network has %zu outputs", what,
+                       "the %s data have %zu classes; the network tells %zu apart", what,
                        data->class_count, outputs);
     if (data->count == 0)
         return cn_fail(error, CN_INVALID, "the %s data are empty", what);
@@ -42,6 +45,11 @@ static enum cn_status check_loss(const struct cn_network *network, enum cn_loss 
                        "%s needs probabilities; the network ends with logits: a %s must be added",
                        cn_loss_names[loss], cn_activation_names[missing]);
     return status;
+}
+
+static bool mixes(const struct cn_augmentation *a) {
+    return (a->strength[CN_AUGMENT_MIXUP] > 0 && a->share[CN_AUGMENT_MIXUP] > 0) ||
+           (a->strength[CN_AUGMENT_CUTMIX] > 0 && a->share[CN_AUGMENT_CUTMIX] > 0);
 }
 
 static void mark_decay(struct cn_trainer *trainer) {
@@ -82,6 +90,13 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
     trainer->steps = (training->count + batch - 1) / batch;
     trainer->images = cn_floats_allocate(batch * cn_shape_size(&network->input_shape));
     trainer->labels = calloc(batch, sizeof *trainer->labels);
+    if (mixes(&options->augmentation)) {
+        trainer->targets = cn_floats_allocate(batch * cn_shape_size(&network->output_shape));
+        trainer->partners =
+            cn_floats_allocate((size_t)options->threads * cn_shape_size(&network->input_shape));
+        if (trainer->targets == NULL || trainer->partners == NULL)
+            status = cn_fail(error, CN_MEMORY, "cannot allocate the mixtures of %zu images", batch);
+    }
     trainer->gradients = cn_floats_allocate(parameters);
     trainer->state = cn_floats_allocate(2 * parameters);
     trainer->decay = calloc(parameters + 1, 1);
@@ -142,6 +157,8 @@ enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct c
         return cn_fail(error, CN_INVALID, "the teacher's classes are not the network's");
     if (cn_network_output_kind(teacher->network, 0) != CN_OUTPUT_SOFTMAX)
         return cn_fail(error, CN_INVALID, "the teacher must end with a softmax");
+    if (trainer->targets != NULL)
+        return cn_fail(error, CN_UNSUPPORTED, "mixup and cutmix go with no teacher");
     trainer->teacher_share = share;
     memcpy(trainer->teacher_sha256, teacher->sha256, sizeof trainer->teacher_sha256);
     return cn_teacher_create(teacher, share, (size_t)trainer->options.batch_size,
@@ -201,6 +218,8 @@ void cn_trainer_free(struct cn_trainer *trainer) {
     free(trainer->augmenters);
     free(trainer->images);
     free(trainer->labels);
+    free(trainer->targets);
+    free(trainer->partners);
     free(trainer->gradients);
     free(trainer->state);
     free(trainer->average);
@@ -226,16 +245,49 @@ static void shuffle(struct cn_trainer *trainer) {
     cn_random_shuffle(&random, trainer->order, trainer->training->count);
 }
 
+/* A sample's image as it is changed; its label, or CN_LABEL_NONE. */
+static uint16_t change_image(struct cn_trainer *trainer, int thread, struct cn_random *random,
+                             size_t sample, float *image) {
+    const struct cn_dataset *data = trainer->training;
+    const uint8_t *from = data->images + sample * cn_shape_size(&data->shape);
+    return cn_augment(trainer->augmenters[thread], random, from, image) ? data->labels[sample]
+                                                                        : CN_LABEL_NONE;
+}
+
+/* Mixes the image of `slot` with another sample's, by mixup or cutmix, and writes its target. */
+static void mix_image(struct cn_trainer *trainer, int thread, struct cn_random *random,
+                      float *image, size_t slot) {
+    const struct cn_training_options *o = &trainer->options;
+    const struct cn_dataset *data = trainer->training;
+    const size_t size = cn_shape_size(&data->shape);
+    const size_t classes = cn_shape_size(&trainer->model->network->output_shape);
+    float *partner = trainer->partners + (size_t)thread * size;
+    float *target = trainer->targets + slot * classes, share = 1;
+    const enum cn_mix how = cn_mix_draw(&o->augmentation, random);
+    uint16_t other = CN_LABEL_NONE;
+    if (how != CN_MIX_NONE && trainer->labels[slot] != CN_LABEL_NONE) {
+        const uint32_t sample = cn_random_below(random, (uint32_t)data->count);
+        other = change_image(trainer, thread, random, sample, partner);
+    }
+    if (other != CN_LABEL_NONE)
+        share = cn_mix(how, &o->augmentation, random, partner, &data->shape, image);
+    cn_loss_mixed_target(target, o->loss, classes, trainer->labels[slot],
+                         other != CN_LABEL_NONE ? other : trainer->labels[slot], share,
+                         o->label_smoothing);
+    if (share < 0.5f)
+        trainer->labels[slot] = other;
+}
+
 static void prepare_image(struct cn_trainer *trainer, int thread, size_t position, size_t slot) {
     const struct cn_dataset *data = trainer->training;
     const size_t size = cn_shape_size(&data->shape), sample = trainer->order[position];
     struct cn_random random =
         cn_random_stream(trainer->options.seed, STREAM_AUGMENT, (uint64_t)trainer->epoch, sample);
     float *image = trainer->images + slot * size;
-    const bool same_class =
-        cn_augment(trainer->augmenters[thread], &random, data->images + sample * size, image);
+    trainer->labels[slot] = change_image(trainer, thread, &random, sample, image);
+    if (trainer->targets != NULL)
+        mix_image(trainer, thread, &random, image, slot);
     cn_preprocessing_normalize(&trainer->model->preprocessing, &data->shape, 1, image);
-    trainer->labels[slot] = same_class ? data->labels[sample] : CN_LABEL_NONE;
     if (trainer->weights != NULL)
         trainer->weights[slot] = trainer->options.class_weights[data->labels[sample]];
 }
@@ -330,6 +382,7 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
                                  .labels = trainer->labels,
                                  .seed = o->seed + STREAM_DROPOUT,
                                  .step = update,
+                                 .targets = trainer->targets,
                                  .weights = trainer->weights,
                                  .flag = trainer->stop_wanted};
     if (trainer->teacher != NULL)

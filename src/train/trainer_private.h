@@ -42,6 +42,8 @@ struct cn_trainer {
     char teacher_sha256[65];
     float *images;    /* [batch_size, input] */
     uint16_t *labels; /* [batch_size] */
+    float *targets;   /* [batch_size, outputs]; NULL unless images are mixed */
+    float *partners;  /* [threads, input], the other image of a mixture */
     float *gradients; /* [parameter_count] */
     float *state;     /* [2 * parameter_count], the optimizer's */
     float *average;   /* [parameter_count], all tensors'; NULL without ema */

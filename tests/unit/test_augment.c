@@ -92,10 +92,12 @@ Test(augment, a_stream_gives_one_image_and_another_stream_another) {
         char list[64];
         if (i == CN_AUGMENT_FLIP || i == CN_AUGMENT_FLIP_VERTICAL)
             continue; /* the drawing is the same from both sides; they have a test of their own */
+        if (i == CN_AUGMENT_MIXUP || i == CN_AUGMENT_CUTMIX)
+            continue; /* they need a second image: a test of their own */
         (void)snprintf(list, sizeof list, "%s=%s", cn_augmentation_types[i].name,
-                       i == CN_AUGMENT_ROTATION    ? "30"
-                       : i == CN_AUGMENT_OCCLUSION ? "12"
-                                                   : "0.5");
+                       i == CN_AUGMENT_ROTATION                              ? "30"
+                       : i == CN_AUGMENT_OCCLUSION || i == CN_AUGMENT_CUTOUT ? "12"
+                                                                             : "0.5");
         int unlike = 0;
         for (uint64_t seed = 0; seed < 20; seed++) {
             augment(list, seed, a);
@@ -471,4 +473,82 @@ Test(augment, photos_is_a_preset) {
     cr_assert_eq(a.share[CN_AUGMENT_FLIP], 0.25f);
     cr_assert_gt(a.strength[CN_AUGMENT_ZOOM], 0);
     cr_assert_eq(a.strength[CN_AUGMENT_STROKE], 0);
+}
+
+/* ---- Pieces that are lost, and two images in one ---- */
+
+Test(augment, cutout_leaves_a_square_of_nothing) {
+    float before[PIXELS], after[PIXELS];
+    plain(before);
+    int most = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        int lost = 0;
+        augment("cutout=8", seed, after);
+        for (int i = 0; i < PIXELS; i++) {
+            cr_assert(after[i] == 0 || fabsf(after[i] - before[i]) < 1e-6f, "it adds nothing");
+            lost += after[i] == 0 && before[i] > 0;
+        }
+        cr_assert_leq(lost, 64);
+        most = lost > most ? lost : most;
+    }
+    cr_assert_gt(most, 8);
+}
+
+Test(augment, erasing_fills_a_rectangle_of_its_share_with_noise) {
+    float before[PIXELS], after[PIXELS];
+    plain(before);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        int changed = 0, left = SIDE, right = 0, top = SIDE, bottom = 0;
+        augment("erasing=0.3", seed, after);
+        for (int i = 0; i < PIXELS; i++) {
+            cr_assert(after[i] >= 0 && after[i] <= 1);
+            if (fabsf(after[i] - before[i]) < 1e-6f)
+                continue;
+            changed++;
+            left = i % SIDE < left ? i % SIDE : left;
+            right = i % SIDE >= right ? i % SIDE + 1 : right;
+            top = i / SIDE < top ? i / SIDE : top;
+            bottom = i / SIDE >= bottom ? i / SIDE + 1 : bottom;
+        }
+        cr_assert_gt(changed, 0);
+        cr_assert_leq(changed, (int)(0.3 * PIXELS) + 1);
+        cr_assert_geq(changed + 4, (right - left) * (bottom - top), "all of the rectangle");
+    }
+}
+
+Test(augment, crop_enlarges_a_piece) {
+    float before[PIXELS], after[PIXELS];
+    plain(before);
+    double larger = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        augment("crop=0.4", seed, after);
+        larger += mass(after) > mass(before) * 1.02;
+    }
+    cr_assert_gt(larger, 10, "most pieces show more ink: %g of 20", larger);
+}
+
+Test(augment, mixtures_keep_the_share_that_they_say) {
+    const struct cn_shape shape = cn_shape_image(20, 30, 1);
+    for (int list = 0; list < 2; list++) {
+        const struct cn_augmentation a = parsed(list == 0 ? "mixup=0.4" : "cutmix=1");
+        double sum = 0;
+        for (uint64_t seed = 0; seed < 200; seed++) {
+            struct cn_random random = cn_random_stream(seed, 4, 5, 6);
+            float image[600], other[600];
+            double kept = 0;
+            for (int i = 0; i < 600; i++) {
+                image[i] = 1;
+                other[i] = 0;
+            }
+            const enum cn_mix how = cn_mix_draw(&a, &random);
+            cr_assert_eq(how, list == 0 ? CN_MIX_UP : CN_MIX_CUT);
+            const float share = cn_mix(how, &a, &random, other, &shape, image);
+            for (int i = 0; i < 600; i++)
+                kept += (double)image[i] / 600;
+            cr_assert(fabs(kept - (double)share) < 1e-4, "%g of the image for a share of %g", kept,
+                      (double)share);
+            sum += (double)share;
+        }
+        cr_assert(sum > 80 && sum < 160, "the mean share is %g", sum / 200);
+    }
 }

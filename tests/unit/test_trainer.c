@@ -471,3 +471,64 @@ Test(trainer, a_loss_that_runs_away_is_an_error) {
     cn_model_free(model);
     cn_dataset_free(data);
 }
+
+/* ---- One sigmoid for two classes; mixtures ---- */
+
+static struct cn_model *trained(const char *network_layers, size_t classes, const char *augment,
+                                enum cn_loss loss, int threads, double *ret_accuracy) {
+    struct cn_dataset *data = stripes(120, 1);
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_model *model = model_of(network_layers);
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    struct cn_evaluation evaluation;
+    for (size_t i = 0; i < data->count; i++)
+        data->labels[i] = (uint16_t)(data->labels[i] % classes);
+    data->class_count = classes;
+    o.epochs = 15;
+    o.batch_size = 16;
+    o.optimizer = CN_OPTIMIZER_ADAM;
+    o.learning_rate = 0.01f;
+    o.loss = loss;
+    o.threads = threads;
+    cr_assert_eq(cn_augmentation_parse(augment, &o.augmentation, NULL), CN_OK);
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &o, &trainer, &error), CN_OK, "%s",
+                 error.text);
+    cr_assert_eq(cn_trainer_run(trainer, NULL, &error), CN_OK, "%s", error.text);
+    cn_trainer_finish(trainer);
+    cn_trainer_free(trainer);
+    cr_assert_eq(cn_evaluate(model->network, data, loss, 1, &evaluation, &error), CN_OK, "%s",
+                 error.text);
+    for (size_t i = 0; classes == 2 && i < evaluation.samples; i++)
+        cr_assert_float_eq(
+            (double)(evaluation.probabilities[2 * i] + evaluation.probabilities[2 * i + 1]), 1,
+            1e-6);
+    cr_assert_eq(evaluation.class_count, classes);
+    *ret_accuracy = evaluation.accuracy;
+    cn_evaluation_clear(&evaluation);
+    data->class_count = 3; /* as many names as there are to free */
+    cn_dataset_free(data);
+    return model;
+}
+
+Test(trainer, one_sigmoid_learns_two_classes) {
+    double accuracy = 0;
+    cn_model_free(trained("Flatten;Dense units=8 activation=relu;Dense units=1 activation=sigmoid",
+                          2, "none", CN_LOSS_BINARY_CROSSENTROPY, 1, &accuracy));
+    cr_assert_gt(accuracy, 0.95, "accuracy %g", accuracy);
+}
+
+Test(trainer, mixtures_teach_and_have_the_same_bits_for_any_threads) {
+    double accuracy = 0;
+    const char *mixed = "mixup=0.3@0.5,cutmix=1@0.5";
+    struct cn_model *one =
+        trained(layers, 3, mixed, CN_LOSS_CATEGORICAL_CROSSENTROPY, 1, &accuracy);
+    cr_assert_gt(accuracy, 0.8, "accuracy %g", accuracy);
+    struct cn_model *three =
+        trained(layers, 3, mixed, CN_LOSS_CATEGORICAL_CROSSENTROPY, 3, &accuracy);
+    cr_assert_eq(memcmp(one->network->parameters, three->network->parameters,
+                        one->network->parameter_count * sizeof(float)),
+                 0);
+    cn_model_free(one);
+    cn_model_free(three);
+}
