@@ -1,8 +1,10 @@
 /* canvas.c: text and axes on a cairo page. */
 #include "cli/report/canvas.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void canvas_color(cairo_t *cairo, enum ink ink) {
     static const double colors[][3] = {
@@ -47,21 +49,59 @@ struct box canvas_heading(cairo_t *cairo, struct box box, const char *text) {
     return (struct box){box.x, box.y + 26, box.width, box.height - 26};
 }
 
-void canvas_axes(cairo_t *cairo, struct box box, int lines, double low, double high,
-                 const char *format) {
+double canvas_width(cairo_t *cairo, double size, const char *text) {
+    cairo_text_extents_t extents;
+    cairo_set_font_size(cairo, size);
+    cairo_text_extents(cairo, text, &extents);
+    return extents.x_advance;
+}
+
+void canvas_fit(cairo_t *cairo, double x, double y, double size, enum align align, double width,
+                const char *text) {
+    enum { SMALLEST = 7, LONGEST = 160 };
+    char cut[LONGEST + 4];
+    size_t length = strlen(text);
+    const double wide = canvas_width(cairo, size, text);
+    if (wide > width) {
+        size = fmax(size * width / wide, SMALLEST);
+    }
+    (void)snprintf(cut, sizeof cut, "%.*s", LONGEST, text);
+    length = length > LONGEST ? LONGEST : length;
+    while (length > 1 && canvas_width(cairo, size, cut) > width) {
+        do { /* whole characters of UTF-8 */
+            length--;
+        } while (length > 1 && ((unsigned char)text[length] & 0xc0) == 0x80);
+        (void)snprintf(cut, sizeof cut, "%.*s\xe2\x80\xa6", (int)length, text);
+    }
+    canvas_text(cairo, x, y, size, align, cut);
+}
+
+struct axis canvas_axis(double low, double high) {
+    enum { LINES = 4, MOST_DECIMALS = 9 };
+    const double least = fmax((high - low) / LINES, 1e-9), power = pow(10, floor(log10(least)));
+    const double part = least / power;
+    const double step = power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
+    struct axis axis = {floor(low / step) * step, ceil(high / step) * step, step, 0};
+    if (!(axis.high > axis.low)) {
+        axis.high = axis.low + step;
+    }
+    const double decimals = -floor(log10(step * (1 + 1e-9)));
+    axis.decimals = (int)fmin(fmax(decimals, 0), MOST_DECIMALS);
+    return axis;
+}
+
+void canvas_axes(cairo_t *cairo, struct box box, const struct axis *axis) {
+    const double range = axis->high - axis->low;
+    const int lines = (int)lrint(range / axis->step);
     for (int i = 0; i <= lines; i++) {
         const double y = box.y + box.height - box.height * i / lines;
-        char label[32];
         canvas_color(cairo, INK_GRID);
         cairo_set_line_width(cairo, 1);
         cairo_move_to(cairo, box.x, y);
         cairo_line_to(cairo, box.x + box.width, y);
         cairo_stroke(cairo);
         canvas_color(cairo, INK_FAINT);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        (void)snprintf(label, sizeof label, format, low + (high - low) * i / lines);
-#pragma GCC diagnostic pop
-        canvas_text(cairo, box.x - 6, y + 4, 11, ALIGN_RIGHT, label);
+        canvas_printf(cairo, box.x - 6, y + 4, 11, ALIGN_RIGHT, "%.*f", axis->decimals,
+                      axis->low + axis->step * i);
     }
 }

@@ -23,12 +23,28 @@ void canvas_text(cairo_t *cairo, double x, double y, double size, enum align ali
 void canvas_printf(cairo_t *cairo, double x, double y, double size, enum align align,
                    const char *format, ...) __attribute__((format(printf, 6, 7)));
 
+/* One line in at most `width`: smaller, down to 7, where it would be wider, and only then cut,
+ * which an ellipsis shows. */
+void canvas_fit(cairo_t *cairo, double x, double y, double size, enum align align, double width,
+                const char *text);
+
+/* How wide a line would be. */
+double canvas_width(cairo_t *cairo, double size, const char *text);
+
 /* A heading over `box`; returns what is left below it. */
 struct box canvas_heading(cairo_t *cairo, struct box box, const char *text);
 
-/* A frame with `lines` + 1 horizontal grid lines, labelled from `low` to `high` with `format`. */
-void canvas_axes(cairo_t *cairo, struct box box, int lines, double low, double high,
-                 const char *format);
+/* Horizontal lines at round numbers: 1, 2 or 5 times a power of ten apart. */
+struct axis {
+    double low, high, step;
+    int decimals;
+};
+
+/* The axis of about four lines that holds `low` to `high`. */
+struct axis canvas_axis(double low, double high);
+
+/* A frame with its labelled grid lines. */
+void canvas_axes(cairo_t *cairo, struct box box, const struct axis *axis);
 
 /* ---- The parts ---- */
 

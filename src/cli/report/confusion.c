@@ -40,16 +40,29 @@ void report_confusion(cairo_t *cairo, struct box box, const struct evaluate_resu
         size_t *most = i % (classes + 1) == 0 ? &most_right : &most_wrong;
         *most = e->confusion[i] > *most ? e->confusion[i] : *most;
     }
-    const double left = 60, top = 20;
+    double widest = 0;
+    for (size_t i = 0; i < classes; i++) {
+        widest = fmax(widest, canvas_width(cairo, 11, result->model->labels[i]));
+    }
+    /* Names that are wider than a cell stand on end above it. */
+    const double left = fmin(fmax(widest, 20) + 16, box.width / 3);
+    const bool upright = widest > (box.width - left) / (double)classes - 2;
+    const double top = upright ? fmin(widest + 10, box.height / 3) : 20;
     const double side = fmin(box.width - left, box.height - top) / (double)classes;
     for (size_t i = 0; i < classes; i++) {
         const double along = (double)i * side;
         canvas_color(cairo, INK_FAINT);
         if (side >= 9) {
-            canvas_printf(cairo, box.x + left - 8, box.y + top + along + side / 2 + 4, 11,
-                          ALIGN_RIGHT, "%.8s", result->model->labels[i]);
-            canvas_printf(cairo, box.x + left + along + side / 2, box.y + top - 7, 11, ALIGN_CENTER,
-                          "%.5s", result->model->labels[i]);
+            const char *label = result->model->labels[i];
+            canvas_fit(cairo, box.x + left - 8, box.y + top + along + side / 2 + 4, 11, ALIGN_RIGHT,
+                       left - 8, label);
+            cairo_save(cairo);
+            cairo_translate(cairo, box.x + left + along + side / 2 + (upright ? 4 : 0),
+                            box.y + top - 7);
+            cairo_rotate(cairo, upright ? -1.5707963 : 0);
+            canvas_fit(cairo, 0, 0, 11, upright ? ALIGN_LEFT : ALIGN_CENTER,
+                       upright ? top - 10 : side - 2, label);
+            cairo_restore(cairo);
         }
         for (size_t j = 0; j < classes; j++) {
             const struct box cell = {box.x + left + (double)j * side, box.y + top + along, side,

@@ -123,9 +123,10 @@ static void draw_pair(cairo_t *cairo, struct box box, const struct history *hist
         high = low + 1e-3;
     }
     const struct box plot = {box.x + 56, box.y + 20, box.width - 66, box.height - 44};
-    canvas_axes(cairo, plot, 4, low, high, "%.4f");
-    draw_curve(cairo, plot, history, offset, low, high, INK_FIRST);
-    draw_curve(cairo, plot, history, validation_offset, low, high, INK_SECOND);
+    const struct axis axis = canvas_axis(low, high);
+    canvas_axes(cairo, plot, &axis);
+    draw_curve(cairo, plot, history, offset, axis.low, axis.high, INK_FIRST);
+    draw_curve(cairo, plot, history, validation_offset, axis.low, axis.high, INK_SECOND);
     canvas_color(cairo, INK_TEXT);
     canvas_text(cairo, box.x + 56, box.y + 12, 12, ALIGN_LEFT, name);
     canvas_color(cairo, INK_FAINT);

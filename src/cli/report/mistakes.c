@@ -1,6 +1,7 @@
 /* mistakes.c: the images that the model is surest about and wrong. */
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/report/canvas.h"
@@ -85,7 +86,7 @@ void report_mistakes(cairo_t *cairo, struct box box, const struct evaluate_resul
         canvas_text(cairo, box.x, box.y + 14, 12, ALIGN_LEFT, "None.");
     }
     const double step_x = box.width / COLUMNS, step_y = box.height / ROWS;
-    const double side = fmin(step_x - 10, step_y - 30);
+    const double side = fmin(step_x - 10, step_y - 38);
     for (size_t i = 0; mistakes != NULL && i < count && i < (size_t)COLUMNS * ROWS; i++) {
         const struct mistake *m = &mistakes[i];
         const double x = box.x + (double)(i % COLUMNS) * step_x;
@@ -93,11 +94,14 @@ void report_mistakes(cairo_t *cairo, struct box box, const struct evaluate_resul
         draw_image(cairo, (struct box){x, y, side, side}, &data->shape,
                    data->images + m->sample * size);
         canvas_color(cairo, INK_TEXT);
-        canvas_printf(cairo, x, y + side + 13, 11, ALIGN_LEFT, "%.6s \xe2\x86\x92 %.6s",
-                      result->model->labels[data->labels[m->sample]],
-                      result->model->labels[m->answer]);
+        char answer[160];
+        (void)snprintf(answer, sizeof answer, "\xe2\x86\x92 %.150s",
+                       result->model->labels[m->answer]);
+        canvas_fit(cairo, x, y + side + 12, 10, ALIGN_LEFT, step_x - 6,
+                   result->model->labels[data->labels[m->sample]]);
+        canvas_fit(cairo, x, y + side + 23, 10, ALIGN_LEFT, step_x - 6, answer);
         canvas_color(cairo, INK_FAINT);
-        canvas_printf(cairo, x, y + side + 25, 9, ALIGN_LEFT, "%.3f  #%zu", (double)m->confidence,
+        canvas_printf(cairo, x, y + side + 34, 9, ALIGN_LEFT, "%.3f  #%zu", (double)m->confidence,
                       m->sample);
     }
     free(mistakes);

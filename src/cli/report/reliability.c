@@ -30,7 +30,7 @@ static void draw_bar(cairo_t *cairo, struct box plot, int index,
 void report_reliability(cairo_t *cairo, struct box box, const struct evaluate_result *result) {
     box = canvas_heading(cairo, box, "Calibration: accuracy of the answers of each confidence");
     const struct box plot = {box.x + 44, box.y + 8, box.width - 50, box.height - 80};
-    canvas_axes(cairo, plot, 5, 0, 1, "%.1f");
+    canvas_axes(cairo, plot, &(struct axis){0, 1, 0.2, 1});
     for (int i = 0; i < CN_RELIABILITY_BINS; i++) {
         const double x = plot.x + (i + 0.5) * plot.width / CN_RELIABILITY_BINS;
         if (result->bins[i].samples > 0) {
