@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/predict_command.h"
+#include "cli/ranks.h"
 
 struct predict_settings {
     const char *model, *list, *images, *output;
@@ -129,7 +130,9 @@ int cli_predict(int argc, char **argv) {
     bool whole = false;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     check_usage(argv[0], &settings, operand_count);
-    enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
+    enum cn_status status = cli_ranks_refuse("predict", &error);
+    if (status == CN_OK)
+        status = cli_model_find(settings.model, false, &model, NULL, &error);
     if (status == CN_OK)
         status = cn_model_check_input(model, &error);
     if (status == CN_OK && settings.top > 0)

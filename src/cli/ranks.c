@@ -20,12 +20,22 @@ bool cli_ranks_any(const struct cn_ranks *ranks, bool own) {
     return own;
 }
 
-#ifndef HAVE_MPI
-/* The variables by which a process can tell that it is one of several: Open MPI's and PMIx's. */
+/* Open MPI tells each process how many there are. */
 static bool has_others(void) {
     const char *count = getenv("OMPI_COMM_WORLD_SIZE");
     return count != NULL && atoi(count) > 1;
 }
+
+enum cn_status cli_ranks_refuse(const char *command, struct cn_error *error) {
+    return has_others()
+               ? cn_fail(error, CN_UNSUPPORTED,
+                         "mpirun started %s processes, but %s works alone: each would do all the "
+                         "work and write over the others' files",
+                         getenv("OMPI_COMM_WORLD_SIZE"), command)
+               : CN_OK;
+}
+
+#ifndef HAVE_MPI
 
 enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_error *error) {
     *ret_ranks = NULL;

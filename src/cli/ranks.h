@@ -14,6 +14,9 @@ enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_erro
 /* Before the process ends; a failure ends the others, too. */
 void cli_ranks_end(int exit_status);
 
+/* For a command that knows no ranks: CN_UNSUPPORTED when mpirun has started several of it. */
+enum cn_status cli_ranks_refuse(const char *command, struct cn_error *error);
+
 /* True on all ranks if it is on any. */
 bool cli_ranks_any(const struct cn_ranks *ranks, bool own);
 

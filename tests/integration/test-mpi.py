@@ -137,6 +137,11 @@ def main():
     linked = subprocess.run(["ldd", CONVNET], capture_output=True, check=False).stdout
     with tempfile.TemporaryDirectory() as folder:
         write_data(folder)
+        several = dict(ENVIRONMENT, OMPI_COMM_WORLD_SIZE="2")
+        result = subprocess.run([CONVNET, "predict", folder], env=several, capture_output=True,
+                                timeout=PATIENCE, check=False)
+        check(result.returncode == 1 and b"predict works alone" in result.stderr,
+              "predict is not run twice: %s" % result.stderr)
         if b"libmpi" not in linked:
             ENVIRONMENT["OMPI_COMM_WORLD_SIZE"] = "2"
             code, _, error = run(command(folder, "1", "--epochs", "1"))
