@@ -324,8 +324,7 @@ bool prediction_begin(struct http_exchange *exchange) {
     uint64_t deadline = 0;
     if (!http_deadline(exchange, &deadline))
         return false;
-    struct served_model *model =
-        api_find_model(exchange, exchange->arguments.values[0], exchange->arguments.values[1]);
+    struct served_model *model = api_find_path_model(exchange);
     if (model == NULL)
         return false;
     struct prediction *prediction = calloc(1, sizeof *prediction);
@@ -349,6 +348,18 @@ bool prediction_begin(struct http_exchange *exchange) {
         return true;
     (void)answer_full(exchange, exchange->refused);
     return false;
+}
+
+void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
+                                void (*state_free)(void *state)) {
+    if (!prediction_begin(exchange))
+        return NULL;
+    struct prediction *prediction = exchange->state;
+    prediction->protocol_state = calloc(1, size);
+    prediction->protocol_state_free = state_free;
+    if (prediction->protocol_state == NULL)
+        (void)http_reply_error(exchange, 503, "no memory for the request");
+    return prediction->protocol_state;
 }
 
 enum http_outcome prediction_run(struct http_exchange *exchange, prediction_reader *read,

@@ -73,3 +73,8 @@ struct served_model *api_find_model(struct http_exchange *exchange, const char *
     free(names);
     return NULL;
 }
+
+struct served_model *api_find_path_model(struct http_exchange *exchange) {
+    const struct http_arguments *arguments = &exchange->arguments;
+    return api_find_model(exchange, arguments->values[0], arguments->values[1]);
+}

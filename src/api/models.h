@@ -11,4 +11,7 @@
 struct served_model *api_find_model(struct http_exchange *exchange, const char *name,
                                     const char *version);
 
+/* The same for the model and version that the path names. */
+struct served_model *api_find_path_model(struct http_exchange *exchange);
+
 #endif

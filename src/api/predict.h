@@ -77,6 +77,11 @@ void prediction_free(void *prediction);
  * names; false when the request has been answered with an error. */
 bool prediction_begin(struct http_exchange *exchange);
 
+/* The same with a zeroed protocol_state of `size` bytes, which is returned and which `state_free`
+ * frees; NULL when the request has been answered. */
+void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
+                                void (*state_free)(void *state));
+
 /* Reads the body by `read`, decodes its pictures, computes its images in the lane that their cost
  * calls for, and answers 200 with what `render` writes; or answers that it cannot. */
 enum http_outcome prediction_run(struct http_exchange *exchange, prediction_reader *read,

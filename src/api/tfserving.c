@@ -32,15 +32,10 @@ static enum cn_status tfserving_read(struct http_exchange *exchange, struct cn_e
 }
 
 enum http_outcome api_tfserving_predict(struct http_exchange *exchange) {
-    if (!prediction_begin(exchange))
-        return HTTP_REPLIED;
-    struct prediction *prediction = exchange->state;
-    struct tfserving_request *request = calloc(1, sizeof *request);
+    struct tfserving_request *request = prediction_begin_protocol(exchange, sizeof *request, free);
     if (request == NULL)
-        return http_reply_error(exchange, 503, "no memory for the request");
-    request->prediction = prediction;
-    prediction->protocol_state = request;
-    prediction->protocol_state_free = free;
+        return HTTP_REPLIED;
+    request->prediction = exchange->state;
     return prediction_run(exchange, tfserving_read, tfserving_render);
 }
 
@@ -110,9 +105,7 @@ static void add_tensor(struct cn_text *text, const char *name, const int *dims, 
 }
 
 enum http_outcome api_tfserving_metadata(struct http_exchange *exchange) {
-    const struct http_arguments *arguments = &exchange->arguments;
-    struct served_model *model =
-        api_find_model(exchange, arguments->values[0], arguments->values[1]);
+    struct served_model *model = api_find_path_model(exchange);
     struct cn_text text = {0};
     if (model == NULL)
         return HTTP_REPLIED;

@@ -50,6 +50,11 @@ enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_e
     size_t count = 2;
     for (size_t i = 0; i < dataset->count; i++)
         count = dataset->labels[i] + (size_t)1 > count ? dataset->labels[i] + (size_t)1 : count;
+    return cn_dataset_name_classes(dataset, count, error);
+}
+
+enum cn_status cn_dataset_name_classes(struct cn_dataset *dataset, size_t count,
+                                       struct cn_error *error) {
     dataset->class_names = calloc(count, sizeof *dataset->class_names);
     if (dataset->class_names == NULL)
         return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
@@ -59,6 +64,23 @@ enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_e
             dataset->class_names[i] = NULL;
             return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
         }
+    return CN_OK;
+}
+
+enum cn_status cn_dataset_grow(struct cn_dataset *dataset, size_t *capacity,
+                               struct cn_error *error) {
+    if (dataset->count < *capacity)
+        return CN_OK;
+    const size_t more = *capacity == 0 ? 256 : *capacity * 2;
+    uint8_t *images = reallocarray(dataset->images, more, cn_shape_size(&dataset->shape));
+    if (images != NULL)
+        dataset->images = images;
+    uint16_t *labels = reallocarray(dataset->labels, more, sizeof *labels);
+    if (labels != NULL)
+        dataset->labels = labels;
+    if (images == NULL || labels == NULL)
+        return cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", more);
+    *capacity = more;
     return CN_OK;
 }
 

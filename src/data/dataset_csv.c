@@ -162,25 +162,8 @@ static enum cn_status find_shape(const struct csv *csv, const struct cn_dataset_
     return cn_shape_check(ret_shape, "a row's picture", error);
 }
 
-static enum cn_status grow(struct csv *csv, struct cn_dataset *dataset, struct cn_error *error) {
-    const size_t size = cn_shape_size(&dataset->shape);
-    if (dataset->count < csv->capacity)
-        return CN_OK;
-    const size_t capacity = csv->capacity == 0 ? 256 : csv->capacity * 2;
-    uint8_t *images = reallocarray(dataset->images, capacity, size);
-    if (images != NULL)
-        dataset->images = images;
-    uint16_t *labels = reallocarray(dataset->labels, capacity, sizeof *labels);
-    if (labels != NULL)
-        dataset->labels = labels;
-    if (images == NULL || labels == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", capacity);
-    csv->capacity = capacity;
-    return CN_OK;
-}
-
 static enum cn_status add_row(struct csv *csv, struct cn_dataset *dataset, struct cn_error *error) {
-    enum cn_status status = grow(csv, dataset, error);
+    enum cn_status status = cn_dataset_grow(dataset, &csv->capacity, error);
     if (status != CN_OK)
         return status;
     uint8_t *pixel = dataset->images + dataset->count * cn_shape_size(&dataset->shape);

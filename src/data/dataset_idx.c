@@ -177,21 +177,6 @@ static enum cn_status count_classes(const char *folder, const struct naming *nam
     return CN_OK;
 }
 
-/* "0" to the largest label. */
-static enum cn_status number_classes(struct cn_dataset *dataset, size_t count,
-                                     struct cn_error *error) {
-    dataset->class_names = calloc(count, sizeof *dataset->class_names);
-    if (dataset->class_names == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
-    dataset->class_count = count;
-    for (size_t i = 0; i < count; i++)
-        if (asprintf(&dataset->class_names[i], "%zu", i) < 0) {
-            dataset->class_names[i] = NULL;
-            return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
-        }
-    return CN_OK;
-}
-
 /* Which class a label is: its line of the mapping, or none (-1). */
 struct mapping {
     int classes[256];
@@ -311,7 +296,7 @@ static enum cn_status take_labels(const struct naming *naming, const struct cn_i
     if (status == CN_OK && !mapped) {
         status = count_classes(naming->folder, naming, labels, &class_count, error);
         if (status == CN_OK)
-            status = number_classes(dataset, class_count, error);
+            status = cn_dataset_name_classes(dataset, class_count, error);
     }
     if (status != CN_OK)
         return status;

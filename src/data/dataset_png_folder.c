@@ -158,24 +158,6 @@ struct builder {
     float *image; /* scratch: one preprocessed picture */
 };
 
-static enum cn_status grow(struct builder *builder, struct cn_error *error) {
-    struct cn_dataset *dataset = builder->dataset;
-    const size_t size = cn_shape_size(&dataset->shape);
-    if (dataset->count < builder->capacity)
-        return CN_OK;
-    const size_t capacity = builder->capacity == 0 ? 256 : builder->capacity * 2;
-    uint8_t *images = reallocarray(dataset->images, capacity, size);
-    if (images != NULL)
-        dataset->images = images;
-    uint16_t *labels = reallocarray(dataset->labels, capacity, sizeof *labels);
-    if (labels != NULL)
-        dataset->labels = labels;
-    if (images == NULL || labels == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", capacity);
-    builder->capacity = capacity;
-    return CN_OK;
-}
-
 /* Whether a file's name says that it is a picture: then it must be one. */
 static bool is_picture_name(const char *name) {
     static const char *const endings[] = {".png",  ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif",
@@ -195,7 +177,7 @@ static enum cn_status add_picture(struct builder *builder, const char *path, siz
     struct cn_error reason = {0};
     unsigned char *bytes = NULL;
     size_t length = 0;
-    enum cn_status status = grow(builder, error);
+    enum cn_status status = cn_dataset_grow(builder->dataset, &builder->capacity, error);
     if (status != CN_OK)
         return status;
     const bool named = is_picture_name(path);

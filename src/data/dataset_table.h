@@ -31,6 +31,14 @@ void cn_dataset_write_checksum(struct cn_dataset *dataset);
 /* Names the classes "0" to the largest label, two at least. CN_MEMORY. */
 enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_error *error);
 
+/* Names `count` classes "0", "1", .... CN_MEMORY. */
+enum cn_status cn_dataset_name_classes(struct cn_dataset *dataset, size_t count,
+                                       struct cn_error *error);
+
+/* Room for one image and label more than dataset->count; *capacity is 0 at first. CN_MEMORY. */
+enum cn_status cn_dataset_grow(struct cn_dataset *dataset, size_t *capacity,
+                               struct cn_error *error);
+
 /* THE list, in the order of trying; *ret_count receives its length. */
 const struct cn_dataset_format *cn_dataset_formats(size_t *ret_count);
 

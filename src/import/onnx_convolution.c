@@ -191,6 +191,10 @@ static bool bias_read(struct onnx_import *import, size_t input, int64_t channels
 /* The kernel as a constant of floats with 1 or 2 axes besides its channels, which are read as 2. */
 static const struct onnx_tensor *kernel_read(struct onnx_import *import,
                                              const struct onnx_value *x) {
+    if (x->rank < 3 || x->rank > 4) {
+        onnx_refuse(import, "it works on %d axes; 1 and 2 are supported", x->rank - 2);
+        return NULL;
+    }
     const struct onnx_tensor *kernel = onnx_constant(import, 1, "kernel");
     if (kernel == NULL)
         return NULL;
@@ -224,11 +228,7 @@ bool onnx_lower_conv(struct onnx_import *import) {
     struct window w;
     int layer;
     const float *bias;
-    if (x == NULL)
-        return false;
-    if (x->rank < 3 || x->rank > 4)
-        return onnx_refuse(import, "it works on %d axes; 1 and 2 are supported", x->rank - 2);
-    const struct onnx_tensor *kernel = kernel_read(import, x);
+    const struct onnx_tensor *kernel = x != NULL ? kernel_read(import, x) : NULL;
     if (kernel == NULL || !window_read(import, x, kernel->dims + 6 - x->rank, false, &w))
         return false;
     const int64_t groups = onnx_int(import->node, "group", 1), filters = kernel->dims[0];
@@ -308,11 +308,7 @@ bool onnx_lower_conv_transpose(struct onnx_import *import) {
     struct window w;
     int layer;
     const float *bias;
-    if (x == NULL)
-        return false;
-    if (x->rank < 3 || x->rank > 4)
-        return onnx_refuse(import, "it works on %d axes; 1 and 2 are supported", x->rank - 2);
-    const struct onnx_tensor *kernel = kernel_read(import, x);
+    const struct onnx_tensor *kernel = x != NULL ? kernel_read(import, x) : NULL;
     if (kernel == NULL || !window_read(import, x, kernel->dims + 6 - x->rank, true, &w) ||
         !transpose_extent(import, &w))
         return false;

@@ -89,14 +89,10 @@ static enum cn_status infer_read(struct http_exchange *exchange, struct cn_error
 }
 
 enum http_outcome api_infer(struct http_exchange *exchange) {
-    if (!prediction_begin(exchange))
-        return HTTP_REPLIED;
-    struct prediction *prediction = exchange->state;
-    struct infer_request *request = calloc(1, sizeof *request);
+    struct infer_request *request =
+        prediction_begin_protocol(exchange, sizeof *request, infer_request_free);
     if (request == NULL)
-        return http_reply_error(exchange, 503, "no memory for the request");
-    request->prediction = prediction;
-    prediction->protocol_state = request;
-    prediction->protocol_state_free = infer_request_free;
+        return HTTP_REPLIED;
+    request->prediction = exchange->state;
     return prediction_run(exchange, infer_read, infer_render);
 }

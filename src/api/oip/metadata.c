@@ -79,9 +79,7 @@ static void add_configured_tensor(struct cn_text *text, const char *key, const c
 }
 
 enum http_outcome api_v2_model(struct http_exchange *exchange) {
-    const struct http_arguments *arguments = &exchange->arguments;
-    struct served_model *model =
-        api_find_model(exchange, arguments->values[0], arguments->values[1]);
+    struct served_model *model = api_find_path_model(exchange);
     struct cn_text text = {0};
     if (model == NULL)
         return HTTP_REPLIED;
@@ -99,9 +97,7 @@ enum http_outcome api_v2_model(struct http_exchange *exchange) {
 }
 
 enum http_outcome api_v2_model_ready(struct http_exchange *exchange) {
-    const struct http_arguments *arguments = &exchange->arguments;
-    struct served_model *model =
-        api_find_model(exchange, arguments->values[0], arguments->values[1]);
+    struct served_model *model = api_find_path_model(exchange);
     const bool ready = exchange->context->ready(exchange->context->data);
     struct cn_text text = {0};
     if (model == NULL)
@@ -116,9 +112,7 @@ enum http_outcome api_v2_model_ready(struct http_exchange *exchange) {
 
 /* The model configuration extension, as far as a client needs it to make requests. */
 enum http_outcome api_v2_model_config(struct http_exchange *exchange) {
-    const struct http_arguments *arguments = &exchange->arguments;
-    struct served_model *model =
-        api_find_model(exchange, arguments->values[0], arguments->values[1]);
+    struct served_model *model = api_find_path_model(exchange);
     struct cn_text text = {0};
     if (model == NULL)
         return HTTP_REPLIED;
