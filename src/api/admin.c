@@ -13,14 +13,14 @@ struct reload {
 };
 
 /* On the loader's thread. */
-static void done(struct loader_job *job) {
+static void reload_done(struct loader_job *job) {
     struct reload *reload = job->data;
     const struct http_context *context = reload->exchange->context;
     context->reloaded(context->data, job, &reload->error);
     http_resume(reload->exchange);
 }
 
-static bool submit(struct http_exchange *exchange, void *data) {
+static bool reload_submit(struct http_exchange *exchange, void *data) {
     struct reload *reload = data;
     if (loader_submit(exchange->context->loader, &reload->job))
         return true;
@@ -28,7 +28,7 @@ static bool submit(struct http_exchange *exchange, void *data) {
     return false;
 }
 
-static enum http_outcome finish(struct http_exchange *exchange) {
+static enum http_outcome reload_answer(struct http_exchange *exchange) {
     const struct reload *reload = exchange->state;
     const struct registry_result *result = &reload->job.result;
     const struct cn_error *error =
@@ -52,8 +52,8 @@ enum http_outcome api_admin_reload(struct http_exchange *exchange) {
     if (reload == NULL)
         return http_reply_error(exchange, 503, "no memory to reload");
     reload->exchange = exchange;
-    reload->job = (struct loader_job){.action = LOADER_RELOAD, .done = done, .data = reload};
+    reload->job = (struct loader_job){.action = LOADER_RELOAD, .done = reload_done, .data = reload};
     exchange->state = reload;
     exchange->release = free;
-    return http_defer(exchange, submit, finish, reload);
+    return http_defer(exchange, reload_submit, reload_answer, reload);
 }

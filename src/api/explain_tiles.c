@@ -16,7 +16,7 @@ struct mosaic {
 };
 
 /* [height, width, channels]: a tile for each channel, in a square that is filled row by row. */
-static struct mosaic square(size_t height, size_t width, size_t channels) {
+static struct mosaic mosaic_square(size_t height, size_t width, size_t channels) {
     size_t columns = 1;
     while (columns * columns < channels)
         columns++;
@@ -26,14 +26,14 @@ static struct mosaic square(size_t height, size_t width, size_t channels) {
 }
 
 /* [height, width]: one tile. */
-static struct mosaic matrix(size_t height, size_t width) {
+static struct mosaic mosaic_matrix(size_t height, size_t width) {
     return (struct mosaic){height, width, 1, 1, 1, width, 1, 0, 0};
 }
 
 static struct mosaic mosaic_of_maps(const struct cn_shape *shape) {
     const int *dims = shape->dims;
-    return shape->rank == 1 ? matrix(1, (size_t)dims[0])
-                            : square((size_t)dims[0], (size_t)dims[1], (size_t)dims[2]);
+    return shape->rank == 1 ? mosaic_matrix(1, (size_t)dims[0])
+                            : mosaic_square((size_t)dims[0], (size_t)dims[1], (size_t)dims[2]);
 }
 
 /* A convolution's kernel: a column of tiles for each filter, a row for each input channel. */
@@ -41,11 +41,11 @@ static struct mosaic mosaic_of_kernel(const struct cn_tensor_spec *kernel) {
     const size_t d[] = {(size_t)kernel->dims[0], (size_t)kernel->dims[1], (size_t)kernel->dims[2],
                         (size_t)kernel->dims[3]};
     if (kernel->rank == 1)
-        return matrix(1, d[0]);
+        return mosaic_matrix(1, d[0]);
     if (kernel->rank == 2)
-        return matrix(d[0], d[1]);
+        return mosaic_matrix(d[0], d[1]);
     if (d[2] == 1)
-        return square(d[0], d[1], d[3]);
+        return mosaic_square(d[0], d[1], d[3]);
     return (struct mosaic){d[0],        d[1], d[2], d[3], d[2] * d[3], d[1] * d[2] * d[3],
                            d[2] * d[3], d[3], 1};
 }
@@ -70,8 +70,8 @@ static uint8_t grey_of(struct tone tone, float value) {
 }
 
 /* One tile's pixels, the first at `to`, `stride` bytes a row. */
-static void draw(uint8_t *to, size_t stride, const struct mosaic *m, size_t zoom,
-                 const float *values, struct tone tone) {
+static void tile_draw(uint8_t *to, size_t stride, const struct mosaic *m, size_t zoom,
+                      const float *values, struct tone tone) {
     for (size_t y = 0; y < m->height * zoom; y++)
         for (size_t x = 0; x < m->width * zoom; x++)
             to[y * stride + x] = grey_of(tone, values[y / zoom * m->step_y + x / zoom * m->step_x]);
@@ -139,9 +139,10 @@ void explain_tiles(const struct prediction *prediction, struct cn_text *text) {
     memset(pixels, GAP_GREY, sheet.width * sheet.height);
     for (size_t tile = 0; tile < m.count; tile++) {
         const size_t row = tile / m.columns, column = tile % m.columns;
-        draw(pixels + (row * sheet.tile_height + sheet.gap) * sheet.width +
-                 column * sheet.tile_width + sheet.gap,
-             sheet.width, &m, sheet.zoom, values + row * m.step_row + column * m.step_column, tone);
+        tile_draw(pixels + (row * sheet.tile_height + sheet.gap) * sheet.width +
+                      column * sheet.tile_width + sheet.gap,
+                  sheet.width, &m, sheet.zoom, values + row * m.step_row + column * m.step_column,
+                  tone);
     }
     if (cn_png_encode(pixels, (int)sheet.width, (int)sheet.height, 1, &png, &length, NULL) == CN_OK)
         cn_text_add_bytes(text, png, length);

@@ -3,7 +3,8 @@
 #include "http/exchange.h"
 #include "json/write.h"
 
-static enum http_outcome answer(struct http_exchange *exchange, const char *key, bool value) {
+static enum http_outcome health_answer(struct http_exchange *exchange, const char *key,
+                                       bool value) {
     struct cn_text text = {0};
     cn_json_open(&text, NULL, '{');
     cn_json_add_bool(&text, key, value);
@@ -12,9 +13,9 @@ static enum http_outcome answer(struct http_exchange *exchange, const char *key,
 }
 
 enum http_outcome api_health_live(struct http_exchange *exchange) {
-    return answer(exchange, "live", true);
+    return health_answer(exchange, "live", true);
 }
 
 enum http_outcome api_health_ready(struct http_exchange *exchange) {
-    return answer(exchange, "ready", exchange->context->ready(exchange->context->data));
+    return health_answer(exchange, "ready", exchange->context->ready(exchange->context->data));
 }

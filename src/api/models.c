@@ -24,7 +24,7 @@ static unsigned version_of(const char *text) {
 }
 
 /* "a, b": the names there are or, with `name`, its versions. NULL without memory; caller frees. */
-static char *list(struct registry *models, const char *name) {
+static char *list_names(struct registry *models, const char *name) {
     size_t count = 0, shown = 0, length = 0;
     struct registry_row *rows = registry_list(models, &count);
     struct cn_text text = {0};
@@ -57,7 +57,7 @@ struct served_model *api_find_model(struct http_exchange *exchange, const char *
         served_model_release(model);
         answer = REGISTRY_NO_VERSION; /* its text is no number */
     }
-    char *names = list(models, answer == REGISTRY_NO_VERSION ? name : NULL);
+    char *names = list_names(models, answer == REGISTRY_NO_VERSION ? name : NULL);
     const char *there = names != NULL ? names : "(no memory)";
     if (name == NULL)
         (void)http_reply_error(exchange, 503, "no model is loaded");

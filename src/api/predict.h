@@ -69,7 +69,7 @@ struct prediction {
     void (*protocol_state_free)(void *state);
 };
 
-void prediction_free(void *prediction);
+void prediction_free(void *data);
 
 /* ---- compute.c ---- */
 

@@ -32,7 +32,7 @@ static const uint32_t integer_powers[] = {1,      10,      100,      1000,      
                                           100000, 1000000, 10000000, 100000000, 1000000000};
 
 /* value x 10^power, off by an ulp or two. */
-static double scale(double value, int power) {
+static double power_scale(double value, int power) {
     return power >= 0 ? value * powers[power] : value / powers[-power];
 }
 
@@ -41,7 +41,7 @@ static int decimal_exponent(double value) {
     int binary;
     (void)frexp(value, &binary); /* value in [2^(binary-1), 2^binary) */
     int exponent = (int)floor((binary - 1) * 0.30102999566398120);
-    return scale(value, -exponent) >= 10 ? exponent + 1 : exponent;
+    return power_scale(value, -exponent) >= 10 ? exponent + 1 : exponent;
 }
 
 enum verdict { SAME, DIFFERENT, UNDECIDED };
@@ -49,8 +49,8 @@ enum verdict { SAME, DIFFERENT, UNDECIDED };
 /* The decimal of `count` digits nearest to `value`: does it read back as the same float? */
 static enum verdict try_digits(double value, int exponent, int count, struct decimal *ret) {
     int power = count - 1 - exponent;
-    uint32_t digits = (uint32_t)(scale(value, power) + 0.5);
-    double back = scale((double)digits, -power);
+    uint32_t digits = (uint32_t)(power_scale(value, power) + 0.5);
+    double back = power_scale((double)digits, -power);
     uint64_t bits;
     memcpy(&bits, &back, sizeof bits);
     /* The 29 bits that a float lacks: next to the half, an ulp of error may round either way. */

@@ -257,8 +257,8 @@ static bool print_text(const struct bench *bench) {
     return cli_stdout_good();
 }
 
-static enum cn_status prepare(struct bench *bench, const struct cn_model *model,
-                              struct cn_error *error) {
+static enum cn_status bench_prepare(struct bench *bench, const struct cn_model *model,
+                                    struct cn_error *error) {
     const struct bench_settings *settings = bench->settings;
     size_t largest = settings->batch_size > 0 ? (size_t)settings->batch_size : 1024;
     enum cn_status status = cn_plan_create(model->network, &bench->plan, error);
@@ -310,7 +310,7 @@ int cli_bench(int argc, char **argv) {
     }
     enum cn_status status = cli_model_find(operands[0], true, &model, NULL, &error);
     if (status == CN_OK) {
-        status = prepare(&bench, model, &error);
+        status = bench_prepare(&bench, model, &error);
     }
     if (status != CN_OK) {
         exit_status = cli_report(argv[0], &error);

@@ -112,8 +112,9 @@ static enum cn_status take_share(struct cn_dataset **data, const char *training,
     return CN_OK;
 }
 
-static bool print(const struct calibrate_settings *settings, const struct cn_model *model,
-                  size_t samples, const struct quality *before, const struct quality *after) {
+static bool calibration_print(const struct calibrate_settings *settings,
+                              const struct cn_model *model, size_t samples,
+                              const struct quality *before, const struct quality *after) {
     const double temperature = cli_decimal(model->network->temperature);
     if (settings->json) {
         return cli_put_json_value(json_pack(
@@ -154,7 +155,7 @@ int cli_calibrate(int argc, char **argv) {
     int exit_status = CLI_DONE;
     if (status != CN_OK) {
         exit_status = cli_report(argv[0], &error);
-    } else if (!print(&settings, model, data->count, &before, &after)) {
+    } else if (!calibration_print(&settings, model, data->count, &before, &after)) {
         exit_status = CLI_FAILED;
     }
     cn_dataset_free(data);

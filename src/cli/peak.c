@@ -19,7 +19,7 @@ enum { CHAINS = 12 };
 #define EACH_CHAIN(do)                                                                             \
     do                                                                                             \
     (0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11)
-#define DECLARE(n) vector c##n = x + (float)n;
+#define DECLARE(n) vector c##n = x + (float)(n);
 #define SUM(n)     sum += c##n;
 
 #define PEAK_LOOP(NAME, BYTES, TARGET)                                                             \

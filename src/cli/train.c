@@ -100,7 +100,7 @@ static enum cn_status add_teacher(struct training *training, struct cn_error *er
                            : status;
 }
 
-static enum cn_status prepare(struct training *training, struct cn_error *error) {
+static enum cn_status train_prepare(struct training *training, struct cn_error *error) {
     const struct train_settings *settings = &training->settings;
     enum cn_status status = check_outputs(settings, error);
     if (status == CN_OK) {
@@ -291,7 +291,7 @@ int cli_train(int argc, char **argv) {
         silence(&training);
         training.progress =
             train_progress_create(training.settings.options.epochs, training.settings.quiet);
-        status = prepare(&training, &error);
+        status = train_prepare(&training, &error);
     }
     if (status == CN_OK) {
         catch_signals();

@@ -105,7 +105,7 @@ static int sleep_time(uint64_t watchdog, uint64_t stop_at) {
     return time == UINT64_MAX ? -1 : (int)((time + 999999) / 1000000);
 }
 
-static void run(int signals, struct service *service, uint64_t delay) {
+static void daemon_run(int signals, struct service *service, uint64_t delay) {
     const uint64_t watchdog = notify_watchdog();
     uint64_t stop_at = 0; /* cn_clock_nanoseconds; 0: not asked to */
     char text[1200];
@@ -145,7 +145,7 @@ static int serve(const struct daemon_options *options) {
     service_describe(service, text, sizeof text);
     log_write(LOG_LEVEL_INFO, "%s", text);
     notify_ready(text);
-    run(signals, service, (uint64_t)(options->shutdown_delay * 1e9));
+    daemon_run(signals, service, (uint64_t)(options->shutdown_delay * 1e9));
     const bool whole = service_free(service);
     close(signals);
     log_write(LOG_LEVEL_INFO, "stopped");

@@ -58,14 +58,14 @@ struct line {
     size_t length;
 };
 
-static void add(struct line *line, const char *text) {
+static void line_add(struct line *line, const char *text) {
     /* Room stays for what ends a line. */
     while (*text != '\0' && line->length < LINE - 8)
         line->text[line->length++] = *text++;
 }
 
 /* `more`: a backslash that came from a byte is itself escaped: JSON knows no \x. */
-static void escape(const char *text, char *to, size_t size, bool more) {
+static void text_escape(const char *text, char *to, size_t size, bool more) {
     static const char digits[] = "0123456789abcdef";
     char *end = to + size - 6; /* room for \\xNN and the NUL */
     for (; *text != '\0' && to < end; text++) {
@@ -88,13 +88,13 @@ static void escape(const char *text, char *to, size_t size, bool more) {
 }
 
 void log_escape(const char *text, char *to, unsigned long size) {
-    escape(text, to, size, false);
+    text_escape(text, to, size, false);
 }
 
 static void add_escaped(struct line *line, const char *text) {
     char escaped[LINE];
-    escape(text, escaped, sizeof escaped, line_format == LOG_FORMAT_JSON);
-    add(line, escaped);
+    text_escape(text, escaped, sizeof escaped, line_format == LOG_FORMAT_JSON);
+    line_add(line, escaped);
 }
 
 /* name="text", or name=number; in JSON with its colon. */
@@ -103,17 +103,17 @@ static void add_field(struct line *line, const struct log_field *field) {
     const bool quoted = field->text != NULL &&
                         (json || strpbrk(field->text, " \"=\\") != NULL || field->text[0] == '\0');
     char number[32];
-    add(line, json ? ",\"" : " ");
-    add(line, field->name);
-    add(line, json ? "\":" : "=");
+    line_add(line, json ? ",\"" : " ");
+    line_add(line, field->name);
+    line_add(line, json ? "\":" : "=");
     if (field->text != NULL) {
-        add(line, quoted ? "\"" : "");
+        line_add(line, quoted ? "\"" : "");
         add_escaped(line, field->text);
-        add(line, quoted ? "\"" : "");
+        line_add(line, quoted ? "\"" : "");
         return;
     }
     (void)snprintf(number, sizeof number, "%.9g", isfinite(field->number) ? field->number : 0);
-    add(line, number);
+    line_add(line, number);
 }
 
 static void add_time(struct line *line) {
@@ -124,7 +124,7 @@ static void add_time(struct line *line) {
     (void)gmtime_r(&now.tv_sec, &calendar);
     const size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &calendar);
     (void)snprintf(text + used, sizeof text - used, ".%03ldZ", now.tv_nsec / 1000000);
-    add(line, text);
+    line_add(line, text);
 }
 
 /* Priority or time, level and message, as the format has them. */
@@ -133,38 +133,38 @@ static void add_head(struct line *line, enum log_level level, const char *messag
     if (journal) {
         char priority[8];
         (void)snprintf(priority, sizeof priority, "<%d>", journal_priorities[level]);
-        add(line, priority);
+        line_add(line, priority);
     }
     switch (line_format) {
     case LOG_FORMAT_JSON:
-        add(line, "{\"time\":\"");
+        line_add(line, "{\"time\":\"");
         add_time(line);
-        add(line, "\",\"level\":\"");
-        add(line, log_level_names[level]);
-        add(line, "\",\"msg\":\"");
+        line_add(line, "\",\"level\":\"");
+        line_add(line, log_level_names[level]);
+        line_add(line, "\",\"msg\":\"");
         add_escaped(line, message);
-        add(line, "\"");
+        line_add(line, "\"");
         break;
     case LOG_FORMAT_LOGFMT:
         if (!journal) {
-            add(line, "time=");
+            line_add(line, "time=");
             add_time(line);
-            add(line, " ");
+            line_add(line, " ");
         }
-        add(line, "level=");
-        add(line, log_level_names[level]);
-        add(line, " msg=\"");
+        line_add(line, "level=");
+        line_add(line, log_level_names[level]);
+        line_add(line, " msg=\"");
         add_escaped(line, message);
-        add(line, "\"");
+        line_add(line, "\"");
         break;
     case LOG_FORMAT_TEXT:
         if (!journal) {
             add_time(line);
-            add(line, " ");
+            line_add(line, " ");
         }
         if (level <= LOG_LEVEL_WARNING) {
-            add(line, log_level_names[level]);
-            add(line, ": ");
+            line_add(line, log_level_names[level]);
+            line_add(line, ": ");
         }
         add_escaped(line, message);
         break;
@@ -234,7 +234,7 @@ void log_event(enum log_level level, const char *message, const struct log_field
 
 /* ---- Warnings that are alike ---- */
 
-static bool allowed(const char *text, unsigned *ret_left_out) {
+static bool warning_allowed(const char *text, unsigned *ret_left_out) {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static struct log_repeats repeats;
     (void)pthread_mutex_lock(&mutex);
@@ -251,7 +251,7 @@ write_text(enum log_level level, bool each, const char *format, va_list argument
     if (level > threshold)
         return;
     (void)vsnprintf(text, sizeof text, format, arguments);
-    if ((each || level == LOG_LEVEL_WARNING) && !allowed(each ? format : text, &left_out))
+    if ((each || level == LOG_LEVEL_WARNING) && !warning_allowed(each ? format : text, &left_out))
         return;
     const struct log_field field = {"left_out", NULL, left_out};
     log_event(level, text, &field, left_out > 0);

@@ -42,21 +42,22 @@ static void send_busy(const struct http_listener *listener, int fd) {
         (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void refuse(struct http_server *server, const struct http_listener *listener, int fd) {
+static void connection_refuse(struct http_server *server, const struct http_listener *listener,
+                              int fd) {
     send_busy(listener, fd);
     statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
     http_timeouts_linger(&server->timeouts, fd);
 }
 
-static void take(struct http_server *server, const struct http_listener *listener, int fd,
-                 const struct sockaddr_storage *address) {
+static void connection_take(struct http_server *server, const struct http_listener *listener,
+                            int fd, const struct sockaddr_storage *address) {
     const struct sockaddr *peer = (const struct sockaddr *)address;
     int on = 1;
     struct http_connection *connection =
         http_connections_add(&server->connections, fd, peer, listener->class);
     if (connection == NULL) {
         complain(server, "a connection was refused: a connection limit is reached");
-        refuse(server, listener, fd);
+        connection_refuse(server, listener, fd);
         return;
     }
     if (address->ss_family != AF_UNIX)
@@ -91,7 +92,7 @@ static bool accept_some(struct http_server *server, const struct http_listener *
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &length,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            take(server, listener, fd, &address);
+            connection_take(server, listener, fd, &address);
         } else if (errno == EMFILE || errno == ENFILE) {
             refuse_without_descriptor(server, listener);
             return server->acceptor.reserve >= 0;

@@ -31,7 +31,7 @@ static enum MHD_Result take_credential(void *cls, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-static bool refuse(struct http_request *request, unsigned status, const char *text) {
+static bool auth_refuse(struct http_request *request, unsigned status, const char *text) {
     http_request_reject(request, status, text);
     return false;
 }
@@ -41,9 +41,10 @@ static bool refuse_key(struct http_request *request, bool given) {
     http_add_header(&request->exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
                     given ? "Bearer realm=\"convnetd\", error=\"invalid_token\""
                           : "Bearer realm=\"convnetd\"");
-    return refuse(request, 401,
-                  given ? "this API key is not known"
-                        : "this path needs an API key: Authorization: Bearer KEY, or X-API-Key");
+    return auth_refuse(request, 401,
+                       given
+                           ? "this API key is not known"
+                           : "this path needs an API key: Authorization: Bearer KEY, or X-API-Key");
 }
 
 enum shown { SHOWN_GOOD, SHOWN_NONE, SHOWN_UNKNOWN, SHOWN_TWO };
@@ -74,7 +75,7 @@ static enum shown find_key(struct http_request *request) {
 static bool check_key(struct http_request *request) {
     const enum shown shown = find_key(request);
     if (shown == SHOWN_TWO)
-        return refuse(request, 400, "there is more than one API key or Authorization");
+        return auth_refuse(request, 400, "there is more than one API key or Authorization");
     return shown == SHOWN_GOOD || refuse_key(request, shown == SHOWN_UNKNOWN);
 }
 
@@ -99,5 +100,5 @@ bool http_authorize(struct http_request *request, const struct http_route *route
     case HTTP_ACCESS_ADMIN:
         break;
     }
-    return refuse(request, 403, "this path answers on the admin socket only");
+    return auth_refuse(request, 403, "this path answers on the admin socket only");
 }

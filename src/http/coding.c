@@ -31,7 +31,7 @@ struct output {
     size_t length, capacity, limit;
 };
 
-static bool grow(struct output *output) {
+static bool output_grow(struct output *output) {
     size_t capacity = output->capacity > 0 ? 2 * output->capacity : FIRST_BYTES;
     if (capacity > output->limit)
         capacity = output->limit;
@@ -58,7 +58,7 @@ static unsigned inflate_all(z_stream *stream, bool members, struct output *outpu
                 const bool more = stream->avail_out == 0 || last == Z_STREAM_END;
                 return more ? 413 : 400;
             }
-            if (!grow(output))
+            if (!output_grow(output))
                 return 503;
         }
         const size_t room = output->capacity - output->length;

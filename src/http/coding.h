@@ -13,7 +13,7 @@ enum http_coding {
 };
 
 /* What a Content-Encoding header (NULL: none) says. One coding is taken, not a list of them. */
-enum http_coding http_coding_of(const char *content_encoding);
+enum http_coding http_coding_of(const char *value);
 
 /* Inflates a whole body (deflate: with zlib's wrapper). Beyond a mebibyte a body may not become
  * more than 256 times as long, and never longer than `limit`. Returns 0 and a malloc'd buffer with

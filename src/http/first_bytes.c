@@ -48,7 +48,7 @@ static bool is_probe(const struct http_server *server, char *first) {
            route->probe;
 }
 
-static void drop(struct http_server *server, struct http_connection *connection) {
+static void entry_drop(struct http_server *server, struct http_connection *connection) {
     const int fd = connection->fd;
     if (http_connections_remove(&server->connections, connection))
         http_timeouts_trim_later(&server->timeouts);
@@ -68,7 +68,7 @@ static bool hand_over(struct http_server *server, struct http_connection *connec
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     if (getpeername(connection->fd, (void *)&address, &length) != 0) { /* it was reset */
-        drop(server, connection);
+        entry_drop(server, connection);
         return true;
     }
     struct http_worker *worker =
@@ -82,7 +82,7 @@ static bool hand_over(struct http_server *server, struct http_connection *connec
 
 static void hand_over_plain(struct http_server *server, struct http_connection *connection) {
     if (!hand_over(server, connection, server->workers, server->plain_count))
-        drop(server, connection);
+        entry_drop(server, connection);
 }
 
 /* Nobody can keep the places of probes: each is for a second, and a client has a share. False if
@@ -98,7 +98,7 @@ static bool hand_over_probe(struct http_server *server, struct http_connection *
 }
 
 /* False if nothing has come yet. */
-static bool look(struct http_server *server, struct http_connection *connection) {
+static bool entry_look(struct http_server *server, struct http_connection *connection) {
     char first[FIRST_BYTES + 1];
     const ssize_t got = recv(connection->fd, first, FIRST_BYTES, MSG_PEEK | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -106,7 +106,7 @@ static bool look(struct http_server *server, struct http_connection *connection)
     first[got > 0 ? got : 0] = '\0';
     /* More probes at once than their thread may hold are treated as what they are: a crowd. */
     if (got <= 0) {
-        drop(server, connection);
+        entry_drop(server, connection);
         return true;
     }
     if (!is_probe(server, first) || !hand_over_probe(server, connection))
@@ -122,8 +122,8 @@ void http_first_bytes_add(struct http_server *server, struct http_connection *co
     if (tls) {
         if (!hand_over(server, connection, server->workers + server->plain_count,
                        server->worker_count - server->plain_count - 1))
-            drop(server, connection);
-    } else if (!look(server, connection)) {
+            entry_drop(server, connection);
+    } else if (!entry_look(server, connection)) {
         connection->waited =
             epoll_ctl(server->first_bytes.epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0;
         if (!connection->waited)
@@ -141,7 +141,7 @@ void http_first_bytes_tend(struct http_server *server) {
             continue;
         }
         struct http_connection *connection = http_connections_find(&server->connections, fd);
-        if (connection != NULL && connection->worker == NULL && !look(server, connection))
+        if (connection != NULL && connection->worker == NULL && !entry_look(server, connection))
             hand_over_plain(server, connection);
     }
 }

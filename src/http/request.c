@@ -81,7 +81,7 @@ void http_request_shed(struct http_request *request) {
 }
 
 /* Grows with what has arrived, never with what a header promises. */
-static bool grow(struct http_request *request, size_t needed) {
+static bool body_grow(struct http_request *request, size_t needed) {
     struct http_worker *worker = request->peer->worker;
     if (request->body == NULL && worker->spare != NULL && needed <= worker->spare_size) {
         request->body = worker->spare;
@@ -115,7 +115,7 @@ unsigned http_request_append(struct http_request *request, const char *bytes, si
         request->exchange.body_length = used + length;
         return 0;
     }
-    if (used + length + 1 > request->body_capacity && !grow(request, used + length + 1))
+    if (used + length + 1 > request->body_capacity && !body_grow(request, used + length + 1))
         return 503;
     memcpy(request->body + used, bytes, length);
     request->body[used + length] = '\0';

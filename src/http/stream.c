@@ -22,7 +22,7 @@ struct run {
     bool stuck; /* more bytes are needed */
 };
 
-static void take(struct run *run, size_t count) {
+static void stream_take(struct run *run, size_t count) {
     run->in += count;
     run->length -= count;
 }
@@ -36,7 +36,7 @@ static void go_to(struct http_stream *stream, enum http_stream_state state) {
     }
 }
 
-static void copy(struct http_stream *stream, uint64_t count, enum http_stream_state next) {
+static void stream_copy(struct http_stream *stream, uint64_t count, enum http_stream_state next) {
     stream->state = HTTP_STREAM_COPY;
     stream->left = count;
     stream->next = next;
@@ -49,7 +49,7 @@ static void say(struct http_stream *stream, const char *text, enum http_stream_s
     stream->next = next;
 }
 
-static void refuse(struct http_stream *stream, const char *instead) {
+static void stream_refuse(struct http_stream *stream, const char *instead) {
     stream->status = stream->head.status;
     stream->fault = stream->head.fault;
     say(stream, instead, HTTP_STREAM_REFUSED);
@@ -113,9 +113,9 @@ static void refuse_head(struct http_stream *stream, struct run *run) {
     keep_line(stream, run);
     keep_id(stream, run);
     stream->head_refused = true;
-    take(run, run->length);
+    stream_take(run, run->length);
     stream->heads++;
-    refuse(stream, refused_head);
+    stream_refuse(stream, refused_head);
 }
 
 static void check_head_size(struct http_stream *stream, const struct run *run) {
@@ -135,10 +135,11 @@ static void end_head(struct http_stream *stream, struct run *run) {
     const struct http_head *head = &stream->head;
     if (gap > 0) {
         memmove(run->in + gap, run->in, stream->kept);
-        take(run, gap);
+        stream_take(run, gap);
     }
     stream->heads++;
-    copy(stream, stream->kept + head->length, head->chunked ? HTTP_STREAM_CHUNK : HTTP_STREAM_HEAD);
+    stream_copy(stream, stream->kept + head->length,
+                head->chunked ? HTTP_STREAM_CHUNK : HTTP_STREAM_HEAD);
 }
 
 static void read_head(struct http_stream *stream, struct run *run) {
@@ -146,7 +147,7 @@ static void read_head(struct http_stream *stream, struct run *run) {
     size_t length = 0;
     bool whole = false;
     while (!stream->begun && run->length >= 2 && memcmp(run->in, "\r\n", 2) == 0) {
-        take(run, 2); /* RFC 9112, 2.2: an empty line or more before the request line */
+        stream_take(run, 2); /* RFC 9112, 2.2: an empty line or more before the request line */
         stream->searched = 0;
     }
     const bool odd = run->length > 0 && !stream->begun && !http_is_tchar(run->in[0]);
@@ -216,32 +217,32 @@ static void read_chunk(struct http_stream *stream, struct run *run) {
     if (whole ? length > CHUNK_LINE : run->length > CHUNK_LINE)
         http_head_reject(&stream->head, 400, "the line with a chunk's size is too long");
     if (stream->head.status != 0) {
-        refuse(stream, last_chunk);
+        stream_refuse(stream, last_chunk);
     } else if (!whole) {
         run->stuck = true;
     } else if (size == 0) {
-        take(run, length + 2);
+        stream_take(run, length + 2);
         stream->head.fields = 0;
         go_to(stream, HTTP_STREAM_TRAILER);
     } else {
         char text[SIZE_DIGITS + 3];
         const size_t written =
             (size_t)snprintf(text, sizeof text, "%llx", (unsigned long long)size);
-        take(run, length - written);
+        stream_take(run, length - written);
         memcpy(run->in, text, written);
         go_to(stream, HTTP_STREAM_COPY);
-        copy(stream, written + 2 + size, HTTP_STREAM_CHUNK_END);
+        stream_copy(stream, written + 2 + size, HTTP_STREAM_CHUNK_END);
     }
 }
 
 static void read_chunk_end(struct http_stream *stream, struct run *run) {
     if (run->length > 0 && (run->in[0] != '\r' || (run->length > 1 && run->in[1] != '\n'))) {
         http_head_reject(&stream->head, 400, "a chunk does not end with CRLF after its size");
-        refuse(stream, end_of_chunk_and_last);
+        stream_refuse(stream, end_of_chunk_and_last);
     } else if (run->length < 2) {
         run->stuck = true;
     } else {
-        copy(stream, 2, HTTP_STREAM_CHUNK);
+        stream_copy(stream, 2, HTTP_STREAM_CHUNK);
     }
 }
 
@@ -267,9 +268,9 @@ static void read_trailer(struct http_stream *stream, struct run *run) {
     if (head->status == 0 && !whole)
         check_head_size(stream, run);
     if (head->status != 0) {
-        refuse(stream, last_chunk);
+        stream_refuse(stream, last_chunk);
     } else if (whole) {
-        take(run, stream->scanned);
+        stream_take(run, stream->scanned);
         say(stream, last_chunk, HTTP_STREAM_HEAD);
     } else {
         run->stuck = true;
@@ -301,7 +302,7 @@ size_t http_stream_run(struct http_stream *stream, char *in, size_t length, size
             read_head(stream, &run);
             break;
         case HTTP_STREAM_COPY:
-            take(&run, give(stream, &run, run.in, run.length));
+            stream_take(&run, give(stream, &run, run.in, run.length));
             break;
         case HTTP_STREAM_CHUNK:
             read_chunk(stream, &run);
@@ -316,7 +317,7 @@ size_t http_stream_run(struct http_stream *stream, char *in, size_t length, size
             stream->text += give(stream, &run, stream->text, (size_t)stream->left);
             break;
         case HTTP_STREAM_REFUSED:
-            take(&run, run.length);
+            stream_take(&run, run.length);
             run.stuck = true;
             break;
         }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-static unsigned fail(const char **ret_fault, unsigned status, const char *fault) {
+static unsigned target_fail(const char **ret_fault, unsigned status, const char *fault) {
     *ret_fault = fault;
     return status;
 }
@@ -69,14 +69,15 @@ static bool has_dot_segment(const char *path) {
 unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZE],
                           const char **ret_fault) {
     if (!is_clean(target))
-        return fail(ret_fault, 400, "the target has a byte or a %-code that has no place there");
+        return target_fail(ret_fault, 400,
+                           "the target has a byte or a %-code that has no place there");
     const char *from = target[0] == '/' ? target : after_authority(target);
     if (strcmp(target, "*") == 0) { /* "OPTIONS *"; no route has this path */
         memcpy(ret_path, "*", 2);
         return 0;
     }
     if (from == NULL)
-        return fail(ret_fault, 400, "the target is neither a path nor an http URL");
+        return target_fail(ret_fault, 400, "the target is neither a path nor an http URL");
     size_t length = 0;
     if (*from != '/')
         ret_path[length++] = '/';
@@ -86,15 +87,15 @@ unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZ
             byte = percent_code(from);
             from += 2;
             if (byte < 0x20 || byte == 0x7f || byte == '/')
-                return fail(ret_fault, 400, "the path has an encoded slash or control byte");
+                return target_fail(ret_fault, 400, "the path has an encoded slash or control byte");
         }
         if (length + 1 == HTTP_PATH_SIZE)
-            return fail(ret_fault, 414, "the path is too long");
+            return target_fail(ret_fault, 414, "the path is too long");
         ret_path[length++] = (char)byte;
     }
     ret_path[length] = '\0';
     if (has_dot_segment(ret_path))
-        return fail(ret_fault, 400, "the path has a . or .. segment");
+        return target_fail(ret_fault, 400, "the path has a . or .. segment");
     return 0;
 }
 

@@ -17,7 +17,7 @@ enum {
 };
 
 /* value / 255 for each value: a division for each sample would be most of a small image's cost. */
-#define ONE(value)     (float)(value) / 255.0F
+#define ONE(value)     ((float)(value) / 255.0F)
 #define FOUR(value)    ONE(value), ONE((value) + 1), ONE((value) + 2), ONE((value) + 3)
 #define SIXTEEN(value) FOUR(value), FOUR((value) + 4), FOUR((value) + 8), FOUR((value) + 12)
 #define SIXTY_FOUR(value)                                                                          \

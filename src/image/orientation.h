@@ -7,7 +7,7 @@
 /* 1 to 8 from an EXIF block (a TIFF header and its first directory); 1, upright, if it does not
  * say.
  */
-int cn_orientation_read(const unsigned char *exif, size_t length);
+int cn_orientation_read(const unsigned char *bytes, size_t length);
 
 /* Turns the picture upright. CN_MEMORY; the picture is then as it was. */
 enum cn_status cn_orientation_apply(int orientation, struct cn_picture *picture,

@@ -203,7 +203,7 @@ static const struct onnx_tensor *kernel_read(struct onnx_import *import,
                     onnx_type_name(kernel->type), x->rank);
         return NULL;
     }
-    if (kernel->rank == 4 || kernel->rank != 3)
+    if (kernel->rank != 3)
         return kernel;
     struct onnx_tensor *wide = onnx_allocate(import, 1, sizeof *wide);
     if (wide == NULL)

@@ -7,11 +7,11 @@
 #include "import/onnx_private.h"
 
 /* A name for a layer: the source's, of letters that a layer's name may have, and not taken yet. */
-static bool layer_name(struct onnx_import *import, const char *wish, char ret_name[64]) {
+static bool layer_name(struct onnx_import *import, const char *base, char ret_name[64]) {
     char name[64];
     size_t length = 0;
-    for (; wish[length] != '\0' && length < 48; length++) {
-        const char c = wish[length];
+    for (; base[length] != '\0' && length < 48; length++) {
+        const char c = base[length];
         const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                            (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
         name[length] = plain ? c : '_';
@@ -55,8 +55,8 @@ int onnx_layer(struct onnx_import *import, const char *class_name, json_t *confi
     struct onnx_layer layer = {
         .class_name = class_name, .config = NULL, .input_count = input_count, .rank = rank};
     long long size = 1;
-    char wish[64];
-    class_lower(class_name, wish);
+    char base[64];
+    class_lower(class_name, base);
     layer.config = config != NULL ? config : json_object();
     if (layer.config == NULL) {
         onnx_fail(import, CN_MEMORY, "cannot allocate a layer");
@@ -85,8 +85,8 @@ int onnx_layer(struct onnx_import *import, const char *class_name, json_t *confi
     const char *source = import->node != NULL ? import->node->label : NULL;
     if (source != NULL && strncmp(class_name, "Permute", 7) != 0 &&
         strncmp(class_name, "Reshape", 7) != 0)
-        snprintf(wish, sizeof wish, "%.60s", source);
-    if (!layer_name(import, wish, layer.name))
+        snprintf(base, sizeof base, "%.60s", source);
+    if (!layer_name(import, base, layer.name))
         goto failed;
     layer.source = source;
     import->layers[import->layer_count] = layer;

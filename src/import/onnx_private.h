@@ -243,7 +243,7 @@ bool onnx_split_sizes(struct onnx_import *import, int rank, const int64_t *dims,
 /* ---- Constant subgraphs (onnx_fold.c) ---- */
 
 const struct onnx_tensor *onnx_tensor_transpose(struct onnx_import *import,
-                                                const struct onnx_tensor *tensor, const int *order);
+                                                const struct onnx_tensor *x, const int *order);
 
 /* True if the present node's outputs were worked out now. False with import->status CN_OK: the node
  * is not one that this file can do, or its inputs are not constant. */

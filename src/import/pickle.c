@@ -97,7 +97,7 @@ static bool stack_push(struct stack *stack, struct pickle_value *value) {
     return true;
 }
 
-static void push(struct machine *machine, struct pickle_value *value) {
+static void machine_push(struct machine *machine, struct pickle_value *value) {
     if (machine->stack.count == MAX_STACK)
         (void)machine_fail(machine, "too deep a stack");
     else if (machine->status == CN_OK && !stack_push(&machine->stack, value))
@@ -105,8 +105,8 @@ static void push(struct machine *machine, struct pickle_value *value) {
 }
 
 /* A new value; `text` is copied if given. NULL after a failure, which is recorded. */
-static struct pickle_value *make(struct machine *machine, enum pickle_kind kind, const char *text,
-                                 size_t length) {
+static struct pickle_value *value_make(struct machine *machine, enum pickle_kind kind,
+                                       const char *text, size_t length) {
     if (machine->status != CN_OK)
         return NULL;
     if (machine->pickle->all.count == MAX_VALUES) {
@@ -140,7 +140,7 @@ static void append(struct machine *machine, struct pickle_value *list, struct pi
 }
 
 /* The topmost value, taken off; NULL and a failure for a mark or an empty stack. */
-static struct pickle_value *pop(struct machine *machine) {
+static struct pickle_value *machine_pop(struct machine *machine) {
     struct stack *stack = &machine->stack;
     if (stack->count == 0 || stack->values[stack->count - 1] == NULL) {
         (void)machine_fail(machine, "nothing to take from the stack");
@@ -150,7 +150,7 @@ static struct pickle_value *pop(struct machine *machine) {
 }
 
 static struct pickle_value *top(struct machine *machine) {
-    struct pickle_value *value = pop(machine);
+    struct pickle_value *value = machine_pop(machine);
     if (value != NULL)
         machine->stack.count++;
     return value;
@@ -166,7 +166,7 @@ static size_t find_mark(struct machine *machine) {
 }
 
 /* `count` bytes of the pickle; NULL and a failure past its end. */
-static const unsigned char *take(struct machine *machine, uint64_t count) {
+static const unsigned char *machine_take(struct machine *machine, uint64_t count) {
     if (machine->status != CN_OK || count > machine->length - machine->place) {
         (void)machine_fail(machine, "it ends too early");
         return NULL;
@@ -178,7 +178,7 @@ static const unsigned char *take(struct machine *machine, uint64_t count) {
 
 /* A little-endian number of `width` bytes. */
 static uint64_t take_number(struct machine *machine, int width) {
-    const unsigned char *bytes = take(machine, (uint64_t)width);
+    const unsigned char *bytes = machine_take(machine, (uint64_t)width);
     uint64_t number = 0;
     for (int i = width - 1; bytes != NULL && i >= 0; i--)
         number = number << 8 | bytes[i];
@@ -199,21 +199,22 @@ static const char *take_line(struct machine *machine, size_t *ret_length) {
 }
 
 static void push_text(struct machine *machine, uint64_t length) {
-    const unsigned char *bytes = take(machine, length);
+    const unsigned char *bytes = machine_take(machine, length);
     if (bytes != NULL)
-        push(machine, make(machine, PICKLE_TEXT, (const char *)bytes, (size_t)length));
+        machine_push(machine,
+                     value_make(machine, PICKLE_TEXT, (const char *)bytes, (size_t)length));
 }
 
 static void push_integer(struct machine *machine, int64_t integer) {
-    struct pickle_value *value = make(machine, PICKLE_INTEGER, NULL, 0);
+    struct pickle_value *value = value_make(machine, PICKLE_INTEGER, NULL, 0);
     if (value != NULL)
         value->integer = integer;
-    push(machine, value);
+    machine_push(machine, value);
 }
 
 /* LONG1 and LONG4: two's complement; longer ones than 8 bytes are kept by their low ones. */
 static void push_long(struct machine *machine, uint64_t width) {
-    const unsigned char *bytes = take(machine, width);
+    const unsigned char *bytes = machine_take(machine, width);
     uint64_t number = 0;
     if (bytes == NULL)
         return;
@@ -241,11 +242,11 @@ static void push_global(struct machine *machine, const char *module, size_t modu
             cn_text_show(full, shown));
         return;
     }
-    push(machine, make(machine, PICKLE_GLOBAL, full, strlen(full)));
+    machine_push(machine, value_make(machine, PICKLE_GLOBAL, full, strlen(full)));
 }
 
 static void collect(struct machine *machine, enum pickle_kind kind, size_t first) {
-    struct pickle_value *value = make(machine, kind, NULL, 0);
+    struct pickle_value *value = value_make(machine, kind, NULL, 0);
     for (size_t i = first; machine->status == CN_OK && i < machine->stack.count; i++)
         append(machine, value, machine->stack.values[i]);
     machine->stack.count = first;
@@ -259,7 +260,7 @@ static void collect_marked(struct machine *machine, enum pickle_kind kind) {
     collect(machine, kind, mark + 1);
     machine->stack.count = mark;
     if (machine->status == CN_OK)
-        push(machine, machine->pickle->all.values[machine->pickle->all.count - 1]);
+        machine_push(machine, machine->pickle->all.values[machine->pickle->all.count - 1]);
 }
 
 static void collect_last(struct machine *machine, size_t count) {
@@ -272,7 +273,7 @@ static void collect_last(struct machine *machine, size_t count) {
             (void)machine_fail(machine, "a mark in a tuple");
     collect(machine, PICKLE_TUPLE, machine->stack.count - count);
     if (machine->status == CN_OK)
-        push(machine, machine->pickle->all.values[machine->pickle->all.count - 1]);
+        machine_push(machine, machine->pickle->all.values[machine->pickle->all.count - 1]);
 }
 
 /* SETITEMS and APPENDS: all above the mark goes into what lies below it. */
@@ -292,7 +293,8 @@ static void extend_marked(struct machine *machine, enum pickle_kind kind) {
 }
 
 static void set_item(struct machine *machine) {
-    struct pickle_value *value = pop(machine), *key = pop(machine), *dict = top(machine);
+    struct pickle_value *value = machine_pop(machine), *key = machine_pop(machine),
+                        *dict = top(machine);
     if (dict == NULL || dict->kind != PICKLE_DICT) {
         (void)machine_fail(machine, "an item without a dict");
         return;
@@ -307,7 +309,8 @@ static bool is_kind(const struct pickle_value *value, enum pickle_kind kind) {
 
 /* REDUCE: the few calls that are known, done here and not called. */
 static void reduce(struct machine *machine) {
-    struct pickle_value *arguments = pop(machine), *function = pop(machine), *result = NULL;
+    struct pickle_value *arguments = machine_pop(machine), *function = machine_pop(machine),
+                        *result = NULL;
     enum role role;
     if (!is_kind(arguments, PICKLE_TUPLE) || !is_kind(function, PICKLE_GLOBAL) ||
         !global_find(function->text, &role) || role == ROLE_STORAGE) {
@@ -315,10 +318,10 @@ static void reduce(struct machine *machine) {
         return;
     }
     if (role == ROLE_DICT) {
-        result = make(machine, PICKLE_DICT, NULL, 0);
+        result = value_make(machine, PICKLE_DICT, NULL, 0);
     } else if (role == ROLE_TENSOR && arguments->count >= 4 &&
                is_kind(arguments->items[0], PICKLE_STORAGE)) {
-        result = make(machine, PICKLE_TENSOR, NULL, 0);
+        result = value_make(machine, PICKLE_TENSOR, NULL, 0);
         for (size_t i = 0; i < 4; i++)
             append(machine, result, arguments->items[i]);
     } else if (role == ROLE_PARAMETER && arguments->count >= 1 &&
@@ -330,12 +333,12 @@ static void reduce(struct machine *machine) {
     }
     if (result == NULL)
         (void)machine_fail(machine, "a call with the wrong arguments");
-    push(machine, result);
+    machine_push(machine, result);
 }
 
 /* BINPERSID: ('storage', class, key, location, number of elements[, view]). */
 static void persistent(struct machine *machine) {
-    struct pickle_value *id = pop(machine), *storage;
+    struct pickle_value *id = machine_pop(machine), *storage;
     enum role role;
     if (!is_kind(id, PICKLE_TUPLE) || id->count < 5 || !is_kind(id->items[1], PICKLE_GLOBAL) ||
         !global_find(id->items[1]->text, &role) || role != ROLE_STORAGE ||
@@ -344,11 +347,11 @@ static void persistent(struct machine *machine) {
         return;
     }
     const char *global = id->items[1]->text;
-    storage = make(machine, PICKLE_STORAGE, global, strlen(global));
+    storage = value_make(machine, PICKLE_STORAGE, global, strlen(global));
     append(machine, storage, id->items[2]);
     if (storage != NULL)
         storage->integer = id->items[4]->integer;
-    push(machine, storage);
+    machine_push(machine, storage);
 }
 
 static void remember(struct machine *machine, uint64_t index) {
@@ -371,12 +374,12 @@ static void recall(struct machine *machine, uint64_t index) {
     if (index >= machine->memo.count || machine->memo.values[index] == NULL)
         (void)machine_fail(machine, "a memo that was never written");
     else
-        push(machine, machine->memo.values[index]);
+        machine_push(machine, machine->memo.values[index]);
 }
 
 static void build_state(struct machine *machine) {
     /* OrderedDict's attributes (_metadata): the state is dropped. */
-    (void)pop(machine);
+    (void)machine_pop(machine);
     if (!is_kind(top(machine), PICKLE_DICT))
         (void)machine_fail(machine, "a state for what is no dict");
 }
@@ -406,9 +409,9 @@ static void protocol_line(struct machine *machine, unsigned char opcode) {
     } else if (opcode == 'I' || opcode == 'L') {
         push_integer(machine, line_number(machine, line, length));
     } else if (opcode == 'F') {
-        push(machine, make(machine, PICKLE_FLOAT, NULL, 0));
+        machine_push(machine, value_make(machine, PICKLE_FLOAT, NULL, 0));
     } else if (opcode == 'V') {
-        push(machine, make(machine, PICKLE_TEXT, line, length));
+        machine_push(machine, value_make(machine, PICKLE_TEXT, line, length));
     } else if (opcode == 'p' || opcode == 'g') {
         const int64_t index = line_number(machine, line, length);
         if (index < 0)
@@ -438,21 +441,22 @@ static void step_number(struct machine *machine, unsigned char opcode) {
         push_long(machine, take_number(machine, 4));
         break;
     default: /* BINFLOAT: its value is never needed */
-        (void)take(machine, 8);
-        push(machine, make(machine, PICKLE_FLOAT, NULL, 0));
+        (void)machine_take(machine, 8);
+        machine_push(machine, value_make(machine, PICKLE_FLOAT, NULL, 0));
         break;
     }
 }
 
 static void step_truth(struct machine *machine, unsigned char opcode) {
-    struct pickle_value *value = make(machine, opcode == 'N' ? PICKLE_NONE : PICKLE_BOOL, NULL, 0);
+    struct pickle_value *value =
+        value_make(machine, opcode == 'N' ? PICKLE_NONE : PICKLE_BOOL, NULL, 0);
     if (value != NULL)
         value->integer = opcode == 0x88;
-    push(machine, value);
+    machine_push(machine, value);
 }
 
 static void step_global_stack(struct machine *machine) {
-    const struct pickle_value *name = pop(machine), *module = pop(machine);
+    const struct pickle_value *name = machine_pop(machine), *module = machine_pop(machine);
     if (!is_kind(name, PICKLE_TEXT) || !is_kind(module, PICKLE_TEXT))
         (void)machine_fail(machine, "a global without a name");
     else
@@ -476,19 +480,19 @@ static void unknown_opcode(struct machine *machine, unsigned char opcode) {
 }
 
 /* One opcode. True at STOP. */
-static bool step(struct machine *machine) {
-    const unsigned char *byte = take(machine, 1);
+static bool machine_step(struct machine *machine) {
+    const unsigned char *byte = machine_take(machine, 1);
     if (byte == NULL)
         return true;
     switch (*byte) {
     case 0x80: /* PROTO */
-        (void)take(machine, 1);
+        (void)machine_take(machine, 1);
         break;
     case 0x95: /* FRAME */
-        (void)take(machine, 8);
+        (void)machine_take(machine, 8);
         break;
     case '(':
-        push(machine, NULL);
+        machine_push(machine, NULL);
         break;
     case '.':
         return true;
@@ -501,7 +505,7 @@ static bool step(struct machine *machine) {
         break;
     }
     case '2':
-        push(machine, top(machine));
+        machine_push(machine, top(machine));
         break;
     case 'N':
     case 0x88:
@@ -540,13 +544,13 @@ static bool step(struct machine *machine) {
         push_text(machine, take_number(machine, 8));
         break;
     case ')':
-        push(machine, make(machine, PICKLE_TUPLE, NULL, 0));
+        machine_push(machine, value_make(machine, PICKLE_TUPLE, NULL, 0));
         break;
     case ']':
-        push(machine, make(machine, PICKLE_TUPLE, NULL, 0));
+        machine_push(machine, value_make(machine, PICKLE_TUPLE, NULL, 0));
         break;
     case '}':
-        push(machine, make(machine, PICKLE_DICT, NULL, 0));
+        machine_push(machine, value_make(machine, PICKLE_DICT, NULL, 0));
         break;
     case 't':
     case 'l':
@@ -570,7 +574,7 @@ static bool step(struct machine *machine) {
         set_item(machine);
         break;
     case 'a': {
-        struct pickle_value *item = pop(machine), *list = top(machine);
+        struct pickle_value *item = machine_pop(machine), *list = top(machine);
         append(machine, is_kind(list, PICKLE_TUPLE) ? list : NULL, item);
         break;
     }
@@ -630,10 +634,10 @@ enum cn_status pickle_read(struct pickle *pickle, const unsigned char *bytes, si
     struct machine machine = {
         .pickle = pickle, .bytes = bytes, .length = length, .place = *offset, .error = error};
     const struct pickle_value *value = NULL;
-    while (!step(&machine)) {
+    while (!machine_step(&machine)) {
     }
     if (machine.status == CN_OK)
-        value = pop(&machine);
+        value = machine_pop(&machine);
     free(machine.stack.values);
     free(machine.memo.values);
     if (machine.status != CN_OK)

@@ -17,7 +17,7 @@
 enum { MAX_TENSORS = 16384 };
 
 /* Makes room for one element more. */
-static bool grow(void **array, size_t count, size_t *capacity, size_t element) {
+static bool tensors_grow(void **array, size_t count, size_t *capacity, size_t element) {
     if (count < *capacity)
         return true;
     const size_t wanted = *capacity == 0 ? 64 : *capacity * 2;
@@ -53,8 +53,8 @@ enum cn_status import_source_add(struct import_source *source, const char *group
                        shown, shown_group, tensor.size, source->limit);
     if (source->tensor_count == MAX_TENSORS)
         return cn_fail(error, CN_LIMIT, "the file has more than %d tensors", MAX_TENSORS);
-    if (!grow((void **)&source->tensors, source->tensor_count, &source->tensor_capacity,
-              sizeof *source->tensors))
+    if (!tensors_grow((void **)&source->tensors, source->tensor_count, &source->tensor_capacity,
+                      sizeof *source->tensors))
         return cn_fail(error, CN_MEMORY, "no memory for the tensors");
     tensor.group = strdup(group);
     tensor.name = strdup(name);
@@ -76,8 +76,8 @@ enum cn_status import_source_add_group(struct import_source *source, const char 
                                        struct cn_error *error) {
     if (source->group_count == MAX_TENSORS)
         return cn_fail(error, CN_LIMIT, "the file has more than %d groups", MAX_TENSORS);
-    if (!grow((void **)&source->groups, source->group_count, &source->group_capacity,
-              sizeof *source->groups) ||
+    if (!tensors_grow((void **)&source->groups, source->group_count, &source->group_capacity,
+                      sizeof *source->groups) ||
         (source->groups[source->group_count] = strdup(path)) == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the groups");
     source->group_count++;

@@ -27,7 +27,7 @@ static _Thread_local struct arena *active;
 static json_malloc_t host_malloc = malloc;
 static json_free_t host_free = free;
 
-static void *take(struct arena *arena, size_t size) {
+static void *arena_take(struct arena *arena, size_t size) {
     struct chunk *chunk = arena->chunks;
     size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (chunk == NULL || chunk->size - chunk->used < size) {
@@ -44,7 +44,7 @@ static void *take(struct arena *arena, size_t size) {
 }
 
 static void *json_malloc(size_t size) {
-    return active != NULL ? take(active, size) : host_malloc(size);
+    return active != NULL ? arena_take(active, size) : host_malloc(size);
 }
 
 static void json_free(void *memory) {
@@ -52,7 +52,7 @@ static void json_free(void *memory) {
         host_free(memory);
 }
 
-static void install(void) {
+static void allocator_install(void) {
     json_get_alloc_funcs(&host_malloc, &host_free);
     json_set_alloc_funcs(json_malloc, json_free);
 }
@@ -61,7 +61,7 @@ json_t *cn_json_load(const char *text, size_t length, json_error_t *ret_problem)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct arena arena = {.chunks = NULL};
     json_t *copy = NULL;
-    (void)pthread_once(&once, install);
+    (void)pthread_once(&once, allocator_install);
     ret_problem->text[0] = '\0';
     active = &arena;
     if (setjmp(arena.without_memory) == 0) {

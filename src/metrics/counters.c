@@ -16,11 +16,11 @@ static unsigned shard_of_thread(void) {
     return mine - 1;
 }
 
-static void add(uint64_t *counter, uint64_t amount) {
+static void counter_add(uint64_t *counter, uint64_t amount) {
     __atomic_fetch_add(counter, amount, __ATOMIC_RELAXED);
 }
 
-static uint64_t load(const uint64_t *counter) {
+static uint64_t counter_load(const uint64_t *counter) {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
@@ -53,8 +53,8 @@ void statistics_observe(struct statistics_model *model, enum statistics_histogra
     int i = 0;
     while (i < STATISTICS_BUCKETS && value > bounds[i])
         i++;
-    add(&cell->buckets[i], 1);
-    add(&cell->sum, value > 0 ? (uint64_t)(value * 1e9) : 0);
+    counter_add(&cell->buckets[i], 1);
+    counter_add(&cell->sum, value > 0 ? (uint64_t)(value * 1e9) : 0);
 }
 
 void statistics_model_add(struct statistics_model *model, enum statistics_model_counter counter,
@@ -63,7 +63,7 @@ void statistics_model_add(struct statistics_model *model, enum statistics_model_
     if (model == NULL)
         return;
     struct statistics_model_shard *shard = &model->shards[shard_of_thread()];
-    add(&shard->counters[counter], amount);
+    counter_add(&shard->counters[counter], amount);
     if (counter == STATISTICS_MODEL_OK && clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0)
         __atomic_store_n(&shard->last_answer,
                          (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
@@ -73,7 +73,7 @@ void statistics_model_add(struct statistics_model *model, enum statistics_model_
 uint64_t statistics_model_last_answer(const struct statistics_model *model) {
     uint64_t last = 0;
     for (size_t s = 0; s < STATISTICS_SHARDS; s++) {
-        const uint64_t answer = load(&model->shards[s].last_answer);
+        const uint64_t answer = counter_load(&model->shards[s].last_answer);
         last = answer > last ? answer : last;
     }
     return last;
@@ -85,8 +85,8 @@ struct statistics_histogram_cell statistics_gather(const struct statistics_model
     for (size_t s = 0; s < STATISTICS_SHARDS; s++) {
         const struct statistics_histogram_cell *cell = &model->shards[s].histograms[histogram];
         for (size_t i = 0; i <= STATISTICS_BUCKETS; i++)
-            total.buckets[i] += load(&cell->buckets[i]);
-        total.sum += load(&cell->sum);
+            total.buckets[i] += counter_load(&cell->buckets[i]);
+        total.sum += counter_load(&cell->sum);
     }
     return total;
 }
@@ -104,7 +104,7 @@ uint64_t statistics_model_count(const struct statistics_model *model,
                                 enum statistics_model_counter counter) {
     uint64_t total = 0;
     for (size_t s = 0; s < STATISTICS_SHARDS; s++)
-        total += load(&model->shards[s].counters[counter]);
+        total += counter_load(&model->shards[s].counters[counter]);
     return total;
 }
 
@@ -133,7 +133,7 @@ void statistics_free(struct statistics *statistics) {
 
 void statistics_add(struct statistics *statistics, enum statistics_counter counter,
                     uint64_t amount) {
-    add(&statistics->shards[shard_of_thread()].counters[counter], amount);
+    counter_add(&statistics->shards[shard_of_thread()].counters[counter], amount);
     if (counter == STATISTICS_RELOADS_OK)
         __atomic_store_n(&statistics->last_reload, (uint64_t)time(NULL), __ATOMIC_RELAXED);
 }
@@ -142,9 +142,9 @@ void statistics_request(struct statistics *statistics, struct statistics_model *
                         unsigned route, unsigned http_status, double seconds) {
     if (route < STATISTICS_MAX_ROUTES && http_status >= STATISTICS_MIN_STATUS &&
         http_status <= STATISTICS_MAX_STATUS)
-        add(&statistics->shards[shard_of_thread()]
-                 .requests[route][http_status - STATISTICS_MIN_STATUS],
-            1);
+        counter_add(&statistics->shards[shard_of_thread()]
+                         .requests[route][http_status - STATISTICS_MIN_STATUS],
+                    1);
     statistics_observe(model != NULL ? model : statistics->none, STATISTICS_REQUEST_SECONDS,
                        seconds);
     statistics_model_add(model, http_status < 400 ? STATISTICS_MODEL_OK : STATISTICS_MODEL_FAILED,

@@ -162,7 +162,7 @@ static enum cn_status add_tensors(struct cn_network *network, struct cn_layer *l
 }
 
 /* Room for one layer more, and for the most tensors that it can bring. */
-static enum cn_status grow(struct cn_network *network, struct cn_error *error) {
+static enum cn_status array_grow(struct cn_network *network, struct cn_error *error) {
     struct cn_layer *layers = realloc(network->layers, (network->layer_count + 1) * sizeof *layers);
     if (layers != NULL)
         network->layers = layers;
@@ -242,7 +242,7 @@ static enum cn_status prepare_layer(struct cn_network *network, const struct cn_
     for (size_t i = 0; i < layer->tensor_count; i++)
         layer->tensors[i].trainable = layer->tensors[i].trainable && !layer->frozen;
     if (status == CN_OK)
-        status = grow(network, error);
+        status = array_grow(network, error);
     return status;
 }
 

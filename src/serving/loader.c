@@ -18,7 +18,7 @@ struct loader {
     bool stopping, ended, joined;
 };
 
-static void run(struct registry *registry, struct loader_job *job) {
+static void job_run(struct registry *registry, struct loader_job *job) {
     switch (job->action) {
     case LOADER_RELOAD:
         job->status = registry_reload(registry, &job->result, &job->error);
@@ -47,7 +47,7 @@ static void do_job(struct loader *loader, struct loader_job *job) {
     copy.result = (struct registry_result){0};
     loader->running = job;
     (void)pthread_mutex_unlock(&loader->mutex);
-    run(loader->registry, &copy);
+    job_run(loader->registry, &copy);
     (void)pthread_mutex_lock(&loader->mutex);
     if (loader->running != job)
         return;

@@ -15,8 +15,8 @@ struct evaluator {
     float *images;
 };
 
-static enum cn_status prepare(struct evaluator *e, const struct cn_network *network, int threads,
-                              struct cn_error *error) {
+static enum cn_status measure_prepare(struct evaluator *e, const struct cn_network *network,
+                                      int threads, struct cn_error *error) {
     enum cn_status status = cn_plan_create(network, &e->plan, error);
     if (status != CN_OK)
         return status;
@@ -29,7 +29,7 @@ static enum cn_status prepare(struct evaluator *e, const struct cn_network *netw
     return status;
 }
 
-static void finish(struct evaluator *e) {
+static void measure_finish(struct evaluator *e) {
     for (int i = 0; i < e->threads; i++)
         cn_workspace_free(e->workspaces[i]);
     free(e->workspaces);
@@ -111,7 +111,7 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
         status =
             cn_fail(error, CN_MEMORY, "cannot allocate the answers of %zu samples", dataset->count);
     if (status == CN_OK)
-        status = prepare(&e, network, threads > 0 ? threads : 1, error);
+        status = measure_prepare(&e, network, threads > 0 ? threads : 1, error);
     const int rank = ranks != NULL ? ranks->rank : 0;
     const size_t end = part_begin(dataset->count, ranks, rank + 1);
     for (size_t i = part_begin(dataset->count, ranks, rank); i < end && status == CN_OK;
@@ -128,7 +128,7 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
         if (watcher->call != NULL)
             watcher->call(watcher->data, i + count, dataset->count);
     }
-    finish(&e);
+    measure_finish(&e);
     if (status != CN_OK) {
         cn_evaluation_clear(&evaluation);
         return status;

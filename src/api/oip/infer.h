@@ -57,7 +57,7 @@ struct infer_request {
     char *text;                             /* the JSON when it had to be copied */
 };
 
-void infer_request_free(void *request);
+void infer_request_free(void *data);
 
 /* Reads the JSON part [length], which ends with a NUL, and takes the tensor from it or from
  * `binary`, which follows it. The request keeps pointers into `text`. CN_INVALID, CN_MALFORMED,

@@ -48,8 +48,8 @@ static void add_model(struct cn_text *text, const struct registry_row *row) {
 }
 
 /* Of all names if `name` is NULL, of all versions if `version` is 0. */
-static enum http_outcome answer(struct http_exchange *exchange, const char *name,
-                                unsigned version) {
+static enum http_outcome stats_answer(struct http_exchange *exchange, const char *name,
+                                      unsigned version) {
     struct cn_text text = {0};
     size_t count = 0;
     struct registry_row *rows = registry_list(exchange->context->models, &count);
@@ -70,11 +70,11 @@ static enum http_outcome answer(struct http_exchange *exchange, const char *name
 enum http_outcome api_v2_stats(struct http_exchange *exchange) {
     const char *name = exchange->arguments.values[0], *version = exchange->arguments.values[1];
     if (name == NULL)
-        return answer(exchange, NULL, 0);
+        return stats_answer(exchange, NULL, 0);
     struct served_model *model = api_find_model(exchange, name, version);
     if (model == NULL)
         return HTTP_REPLIED;
     const unsigned number = version != NULL ? model->version : 0;
     served_model_release(model);
-    return answer(exchange, name, number);
+    return stats_answer(exchange, name, number);
 }

@@ -60,11 +60,11 @@ enum http_outcome api_repository_index(struct http_exchange *exchange) {
 
 /* ---- Loading and unloading ---- */
 
-static void done(struct loader_job *job) {
+static void action_done(struct loader_job *job) {
     http_resume(job->data);
 }
 
-static bool submit(struct http_exchange *exchange, void *data) {
+static bool action_submit(struct http_exchange *exchange, void *data) {
     struct loader_job *job = exchange->state;
     (void)data;
     if (loader_submit(exchange->context->loader, job))
@@ -83,7 +83,7 @@ static bool is_known(struct registry *models, const char *name) {
     return known;
 }
 
-static enum http_outcome finish(struct http_exchange *exchange) {
+static enum http_outcome action_answer(struct http_exchange *exchange) {
     const struct loader_job *job = exchange->state;
     struct cn_text text = {0};
     if (job->status == CN_CANCELED)
@@ -101,7 +101,7 @@ static enum http_outcome finish(struct http_exchange *exchange) {
 
 /* What a body may say (parameters of the load, unload_dependents) has no use here: a model is what
  * its file says. */
-static enum http_outcome run(struct http_exchange *exchange, enum loader_action action) {
+static enum http_outcome action_begin(struct http_exchange *exchange, enum loader_action action) {
     const char *name = exchange->arguments.values[0];
     if (strlen(name) >= SERVED_MODEL_NAME)
         return http_reply_error(exchange, 404, "there is no model \"%.64s\"", name);
@@ -110,17 +110,17 @@ static enum http_outcome run(struct http_exchange *exchange, enum loader_action 
         return http_reply_error(exchange, 503, "no memory for the request");
     job->action = action;
     memcpy(job->name, name, strlen(name) + 1);
-    job->done = done;
+    job->done = action_done;
     job->data = exchange;
     exchange->state = job;
     exchange->release = free;
-    return http_defer(exchange, submit, finish, NULL);
+    return http_defer(exchange, action_submit, action_answer, NULL);
 }
 
 enum http_outcome api_repository_load(struct http_exchange *exchange) {
-    return run(exchange, LOADER_LOAD);
+    return action_begin(exchange, LOADER_LOAD);
 }
 
 enum http_outcome api_repository_unload(struct http_exchange *exchange) {
-    return run(exchange, LOADER_UNLOAD);
+    return action_begin(exchange, LOADER_UNLOAD);
 }

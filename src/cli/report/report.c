@@ -79,8 +79,9 @@ static enum cn_status check_status(cairo_status_t status, struct cn_error *error
                                                     cairo_status_to_string(status));
 }
 
-static enum cn_status draw(const struct evaluate_result *result, const struct history *history,
-                           struct output *output, struct cn_error *error) {
+static enum cn_status report_draw(const struct evaluate_result *result,
+                                  const struct history *history, struct output *output,
+                                  struct cn_error *error) {
     const bool svg = ends_with(result->settings->report, ".svg");
     const int height = TOP + FIGURES + MISTAKES + (history->count > 0 ? CURVES : 0);
     cairo_surface_t *surface =
@@ -110,7 +111,7 @@ enum cn_status evaluate_draw_report(const struct evaluate_result *result, struct
         status = report_read_history(settings->history, &history, error);
     }
     if (status == CN_OK) {
-        status = draw(result, &history, &output, error);
+        status = report_draw(result, &history, &output, error);
     }
     if (status == CN_OK) {
         const struct cn_file_part part = {(const char *)output.bytes, output.length};
