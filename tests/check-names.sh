@@ -1,5 +1,6 @@
 #!/bin/bash
-# Names that a stranger can search for: no two sources share a basename.
+# Names that a stranger can search for: no two sources share a basename, no static function is called
+# by a verb alone, each layer type is named in a unit test, and metrics are named in their table.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 failures=0
@@ -13,6 +14,21 @@ mapfile -t sources < <(find src -name '*.[ch]' -o -name '*.inc' | LC_ALL=C sort)
 while read -r name; do
     fail "several files are called $name: $(printf '%s\n' "${sources[@]}" | grep "/$name\$" | tr '\n' ' ')"
 done < <(printf '%s\n' "${sources[@]}" | sed 's|.*/||' | LC_ALL=C sort | uniq -d)
+
+verbs='add|answer|begin|build|check|copy|done|drop|finish|forward|backward|grow|list|look|make|open|parse|pop|prepare|print|push|put|read|refuse|run|scale|step|submit|take|write'
+while read -r line; do
+    fail "a verb alone is no name for a function: $line"
+done < <(grep -HnE "^static [a-zA-Z_0-9 *]*[ *]($verbs)\(" "${sources[@]}")
+
+types=$(grep -hoE '\.class_name = "[A-Za-z0-9]+"' src/layers/*.c | cut -d'"' -f2 | LC_ALL=C sort -u)
+[ -n "$types" ] || fail "no layer type was found in src/layers"
+for type in $types; do
+    grep -qF "$type" tests/unit/*.c || fail "no unit test names the layer type $type"
+done
+
+while read -r line; do
+    fail "a metric is named outside of src/metrics/metric_table.c: $line"
+done < <(grep -HnE '"(convnetd|nv|process)_[a-z_]+' "${sources[@]}" | grep -v '^src/metrics/metric_table.c:')
 
 echo "${#sources[@]} sources, $failures names to mend"
 [ "$failures" -eq 0 ]

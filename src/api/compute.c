@@ -43,7 +43,7 @@ void prediction_free(void *data) {
 static double observe_since(const struct http_exchange *exchange,
                             enum statistics_histogram histogram, uint64_t begun) {
     const struct prediction *prediction = exchange->state;
-    const double seconds = (double)(cn_clock_nanoseconds() - begun) * 1e-9;
+    const double seconds = cn_seconds_since(begun);
     statistics_observe(prediction->model->statistics, histogram, seconds);
     return seconds;
 }

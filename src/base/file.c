@@ -41,7 +41,7 @@ enum cn_status cn_file_read(const char *path, size_t limit, unsigned char **ret_
     length = (size_t)info.st_size;
     bytes = malloc(length + 1);
     if (bytes == NULL) {
-        status = cn_fail_at(error, CN_MEMORY, path, -1, "cannot allocate %zu bytes", length + 1);
+        status = cn_fail_at(error, CN_MEMORY, path, -1, "no memory for %zu bytes", length + 1);
         goto out;
     }
     while (used < length) {

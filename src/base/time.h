@@ -16,6 +16,20 @@ uint64_t cn_clock_nanoseconds(void);
 /* Nanoseconds of processor time that the calling thread has used. */
 uint64_t cn_clock_thread_nanoseconds(void);
 
+static inline double cn_seconds(uint64_t nanoseconds) {
+    return (double)nanoseconds * 1e-9;
+}
+
+/* Seconds of CLOCK_MONOTONIC since `begun`, which cn_clock_nanoseconds gave. */
+static inline double cn_seconds_since(uint64_t begun) {
+    return cn_seconds(cn_clock_nanoseconds() - begun);
+}
+
+/* `seconds`, which are not negative, in nanoseconds. */
+static inline uint64_t cn_nanoseconds(double seconds) {
+    return (uint64_t)(seconds * 1e9);
+}
+
 static inline struct timespec cn_timespec(uint64_t nanoseconds) {
     return (struct timespec){.tv_sec = (time_t)(nanoseconds / CN_SECOND),
                              .tv_nsec = (long)(nanoseconds % CN_SECOND)};

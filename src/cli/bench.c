@@ -76,11 +76,7 @@ static int compare_doubles(const void *a, const void *b) {
 /* Where one thread alone is measured, its time is the processor's, which other work on the machine
  * hardly changes; where numbers of threads are compared, it is what passes on the clock. */
 static uint64_t bench_clock(int threads) {
-    struct timespec now;
-    if (threads > 1)
-        return cn_clock_nanoseconds();
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return threads > 1 ? cn_clock_nanoseconds() : cn_clock_thread_nanoseconds();
 }
 
 static double run_seconds(const struct bench *bench, int batch_size, int threads, size_t batches) {
@@ -89,7 +85,7 @@ static double run_seconds(const struct bench *bench, int batch_size, int threads
         cn_plan_run_parallel(bench->plan, bench->workspaces, threads, bench->images,
                              (size_t)batch_size, bench->outputs);
     }
-    return (double)(bench_clock(bench->settings->threads) - begun) * 1e-9;
+    return cn_seconds(bench_clock(bench->settings->threads) - begun);
 }
 
 static void measure(struct bench *bench, int batch_size, int threads) {

@@ -68,7 +68,7 @@ static volatile float sink;
 static double run_seconds(const struct peak_loop *loop, uint64_t count) {
     uint64_t begun = cn_clock_nanoseconds();
     sink = loop->run(count, 0.5f, 0.5f);
-    return (double)(cn_clock_nanoseconds() - begun) * 1e-9;
+    return cn_seconds_since(begun);
 }
 
 /* The best of many short runs: what the core can do when nothing disturbs it. */

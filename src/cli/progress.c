@@ -12,7 +12,7 @@
 #include "cli/progress.h"
 
 enum { BAR = 30, LEAST_BAR = 5, LINE = 512 };
-static const uint64_t redraw_nanoseconds = 100000000;
+static const uint64_t redraw_nanoseconds = 100 * CN_MILLISECOND;
 
 struct progress progress_create(bool quiet) {
     return (struct progress){
@@ -80,7 +80,7 @@ static void format_bar(char *text, size_t done, size_t total, int columns) {
 
 static void put_line(const struct progress *progress, uint64_t now, size_t done, size_t before,
                      size_t total, const char *unit, const char *text, bool ended) {
-    const double seconds = (double)(now - progress->begun) * 1e-9;
+    const double seconds = cn_seconds(now - progress->begun);
     const double each = done > before ? seconds / (double)(done - before) : 0;
     const int width = terminal_width() - 1;
     char head[48], pace[48], left[32], tail[LINE], bar[BAR + 8], line[2 * LINE];

@@ -145,7 +145,7 @@ static int serve(const struct daemon_options *options) {
     service_describe(service, text, sizeof text);
     log_write(LOG_LEVEL_INFO, "%s", text);
     notify_ready(text);
-    daemon_run(signals, service, (uint64_t)(options->shutdown_delay * 1e9));
+    daemon_run(signals, service, cn_nanoseconds(options->shutdown_delay));
     const bool whole = service_free(service);
     close(signals);
     log_write(LOG_LEVEL_INFO, "stopped");

@@ -30,7 +30,7 @@ static bool is_ready(void *data) {
     struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
     served_model_release(model);
     return model != NULL && !service->stopping &&
-           !lane_stalled(service->lane, service_nanoseconds(service->options->stall_timeout));
+           !lane_stalled(service->lane, cn_nanoseconds(service->options->stall_timeout));
 }
 
 static size_t count_connections(void *data) {
@@ -85,11 +85,11 @@ static struct http_server_options server_options(const struct daemon_options *op
         .metrics_access = metrics_access(options),
         .cors_origin = options->cors_origin,
         .allowed_hosts = options->allowed_hosts,
-        .header_timeout = service_nanoseconds(options->header_timeout),
-        .body_timeout = service_nanoseconds(options->body_timeout),
-        .idle_timeout = service_nanoseconds(options->idle_timeout),
-        .write_timeout = service_nanoseconds(options->write_timeout),
-        .shutdown_timeout = service_nanoseconds(options->shutdown_timeout),
+        .header_timeout = cn_nanoseconds(options->header_timeout),
+        .body_timeout = cn_nanoseconds(options->body_timeout),
+        .idle_timeout = cn_nanoseconds(options->idle_timeout),
+        .write_timeout = cn_nanoseconds(options->write_timeout),
+        .shutdown_timeout = cn_nanoseconds(options->shutdown_timeout),
         .log_access = options->access_log || options->log_level == LOG_LEVEL_DEBUG
                           ? service_log_access
                           : NULL,
@@ -145,7 +145,7 @@ static enum cn_status start_lanes(struct service *service, struct cn_error *erro
     const struct lane_options lane = {.queue_images = (size_t)options->queue_images,
                                       .batch_images = (size_t)options->batch_images,
                                       .delay_nanoseconds =
-                                          service_nanoseconds(options->batch_delay_ms * 1e-3),
+                                          cn_nanoseconds(options->batch_delay_ms * 1e-3),
                                       .threads = lane_threads(options),
                                       .first_slot = first_lane_slot(options),
                                       .executed = count_execution};
@@ -171,7 +171,7 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
         .picture_limits = {.max_width = (int)options->max_picture,
                            .max_height = (int)options->max_picture},
         .inline_seconds = options->inline_us * 1e-6,
-        .request_timeout_nanoseconds = service_nanoseconds(options->request_timeout),
+        .request_timeout_nanoseconds = cn_nanoseconds(options->request_timeout),
         .queue_images = (size_t)options->queue_images,
         .triton_metrics = options->triton_metrics,
         .ready = is_ready,
@@ -286,7 +286,7 @@ void service_begin_stop(struct service *service) {
 }
 
 bool service_alive(struct service *service, uint64_t timeout) {
-    const uint64_t limit = service_nanoseconds(service->options->stall_timeout);
+    const uint64_t limit = cn_nanoseconds(service->options->stall_timeout);
     return !lane_stalled(service->lane, limit) && !preparer_stalled(service->preparer, limit) &&
            lane_alive(service->lane, timeout / 2) &&
            http_server_alive(service->server, timeout / 2);
@@ -302,7 +302,7 @@ bool service_free(struct service *service) {
     if (service == NULL)
         return true;
     const uint64_t end =
-        cn_clock_nanoseconds() + service_nanoseconds(service->options->shutdown_timeout);
+        cn_clock_nanoseconds() + cn_nanoseconds(service->options->shutdown_timeout);
     service->stopping = true;
     if (!http_server_free(service->server)) { /* before the lane, which finishes its requests */
         log_write(LOG_LEVEL_ERROR, "the compute thread hangs; its requests are not answered");

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/budget.h"
+#include "base/time.h"
 #include "daemon/service.h"
 #include "http/server.h"
 #include "serving/preparer.h"
@@ -31,10 +32,6 @@ struct service {
 /* Keeps the first fault of a reload for service_describe; NULL: a new reload begins. From any
  * thread. */
 void service_note(struct service *service, const struct cn_error *error);
-
-static inline uint64_t service_nanoseconds(double seconds) {
-    return (uint64_t)(seconds * 1e9);
-}
 
 /* What happens to a request, in the HTTP server, to a model, as lines of the log (service_log.c).
  * `data` is not used. */

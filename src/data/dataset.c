@@ -57,12 +57,12 @@ enum cn_status cn_dataset_name_classes(struct cn_dataset *dataset, size_t count,
                                        struct cn_error *error) {
     dataset->class_names = calloc(count, sizeof *dataset->class_names);
     if (dataset->class_names == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu class names", count);
     dataset->class_count = count;
     for (size_t i = 0; i < count; i++)
         if (asprintf(&dataset->class_names[i], "%zu", i) < 0) {
             dataset->class_names[i] = NULL;
-            return cn_fail(error, CN_MEMORY, "cannot allocate %zu class names", count);
+            return cn_fail(error, CN_MEMORY, "no memory for %zu class names", count);
         }
     return CN_OK;
 }
@@ -79,7 +79,7 @@ enum cn_status cn_dataset_grow(struct cn_dataset *dataset, size_t *capacity,
     if (labels != NULL)
         dataset->labels = labels;
     if (images == NULL || labels == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", more);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu pictures", more);
     *capacity = more;
     return CN_OK;
 }
@@ -100,7 +100,7 @@ enum cn_status cn_dataset_read(const char *path, enum cn_split split, const stru
         return status;
     struct cn_dataset *dataset = calloc(1, sizeof *dataset);
     if (dataset == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a dataset");
+        return cn_fail(error, CN_MEMORY, "no memory for a dataset");
     status = format->read(&request, dataset, error);
     if (status == CN_OK && shape != NULL && !cn_shape_equal(&dataset->shape, shape))
         status = cn_dataset_prepare(dataset, preprocessing, shape, error);
@@ -123,7 +123,7 @@ enum cn_status cn_dataset_read_images(const char *path, struct cn_dataset **ret_
         return status;
     struct cn_dataset *dataset = calloc(1, sizeof *dataset);
     if (dataset == NULL) {
-        status = cn_fail(error, CN_MEMORY, "cannot allocate a dataset");
+        status = cn_fail(error, CN_MEMORY, "no memory for a dataset");
         goto out;
     }
     dataset->shape = cn_shape_image(idx.sizes[1], idx.sizes[2], 1);
@@ -155,7 +155,7 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
     uint8_t *images = calloc(dataset->count, to);
     float *image = malloc(to * sizeof *image);
     if (images == NULL || image == NULL)
-        status = cn_fail(error, CN_MEMORY, "cannot allocate %zu images", dataset->count);
+        status = cn_fail(error, CN_MEMORY, "no memory for %zu images", dataset->count);
     as_ink.invert = false;
     for (size_t i = 0; status == CN_OK && i < dataset->count; i++) {
         const struct cn_picture picture = {.width = dataset->shape.dims[1],
@@ -209,7 +209,7 @@ enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dat
     if (labels != NULL)
         dataset->labels = labels;
     if (images == NULL || labels == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu images", count);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu images", count);
     memcpy(images + dataset->count * size, more->images, more->count * size);
     memcpy(labels + dataset->count, more->labels, more->count * sizeof *labels);
     dataset->count = count;

@@ -80,7 +80,7 @@ static enum cn_status add_file(const struct cifar *set, const char *path,
     if (labels != NULL)
         dataset->labels = labels;
     if (images == NULL || labels == NULL) {
-        status = cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", count);
+        status = cn_fail(error, CN_MEMORY, "no memory for %zu pictures", count);
         goto out;
     }
     for (size_t i = 0; i < more; i++) {

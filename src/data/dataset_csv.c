@@ -73,7 +73,7 @@ static enum cn_status read_line(struct csv *csv, bool *ret_more, struct cn_error
             const size_t size = csv->size == 0 ? FIRST_LINE : csv->size * 2;
             char *line = realloc(csv->line, size);
             if (line == NULL)
-                return cn_fail(error, CN_MEMORY, "cannot allocate a line of %zu bytes", size);
+                return cn_fail(error, CN_MEMORY, "no memory for a line of %zu bytes", size);
             csv->line = line;
             csv->size = size;
         }

@@ -195,7 +195,7 @@ static enum cn_status add_mapping(const char *line, const char *path, struct map
     const char name[2] = {(char)character, '\0'};
     dataset->class_names[dataset->class_count] = strdup(name);
     if (dataset->class_names[dataset->class_count] == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a class name");
+        return cn_fail(error, CN_MEMORY, "no memory for a class name");
     mapping->classes[label] = (int)dataset->class_count++;
     return CN_OK;
 }
@@ -215,7 +215,7 @@ static enum cn_status read_mapping(const struct naming *naming, struct mapping *
     status = cn_file_read(path, MAX_MAPPING, &text, &length, error);
     dataset->class_names = calloc(256, sizeof *dataset->class_names);
     if (status == CN_OK && dataset->class_names == NULL)
-        status = cn_fail(error, CN_MEMORY, "cannot allocate class names");
+        status = cn_fail(error, CN_MEMORY, "no memory for class names");
     memset(mapping->classes, -1, sizeof mapping->classes);
     char *rest = NULL;
     for (char *line = status == CN_OK ? strtok_r((char *)text, "\r\n", &rest) : NULL;
@@ -234,7 +234,7 @@ static enum cn_status put_upright(struct cn_idx *images, struct cn_error *error)
     const size_t rows = (size_t)images->sizes[1], columns = (size_t)images->sizes[2];
     uint8_t *image = malloc(rows * columns);
     if (image == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu bytes", rows * columns);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu bytes", rows * columns);
     for (size_t i = 0; i < (size_t)images->sizes[0]; i++) {
         uint8_t *stored = images->elements + i * rows * columns;
         memcpy(image, stored, rows * columns);
@@ -303,7 +303,7 @@ static enum cn_status take_labels(const struct naming *naming, const struct cn_i
     dataset->count = (size_t)labels->sizes[0];
     dataset->labels = malloc(dataset->count * sizeof *dataset->labels);
     if (dataset->labels == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu labels", dataset->count);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu labels", dataset->count);
     for (size_t i = 0; i < dataset->count; i++) {
         const int label = labels->elements[i];
         if (mapped && mapping.classes[label] < 0)

@@ -140,7 +140,7 @@ static enum cn_status take_images(const struct cn_dataset_request *request,
         return status;
     dataset->images = malloc(array->count);
     if (dataset->images == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu pictures", dataset->count);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu pictures", dataset->count);
     if (array->kind == 'u' && array->item == 1) {
         memcpy(dataset->images, array->data, array->count);
         return CN_OK;
@@ -171,7 +171,7 @@ static enum cn_status take_labels(const struct cn_dataset_request *request,
                           array->rank > 0 ? array->dims[0] : 0);
     dataset->labels = malloc(n * sizeof *dataset->labels);
     if (dataset->labels == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu labels", n);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu labels", n);
     for (size_t i = 0; i < n; i++) {
         double label = cn_npy_value(array, i * columns);
         if (columns > 1) {

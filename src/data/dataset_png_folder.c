@@ -215,7 +215,7 @@ static enum cn_status add_folder(struct builder *builder, const char *folder, si
     struct listing files = {0};
     char *path = malloc(PATH_SIZE);
     enum cn_status status = path != NULL ? list_folder(folder, &files, error)
-                                         : cn_fail(error, CN_MEMORY, "cannot allocate a path");
+                                         : cn_fail(error, CN_MEMORY, "no memory for a path");
     for (int i = 0; status == CN_OK && i < files.count; i++) {
         if (!join(path, folder, files.entries[i]->d_name))
             status = cn_fail_at(error, CN_LIMIT, folder, -1, "holds a path longer than %d bytes",
@@ -255,13 +255,13 @@ static enum cn_status add_classes(struct builder *builder, const char *root,
     dataset->class_names = calloc((size_t)classes->count, sizeof *dataset->class_names);
     builder->image = calloc(cn_shape_size(&dataset->shape), sizeof *builder->image);
     if (dataset->class_names == NULL || builder->image == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %d class names", classes->count);
+        return cn_fail(error, CN_MEMORY, "no memory for %d class names", classes->count);
     dataset->class_count = (size_t)classes->count;
     for (size_t i = 0; status == CN_OK && i < dataset->class_count; i++) {
         const char *name = classes->entries[i]->d_name;
         dataset->class_names[i] = strdup(name);
         if (dataset->class_names[i] == NULL)
-            return cn_fail(error, CN_MEMORY, "cannot allocate the class name %s", name);
+            return cn_fail(error, CN_MEMORY, "no memory for the class name %s", name);
         if (!join(path, root, name))
             return cn_fail_at(error, CN_LIMIT, root, -1, "holds a path longer than %d bytes",
                               PATH_SIZE - 1);

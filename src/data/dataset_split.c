@@ -56,8 +56,7 @@ static enum cn_status mark_by_class(const struct cn_dataset *dataset, size_t wan
     uint32_t *members = calloc(dataset->count, sizeof *members);
     enum cn_status status = CN_OK;
     if (shares == NULL || members == NULL) {
-        status =
-            cn_fail(error, CN_MEMORY, "cannot allocate a split of %zu samples", dataset->count);
+        status = cn_fail(error, CN_MEMORY, "no memory for a split of %zu samples", dataset->count);
         goto out;
     }
     for (size_t i = 0; i < dataset->count; i++)
@@ -66,7 +65,7 @@ static enum cn_status mark_by_class(const struct cn_dataset *dataset, size_t wan
     /* The samples of each class one after another, in their order. */
     size_t *ends = calloc(classes + 1, sizeof *ends);
     if (ends == NULL) {
-        status = cn_fail(error, CN_MEMORY, "cannot allocate a split of %zu classes", classes);
+        status = cn_fail(error, CN_MEMORY, "no memory for a split of %zu classes", classes);
         goto out;
     }
     for (size_t c = 0; c + 1 < classes; c++)
@@ -140,7 +139,7 @@ enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fractio
     enum cn_status status = CN_OK;
     size_t taken = 0;
     if (marks == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a split of %zu samples", dataset->count);
+        return cn_fail(error, CN_MEMORY, "no memory for a split of %zu samples", dataset->count);
     if (order == CN_SPLIT_TAIL)
         memset(marks + kept, true, dataset->count - kept);
     else
@@ -156,7 +155,7 @@ enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fractio
         last = copy_marked(dataset, marks, true, taken);
         if (first == NULL || last == NULL)
             status =
-                cn_fail(error, CN_MEMORY, "cannot allocate a copy of %zu samples", dataset->count);
+                cn_fail(error, CN_MEMORY, "no memory for a copy of %zu samples", dataset->count);
     }
     free(marks);
     if (status != CN_OK) {

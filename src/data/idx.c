@@ -23,7 +23,7 @@ static enum cn_status fail_read(gzFile file, const char *path, struct cn_error *
     if (code == Z_ERRNO)
         return cn_fail_at(error, CN_IO, path, -1, "cannot read: %s", strerror(saved));
     if (code == Z_MEM_ERROR)
-        return cn_fail_at(error, CN_MEMORY, path, -1, "cannot allocate a gzip reader");
+        return cn_fail_at(error, CN_MEMORY, path, -1, "no memory for a gzip reader");
     return cn_fail_at(error, CN_MALFORMED, path, -1, "the gzip data is corrupt: %s", reason);
 }
 
@@ -40,7 +40,7 @@ static enum cn_status open_file(const char *path, gzFile *ret_file, struct cn_er
     gzFile file = gzdopen(fd, "rb");
     if (file == NULL) {
         (void)close(fd);
-        return cn_fail_at(error, CN_MEMORY, path, -1, "cannot allocate a gzip reader");
+        return cn_fail_at(error, CN_MEMORY, path, -1, "no memory for a gzip reader");
     }
     (void)gzbuffer(file, 1U << 17);
     *ret_file = file;
@@ -97,7 +97,7 @@ static enum cn_status read_elements(gzFile file, const char *path, uint64_t size
             capacity = capacity > size ? size : capacity;
             uint8_t *grown = realloc(elements, (size_t)capacity);
             if (grown == NULL) {
-                status = cn_fail_at(error, CN_MEMORY, path, -1, "cannot allocate %llu bytes",
+                status = cn_fail_at(error, CN_MEMORY, path, -1, "no memory for %llu bytes",
                                     (unsigned long long)capacity);
                 goto out;
             }

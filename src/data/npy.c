@@ -137,7 +137,7 @@ static enum cn_status inflate_member(const unsigned char *from, size_t packed, s
                        .next_out = to,
                        .avail_out = (uInt)size};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
-        return cn_fail(error, CN_MEMORY, "cannot allocate an inflater");
+        return cn_fail(error, CN_MEMORY, "no memory for an inflater");
     const int code = inflate(&stream, Z_FINISH);
     const bool whole = code == Z_STREAM_END && stream.avail_out == 0;
     (void)inflateEnd(&stream);
@@ -168,7 +168,7 @@ static enum cn_status take_member(const unsigned char *bytes, size_t length,
     unsigned char *to = malloc(size + 1);
     enum cn_status status = CN_OK;
     if (to == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu bytes", size);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu bytes", size);
     if (method == 0)
         memcpy(to, from, size);
     else

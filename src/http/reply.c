@@ -43,9 +43,9 @@ static void count_reply(struct http_request *request, unsigned status) {
         memcpy(request->model_name, model->name, sizeof request->model_name);
         request->model_version = model->version;
     }
-    statistics_request(
-        statistics, model != NULL ? model->statistics : NULL, (unsigned)request->route, status,
-        (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) * 1e-9);
+    statistics_request(statistics, model != NULL ? model->statistics : NULL,
+                       (unsigned)request->route, status,
+                       cn_seconds_since(request->exchange.started_nanoseconds));
 }
 
 static bool add_headers(struct http_request *request, struct MHD_Response *response,

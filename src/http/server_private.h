@@ -10,7 +10,7 @@
 
 /* A server that stops waits so long for the head of a connection that never sent one: nanoseconds.
  */
-enum { HTTP_DRAIN_HEAD_TIME = 250000000 };
+#define HTTP_DRAIN_HEAD_TIME (250 * CN_MILLISECOND)
 
 /* The body of every error, and one whose text is known before anything was read. */
 #define HTTP_ERROR_BEGIN "{\"error\": "

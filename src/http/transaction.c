@@ -311,9 +311,8 @@ static enum MHD_Result refuse_body(struct http_request *request, unsigned status
                           request->identity.id, strlen(body), body);
     send_now(request, text, (size_t)length);
     if (request->peer->class != HTTP_CLASS_OWN)
-        statistics_request(
-            request->server->context.statistics, NULL, (unsigned)request->route, status,
-            (double)(cn_clock_nanoseconds() - request->exchange.started_nanoseconds) * 1e-9);
+        statistics_request(request->server->context.statistics, NULL, (unsigned)request->route,
+                           status, cn_seconds_since(request->exchange.started_nanoseconds));
     request->status = status;
     request->linger = true;
     return MHD_NO;
@@ -395,7 +394,7 @@ static void log_request(const struct http_request *request) {
         .bytes_in = exchange->body_length,
         .bytes_out = request->reply_length,
         .images = exchange->work.images,
-        .seconds = (double)(cn_clock_nanoseconds() - exchange->started_nanoseconds) * 1e-9,
+        .seconds = cn_seconds_since(exchange->started_nanoseconds),
         .queue_seconds = exchange->work.queue_seconds,
         .compute_seconds = exchange->work.compute_seconds};
     options->log_access(options->log_data, &entry);

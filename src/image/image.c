@@ -129,7 +129,7 @@ enum cn_status cn_image_to_png(const struct cn_preprocessing *preprocessing, con
     const bool swapped = preprocessing->channels == CN_CHANNELS_BGR && channels == 3;
     uint8_t *pixels = malloc(count);
     if (pixels == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu samples", count);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu samples", count);
     for (size_t i = 0; i < count; i++) { /* a NaN becomes 0 */
         const size_t c = i % channels, to = swapped ? i - c + (2 - c) : i;
         const float sample =

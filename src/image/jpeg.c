@@ -180,7 +180,7 @@ static enum cn_status jpeg_decode(const unsigned char *bytes, size_t length,
     struct cn_picture picture = {0};
     struct cn_error local = {0};
     if (decoder == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a JPEG decoder");
+        return cn_fail(error, CN_MEMORY, "no memory for a JPEG decoder");
     decoder->limits = limits;
     decoder->error = &local;
     decoder->jpeg.err = jpeg_std_error(&decoder->errors);

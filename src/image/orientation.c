@@ -60,7 +60,7 @@ enum cn_status cn_orientation_apply(int orientation, struct cn_picture *picture,
         return CN_OK;
     uint8_t *turned = malloc((size_t)width * (size_t)height * channels);
     if (turned == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a picture of %d x %d", width, height);
+        return cn_fail(error, CN_MEMORY, "no memory for a picture of %d x %d", width, height);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
             const int u = swapped ? y : x, v = swapped ? x : y;

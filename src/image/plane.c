@@ -250,7 +250,7 @@ static enum cn_status fill_grey(const struct cn_picture *picture, const struct m
     }
     uint32_t *sums = malloc(width * sizeof *sums);
     if (sums == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a row of %zu sums", width);
+        return cn_fail(error, CN_MEMORY, "no memory for a row of %zu sums", width);
     for (int y = 0; y < plane->height; y++)
         reduce_rows(picture, mixer, y * plane->reduction, plane, sums,
                     plane->samples + (size_t)y * width);
@@ -281,8 +281,8 @@ static void set_curve(struct mixer *mixer, double gamma) {
 }
 
 /* What pixels are made of, and room for the plane. */
-static enum cn_status begin(const struct cn_picture *picture, struct mixer *mixer,
-                            struct cn_plane *plane, struct cn_error *error) {
+static enum cn_status plane_begin(const struct cn_picture *picture, struct mixer *mixer,
+                                  struct cn_plane *plane, struct cn_error *error) {
     *mixer = (struct mixer){.channels = picture->channels};
     set_curve(mixer, picture->gamma);
     mixer->opaque = is_opaque(picture);
@@ -292,7 +292,7 @@ static enum cn_status begin(const struct cn_picture *picture, struct mixer *mixe
         return cn_fail(error, CN_UNUSABLE, "the picture is blank: every pixel is transparent");
     plane->samples = malloc((size_t)plane->width * (size_t)plane->height * (size_t)plane->channels);
     if (plane->samples == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %d x %d pixels", plane->width,
+        return cn_fail(error, CN_MEMORY, "no memory for %d x %d pixels", plane->width,
                        plane->height);
     return CN_OK;
 }
@@ -306,7 +306,7 @@ enum cn_status cn_plane_create(const struct cn_picture *picture, int side_limit,
     struct cn_plane plane = {(picture->width + by - 1) / by, (picture->height + by - 1) / by, 1, by,
                              NULL};
     const int of_file = by * (picture->reduction > 1 ? picture->reduction : 1);
-    enum cn_status status = begin(picture, &mixer, &plane, error);
+    enum cn_status status = plane_begin(picture, &mixer, &plane, error);
     if (status != CN_OK)
         return status;
     if (picture->channels >= 3)
@@ -324,7 +324,7 @@ enum cn_status cn_plane_create_as_seen(const struct cn_picture *picture, int cha
                                        struct cn_plane *ret_plane, struct cn_error *error) {
     struct mixer mixer;
     struct cn_plane plane = {picture->width, picture->height, channels, 1, NULL};
-    const enum cn_status status = begin(picture, &mixer, &plane, error);
+    const enum cn_status status = plane_begin(picture, &mixer, &plane, error);
     if (status != CN_OK)
         return status;
     fill_as_seen(picture, &mixer, channels, plane.samples);

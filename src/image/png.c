@@ -187,7 +187,7 @@ static enum cn_status fail(struct decoder *decoder) {
     if (decoder->status != CN_OK)
         return decoder->status;
     if (decoder->out_of_memory)
-        return cn_fail(decoder->error, CN_MEMORY, "cannot allocate a picture of %d x %d",
+        return cn_fail(decoder->error, CN_MEMORY, "no memory for a picture of %d x %d",
                        decoder->header.width, decoder->header.height);
     return cn_fail_at(decoder->error, CN_MALFORMED, NULL, (long long)decoder->used, "PNG: %s",
                       decoder->message);
@@ -205,7 +205,7 @@ static enum cn_status png_decode(const unsigned char *bytes, size_t length,
     if (decoder.png != NULL)
         decoder.info = png_create_info_struct(decoder.png);
     if (decoder.info == NULL)
-        status = cn_fail(error, CN_MEMORY, "cannot allocate a PNG decoder");
+        status = cn_fail(error, CN_MEMORY, "no memory for a PNG decoder");
     else if (!decode(&decoder))
         status = fail(&decoder);
     png_destroy_read_struct(&decoder.png, &decoder.info, NULL);

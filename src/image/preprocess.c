@@ -10,9 +10,9 @@
 #include "image/plane.h"
 #include "image/resample.h"
 
-static enum cn_status check(const struct cn_preprocessing *preprocessing,
-                            const struct cn_picture *picture, const struct cn_shape *shape,
-                            struct cn_error *error) {
+static enum cn_status preprocess_check(const struct cn_preprocessing *preprocessing,
+                                       const struct cn_picture *picture,
+                                       const struct cn_shape *shape, struct cn_error *error) {
     if (shape->rank != 3 || (shape->dims[2] != 1 && shape->dims[2] != 3)) {
         char text[CN_SHAPE_TEXT];
         return cn_fail(error, CN_UNSUPPORTED,
@@ -81,7 +81,7 @@ static enum cn_status fit_whole(const struct cn_preprocessing *preprocessing,
     enum cn_status status =
         scaled != NULL
             ? cn_plane_create_as_seen(picture, shape->dims[2], &plane, error)
-            : cn_fail(error, CN_MEMORY, "cannot allocate an image of %d x %d", width, height);
+            : cn_fail(error, CN_MEMORY, "no memory for an image of %d x %d", width, height);
     if (status == CN_OK)
         status = cn_resample(&plane, &placing.from, preprocessing->interpolation, placing.width,
                              placing.height, scaled, error);
@@ -109,7 +109,7 @@ enum cn_status cn_preprocess(const struct cn_preprocessing *preprocessing,
         .crop = {0, 0, reduced ? picture->full_width : picture->width,
                  reduced ? picture->full_height : picture->height},
         .scale = 1.0F};
-    enum cn_status status = check(preprocessing, picture, input_shape, error);
+    enum cn_status status = preprocess_check(preprocessing, picture, input_shape, error);
     if (status == CN_OK)
         status = (preprocessing->fit == CN_FIT_MNIST ? cn_digit_fit : fit_whole)(
             preprocessing, picture, input_shape, ret_image, &report, error);

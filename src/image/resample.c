@@ -86,7 +86,7 @@ static enum cn_status runs_make(struct runs *runs, enum cn_interpolation interpo
     runs->weights = calloc((size_t)length * (size_t)runs->most, sizeof *runs->weights);
     if (runs->first == NULL || runs->weights == NULL) {
         runs_clear(runs);
-        return cn_fail(error, CN_MEMORY, "cannot allocate the weights of %d samples", length);
+        return cn_fail(error, CN_MEMORY, "no memory for the weights of %d samples", length);
     }
     runs->count = runs->first + length;
     /* Between two pixels the sum's rounding decides, as it does in PIL. */
@@ -154,7 +154,7 @@ enum cn_status cn_resample(const struct cn_plane *plane, const struct cn_region 
     sums = malloc(size * sizeof *sums);
     if (narrow == NULL || sums == NULL) {
         status =
-            cn_fail(error, CN_MEMORY, "cannot allocate %d rows of %d pixels", end - first, width);
+            cn_fail(error, CN_MEMORY, "no memory for %d rows of %d pixels", end - first, width);
         goto out;
     }
     for (int y = first; y < end; y++)

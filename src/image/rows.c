@@ -35,7 +35,7 @@ enum cn_status cn_rows_begin(struct cn_rows *rows, int width, int height, int ch
                             sizeof *rows->sums);
     if (picture->data == NULL || (rows->by > 1 && rows->sums == NULL)) {
         cn_rows_clear(rows);
-        return cn_fail(error, CN_MEMORY, "cannot allocate a picture of %d x %d", picture->width,
+        return cn_fail(error, CN_MEMORY, "no memory for a picture of %d x %d", picture->width,
                        picture->height);
     }
     return CN_OK;

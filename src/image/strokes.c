@@ -142,7 +142,7 @@ enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangl
     if (scratch == NULL || strokes.values == NULL) {
         free(scratch);
         free(strokes.values);
-        return cn_fail(error, CN_MEMORY, "cannot allocate a canvas of %zu x %zu", reach, reach);
+        return cn_fail(error, CN_MEMORY, "no memory for a canvas of %zu x %zu", reach, reach);
     }
     uint8_t *canvas = (uint8_t *)(scratch + most), *changed = canvas + most;
     part.width = strokes.width * times;

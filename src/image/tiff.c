@@ -105,8 +105,8 @@ static enum cn_status open_tiff(struct decoder *decoder, const struct cn_picture
 }
 
 /* The sizes, and room for a strip. */
-static enum cn_status prepare(struct decoder *decoder, const struct cn_picture_limits *limits,
-                              struct cn_error *error) {
+static enum cn_status tiff_prepare(struct decoder *decoder, const struct cn_picture_limits *limits,
+                                   struct cn_error *error) {
     TIFF *tiff = decoder->tiff;
     if (TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &decoder->width) != 1 ||
         TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &decoder->height) != 1)
@@ -209,7 +209,7 @@ static enum cn_status tiff_decode(const unsigned char *bytes, size_t length,
     struct cn_rows rows = {0};
     enum cn_status status = open_tiff(&decoder, limits, error);
     if (status == CN_OK)
-        status = prepare(&decoder, limits, error);
+        status = tiff_prepare(&decoder, limits, error);
     if (status == CN_OK)
         status = cn_rows_begin(&rows, (int)decoder.width, (int)decoder.height, CHANNELS, 1, false,
                                limits, error);

@@ -52,8 +52,8 @@ static enum cn_status feed(WebPIDecoder *decoder, const unsigned char *bytes, si
 }
 
 /* Refuses what cannot or should not be decoded. */
-static enum cn_status check(const WebPBitstreamFeatures *features,
-                            const struct cn_picture_limits *limits, struct cn_error *error) {
+static enum cn_status webp_check(const WebPBitstreamFeatures *features,
+                                 const struct cn_picture_limits *limits, struct cn_error *error) {
     const unsigned long long pixels =
         (unsigned long long)features->width * (unsigned long long)features->height;
     enum cn_status status =
@@ -75,7 +75,7 @@ static enum cn_status webp_decode(const unsigned char *bytes, size_t length,
     if (!WebPInitDecoderConfig(&config) ||
         WebPGetFeatures(bytes, length, &config.input) != VP8_STATUS_OK)
         return cn_fail(error, CN_MALFORMED, "WebP: the header is corrupt or ends too early");
-    enum cn_status status = check(&config.input, limits, error);
+    enum cn_status status = webp_check(&config.input, limits, error);
     if (status != CN_OK)
         return status;
     const int width = config.input.width, height = config.input.height;
@@ -99,7 +99,7 @@ static enum cn_status webp_decode(const unsigned char *bytes, size_t length,
     config.output.u.RGBA.size = row * (size_t)picture.height;
     WebPIDecoder *decoder = picture.data != NULL ? WebPIDecode(NULL, 0, &config) : NULL;
     if (decoder == NULL)
-        status = cn_fail(error, CN_MEMORY, "cannot allocate a picture of %d x %d", picture.width,
+        status = cn_fail(error, CN_MEMORY, "no memory for a picture of %d x %d", picture.width,
                          picture.height);
     else
         status = feed(decoder, bytes, length, limits, error);

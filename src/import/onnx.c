@@ -554,7 +554,7 @@ static bool network_make(struct onnx_import *import, const json_t *outputs,
     char *text = needed != NULL ? network_json(import, needed, outputs) : NULL;
     bool made = false;
     if (text == NULL)
-        return onnx_fail(import, CN_MEMORY, "cannot allocate the network");
+        return onnx_fail(import, CN_MEMORY, "no memory for the network");
     const enum cn_status status =
         cn_architecture_parse(text, strlen(text), import->path, &result->network, import->error);
     if (status != CN_OK)
@@ -619,7 +619,7 @@ enum cn_status import_onnx(const struct import_onnx_options *options,
     import.obstacles = result.obstacles;
     if (import.names == NULL || import.layer_names == NULL || result.notes == NULL ||
         result.obstacles == NULL)
-        onnx_fail(&import, CN_MEMORY, "cannot allocate an import");
+        onnx_fail(&import, CN_MEMORY, "no memory for an import");
     else if (!import_run(&import, options, &result) && import.status == CN_OK &&
              obstacles_report(&import))
         onnx_fail(&import, CN_INVALID, "cannot be imported");

@@ -24,7 +24,7 @@ static bool layer_name(struct onnx_import *import, const char *base, char ret_na
     for (int number = 1; json_object_get(import->layer_names, ret_name) != NULL; number++)
         snprintf(ret_name, 64, "%.50s_%d", *start != '\0' ? start : "layer", number);
     return json_object_set_new(import->layer_names, ret_name, json_true()) == 0 ||
-           onnx_fail(import, CN_MEMORY, "cannot allocate a name");
+           onnx_fail(import, CN_MEMORY, "no memory for a name");
 }
 
 /* "conv2d" for "Conv2D": what a layer is called that no node of the source stands for. */
@@ -59,7 +59,7 @@ int onnx_layer(struct onnx_import *import, const char *class_name, json_t *confi
     class_lower(class_name, base);
     layer.config = config != NULL ? config : json_object();
     if (layer.config == NULL) {
-        onnx_fail(import, CN_MEMORY, "cannot allocate a layer");
+        onnx_fail(import, CN_MEMORY, "no memory for a layer");
         return -1;
     }
     layer.inputs = onnx_allocate(import, (size_t)input_count + 1, sizeof *layer.inputs);

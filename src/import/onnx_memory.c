@@ -19,7 +19,7 @@ void *onnx_allocate(struct onnx_import *import, size_t count, size_t size) {
         bytes <= import->memory_limit - import->allocated)
         block = calloc(1, sizeof *block + bytes);
     if (block == NULL) {
-        onnx_fail(import, CN_MEMORY, "cannot allocate %zu elements of %zu bytes", count, size);
+        onnx_fail(import, CN_MEMORY, "no memory for %zu elements of %zu bytes", count, size);
         return NULL;
     }
     import->allocated += bytes;

@@ -62,7 +62,7 @@ enum cn_status cn_network_check_gradient(struct cn_network *network,
     enum cn_status status =
         gradients != NULL && spare != NULL && original != NULL
             ? cn_gradient_workspace_create(network, batch->count, 1, &workspace, error)
-            : cn_fail(error, CN_MEMORY, "cannot allocate %zu gradients", count);
+            : cn_fail(error, CN_MEMORY, "no memory for %zu gradients", count);
     if (status != CN_OK)
         goto out;
     memcpy(original, network->parameters, count * sizeof *original);

@@ -271,7 +271,7 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
     return CN_OK;
 no_memory:
     cn_gradient_workspace_free(w);
-    return cn_fail(error, CN_MEMORY, "cannot allocate a workspace for batches of %zu",
+    return cn_fail(error, CN_MEMORY, "no memory for a workspace for batches of %zu",
                    max_batch_size);
 }
 

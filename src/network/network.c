@@ -34,7 +34,7 @@ enum cn_status cn_network_create(const struct cn_shape *input_shape,
                                  struct cn_network **ret_network, struct cn_error *error) {
     struct cn_network *network = calloc(1, sizeof *network);
     if (network == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a network");
+        return cn_fail(error, CN_MEMORY, "no memory for a network");
     (void)snprintf(network->name, sizeof network->name, "sequential");
     network->temperature = 1;
     const enum cn_status status =
@@ -60,7 +60,7 @@ enum cn_status cn_network_add_input(struct cn_network *network, const char *name
         return status;
     struct cn_port *inputs = realloc(network->inputs, (network->input_count + 1) * sizeof *inputs);
     if (inputs == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate an input");
+        return cn_fail(error, CN_MEMORY, "no memory for an input");
     network->inputs = inputs;
     inputs[network->input_count] = (struct cn_port){.shape = *shape, .value = network->input_count};
     (void)snprintf(inputs[network->input_count].name, CN_PORT_NAME, "%s", name);
@@ -171,7 +171,7 @@ static enum cn_status array_grow(struct cn_network *network, struct cn_error *er
     if (tensors != NULL)
         network->tensors = tensors;
     if (layers == NULL || tensors == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a layer");
+        return cn_fail(error, CN_MEMORY, "no memory for a layer");
     return CN_OK;
 }
 
@@ -188,7 +188,7 @@ static enum cn_status connect(const struct cn_network *network, const struct cn_
                        type->class_name, call->input_count, least, most);
     layer->inputs = calloc(call->input_count + 1, sizeof *layer->inputs);
     if (layer->inputs == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a layer");
+        return cn_fail(error, CN_MEMORY, "no memory for a layer");
     layer->input_count = call->input_count;
     for (size_t i = 0; i < call->input_count; i++) {
         if (call->inputs[i] >= values)
@@ -302,7 +302,7 @@ enum cn_status cn_network_set_outputs(struct cn_network *network, size_t count,
                        count, CN_NETWORK_MAX_PORTS);
     struct cn_port *outputs = calloc(count, sizeof *outputs);
     enum cn_status status =
-        outputs != NULL ? CN_OK : cn_fail(error, CN_MEMORY, "cannot allocate %zu outputs", count);
+        outputs != NULL ? CN_OK : cn_fail(error, CN_MEMORY, "no memory for %zu outputs", count);
     for (size_t i = 0; i < count && status == CN_OK; i++) {
         const size_t v = values[i];
         if (v >= network->input_count + network->layer_count) {
@@ -359,8 +359,7 @@ enum cn_status cn_network_build(struct cn_network *network, struct cn_error *err
     }
     network->parameters = cn_floats_allocate(network->parameter_count);
     if (network->parameters == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu parameters",
-                       network->parameter_count);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu parameters", network->parameter_count);
     return CN_OK;
 }
 
@@ -418,7 +417,7 @@ enum cn_status cn_network_copy(const struct cn_network *network, struct cn_netwo
     struct cn_network *copy = calloc(1, sizeof *copy);
     bool whole = copy != NULL;
     if (copy == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a network");
+        return cn_fail(error, CN_MEMORY, "no memory for a network");
     *copy = *network;
     copy->inputs = duplicate(network->inputs, network->input_count * sizeof *copy->inputs);
     copy->outputs = duplicate(network->outputs, network->output_count * sizeof *copy->outputs);
@@ -435,7 +434,7 @@ enum cn_status cn_network_copy(const struct cn_network *network, struct cn_netwo
     }
     if (!whole) {
         cn_network_free(copy);
-        return cn_fail(error, CN_MEMORY, "cannot allocate a copy of the network");
+        return cn_fail(error, CN_MEMORY, "no memory for a copy of the network");
     }
     if (network->parameters != NULL)
         memcpy(copy->parameters, network->parameters,

@@ -121,7 +121,7 @@ static enum cn_status fold(struct cn_plan *plan, struct cn_step *previous,
     const size_t channels = (size_t)cn_shape_channels(&layer->input_shape);
     float *scale = cn_floats_allocate(2 * channels);
     if (scale == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu floats", 2 * channels);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu floats", 2 * channels);
     *ret_folded = layer->type->inference->scale_shift(layer, parameters, scale, scale + channels);
     if (*ret_folded)
         inference->fold(&previous->layer, plan->packed + (previous->packed - plan->packed), scale,
@@ -139,7 +139,7 @@ static enum cn_status add_step(struct draft *draft, const struct cn_layer *layer
     *step = cn_step_of(layer, packed);
     step->layer.inputs = calloc(layer->input_count + 1, sizeof *step->layer.inputs);
     if (step->layer.inputs == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a step");
+        return cn_fail(error, CN_MEMORY, "no memory for a step");
     if (layer->input_count > 0)
         memcpy(step->layer.inputs, layer->inputs, layer->input_count * sizeof *layer->inputs);
     if (inference->pack != NULL)
@@ -191,7 +191,7 @@ static enum cn_status fold_temperature(struct draft *draft, struct cn_error *err
     const size_t outputs = (size_t)cn_shape_channels(&last->layer.output_shape);
     float *scale = cn_floats_allocate(2 * outputs); /* the shift is zero */
     if (scale == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate %zu floats", 2 * outputs);
+        return cn_fail(error, CN_MEMORY, "no memory for %zu floats", 2 * outputs);
     for (size_t i = 0; i < outputs; i++)
         scale[i] = 1 / network->temperature;
     last->layer.type->inference->fold(&last->layer, plan->packed + (last->packed - plan->packed),
@@ -306,7 +306,7 @@ static enum cn_status place_values(struct draft *draft, struct cn_error *error) 
 out:
     free(spans);
     free(buffers);
-    return status == CN_OK ? CN_OK : cn_fail(error, status, "cannot allocate a plan's lifetimes");
+    return status == CN_OK ? CN_OK : cn_fail(error, status, "no memory for a plan's lifetimes");
 }
 
 /* ---- The plan as a whole ---- */
@@ -336,7 +336,7 @@ static enum cn_status allocate_plan(struct draft *draft, struct cn_error *error)
     if (plan->inputs == NULL || plan->outputs == NULL || plan->steps == NULL ||
         plan->writes == NULL || plan->reads == NULL || plan->packed == NULL ||
         draft->roots == NULL || draft->users == NULL || draft->steps == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a plan of %zu packed floats",
+        return cn_fail(error, CN_MEMORY, "no memory for a plan of %zu packed floats",
                        plan->packed_size);
     for (size_t i = 0; i < plan->input_count; i++)
         plan->inputs[i].size = cn_shape_size(&network->inputs[i].shape);
@@ -366,7 +366,7 @@ enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan *
                               struct cn_error *error) {
     struct draft draft = {.network = network, .plan = calloc(1, sizeof *draft.plan)};
     if (draft.plan == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a plan");
+        return cn_fail(error, CN_MEMORY, "no memory for a plan");
     enum cn_status status = allocate_plan(&draft, error);
     if (status == CN_OK)
         trace_roots(&draft);
@@ -452,7 +452,7 @@ enum cn_status cn_workspace_create(const struct cn_plan *plan, struct cn_workspa
     }
     if (workspace == NULL || workspace->block == NULL || workspace->inputs == NULL) {
         cn_workspace_free(workspace);
-        return cn_fail(error, CN_MEMORY, "cannot allocate a workspace of %zu bytes",
+        return cn_fail(error, CN_MEMORY, "no memory for a workspace of %zu bytes",
                        cn_plan_workspace_bytes(plan));
     }
     workspace->scratch = workspace->block + plan->arena_size;
@@ -471,9 +471,9 @@ void cn_workspace_free(struct cn_workspace *workspace) {
 enum cn_status cn_workspaces_create(const struct cn_plan *plan, int threads,
                                     struct cn_workspace ***ret_workspaces, struct cn_error *error) {
     struct cn_workspace **workspaces = calloc((size_t)threads, sizeof *workspaces);
-    enum cn_status status =
-        workspaces != NULL ? CN_OK
-                           : cn_fail(error, CN_MEMORY, "cannot allocate %d workspaces", threads);
+    enum cn_status status = workspaces != NULL
+                                ? CN_OK
+                                : cn_fail(error, CN_MEMORY, "no memory for %d workspaces", threads);
     for (int i = 0; i < threads && status == CN_OK; i++)
         status = cn_workspace_create(plan, &workspaces[i], error);
     if (status == CN_OK)

@@ -87,7 +87,7 @@ enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, s
                        values, max_values);
     struct cn_trace *trace = calloc(1, sizeof *trace);
     if (trace == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a trace");
+        return cn_fail(error, CN_MEMORY, "no memory for a trace");
     trace->network = network;
     trace->first_kept = layer == CN_TRACE_ALL ? 0 : layer;
     trace->layer_count = layer == CN_TRACE_ALL ? network->layer_count : layer + 1;
@@ -102,7 +102,7 @@ enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, s
     }
     if (trace->inputs == NULL || trace->block == NULL) {
         cn_trace_free(trace);
-        return cn_fail(error, CN_MEMORY, "cannot allocate a trace of %zu values", values);
+        return cn_fail(error, CN_MEMORY, "no memory for a trace of %zu values", values);
     }
     trace->packed = trace->block + parts.outputs;
     trace->scratch = trace->packed + parts.packed;

@@ -109,7 +109,7 @@ static void job_finish(struct job *job, enum job_outcome outcome) {
     const uint64_t until =
         job->begun_nanoseconds != 0 ? job->begun_nanoseconds : cn_clock_nanoseconds();
     job->outcome = outcome;
-    job->queue_seconds = (double)(until - job->submitted_nanoseconds) * 1e-9;
+    job->queue_seconds = cn_seconds(until - job->submitted_nanoseconds);
     job->done(job);
 }
 
@@ -260,7 +260,7 @@ static void batch_run(struct lane *lane) {
         images = batch_compute(lane, model->plan, workspaces);
     else
         outcome = JOB_FAILED;
-    const double seconds = (double)(cn_clock_nanoseconds() - begun) * 1e-9;
+    const double seconds = cn_seconds_since(begun);
     if (outcome == JOB_DONE && lane->options.executed != NULL)
         lane->options.executed(lane->options.data, model, images, seconds);
     for (size_t i = 0; i < lane->batch_count; i++) {
@@ -405,7 +405,7 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
     if (lane == NULL || batch == NULL) {
         free(lane);
         free(batch);
-        return cn_fail(error, CN_MEMORY, "cannot allocate the batch lane");
+        return cn_fail(error, CN_MEMORY, "no memory for the batch lane");
     }
     /* LLVM's runtime opens a file when it is first asked, and ends the program if it cannot: now,
      * before clients can hold every descriptor. */

@@ -88,7 +88,7 @@ enum cn_status loader_create(struct registry *registry, struct loader **ret_load
                              struct cn_error *error) {
     struct loader *loader = calloc(1, sizeof *loader);
     if (loader == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate the loader");
+        return cn_fail(error, CN_MEMORY, "no memory for the loader");
     loader->registry = registry;
     loader->last = &loader->first;
     cn_condition_init(&loader->changed);

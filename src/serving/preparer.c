@@ -127,7 +127,7 @@ static bool preparation_step(struct preparer *preparer, struct preparation *p) {
 }
 
 static void preparation_finish(struct preparation *p) {
-    p->seconds = (double)p->used * 1e-9;
+    p->seconds = cn_seconds(p->used);
     p->done(p);
 }
 
@@ -241,7 +241,7 @@ enum cn_status preparer_create(int threads, struct preparer **ret_preparer,
         free(preparer);
         return threads < 1
                    ? cn_fail(error, CN_INVALID, "a preparer needs threads; it has %d", threads)
-                   : cn_fail(error, CN_MEMORY, "cannot allocate the preparer");
+                   : cn_fail(error, CN_MEMORY, "no memory for the preparer");
     }
     (void)pthread_mutex_init(&preparer->mutex, NULL);
     cn_condition_init(&preparer->changed);

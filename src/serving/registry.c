@@ -476,7 +476,7 @@ enum cn_status registry_create(const struct registry_options *options,
     if (error == NULL)
         error = &local;
     if (registry == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate the list of models");
+        return cn_fail(error, CN_MEMORY, "no memory for the list of models");
     registry->options = *options;
     (void)pthread_mutex_init(&registry->mutex, NULL);
     (void)pthread_mutex_init(&registry->loading, NULL);

@@ -68,14 +68,14 @@ static enum cn_status served_model_measure(struct served_model *served, struct c
     float *output = cn_floats_allocate(cn_plan_output_size(served->plan));
     enum cn_status status = image != NULL && output != NULL
                                 ? cn_workspace_create(served->plan, &workspace, error)
-                                : cn_fail(error, CN_MEMORY, "cannot allocate a first image");
+                                : cn_fail(error, CN_MEMORY, "no memory for a first image");
     if (status == CN_OK) {
         const uint64_t begin = cn_clock_thread_nanoseconds();
         cn_plan_run(served->plan, workspace, image, 1, output);
         while (runs < 9 && (runs == 0 || cn_clock_thread_nanoseconds() - begin < 5000000)) {
             const uint64_t before = cn_clock_thread_nanoseconds();
             cn_plan_run(served->plan, workspace, image, 1, output);
-            seconds[runs++] = (double)(cn_clock_thread_nanoseconds() - before) * 1e-9;
+            seconds[runs++] = cn_seconds(cn_clock_thread_nanoseconds() - before);
         }
         qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
         served->image_seconds = seconds[runs / 2];
@@ -90,13 +90,13 @@ enum cn_status served_model_load(const char *path, size_t slots, const struct cn
                                  struct served_model **ret_model, struct cn_error *error) {
     struct served_model *served = calloc(1, sizeof *served);
     if (served == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a model");
+        return cn_fail(error, CN_MEMORY, "no memory for a model");
     served->references = 1;
     served->slots = slots;
     served->workspaces = calloc(slots > 0 ? slots : 1, sizeof(struct cn_workspace *));
     enum cn_status status = served->workspaces != NULL
                                 ? served_model_name(path, served->name, &served->version, error)
-                                : cn_fail(error, CN_MEMORY, "cannot allocate %zu slots", slots);
+                                : cn_fail(error, CN_MEMORY, "no memory for %zu slots", slots);
     if (status == CN_OK)
         status = cn_model_read_trusted(path, keys, &served->model, error);
     if (status == CN_OK && served->model->network->input_count > 1)

@@ -47,7 +47,7 @@ enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
                        shape->dims[2]);
     struct cn_augmenter *a = calloc(1, sizeof *a);
     if (a == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate an augmentation");
+        return cn_fail(error, CN_MEMORY, "no memory for an augmentation");
     a->augmentation = augmentation;
     if (preprocessing != NULL)
         a->preprocessing = cn_preprocessing_without_normalization(preprocessing);
@@ -67,7 +67,7 @@ enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
     if (a->padded == NULL || a->places == NULL || a->plane == NULL || a->scratch == NULL ||
         a->pixels == NULL) {
         cn_augmenter_free(a);
-        return cn_fail(error, CN_MEMORY, "cannot allocate an augmentation of %zu pixels", largest);
+        return cn_fail(error, CN_MEMORY, "no memory for an augmentation of %zu pixels", largest);
     }
     *ret_augmenter = a;
     return CN_OK;

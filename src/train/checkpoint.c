@@ -103,9 +103,8 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
         tensors[tensor_count++] = tensor_of("average", count, trainer->average);
     if (trainer->best != NULL)
         tensors[tensor_count++] = tensor_of("best", count, trainer->best);
-    enum cn_status status = history != NULL
-                                ? cn_architecture_format(network, &architecture, error)
-                                : cn_fail(error, CN_MEMORY, "cannot allocate a history");
+    enum cn_status status = history != NULL ? cn_architecture_format(network, &architecture, error)
+                                            : cn_fail(error, CN_MEMORY, "no memory for a history");
     if (status == CN_OK) {
         cn_trainer_conditions(trainer, conditions);
         (void)snprintf(progress, sizeof progress, "%d %zu %a %llu %a", trainer->epoch,
@@ -212,7 +211,7 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
                           epoch, trainer->options.epochs);
     struct cn_epoch_record *history = calloc((size_t)trainer->options.epochs, sizeof *history);
     if (history == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a history");
+        return cn_fail(error, CN_MEMORY, "no memory for a history");
     if (!parse_history(text_of(file, "history"), history, (size_t)epoch)) {
         free(history);
         return cn_fail_at(error, CN_MALFORMED, path, -1, "the checkpoint's history is malformed");

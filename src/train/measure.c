@@ -23,7 +23,7 @@ static enum cn_status measure_prepare(struct evaluator *e, const struct cn_netwo
     e->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
     e->images = cn_floats_allocate(CHUNK_IMAGES * cn_plan_input_size(e->plan));
     if (e->workspaces == NULL || e->images == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate an evaluation");
+        return cn_fail(error, CN_MEMORY, "no memory for an evaluation");
     for (; e->threads < threads && status == CN_OK; e->threads++)
         status = cn_workspace_create(e->plan, &e->workspaces[e->threads], error);
     return status;
@@ -109,7 +109,7 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
     evaluation.probabilities = cn_floats_allocate(dataset->count * classes);
     if (evaluation.confusion == NULL || evaluation.probabilities == NULL)
         status =
-            cn_fail(error, CN_MEMORY, "cannot allocate the answers of %zu samples", dataset->count);
+            cn_fail(error, CN_MEMORY, "no memory for the answers of %zu samples", dataset->count);
     if (status == CN_OK)
         status = measure_prepare(&e, network, threads > 0 ? threads : 1, error);
     const int rank = ranks != NULL ? ranks->rank : 0;

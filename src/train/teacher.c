@@ -34,7 +34,7 @@ enum cn_status cn_teacher_create(const struct cn_model *model, float share, size
     const size_t classes = cn_shape_size(&model->network->output_shape);
     struct cn_teacher *teacher = calloc(1, sizeof *teacher);
     if (teacher == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a teacher");
+        return cn_fail(error, CN_MEMORY, "no memory for a teacher");
     teacher->share = share;
     teacher->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
     teacher->targets = cn_floats_allocate(max_batch_size * classes);
@@ -42,7 +42,7 @@ enum cn_status cn_teacher_create(const struct cn_model *model, float share, size
     enum cn_status status = make_plan(teacher, model, error);
     if (status == CN_OK &&
         (teacher->workspaces == NULL || teacher->targets == NULL || teacher->own == NULL))
-        status = cn_fail(error, CN_MEMORY, "cannot allocate a teacher's answers");
+        status = cn_fail(error, CN_MEMORY, "no memory for a teacher's answers");
     for (; status == CN_OK && teacher->threads < threads; teacher->threads++)
         status = cn_workspace_create(teacher->plan, &teacher->workspaces[teacher->threads], error);
     if (status != CN_OK) {

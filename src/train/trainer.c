@@ -82,7 +82,7 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         return status;
     struct cn_trainer *trainer = calloc(1, sizeof *trainer);
     if (trainer == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a trainer");
+        return cn_fail(error, CN_MEMORY, "no memory for a trainer");
     trainer->model = model;
     trainer->training = training;
     trainer->validation = validation;
@@ -106,7 +106,7 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
     if (trainer->images == NULL || trainer->labels == NULL || trainer->gradients == NULL ||
         trainer->state == NULL || trainer->decay == NULL || trainer->order == NULL ||
         trainer->history == NULL || trainer->augmenters == NULL)
-        status = cn_fail(error, CN_MEMORY, "cannot allocate a trainer for batches of %zu", batch);
+        status = cn_fail(error, CN_MEMORY, "no memory for a trainer for batches of %zu", batch);
     trainer->watch.plateau_scale = 1;
     if (options->class_weights != NULL)
         trainer->weights = calloc(batch, sizeof *trainer->weights);
@@ -114,12 +114,11 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         trainer->best = cn_floats_allocate(parameters);
     if ((options->class_weights != NULL && trainer->weights == NULL) ||
         (options->keep_best && trainer->best == NULL))
-        status =
-            cn_fail(error, CN_MEMORY, "cannot allocate the best of %zu parameters", parameters);
+        status = cn_fail(error, CN_MEMORY, "no memory for the best of %zu parameters", parameters);
     if (status == CN_OK && options->ema > 0) {
         trainer->average = cn_floats_allocate(parameters);
         if (trainer->average == NULL)
-            status = cn_fail(error, CN_MEMORY, "cannot allocate the average of %zu parameters",
+            status = cn_fail(error, CN_MEMORY, "no memory for the average of %zu parameters",
                              parameters);
         else
             memcpy(trainer->average, network->parameters, parameters * sizeof *trainer->average);
@@ -456,7 +455,7 @@ static enum cn_status run_epoch(struct cn_trainer *trainer,
     while (go_on && status == CN_OK && trainer->step < trainer->steps) {
         status = run_step(trainer, error);
         const uint64_t now = cn_clock_nanoseconds();
-        trainer->seconds += (double)(now - before) * 1e-9;
+        trainer->seconds += cn_seconds(now - before);
         before = now;
         if (status == CN_OK && callbacks != NULL && callbacks->on_step != NULL)
             trainer->stop_wanted =

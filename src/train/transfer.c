@@ -100,7 +100,7 @@ static enum cn_status add_layer(const struct cn_network *from, size_t l, size_t 
     struct cn_layer layer = from->layers[l];
     size_t *inputs = calloc(layer.input_count, sizeof *inputs);
     if (inputs == NULL)
-        return cn_fail(error, CN_MEMORY, "cannot allocate a layer");
+        return cn_fail(error, CN_MEMORY, "no memory for a layer");
     for (size_t i = 0; i < layer.input_count; i++)
         inputs[i] = layer.inputs[i].value;
     if (l == head)
