@@ -18,7 +18,7 @@ done < <(printf '%s\n' "${sources[@]}" | sed 's|.*/||' | LC_ALL=C sort | uniq -d
 verbs='add|answer|begin|build|check|copy|done|drop|finish|forward|backward|grow|list|look|make|open|parse|pop|prepare|print|push|put|read|refuse|run|scale|step|submit|take|write'
 while read -r line; do
     fail "a verb alone is no name for a function: $line"
-done < <(grep -HnE "^static [a-zA-Z_0-9 *]*[ *]($verbs)\(" "${sources[@]}")
+done < <(grep -HnE "^static [a-zA-Z_0-9 *]*[ *]($verbs)\(" "${sources[@]}" | grep -v "\.inc:")
 
 types=$(grep -hoE '\.class_name = "[A-Za-z0-9]+"' src/layers/*.c | cut -d'"' -f2 | LC_ALL=C sort -u)
 [ -n "$types" ] || fail "no layer type was found in src/layers"

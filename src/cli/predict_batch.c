@@ -199,7 +199,7 @@ static bool save_image(struct batch *batch, const float *image, const char *path
     return status == CN_OK;
 }
 
-static void print(struct batch *batch, size_t index) {
+static void rows_print(struct batch *batch, size_t index) {
     const struct slot *slot = &batch->slots[index];
     struct prediction prediction = {.file = slot->name,
                                     .outputs = batch->outputs + index * batch->model->output_size};
@@ -239,7 +239,7 @@ bool batch_flush(struct batch *batch) {
         if (batch->slots[i].done) {
             batch->counts.skipped++;
         } else if (batch->slots[i].ready) {
-            print(batch, i);
+            rows_print(batch, i);
         } else {
             report(batch, &batch->slots[i]);
         }
