@@ -20,7 +20,7 @@ enum {
     SHADE_PERCENT = 25,        /* of the pixels at most, for the same, that are a little darker */
     SHADE = 80,                /* grey levels: darker is ink, */
     SHADED = 48,               /* samples a side; smaller pictures are no photographs */
-    LEAST_SHADOW_PERCENT = 15, /* or with that many of the pixels perhaps a shadow */
+    LEAST_SHADOW_PERCENT = 5, /* or with that many of the pixels perhaps a shadow */
     DARKEST_PAGE = 48,         /* darker pages are not divided by: their grain would be ink */
     SURELY_LIGHT = 200,        /* ink cannot be much lighter */
     USUALLY_LIGHT = 100,       /* lit paper, and not a lit blackboard */
@@ -148,21 +148,10 @@ static bool is_glowing(const size_t levels[256], int frame) {
     return (near + far) * 10 < count_between(levels, 0, 255) * 8;
 }
 
-/* Which of the two sides is the page? What frames the picture, unless that has no one level or
- * nearly all else is on one side of it. */
-static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
-    size_t frame[256];
+/* Is the page light, by what frames it? */
+static bool is_framed_light(const struct cn_plane *plane, const size_t levels[256], int level) {
     double darker = 0.0, lighter = 0.0;
-    bool light;
-    count_frame(plane, frame);
-    if (is_cut_close(plane, levels, frame, &light))
-        return light;
-    const int level = quantile(frame, 256, 0.5);
     const size_t total = count_between(levels, 0, 255);
-    if (level >= SURELY_LIGHT && count_between(levels, 0, level - NEAR) > 0)
-        return true;
-    if (count_between(frame, level - FLAT, level + FLAT) * 5 < count_between(frame, 0, 255) * 3)
-        return level >= USUALLY_LIGHT || cn_surface_is_light(plane); /* photographs of paper */
     if (count_between(levels, 0, level - NEAR) * 10 >= total * 6)
         return false;
     if (count_between(levels, level + NEAR, 255) * 10 >= total * 6)
@@ -173,6 +162,24 @@ static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
     }
     return darker > lighter || (!is_small(plane) && level >= USUALLY_LIGHT / 2 &&
                                 is_glowing(levels, level) && cn_surface_drawing_is_dark(plane));
+}
+
+/* Which of the two sides is the page? What frames the picture, unless that has no one level, nearly
+ * all else is on one side of it, or it is a shadow. */
+static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
+    size_t frame[256];
+    bool light;
+    count_frame(plane, frame);
+    if (is_cut_close(plane, levels, frame, &light))
+        return light;
+    const int level = quantile(frame, 256, 0.5);
+    if (level >= SURELY_LIGHT && count_between(levels, 0, level - NEAR) > 0)
+        return true;
+    if (count_between(frame, level - FLAT, level + FLAT) * 5 < count_between(frame, 0, 255) * 3)
+        return level >= USUALLY_LIGHT || cn_surface_is_light(plane); /* photographs of paper */
+    return is_framed_light(plane, levels, level) ||
+           (!is_small(plane) && cn_surface_has_lit_part(plane, level) &&
+            cn_surface_is_light(plane));
 }
 
 /* Makes a dark page light. */

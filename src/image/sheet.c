@@ -24,7 +24,7 @@ static const double least_of_box = 0.8;  /* of its smallest turned box a sheet f
 static const double least_figure = 0.9;  /* of it what has four corners; 0.64 of an ellipse */
 static const double least_step = 0.5;    /* of the difference, across the sheet's edge */
 static const double ink_share = 0.25;    /* of the difference: what differs less is grain */
-static const double most_clutter = 0.01; /* of the table's cells */
+static const double most_clutter = 0.003; /* of the table's cells */
 
 struct sheet {
     struct cn_cells cells;

@@ -8,7 +8,7 @@
 
 #include "image/surface.h"
 
-enum { CELLS = CN_SURFACE_GRID * CN_SURFACE_GRID, TERMS = 6, ROUNDS = 4 };
+enum { CELLS = CN_SURFACE_GRID * CN_SURFACE_GRID, TERMS = 6, ROUNDS = 4, MOST_PASSES = 16 };
 
 static const double cell_share = 0.8;  /* the quantile of a cell's pixels that is its page's */
 static const double broad = 0.34;      /* of the longer side: all strokes are narrower */
@@ -231,16 +231,58 @@ static void find_shadows(const struct cn_surface *surface, const float *fine, bo
     }
 }
 
+/* One cell of a reconstruction: no lighter than a neighbour, no darker than `least`. True: it
+ * became darker. */
+static bool darken(const struct cn_surface *surface, const float *least, int column, int row,
+                   float *values) {
+    const int columns = surface->columns, cell = row * columns + column;
+    float value = values[cell];
+    if (column > 0)
+        value = fminf(value, values[cell - 1]);
+    if (column + 1 < columns)
+        value = fminf(value, values[cell + 1]);
+    if (row > 0)
+        value = fminf(value, values[cell - columns]);
+    if (row + 1 < surface->rows)
+        value = fminf(value, values[cell + columns]);
+    value = fmaxf(value, least[cell]);
+    const bool darker = value < values[cell];
+    values[cell] = value;
+    return darker;
+}
+
+/* Closing by reconstruction (Vincent 1993): what is left of a shadow when `closed` has filled its
+ * corners and points gets them back, since they are joined to it at its own `levels`. */
+static void reconstruct(const struct cn_surface *surface, const float *levels, float *closed) {
+    bool changed = true;
+    for (int pass = 0; pass < MOST_PASSES && changed; pass++) {
+        changed = false;
+        for (int row = 0; row < surface->rows; row++)
+            for (int column = 0; column < surface->columns; column++)
+                changed = darken(surface, levels, column, row, closed) || changed;
+        for (int row = surface->rows - 1; row >= 0; row--)
+            for (int column = surface->columns - 1; column >= 0; column--)
+                changed = darken(surface, levels, column, row, closed) || changed;
+    }
+}
+
 void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
-    float fit[CELLS], fine[CELLS], low = 255.0F, high = 0.0F;
+    float fit[CELLS], fine[CELLS], measured[CELLS], joined[CELLS], low = 255.0F, high = 0.0F;
     bool shadows[CELLS];
     set_grid(surface, plane);
     measure_cells(surface, plane);
     const int count = surface->rows * surface->columns;
     fit_light(surface, fit);
+    memcpy(measured, surface->levels, (size_t)count * sizeof *measured);
     memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
     close_over(surface, fit, broad, surface->levels);
     close_over(surface, fit, narrow, fine);
+    /* A cell that is as light as the shadow that it is joined to is in it; a stroke is darker. */
+    memcpy(joined, surface->levels, (size_t)count * sizeof *joined);
+    reconstruct(surface, measured, joined);
+    for (int i = 0; i < count; i++)
+        if (measured[i] >= joined[i] - least_shade)
+            surface->levels[i] = joined[i];
     /* What the wide window alone bridges is a thick stroke if it is dark or begins and ends on the
      * page, else a shadow. */
     find_shadows(surface, fine, shadows);
@@ -249,9 +291,10 @@ void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
             surface->levels[i] = fine[i];
     /* At a shadow's edge the darker side is right: the other would make the shadow ink. */
     erode(surface, surface->levels, 1);
+    memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
     smooth(surface);
     for (int i = 0; i < count; i++) {
-        surface->levels[i] = fminf(fmaxf(surface->levels[i], 0.0F), 255.0F);
+        surface->levels[i] = fminf(fmaxf(fminf(surface->levels[i], fine[i]), 0.0F), 255.0F);
         low = fminf(low, surface->levels[i]);
         high = fmaxf(high, surface->levels[i]);
     }
@@ -329,25 +372,85 @@ bool cn_surface_drawing_is_dark(const struct cn_plane *plane) {
     return darker >= lighter;
 }
 
-bool cn_surface_is_light(const struct cn_plane *plane) {
+bool cn_surface_has_lit_part(const struct cn_plane *plane, int level) {
     struct cn_surface surface;
-    float closed[CELLS], opened[CELLS];
-    double darker = 0.0, lighter = 0.0;
+    float opened[CELLS];
+    double all = 0.0, left = 0.0;
     set_grid(&surface, plane);
     average_cells(&surface, plane);
-    const int count = surface.rows * surface.columns;
-    const int radius = radius_of(&surface, narrow);
-    memcpy(closed, surface.levels, sizeof closed);
-    memcpy(opened, surface.levels, sizeof opened);
-    dilate(&surface, closed, radius);
-    erode(&surface, closed, radius);
+    const int count = surface.rows * surface.columns, radius = radius_of(&surface, broad);
+    memcpy(opened, surface.levels, (size_t)count * sizeof *opened);
     erode(&surface, opened, radius);
     dilate(&surface, opened, radius);
     for (int i = 0; i < count; i++) {
-        const double dark = (double)(closed[i] - surface.levels[i]);
-        const double light = (double)(surface.levels[i] - opened[i]);
-        darker += dark * dark;
-        lighter += light * light;
+        const double above = fmax((double)surface.levels[i] - level, 0.0);
+        const double still = fmax((double)opened[i] - level, 0.0);
+        all += above * above;
+        left += still * still;
     }
-    return darker >= lighter;
+    return left * 2.0 > all;
+}
+
+/* The median of the cells around each one, by a histogram that slides along the row: ret_medians
+ * [rows, columns]. */
+static void find_medians(const struct cn_surface *surface, const uint8_t *levels, int radius,
+                         uint8_t *ret_medians) {
+    const int rows = surface->rows, columns = surface->columns;
+    for (int row = 0; row < rows; row++) {
+        const int top = row > radius ? row - radius : 0;
+        const int bottom = row + radius < rows ? row + radius : rows - 1;
+        int histogram[256] = {0}, count = 0, below = 0, level = 0;
+        for (int entering = 0; entering < columns + radius; entering++) {
+            const int column = entering - radius, leaving = column - radius - 1;
+            for (int y = top; y <= bottom && entering < columns; y++) {
+                const int value = levels[y * columns + entering];
+                histogram[value]++;
+                below += value < level;
+                count++;
+            }
+            for (int y = top; y <= bottom && leaving >= 0; y++) {
+                const int value = levels[y * columns + leaving];
+                histogram[value]--;
+                below -= value < level;
+                count--;
+            }
+            while (below * 2 > count)
+                below -= histogram[--level];
+            while ((below + histogram[level]) * 2 < count)
+                below += histogram[level++];
+            if (column >= 0)
+                ret_medians[row * columns + column] = (uint8_t)level;
+        }
+    }
+}
+
+/* How much there is of what is darker than what is around it, and is no part of anything broad. */
+static double weigh_strokes(const struct cn_surface *surface) {
+    const int count = surface->rows * surface->columns, radius = radius_of(surface, broad);
+    float closed[CELLS];
+    uint8_t levels[CELLS], medians[CELLS];
+    double sum = 0.0;
+    for (int i = 0; i < count; i++)
+        levels[i] = (uint8_t)lrintf(surface->levels[i]);
+    find_medians(surface, levels, 2 * radius_of(surface, narrow), medians);
+    memcpy(closed, surface->levels, (size_t)count * sizeof *closed);
+    dilate(surface, closed, radius);
+    erode(surface, closed, radius);
+    reconstruct(surface, surface->levels, closed);
+    for (int i = 0; i < count; i++) {
+        const float page = fminf(closed[i], (float)medians[i]);
+        const double below = (double)fmaxf(page - surface->levels[i], 0.0F);
+        sum += below * below;
+    }
+    return sum;
+}
+
+bool cn_surface_is_light(const struct cn_plane *plane) {
+    struct cn_surface surface;
+    set_grid(&surface, plane);
+    average_cells(&surface, plane);
+    const double darker = weigh_strokes(&surface);
+    for (int i = 0; i < surface.rows * surface.columns; i++)
+        surface.levels[i] = 255.0F - surface.levels[i];
+    return darker >= weigh_strokes(&surface);
 }

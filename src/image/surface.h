@@ -27,6 +27,10 @@ void cn_surface_row(const struct cn_surface *surface, int y, int width, float *r
  * differs from the smooth surface that most of the plane follows is darker than it. */
 bool cn_surface_drawing_is_dark(const struct cn_plane *plane);
 
+/* True if most of what is lighter than `level` is broad, as the lit part of a page in a shadow is
+ * and a drawing is not. */
+bool cn_surface_has_lit_part(const struct cn_plane *plane, int level);
+
 /* For a page without one brightness: true if the plane's narrow structures are darker than what is
  * around them. */
 bool cn_surface_is_light(const struct cn_plane *plane);
