@@ -25,8 +25,8 @@ struct reader {
 };
 
 /* Of drawing_make's papers, 3,000 drawings in all. */
-static const int least_of_paper[DRAWING_PAPERS] = {300, 300, 293, 281, 289,
-                                                   288, 297, 292, 268, 284};
+static const int least_of_paper[DRAWING_PAPERS] = {300, 300, 296, 281, 291,
+                                                   288, 297, 297, 268, 284};
 
 /* Of drawing_make_dimmed: forty digits for each share. */
 enum { DIGITS = 40, SHARES = 6, WIDTH = 640, HEIGHT = 480 };
@@ -39,14 +39,14 @@ static const struct dimmed {
     {"vignette-square", DRAWING_VIGNETTE_SQUARE, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 240},
     {"vignette-lens", DRAWING_VIGNETTE_LENS, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 238},
     {"vignette-cone", DRAWING_VIGNETTE_CONE, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 229},
-    {"shadow-soft", DRAWING_SHADOW_SOFT, {0.2F, 0.3F, 0.35F, 0.4F, 0.5F, 0.6F}, 222},
-    {"shadow-hard", DRAWING_SHADOW_HARD, {0.2F, 0.3F, 0.35F, 0.4F, 0.5F, 0.6F}, 181},
+    {"shadow-soft", DRAWING_SHADOW_SOFT, {0.2F, 0.3F, 0.35F, 0.4F, 0.5F, 0.6F}, 239},
+    {"shadow-hard", DRAWING_SHADOW_HARD, {0.2F, 0.3F, 0.35F, 0.4F, 0.5F, 0.6F}, 239},
 };
 
 /* One picture at these widths: it is one class at all of them. */
 enum { SIZED = 20, LARGEST = 2000 };
 static const int widths[] = {2000, 1600, 1280, 1024, 900, 800, 720, 640, 560, 480, 320};
-static const int least_sized = 15;
+static const int least_sized = 20;
 
 /* The class, or -1 if the picture is refused. */
 static int read_picture(const struct reader *reader, const struct cn_picture *picture) {

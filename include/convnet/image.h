@@ -147,6 +147,7 @@ struct cn_preprocessing_report {
     int crop[4];     /* where the ink is: x, y, width, height in the picture */
     float scale;     /* target pixels per picture pixel */
     float thickened; /* picture pixels by which thin strokes were widened, thick narrowed (< 0) */
+    int others;      /* mnist: parts of the picture as large as a digit that are not this one */
 };
 
 /* Turns a picture into one image [input_shape], as the network takes it.

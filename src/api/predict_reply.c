@@ -18,6 +18,11 @@ enum predict_format predict_format_of(const char *accept) {
                : PREDICT_JSON;
 }
 
+/* Raw images and numbers have no report. */
+static int others_of(const struct picture_report *report) {
+    return report->is_picture ? report->done.others : 0;
+}
+
 void predict_add_json(struct cn_text *text, const struct prediction *prediction, size_t index) {
     const struct cn_model *model = prediction->model->model;
     const float *p = prediction->outputs + index * model->output_size;
@@ -30,7 +35,12 @@ void predict_add_json(struct cn_text *text, const struct prediction *prediction,
         cn_json_add_string(text, "error", item->failure);
         return;
     }
-    cn_outputs_add_json(text, model, p);
+    const int others = others_of(&prediction->reports[index]);
+    cn_outputs_add_json(text, model, p, others);
+    if (others > 0) {
+        cn_json_add_size(text, "others", (size_t)others);
+        cn_json_add_string(text, "see", "/read");
+    }
     picture_render(text, &prediction->options, &prediction->reports[index], model,
                    prediction->images + index * prediction->image_size);
 }
@@ -45,7 +55,8 @@ static void add_csv_row(struct cn_text *text, const struct prediction *predictio
     cn_text_add_csv(text, item->name != NULL ? item->name : "");
     cn_text_add(text, ",");
     if (item->failure == NULL)
-        cn_outputs_add_csv(text, model, prediction->outputs + index * model->output_size);
+        cn_outputs_add_csv(text, model, prediction->outputs + index * model->output_size,
+                           others_of(&prediction->reports[index]));
     else
         cn_outputs_add_csv_empty(text, model);
     cn_text_add(text, ",");

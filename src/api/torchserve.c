@@ -26,7 +26,7 @@ static void add_image(struct cn_text *text, const struct cn_model *model, const 
     const size_t count = model->output_size;
     size_t class = count;
     if (model->label_count != count) { /* no classes, or two for one number */
-        cn_outputs_add_json(text, model, p);
+        cn_outputs_add_json(text, model, p, 0);
         return;
     }
     for (size_t i = 0; i < TOP && i < count; i++) {

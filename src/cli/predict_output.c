@@ -9,6 +9,10 @@
 #include "model/outputs.h"
 #include "json/write.h"
 
+static int others_of(const struct prediction *prediction) {
+    return prediction->report != NULL ? prediction->report->others : 0;
+}
+
 /* ---- The first classes ---- */
 
 static size_t class_count(const struct cn_model *model) {
@@ -97,7 +101,7 @@ static void csv_put(const struct cn_model *model, const struct prediction *predi
     cn_text_add_csv(&text, prediction->file);
     cn_text_add(&text, ",");
     if (prediction->failure == NULL && top == 0) {
-        cn_outputs_add_csv(&text, model, prediction->outputs);
+        cn_outputs_add_csv(&text, model, prediction->outputs, others_of(prediction));
     } else if (prediction->failure == NULL) {
         csv_add_top(&text, model, prediction->outputs, top);
     } else if (top == 0) {
@@ -143,7 +147,7 @@ static void ndjson_put(const struct cn_model *model, const struct prediction *pr
     else if (top > 0)
         ndjson_add_top(&text, model, prediction->outputs, top);
     else
-        cn_outputs_add_json(&text, model, prediction->outputs);
+        cn_outputs_add_json(&text, model, prediction->outputs, others_of(prediction));
     if (prediction->report != NULL)
         cn_report_add_json(&text, prediction->report);
     if (prediction->image != NULL)

@@ -37,7 +37,7 @@ static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
     const bool on_sheet = cn_sheet_isolate(plane, &sheet);
     if (!cn_page_extract_ink(plane, preprocessing->invert, &page))
         return fail_blank(page.contrast, error);
-    if (!cn_ink_find_drawing(plane, on_sheet, &crop))
+    if (!cn_ink_find_drawing(plane, on_sheet, &crop, &report->others))
         return cn_fail(error, CN_UNUSABLE, "the picture is blank: it holds only lines");
     const enum cn_status status =
         cn_strokes_scale(plane, crop, preprocessing->box, &strokes, error);

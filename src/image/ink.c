@@ -190,9 +190,29 @@ static const struct piece *find_best(const struct grid *grid, const struct piece
     return best;
 }
 
+/* Might the piece be a digit beside the drawing: as tall as one, and, where it was kept as a part
+ * of it, clearly to the left or right of it? */
+static bool is_other(const struct piece *piece, const struct piece *best) {
+    const int height = best->bottom - best->top + 1, own = piece->bottom - piece->top + 1;
+    const int apart = gap(best->left, best->right, piece->left, piece->right);
+    if (piece == best || is_on_edge(piece) || piece->peak < LEAST_PEAK ||
+        piece->ink * SPECK_SHARE < best->ink)
+        return false;
+    return piece->kept ? own * 10 >= height * 7 && apart * 6 > height : own * 2 >= height;
+}
+
+static int count_others(const struct grid *grid, const struct piece *best,
+                        const struct piece *frame) {
+    int others = 0;
+    for (int i = 1; i <= grid->piece_count; i++)
+        others += &grid->pieces[i] != frame && is_other(&grid->pieces[i], best);
+    return others;
+}
+
 /* Marks the pieces of the drawing: the best one, and those near it that are no specks beside it.
- * What a frame is around is better than the frame, and than what is outside. */
-static bool choose_pieces(struct grid *grid) {
+ * What a frame is around is better than the frame, and than what is outside. Counts those that
+ * might be other digits. */
+static bool choose_pieces(struct grid *grid, int *ret_others) {
     const struct piece *best = find_best(grid, NULL), *frame = NULL;
     if (best == NULL)
         return false;
@@ -218,6 +238,7 @@ static bool choose_pieces(struct grid *grid) {
              gap(best->left, best->right, piece->left, piece->right) <= reach &&
              gap(best->top, best->bottom, piece->top, piece->bottom) <= reach);
     }
+    *ret_others = count_others(grid, best, frame);
     return true;
 }
 
@@ -287,7 +308,8 @@ static struct cn_rectangle bounds_of(const struct grid *grid, const struct piece
                                  (bottom < plane->height ? bottom : plane->height) - y};
 }
 
-bool cn_ink_find_drawing(struct cn_plane *plane, bool on_sheet, struct cn_rectangle *ret_bounds) {
+bool cn_ink_find_drawing(struct cn_plane *plane, bool on_sheet, struct cn_rectangle *ret_bounds,
+                         int *ret_others) {
     struct grid grid;
     find_pieces(&grid, plane);
     if ((has_line(&grid) || on_sheet) && plane->width >= LINED && plane->height >= LINED) {
@@ -301,7 +323,7 @@ bool cn_ink_find_drawing(struct cn_plane *plane, bool on_sheet, struct cn_rectan
         cn_ink_erase_lines(plane, box, box_side, box_wall);
         find_pieces(&grid, plane);
     }
-    if (!choose_pieces(&grid))
+    if (!choose_pieces(&grid, ret_others))
         return false;
     keep_chosen(&grid, plane, ret_bounds);
     return true;

@@ -9,8 +9,9 @@
  * the picture's border, specks, and what lies apart from it. *ret_bounds is the smallest rectangle
  * that holds the rest. A plane of one channel, 0 page to 255 ink, no side longer than
  * CN_SURFACE_SIDE_LIMIT. `on_sheet`: it is a sheet's, whose lines may end before the plane does.
- * False if there is no ink. */
-bool cn_ink_find_drawing(struct cn_plane *plane, bool on_sheet, struct cn_rectangle *ret_bounds);
+ * *ret_others: how many pieces might be digits beside it. False if there is no ink. */
+bool cn_ink_find_drawing(struct cn_plane *plane, bool on_sheet, struct cn_rectangle *ret_bounds,
+                         int *ret_others);
 
 /* Clears straight lines that run from side to side of `within`, over `least_length` (0.15 to 1) of
  * the way or more, but where strokes cross them: rulings, squares, folds, boxes. Lines that are not

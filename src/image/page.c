@@ -11,23 +11,23 @@
 #include "image/surface.h"
 
 enum {
-    ZERO = 255,                /* the bin of residual 0 */
-    RESIDUALS = 511,           /* -255 .. 255 */
-    FLAT = 12,                 /* grey levels within which an even page's pixels lie */
-    NEAR = 24,                 /* grey levels; what is farther is surely not the page */
-    PURE_PERCENT = 20,         /* of the pixels, for a page of one level, */
-    LEAST_PURE_PERCENT = 4,    /* or of a small picture's */
-    SHADE_PERCENT = 25,        /* of the pixels at most, for the same, that are a little darker */
-    SHADE = 80,                /* grey levels: darker is ink, */
-    SHADED = 48,               /* samples a side; smaller pictures are no photographs */
+    ZERO = 255,               /* the bin of residual 0 */
+    RESIDUALS = 511,          /* -255 .. 255 */
+    FLAT = 12,                /* grey levels within which an even page's pixels lie */
+    NEAR = 24,                /* grey levels; what is farther is surely not the page */
+    PURE_PERCENT = 20,        /* of the pixels, for a page of one level, */
+    LEAST_PURE_PERCENT = 4,   /* or of a small picture's */
+    SHADE_PERCENT = 25,       /* of the pixels at most, for the same, that are a little darker */
+    SHADE = 80,               /* grey levels: darker is ink, */
+    SHADED = 48,              /* samples a side; smaller pictures are no photographs */
     LEAST_SHADOW_PERCENT = 5, /* or with that many of the pixels perhaps a shadow */
-    DARKEST_PAGE = 48,         /* darker pages are not divided by: their grain would be ink */
-    SURELY_LIGHT = 200,        /* ink cannot be much lighter */
-    USUALLY_LIGHT = 100,       /* lit paper, and not a lit blackboard */
-    FEW_ROWS = 128,            /* more are sampled */
-    SMOOTHINGS = 2,            /* of grain that hides the ink from sample to sample */
-    GRAINY = 40,               /* samples a side; with fewer, strokes are as fine as grain, */
-    GRAINY_BUT_CLEAR = 120     /* or nearly */
+    DARKEST_PAGE = 48,        /* darker pages are not divided by: their grain would be ink */
+    SURELY_LIGHT = 200,       /* ink cannot be much lighter */
+    USUALLY_LIGHT = 100,      /* lit paper, and not a lit blackboard */
+    FEW_ROWS = 128,           /* more are sampled */
+    SMOOTHINGS = 2,           /* of grain that hides the ink from sample to sample */
+    GRAINY = 40,              /* samples a side; with fewer, strokes are as fine as grain, */
+    GRAINY_BUT_CLEAR = 120    /* or nearly */
 };
 
 /* Standard deviations of the page's grain: ink that is to be told from it, also after smoothing
@@ -220,7 +220,7 @@ static bool is_shaded(const struct cn_plane *plane, int pure, const size_t level
     struct cn_surface surface;
     const int smaller = plane->width < plane->height ? plane->width : plane->height;
     if (smaller < SHADED || smaller * 3 < plane->width + plane->height - smaller ||
-        count_between(levels, 0, pure - SHADE) * 100 <
+        count_between(levels, 0, pure - SHADE / 2) * 100 <
             count_between(levels, 0, 255) * LEAST_SHADOW_PERCENT)
         return false;
     cn_surface_fit(&surface, plane);

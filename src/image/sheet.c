@@ -20,10 +20,10 @@ enum {
     MOST_TURN = 20         /* degrees; paper lies straight, more or less */
 };
 
-static const double least_of_box = 0.8;  /* of its smallest turned box a sheet fills, as does */
-static const double least_figure = 0.9;  /* of it what has four corners; 0.64 of an ellipse */
-static const double least_step = 0.5;    /* of the difference, across the sheet's edge */
-static const double ink_share = 0.25;    /* of the difference: what differs less is grain */
+static const double least_of_box = 0.8;   /* of its smallest turned box a sheet fills, as does */
+static const double least_figure = 0.9;   /* of it what has four corners; 0.64 of an ellipse */
+static const double least_step = 0.5;     /* of the difference, across the sheet's edge */
+static const double ink_share = 0.25;     /* of the difference: what differs less is grain */
 static const double most_clutter = 0.003; /* of the table's cells */
 
 struct sheet {

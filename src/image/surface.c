@@ -8,13 +8,22 @@
 
 #include "image/surface.h"
 
-enum { CELLS = CN_SURFACE_GRID * CN_SURFACE_GRID, TERMS = 6, ROUNDS = 4, MOST_PASSES = 16 };
+enum {
+    CELLS = CN_SURFACE_GRID * CN_SURFACE_GRID,
+    TERMS = 6,
+    ROUNDS = 4,
+    MOST_PASSES = 16,
+    COARSE = 5 /* samples: finer cells hold strokes' edges alone */
+};
 
 static const double cell_share = 0.8;  /* the quantile of a cell's pixels that is its page's */
 static const double broad = 0.34;      /* of the longer side: all strokes are narrower */
 static const double narrow = 0.14;     /* most strokes are */
 static const float shadow_share = 0.5; /* of the light: shadows leave more of it than ink */
-static const float least_shade = 2;    /* grey levels */
+static const float beside_ink = 1.3F, lighter_than_ink = 24; /* or it is lighter than the ink */
+static const float least_shade = 2;                          /* grey levels */
+static const float shadow_step = 0.1F; /* of the smooth light, in which no shadow's edge is */
+static const float sharp_step = 10;    /* grey levels from cell to cell */
 #define BEYOND 1e6F                    /* farther than any level */
 
 static const float uneven_levels = 24; /* between the surface's ends */
@@ -27,8 +36,9 @@ static void set_grid(struct cn_surface *surface, const struct cn_plane *plane) {
     surface->uneven = false;
 }
 
-/* The level of each cell. */
-static void measure_cells(struct cn_surface *surface, const struct cn_plane *plane) {
+/* The level of each cell. Returns that of the darkest ink. */
+static float measure_cells(struct cn_surface *surface, const struct cn_plane *plane) {
+    int darkest[256] = {0};
     uint16_t histograms[CN_SURFACE_GRID][256];
     const int cell = surface->cell, step = cell >= 6 ? 2 : 1; /* half of a large cell's rows do */
     for (int row = 0; row < surface->rows; row++) {
@@ -49,8 +59,17 @@ static void measure_cells(struct cn_surface *surface, const struct cn_plane *pla
             while (above <= wanted && level > 0)
                 above += histograms[column][--level];
             surface->levels[row * surface->columns + column] = (float)level;
+            int dark = 0, below = histograms[column][0];
+            while (below * 20 <= width * lines && dark < 255)
+                below += histograms[column][++dark];
+            darkest[dark]++;
         }
     }
+    const int count = surface->rows * surface->columns;
+    int dark = 0, below = darkest[0];
+    while (below * 100 <= count && dark < 255)
+        below += darkest[++dark];
+    return (float)dark;
 }
 
 /* 1, x, y, x^2, x y, y^2 with x and y from -1 to 1 over the grid. */
@@ -266,35 +285,54 @@ static void reconstruct(const struct cn_surface *surface, const float *levels, f
     }
 }
 
+/* Is a part of the page so far from its smooth light that a shadow lies on it? */
+static bool is_shadowed(const struct cn_surface *surface, const float *fit) {
+    const int count = surface->rows * surface->columns;
+    int apart = 0;
+    for (int i = 0; i < count; i++)
+        apart += fabsf(surface->levels[i] - fit[i]) > shadow_step * fit[i];
+    return apart * 50 > count;
+}
+
 void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
     float fit[CELLS], fine[CELLS], measured[CELLS], joined[CELLS], low = 255.0F, high = 0.0F;
     bool shadows[CELLS];
     set_grid(surface, plane);
-    measure_cells(surface, plane);
+    const float ink = measure_cells(surface, plane);
     const int count = surface->rows * surface->columns;
     fit_light(surface, fit);
     memcpy(measured, surface->levels, (size_t)count * sizeof *measured);
     memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
     close_over(surface, fit, broad, surface->levels);
     close_over(surface, fit, narrow, fine);
-    /* A cell that is as light as the shadow that it is joined to is in it; a stroke is darker. */
+    /* A cell that is as light as the shadow that it is joined to is in it; a stroke is darker, or
+     * ends on the page. */
     memcpy(joined, surface->levels, (size_t)count * sizeof *joined);
     reconstruct(surface, measured, joined);
     for (int i = 0; i < count; i++)
-        if (measured[i] >= joined[i] - least_shade)
+        shadows[i] = measured[i] >= joined[i] - least_shade;
+    for (int i = 0; i < count; i++)
+        joined[i] = shadows[i] ? joined[i] : surface->levels[i];
+    find_shadows(surface, joined, shadows);
+    const bool shadowed = surface->cell >= COARSE && is_shadowed(surface, fit);
+    for (int i = 0; i < count && shadowed; i++)
+        if (shadows[i])
             surface->levels[i] = joined[i];
     /* What the wide window alone bridges is a thick stroke if it is dark or begins and ends on the
      * page, else a shadow. */
     find_shadows(surface, fine, shadows);
     for (int i = 0; i < count; i++)
-        if (shadows[i] && fine[i] > shadow_share * surface->levels[i])
+        if (shadows[i] && (fine[i] > shadow_share * surface->levels[i] ||
+                           (fine[i] > ink * beside_ink && fine[i] - ink > lighter_than_ink)))
             surface->levels[i] = fine[i];
     /* At a shadow's edge the darker side is right: the other would make the shadow ink. */
     erode(surface, surface->levels, 1);
     memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
     smooth(surface);
     for (int i = 0; i < count; i++) {
-        surface->levels[i] = fminf(fmaxf(fminf(surface->levels[i], fine[i]), 0.0F), 255.0F);
+        if (surface->levels[i] - fine[i] > sharp_step) /* a shadow's edge stays as sharp as it is */
+            surface->levels[i] = fine[i];
+        surface->levels[i] = fminf(fmaxf(surface->levels[i], 0.0F), 255.0F);
         low = fminf(low, surface->levels[i]);
         high = fmaxf(high, surface->levels[i]);
     }

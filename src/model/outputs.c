@@ -20,9 +20,16 @@ static void add_labels(struct cn_text *text, const struct cn_model *model, const
     cn_json_close(text, ']');
 }
 
-void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs) {
+struct cn_answer cn_outputs_answer(const struct cn_model *model, const float *outputs, int others) {
+    struct cn_answer answer = cn_model_answer(model, outputs);
+    answer.confidence /= (float)(1 + others);
+    return answer;
+}
+
+void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs,
+                         int others) {
     const struct cn_shape *shape = &model->network->output_shape;
-    const struct cn_answer answer = cn_model_answer(model, outputs);
+    const struct cn_answer answer = cn_outputs_answer(model, outputs, others);
     if (answer.class_index >= 0)
         add_class(text, &answer);
     switch (model->kind) {
@@ -58,6 +65,7 @@ void cn_report_add_json(struct cn_text *text, const struct cn_preprocessing_repo
     cn_json_add_integers(text, "crop", report->crop, 4);
     cn_json_add_float(text, "scale", report->scale);
     cn_json_add_float(text, "thickened", report->thickened);
+    cn_json_add_size(text, "others", (size_t)report->others);
     cn_json_close(text, '}');
 }
 
@@ -87,8 +95,9 @@ void cn_outputs_add_csv_head(struct cn_text *text, const struct cn_model *model)
     }
 }
 
-void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, const float *outputs) {
-    const struct cn_answer answer = cn_model_answer(model, outputs);
+void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, const float *outputs,
+                        int others) {
+    const struct cn_answer answer = cn_outputs_answer(model, outputs, others);
     const float pair[] = {1 - outputs[0], outputs[0]};
     const bool sigmoid = model->kind == CN_OUTPUT_SIGMOID;
     if (answer.class_index >= 0) {

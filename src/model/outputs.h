@@ -5,6 +5,10 @@
 #include "convnet/model.h"
 #include "json/write.h"
 
+/* What a row of outputs says of a picture in which `others` parts might be digits beside the one
+ * that was read: the confidence is shared with them. */
+struct cn_answer cn_outputs_answer(const struct cn_model *model, const float *outputs, int others);
+
 /* Members of a JSON object that is open:
  *   softmax, sigmoid   "class", "label", "confidence", "probabilities"
  *   sigmoids           "labels" (those of one half and more), "probabilities"
@@ -12,14 +16,16 @@
  *   number             "value"
  *   map                "shape", "values"
  */
-void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs);
+void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs,
+                         int others);
 
 /* The member "preprocessing": what was done to a picture. */
 void cn_report_add_json(struct cn_text *text, const struct cn_preprocessing_report *report);
 
 /* The columns of a CSV answer, and a row of them; no line break at the end. */
 void cn_outputs_add_csv_head(struct cn_text *text, const struct cn_model *model);
-void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, const float *outputs);
+void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, const float *outputs,
+                        int others);
 
 /* The same columns with nothing in them. */
 void cn_outputs_add_csv_empty(struct cn_text *text, const struct cn_model *model);

@@ -209,6 +209,14 @@ def test_preprocessing(curl, images):
     check([p.get("preprocessing") for p in predictions(answer)] == [None, same],
           "numbers have no report, a base64 PNG has: %s" % (answer,))
     check(report(curl.post(image, OCTETS)) is None, "nor have raw images")
+    # Two digits beside each other: one is left out, or both are one picture, and that is said.
+    rows = [larger(images[k], 5) for k in (3, 4)]
+    pair = b"".join(rows[k][140 * y:140 * y + 140] for y in range(140) for k in range(2))
+    two, one = (predictions(curl.post(body))[0] for body in (png(pair, 280, 140),
+                                                             png(rows[0], 140, 140)))
+    check(two.get("others") == 1 == two["preprocessing"]["others"] and two.get("see") == "/read" and
+          two["confidence"] <= max(two["probabilities"]) / 2 + 1e-6, "two digits: %s" % two)
+    check("others" not in one and one["preprocessing"]["others"] == 0, "one digit: %s" % one)
     # The image that the network saw, posted again, is the same to the bit.
     for name, body in (("a picture", png(large, 140, 140)), ("MNIST's", png(image)), ("raw", image)):
         first = predictions(curl.post(body, None if body is not image else OCTETS,

@@ -455,6 +455,48 @@ Test(preprocess, a_1_from_top_to_bottom_is_no_line) {
     free(picture.data);
 }
 
+/* Upright strokes of 20 x 100 samples at these places of a sheet of 400 x 200: how many others. */
+static int count_others(const int *places, size_t count) {
+    float image[PIXELS];
+    struct cn_preprocessing_report report;
+    struct cn_picture sheet = blank(400, 200, 1, 240);
+    for (size_t i = 0; i < count; i++)
+        fill(&sheet, places[i], 50, 20, 100, (const uint8_t[]){30});
+    cr_assert_eq(run(&sheet, 1, image, &report, NULL), CN_OK);
+    cn_picture_clear(&sheet);
+    return report.others;
+}
+
+Test(preprocess, other_digits_are_counted) {
+    cr_assert_eq(count_others((const int[]){190}, 1), 0);
+    cr_assert_eq(count_others((const int[]){100, 300}, 2), 1);
+    cr_assert_eq(count_others((const int[]){60, 180, 330}, 3), 2);
+    /* Near enough to be taken for parts of one, and still two; nearer they may be one. */
+    cr_assert_eq(count_others((const int[]){150, 200}, 2), 1);
+    cr_assert_eq(count_others((const int[]){180, 208}, 2), 0);
+}
+
+Test(preprocess, a_shadow_is_neither_ink_nor_a_drawing) {
+    /* A stroke on a sheet of which all above a slanting edge is in the shade: mostly lit, and
+     * mostly dark. */
+    for (int at = 150; at <= 450; at += 100) {
+        float image[PIXELS];
+        struct cn_preprocessing_report report;
+        struct cn_error error = {0};
+        struct cn_picture sheet = blank(640, 480, 1, 220);
+        fill(&sheet, 300, 120, 24, 240, (const uint8_t[]){40});
+        for (int i = 0; i < 640 * 480; i++)
+            if (i % 640 + 2 * (i / 640) < 2 * at)
+                sheet.data[i] = (uint8_t)(sheet.data[i] * 2 / 5);
+        cr_assert_eq(run(&sheet, 1, image, &report, &error), CN_OK, "%d: %s", at, error.text);
+        cr_expect(report.inverted, "the edge at %d", at);
+        cr_expect(report.crop[0] >= 290 && report.crop[2] <= 44 && report.crop[3] <= 260,
+                  "the edge at %d: the ink is %d x %d at %d, %d", at, report.crop[2],
+                  report.crop[3], report.crop[0], report.crop[1]);
+        cn_picture_clear(&sheet);
+    }
+}
+
 Test(preprocess, ink_is_found_in_much_grain) {
     struct cn_picture picture = blank(240, 240, 1, 0);
     struct cn_preprocessing_report report = {0};

@@ -196,6 +196,7 @@ function showNothing() {
 const FACTS = {
   unchanged: 'Taken as it is', inverted: 'Dark on light', uneven: 'Light evened', sheet: 'Sheet cut out',
   crop: 'Ink found', scale: 'Scaled by', thickened: 'Strokes widened by',
+  others: 'Other parts, which were left out',
 };
 function said(value) {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
