@@ -1,6 +1,7 @@
 /* jpeg.c: decodes JPEGs with libjpeg-turbo: baseline and progressive, grey, YCbCr, RGB, CMYK and
  * YCCK. A picture that its reader needs smaller is decoded at a half, a quarter or an eighth, which
- * costs little more than reading its bits. EXIF's orientation is applied. Thread-safe: all state is
+ * costs little more than reading its bits; a progressive one's details are not even read at an
+ * eighth. EXIF's orientation is applied. Thread-safe: all state is
  * in struct decoder. setjmp lives in one function whose variables are all reached through a
  * pointer, so a longjmp leaves none of them undefined.
  */
@@ -124,6 +125,23 @@ static const uint8_t *to_rgb(struct decoder *decoder) {
     return decoder->colors;
 }
 
+/* Has every block's mean arrived, but for its last bit at most? */
+static bool has_means(const struct jpeg_decompress_struct *jpeg) {
+    for (int i = 0; i < jpeg->num_components; i++)
+        if (jpeg->coef_bits[i][0] < 0 || jpeg->coef_bits[i][0] > 1)
+            return false;
+    return true;
+}
+
+/* Of a progressive picture at an eighth, which has one pixel for each block: reads the scans until
+ * the blocks' means are there. The details that follow are most of the file, and are not read. */
+static void read_means(struct jpeg_decompress_struct *jpeg) {
+    int event = JPEG_ROW_COMPLETED;
+    while (event != JPEG_REACHED_EOI && (event != JPEG_SCAN_COMPLETED || !has_means(jpeg)))
+        event = jpeg_consume_input(jpeg);
+    (void)jpeg_start_output(jpeg, jpeg->input_scan_number);
+}
+
 /* Returns false after a longjmp, or with decoder->status set. */
 static bool decode(struct decoder *decoder, const unsigned char *bytes, size_t length) {
     struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
@@ -147,7 +165,12 @@ static bool decode(struct decoder *decoder, const unsigned char *bytes, size_t l
         jpeg->do_fancy_upsampling = FALSE;
     decoder->progress.progress_monitor = on_progress;
     jpeg->progress = &decoder->progress;
+    const bool coarse = jpeg->progressive_mode && jpeg->scale_denom == MOST_DENOMINATOR;
+    jpeg->buffered_image = coarse;
+    jpeg->do_block_smoothing = FALSE;
     (void)jpeg_start_decompress(jpeg);
+    if (coarse)
+        read_means(jpeg);
     const bool cmyk = jpeg->out_color_space == JCS_CMYK;
     decoder->row = malloc((size_t)jpeg->output_width * (size_t)jpeg->output_components);
     decoder->colors = malloc((size_t)jpeg->output_width * 3);
@@ -169,7 +192,8 @@ static bool decode(struct decoder *decoder, const unsigned char *bytes, size_t l
             return false;
         }
     }
-    (void)jpeg_finish_decompress(jpeg);
+    if (!coarse)
+        (void)jpeg_finish_decompress(jpeg);
     return true;
 }
 
