@@ -244,8 +244,12 @@ def test_no_memory(files):
                                        for x in server.lines[before:]), "no memory, no reload")
                 arm("-1")
                 check(ask_tls(server, made, post())[0] == 200, "and it goes on")
+                before = len(server.lines)
                 server.process.send_signal(signal.SIGHUP)
-                wait_until(lambda: serial(server, made) == name, "the reload is done later")
+                wait_until(lambda: all(any(y in x for x in server.lines[before:])
+                                       for y in ("certificate read", "reload done")),
+                           "the reload is done later, to its end")
+                check(serial(server, made) == name, "and what is served is new")
 
 
 def test_slow(files):
