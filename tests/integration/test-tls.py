@@ -249,7 +249,12 @@ def test_no_memory(files):
                 wait_until(lambda: all(any(y in x for x in server.lines[before:])
                                        for y in ("certificate read", "reload done")),
                            "the reload is done later, to its end")
-                check(serial(server, made) == name, "and what is served is new")
+                # With an answer: the server's side of the handshake has ended, too.
+                with connect(server, made) as sock:
+                    names = dict(x[0] for x in sock.getpeercert()["subject"])
+                    sock.sendall(get())
+                    check(names["commonName"] == name and Stream(sock).answer()[0] == 200,
+                          "and what is served is new")
 
 
 def test_slow(files):
