@@ -185,6 +185,21 @@ static void make_table(struct argp_option *table) {
     table[count] = (struct argp_option){0};
 }
 
+enum { ADMIN_SOCKET_ROOM = 108 }; /* of struct sockaddr_un */
+
+/* Where systemd has made a folder for the daemon's run, admin calls have their socket there unless
+ * the configuration says where. */
+static void find_admin_socket(struct daemon_options *options) {
+    const char *folder = getenv("RUNTIME_DIRECTORY");
+    const size_t length = folder != NULL ? strcspn(folder, ":") : 0;
+    char path[OPTION_TEXT_SIZE];
+    if (length > 0 && length + sizeof "/admin.sock" <= ADMIN_SOCKET_ROOM &&
+        options->admin_socket[0] == '\0') {
+        (void)snprintf(path, sizeof path, "%.*s/admin.sock", (int)length, folder);
+        memcpy(options->admin_socket, path, strlen(path) + 1);
+    }
+}
+
 /* The process's own, for options_check_unchanged. */
 static struct arguments given;
 
@@ -201,6 +216,7 @@ static enum cn_status read_all(const struct arguments *arguments, struct daemon_
             status = option_set(options, &option_rows[i], arguments->values[i], "the command line",
                                 -1, error);
     credentials_find(options);
+    find_admin_socket(options);
     return status == CN_OK ? options_check(options, error) : status;
 }
 

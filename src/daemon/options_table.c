@@ -26,7 +26,8 @@ const struct option_row option_rows[] = {
     {"api-keys-file", OPTION_TEXT, AT(api_keys_file), "", 0, 1023, "FILE", NULL,
      "API keys, one a line, perhaps with a name: requests need one. SIGHUP reads it again."},
     {"admin-socket", OPTION_TEXT, AT(admin_socket), "", 0, 107, "PATH", NULL,
-     "Unix socket, mode 0600, that answers admin calls; empty means none."},
+     "Unix socket, mode 0600, for admin calls; empty: admin.sock in the unit's RuntimeDirectory, "
+     "if any."},
     {"tls-address", OPTION_TEXT, AT(tls_address), "", 0, 1023, "ADDRESS", NULL,
      "Numeric addresses to listen at with TLS, separated by commas; empty means none."},
     {"tls-port", OPTION_INTEGER, AT(tls_port), "8443", 0, 65535, "port", NULL,

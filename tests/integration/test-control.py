@@ -47,6 +47,22 @@ def test_calls(folder):
     check(result[0] == 1 and path in result[2], "nobody there: %s" % (result,))
 
 
+def test_default_place(folder):
+    """The service manager's folder is the socket's place, unless the configuration names one."""
+    run_folder, own = os.path.join(folder, "run"), os.path.join(folder, "own.sock")
+    os.mkdir(run_folder)
+    environment = {"RUNTIME_DIRECTORY": run_folder + ":/nonexistent"}
+    conf = os.path.join(folder, "place.conf")
+    with open(conf, "w", encoding="ascii") as file:
+        file.write("admin-socket = %s\n" % own)
+    with serving(environment=environment):
+        result = call(os.path.join(run_folder, "admin.sock"), "status")
+        check(result[0] == 0, "in the manager's folder: %s" % (result,))
+    with serving("--config=" + conf, environment=environment):
+        check(call(own, "status")[0] == 0, "where the configuration says")
+        check(os.listdir(run_folder) == [], "and nowhere else")
+
+
 def test_options_and_status(folder):
     """An option that was changed is said; so is the last refusal, to the service manager."""
     path, conf = os.path.join(folder, "b.sock"), os.path.join(folder, "convnetd.conf")
@@ -85,6 +101,7 @@ def main():
         return 77
     with tempfile.TemporaryDirectory() as folder:
         test_calls(folder)
+        test_default_place(folder)
         test_options_and_status(folder)
     return finish()
 

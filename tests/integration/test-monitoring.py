@@ -12,6 +12,7 @@ import sys
 from daemon import SOURCE, ask, check, finish, get, post, serving
 
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
+CASES = [os.path.join(SOURCE, "tests", name) for name in ("alerts.yaml", "alerts-weeks.yaml")]
 PREFIX = r"\b((?:convnetd|process|nv)_[a-z_]+)(\{[^}]*\})?"
 
 
@@ -81,13 +82,15 @@ def test_rules():
         print("promtool is missing: the alerts are not tried")
         return
     for words in (["check", "rules", os.path.join(SOURCE, "etc", "alerts.yaml")],
-                  ["test", "rules", os.path.join(SOURCE, "tests", "alerts.yaml")]):
+                  ["test", "rules", CASES[0]], ["test", "rules", CASES[1]]):
         out = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
         check(out.returncode == 0, "promtool %s: %s%s" % (words[0], out.stdout, out.stderr))
     with open(os.path.join(SOURCE, "etc", "alerts.yaml"), encoding="utf-8") as file:
         names = re.findall(r"- alert: (\w+)", file.read())
-    with open(os.path.join(SOURCE, "tests", "alerts.yaml"), encoding="utf-8") as file:
-        cases = re.findall(r"alertname: (\w+)\n +exp_alerts", file.read())
+    cases = []
+    for path in CASES:
+        with open(path, encoding="utf-8") as file:
+            cases += re.findall(r"alertname: (\w+)\n +exp_alerts", file.read())
     check(set(names) == set(cases), "alerts without a case: %s" % (set(names) ^ set(cases)))
 
 
