@@ -200,7 +200,8 @@ static void table_put(const struct cn_model *model, const struct prediction *pre
         table_put_class((int)index, class_label(model, index), &value);
     }
     if (top == 0) {
-        const struct cn_answer answer = cn_model_answer(model, prediction->outputs);
+        const struct cn_answer answer =
+            cn_outputs_answer(model, prediction->outputs, others_of(prediction));
         table_put_class(answer.class_index, answer.label,
                         answer.is_probable ? &answer.confidence : NULL);
         for (size_t i = 0; i < model->output_size; i++) {

@@ -166,6 +166,31 @@ Test(formats, limits_of_size_and_memory) {
 #endif
 }
 
+#ifdef HAVE_JPEG
+/* At an eighth a progressive picture is its blocks' means, as a baseline one is. */
+Test(formats, progressive_and_baseline_are_alike_at_an_eighth) {
+    static const char *const names[] = {"baseline.jpg", "progressive.jpg"};
+    const struct cn_picture_limits eighth = {.side = 2};
+    struct cn_picture pictures[2] = {0};
+    for (size_t i = 0; i < 2; i++) {
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        struct cn_error error = {0};
+        load(names[i], &bytes, &length);
+        cr_assert_eq(cn_picture_decode(bytes, length, &eighth, &pictures[i], &error), CN_OK,
+                     "%s: %s", names[i], error.text);
+        free(bytes);
+    }
+    const int count = pictures[0].width * pictures[0].height * pictures[0].channels;
+    cr_assert_eq(count, pictures[1].width * pictures[1].height * pictures[1].channels);
+    for (int i = 0; i < count; i++)
+        cr_expect(abs(pictures[0].data[i] - pictures[1].data[i]) <= 4, "sample %d: %d and %d", i,
+                  pictures[0].data[i], pictures[1].data[i]);
+    cn_picture_clear(&pictures[0]);
+    cn_picture_clear(&pictures[1]);
+}
+#endif
+
 /* Nothing that is cut or damaged crashes; what is cut well before its end is refused. */
 Test(formats, cut_and_damaged) {
     for (size_t i = 0; i < FORMS; i++) {
