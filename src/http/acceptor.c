@@ -172,7 +172,7 @@ void http_acceptor_stop(struct http_acceptor *acceptor) {
     if (acceptor->running) {
         acceptor->stop = true;
         eventfd_write(acceptor->wake, 1);
-        pthread_join(acceptor->thread, NULL);
+        (void)pthread_join(acceptor->thread, NULL);
         close(acceptor->wake);
         if (acceptor->reserve >= 0)
             close(acceptor->reserve);

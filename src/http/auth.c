@@ -56,14 +56,14 @@ static enum shown find_key(struct http_request *request) {
     bool known = true;
     MHD_get_connection_values(request->exchange.connection, MHD_HEADER_KIND, take_credential,
                               &credentials);
-    pthread_rwlock_rdlock(&server->secrets_lock);
+    (void)pthread_rwlock_rdlock(&server->secrets_lock);
     const bool wanted = server->keys != NULL;
     if (wanted && credentials.keys == 1 && credentials.authorizations <= 1) {
         const char *name = http_keys_find(server->keys, credentials.key);
         known = name != NULL;
         (void)snprintf(request->client, sizeof request->client, "%s", known ? name : "");
     }
-    pthread_rwlock_unlock(&server->secrets_lock);
+    (void)pthread_rwlock_unlock(&server->secrets_lock);
     if (!wanted)
         return SHOWN_GOOD;
     /* Two would be read differently by a proxy and here. */

@@ -45,8 +45,8 @@ void http_connections_clear(struct http_connections *connections) {
         destroy(connections->active[i]);
     free(connections->active);
     free(connections->by_fd);
-    pthread_mutex_destroy(&connections->mutex);
-    pthread_cond_destroy(&connections->changed);
+    (void)pthread_mutex_destroy(&connections->mutex);
+    (void)pthread_cond_destroy(&connections->changed);
 }
 
 static struct http_client client_of(const struct sockaddr *address) {
@@ -118,7 +118,7 @@ static void forget(struct http_connections *connections, struct http_connection 
     connections->admins -= connection->class == HTTP_CLASS_ADMIN;
     if (connection->worker != NULL)
         connection->worker->load -= connection->class != HTTP_CLASS_OWN;
-    pthread_cond_broadcast(&connections->changed);
+    (void)pthread_cond_broadcast(&connections->changed);
 }
 
 /* With the mutex: makes by_fd[fd] exist and be free. */
@@ -167,7 +167,7 @@ struct http_connection *http_connections_add(struct http_connections *connection
     connection->fd = fd;
     connection->class = class;
     connection->client = client_of(address);
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     if (class == HTTP_CLASS_CLIENT && !has_room(connections, class, &connection->client))
         close_idle(connections, &connection->client);
     const bool taken = reserve_fd(connections, fd) &&
@@ -182,7 +182,7 @@ struct http_connection *http_connections_add(struct http_connections *connection
         connections->admins += class == HTTP_CLASS_ADMIN;
         connections->by_fd[fd] = connection;
     }
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     if (!taken) {
         free(connection);
         return NULL;
@@ -194,54 +194,54 @@ struct http_worker *http_connections_assign(struct http_connections *connections
                                             struct http_connection *connection,
                                             struct http_worker *workers, size_t worker_count) {
     const bool own = connection->class == HTTP_CLASS_OWN;
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     struct http_worker *worker =
         own ? workers : least_loaded(workers, worker_count, connections->usual_workers);
     connection->worker = worker;
     if (worker != NULL)
         worker->load += !own;
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     return worker;
 }
 
 size_t http_connections_of(struct http_connections *connections, const struct http_worker *worker,
                            const struct http_client *client) {
     size_t count = 0;
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     for (size_t i = 0; i < connections->count; i++)
         count += connections->active[i]->worker == worker &&
                  memcmp(&connections->active[i]->client, client, sizeof *client) == 0;
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     return count;
 }
 
 struct http_connection *http_connections_unassigned(struct http_connections *connections) {
     struct http_connection *found = NULL;
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     for (size_t i = 0; i < connections->count && found == NULL; i++)
         if (connections->active[i]->worker == NULL)
             found = connections->active[i];
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     return found;
 }
 
 bool http_connections_remove(struct http_connections *connections,
                              struct http_connection *connection) {
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     forget(connections, connection);
     const bool crowd_gone = connections->peak > CROWD && connections->count < connections->peak / 4;
     if (crowd_gone)
         connections->peak = connections->count;
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     destroy(connection);
     return crowd_gone;
 }
 
 struct http_connection *http_connections_find(struct http_connections *connections, int fd) {
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     struct http_connection *connection =
         (size_t)fd < connections->fd_capacity ? connections->by_fd[fd] : NULL;
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     return connection;
 }
 

@@ -55,7 +55,7 @@ enum cn_status http_server_create(const struct http_server_options *options,
     server->context = *context;
     server->head_limits = (struct http_stream_limits){.bytes = options->max_header,
                                                       .fields = options->max_header_fields};
-    pthread_rwlock_init(&server->secrets_lock, NULL);
+    (void)pthread_rwlock_init(&server->secrets_lock, NULL);
     server->plain_count = threads_of_a_kind(options);
     server->worker_count = http_server_threads(options);
     enum cn_status status = http_listen_open(server, error);
@@ -126,27 +126,27 @@ enum cn_status http_server_start(struct http_server *server, struct cn_error *er
 }
 
 void http_server_set_keys(struct http_server *server, struct http_keys *keys) {
-    pthread_rwlock_wrlock(&server->secrets_lock);
+    (void)pthread_rwlock_wrlock(&server->secrets_lock);
     struct http_keys *old = server->keys;
     server->keys = keys;
-    pthread_rwlock_unlock(&server->secrets_lock);
+    (void)pthread_rwlock_unlock(&server->secrets_lock);
     http_keys_free(old);
 }
 
 void http_server_set_tls(struct http_server *server, struct http_tls *tls) {
-    pthread_rwlock_wrlock(&server->secrets_lock);
+    (void)pthread_rwlock_wrlock(&server->secrets_lock);
     struct http_tls *old = server->tls;
     server->tls = tls;
-    pthread_rwlock_unlock(&server->secrets_lock);
+    (void)pthread_rwlock_unlock(&server->secrets_lock);
     const long long end = tls != NULL ? http_tls_expiry(tls) : 0;
     statistics_set_certificate_end(server->context.statistics, end > 0 ? (uint64_t)end : 0);
     http_tls_release(old);
 }
 
 size_t http_server_connections(struct http_server *server) {
-    pthread_mutex_lock(&server->connections.mutex);
+    (void)pthread_mutex_lock(&server->connections.mutex);
     size_t count = server->connections.clients;
-    pthread_mutex_unlock(&server->connections.mutex);
+    (void)pthread_mutex_unlock(&server->connections.mutex);
     return count;
 }
 
@@ -165,10 +165,10 @@ bool http_server_alive(struct http_server *server, uint64_t timeout) {
 /* Waits until no connection is left, or the deadline. */
 static void wait_for_connections(struct http_connections *connections, uint64_t deadline) {
     bool waiting = true;
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     while (connections->count > 0 && waiting)
         waiting = cn_condition_wait(&connections->changed, &connections->mutex, deadline);
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
 }
 
 /* False if exchanges are deferred still at `deadline`. */
@@ -219,7 +219,7 @@ bool http_server_free(struct http_server *server) {
     http_listen_unlink(&server->acceptor);
     http_keys_free(server->keys);
     http_tls_release(server->tls);
-    pthread_rwlock_destroy(&server->secrets_lock);
+    (void)pthread_rwlock_destroy(&server->secrets_lock);
     free(server->workers);
     free(server);
     return true;

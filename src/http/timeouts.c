@@ -38,7 +38,7 @@ static bool has_unread(int fd) {
 static uint64_t cut_overdue(struct http_timeouts *timeouts, uint64_t now) {
     struct http_connections *connections = timeouts->connections;
     uint64_t next = UINT64_MAX;
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     for (size_t i = 0; i < connections->count; i++) {
         struct http_connection *connection = connections->active[i];
         uint64_t deadline = connection->deadline;
@@ -54,7 +54,7 @@ static uint64_t cut_overdue(struct http_timeouts *timeouts, uint64_t now) {
             next = now; /* it moved meanwhile: look again */
         }
     }
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     return next;
 }
 
@@ -70,7 +70,7 @@ static bool read_away(int fd) {
 /* One look at the lingering sockets; returns their next deadline. */
 static uint64_t tend_lingering(struct http_timeouts *timeouts, uint64_t now) {
     uint64_t next = UINT64_MAX;
-    pthread_mutex_lock(&timeouts->mutex);
+    (void)pthread_mutex_lock(&timeouts->mutex);
     for (size_t i = timeouts->lingering_count; i-- > 0;) {
         if (now >= timeouts->lingering[i].deadline || read_away(timeouts->lingering[i].fd)) {
             close(timeouts->lingering[i].fd);
@@ -79,17 +79,17 @@ static uint64_t tend_lingering(struct http_timeouts *timeouts, uint64_t now) {
             next = timeouts->lingering[i].deadline;
         }
     }
-    pthread_mutex_unlock(&timeouts->mutex);
+    (void)pthread_mutex_unlock(&timeouts->mutex);
     return next;
 }
 
 static void sleep_until(struct http_timeouts *timeouts, uint64_t next) {
     struct pollfd polls[1 + HTTP_MAX_LINGERING] = {{.fd = timeouts->wake, .events = POLLIN}};
     nfds_t count = 1;
-    pthread_mutex_lock(&timeouts->mutex);
+    (void)pthread_mutex_lock(&timeouts->mutex);
     for (size_t i = 0; i < timeouts->lingering_count; i++)
         polls[count++] = (struct pollfd){.fd = timeouts->lingering[i].fd, .events = POLLIN};
-    pthread_mutex_unlock(&timeouts->mutex);
+    (void)pthread_mutex_unlock(&timeouts->mutex);
     uint64_t now = cn_clock_nanoseconds();
     uint64_t left = next > now ? next - now : 0;
     const struct timespec time = cn_timespec(left);
@@ -141,7 +141,7 @@ enum cn_status http_timeouts_start(struct http_timeouts *timeouts,
     timeouts->shortest = shortest;
     timeouts->next_wake = UINT64_MAX;
     timeouts->stop = false;
-    pthread_mutex_init(&timeouts->mutex, NULL);
+    (void)pthread_mutex_init(&timeouts->mutex, NULL);
     timeouts->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (timeouts->wake < 0)
         return cn_fail(error, CN_IO, "cannot make an eventfd: %s", strerror(errno));
@@ -159,13 +159,13 @@ void http_timeouts_stop(struct http_timeouts *timeouts) {
         return;
     timeouts->stop = true;
     timeouts_wake(timeouts);
-    pthread_join(timeouts->thread, NULL);
+    (void)pthread_join(timeouts->thread, NULL);
     timeouts->running = false;
     for (size_t i = 0; i < timeouts->lingering_count; i++)
         close(timeouts->lingering[i].fd);
     timeouts->lingering_count = 0;
     close(timeouts->wake);
-    pthread_mutex_destroy(&timeouts->mutex);
+    (void)pthread_mutex_destroy(&timeouts->mutex);
 }
 
 /* Of a connection whose client has ended. What is computed or sent is not cut short. */
@@ -193,14 +193,14 @@ void http_timeouts_phase(struct http_timeouts *timeouts, struct http_connection 
 void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd) {
     struct http_connections *connections = timeouts->connections;
     struct pollfd look = {.fd = fd, .events = POLLIN | POLLRDHUP};
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     struct http_connection *connection =
         (size_t)fd < connections->fd_capacity ? connections->by_fd[fd] : NULL;
     if (connection != NULL && poll(&look, 1, 0) > 0 && (look.revents & POLLRDHUP) != 0) {
         connection->ended = true;
         shorten(connection);
     }
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     timeouts_wake(timeouts);
 }
 
@@ -212,14 +212,14 @@ void http_timeouts_trim_later(struct http_timeouts *timeouts) {
 void http_timeouts_linger(struct http_timeouts *timeouts, int fd) {
     bool taken = false;
     shutdown(fd, SHUT_WR);
-    pthread_mutex_lock(&timeouts->mutex);
+    (void)pthread_mutex_lock(&timeouts->mutex);
     if (timeouts->lingering_count < HTTP_MAX_LINGERING) {
         timeouts->lingering[timeouts->lingering_count].fd = fd;
         timeouts->lingering[timeouts->lingering_count++].deadline =
             cn_clock_nanoseconds() + linger_time;
         taken = true;
     }
-    pthread_mutex_unlock(&timeouts->mutex);
+    (void)pthread_mutex_unlock(&timeouts->mutex);
     if (taken)
         timeouts_wake(timeouts);
     else
@@ -241,7 +241,7 @@ static uint64_t drain_deadline(struct http_connection *connection, uint64_t head
 void http_timeouts_drain(struct http_timeouts *timeouts, uint64_t head_deadline,
                          uint64_t deadline) {
     struct http_connections *connections = timeouts->connections;
-    pthread_mutex_lock(&connections->mutex);
+    (void)pthread_mutex_lock(&connections->mutex);
     for (size_t i = 0; i < connections->count; i++) {
         struct http_connection *connection = connections->active[i];
         /* A connection that changes its phase meanwhile has changed its deadline too. */
@@ -250,6 +250,6 @@ void http_timeouts_drain(struct http_timeouts *timeouts, uint64_t head_deadline,
         if (current == 0 || due < current)
             atomic_compare_exchange_strong(&connection->deadline, &current, due);
     }
-    pthread_mutex_unlock(&connections->mutex);
+    (void)pthread_mutex_unlock(&connections->mutex);
     timeouts_wake(timeouts);
 }

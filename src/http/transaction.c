@@ -437,10 +437,10 @@ static void begin_tls(struct http_server *server, struct http_connection *peer,
                       struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    pthread_rwlock_rdlock(&server->secrets_lock);
+    (void)pthread_rwlock_rdlock(&server->secrets_lock);
     if (server->tls != NULL)
         peer->tls = http_tls_retain(server->tls);
-    pthread_rwlock_unlock(&server->secrets_lock);
+    (void)pthread_rwlock_unlock(&server->secrets_lock);
     if (info == NULL || peer->tls == NULL || !http_tls_begin(peer->tls, info->tls_session))
         (void)shutdown(peer->fd, SHUT_RDWR);
 }

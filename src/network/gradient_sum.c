@@ -220,10 +220,10 @@ void cn_gradient_sum_begin(struct cn_gradient_sum *sum, const struct cn_network 
 
 float *cn_gradient_sum_take(struct cn_gradient_sum *sum, size_t shard) {
     int index;
-    pthread_mutex_lock(&sum->lock);
+    (void)pthread_mutex_lock(&sum->lock);
     index = sum->free_list[--sum->free_count];
     sum->buffer_of[shard] = index;
-    pthread_mutex_unlock(&sum->lock);
+    (void)pthread_mutex_unlock(&sum->lock);
     float *buffer = sum->buffers + (size_t)index * sum->stride;
     for (size_t g = 0; g < sum->group_count; g++)
         memset(buffer + sum->groups[g].offset, 0, sum->groups[g].size * sizeof *buffer);
@@ -238,24 +238,24 @@ static void climb(struct cn_gradient_sum *sum, size_t g, size_t node) {
         const size_t sibling = node ^ 1, left = node & ~(size_t)1, parent = node / 2;
         bool both = true;
         if (!is_empty(sum, sibling)) {
-            pthread_mutex_lock(&sum->lock);
+            (void)pthread_mutex_lock(&sum->lock);
             both = sum->ready[g * NODES + sibling];
             sum->ready[g * NODES + node] = true;
-            pthread_mutex_unlock(&sum->lock);
+            (void)pthread_mutex_unlock(&sum->lock);
             if (!both)
                 return;
             cn_kernels()->elementwise->add(buffer_at(sum, left) + group->offset,
                                            buffer_at(sum, left + 1) + group->offset, group->size);
-            pthread_mutex_lock(&sum->lock);
+            (void)pthread_mutex_lock(&sum->lock);
             if (++sum->merged[parent] == sum->group_count)
                 release(sum, left + 1);
-            pthread_mutex_unlock(&sum->lock);
+            (void)pthread_mutex_unlock(&sum->lock);
         }
         node = parent;
     }
-    pthread_mutex_lock(&sum->lock);
+    (void)pthread_mutex_lock(&sum->lock);
     group->roots--;
-    pthread_mutex_unlock(&sum->lock);
+    (void)pthread_mutex_unlock(&sum->lock);
 }
 
 void cn_gradient_sum_layer(struct cn_gradient_sum *sum, size_t shard, size_t l) {
@@ -316,9 +316,9 @@ void cn_gradient_sum_send(struct cn_gradient_sum *sum) {
         return;
     while (sum->sent < sum->group_count) {
         struct group *group = &sum->groups[sum->sent];
-        pthread_mutex_lock(&sum->lock);
+        (void)pthread_mutex_lock(&sum->lock);
         const int roots = group->roots;
-        pthread_mutex_unlock(&sum->lock);
+        (void)pthread_mutex_unlock(&sum->lock);
         if (roots > 0)
             break;
         (void)exchange_subtrees(sum, group, inbox_of(sum, sum->sent));
