@@ -38,11 +38,5 @@ if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += tests/unit/test_onnx.c
 tests_unit_unit_tests_LDADD += libonnx.la
 endif
-if ENABLE_FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_onnx
-tests_fuzz_fuzz_onnx_SOURCES = tests/fuzz/fuzz_onnx.c
-tests_fuzz_fuzz_onnx_LDFLAGS = $(convnet_LDFLAGS) -fsanitize=fuzzer
-tests_fuzz_fuzz_onnx_LDADD = libonnx.la $(convnet_LDADD)
-endif
 endif
 EXTRA_DIST += src/import/onnx.proto
