@@ -10,6 +10,7 @@
  *   checksum       "sha256:" and the SHA-256 of the file, these digits taken as zeros
  *   probes         JSON object: the expected outputs for fixed inputs, verified at load
  *   calibration    JSON object: the temperature of the final softmax, 1 if missing
+ *   tensors        JSON object: inputs and outputs as the program that made the network has them
  * docs/model-format.md describes it field by field.
  */
 #ifndef CONVNET_MODEL_H
@@ -20,6 +21,18 @@
 
 CN_DECLARATIONS_BEGIN
 
+/* An input or an output as a tensor: the names, shapes and order of numbers that clients see. For
+ * an imported network they are those of the program that made it. */
+enum { CN_TENSOR_FORM_RANK = 8, CN_TENSOR_FORM_NAME = 256 };
+struct cn_tensor_form {
+    char name[CN_TENSOR_FORM_NAME];
+    size_t port;                         /* of the network's inputs or outputs */
+    bool batched;                        /* the first dimension counts images */
+    int rank, dims[CN_TENSOR_FORM_RANK]; /* dims[0] -1: any number of images */
+    size_t size;                         /* numbers of one image */
+    uint32_t *places; /* [size]: where each number lies in the network's order; NULL: the same */
+};
+
 struct cn_model {
     struct cn_network *network;
     enum cn_output_kind kind; /* of the network's first output */
@@ -29,6 +42,10 @@ struct cn_model {
     size_t label_count;
     char **labels;
     struct cn_preprocessing preprocessing;
+    size_t input_forms, output_forms;        /* the network's counts */
+    struct cn_tensor_form *inputs, *outputs; /* in the source's order */
+    char *tensors;       /* JSON that says them; NULL: they are the network's own */
+    bool answers;        /* the network's first output is the answer to a picture */
     char *training;      /* JSON object text, "{}" if nothing is known */
     char sha256[65];     /* of the file it was read from, lower-case hex; "" for a new model */
     bool sealed;         /* that file carries a checksum, and it was right */
@@ -62,7 +79,18 @@ struct cn_answer {
 /* The answer of outputs [output_size]. Every route and command says this. */
 struct cn_answer cn_model_answer(const struct cn_model *model, const float *outputs);
 
-/* CN_UNSUPPORTED unless the network has one input, as everything that answers pictures needs. */
+/* Replaces the forms of the inputs and outputs by those that `json` says: docs/model-format.md.
+ * CN_MALFORMED unless they fit the network. */
+enum cn_status cn_model_set_tensors(struct cn_model *model, const char *json,
+                                    struct cn_error *error);
+
+/* Makes the output of this name the network's first one, which answers pictures. Its labels become
+ * numbers unless it was the first already. */
+enum cn_status cn_model_choose_answer(struct cn_model *model, const char *name,
+                                      struct cn_error *error);
+
+/* CN_UNSUPPORTED, and what to ask instead, unless the network has one input and an output that
+ * answers: everything that takes pictures needs both. */
 enum cn_status cn_model_check_input(const struct cn_model *model, struct cn_error *error);
 
 /* Replaces the training record by a copy of `json`, which must be a JSON object. */

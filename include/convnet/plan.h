@@ -21,9 +21,15 @@ enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan *
                               struct cn_error *error);
 void cn_plan_free(struct cn_plan *plan);
 
-/* Floats of one image and of one output row: the first input's and the first output's. */
+/* Floats of one image, which is the network's inputs one after another, and of its first output. */
 size_t cn_plan_input_size(const struct cn_plan *plan);
 size_t cn_plan_output_size(const struct cn_plan *plan);
+
+/* Floats of all outputs of one image one after another, and where an input begins in its image and
+ * an output in that row. */
+size_t cn_plan_output_row(const struct cn_plan *plan);
+size_t cn_plan_input_offset(const struct cn_plan *plan, size_t input);
+size_t cn_plan_output_offset(const struct cn_plan *plan, size_t output);
 
 /* Bytes of the packed weights, which all threads share, and of one workspace: known before any is
  * allocated. */
@@ -54,9 +60,8 @@ enum cn_status cn_workspaces_create(const struct cn_plan *plan, int threads,
                                     struct cn_workspace ***ret_workspaces, struct cn_error *error);
 void cn_workspaces_free(struct cn_workspace **workspaces, int threads);
 
-/* Forward pass of `count` images [count, input] into `outputs` [count, output], serially on the
- * calling thread. Does not allocate, cannot fail. For a network of one input; of several outputs it
- * gives the first. */
+/* Forward pass of `count` images [count, input size] into `outputs` [count, output size], serially
+ * on the calling thread. Does not allocate, cannot fail. Of several outputs it gives the first. */
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs);
 
@@ -82,6 +87,10 @@ size_t cn_plan_answer(const float *outputs, size_t count, float *ret_confidence)
  * images a thread runs serially, without entering a parallel region. */
 void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
                           int threads, const float *images, size_t count, float *outputs);
+
+/* The same with all outputs of the network: `outputs` is [count, output row]. */
+void cn_plan_run_rows(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
+                      int threads, const float *images, size_t count, float *outputs);
 
 /* The instruction set whose kernels run: "portable", "avx2" or "avx512". Chosen once, at first use,
  * from the processor; CONVNET_ISA=portable|avx2|avx512 in the environment may lower it. */

@@ -199,7 +199,7 @@ static bool job_submit(struct http_exchange *exchange, void *data) {
 
 static enum cn_status outputs_allocate(struct http_exchange *exchange, struct cn_error *error) {
     struct prediction *prediction = exchange->state;
-    const size_t floats = prediction->count * cn_plan_output_size(prediction->model->plan);
+    const size_t floats = prediction->count * cn_plan_output_row(prediction->model->plan);
     (void)observe_since(exchange, STATISTICS_DECODE_SECONDS, prediction->begun_nanoseconds);
     prediction->outputs =
         http_hold(exchange, floats * sizeof(float)) ? cn_floats_allocate(floats) : NULL;
@@ -309,8 +309,8 @@ static enum http_outcome compute_inline(struct http_exchange *exchange) {
     if (prediction->work != NULL)
         prediction->work(prediction);
     else
-        cn_plan_run(prediction->model->plan, workspace, prediction->images, prediction->count,
-                    prediction->outputs);
+        cn_plan_run_rows(prediction->model->plan, &workspace, 1, prediction->images,
+                         prediction->count, prediction->outputs);
     exchange->work.compute_seconds = observe_since(exchange, STATISTICS_COMPUTE_SECONDS, begun);
     statistics_observe(prediction->model->statistics, STATISTICS_BATCH_IMAGES,
                        (double)prediction->count);
@@ -360,6 +360,23 @@ void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
     if (prediction->protocol_state == NULL)
         (void)http_reply_error(exchange, 503, "no memory for the request");
     return prediction->protocol_state;
+}
+
+bool prediction_takes_pictures(struct http_exchange *exchange) {
+    struct cn_error error = {0};
+    const struct prediction *prediction = exchange->state;
+    if (cn_model_check_input(prediction->model->model, &error) == CN_OK)
+        return true;
+    (void)http_reply_failure(exchange, &error);
+    return false;
+}
+
+bool prediction_begin_pictures(struct http_exchange *exchange) {
+    return prediction_begin(exchange) && prediction_takes_pictures(exchange);
+}
+
+const float *prediction_outputs(const struct prediction *prediction, size_t index) {
+    return prediction->outputs + index * cn_plan_output_row(prediction->model->plan);
 }
 
 enum http_outcome prediction_run(struct http_exchange *exchange, prediction_reader *read,

@@ -182,7 +182,7 @@ static enum cn_status explain_read(struct http_exchange *exchange, struct cn_err
 
 enum http_outcome api_explain(struct http_exchange *exchange) {
     struct cn_error error = {0};
-    if (!prediction_begin(exchange))
+    if (!prediction_begin_pictures(exchange))
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
     prediction->max_images = 1;

@@ -39,6 +39,7 @@ libconvnetd_la_SOURCES += \
 	src/api/oip/infer_data.c \
 	src/api/oip/infer_parse.c \
 	src/api/oip/infer_reply.c \
+	src/api/oip/infer_shape.c \
 	src/api/oip/infer_types.c \
 	src/api/oip/metadata.c \
 	src/api/oip/model_stats.c \

@@ -17,7 +17,7 @@ static const char *predict_answer(struct http_exchange *exchange, struct cn_text
 
 enum http_outcome api_predict(struct http_exchange *exchange) {
     struct cn_error error = {0};
-    if (!prediction_begin(exchange))
+    if (!prediction_begin_pictures(exchange))
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
     const char *strict = http_query(exchange, "strict");

@@ -39,9 +39,9 @@ struct prediction {
     size_t max_images, max_pixels;
     struct cn_picture_limits picture_limits;
     struct picture_options options;
-    size_t image_size;              /* floats of one image */
+    size_t image_size;              /* floats of one image: all inputs */
     size_t count, capacity;         /* images */
-    float *images, *outputs;        /* [count, image_size], [count, classes] */
+    float *images, *outputs;        /* [count, image_size], [count, output row] */
     struct picture_report *reports; /* [count] */
     struct prediction_item *items;  /* [count] */
     /* The body is of a form that holds many: its images have their numbers, and if `lenient` one
@@ -81,6 +81,14 @@ bool prediction_begin(struct http_exchange *exchange);
  * frees; NULL when the request has been answered. */
 void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
                                 void (*state_free)(void *state));
+
+/* False when no picture is for the model of a prediction that has begun, and the request has been
+ * answered with what to ask; the second one begins it, too. */
+bool prediction_takes_pictures(struct http_exchange *exchange);
+bool prediction_begin_pictures(struct http_exchange *exchange);
+
+/* The outputs of image `index`, the one that answers first. */
+const float *prediction_outputs(const struct prediction *prediction, size_t index);
 
 /* Reads the body by `read`, decodes its pictures, computes its images in the lane that their cost
  * calls for, and answers 200 with what `render` writes; or answers that it cannot. */

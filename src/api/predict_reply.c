@@ -25,7 +25,7 @@ static int others_of(const struct picture_report *report) {
 
 void predict_add_json(struct cn_text *text, const struct prediction *prediction, size_t index) {
     const struct cn_model *model = prediction->model->model;
-    const float *p = prediction->outputs + index * model->output_size;
+    const float *p = prediction_outputs(prediction, index);
     const struct prediction_item *item = &prediction->items[index];
     if (prediction->many)
         cn_json_add_size(text, "index", index);
@@ -55,7 +55,7 @@ static void add_csv_row(struct cn_text *text, const struct prediction *predictio
     cn_text_add_csv(text, item->name != NULL ? item->name : "");
     cn_text_add(text, ",");
     if (item->failure == NULL)
-        cn_outputs_add_csv(text, model, prediction->outputs + index * model->output_size,
+        cn_outputs_add_csv(text, model, prediction_outputs(prediction, index),
                            others_of(&prediction->reports[index]));
     else
         cn_outputs_add_csv_empty(text, model);

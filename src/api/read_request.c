@@ -198,7 +198,7 @@ static enum cn_status read_prepare(struct http_exchange *exchange, struct predic
 
 enum http_outcome api_read(struct http_exchange *exchange) {
     struct cn_error error = {0};
-    if (!prediction_begin(exchange))
+    if (!prediction_begin_pictures(exchange))
         return HTTP_REPLIED;
     struct prediction *prediction = exchange->state;
     prediction->max_images = 1;

@@ -20,7 +20,7 @@ static const char *tfserving_render(struct http_exchange *exchange, struct cn_te
     cn_json_open(text, NULL, '{');
     cn_json_open(text, request->columns ? "outputs" : "predictions", '[');
     for (size_t i = 0; i < p->count; i++)
-        cn_json_add_floats(text, NULL, p->outputs + i * classes, classes);
+        cn_json_add_floats(text, NULL, prediction_outputs(p, i), classes);
     cn_text_add(text, "]}\n");
     return "application/json";
 }
@@ -33,7 +33,7 @@ static enum cn_status tfserving_read(struct http_exchange *exchange, struct cn_e
 
 enum http_outcome api_tfserving_predict(struct http_exchange *exchange) {
     struct tfserving_request *request = prediction_begin_protocol(exchange, sizeof *request, free);
-    if (request == NULL)
+    if (request == NULL || !prediction_takes_pictures(exchange))
         return HTTP_REPLIED;
     request->prediction = exchange->state;
     return prediction_run(exchange, tfserving_read, tfserving_render);
@@ -122,10 +122,10 @@ enum http_outcome api_tfserving_metadata(struct http_exchange *exchange) {
     cn_json_open(&text, "signature_def", '{');
     cn_json_open(&text, "serving_default", '{');
     cn_json_open(&text, "inputs", '{');
-    add_tensor(&text, INFER_INPUT, shape->dims, shape->rank);
+    add_tensor(&text, model->model->inputs[0].name, shape->dims, shape->rank);
     cn_json_close(&text, '}');
     cn_json_open(&text, "outputs", '{');
-    add_tensor(&text, INFER_OUTPUT, &classes, 1);
+    add_tensor(&text, model->model->outputs[0].name, &classes, 1);
     cn_json_close(&text, '}');
     cn_json_add_string(&text, "method_name", "tensorflow/serving/predict");
     cn_text_add(&text, "}}}}}\n");

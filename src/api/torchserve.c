@@ -45,7 +45,7 @@ static const char *torchserve_render(struct http_exchange *exchange, struct cn_t
         cn_json_open(text, NULL, '[');
     for (size_t i = 0; i < prediction->count; i++) {
         cn_json_open(text, NULL, '{');
-        add_image(text, model, prediction->outputs + i * model->output_size);
+        add_image(text, model, prediction_outputs(prediction, i));
         cn_json_close(text, '}');
     }
     cn_text_add(text, list ? "]\n" : "\n");
@@ -58,7 +58,7 @@ static enum cn_status torchserve_read(struct http_exchange *exchange, struct cn_
 }
 
 enum http_outcome api_torchserve_predictions(struct http_exchange *exchange) {
-    if (!prediction_begin(exchange))
+    if (!prediction_begin_pictures(exchange))
         return HTTP_REPLIED;
     return prediction_run(exchange, torchserve_read, torchserve_render);
 }

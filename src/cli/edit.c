@@ -23,6 +23,8 @@ static const struct cli_option options[] = {
     {"preprocessing", "KEY=VALUE,...", CLI_STRING, SETTING(changes.preprocessing),
      .text = "how pictures become the network's input: fit, channels, interpolation, scale, mean, "
              "std"},
+    {"answer", "OUTPUT", CLI_STRING, SETTING(changes.answer),
+     .text = "which of several outputs answers a picture, by its name"},
     {"temperature", "X", CLI_FLOAT, SETTING(changes.temperature),
      .text = "divide the final softmax's inputs by X", .minimum = 0.01, .maximum = 100},
 };
@@ -33,8 +35,8 @@ static const struct cli_syntax syntax = {
     .operands = "MODEL",
     .least_operands = 1,
     .most_operands = 1,
-    .text = "Change what a model says: its labels, its preprocessing, its temperature. The weights "
-            "stay as they are.",
+    .text = "Change what a model says: its labels, its preprocessing, which output answers, its "
+            "temperature. The weights stay as they are.",
 };
 
 /* The texts between `separator`s, cut in place; white space and a carriage return at their ends go.
@@ -90,7 +92,9 @@ static enum cn_status change_labels(struct cn_model *model, const char *argument
 enum cn_status cli_change_model(struct cn_model *model, const struct cli_changes *changes,
                                 struct cn_error *error) {
     enum cn_status status = CN_OK;
-    if (changes->labels != NULL)
+    if (changes->answer != NULL)
+        status = cn_model_choose_answer(model, changes->answer, error);
+    if (status == CN_OK && changes->labels != NULL)
         status = change_labels(model, changes->labels, error);
     if (status == CN_OK && changes->preprocessing != NULL)
         status = cn_preprocessing_parse(changes->preprocessing, &model->network->input_shape,

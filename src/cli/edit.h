@@ -8,6 +8,7 @@
 struct cli_changes {
     const char *labels;        /* a file with a label per line, or "cat,dog" */
     const char *preprocessing; /* cn_preprocessing_parse */
+    const char *answer;        /* an output's name */
     float temperature;
 };
 

@@ -23,11 +23,29 @@
 
 enum { MAX_REPORT = 16 << 20 /* bytes */, DESCRIPTORS = 5 };
 
+/* Each --input-shape. */
+enum { MAX_SHAPES = CN_NETWORK_MAX_PORTS };
+struct input_shapes {
+    size_t count;
+    const char *texts[MAX_SHAPES];
+};
+
 struct import_settings {
     struct cli_changes changes;
-    const char *output, *architecture, *input_shape;
+    const char *output, *architecture;
+    struct input_shapes shapes;
     bool dry_run, json;
 };
+
+static bool add_shape(const char *text, void *field, const char **ret_rule) {
+    struct input_shapes *shapes = field;
+    *ret_rule = "there are too many of them";
+    if (shapes->count == MAX_SHAPES)
+        return false;
+    shapes->texts[shapes->count++] = text;
+    *ret_rule = "must be numbers with commas between, or NAME= and such numbers";
+    return text[0] != '\0';
+}
 
 #define SETTING(field) offsetof(struct import_settings, field)
 
@@ -40,8 +58,11 @@ static const struct cli_option options[] = {
     {"preprocessing", "KEY=VALUE,...", CLI_STRING, SETTING(changes.preprocessing),
      .text = "how pictures become the network's input: fit, channels, interpolation, scale, mean, "
              "std"},
-    {"input-shape", "H,W,C", CLI_STRING, SETTING(input_shape),
-     .text = "the input's shape where the file leaves it open; of an ONNX file in its own order"},
+    {"input-shape", "[NAME=]H,W,C", CLI_CUSTOM, SETTING(shapes), .parse = add_shape,
+     .text = "an input's shape where the file leaves it open; of an ONNX file in its own order; "
+             "once per input"},
+    {"answer", "OUTPUT", CLI_STRING, SETTING(changes.answer),
+     .text = "which of several outputs answers a picture, by its name"},
     {"dry-run", NULL, CLI_FLAG, SETTING(dry_run), .text = "tell what would be made, write nothing"},
     {"json", NULL, CLI_FLAG, SETTING(json), .text = "tell it as JSON"},
 };
@@ -68,20 +89,29 @@ static void find_program(char path[static PATH_MAX]) {
     }
 }
 
+/* The numbers of "x=1,224,224,3" without the batch; an empty list if it is something else. */
+static json_t *shape_numbers(const char *text) {
+    json_t *shape = json_array();
+    const char *equals = strrchr(text, '=');
+    text = equals != NULL ? equals + 1 : text;
+    for (char *end; *text >= '0' && *text <= '9'; text = *end == ',' ? end + 1 : end)
+        (void)json_array_append_new(shape, json_integer(strtol(text, &end, 10) & INT_MAX));
+    if (json_array_size(shape) == 4)
+        (void)json_array_remove(shape, 0);
+    if (*text != '\0' || json_array_size(shape) > 3)
+        (void)json_array_clear(shape);
+    return shape;
+}
+
 /* {"name", "input_shape", "input_shapes"} as text; caller frees with free(). */
 static char *make_request(const char *file, const struct import_settings *settings) {
+    const struct input_shapes *shapes = &settings->shapes;
     json_t *request = json_pack("{s:s, s:[], s:[]}", "name", file, "input_shape", "input_shapes");
-    const char *text = settings->input_shape;
-    if (request != NULL && text != NULL) {
-        json_t *shape = json_object_get(request, "input_shape");
-        (void)json_array_append_new(json_object_get(request, "input_shapes"), json_string(text));
-        for (char *end; *text >= '0' && *text <= '9'; text = *end == ',' ? end + 1 : end) {
-            (void)json_array_append_new(shape, json_integer(strtol(text, &end, 10) & INT_MAX));
-        }
-        if (*text != '\0' || json_array_size(shape) > 3) {
-            json_array_clear(shape);
-        }
-    }
+    json_t *texts = json_object_get(request, "input_shapes");
+    if (shapes->count > 0)
+        (void)json_object_set_new(request, "input_shape", shape_numbers(shapes->texts[0]));
+    for (size_t i = 0; i < shapes->count; i++)
+        (void)json_array_append_new(texts, json_string(shapes->texts[i]));
     char *request_text = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
     return request_text;

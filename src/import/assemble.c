@@ -62,6 +62,63 @@ static void list_obstacles(json_t *config, const char *place, int depth, json_t 
     }
 }
 
+/* ---- Inputs and outputs, as Keras names them ---- */
+
+/* A name that no earlier port has: "model", then "model_1". */
+static void add_port(json_t *ports, const char *name, const struct cn_shape *shape, bool turned) {
+    char chosen[IMPORT_NAME];
+    json_t *port, *dims = json_pack("[i]", -1), *axes = json_array();
+    size_t i, same = 0;
+    (void)snprintf(chosen, sizeof chosen, "%.200s", name);
+    json_array_foreach(ports, i, port) {
+        if (strcmp(json_string_value(json_object_get(port, "name")), chosen) == 0)
+            (void)snprintf(chosen, sizeof chosen, "%.200s_%zu", name, ++same);
+    }
+    const bool first = turned && shape->rank > 1;
+    if (first)
+        (void)json_array_append_new(dims, json_integer(shape->dims[shape->rank - 1]));
+    for (int axis = 0; axis < shape->rank - first; axis++) {
+        (void)json_array_append_new(dims, json_integer(shape->dims[axis]));
+        (void)json_array_append_new(axes, json_integer(axis + 1 + first));
+    }
+    if (first)
+        (void)json_array_append_new(axes, json_integer(1));
+    (void)json_array_append_new(
+        ports, json_pack("{s:s, s:o, s:o}", "name", chosen, "shape", dims, "axes", axes));
+}
+
+/* Keras 2 calls the input of a list of layers "<first layer>_input". */
+static const char *input_name(const json_t *architecture, const char *own, char name[IMPORT_NAME]) {
+    const json_t *config = json_object_get(architecture, "config");
+    const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
+    const json_t *first = json_array_get(layers, 0);
+    const char *class_name = json_string_value(json_object_get(first, "class_name"));
+    const char *given =
+        json_string_value(json_object_get(json_object_get(first, "config"), "name"));
+    if (json_object_get(config, "output_layers") != NULL || class_name == NULL || given == NULL ||
+        strcmp(class_name, "InputLayer") == 0)
+        return own;
+    (void)snprintf(name, IMPORT_NAME, "%.200s_input", given);
+    return name;
+}
+
+static void list_ports(const struct import_source *source, const struct cn_network *network,
+                       char *const *paths, bool turned, struct import_report *report) {
+    json_t *inputs = json_array(), *outputs = json_array();
+    char name[IMPORT_NAME];
+    for (size_t i = 0; i < network->input_count; i++)
+        add_port(inputs, input_name(source->architecture, network->inputs[i].name, name),
+                 &network->inputs[i].shape, turned);
+    for (size_t k = 0; k < network->output_count; k++) {
+        const size_t value = network->outputs[k].value;
+        const char *path = value < network->input_count ? network->inputs[value].name
+                                                        : paths[value - network->input_count];
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(path, "/"), path);
+        add_port(outputs, name, &network->outputs[k].shape, turned);
+    }
+    report->tensors = json_pack("{s:o, s:o}", "inputs", inputs, "outputs", outputs);
+}
+
 enum cn_status import_assemble(struct import_source *source, const struct cn_shape *input_shape,
                                struct import_report *report, struct cn_network **ret_network,
                                struct cn_error *error) {
@@ -75,7 +132,9 @@ enum cn_status import_assemble(struct import_source *source, const struct cn_sha
                        "is a %s, which holds weights alone; give the network with --architecture "
                        "FILE.json (Keras: model.to_json())",
                        source->format);
-    if (import_turn_channels(source->architecture, report->obstacles, &source->channels_first_rows))
+    const bool turned =
+        import_turn_channels(source->architecture, report->obstacles, &source->channels_first_rows);
+    if (turned)
         import_note(report->notes, "channels_first: turned to rows, columns, channels");
     list_obstacles(json_object_get(source->architecture, "config"), "", 0, report->obstacles);
     const size_t count = json_array_size(report->obstacles);
@@ -93,6 +152,7 @@ enum cn_status import_assemble(struct import_source *source, const struct cn_sha
         status = import_match(source, network, paths, report, error);
     if (status == CN_OK) {
         list_layers(network, paths, report);
+        list_ports(source, network, paths, turned, report);
         *ret_network = network;
         network = NULL;
     }

@@ -5,11 +5,12 @@
 #include "convnet/network.h"
 #include "import/source.h"
 
-/* What an import made of a file: all are JSON arrays of the caller's. */
+/* What an import made of a file: the first three are JSON arrays of the caller's. */
 struct import_report {
     json_t *layers;    /* {"name", "class", "shape", "source"} of each layer of the network */
     json_t *notes;     /* strings: what was turned, folded or dropped */
     json_t *obstacles; /* strings: everything that stands in the way */
+    json_t *tensors;   /* made: {"inputs", "outputs"}, see import/onnx.h; NULL before */
 };
 
 /* Appends a formatted string to `list`. */

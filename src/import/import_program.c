@@ -131,6 +131,7 @@ static enum cn_status import_by_source(struct job *job, source_reader read) {
                                  &job->network, &job->error);
     job->format = source.format;
     job->labels = json_incref(source.labels);
+    job->tensors = job->report.tensors;
     import_source_clear(&source);
     return status;
 }
@@ -208,11 +209,31 @@ static enum cn_status set_origin(struct cn_model *model, const struct job *job,
     return status;
 }
 
+/* The inputs and outputs as the file has them; of several outputs the one softmax answers. */
+static enum cn_status set_tensors(struct cn_model *model, const json_t *tensors,
+                                  struct cn_error *error) {
+    char *text = json_dumps(tensors, JSON_COMPACT);
+    enum cn_status status = text != NULL ? cn_model_set_tensors(model, text, error)
+                                         : cn_fail(error, CN_MEMORY, "no memory");
+    size_t found = 0, answer = 0;
+    free(text);
+    for (size_t k = 0; k < model->output_forms && status == CN_OK; k++)
+        if (cn_network_output_kind(model->network, model->outputs[k].port) == CN_OUTPUT_SOFTMAX) {
+            answer = k;
+            found++;
+        }
+    if (status == CN_OK && found == 1 && model->output_forms > 1)
+        status = cn_model_choose_answer(model, model->outputs[answer].name, error);
+    return status;
+}
+
 static enum cn_status write_model(struct job *job) {
     struct cn_model *model = NULL;
     struct cn_network *network = job->network;
     job->network = NULL;
     enum cn_status status = cn_model_create(network, &model, &job->error);
+    if (status == CN_OK && job->tensors != NULL)
+        status = set_tensors(model, job->tensors, &job->error);
     if (status == CN_OK && job->labels != NULL)
         status = set_labels(model, job->labels, &job->error);
     if (status == CN_OK)
@@ -242,7 +263,7 @@ static bool write_report(const struct job *job) {
 }
 
 int main(int argc, char **argv) {
-    struct job job = {.report = {json_array(), json_array(), json_array()}, .format = ""};
+    struct job job = {.report = {json_array(), json_array(), json_array(), NULL}, .format = ""};
     json_t *request = argc == 2 ? json_loads(argv[1], JSON_REJECT_DUPLICATES, NULL) : NULL;
     job.request = request;
     enum cn_status status = open_job(&job);

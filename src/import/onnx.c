@@ -178,6 +178,24 @@ static bool input_dims(struct onnx_import *import, const char *name, enum hint h
     return true;
 }
 
+/* Notes an input or output as the source has it: its batch as declared, -1 where that is free. */
+static void port_add(json_t *ports, const Onnx__ValueInfoProto *info, bool batched, int rank,
+                     const int64_t *dims, int axis_count, const int *axes) {
+    const Onnx__TensorTypeProto *type = info->type != NULL ? info->type->tensor_type : NULL;
+    const Onnx__Dimension *batch =
+        type != NULL && type->shape != NULL && type->shape->n_dim > 0 ? type->shape->dim[0] : NULL;
+    const bool fixed = batch != NULL && batch->has_dim_value && batch->dim_value > 0;
+    json_t *shape = json_array(), *order = json_array();
+    for (int i = 0; i < rank; i++)
+        json_array_append_new(shape, json_integer(i > 0 || !batched ? dims[i]
+                                                  : fixed           ? batch->dim_value
+                                                                    : -1));
+    for (int i = 0; i < axis_count; i++)
+        json_array_append_new(order, json_integer(axes[i]));
+    json_array_append_new(ports, json_pack("{s:s, s:o, s:o, s:b}", "name", info->name, "shape",
+                                           shape, "axes", order, "batched", (int)batched));
+}
+
 /* One graph input that is no initializer. */
 static bool input_read(struct onnx_import *import, const struct import_onnx_options *options,
                        const Onnx__ValueInfoProto *info, bool only, json_t *ports) {
@@ -217,13 +235,7 @@ static bool input_read(struct onnx_import *import, const struct import_onnx_opti
         return onnx_fail(import, CN_LIMIT, "input '%s' is too large, or has a dimension of 0",
                          info->name);
     onnx_layer_rename(import, layer, info->name);
-    json_t *shape = json_array(), *order = json_array();
-    for (int i = 0; i < rank; i++)
-        json_array_append_new(shape, json_integer(i == 0 && batched ? -1 : dims[i]));
-    for (int i = 0; i < count; i++)
-        json_array_append_new(order, json_integer(axes[i]));
-    json_array_append_new(
-        ports, json_pack("{s:s, s:o, s:o}", "name", info->name, "shape", shape, "axes", order));
+    port_add(ports, info, batched, rank, dims, count, axes);
     if (index >= 0) /* else no node reads it */
         onnx_result(&import->values[index], type, rank, dims, count, axes, layer);
     return true;
@@ -388,8 +400,9 @@ static bool is_output(const json_t *layers, int layer) {
     return false;
 }
 
-static bool output_write(struct onnx_import *import, const char *name, json_t *ports,
-                         json_t *layers) {
+static bool output_write(struct onnx_import *import, const Onnx__ValueInfoProto *info,
+                         json_t *ports, json_t *layers) {
+    const char *name = info->name;
     struct onnx_value *value = &import->values[onnx_value_index(import, name)];
     int axes[ONNX_RANK], layer, count;
     if (value->state == ONNX_POISONED) /* the obstacle is known */
@@ -415,15 +428,8 @@ static bool output_write(struct onnx_import *import, const char *name, json_t *p
     if (layer < 0 || (size_t)layer >= import->value_count + 4 * import->layer_count)
         return false;
     onnx_layer_rename(import, layer, name);
-    json_t *shape = json_array(), *order = json_array();
-    for (int i = 0; i < value->rank; i++)
-        json_array_append_new(
-            shape,
-            json_integer(i == 0 && value->dims[0] == 1 && value->rank > 1 ? -1 : value->dims[i]));
-    for (int i = 0; i < count; i++)
-        json_array_append_new(order, json_integer(axes[i]));
-    json_array_append_new(
-        ports, json_pack("{s:s, s:o, s:o}", "name", name, "shape", shape, "axes", order));
+    port_add(ports, info, value->dims[0] == 1 && value->rank > 1, value->rank, value->dims, count,
+             axes);
     json_array_append_new(layers, json_integer(layer));
     return true;
 }
@@ -570,7 +576,7 @@ static bool network_make(struct onnx_import *import, const json_t *outputs,
 static bool outputs_make(struct onnx_import *import, json_t *ports, json_t *layers) {
     const Onnx__GraphProto *graph = import->model->graph;
     for (size_t i = 0; i < graph->n_output; i++) {
-        if (!output_write(import, graph->output[i]->name, ports, layers) && import->status != CN_OK)
+        if (!output_write(import, graph->output[i], ports, layers) && import->status != CN_OK)
             return false;
     }
     return true;

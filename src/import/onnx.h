@@ -22,9 +22,10 @@ struct import_onnx_result {
     struct cn_network *network;
     /* {"inputs": [port, ...], "outputs": [port, ...]}, in the network's order. A port:
      *   name   the source's
-     *   shape  the source's, -1 for the batch
+     *   shape  the source's, -1 for a free batch
      *   axes   for each axis of the network's tensor the source's axis that it is; the source's
-     *          others are 1 or the batch */
+     *          others are 1 or the batch
+     *   batched  the source's first axis is the batch */
     json_t *tensors;
     json_t *layers;    /* array of {"name", "class", "shape", "source"} */
     json_t *notes;     /* array of strings: what was dropped and folded */

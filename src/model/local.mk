@@ -4,6 +4,7 @@ libcore_la_SOURCES += \
 	src/model/architecture_keras.c \
 	src/model/architecture_layer.c \
 	src/model/foreign.c src/model/foreign.h \
+	src/model/interface.c \
 	src/model/model.c src/model/model_file.h \
 	src/model/model_read.c \
 	src/model/model_write.c \

@@ -121,15 +121,6 @@ struct cn_answer cn_model_answer(const struct cn_model *model, const float *outp
     return answer;
 }
 
-enum cn_status cn_model_check_input(const struct cn_model *model, struct cn_error *error) {
-    const struct cn_network *network = model->network;
-    if (network->input_count <= 1)
-        return CN_OK;
-    return cn_fail(error, CN_UNSUPPORTED,
-                   "the network takes %zu inputs, \"%s\" and \"%s\" among them; one is supported",
-                   network->input_count, network->inputs[0].name, network->inputs[1].name);
-}
-
 enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
                                      struct cn_error *error) {
     json_t *root = NULL;
@@ -149,8 +140,12 @@ enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
     return CN_OK;
 }
 
-static enum cn_status number_labels(struct cn_model *model, struct cn_error *error) {
+enum cn_status cn_model_reset_labels(struct cn_model *model, struct cn_error *error) {
+    model->kind = cn_network_output_kind(model->network, 0);
+    model->output_size = cn_shape_size(&model->network->output_shape);
+    free_labels(model->labels, model->label_count);
     const size_t count = usual_label_count(model);
+    model->label_count = 0;
     model->labels = calloc(count + 1, sizeof *model->labels);
     if (model->labels == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
@@ -192,10 +187,12 @@ enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret
         goto out;
     }
     model->network = network;
-    model->kind = cn_network_output_kind(network, 0);
-    model->output_size = cn_shape_size(&network->output_shape);
+    model->input_forms = network->input_count;
+    model->output_forms = network->output_count;
     network = NULL;
-    status = number_labels(model, error);
+    status = cn_model_reset_labels(model, error);
+    if (status == CN_OK)
+        status = cn_model_reset_tensors(model, error);
     if (status != CN_OK)
         goto out;
     cn_model_reset_preprocessing(model);
@@ -232,6 +229,7 @@ void cn_model_free(struct cn_model *model) {
     if (model == NULL)
         return;
     cn_network_free(model->network);
+    cn_model_free_interface(model);
     free_labels(model->labels, model->label_count);
     free(model->training);
     free(model);

@@ -29,6 +29,13 @@ enum cn_status cn_model_check_weights(const struct cn_network *network, struct c
 /* CN_INVALID unless a softmax can be divided by it. */
 enum cn_status cn_model_check_temperature(float temperature, struct cn_error *error);
 
+/* The network's own names and shapes: what a file without "tensors" means. */
+enum cn_status cn_model_reset_tensors(struct cn_model *model, struct cn_error *error);
+void cn_model_free_interface(struct cn_model *model);
+
+/* Kind, size and numbered labels of the network's first output. */
+enum cn_status cn_model_reset_labels(struct cn_model *model, struct cn_error *error);
+
 /* cn_model_write into an open descriptor, which must not be seen before all is written. */
 enum cn_status cn_model_write_descriptor(const struct cn_model *model, int fd,
                                          struct cn_error *error);

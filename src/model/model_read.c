@@ -335,6 +335,7 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
     struct cn_model *model = NULL;
     const char *training = cn_safetensors_metadata(file, "training");
     bool sealed = false;
+    const char *tensors = cn_safetensors_metadata(file, "tensors");
     enum cn_status status = check_format(file, error);
     if (status == CN_OK)
         status = check_seal(file, &sealed, error);
@@ -344,6 +345,8 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
         status = cn_model_create(network, &model, error);
     if (status == CN_OK)
         status = read_labels(file, model, error);
+    if (status == CN_OK && tensors != NULL)
+        status = cn_model_set_tensors(model, tensors, error);
     if (status == CN_OK)
         status = read_preprocessing(file, model, error);
     if (status == CN_OK && training != NULL)

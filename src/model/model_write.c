@@ -19,6 +19,7 @@ enum {
     TRAINING,
     PROBES,
     CALIBRATION,
+    TENSORS,
     KEY_COUNT
 };
 
@@ -114,6 +115,7 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     values[TRAINING] = strdup(model->training);
     values[PROBES] = format_probes(model, outputs, probes);
     values[CALIBRATION] = format_calibration(model->network);
+    values[TENSORS] = strdup(model->tensors != NULL ? model->tensors : "");
     free(outputs);
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (values[i] == NULL)
@@ -137,13 +139,13 @@ static void describe_tensors(const struct cn_network *network, struct cn_safeten
 /* To `path`, or to the descriptor `fd` where path is NULL. */
 static enum cn_status write_model(const struct cn_model *model, const char *path, int fd,
                                   struct cn_error *error) {
-    static const char *const keys[KEY_COUNT] = {"format",        CN_SAFETENSORS_CHECKSUM,
-                                                "architecture",  "labels",
-                                                "preprocessing", "training",
-                                                "probes",        "calibration"};
+    static const char *const keys[KEY_COUNT] = {"format", CN_SAFETENSORS_CHECKSUM, "architecture",
+                                                "labels", "preprocessing",         "training",
+                                                "probes", "calibration",           "tensors"};
     const struct cn_network *network = model->network;
     struct cn_safetensor *tensors = calloc(network->tensor_count + 1, sizeof *tensors);
     struct cn_metadata metadata[KEY_COUNT];
+    size_t count = 0;
     char *values[KEY_COUNT] = {NULL};
     enum cn_status status = CN_OK;
     if (tensors == NULL) {
@@ -159,11 +161,12 @@ static enum cn_status write_model(const struct cn_model *model, const char *path
         status = format_metadata(model, values, error);
     if (status != CN_OK)
         goto out;
+    /* Files of uncalibrated models that were trained here stay what they always were. */
     for (size_t i = 0; i < KEY_COUNT; i++)
-        metadata[i] = (struct cn_metadata){(char *)(uintptr_t)keys[i], values[i]};
+        if (!(i == CALIBRATION && network->temperature == 1) &&
+            !(i == TENSORS && model->tensors == NULL))
+            metadata[count++] = (struct cn_metadata){(char *)(uintptr_t)keys[i], values[i]};
     describe_tensors(network, tensors);
-    /* Files of uncalibrated models stay what they always were. */
-    const size_t count = network->temperature == 1 ? CALIBRATION : KEY_COUNT;
     status = path != NULL ? cn_safetensors_write(path, tensors, network->tensor_count, metadata,
                                                  count, error)
                           : cn_safetensors_write_descriptor(fd, tensors, network->tensor_count,

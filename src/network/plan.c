@@ -23,12 +23,14 @@ struct place {
 /* An input or an output of the plan. */
 struct port {
     size_t size;        /* floats of one image */
+    size_t offset;      /* in a row of all inputs, or of all outputs */
     struct place place; /* of an output */
 };
 
 struct cn_plan {
     size_t input_count, output_count;
     struct port *inputs, *outputs;
+    size_t input_row, output_row; /* floats of all of them for one image */
     size_t step_count;
     struct cn_step *steps; /* whose layers' inputs are the plan's own */
     struct place *reads;   /* of all steps, one after another */
@@ -220,7 +222,9 @@ static void measure(struct cn_plan *plan) {
         if (layer->input_count > plan->most_inputs)
             plan->most_inputs = layer->input_count;
     }
-    plan->block = BLOCK_FLOATS / largest;
+    /* Of several inputs or outputs the images lie apart in the caller's rows. */
+    const bool apart = plan->input_count > 1 || plan->output_count > 1;
+    plan->block = apart ? 1 : BLOCK_FLOATS / largest;
     if (plan->block > BLOCK_MOST)
         plan->block = BLOCK_MOST;
     if (plan->block < 1)
@@ -311,6 +315,17 @@ out:
 
 /* ---- The plan as a whole ---- */
 
+/* Ports one after another in a row, whose floats are returned. */
+static size_t lay_out(struct port *ports, const struct cn_port *from, size_t count) {
+    size_t row = 0;
+    for (size_t i = 0; i < count; i++) {
+        ports[i].size = cn_shape_size(&from[i].shape);
+        ports[i].offset = row;
+        row += ports[i].size;
+    }
+    return row;
+}
+
 static enum cn_status allocate_plan(struct draft *draft, struct cn_error *error) {
     const struct cn_network *network = draft->network;
     struct cn_plan *plan = draft->plan;
@@ -338,10 +353,8 @@ static enum cn_status allocate_plan(struct draft *draft, struct cn_error *error)
         draft->roots == NULL || draft->users == NULL || draft->steps == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a plan of %zu packed floats",
                        plan->packed_size);
-    for (size_t i = 0; i < plan->input_count; i++)
-        plan->inputs[i].size = cn_shape_size(&network->inputs[i].shape);
-    for (size_t k = 0; k < plan->output_count; k++)
-        plan->outputs[k].size = cn_shape_size(&network->outputs[k].shape);
+    plan->input_row = lay_out(plan->inputs, network->inputs, plan->input_count);
+    plan->output_row = lay_out(plan->outputs, network->outputs, plan->output_count);
     return CN_OK;
 }
 
@@ -403,11 +416,23 @@ void cn_plan_free(struct cn_plan *plan) {
 }
 
 size_t cn_plan_input_size(const struct cn_plan *plan) {
-    return plan->inputs[0].size;
+    return plan->input_row;
 }
 
 size_t cn_plan_output_size(const struct cn_plan *plan) {
     return plan->outputs[0].size;
+}
+
+size_t cn_plan_output_row(const struct cn_plan *plan) {
+    return plan->output_row;
+}
+
+size_t cn_plan_output_offset(const struct cn_plan *plan, size_t output) {
+    return plan->outputs[output].offset;
+}
+
+size_t cn_plan_input_offset(const struct cn_plan *plan, size_t input) {
+    return plan->inputs[input].offset;
 }
 
 size_t cn_plan_weight_bytes(const struct cn_plan *plan) {
@@ -489,26 +514,40 @@ void cn_workspaces_free(struct cn_workspace **workspaces, int threads) {
     free(workspaces);
 }
 
-/* The caller's arrays, from the block's first image on, and whom to tell after each step. */
+/* The caller's arrays, from the block's first image on: an array per port, or one of rows in which
+ * the ports lie one after another; and whom to tell after each step. */
 struct ports {
-    const float *const *inputs;
+    const float *const *inputs; /* NULL: rows */
+    const float *rows;
     float *first_output;
+    size_t output_stride; /* floats from one image's first output to the next one's */
+    bool output_rows;     /* the other outputs lie behind the first one */
     size_t first;
     cn_plan_observer *observer; /* NULL: nobody */
     void *context;
 };
 
-static const float *read_at(const struct place *place, const struct cn_workspace *workspace,
-                            const struct ports *ports) {
+static const float *input_at(const struct cn_plan *plan, const struct ports *ports, size_t k) {
+    return ports->inputs != NULL
+               ? ports->inputs[k] + ports->first * plan->inputs[k].size
+               : ports->rows + ports->first * plan->input_row + plan->inputs[k].offset;
+}
+
+static float *first_output_at(const struct ports *ports) {
+    return ports->first_output + ports->first * ports->output_stride;
+}
+
+static const float *read_at(const struct cn_plan *plan, const struct place *place,
+                            const struct cn_workspace *workspace, const struct ports *ports) {
     switch (place->kind) {
     case PLACE_INPUT:
-        return ports->inputs[place->at] + ports->first * place->size;
+        return input_at(plan, ports, place->at);
     case PLACE_ARENA:
         return workspace->block + place->at;
     case PLACE_FIRST_OUTPUT:
         break;
     }
-    return ports->first_output + ports->first * place->size;
+    return first_output_at(ports);
 }
 
 /* One of the `parts` that run a block together, each with a workspace of its own; the values are in
@@ -521,10 +560,9 @@ static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
         const struct cn_step *step = &plan->steps[s];
         const struct cn_layer_inference *inference = step->layer.type->inference;
         const struct place *write = &plan->writes[s];
-        float *y = write->kind == PLACE_ARENA ? shared->block + write->at
-                                              : ports->first_output + ports->first * write->size;
+        float *y = write->kind == PLACE_ARENA ? shared->block + write->at : first_output_at(ports);
         for (size_t i = 0; i < step->layer.input_count; i++, read++)
-            own->inputs[i] = read_at(read, shared, ports);
+            own->inputs[i] = read_at(plan, read, shared, ports);
         if (parts > 1 && inference->infer_part != NULL)
             inference->infer_part(step, own->inputs, count, y, own->scratch, part, parts);
         else if (part == 0)
@@ -542,23 +580,42 @@ static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace
     run_block_part(plan, workspace, workspace, ports, count, 0, 1);
 }
 
-/* What the steps did not write where the caller wants it. */
+/* What the steps did not write where the caller wants it, at `output` for this block. */
 static void copy_output(const struct cn_plan *plan, const struct cn_workspace *workspace,
                         const struct ports *ports, size_t k, size_t count, float *output) {
     const struct port *port = &plan->outputs[k];
-    if (output != NULL && (k > 0 || port->place.kind != PLACE_FIRST_OUTPUT))
-        memcpy(output + ports->first * port->size, read_at(&port->place, workspace, ports),
+    if (k > 0 || port->place.kind != PLACE_FIRST_OUTPUT)
+        memcpy(output, read_at(plan, &port->place, workspace, ports),
                count * port->size * sizeof *output);
+}
+
+static void copy_outputs(const struct cn_plan *plan, const struct cn_workspace *workspace,
+                         const struct ports *ports, size_t count) {
+    for (size_t k = 0; k < (ports->output_rows ? plan->output_count : 1); k++)
+        copy_output(plan, workspace, ports, k, count,
+                    first_output_at(ports) + plan->outputs[k].offset);
 }
 
 void cn_plan_run_ports(const struct cn_plan *plan, struct cn_workspace *workspace,
                        const float *const *inputs, size_t count, float *const *outputs) {
-    struct ports ports = {.inputs = inputs, .first_output = outputs[0]};
+    struct ports ports = {
+        .inputs = inputs, .first_output = outputs[0], .output_stride = plan->outputs[0].size};
     for (; ports.first < count; ports.first += plan->block) {
         const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
         run_block(plan, workspace, &ports, size);
         for (size_t k = 0; k < plan->output_count; k++)
-            copy_output(plan, workspace, &ports, k, size, outputs[k]);
+            if (outputs[k] != NULL)
+                copy_output(plan, workspace, &ports, k, size,
+                            outputs[k] + ports.first * plan->outputs[k].size);
+    }
+}
+
+static void run_serially(const struct cn_plan *plan, struct cn_workspace *workspace,
+                         struct ports ports, size_t count) {
+    for (const size_t end = ports.first + count; ports.first < end; ports.first += plan->block) {
+        const size_t left = end - ports.first, size = left < plan->block ? left : plan->block;
+        run_block(plan, workspace, &ports, size);
+        copy_outputs(plan, workspace, &ports, size);
     }
 }
 
@@ -570,13 +627,12 @@ void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, con
 void cn_plan_run_observed(const struct cn_plan *plan, struct cn_workspace *workspace,
                           const float *images, size_t count, float *outputs,
                           cn_plan_observer *observer, void *context) {
-    struct ports ports = {
-        .inputs = &images, .first_output = outputs, .observer = observer, .context = context};
-    for (; ports.first < count; ports.first += plan->block) {
-        const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
-        run_block(plan, workspace, &ports, size);
-        copy_output(plan, workspace, &ports, 0, size, outputs);
-    }
+    const struct ports ports = {.rows = images,
+                                .first_output = outputs,
+                                .output_stride = plan->outputs[0].size,
+                                .observer = observer,
+                                .context = context};
+    run_serially(plan, workspace, ports, count);
 }
 
 static size_t divide_up(size_t count, size_t by) {
@@ -597,8 +653,7 @@ enum { SHARED_MACS = 1 << 23 };
 
 /* Fewer images than two for each thread: the team shares each one. */
 static void run_together(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
-                         int threads, const float *images, size_t count, float *outputs) {
-    struct ports ports = {.inputs = &images, .first_output = outputs};
+                         int threads, struct ports ports, size_t count) {
     (void)threads; /* without OpenMP there is one */
     for (; ports.first < count; ports.first += plan->block) {
         const size_t left = count - ports.first, size = left < plan->block ? left : plan->block;
@@ -608,29 +663,46 @@ static void run_together(const struct cn_plan *plan, struct cn_workspace *const 
             run_block_part(plan, workspaces[part], workspaces[0], &ports, size, part,
                            (size_t)omp_get_num_threads());
         }
-        copy_output(plan, workspaces[0], &ports, 0, size, outputs);
+        copy_outputs(plan, workspaces[0], &ports, size);
     }
 }
 
-void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
-                          int threads, const float *images, size_t count, float *outputs) {
+static void run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
+                         int threads, const struct ports *ports, size_t count) {
     if (threads >= 2 && count < 2 * (size_t)threads && plan->macs >= SHARED_MACS) {
-        run_together(plan, workspaces, threads, images, count, outputs);
+        run_together(plan, workspaces, threads, *ports, count);
         return;
     }
     if (threads < 2 || count < 2 * (size_t)threads) {
-        cn_plan_run(plan, workspaces[0], images, count, outputs);
+        run_serially(plan, workspaces[0], *ports, count);
         return;
     }
     const size_t size = piece_size(plan, count, (size_t)threads);
     /* Who comes first takes the next: a thread whose processor does something else too gets less.
      */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (size_t first = 0; first < count; first += size)
-        cn_plan_run(plan, workspaces[omp_get_thread_num()],
-                    images + first * cn_plan_input_size(plan),
-                    first + size < count ? size : count - first,
-                    outputs + first * cn_plan_output_size(plan));
+    for (size_t first = 0; first < count; first += size) {
+        struct ports piece = *ports;
+        piece.first = first;
+        run_serially(plan, workspaces[omp_get_thread_num()], piece,
+                     first + size < count ? size : count - first);
+    }
+}
+
+void cn_plan_run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
+                          int threads, const float *images, size_t count, float *outputs) {
+    const struct ports ports = {
+        .rows = images, .first_output = outputs, .output_stride = plan->outputs[0].size};
+    run_parallel(plan, workspaces, threads, &ports, count);
+}
+
+void cn_plan_run_rows(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
+                      int threads, const float *images, size_t count, float *outputs) {
+    const struct ports ports = {.rows = images,
+                                .first_output = outputs,
+                                .output_stride = plan->output_row,
+                                .output_rows = true};
+    run_parallel(plan, workspaces, threads, &ports, count);
 }
 
 const char *cn_instruction_set(void) {

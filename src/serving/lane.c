@@ -165,7 +165,7 @@ static struct cn_workspace **batch_prepare(struct lane *lane, struct served_mode
     const size_t first = lane->options.first_slot;
     bool good =
         buffer_grow(lane, &lane->images, &lane->image_room, cn_plan_input_size(model->plan)) &&
-        buffer_grow(lane, &lane->outputs, &lane->output_room, cn_plan_output_size(model->plan));
+        buffer_grow(lane, &lane->outputs, &lane->output_room, cn_plan_output_row(model->plan));
     for (int i = 0; good && i < lane->options.threads; i++)
         good = served_model_workspace(model, first + (size_t)i) != NULL;
     return good ? model->workspaces + first : NULL;
@@ -215,12 +215,12 @@ static void batch_drop_abandoned(struct lane *lane) {
 /* One job from its own buffers, several gathered, computed side by side and scattered. */
 static size_t batch_compute(struct lane *lane, const struct cn_plan *plan,
                             struct cn_workspace *const *workspaces) {
-    const size_t in = cn_plan_input_size(plan), out = cn_plan_output_size(plan);
+    const size_t in = cn_plan_input_size(plan), out = cn_plan_output_row(plan);
     size_t count = 0;
     if (lane->batch_count == 1) {
         struct job *job = lane->batch[0];
-        cn_plan_run_parallel(plan, workspaces, lane->options.threads, job->images + job->taken * in,
-                             job->taking, job->outputs + job->taken * out);
+        cn_plan_run_rows(plan, workspaces, lane->options.threads, job->images + job->taken * in,
+                         job->taking, job->outputs + job->taken * out);
         return job->taking;
     }
     for (size_t i = 0; i < lane->batch_count; i++) {
@@ -229,8 +229,7 @@ static size_t batch_compute(struct lane *lane, const struct cn_plan *plan,
                job->taking * in * sizeof(float));
         count += job->taking;
     }
-    cn_plan_run_parallel(plan, workspaces, lane->options.threads, lane->images, count,
-                         lane->outputs);
+    cn_plan_run_rows(plan, workspaces, lane->options.threads, lane->images, count, lane->outputs);
     count = 0;
     for (size_t i = 0; i < lane->batch_count; i++) {
         struct job *job = lane->batch[i];

@@ -99,12 +99,6 @@ enum cn_status served_model_load(const char *path, size_t slots, const struct cn
                                 : cn_fail(error, CN_MEMORY, "no memory for %zu slots", slots);
     if (status == CN_OK)
         status = cn_model_read_trusted(path, keys, &served->model, error);
-    if (status == CN_OK && served->model->network->input_count > 1)
-        status = cn_fail_at(error, CN_UNSUPPORTED, path, -1,
-                            "takes %zu inputs; models of one input are served",
-                            served->model->network->input_count);
-    if (status == CN_OK)
-        status = cn_model_check_input(served->model, error);
     if (status == CN_OK)
         status = cn_plan_create(served->model->network, &served->plan, error);
     if (status == CN_OK)

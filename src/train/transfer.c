@@ -196,6 +196,15 @@ enum cn_status cn_model_transfer(struct cn_model *model, const struct cn_transfe
     model->kind = other->kind;
     model->output_size = other->output_size;
     other->network = old.network;
+    model->inputs = other->inputs;
+    model->outputs = other->outputs;
+    model->output_forms = other->output_forms;
+    model->tensors = other->tensors;
+    model->answers = other->answers;
+    other->inputs = old.inputs;
+    other->outputs = old.outputs;
+    other->output_forms = old.output_forms;
+    other->tensors = old.tensors;
     if (transfer->classes != 0 || other->label_count != old.label_count) {
         model->labels = other->labels;
         model->label_count = other->label_count;

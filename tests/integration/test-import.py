@@ -23,6 +23,7 @@ FILES = os.path.join(TOP, "tests", "data", "import")
 SHARED = next((x for x in (os.path.join(TOP, *up, "shared", "data", "models")
                            for up in ([".."], ["..", ".."])) if os.path.isdir(x)), None)
 MASK = (1 << 64) - 1
+ONNX = os.path.exists(os.path.join(BUILD, "libonnx.la"))
 
 
 def convnet(*arguments):
@@ -205,24 +206,49 @@ def agree(name, got, wanted):
     return worst
 
 
-def infer(server, shape, values):
-    status, _, body = post_json(server, "/v2/models/m/infer", {
-        "inputs": [{"name": "image", "shape": [1, *shape], "datatype": "FP32", "data": values}]})
-    check(status == 200, "%s: %s" % (shape, body))
-    return body["outputs"][0]["data"] if status == 200 else []
+def infer(server, inputs):
+    """The outputs for one sample; inputs: (name, shape with the batch, numbers)."""
+    status, _, body = post_json(server, "/v2/models/m/infer", {"inputs": [
+        {"name": name, "shape": shape, "datatype": "FP32", "data": values}
+        for name, shape, values in inputs]})
+    check(status == 200, "%s: %s" % (inputs[0][:2], str(body)[:300]))
+    return body["outputs"] if status == 200 else []
 
 
-def try_model(folder, path, cases):
-    """Imports the file and compares its outputs; `cases`: (input, outputs)."""
+def compare(name, outputs, wanted, k):
+    """How far the outputs are from those of a reference's sample k."""
+    worst = 0
+    check([len(o["data"]) for o in outputs] == [o["count"] for o in wanted], name + ": outputs")
+    for got, reference in zip(outputs, wanted):
+        check(got["shape"] == reference["shape"], "%s: %s %s" % (name, got["shape"],
+                                                                 reference["shape"]))
+        if "values" in reference:
+            worst = max(worst, agree(name, got["data"], reference["values"][k]))
+        if "strided" in reference:
+            count, parts = reference["count"], reference["strided_count"]
+            worst = max(worst, agree(name, [got["data"][i * count // parts] for i in range(parts)],
+                                     reference["strided"][k]))
+    return worst
+
+
+def try_model(folder, path, cases, *options):
+    """Imports the file and compares its outputs; `cases`: (inputs, reference outputs, k)."""
     model = os.path.join(folder, "m.safetensors")
-    code, _, err = convnet("import", path, "-o", model)
+    code, _, err = convnet("import", path, "-o", model, *options)
+    check(code == 0, "%s: not imported: %s" % (path, err))
     if code != 0:
-        print("%s: not imported: %s" % (path[len(SHARED) + 1:], err.strip().replace("\n", ";")))
         return
-    shape = json.loads(convnet("info", "--json", model)[1])["input_shape"]
     with serving(model=model) as server:
-        worst = max(agree(path, infer(server, shape, values), wanted) for values, wanted in cases)
+        worst = max(compare(path, infer(server, inputs), wanted, k) for inputs, wanted, k in cases)
     print("%s: at most %.3g times the tolerance" % (path[len(SHARED) + 1:], worst))
+
+
+def reference_input(port, k):
+    count = 1
+    for size in port["used"]:
+        count *= size
+    return (port["name"], port["used"],
+            [v * port["scale"] + port["shift"] for v in noise(count, k + 1 + 100 * port["m"])])
 
 
 def test_shared(folder):
@@ -232,28 +258,42 @@ def test_shared(folder):
     with gzip.open(os.path.join(TOP, "tests", "data", "mnist-sample",
                                 "t10k-images-idx3-ubyte.gz")) as file:
         pixels = file.read()[16:]
+    scalings = {"x/255": lambda x: x / 255, "(x-.1307)/.3081": lambda x: (x / 255 - .1307) / .3081}
     for name in ("07subhadip-cnn.keras", "07subhadip-mlp.keras", "purinat33-cnn.h5",
-                 "aslamplr-tfjs/model.json"):
+                 "aslamplr-tfjs/model.json", "andreygermanov.onnx", "ruiyangju.onnx",
+                 "webonnx-opt.onnx", "xboot-mnist8.onnx"):
+        if name.endswith(".onnx") and not ONNX:
+            continue
         stem = os.path.dirname(name) or os.path.splitext(name)[0]
         with open(os.path.join(SHARED, "reference", stem + ".json"), encoding="utf-8") as file:
             reference = json.load(file)
-        divide = 1 if "0..255" in reference["best_scaling"] else 255
+        scale = scalings.get(reference["best_scaling"], lambda x: x)
+        outputs = [{"count": 10, "shape": [1, 10], "values": reference["outputs_first10"]}]
         try_model(folder, os.path.join(SHARED, name), [
-            ([x / divide for x in pixels[784 * i:784 * i + 784]], wanted)
-            for i, wanted in enumerate(reference["outputs_first10"])])
-    for path in sorted(glob.glob(os.path.join(SHARED, "general", "reference", "keras_*"))):
+            ([("x", [1, 784], [scale(x) for x in pixels[784 * i:784 * i + 784]])], outputs, i)
+            for i in range(10)])
+    for path in sorted(glob.glob(os.path.join(SHARED, "general", "reference", "*.json"))):
         with open(path, encoding="utf-8") as file:
             reference = json.load(file)
-        ports = reference["inputs"]
-        if len(ports) > 1 or len(reference["outputs"]) > 1:
+        source = os.path.join(SHARED, "general", reference["file"])
+        if "refuse" in reference:
+            refused_by_name(source)
+        if not reference.get("inputs") or source.endswith(".th"):
             continue
-        shape = ports[0]["used"][1:]
-        count = 1
-        for size in shape:
-            count *= size
-        cases = [([v * ports[0]["scale"] + ports[0]["shift"] for v in noise(count, k + 1)],
-                  reference["outputs"][0]["values"][k]) for k in range(2)]
-        try_model(folder, os.path.join(SHARED, "general", reference["file"]), cases)
+        if source.endswith(".onnx") and not ONNX:
+            continue
+        ports, options = reference["inputs"], []
+        for port in ports:
+            if any(not isinstance(size, int) for size in port["shape"][1:]):
+                options.append("--input-shape=%s=%s" % (port["name"],
+                                                        ",".join(map(str, port["used"]))))
+        try_model(folder, source, [([reference_input(port, k) for port in ports],
+                                    reference["outputs"], k) for k in range(2)], *options)
+
+
+def refused_by_name(path):
+    code, _, err = convnet("import", path, "--dry-run")
+    check(code == 1 and "TensorFlow Lite" in err, "%s: %s" % (path, err))
 
 
 if not os.path.exists(os.path.join(BUILD, "convnet-import")):

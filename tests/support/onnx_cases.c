@@ -70,7 +70,7 @@ static struct port port_read(const json_t *json) {
     port.axis_count = (int)json_array_size(axes);
     for (int i = 0; i < port.rank; i++)
         port.dims[i] = json_integer_value(json_array_get(shape, (size_t)i));
-    port.batched = port.rank > 0 && port.dims[0] == -1;
+    port.batched = json_is_true(json_object_get(json, "batched"));
     if (port.batched)
         port.dims[0] = 1;
     for (int i = 0; i < port.axis_count; i++)

@@ -12,6 +12,8 @@ void infer_request_free(void *data) {
     struct infer_request *request = data;
     if (request == NULL)
         return;
+    free(request->inputs);
+    free(request->outputs);
     free(request->text);
     free(request);
 }
@@ -44,20 +46,29 @@ static enum cn_status json_length(const struct http_exchange *exchange, size_t *
 static enum cn_status read_raw(struct infer_request *request, const uint8_t *bytes, size_t length,
                                struct cn_error *error) {
     struct prediction *p = request->prediction;
+    const struct cn_model *model = p->model->model;
     const bool floats = length == 4 * p->image_size;
     request->binary_output = true;
-    if (cn_picture_recognize(bytes, length) || length == p->image_size)
+    if (model->input_forms > 1)
+        return cn_fail(error, CN_INVALID,
+                       "a raw request is one image; the model takes %zu inputs, each a tensor with "
+                       "its name",
+                       model->input_forms);
+    if (cn_picture_recognize(bytes, length))
         return prediction_add_bytes(p, bytes, length, NULL, error);
-    if (!floats)
+    if (!floats && length != p->image_size)
         return cn_fail(error, CN_INVALID,
                        "a raw request has %zu bytes; it must be one image: %zu bytes of UINT8, %zu "
                        "of FP32 or a picture",
                        length, p->image_size, 4 * p->image_size);
-    request->input = (struct infer_input){.type = infer_type_find((struct json_string){"FP32", 4}),
-                                          .has_shape = true,
-                                          .rank = 2,
-                                          .dims = {1, (int64_t)p->image_size}};
-    return infer_read_binary(request, bytes, length, error);
+    const struct json_string type = {floats ? "FP32" : "UINT8", floats ? 4 : 5};
+    request->input_count = 1;
+    request->inputs[0] = (struct infer_input){.form = &model->inputs[0],
+                                              .type = infer_type_find(type),
+                                              .has_shape = true,
+                                              .rank = 2,
+                                              .dims = {1, (int64_t)p->image_size}};
+    return infer_read_binary(request, &request->inputs[0], bytes, length, error);
 }
 
 static enum cn_status read_body(const struct http_exchange *exchange, struct infer_request *request,
@@ -93,6 +104,12 @@ enum http_outcome api_infer(struct http_exchange *exchange) {
         prediction_begin_protocol(exchange, sizeof *request, infer_request_free);
     if (request == NULL)
         return HTTP_REPLIED;
+    const struct prediction *prediction = exchange->state;
+    const struct cn_model *model = prediction->model->model;
     request->prediction = exchange->state;
+    request->inputs = calloc(model->input_forms, sizeof *request->inputs);
+    request->outputs = calloc(model->output_forms + 1, sizeof *request->outputs);
+    if (request->inputs == NULL || request->outputs == NULL)
+        return http_reply_error(exchange, 503, "no memory for the request");
     return prediction_run(exchange, infer_read, infer_render);
 }

@@ -1,6 +1,7 @@
 /* infer_parse.c: the JSON of an inference request. Unknown members and parameters mean nothing, as
  * the protocol wants it; known ones must be right. Numbers go straight to the images when datatype
  * and shape stand before them, which is the usual order, else on a second look. No state. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/oip/infer.h"
@@ -71,51 +72,102 @@ static enum cn_status read_input_parameter(struct json_scan *s, struct json_stri
 }
 
 static enum cn_status read_data(struct json_scan *s, struct infer_request *request) {
-    struct infer_input *input = &request->input;
+    struct infer_input *input = &request->inputs[request->input_count];
     if (input->has_data)
         return cn_fail(s->error, CN_MALFORMED, "\"data\" is there twice");
     input->has_data = true;
-    if (input->type != NULL && input->has_shape)
-        return infer_read_json(request, s);
+    if (input->form != NULL && input->type != NULL && input->has_shape)
+        return infer_read_json(request, input, s);
     (void)cn_json_peek(s);
     input->data = s->at;
     return cn_json_skip(s);
 }
 
+/* "'eeg', 'ecg'" of as many forms as fit. */
+static const char *list_names(const struct cn_tensor_form *forms, size_t count, char *text,
+                              size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < count && used < size; i++)
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s'%s'", i > 0 ? ", " : "", forms[i].name);
+    return text;
+}
+
+/* Clients may escape what need not be. */
+static bool name_is(struct json_string name, const char *text) {
+    char plain[4 * CN_TENSOR_FORM_NAME];
+    if (memchr(name.begin, '\\', name.length) == NULL || name.length > sizeof plain)
+        return cn_json_is(name, text);
+    const size_t length = cn_json_unescape(name, plain);
+    return length == strlen(text) && memcmp(plain, text, length) == 0;
+}
+
+/* Which of the model's inputs it is: with one input any name will do. */
+static enum cn_status read_input_name(struct json_scan *s, struct infer_request *request) {
+    const struct cn_model *model = request->prediction->model->model;
+    struct infer_input *input = &request->inputs[request->input_count];
+    struct json_string name = {0};
+    char names[160];
+    const enum cn_status status = cn_json_text(s, &name);
+    if (status != CN_OK || model->input_forms == 1)
+        return status;
+    for (size_t i = 0; i < model->input_forms; i++)
+        if (name_is(name, model->inputs[i].name))
+            input->form = &model->inputs[i];
+    if (input->form == NULL)
+        return cn_fail(s->error, CN_INVALID, "there is no input '%.*s'; this model's are %s",
+                       (int)(name.length < 64 ? name.length : 64), name.begin,
+                       list_names(model->inputs, model->input_forms, names, sizeof names));
+    input->offset = cn_plan_input_offset(request->prediction->model->plan, input->form->port);
+    for (size_t i = 0; i < request->input_count; i++)
+        if (request->inputs[i].form == input->form)
+            return cn_fail(s->error, CN_INVALID, "input '%s' is there twice", input->form->name);
+    return CN_OK;
+}
+
 static enum cn_status read_input_member(struct json_scan *s, struct json_string key, void *data) {
     struct infer_request *request = data;
-    struct json_string name = {0};
+    struct infer_input *input = &request->inputs[request->input_count];
     if (cn_json_is(key, "data"))
         return read_data(s, request);
     if (cn_json_is(key, "shape"))
-        return read_shape(s, &request->input);
+        return read_shape(s, input);
     if (cn_json_is(key, "datatype"))
-        return read_type(s, &request->input);
+        return read_type(s, input);
     if (cn_json_is(key, "name"))
-        return cn_json_text(s, &name); /* with one input any name will do */
+        return read_input_name(s, request);
     if (cn_json_is(key, "parameters") && cn_json_peek(s) == '{')
-        return cn_json_object(s, read_input_parameter, &request->input);
+        return cn_json_object(s, read_input_parameter, input);
     return cn_json_skip(s);
 }
 
 static enum cn_status read_input(struct json_scan *s, size_t index, void *data) {
     struct infer_request *request = data;
-    if (index > 0)
+    const struct cn_model *model = request->prediction->model->model;
+    if (index == model->input_forms && index == 1)
         return cn_fail(s->error, CN_INVALID,
-                       "the request has more than one input; this model has "
-                       "one");
+                       "the request has more than one input; this model has one");
+    if (index == model->input_forms)
+        return cn_fail(s->error, CN_INVALID,
+                       "the request has more than %zu inputs; this model has %zu", index, index);
+    if (model->input_forms == 1)
+        request->inputs[index].form = &model->inputs[0];
+    enum cn_status status = cn_json_object(s, read_input_member, request);
+    if (status == CN_OK && request->inputs[index].form == NULL)
+        status = cn_fail(s->error, CN_INVALID, "input %zu has no \"name\"", index + 1);
     request->input_count = index + 1;
-    return cn_json_object(s, read_input_member, request);
+    return status;
 }
 
-/* ---- The output ---- */
+/* ---- The outputs ---- */
 
 static enum cn_status read_output_parameter(struct json_scan *s, struct json_string key,
                                             void *data) {
-    struct infer_request *request = data;
+    struct infer_output *output = data;
     if (cn_json_is(key, "binary_data")) {
-        request->output_says_binary = true;
-        return cn_json_bool(s, "true or false for \"binary_data\"", &request->output_binary);
+        output->says_binary = true;
+        return cn_json_bool(s, "true or false for \"binary_data\"", &output->binary);
     }
     if (!cn_json_is(key, "classification"))
         return cn_json_skip(s);
@@ -124,34 +176,49 @@ static enum cn_status read_output_parameter(struct json_scan *s, struct json_str
     if (status == CN_OK && classes < 0)
         return cn_fail(s->error, CN_INVALID, "classification is %lld; it must be 0 or more",
                        (long long)classes);
-    request->classes = (size_t)classes;
+    output->classes = (size_t)classes;
     return status;
+}
+
+static enum cn_status read_output_name(struct json_scan *s, struct infer_request *request) {
+    const struct cn_model *model = request->prediction->model->model;
+    struct infer_output *output = &request->outputs[request->output_count];
+    struct json_string name = {0};
+    char names[160];
+    const enum cn_status status = cn_json_text(s, &name);
+    if (status != CN_OK)
+        return status;
+    output->form = NULL;
+    output->alias = model->output_forms == 1 && cn_json_is(name, INFER_OUTPUT);
+    for (size_t i = 0; i < model->output_forms; i++)
+        if (output->alias || name_is(name, model->outputs[i].name))
+            output->form = &model->outputs[i];
+    if (output->form == NULL)
+        return cn_fail(s->error, CN_INVALID, "there is no output '%.*s'; this model's %s %s",
+                       (int)(name.length < 64 ? name.length : 64), name.begin,
+                       model->output_forms > 1 ? "are" : "is",
+                       list_names(model->outputs, model->output_forms, names, sizeof names));
+    for (size_t i = 0; i < request->output_count; i++)
+        if (request->outputs[i].form == output->form)
+            return cn_fail(s->error, CN_INVALID, "output '%.*s' is there twice",
+                           (int)(name.length < 64 ? name.length : 64), name.begin);
+    return CN_OK;
 }
 
 static enum cn_status read_output_member(struct json_scan *s, struct json_string key, void *data) {
     struct infer_request *request = data;
-    struct json_string name = {0};
+    struct infer_output *output = &request->outputs[request->output_count];
     if (cn_json_is(key, "parameters") && cn_json_peek(s) == '{')
-        return cn_json_object(s, read_output_parameter, request);
-    if (!cn_json_is(key, "name"))
-        return cn_json_skip(s);
-    const enum cn_status status = cn_json_text(s, &name);
-    if (status != CN_OK)
-        return status;
-    if (!cn_json_is(name, INFER_OUTPUT))
-        return cn_fail(s->error, CN_INVALID,
-                       "there is no output '%.*s'; this model's is '" INFER_OUTPUT "'",
-                       (int)(name.length < 64 ? name.length : 64), name.begin);
-    if (request->output_count++ > 0)
-        return cn_fail(s->error, CN_INVALID, "output '" INFER_OUTPUT "' is there twice");
-    return CN_OK;
+        return cn_json_object(s, read_output_parameter, output);
+    return cn_json_is(key, "name") ? read_output_name(s, request) : cn_json_skip(s);
 }
 
 static enum cn_status read_output(struct json_scan *s, size_t index, void *data) {
     struct infer_request *request = data;
     const enum cn_status status = cn_json_object(s, read_output_member, request);
-    if (status == CN_OK && request->output_count != index + 1)
+    if (status == CN_OK && request->outputs[index].form == NULL)
         return cn_fail(s->error, CN_INVALID, "output %zu has no \"name\"", index + 1);
+    request->output_count = index + 1;
     return status;
 }
 
@@ -195,39 +262,67 @@ static enum cn_status read_member(struct json_scan *s, struct json_string key, v
 }
 
 /* Bytes of the binary part that are the input's: as it says, or all when it says nothing. */
-static enum cn_status take_binary(struct infer_request *request, const uint8_t *binary,
-                                  size_t length, struct cn_error *error) {
-    const struct infer_input *input = &request->input;
+static enum cn_status take_binary(struct infer_request *request, struct infer_input *input,
+                                  const uint8_t **binary, size_t *length, struct cn_error *error) {
     const int64_t size = input->binary_size;
-    if (input->has_binary_size && (size < 0 || (uint64_t)size != length))
+    const bool last = input == &request->inputs[request->input_count - 1];
+    if (input->has_binary_size && (size < 0 || (uint64_t)size > *length ||
+                                   (request->input_count == 1 && (uint64_t)size != *length)))
         return cn_fail(error, CN_INVALID,
                        "binary_data_size is %lld, but %zu bytes follow the request's JSON",
-                       (long long)size, length);
-    if (length == 0)
+                       (long long)size, *length);
+    if (*length == 0)
         return cn_fail(error, CN_INVALID,
                        "the input has neither \"data\" nor bytes after the request's JSON");
-    return infer_read_binary(request, binary, length, error);
+    if (!input->has_binary_size && !last)
+        return cn_fail(error, CN_INVALID, "input '%s' has no binary_data_size", input->form->name);
+    const size_t taken = input->has_binary_size ? (size_t)size : *length;
+    const uint8_t *bytes = *binary;
+    *binary += taken;
+    *length -= taken;
+    return infer_read_binary(request, input, bytes, taken, error);
 }
 
-static enum cn_status finish_input(struct infer_request *request, struct json_scan *s,
-                                   const uint8_t *binary, size_t binary_length) {
-    const struct infer_input *input = &request->input;
-    if (request->input_count == 0)
-        return cn_fail(s->error, CN_INVALID, "the request has no \"inputs\"");
+static enum cn_status finish_input(struct infer_request *request, struct infer_input *input,
+                                   struct json_scan *s, const uint8_t **binary,
+                                   size_t *binary_length) {
     if (input->type == NULL)
         return cn_fail(s->error, CN_INVALID, "the input has no \"datatype\"");
     if (!input->has_shape)
         return cn_fail(s->error, CN_INVALID, "the input has no \"shape\"");
     if (!input->has_data)
-        return take_binary(request, binary, binary_length, s->error);
-    if (binary_length > 0 || input->has_binary_size)
+        return take_binary(request, input, binary, binary_length, s->error);
+    if (input->has_binary_size || (request->input_count == 1 && *binary_length > 0))
         return cn_fail(s->error, CN_INVALID,
                        "the input has \"data\", but also binary data (%zu bytes follow the JSON)",
-                       binary_length);
+                       *binary_length);
     if (input->data == NULL)
         return CN_OK;
     s->at = input->data;
-    return infer_read_json(request, s);
+    return infer_read_json(request, input, s);
+}
+
+/* Reads what has been put off, in the inputs' order; each of the model's must be there. */
+static enum cn_status finish_inputs(struct infer_request *request, struct json_scan *s,
+                                    const uint8_t *binary, size_t binary_length) {
+    const struct cn_model *model = request->prediction->model->model;
+    enum cn_status status = CN_OK;
+    if (request->input_count == 0)
+        return cn_fail(s->error, CN_INVALID, "the request has no \"inputs\"");
+    for (size_t i = 0; i < model->input_forms; i++) {
+        bool given = false;
+        for (size_t k = 0; k < request->input_count; k++)
+            given |= request->inputs[k].form == &model->inputs[i];
+        if (!given)
+            return cn_fail(s->error, CN_INVALID, "the request lacks the input '%s'",
+                           model->inputs[i].name);
+    }
+    for (size_t i = 0; i < request->input_count && status == CN_OK; i++)
+        status = finish_input(request, &request->inputs[i], s, &binary, &binary_length);
+    if (status == CN_OK && binary_length > 0)
+        return cn_fail(s->error, CN_INVALID, "%zu bytes after the request's JSON are no input's",
+                       binary_length);
+    return status;
 }
 
 enum cn_status infer_parse(struct infer_request *request, const char *text, size_t length,
@@ -238,6 +333,6 @@ enum cn_status infer_parse(struct infer_request *request, const char *text, size
     if (status == CN_OK)
         status = cn_json_end(&scan);
     if (status == CN_OK)
-        status = finish_input(request, &scan, binary, binary_length);
+        status = finish_inputs(request, &scan, binary, binary_length);
     return status;
 }

@@ -9,11 +9,21 @@
 /* An output's elements, in whichever form; the bytes of the binary form are counted first. */
 struct output {
     const struct prediction *prediction;
-    size_t rows, columns; /* columns: the model's classes, or those that were asked for */
+    const struct cn_tensor_form *form;
+    const char *name;
+    size_t offset;        /* of its numbers in a row of outputs */
+    size_t rows, columns; /* columns: the numbers of an image, or the classes that were asked for */
     bool binary;
     bool classify;
     size_t *order; /* [rows, columns]: the classes of each row, most probable first */
 };
+
+/* Number `column` of image `row`, in the source's order. */
+static float output_number(const struct output *output, size_t row, size_t column) {
+    const uint32_t *places = output->form->places;
+    return prediction_outputs(output->prediction,
+                              row)[output->offset + (places != NULL ? places[column] : column)];
+}
 
 static int by_probability(const void *a, const void *b, void *row) {
     const size_t x = *(const size_t *)a, y = *(const size_t *)b;
@@ -25,7 +35,6 @@ static int by_probability(const void *a, const void *b, void *row) {
 
 /* Sorts each row's classes and keeps the first ones. False without memory. */
 static bool rank_classes(struct output *output, size_t classes) {
-    const float *p = output->prediction->outputs;
     size_t *all = calloc(classes, sizeof *all);
     output->order = calloc(output->rows * output->columns, sizeof *output->order);
     if (all == NULL || output->order == NULL) {
@@ -35,7 +44,8 @@ static bool rank_classes(struct output *output, size_t classes) {
     for (size_t row = 0; row < output->rows; row++) {
         for (size_t i = 0; i < classes; i++)
             all[i] = i;
-        qsort_r(all, classes, sizeof *all, by_probability, (void *)(p + row * classes));
+        const float *p = prediction_outputs(output->prediction, row) + output->offset;
+        qsort_r(all, classes, sizeof *all, by_probability, (void *)(uintptr_t)p);
         memcpy(output->order + row * output->columns, all, output->columns * sizeof *all);
     }
     free(all);
@@ -47,10 +57,10 @@ static void add_class(struct cn_text *text, const struct output *output, size_t 
                       size_t column) {
     const struct cn_model *model = output->prediction->model->model;
     const size_t class = output->order[row * output->columns + column];
-    cn_text_add_float(text, output->prediction->outputs[row * model->output_size + class]);
+    cn_text_add_float(text, prediction_outputs(output->prediction, row)[output->offset + class]);
     cn_text_add(text, ":");
     cn_text_add_size(text, class);
-    if (model->label_count != model->output_size)
+    if (output->form->port != 0 || model->label_count != model->output_size)
         return;
     cn_text_add(text, ":");
     cn_text_add_bytes(text, model->labels[class], strlen(model->labels[class]));
@@ -84,22 +94,22 @@ static void add_binary(struct cn_text *text, const struct output *output) {
             cn_text_add_bytes(text, bytes, length);
             free(bytes);
         } else {
+            const float number = output_number(output, i / output->columns, i % output->columns);
             uint32_t bits;
-            memcpy(&bits, &output->prediction->outputs[i], sizeof bits);
+            memcpy(&bits, &number, sizeof bits);
             add_u32(text, bits);
         }
     }
 }
 
 static void add_data(struct cn_text *text, const struct output *output) {
-    if (!output->classify) {
-        cn_json_add_floats(text, "data", output->prediction->outputs,
-                           output->rows * output->columns);
-        return;
-    }
     cn_json_open(text, "data", '[');
     for (size_t i = 0; i < output->rows * output->columns; i++)
-        add_class_json(text, output, i / output->columns, i % output->columns);
+        if (output->classify)
+            add_class_json(text, output, i / output->columns, i % output->columns);
+        else
+            cn_json_add_float(text, NULL,
+                              output_number(output, i / output->columns, i % output->columns));
     cn_json_close(text, ']');
 }
 
@@ -113,12 +123,24 @@ static void add_head(struct cn_text *text, const struct infer_request *request) 
     cn_json_open(text, "outputs", '[');
 }
 
+/* [2, 3, 32, 32] */
+static void add_shape(struct cn_text *text, const struct output *output) {
+    const struct cn_tensor_form *form = output->form;
+    cn_json_open(text, "shape", '[');
+    if (form->batched || output->classify || output->rows != 1)
+        cn_json_add_size(text, NULL, output->rows);
+    for (int i = form->batched; i < form->rank && !output->classify; i++)
+        cn_json_add_size(text, NULL, (size_t)form->dims[i]);
+    if (output->classify)
+        cn_json_add_size(text, NULL, output->columns);
+    cn_json_close(text, ']');
+}
+
 static void add_output(struct cn_text *text, const struct output *output, size_t binary_size) {
-    const int shape[] = {(int)output->rows, (int)output->columns};
     cn_json_open(text, NULL, '{');
-    cn_json_add_string(text, "name", INFER_OUTPUT);
+    cn_json_add_string(text, "name", output->name);
     cn_json_add_string(text, "datatype", output->classify ? "BYTES" : "FP32");
-    cn_json_add_integers(text, "shape", shape, 2);
+    add_shape(text, output);
     if (output->binary) {
         cn_json_open(text, "parameters", '{');
         cn_json_add_size(text, "binary_data_size", binary_size);
@@ -126,37 +148,55 @@ static void add_output(struct cn_text *text, const struct output *output, size_t
     } else {
         add_data(text, output);
     }
-    cn_text_add(text, "}]}");
+    cn_text_add(text, "}");
+}
+
+/* What the request asks of one output; NULL: nothing in particular. */
+static void render_output(struct cn_text *text, struct cn_text *binary,
+                          const struct infer_request *request, const struct cn_tensor_form *form,
+                          const struct infer_output *asked) {
+    const struct prediction *p = request->prediction;
+    struct output output = {.prediction = p,
+                            .form = form,
+                            .name = asked != NULL && asked->alias ? INFER_OUTPUT : form->name,
+                            .offset = cn_plan_output_offset(p->model->plan, form->port),
+                            .rows = p->count,
+                            .columns = form->size,
+                            .classify = asked != NULL && asked->classes > 0,
+                            .binary = asked != NULL && asked->says_binary ? asked->binary
+                                                                          : request->binary_output};
+    const size_t before = binary->length;
+    if (output.classify) {
+        output.columns = asked->classes < form->size ? asked->classes : form->size;
+        text->failed |= !rank_classes(&output, form->size);
+    }
+    if (output.binary && !text->failed)
+        add_binary(binary, &output);
+    if (!text->failed)
+        add_output(text, &output, binary->length - before);
+    free(output.order);
 }
 
 const char *infer_render(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *p = exchange->state;
     const struct infer_request *request = p->protocol_state;
-    const size_t classes = p->model->model->output_size;
-    struct output output = {.prediction = p,
-                            .rows = p->count,
-                            .columns = classes,
-                            .classify = request->classes > 0,
-                            .binary = request->output_says_binary ? request->output_binary
-                                                                  : request->binary_output};
+    const struct cn_model *model = p->model->model;
+    const bool all = request->output_count == 0;
     struct cn_text binary = {0};
     char length[24];
-    if (output.classify) {
-        output.columns = request->classes < classes ? request->classes : classes;
-        text->failed |= !rank_classes(&output, classes);
-    }
-    if (output.binary && !text->failed)
-        add_binary(&binary, &output);
     add_head(text, request);
-    if (!text->failed)
-        add_output(text, &output, binary.length);
-    if (output.binary && !text->failed) {
+    for (size_t i = 0; i < (all ? model->output_forms : request->output_count); i++) {
+        const struct infer_output *asked = all ? NULL : &request->outputs[i];
+        render_output(text, &binary, request, all ? &model->outputs[i] : asked->form, asked);
+    }
+    cn_text_add(text, "]}");
+    const bool has_binary = binary.length > 0;
+    if (has_binary && !text->failed) {
         (void)snprintf(length, sizeof length, "%zu", text->length);
         http_add_header(exchange, "Inference-Header-Content-Length", length);
         cn_text_add_bytes(text, binary.bytes, binary.length);
     }
     text->failed |= binary.failed;
     free(binary.bytes);
-    free(output.order);
-    return output.binary ? "application/octet-stream" : "application/json";
+    return has_binary ? "application/octet-stream" : "application/json";
 }

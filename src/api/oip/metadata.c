@@ -51,31 +51,50 @@ static void add_versions(struct cn_text *text, struct registry *models, const ch
     registry_list_free(rows, count);
 }
 
-/* The list `key` of one tensor, as the model's metadata describe it, for batches of any size. */
-static void add_tensor(struct cn_text *text, const char *key, const char *name, const int *dims,
-                       int rank) {
+/* The list `key` of tensors, each shape as the model's author had it. */
+static void add_tensors(struct cn_text *text, const char *key, const struct cn_tensor_form *forms,
+                        size_t count) {
     cn_json_open(text, key, '[');
-    cn_json_open(text, NULL, '{');
-    cn_json_add_string(text, "name", name);
-    cn_json_add_string(text, "datatype", "FP32");
-    cn_json_open(text, "shape", '[');
-    cn_text_add(text, "-1");
-    for (int i = 0; i < rank; i++)
-        cn_json_add_size(text, NULL, (size_t)dims[i]);
-    cn_text_add(text, "]}]");
+    for (size_t i = 0; i < count; i++) {
+        cn_json_open(text, NULL, '{');
+        cn_json_add_string(text, "name", forms[i].name);
+        cn_json_add_string(text, "datatype", "FP32");
+        cn_json_open(text, "shape", '[');
+        for (int axis = 0; axis < forms[i].rank; axis++)
+            if (forms[i].dims[axis] < 0) /* only the first may be: any number of images */
+                cn_text_add(text, "-1");
+            else
+                cn_json_add_size(text, NULL, (size_t)forms[i].dims[axis]);
+        cn_json_close(text, ']');
+        cn_json_close(text, '}');
+    }
+    cn_json_close(text, ']');
 }
 
 /* The same in the model's configuration, for one image; `format` may be NULL. */
-static void add_configured_tensor(struct cn_text *text, const char *key, const char *name,
-                                  const char *format, const int *dims, int rank) {
+static void add_configured(struct cn_text *text, const char *key,
+                           const struct cn_tensor_form *forms, size_t count, const char *format) {
     cn_json_open(text, key, '[');
-    cn_json_open(text, NULL, '{');
-    cn_json_add_string(text, "name", name);
-    cn_json_add_string(text, "data_type", "TYPE_FP32");
-    if (format != NULL)
-        cn_json_add_string(text, "format", format);
-    cn_json_add_integers(text, "dims", dims, (size_t)rank);
-    cn_text_add(text, "}]");
+    for (size_t i = 0; i < count; i++) {
+        cn_json_open(text, NULL, '{');
+        cn_json_add_string(text, "name", forms[i].name);
+        cn_json_add_string(text, "data_type", "TYPE_FP32");
+        if (format != NULL)
+            cn_json_add_string(text, "format", format);
+        cn_json_add_integers(text, "dims", forms[i].dims + forms[i].batched,
+                             (size_t)(forms[i].rank - forms[i].batched));
+        cn_json_close(text, '}');
+    }
+    cn_json_close(text, ']');
+}
+
+/* How the only input lies, if it is a picture. */
+static const char *picture_format(const struct cn_model *model) {
+    const struct cn_shape *shape = &model->network->input_shape;
+    const struct cn_tensor_form *form = &model->inputs[0];
+    if (model->input_forms > 1 || shape->rank != 3 || form->rank != 4)
+        return NULL;
+    return form->dims[3] == shape->dims[2] && form->places == NULL ? "FORMAT_NHWC" : "FORMAT_NCHW";
 }
 
 enum http_outcome api_v2_model(struct http_exchange *exchange) {
@@ -83,14 +102,12 @@ enum http_outcome api_v2_model(struct http_exchange *exchange) {
     struct cn_text text = {0};
     if (model == NULL)
         return HTTP_REPLIED;
-    const struct cn_shape *shape = &model->model->network->input_shape;
-    const int output_size = (int)model->model->output_size;
     cn_json_open(&text, NULL, '{');
     cn_json_add_string(&text, "name", model->name);
     add_versions(&text, exchange->context->models, model->name);
     cn_json_add_string(&text, "platform", "convnet");
-    add_tensor(&text, "inputs", INFER_INPUT, shape->dims, shape->rank);
-    add_tensor(&text, "outputs", INFER_OUTPUT, &output_size, 1);
+    add_tensors(&text, "inputs", model->model->inputs, model->model->input_forms);
+    add_tensors(&text, "outputs", model->model->outputs, model->model->output_forms);
     cn_text_add(&text, "}\n");
     served_model_release(model);
     return http_reply_text(exchange, 200, "application/json", &text);
@@ -116,15 +133,14 @@ enum http_outcome api_v2_model_config(struct http_exchange *exchange) {
     struct cn_text text = {0};
     if (model == NULL)
         return HTTP_REPLIED;
-    const struct cn_shape *shape = &model->model->network->input_shape;
-    const int output_size = (int)model->model->output_size;
     cn_json_open(&text, NULL, '{');
     cn_json_add_string(&text, "name", model->name);
     cn_json_add_string(&text, "platform", "convnet");
     cn_json_add_string(&text, "backend", "convnet");
     cn_json_add_size(&text, "max_batch_size", exchange->context->max_images);
-    add_configured_tensor(&text, "input", INFER_INPUT, "FORMAT_NHWC", shape->dims, shape->rank);
-    add_configured_tensor(&text, "output", INFER_OUTPUT, NULL, &output_size, 1);
+    add_configured(&text, "input", model->model->inputs, model->model->input_forms,
+                   picture_format(model->model));
+    add_configured(&text, "output", model->model->outputs, model->model->output_forms, NULL);
     cn_text_add(&text, "}\n");
     served_model_release(model);
     return http_reply_text(exchange, 200, "application/json", &text);
