@@ -53,11 +53,9 @@ static void list_obstacles(json_t *config, const char *place, int depth, json_t 
             if (depth < IMPORT_MAX_DEPTH)
                 list_obstacles(inner, path, depth + 1, obstacles);
         } else if (class_name != NULL && strcmp(class_name, "InputLayer") != 0) {
-            json_t *copy = json_copy(inner);
-            if (cn_layer_type_find(cn_keras_class(class_name, copy)) == NULL)
+            if (!cn_keras_is_known(class_name, inner, json_object_get(layer, "module")))
                 import_note(obstacles, "layer \"%s\" is a %s, which is not supported", path,
                             class_name);
-            json_decref(copy);
         }
     }
 }

@@ -22,6 +22,7 @@ struct reference {
 
 /* One use of a node in its model. */
 struct call {
+    const json_t *given; /* borrowed from the JSON */
     size_t input_count;
     struct reference *inputs;
     size_t output_count; /* 0: not made yet */
@@ -35,6 +36,8 @@ struct node {
     struct cn_keras_layer entry;
     struct keras_model *model; /* NULL: a layer */
     bool is_input;
+    bool is_operation;    /* a call of a function */
+    const json_t *module; /* where its class is from, NULL if that is not said */
     bool frozen;
     size_t call_count;
     struct call *calls;
@@ -140,6 +143,12 @@ static bool is_reference(const json_t *value) {
            json_is_integer(json_array_get(value, 1)) && json_is_integer(json_array_get(value, 2));
 }
 
+/* Keras 2's ["_CONSTANT_VALUE", -1, 3.0, {keywords}]: a number before the tensors. */
+static bool is_constant(const json_t *value) {
+    const char *name = json_string_value(json_array_get(value, 0));
+    return name != NULL && strcmp(name, "_CONSTANT_VALUE") == 0;
+}
+
 /* Collects the references in what a call was given, in order: Keras 2's [name, call, tensor,
  * keywords], Keras 3's {"class_name": "__keras_tensor__", "config": {"keras_history": [...]}}, and
  * lists and keywords of these. */
@@ -152,6 +161,8 @@ static enum cn_status collect(struct assembly *a, const struct keras_model *mode
     size_t i;
     if (depth > MAX_DEPTH)
         return cn_fail(a->error, CN_LIMIT, "%s: its inbound_nodes are nested too deeply", label);
+    if (is_constant(value))
+        return collect(a, model, label, json_array_get(value, 3), depth + 1, call);
     if (is_reference(value)) {
         status = add_reference(a, model, label, value, &call->inputs, &call->input_count);
         const json_t *keywords = json_array_get(value, 3);
@@ -194,8 +205,10 @@ static enum cn_status open_calls(struct assembly *a, const struct keras_model *m
         return no_memory(a);
     node->call_count = count;
     enum cn_status status = CN_OK;
-    for (size_t c = 0; c < count && status == CN_OK; c++)
-        status = collect(a, model, node->entry.label, json_array_get(list, c), 0, &node->calls[c]);
+    for (size_t c = 0; c < count && status == CN_OK; c++) {
+        node->calls[c].given = json_array_get(list, c);
+        status = collect(a, model, node->entry.label, node->calls[c].given, 0, &node->calls[c]);
+    }
     return status;
 }
 
@@ -252,6 +265,15 @@ static enum cn_status open_node(struct assembly *a, struct node *node, json_t *o
     if (node->is_input ||
         (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name)))
         return CN_OK;
+    bool known = true;
+    node->module = json_object_get(object, "module");
+    node->is_operation = cn_keras_is_operation(node->entry.class_name, node->entry.config,
+                                               node->module, &known);
+    if (node->is_operation) {
+        if (!known)
+            note_refusal(a, &node->entry);
+        return CN_OK;
+    }
     node->function =
         cn_keras_take_function(node->entry.class_name, node->entry.config, &node->alone);
     node->alone = node->alone && node->function.function != NULL;
@@ -474,14 +496,48 @@ static enum cn_status call_model(struct assembly *a, struct keras_model *model, 
                                  const char *path, const size_t *inputs, size_t input_count,
                                  size_t **ret_outputs, size_t *ret_count);
 
+/* The layers that a call of a function becomes. */
+static enum cn_status call_operation(struct assembly *a, const struct node *node, const char *outer,
+                                     const char *path, const json_t *given, const size_t *inputs,
+                                     size_t input_count, size_t *ret_value) {
+    struct cn_shape shapes[CN_LAYER_MAX_INPUTS];
+    struct cn_keras_calls calls = {0};
+    for (size_t i = 0; i < input_count; i++)
+        shapes[i] = *cn_network_value_shape(a->network, inputs[i]);
+    enum cn_status status = cn_keras_operation_calls(&node->entry, node->module, given, shapes,
+                                                     input_count, &calls);
+    size_t before = inputs[0];
+    for (size_t i = 0; i < calls.count; i++) {
+        const struct cn_keras_call *call = &calls.of[i];
+        size_t read[2], count = 0;
+        for (int k = 0; k < 2 && call->inputs[k] != CN_KERAS_NONE; k++) {
+            const size_t at = (size_t)call->inputs[k];
+            if (call->inputs[k] >= 0 && at >= input_count)
+                status = cn_fail(a->error, CN_MALFORMED, "%s lacks an input", node->entry.label);
+            else if (status == CN_OK && call->inputs[k] != CN_KERAS_ALL)
+                read[count++] = call->inputs[k] >= 0 ? inputs[at] : before;
+        }
+        const bool all = call->inputs[0] == CN_KERAS_ALL;
+        if (status == CN_OK)
+            status = add_helper(a, node, outer, path, "", call->class_name, call->config,
+                                all ? inputs : read, all ? input_count : count, &before);
+        else
+            json_decref(call->config);
+    }
+    *ret_value = before;
+    return status;
+}
+
 /* The same with what belongs to it in the network: nothing, or more layers than one. */
 static enum cn_status call_layer(struct assembly *a, struct node *node, const char *outer,
-                                 const char *path, const size_t *inputs, size_t input_count,
-                                 size_t *ret_value) {
+                                 const char *path, const json_t *given, const size_t *inputs,
+                                 size_t input_count, size_t *ret_value) {
     enum cn_status status = CN_OK;
     if (input_count == 0)
         return cn_fail(a->error, CN_MALFORMED, "%s reads nothing", node->entry.label);
     *ret_value = inputs[0];
+    if (node->is_operation)
+        return call_operation(a, node, outer, path, given, inputs, input_count, ret_value);
     if (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name))
         return CN_OK;
     if (!node->alone)
@@ -493,8 +549,8 @@ static enum cn_status call_layer(struct assembly *a, struct node *node, const ch
 
 /* One call of a node; *ret_outputs is the caller's. */
 static enum cn_status call_node(struct assembly *a, struct node *node, const char *outer,
-                                const char *path, const size_t *inputs, size_t input_count,
-                                size_t **ret_outputs, size_t *ret_count) {
+                                const char *path, const json_t *given, const size_t *inputs,
+                                size_t input_count, size_t **ret_outputs, size_t *ret_count) {
     const char *name = node->entry.name != NULL ? node->entry.name : node->entry.class_name;
     char *longer = NULL;
     enum cn_status status;
@@ -507,7 +563,7 @@ static enum cn_status call_node(struct assembly *a, struct node *node, const cha
         *ret_outputs = calloc(1, sizeof **ret_outputs);
         *ret_count = 1;
         status = *ret_outputs != NULL
-                     ? call_layer(a, node, outer, longer, inputs, input_count, *ret_outputs)
+                     ? call_layer(a, node, outer, longer, given, inputs, input_count, *ret_outputs)
                      : no_memory(a);
     }
     free(longer);
@@ -526,7 +582,7 @@ static enum cn_status call_sequential(struct assembly *a, struct keras_model *mo
         size_t *next = NULL;
         if (model->nodes[n].is_input)
             continue;
-        status = call_node(a, &model->nodes[n], outer, path, outputs, count, &next, &count);
+        status = call_node(a, &model->nodes[n], outer, path, NULL, outputs, count, &next, &count);
         free(outputs);
         outputs = next;
     }
@@ -595,8 +651,8 @@ static enum cn_status make_ready_calls(struct assembly *a, struct keras_model *m
                 *ret_waiting = node;
                 continue;
             }
-            const enum cn_status status = call_node(a, node, outer, path, values, call->input_count,
-                                                    &call->outputs, &call->output_count);
+            const enum cn_status status = call_node(a, node, outer, path, call->given, values,
+                                                    call->input_count, &call->outputs, &call->output_count);
             if (status != CN_OK)
                 return status;
             ++*ret_made;

@@ -50,6 +50,10 @@ enum cn_status cn_keras_layer_open(json_t *object, size_t index, bool lenient,
 /* The layer's type, after its class and keys have been given today's names; NULL: none of ours. */
 const struct cn_layer_type *cn_keras_layer_type(struct cn_keras_layer *entry);
 
+/* True if a trained network may have a layer of this class: one of ours, an activation by itself, a
+ * function's call, or what only changes training. */
+bool cn_keras_is_known(const char *class_name, const json_t *config, const json_t *module);
+
 /* CN_UNSUPPORTED: names the layer and its class, and lists the types. */
 enum cn_status cn_keras_refuse_class(const struct cn_keras_layer *entry);
 
@@ -97,6 +101,31 @@ struct cn_keras_function {
  * nothing but that. */
 struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
                                                 bool *ret_alone);
+
+/* ---- Calls of functions (architecture_operation.c) ---- */
+
+/* A layer that such a call becomes, and which of the call's inputs it reads. */
+enum { CN_KERAS_NONE = -1, CN_KERAS_BEFORE = -2 /* what the layer before gave */, CN_KERAS_ALL = -3 };
+struct cn_keras_call {
+    const char *class_name;
+    json_t *config; /* owned */
+    int inputs[2];
+};
+enum { CN_KERAS_MOST_CALLS = 8 };
+struct cn_keras_calls {
+    size_t count; /* 0: the first input is handed on */
+    struct cn_keras_call of[CN_KERAS_MOST_CALLS];
+};
+
+/* True if the layer is a call of a function; *ret_known: of one that has layers here. */
+bool cn_keras_is_operation(const char *class_name, const json_t *config, const json_t *module,
+                           bool *ret_known);
+
+/* The layers of one call, `call` being what inbound_nodes says of it, on values of these shapes.
+ * CN_UNSUPPORTED names the function. The caller releases the configs, whatever comes. */
+enum cn_status cn_keras_operation_calls(const struct cn_keras_layer *entry, const json_t *module,
+                                        const json_t *call, const struct cn_shape *shapes,
+                                        size_t input_count, struct cn_keras_calls *ret_calls);
 
 /* True for layers that change samples in training and hand them on in use. */
 bool cn_keras_trains_only_class(const char *class_name);

@@ -4,6 +4,7 @@
  * and is not understood is refused by name, never skipped. No state.
  */
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -250,6 +251,18 @@ const struct cn_layer_type *cn_keras_layer_type(struct cn_keras_layer *entry) {
     cn_keras_rename_keys(entry->config);
     entry->class_name = cn_keras_class(entry->class_name, entry->config);
     return cn_layer_type_find(entry->class_name);
+}
+
+bool cn_keras_is_known(const char *class_name, const json_t *config, const json_t *module) {
+    bool known = false, alone = false;
+    if (cn_keras_is_operation(class_name, config, module, &known))
+        return known;
+    json_t *copy = json_copy((json_t *)(uintptr_t)config);
+    known = cn_keras_trains_only_class(class_name) ||
+            (cn_keras_take_function(class_name, copy, &alone).function != NULL && alone) ||
+            cn_layer_type_find(cn_keras_class(class_name, copy)) != NULL;
+    json_decref(copy);
+    return known;
 }
 
 enum cn_status cn_keras_refuse_class(const struct cn_keras_layer *entry) {

@@ -3,6 +3,7 @@ libcore_la_SOURCES += \
 	src/model/architecture_format.c \
 	src/model/architecture_keras.c \
 	src/model/architecture_layer.c \
+	src/model/architecture_operation.c \
 	src/model/foreign.c src/model/foreign.h \
 	src/model/interface.c \
 	src/model/model.c src/model/model_file.h \
@@ -21,6 +22,7 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_architecture.c \
 	tests/unit/test_functional.c \
 	tests/unit/test_model.c \
+	tests/unit/test_operations.c \
 	tests/unit/test_outputs.c \
 	tests/unit/test_model_file.c \
 	tests/unit/test_safetensors.c \
