@@ -33,6 +33,7 @@ int cli_edit(int argc, char **argv);
 int cli_keygen(int argc, char **argv);
 int cli_sign(int argc, char **argv);
 int cli_verify(int argc, char **argv);
+int cli_export(int argc, char **argv);
 
 /* ---- Options: one table row each ---- */
 

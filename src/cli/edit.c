@@ -110,10 +110,11 @@ int cli_edit(int argc, char **argv) {
     struct cn_model *model = NULL;
     char **operands;
     size_t operand_count;
+    bool trained; /* asked for, a model of several inputs will do */
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     enum cn_status status = cli_check_writable(settings.output, &error);
     if (status == CN_OK)
-        status = cli_model_find(operands[0], false, &model, NULL, &error);
+        status = cli_model_find(operands[0], false, &model, &trained, &error);
     if (status == CN_OK)
         status = cli_change_model(model, &settings.changes, &error);
     if (status == CN_OK)

@@ -9,6 +9,9 @@ convnet_SOURCES += \
 	src/cli/evaluate.c src/cli/evaluate.h \
 	src/cli/evaluate_means.c \
 	src/cli/evaluate_print.c \
+	src/cli/export.c src/cli/export.h \
+	src/cli/export_onnx.c \
+	src/cli/export_tfjs.c \
 	src/cli/find.c \
 	src/cli/import.c src/cli/import_print.c src/cli/import.h \
 	src/cli/info.c \

@@ -267,8 +267,8 @@ static enum cn_status open_node(struct assembly *a, struct node *node, json_t *o
         return CN_OK;
     bool known = true;
     node->module = json_object_get(object, "module");
-    node->is_operation = cn_keras_is_operation(node->entry.class_name, node->entry.config,
-                                               node->module, &known);
+    node->is_operation =
+        cn_keras_is_operation(node->entry.class_name, node->entry.config, node->module, &known);
     if (node->is_operation) {
         if (!known)
             note_refusal(a, &node->entry);
@@ -504,8 +504,8 @@ static enum cn_status call_operation(struct assembly *a, const struct node *node
     struct cn_keras_calls calls = {0};
     for (size_t i = 0; i < input_count; i++)
         shapes[i] = *cn_network_value_shape(a->network, inputs[i]);
-    enum cn_status status = cn_keras_operation_calls(&node->entry, node->module, given, shapes,
-                                                     input_count, &calls);
+    enum cn_status status =
+        cn_keras_operation_calls(&node->entry, node->module, given, shapes, input_count, &calls);
     size_t before = inputs[0];
     for (size_t i = 0; i < calls.count; i++) {
         const struct cn_keras_call *call = &calls.of[i];
@@ -651,8 +651,9 @@ static enum cn_status make_ready_calls(struct assembly *a, struct keras_model *m
                 *ret_waiting = node;
                 continue;
             }
-            const enum cn_status status = call_node(a, node, outer, path, call->given, values,
-                                                    call->input_count, &call->outputs, &call->output_count);
+            const enum cn_status status =
+                call_node(a, node, outer, path, call->given, values, call->input_count,
+                          &call->outputs, &call->output_count);
             if (status != CN_OK)
                 return status;
             ++*ret_made;

@@ -105,7 +105,11 @@ struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *
 /* ---- Calls of functions (architecture_operation.c) ---- */
 
 /* A layer that such a call becomes, and which of the call's inputs it reads. */
-enum { CN_KERAS_NONE = -1, CN_KERAS_BEFORE = -2 /* what the layer before gave */, CN_KERAS_ALL = -3 };
+enum {
+    CN_KERAS_NONE = -1,
+    CN_KERAS_BEFORE = -2 /* what the layer before gave */,
+    CN_KERAS_ALL = -3
+};
 struct cn_keras_call {
     const char *class_name;
     json_t *config; /* owned */

@@ -266,15 +266,15 @@ struct making {
     struct cn_keras_calls *calls;
 };
 
-static enum cn_status refuse(const struct making *m, const char *why) {
+static enum cn_status refuse_call(const struct making *m, const char *why) {
     return cn_fail(m->entry->error, CN_UNSUPPORTED, "%s calls %s, %s", m->entry->label, m->name,
                    why);
 }
 
 /* Appends a layer that reads the inputs `first` and `second` (-1: none), or with `chained` what the
  * layer before gave. Takes ownership of `config`. */
-static enum cn_status make(const struct making *m, const char *class_name, json_t *config,
-                           int first, int second) {
+static enum cn_status make_layer(const struct making *m, const char *class_name, json_t *config,
+                                 int first, int second) {
     struct cn_keras_calls *calls = m->calls;
     if (config == NULL || calls->count == CN_KERAS_MOST_CALLS) {
         json_decref(config);
@@ -286,9 +286,10 @@ static enum cn_status make(const struct making *m, const char *class_name, json_
 
 static enum cn_status make_unary(const struct making *m, const char *function, double alpha,
                                  double beta, int input) {
-    return make(m, "Unary",
-                json_pack("{s:s, s:f, s:f}", "function", function, "alpha", alpha, "beta", beta),
-                input, -1);
+    return make_layer(
+        m, "Unary",
+        json_pack("{s:s, s:f, s:f}", "function", function, "alpha", alpha, "beta", beta), input,
+        -1);
 }
 
 static bool is_number(const json_t *value) {
@@ -320,7 +321,7 @@ static enum cn_status make_with_number(const struct making *m, const char *funct
     }
     if (strcmp(function, "power") == 0 && !turned)
         return make_unary(m, "power", c, 0, input);
-    return refuse(m, "which is not supported with these numbers");
+    return refuse_call(m, "which is not supported with these numbers");
 }
 
 /* x and a list of a number for each channel. */
@@ -351,9 +352,9 @@ static enum cn_status make_with_list(const struct making *m, const char *functio
     }
     config = json_pack("{s:o, s:o}", "scale", scale, "offset", offset);
     if (good)
-        return make(m, "Rescaling", config, input, -1);
+        return make_layer(m, "Rescaling", config, input, -1);
     json_decref(config);
-    return refuse(m, "which is not supported with these numbers");
+    return refuse_call(m, "which is not supported with these numbers");
 }
 
 static enum cn_status make_binary(const struct making *m, const struct arguments *a,
@@ -361,8 +362,8 @@ static enum cn_status make_binary(const struct making *m, const struct arguments
     const struct argument x = argument(a, 0, "x|x1|a|value"), y = argument(a, 1, "y|x2|b|bias");
     const json_t *constants = json_object_get(a->config, "constants");
     if (x.is_tensor && y.is_tensor)
-        return make(m, "Binary", json_pack("{s:s}", "function", function), (int)x.tensor,
-                    (int)y.tensor);
+        return make_layer(m, "Binary", json_pack("{s:s}", "function", function), (int)x.tensor,
+                          (int)y.tensor);
     if (json_object_size(constants) == 1) { /* TensorFlowOpLayer: {"1": 127.5} */
         const char *key = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)constants));
         const json_t *value = unwrapped(json_object_get(constants, key));
@@ -371,7 +372,7 @@ static enum cn_status make_binary(const struct making *m, const struct arguments
                                 : make_with_list(m, function, 0, value, turned);
     }
     if (x.is_tensor == y.is_tensor)
-        return refuse(m, "of which nothing is a tensor");
+        return refuse_call(m, "of which nothing is a tensor");
     const json_t *value = x.is_tensor ? y.value : x.value;
     const int input = (int)(x.is_tensor ? x.tensor : y.tensor);
     return is_number(value) ? make_with_number(m, function, input, number(value), !x.is_tensor)
@@ -394,30 +395,34 @@ static json_t *shape_list(const struct cn_shape *shape) {
 
 static enum cn_status make_reshape(const struct making *m, const struct cn_shape *shape,
                                    int input) {
-    return make(m, "Reshape", json_pack("{s:o}", "target_shape", shape_list(shape)), input, -1);
+    return make_layer(m, "Reshape", json_pack("{s:o}", "target_shape", shape_list(shape)), input,
+                      -1);
 }
 
 /* One Reduce per axis, from the last on; with keepdims the axes come back as 1. */
 static enum cn_status make_reduce(const struct making *m, const struct arguments *a,
                                   const char *function) {
-    const struct argument axes = argument(a, 1, "axis"), keep = argument(a, 2, "keepdims|keep_dims");
+    const struct argument axes = argument(a, 1, "axis"),
+                          keep = argument(a, 2, "keepdims|keep_dims");
     struct cn_shape kept = m->shapes[0];
     enum cn_status status = CN_OK;
     int input = 0;
     unsigned reduced = 0;
     const size_t count = json_is_array(axes.value) ? json_array_size(axes.value) : 1;
     for (size_t i = 0; i < count; i++) {
-        const json_t *value = json_is_array(axes.value) ? json_array_get(axes.value, i) : axes.value;
+        const json_t *value =
+            json_is_array(axes.value) ? json_array_get(axes.value, i) : axes.value;
         const int axis = json_is_integer(value) ? axis_of(&kept, json_integer_value(value)) : -1;
         if (axis < 0)
-            return refuse(m, "over axes that are not those of one sample");
+            return refuse_call(m, "over axes that are not those of one sample");
         reduced |= 1u << axis;
     }
     for (int axis = kept.rank - 1; axis >= 0 && status == CN_OK; axis--) {
         if ((reduced >> axis & 1) == 0)
             continue;
-        status = make(m, "Reduce", json_pack("{s:s, s:i}", "function", function, "axis", axis + 1),
-                      input, -1);
+        status =
+            make_layer(m, "Reduce", json_pack("{s:s, s:i}", "function", function, "axis", axis + 1),
+                       input, -1);
         kept.dims[axis] = 1;
         input = CN_KERAS_BEFORE;
     }
@@ -437,18 +442,17 @@ static enum cn_status make_shape(const struct making *m, const struct arguments 
         for (size_t i = 1; i < json_array_size(given.value); i++)
             (void)json_array_append(target, json_array_get(given.value, i));
         if (batch && json_array_size(target) > 0)
-            return make(m, "Reshape", json_pack("{s:o}", "target_shape", target), 0, -1);
+            return make_layer(m, "Reshape", json_pack("{s:o}", "target_shape", target), 0, -1);
         json_decref(target);
-        return refuse(m, "to a shape that does not begin with the batch");
+        return refuse_call(m, "to a shape that does not begin with the batch");
     }
-    json_int_t axis = json_integer_value(json_is_array(given.value)
-                                             ? json_array_get(given.value, 0)
-                                             : given.value);
+    json_int_t axis = json_integer_value(json_is_array(given.value) ? json_array_get(given.value, 0)
+                                                                    : given.value);
     if (kind == EXPAND) {
         if (axis < 0)
             axis += shape.rank + 2;
         if (axis < 1 || axis > shape.rank + 1 || shape.rank == CN_SHAPE_MAX_RANK)
-            return refuse(m, "on an axis that is not one of a sample");
+            return refuse_call(m, "on an axis that is not one of a sample");
         memmove(shape.dims + axis, shape.dims + axis - 1,
                 (size_t)(shape.rank + 1 - axis) * sizeof *shape.dims);
         shape.dims[axis - 1] = 1;
@@ -473,17 +477,17 @@ static enum cn_status make_transpose(const struct making *m, const struct argume
     const struct argument order = argument(a, 1, "perm|axes");
     json_t *dims = json_array();
     if (json_integer_value(json_array_get(order.value, 0)) != 0)
-        return refuse(m, "which moves the batch");
+        return refuse_call(m, "which moves the batch");
     for (size_t i = 1; i < json_array_size(order.value); i++)
         (void)json_array_append(dims, json_array_get(order.value, i));
-    return make(m, "Permute", json_pack("{s:o}", "dims", dims), 0, -1);
+    return make_layer(m, "Permute", json_pack("{s:o}", "dims", dims), 0, -1);
 }
 
 /* One axis of an index: {"start", "stop", "step"}, a number, or an ellipsis. */
 static bool slice_axis(const json_t *spec, int size, json_int_t *begin, json_int_t *count,
                        json_int_t *step) {
-    const json_t *whole = json_object_get(spec, "config") != NULL ? json_object_get(spec, "config")
-                                                                   : spec;
+    const json_t *whole =
+        json_object_get(spec, "config") != NULL ? json_object_get(spec, "config") : spec;
     const json_t *start = json_object_get(whole, "start"), *stop = json_object_get(whole, "stop");
     const json_t *by = json_object_get(whole, "step");
     *step = json_is_integer(by) ? json_integer_value(by) : 1;
@@ -552,13 +556,12 @@ static enum cn_status make_slice(const struct making *m, const struct arguments 
         if (!index)
             rest.dims[rest.rank++] = (int)count;
     }
-    json_t *config =
-        json_pack("{s:o, s:o, s:o}", "begin", begins, "size", sizes, "strides", steps);
+    json_t *config = json_pack("{s:o, s:o, s:o}", "begin", begins, "size", sizes, "strides", steps);
     if (!good) {
         json_decref(config);
-        return refuse(m, "with an index that is not supported");
+        return refuse_call(m, "with an index that is not supported");
     }
-    const enum cn_status status = make(m, "Slice", config, 0, -1);
+    const enum cn_status status = make_layer(m, "Slice", config, 0, -1);
     return status == CN_OK && taken ? make_reshape(m, &rest, CN_KERAS_BEFORE) : status;
 }
 
@@ -576,23 +579,24 @@ static enum cn_status make_pad(const struct making *m, const struct arguments *a
         (void)json_array_append(before, json_array_get(pair, 0));
         (void)json_array_append(after, json_array_get(pair, 1));
     }
-    return make(m, "Pad",
-                json_pack("{s:o, s:o, s:s, s:f}", "before", before, "after", after, "mode",
-                          strcasecmp(word, "reflect") == 0  ? "reflect"
-                          : strcasecmp(word, "edge") == 0 ? "edge"
-                                                          : "constant",
-                          "value", is_number(fill.value) ? number(fill.value) : 0.0),
-                0, -1);
+    return make_layer(m, "Pad",
+                      json_pack("{s:o, s:o, s:s, s:f}", "before", before, "after", after, "mode",
+                                strcasecmp(word, "reflect") == 0 ? "reflect"
+                                : strcasecmp(word, "edge") == 0  ? "edge"
+                                                                 : "constant",
+                                "value", is_number(fill.value) ? number(fill.value) : 0.0),
+                      0, -1);
 }
 
 static enum cn_status make_resize(const struct making *m, const struct arguments *a) {
     const struct argument size = argument(a, 1, "size"), method = argument(a, 2, "method");
     const char *word = json_is_string(method.value) ? json_string_value(method.value) : "bilinear";
-    return make(m, "Resizing",
-                json_pack("{s:I, s:I, s:s}", "height",
-                          json_integer_value(json_array_get(size.value, 0)), "width",
-                          json_integer_value(json_array_get(size.value, 1)), "interpolation", word),
-                0, -1);
+    return make_layer(m, "Resizing",
+                      json_pack("{s:I, s:I, s:s}", "height",
+                                json_integer_value(json_array_get(size.value, 0)), "width",
+                                json_integer_value(json_array_get(size.value, 1)), "interpolation",
+                                word),
+                      0, -1);
 }
 
 /* [h, w, b * b * c] to [h * b, w * b, c]: TensorFlow's order. */
@@ -601,14 +605,14 @@ static enum cn_status make_depth_to_space(const struct making *m, const struct a
     const struct cn_shape *in = &m->shapes[0];
     const int b = (int)json_integer_value(block.value);
     if (in->rank != 3 || b < 1 || b > 64 || in->dims[2] % (b * b) != 0)
-        return refuse(m, "with a block_size that does not fit");
+        return refuse_call(m, "with a block_size that does not fit");
     const int c = in->dims[2] / (b * b);
     const struct cn_shape apart = {.rank = 5, .dims = {in->dims[0], in->dims[1], b, b, c}};
     const struct cn_shape out = {.rank = 3, .dims = {in->dims[0] * b, in->dims[1] * b, c, 1, 1}};
     enum cn_status status = make_reshape(m, &apart, 0);
     if (status == CN_OK)
-        status = make(m, "Permute", json_pack("{s:[i, i, i, i, i]}", "dims", 1, 3, 2, 4, 5),
-                      CN_KERAS_BEFORE, -1);
+        status = make_layer(m, "Permute", json_pack("{s:[i, i, i, i, i]}", "dims", 1, 3, 2, 4, 5),
+                            CN_KERAS_BEFORE, -1);
     return status == CN_OK ? make_reshape(m, &out, CN_KERAS_BEFORE) : status;
 }
 
@@ -616,7 +620,7 @@ static enum cn_status make_clip(const struct making *m, const struct arguments *
     const struct argument least = argument(a, 1, "clip_value_min|x_min");
     const struct argument most = argument(a, 2, "clip_value_max|x_max");
     if (!is_number(least.value) || !is_number(most.value))
-        return refuse(m, "with limits that are no numbers");
+        return refuse_call(m, "with limits that are no numbers");
     return make_unary(m, "clip", number(least.value), number(most.value), 0);
 }
 
@@ -624,18 +628,20 @@ static enum cn_status make_clip(const struct making *m, const struct arguments *
 static enum cn_status make_concatenate(const struct making *m, const struct arguments *a) {
     const struct argument axis = argument(a, SIZE_MAX, "axis");
     const json_int_t value = json_is_integer(axis.value) ? json_integer_value(axis.value) : -1;
-    return make(m, "Concatenate", json_pack("{s:I}", "axis", value), CN_KERAS_ALL, -1);
+    return make_layer(m, "Concatenate", json_pack("{s:I}", "axis", value), CN_KERAS_ALL, -1);
 }
 
 static enum cn_status make_activation(const struct making *m, const struct arguments *a,
                                       const struct operation *operation) {
-    const struct argument axis = argument(a, 1, "axis"), slope = argument(a, 1, "alpha|negative_slope");
+    const struct argument axis = argument(a, 1, "axis"),
+                          slope = argument(a, 1, "alpha|negative_slope");
     if (operation->kind == ACTIVATION && strcmp(operation->name, "softmax") == 0 &&
-        json_is_integer(axis.value) && axis_of(&m->shapes[0], json_integer_value(axis.value)) !=
-                                           m->shapes[0].rank - 1)
-        return refuse(m, "over another axis than the last");
+        json_is_integer(axis.value) &&
+        axis_of(&m->shapes[0], json_integer_value(axis.value)) != m->shapes[0].rank - 1)
+        return refuse_call(m, "over another axis than the last");
     if (operation->kind == ACTIVATION)
-        return make(m, "Activation", json_pack("{s:s}", "activation", operation->name), 0, -1);
+        return make_layer(m, "Activation", json_pack("{s:s}", "activation", operation->name), 0,
+                          -1);
     const bool sloped = strcmp(operation->name, "leaky_relu") == 0 && is_number(slope.value);
     return make_unary(m, operation->name, sloped ? number(slope.value) : operation->alpha,
                       operation->beta, 0);
@@ -644,14 +650,14 @@ static enum cn_status make_activation(const struct making *m, const struct argum
 enum cn_status cn_keras_operation_calls(const struct cn_keras_layer *entry, const json_t *module,
                                         const json_t *call, const struct cn_shape *shapes,
                                         size_t input_count, struct cn_keras_calls *ret_calls) {
-    struct making m = {.entry = entry, .shapes = shapes, .input_count = input_count,
-                       .calls = ret_calls};
+    struct making m = {
+        .entry = entry, .shapes = shapes, .input_count = input_count, .calls = ret_calls};
     const struct operation *operation =
         find_operation(entry->class_name, entry->config, module, &m.name);
     const struct arguments a = arguments_of(call, entry->config);
     *ret_calls = (struct cn_keras_calls){0};
     if (operation == NULL)
-        return refuse(&m, "which is not supported");
+        return refuse_call(&m, "which is not supported");
     switch (operation->kind) {
     case BINARY:
         return make_binary(&m, &a, operation->name);
@@ -662,8 +668,9 @@ enum cn_status cn_keras_operation_calls(const struct cn_keras_layer *entry, cons
         return make_activation(&m, &a, operation);
     case GATED: {
         const enum cn_status status =
-            make(&m, "Activation", json_pack("{s:s}", "activation", "sigmoid"), 0, -1);
-        return status == CN_OK ? make(&m, "Multiply", json_object(), 0, CN_KERAS_BEFORE) : status;
+            make_layer(&m, "Activation", json_pack("{s:s}", "activation", "sigmoid"), 0, -1);
+        return status == CN_OK ? make_layer(&m, "Multiply", json_object(), 0, CN_KERAS_BEFORE)
+                               : status;
     }
     case CLIP:
         return make_clip(&m, &a);

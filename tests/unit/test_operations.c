@@ -87,8 +87,8 @@ Test(operations, with_a_number) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float wanted[SIZE];
         for (int k = 0; k < SIZE; k++)
-            wanted[k] = isnan(cases[i].by) ? x_at(k) * x_at(k)
-                                           : x_at(k) * cases[i].by + cases[i].add;
+            wanted[k] =
+                isnan(cases[i].by) ? x_at(k) * x_at(k) : x_at(k) * cases[i].by + cases[i].add;
         check(cases[i].node, wanted, SIZE);
     }
 }
@@ -106,12 +106,13 @@ Test(operations, of_channels) {
     check(SLICING("[\"x\", 0, 0, {\"slice_spec\": [{\"class_name\": \"__ellipsis__\"}, "
                   "{\"start\": null, \"stop\": null, \"step\": -1}]}]"),
           wanted, SIZE);
-    check(KERAS_3("GetItem", "",
-                  "{\"args\": [" TENSOR ", {\"class_name\": \"__tuple__\", \"config\": {\"value\": "
-                  "[{\"class_name\": \"__ellipsis__\", \"config\": {}}, {\"class_name\": "
-                  "\"__slice__\", \"config\": {\"start\": null, \"stop\": null, \"step\": -1}}]}}], "
-                  "\"kwargs\": {}}"),
-          wanted, SIZE);
+    check(
+        KERAS_3("GetItem", "",
+                "{\"args\": [" TENSOR ", {\"class_name\": \"__tuple__\", \"config\": {\"value\": "
+                "[{\"class_name\": \"__ellipsis__\", \"config\": {}}, {\"class_name\": "
+                "\"__slice__\", \"config\": {\"start\": null, \"stop\": null, \"step\": -1}}]}}], "
+                "\"kwargs\": {}}"),
+        wanted, SIZE);
 }
 
 Test(operations, shapes) {
@@ -152,8 +153,9 @@ Test(operations, functions) {
     check(KERAS_3("Silu", "", "{\"args\": [" TENSOR "], \"kwargs\": {}}"), wanted, SIZE);
     for (int k = 0; k < SIZE; k++)
         wanted[k] = fminf(fmaxf(x_at(k), -2), 3);
-    check(KERAS_2("clip_by_value", "[\"x\", 0, 0, {\"clip_value_min\": -2, \"clip_value_max\": 3}]"),
-          wanted, SIZE);
+    check(
+        KERAS_2("clip_by_value", "[\"x\", 0, 0, {\"clip_value_min\": -2, \"clip_value_max\": 3}]"),
+        wanted, SIZE);
 }
 
 Test(operations, refused) {
