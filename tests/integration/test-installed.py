@@ -20,9 +20,12 @@ INSTALLED = ("scripts/fetch-dataset", "scripts/post-mnist", "packaging/container
              "packaging/kubernetes/", "packaging/apparmor/")
 
 
+# Without the settings of the make that may run this test: it would say which folders it enters.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+
 def make(target, root):
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    done = subprocess.run(["make", "-s", "-C", BUILD, target, "DESTDIR=" + root], env=environment,
+    done = subprocess.run(["make", "-s", "-C", BUILD, target, "DESTDIR=" + root], env=ENVIRONMENT,
                           capture_output=True, text=True, check=False)
     check(done.returncode == 0, "make %s: %s" % (target, done.stderr[-2000:]))
 
@@ -30,6 +33,7 @@ def make(target, root):
 def folder(name):
     """A folder of this configuration."""
     done = subprocess.run(["make", "-s", "-C", BUILD, "-f", "-", "print"], text=True, check=True,
+                          env=ENVIRONMENT,
                           input="include Makefile\nprint: ; @echo $(%s)\n" % name, capture_output=True)
     return done.stdout.strip().splitlines()[-1]
 
