@@ -77,7 +77,7 @@ export async function visit(browser, server, name, options, story, refusals = fa
   });
   try {
     await page.goto(server.url);
-    await page.waitForSelector('#bars li');
+    await page.waitForSelector('#bars li, #door:not([hidden])');
     await story(page);
     await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
     await page.evaluate(axe); // by the debugger, which the page's policy does not bind

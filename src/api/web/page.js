@@ -115,7 +115,10 @@ async function explain(png) {
 
 // What is served here.
 async function meet() {
-  served = { ...served, ...await ask('./', { headers: { Accept: 'application/json' } }) };
+  const known = await ask('./', { headers: { Accept: 'application/json' } });
+  // The model is told to those with a key alone: who has none is asked for it.
+  if (known.model === null) await ask('v2/models', { headers: { Accept: 'application/json' } });
+  served = { ...served, ...known };
   const [height, width, channels] = served.input_shape;
   drawing.aspect = served.input_shape.length === 3 ? height / width : 1;
   find('canvas').style.aspectRatio = 1 / drawing.aspect;
