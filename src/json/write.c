@@ -28,7 +28,7 @@ char *cn_text_room(struct cn_text *text, size_t more) {
 }
 
 void cn_text_add_bytes(struct cn_text *text, const void *bytes, size_t length) {
-    char *room = cn_text_room(text, length);
+    char *room = length > 0 ? cn_text_room(text, length) : NULL; /* nothing may be NULL */
     if (room == NULL)
         return;
     memcpy(room, bytes, length);
