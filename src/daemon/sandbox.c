@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/confine.h"
+#include "base/openmp.h"
 
 enum { PATHS = 96, LINKS = 8 /* that lead to each other */ };
 
@@ -120,6 +121,7 @@ void sandbox_close_files(const struct daemon_options *options) {
     struct sandbox_paths list = {0};
     if (options->no_sandbox || !cn_confine_possible())
         return;
+    (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, or aborts */
     leave_system(&list);
     leave_place(&list, options->model_dir[0] != '\0' ? options->model_dir : options->model,
                 options->model_dir[0] != '\0');
