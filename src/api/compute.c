@@ -17,10 +17,7 @@ enum {
     BYTES_PER_PIXEL = 1 /* of a picture while it is decoded and reduced, about */
 };
 
-void prediction_free(void *data) {
-    struct prediction *prediction = data;
-    if (prediction == NULL)
-        return;
+void prediction_clear(struct prediction *prediction) {
     for (size_t i = 0; i < prediction->source_count; i++) {
         free(prediction->sources[i].owned);
         free(prediction->sources[i].member);
@@ -31,12 +28,19 @@ void prediction_free(void *data) {
     }
     free(prediction->items);
     free(prediction->sources);
-    served_model_release(prediction->model);
     free(prediction->images);
     free(prediction->outputs);
     free(prediction->reports);
     if (prediction->protocol_state_free != NULL)
         prediction->protocol_state_free(prediction->protocol_state);
+}
+
+void prediction_free(void *data) {
+    struct prediction *prediction = data;
+    if (prediction == NULL)
+        return;
+    prediction_clear(prediction);
+    served_model_release(prediction->model);
     free(prediction);
 }
 

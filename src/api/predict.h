@@ -69,6 +69,10 @@ struct prediction {
     void (*protocol_state_free)(void *state);
 };
 
+/* Frees what a prediction holds, but for its reference to the model. */
+void prediction_clear(struct prediction *prediction);
+
+/* Frees a prediction with all that it holds; NULL is fine. */
 void prediction_free(void *data);
 
 /* ---- compute.c ---- */

@@ -40,13 +40,20 @@ static struct served_model *tiny_model(void) {
 static enum cn_status parse(unsigned protocol, size_t cut, struct prediction *p, const char *text,
                             size_t length, struct cn_error *error) {
     struct json_scan scan = {text, text, length, error};
-    struct infer_request infer = {.prediction = p};
+    struct infer_request *infer;
+    enum cn_status status;
     struct tfserving_request tfserving = {.prediction = p};
     switch (protocol % 4) {
     case 0:
         return prediction_add_json(p, text, length, error);
     case 1:
-        return infer_parse(&infer, text, cut, (const uint8_t *)text + cut + 1, length - cut, error);
+        infer = calloc(1, sizeof *infer);
+        if (infer == NULL || !infer_request_begin(infer, p))
+            abort();
+        status =
+            infer_parse(infer, text, cut, (const uint8_t *)text + cut + 1, length - cut, error);
+        infer_request_free(infer);
+        return status;
     case 2:
         return tfserving_parse(&tfserving, text, length, error);
     default:
@@ -96,10 +103,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
         status = prediction_decode(&p, &p.sources[i], &error);
     check(&p, protocol, status, &error);
     free(text);
-    for (size_t i = 0; i < p.source_count; i++)
-        free(p.sources[i].owned);
-    free(p.sources);
-    free(p.images);
-    free(p.reports);
+    prediction_clear(&p);
     return 0;
 }

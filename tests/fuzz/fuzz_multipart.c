@@ -34,11 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
         status = prediction_decode(&p, &p.sources[i], &error);
     if (p.count > MAX_IMAGES)
         abort();
-    for (size_t i = 0; i < p.source_count; i++)
-        free(p.sources[i].owned);
-    free(p.sources);
-    free(p.images);
-    free(p.reports);
+    prediction_clear(&p);
     free(body);
     return 0;
 }

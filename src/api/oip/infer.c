@@ -8,6 +8,14 @@
 
 #define LENGTH_HEADER "Inference-Header-Content-Length"
 
+bool infer_request_begin(struct infer_request *request, struct prediction *prediction) {
+    const struct cn_model *model = prediction->model->model;
+    request->prediction = prediction;
+    request->inputs = calloc(model->input_forms, sizeof *request->inputs);
+    request->outputs = calloc(model->output_forms + 1, sizeof *request->outputs);
+    return request->inputs != NULL && request->outputs != NULL;
+}
+
 void infer_request_free(void *data) {
     struct infer_request *request = data;
     if (request == NULL)
@@ -104,12 +112,7 @@ enum http_outcome api_infer(struct http_exchange *exchange) {
         prediction_begin_protocol(exchange, sizeof *request, infer_request_free);
     if (request == NULL)
         return HTTP_REPLIED;
-    const struct prediction *prediction = exchange->state;
-    const struct cn_model *model = prediction->model->model;
-    request->prediction = exchange->state;
-    request->inputs = calloc(model->input_forms, sizeof *request->inputs);
-    request->outputs = calloc(model->output_forms + 1, sizeof *request->outputs);
-    if (request->inputs == NULL || request->outputs == NULL)
+    if (!infer_request_begin(request, exchange->state))
         return http_reply_error(exchange, 503, "no memory for the request");
     return prediction_run(exchange, infer_read, infer_render);
 }

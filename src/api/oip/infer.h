@@ -72,6 +72,10 @@ struct infer_request {
     char *text;                   /* the JSON when it had to be copied */
 };
 
+/* Makes room in a zeroed request for the tensors of the prediction's model; false: no memory. */
+bool infer_request_begin(struct infer_request *request, struct prediction *prediction);
+
+/* Frees the request with what it holds; NULL is fine. */
 void infer_request_free(void *data);
 
 /* Reads the JSON part [length], which ends with a NUL, and takes the tensor from it or from
