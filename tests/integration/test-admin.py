@@ -10,8 +10,8 @@ import tempfile
 import threading
 import time
 
-from daemon import (MODEL, PATIENCE, Server, Stream, ask, check, finish, get, post, run, serving,
-                    status_of)
+from daemon import (MODEL, PATIENCE, Server, Stream, ask, check, finish, get, occupy, post, run,
+                    serving, status_of)
 from gate import Gate, has_gate, wait_until
 
 RELOAD = b"POST /admin/reload HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -72,7 +72,7 @@ def test_flood(folder):
             sock.sendall(get())
             check(Stream(sock).answer()[0] == 200, "a client under the limit")
         for sock in socks:
-            sock.sendall(b"GET /v2 HTTP/1.1\r\n")  # an idle one would be closed for the next
+            occupy(sock)
         check(status_of(server, get()) == 503, "clients are full")
         check(ask_unix(path, RELOAD)[0] == 200, "the admin is served")
         admins = []

@@ -14,8 +14,8 @@ import sys
 import tempfile
 import time
 
-from daemon import (IMAGE, MODEL, PATIENCE, RAW, Server, Stream, ask, check, finish, get, post, run,
-                    serving, status_of)
+from daemon import (IMAGE, MODEL, PATIENCE, RAW, Server, Stream, ask, check, finish, get, occupy,
+                    post, run, serving, status_of)
 from gate import metrics, wait_until
 
 
@@ -438,7 +438,7 @@ def test_limits():
             streams.append(Stream(s))
             check(streams[-1].answer()[0] == 200, "under the limit")
         for s in (first, second):
-            s.sendall(b"GET /v2 HTTP/1.1\r\n")  # an idle one would be closed for the next
+            occupy(s)
         answer = ask(server, get())
         check(answer[0] == 503 and "retry-after" in answer[1], "over the limit: %s" % (answer,))
         first.close()
