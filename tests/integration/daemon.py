@@ -144,7 +144,7 @@ class Stream:
         return self.data
 
 
-def occupy(sock):
+def hold_place(sock):
     """Begins a request and waits until the server knows: an idle one would be closed for the next."""
     sock.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 784\r\n"
                  b"Content-Type: application/octet-stream\r\nExpect: 100-continue\r\n\r\n")

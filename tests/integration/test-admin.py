@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from daemon import (MODEL, PATIENCE, Server, Stream, ask, check, finish, get, occupy, post, run,
+from daemon import (MODEL, PATIENCE, Server, Stream, ask, check, finish, get, hold_place, post, run,
                     serving, status_of)
 from gate import Gate, has_gate, wait_until
 
@@ -72,7 +72,7 @@ def test_flood(folder):
             sock.sendall(get())
             check(Stream(sock).answer()[0] == 200, "a client under the limit")
         for sock in socks:
-            occupy(sock)
+            hold_place(sock)
         check(status_of(server, get()) == 503, "clients are full")
         check(ask_unix(path, RELOAD)[0] == 200, "the admin is served")
         admins = []

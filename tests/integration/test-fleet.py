@@ -41,7 +41,7 @@ def until(condition, what):
     while not condition():
         if time.monotonic() > end:
             raise SystemExit("waited in vain: " + what)
-        time.sleep(0.02)
+        os.sched_yield()
 
 
 class Network:

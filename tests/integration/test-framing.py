@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from daemon import (IMAGE, MODEL, PATIENCE, RAW, Server, Stream, ask, check, finish, get, occupy,
+from daemon import (IMAGE, MODEL, PATIENCE, RAW, Server, Stream, ask, check, finish, get, hold_place,
                     post, run, serving, status_of)
 from gate import metrics, wait_until
 
@@ -438,7 +438,7 @@ def test_limits():
             streams.append(Stream(s))
             check(streams[-1].answer()[0] == 200, "under the limit")
         for s in (first, second):
-            occupy(s)
+            hold_place(s)
         answer = ask(server, get())
         check(answer[0] == 503 and "retry-after" in answer[1], "over the limit: %s" % (answer,))
         first.close()

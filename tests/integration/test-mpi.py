@@ -10,9 +10,9 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 from daemon import check, finish
+from gate import wait_until
 
 TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
@@ -107,11 +107,8 @@ def killed(folder):
     check(code == 0, error)
     with subprocess.Popen(mpirun(2, command(folder, "broken", *more)), env=ENVIRONMENT,
                           stderr=subprocess.PIPE) as process:
-        until = time.monotonic() + PATIENCE
-        while not os.path.exists(os.path.join(folder, "state")) and time.monotonic() < until:
-            if process.poll() is not None:
-                break
-            time.sleep(0.01)
+        wait_until(lambda: os.path.exists(os.path.join(folder, "state")) or
+                   process.poll() is not None, "a checkpoint is written")
         ranks = ranks_of(folder)
         if 1 in ranks:
             os.kill(ranks[1], signal.SIGKILL)

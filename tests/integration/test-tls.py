@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 
-from daemon import (BUILD, IMAGE, MODEL, PATIENCE, RAW, Stream, check, finish, get, occupy, post, run,
+from daemon import (BUILD, IMAGE, MODEL, PATIENCE, RAW, Stream, check, finish, get, hold_place, post, run,
                     serving, status_of)
 from gate import wait_until
 
@@ -181,7 +181,7 @@ def test_limits(files):
             except (ssl.SSLError, ConnectionError):
                 pass
         for sock in got:
-            occupy(sock)
+            hold_place(sock)
         check(len(got) == 2 and refused(server, made), "a third connection")
         for sock in got:
             sock.close()
