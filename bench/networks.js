@@ -6,7 +6,7 @@ const { execFileSync } = require('child_process');
 const ort = require('onnxruntime-node');
 const { onnx } = require('onnx-proto');
 
-const [convnet, work, ...wanted] = process.argv.slice(2);
+const [convnet, work, ...expected] = process.argv.slice(2);
 const number = (name, usual) => Number(process.env[name] || usual);
 const ROUNDS = number('ROUNDS', 5), SECONDS = number('SLICE', 0.15);
 const BATCHES = (process.env.BATCHES || '1,8,32').split(',').map(Number);
@@ -333,7 +333,7 @@ async function main() {
     const totals = { medians: [], bests: [], peak: 0, set: '' };
     console.log(`images/s, medians of ${ROUNDS} slices in turn, ${THREADS} thread(s); share of the peak by the best`);
     console.log('network         batch     convnet ONNX Runtime   ratio    best   of peak');
-    for (const name of wanted.length ? wanted : Object.keys(networks))
+    for (const name of expected.length ? expected : Object.keys(networks))
         for (const batch of BATCHES)
             try {
                 await row(name, batch, totals);

@@ -266,10 +266,10 @@ static bool preparation_abandoned(struct preparation *preparation) {
 static void preparation_done(struct preparation *preparation) {
     struct http_exchange *exchange = preparation->data;
     struct prediction *prediction = exchange->state;
-    const bool goes_on = preparation->outcome == PREPARATION_DONE &&
-                         prediction->failure.status == CN_OK && !prediction->work_prepares &&
-                         outputs_allocate(exchange, &prediction->failure) == CN_OK;
-    if (!goes_on || !job_submit(exchange, NULL))
+    const bool succeeded = preparation->outcome == PREPARATION_DONE &&
+                           prediction->failure.status == CN_OK && !prediction->work_prepares &&
+                           outputs_allocate(exchange, &prediction->failure) == CN_OK;
+    if (!succeeded || !job_submit(exchange, NULL))
         http_resume(exchange);
 }
 

@@ -6,7 +6,7 @@
 
 #include "api/explain.h"
 
-enum { LARGEST_ZOOM = 16, WANTED_TILE = 48, GAP_GREY = 64 };
+enum { LARGEST_ZOOM = 16, TARGET_TILE = 48, GAP_GREY = 64 };
 
 /* `rows` x `columns` tiles of `height` x `width` values, of which the first `count` are there.
  * Value (y, x) of tile (row, column) is at the sum of each index times its step. */
@@ -77,9 +77,9 @@ static void tile_draw(uint8_t *to, size_t stride, const struct mosaic *m, size_t
             to[y * stride + x] = grey_of(tone, values[y / zoom * m->step_y + x / zoom * m->step_x]);
 }
 
-static size_t zoom_of(const struct mosaic *m, int wanted) {
+static size_t zoom_of(const struct mosaic *m, int requested) {
     const size_t side = m->height > m->width ? m->height : m->width;
-    const size_t zoom = wanted > 0 ? (size_t)wanted : WANTED_TILE / side;
+    const size_t zoom = requested > 0 ? (size_t)requested : TARGET_TILE / side;
     return zoom < 1 ? 1 : zoom > LARGEST_ZOOM ? LARGEST_ZOOM : zoom;
 }
 
@@ -88,8 +88,8 @@ struct sheet {
     size_t zoom, gap, tile_width, tile_height, width, height;
 };
 
-static struct sheet sheet_of(const struct mosaic *m, int wanted_zoom) {
-    struct sheet sheet = {.zoom = zoom_of(m, wanted_zoom), .gap = m->count > 1 ? 1 : 0};
+static struct sheet sheet_of(const struct mosaic *m, int requested_zoom) {
+    struct sheet sheet = {.zoom = zoom_of(m, requested_zoom), .gap = m->count > 1 ? 1 : 0};
     sheet.tile_width = m->width * sheet.zoom + sheet.gap;
     sheet.tile_height = m->height * sheet.zoom + sheet.gap;
     sheet.width = m->columns * sheet.tile_width + sheet.gap;

@@ -51,7 +51,7 @@ static bool is_known(const char *class_name) {
 }
 
 /* Our Unary as a layer of its own there. */
-static void turn_unary(json_t *layer, json_t *config) {
+static void rewrite_unary(json_t *layer, json_t *config) {
     static const struct {
         const char *function, *class_name, *key;
     } layers[] = {{"leaky_relu", "LeakyReLU", "alpha"},
@@ -95,7 +95,7 @@ static void turn_unary(json_t *layer, json_t *config) {
 }
 
 /* {"args": [tensor or [tensor, ...]]} as [[name, call, tensor, {}], ...]. */
-static json_t *turn_call(const json_t *call) {
+static json_t *rewrite_call(const json_t *call) {
     const json_t *given = json_array_get(json_object_get(call, "args"), 0), *tensor;
     json_t *list = json_array();
     const size_t count = json_is_array(given) ? json_array_size(given) : 1;
@@ -109,14 +109,14 @@ static json_t *turn_call(const json_t *call) {
     return list;
 }
 
-static enum cn_status turn_layer(json_t *layer, struct cn_error *error) {
+static enum cn_status rewrite_layer(json_t *layer, struct cn_error *error) {
     json_t *config = json_object_get(layer, "config"), *value, *calls = json_array();
     const json_t *call;
     const char *key;
     void *next;
     size_t i;
     if (strcmp(json_string_value(json_object_get(layer, "class_name")), "Unary") == 0)
-        turn_unary(layer, config);
+        rewrite_unary(layer, config);
     const char *class_name = json_string_value(json_object_get(layer, "class_name"));
     const char *name = json_string_value(json_object_get(config, "name"));
     if (name == NULL) {
@@ -140,7 +140,7 @@ static enum cn_status turn_layer(json_t *layer, struct cn_error *error) {
         (void)json_object_del(config, "batch_shape");
     }
     json_array_foreach(json_object_get(layer, "inbound_nodes"), i, call)(void)
-        json_array_append_new(calls, turn_call(call));
+        json_array_append_new(calls, rewrite_call(call));
     (void)json_object_set_new(layer, "inbound_nodes", calls);
     (void)json_object_set(layer, "name", json_object_get(config, "name"));
     (void)json_object_del(layer, "module");
@@ -179,7 +179,7 @@ enum cn_status cli_export_tfjs(const struct cn_model *model, const char *weights
         return status;
     json_t *root = json_loads(text, 0, NULL);
     json_array_foreach(json_object_get(json_object_get(root, "config"), "layers"), i,
-                       layer) if (status == CN_OK) status = turn_layer(layer, error);
+                       layer) if (status == CN_OK) status = rewrite_layer(layer, error);
     free(text);
     if (status == CN_OK) {
         (void)json_object_del(root, "module");

@@ -218,20 +218,20 @@ static void rows_print(struct batch *batch, size_t index) {
 
 bool batch_flush(struct batch *batch) {
     size_t count = batch->count;
-    size_t wanted = 0;
+    size_t pending = 0;
     if (!batch->begun && batch->options.header) {
         batch->options.format->begin(batch->model, batch->options.top);
     }
     batch->begun = true;
     for (size_t i = 0; i < count; i++) {
-        wanted += !batch->slots[i].done;
+        pending += !batch->slots[i].done;
     }
 #pragma omp parallel for schedule(dynamic)                                                         \
     num_threads(batch->options.threads) if (count > 1 && batch->options.threads > 1)
     for (size_t i = 0; i < count; i++) {
         decode(batch, &batch->slots[i], batch->images + i * batch->input_size);
     }
-    if (wanted > 0) {
+    if (pending > 0) {
         cn_plan_run_parallel(batch->plan, batch->workspaces, batch->options.threads, batch->images,
                              count, batch->outputs);
     }

@@ -37,7 +37,7 @@ static bool files_closed;
 static int files_fault; /* errno of what failed */
 
 /* Takes a copy of the first `length` bytes. The root is never left: that would be everything. */
-static void leave_path(struct sandbox_paths *list, const char *path, size_t length,
+static void allow_path(struct sandbox_paths *list, const char *path, size_t length,
                        unsigned rights) {
     while (length > 1 && path[length - 1] == '/')
         length--;
@@ -55,7 +55,7 @@ static size_t folder_length(const char *path) {
 
 /* Leaves the folder of each symbolic link on the way to `path`, which is absolute, and the folder
  * of what the link leads to. */
-static void leave_links(struct sandbox_paths *list, const char *path, int depth) {
+static void allow_links(struct sandbox_paths *list, const char *path, int depth) {
     char link[PATH_MAX], target[PATH_MAX], next[2 * PATH_MAX];
     for (size_t i = 1; i <= strlen(path) && depth < LINKS; i++) {
         if (path[i] != '/' && path[i] != '\0')
@@ -67,18 +67,18 @@ static void leave_links(struct sandbox_paths *list, const char *path, int depth)
             continue;
         target[length] = '\0';
         const size_t folder = folder_length(link);
-        leave_path(list, link, folder, CN_CONFINE_READ);
+        allow_path(list, link, folder, CN_CONFINE_READ);
         (void)snprintf(next, sizeof next, "%.*s/%s", target[0] == '/' ? 0 : (int)folder, link,
                        target);
         if (strlen(next) < PATH_MAX)
-            leave_links(list, next, depth + 1);
+            allow_links(list, next, depth + 1);
         if (realpath(link, target) != NULL)
-            leave_path(list, target, folder_length(target), CN_CONFINE_READ);
+            allow_path(list, target, folder_length(target), CN_CONFINE_READ);
     }
 }
 
 /* A file by its folder, so that it may be replaced; a folder as it is. */
-static void leave_place(struct sandbox_paths *list, const char *path, bool folder) {
+static void allow_place(struct sandbox_paths *list, const char *path, bool folder) {
     char absolute[PATH_MAX], resolved[PATH_MAX];
     if (path[0] == '\0')
         return;
@@ -93,19 +93,19 @@ static void leave_place(struct sandbox_paths *list, const char *path, bool folde
             return;
     }
     if (realpath(absolute, resolved) != NULL) {
-        leave_path(list, resolved, folder ? strlen(resolved) : folder_length(resolved),
+        allow_path(list, resolved, folder ? strlen(resolved) : folder_length(resolved),
                    CN_CONFINE_READ);
         /* In the root itself: the file alone. */
         if (!folder && folder_length(resolved) == 0)
-            leave_path(list, resolved, strlen(resolved), CN_CONFINE_READ);
+            allow_path(list, resolved, strlen(resolved), CN_CONFINE_READ);
     }
     const size_t length = folder ? strlen(absolute) : folder_length(absolute);
-    leave_path(list, absolute, length, CN_CONFINE_READ);
-    leave_links(list, absolute, 0);
+    allow_path(list, absolute, length, CN_CONFINE_READ);
+    allow_links(list, absolute, 0);
 }
 
 /* What libraries and the C library read whenever they like, all of it public. */
-static void leave_system(struct sandbox_paths *list) {
+static void allow_system(struct sandbox_paths *list) {
     static const char *const system_places[] = {"/proc",          "/sys",
                                                 "/usr",           "/lib",
                                                 "/lib64",         "/etc/gnutls",
@@ -114,7 +114,7 @@ static void leave_system(struct sandbox_paths *list) {
                                                 "/dev/zero",      "/dev/urandom",
                                                 "/dev/random",    "/etc/ld.so.cache"};
     for (size_t i = 0; i < sizeof system_places / sizeof *system_places; i++)
-        leave_path(list, system_places[i], strlen(system_places[i]), CN_CONFINE_READ);
+        allow_path(list, system_places[i], strlen(system_places[i]), CN_CONFINE_READ);
 }
 
 void sandbox_close_files(const struct daemon_options *options) {
@@ -122,16 +122,16 @@ void sandbox_close_files(const struct daemon_options *options) {
     if (options->no_sandbox || !cn_confine_possible())
         return;
     (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, or aborts */
-    leave_system(&list);
-    leave_place(&list, options->model_dir[0] != '\0' ? options->model_dir : options->model,
+    allow_system(&list);
+    allow_place(&list, options->model_dir[0] != '\0' ? options->model_dir : options->model,
                 options->model_dir[0] != '\0');
-    leave_place(&list, options->api_keys_file, false);
-    leave_place(&list, options->trusted_keys, false);
-    leave_place(&list, options->tls_certificate, false);
-    leave_place(&list, options->tls_key, false);
-    leave_place(&list, options->tls_client_ca, false);
-    leave_place(&list, options_configuration(), false);
-    leave_path(&list, options->admin_socket, folder_length(options->admin_socket),
+    allow_place(&list, options->api_keys_file, false);
+    allow_place(&list, options->trusted_keys, false);
+    allow_place(&list, options->tls_certificate, false);
+    allow_place(&list, options->tls_key, false);
+    allow_place(&list, options->tls_client_ca, false);
+    allow_place(&list, options_configuration(), false);
+    allow_path(&list, options->admin_socket, folder_length(options->admin_socket),
                CN_CONFINE_SOCKETS);
     files_closed = cn_confine_files(list.paths, list.count);
     files_fault = errno;

@@ -89,18 +89,18 @@ static bool take_set(struct naming *naming, const char *set) {
 /* DIR/emnist-letters and DIR/letters name one set of DIR. */
 static bool find_named_set(const char *path, struct naming *naming) {
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    char wanted[PREFIX_SIZE];
+    char expected[PREFIX_SIZE];
     const int length = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
-    if (snprintf(wanted, sizeof wanted, "%s%s-", strncmp(name, "emnist-", 7) == 0 ? "" : "emnist-",
-                 name) >= (int)sizeof wanted ||
+    if (snprintf(expected, sizeof expected, "%s%s-",
+                 strncmp(name, "emnist-", 7) == 0 ? "" : "emnist-", name) >= (int)sizeof expected ||
         snprintf(naming->folder, PATH_SIZE, "%.*s", length, slash == NULL ? "." : path) >=
             PATH_SIZE)
         return false;
     find_sets(naming->folder, &naming->sets);
     for (int i = 0; i < naming->sets.count; i++)
-        if (strcmp(naming->sets.names[i], wanted) == 0) {
+        if (strcmp(naming->sets.names[i], expected) == 0) {
             naming->sets.count = 1;
-            return take_set(naming, wanted);
+            return take_set(naming, expected);
         }
     return false;
 }
@@ -252,7 +252,7 @@ static enum cn_status check_pair(const struct cn_dataset_request *request,
                                  const struct cn_idx *images, const struct cn_idx *labels,
                                  struct cn_error *error) {
     const struct cn_shape shape = cn_shape_image(images->sizes[1], images->sizes[2], 1);
-    char found[CN_SHAPE_TEXT], wanted[CN_SHAPE_TEXT];
+    char found[CN_SHAPE_TEXT], expected[CN_SHAPE_TEXT];
     if (images->sizes[0] != labels->sizes[0])
         return cn_fail_at(error, CN_INVALID, request->path, -1, "has %d images but %d labels",
                           images->sizes[0], labels->sizes[0]);
@@ -261,7 +261,8 @@ static enum cn_status check_pair(const struct cn_dataset_request *request,
     if (request->shape != NULL && !prepared && !cn_shape_equal(&shape, request->shape))
         return cn_fail_at(error, CN_INVALID, request->path, -1,
                           "has images of shape %s, but the network takes %s",
-                          cn_shape_format(&shape, found), cn_shape_format(request->shape, wanted));
+                          cn_shape_format(&shape, found),
+                          cn_shape_format(request->shape, expected));
     return cn_shape_check(&shape, "the IDX image", error);
 }
 

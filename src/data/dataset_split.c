@@ -26,15 +26,15 @@ static size_t label_of(const struct cn_dataset *dataset, size_t sample) {
 
 /* How many of each class: its quota rounded down, then one more each for the largest remainders.
  * The last sample of a class is never taken. */
-static void divide_shares(struct share *shares, size_t classes, size_t count, size_t wanted) {
+static void divide_shares(struct share *shares, size_t classes, size_t count, size_t target) {
     size_t given = 0;
     for (size_t c = 0; c < classes; c++) {
-        const double quota = (double)shares[c].samples * (double)wanted / (double)count;
+        const double quota = (double)shares[c].samples * (double)target / (double)count;
         shares[c].taken = (size_t)quota;
         shares[c].remainder = quota - floor(quota);
         given += shares[c].taken;
     }
-    while (given < wanted) {
+    while (given < target) {
         size_t best = classes;
         for (size_t c = 0; c < classes; c++)
             if (shares[c].remainder >= 0 && shares[c].taken + 1 < shares[c].samples &&
@@ -48,8 +48,8 @@ static void divide_shares(struct share *shares, size_t classes, size_t count, si
     }
 }
 
-/* Marks `wanted` samples at most, of each class its share. CN_MEMORY. */
-static enum cn_status mark_by_class(const struct cn_dataset *dataset, size_t wanted, uint64_t seed,
+/* Marks `target` samples at most, of each class its share. CN_MEMORY. */
+static enum cn_status mark_by_class(const struct cn_dataset *dataset, size_t target, uint64_t seed,
                                     bool *marks, struct cn_error *error) {
     const size_t classes = dataset->labels != NULL ? dataset->class_count : 1;
     struct share *shares = calloc(classes, sizeof *shares);
@@ -61,7 +61,7 @@ static enum cn_status mark_by_class(const struct cn_dataset *dataset, size_t wan
     }
     for (size_t i = 0; i < dataset->count; i++)
         shares[label_of(dataset, i)].samples++;
-    divide_shares(shares, classes, dataset->count, wanted);
+    divide_shares(shares, classes, dataset->count, target);
     /* The samples of each class one after another, in their order. */
     size_t *ends = calloc(classes + 1, sizeof *ends);
     if (ends == NULL) {

@@ -50,15 +50,15 @@ static enum cn_status open_file(const char *path, gzFile *ret_file, struct cn_er
 static enum cn_status read_header(gzFile file, const char *path, int rank, struct cn_idx *idx,
                                   uint64_t *ret_size, struct cn_error *error) {
     unsigned char header[MAGIC + 4 * CN_IDX_MAX_RANK];
-    const unsigned wanted = (unsigned)(MAGIC + 4 * rank);
+    const unsigned expected = (unsigned)(MAGIC + 4 * rank);
     uint64_t size = 1;
-    const int got = gzread(file, header, wanted);
+    const int got = gzread(file, header, expected);
     if (got < 0)
         return fail_read(file, path, error);
-    if ((unsigned)got < wanted)
+    if ((unsigned)got < expected)
         return cn_fail_at(error, CN_MALFORMED, path, got,
                           "ends after %d bytes; an IDX header of rank %d has %u", got, rank,
-                          wanted);
+                          expected);
     if (header[0] != 0 || header[1] != 0 || header[2] != UNSIGNED_BYTE || header[3] != rank)
         return cn_fail_at(error, CN_MALFORMED, path, 0,
                           "the magic number is %02x%02x%02x%02x; unsigned bytes of rank %d have "

@@ -191,11 +191,11 @@ static bool tar_number(const unsigned char *field, size_t length, uint64_t *ret_
 }
 
 static bool tar_header_is_sound(const unsigned char *block) {
-    uint64_t wanted = 0, sum = 0;
+    uint64_t stated = 0, sum = 0;
     for (int i = 0; i < TAR_BLOCK; i++)
         sum += i >= 148 && i < 156 ? ' ' : block[i];
-    return memcmp(block + 257, "ustar", 5) == 0 && tar_number(block + 148, 8, &wanted) &&
-           wanted == sum;
+    return memcmp(block + 257, "ustar", 5) == 0 && tar_number(block + 148, 8, &stated) &&
+           stated == sum;
 }
 
 /* The records "LENGTH KEY=VALUE\n" of a pax header that matter. */

@@ -36,7 +36,7 @@ static bool auth_refuse(struct http_request *request, unsigned status, const cha
     return false;
 }
 
-/* RFC 6750: a request without a key is told only that one is wanted. */
+/* RFC 6750: a request without a key is told only that one is required. */
 static bool refuse_key(struct http_request *request, bool given) {
     http_add_header(&request->exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
                     given ? "Bearer realm=\"convnetd\", error=\"invalid_token\""
@@ -57,14 +57,14 @@ static enum shown find_key(struct http_request *request) {
     MHD_get_connection_values(request->exchange.connection, MHD_HEADER_KIND, take_credential,
                               &credentials);
     (void)pthread_rwlock_rdlock(&server->secrets_lock);
-    const bool wanted = server->keys != NULL;
-    if (wanted && credentials.keys == 1 && credentials.authorizations <= 1) {
+    const bool required = server->keys != NULL;
+    if (required && credentials.keys == 1 && credentials.authorizations <= 1) {
         const char *name = http_keys_find(server->keys, credentials.key);
         known = name != NULL;
         (void)snprintf(request->client, sizeof request->client, "%s", known ? name : "");
     }
     (void)pthread_rwlock_unlock(&server->secrets_lock);
-    if (!wanted)
+    if (!required)
         return SHOWN_GOOD;
     /* Two would be read differently by a proxy and here. */
     if (credentials.keys > 1 || credentials.authorizations > 1)

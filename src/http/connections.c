@@ -123,9 +123,9 @@ static void forget(struct http_connections *connections, struct http_connection 
 
 /* With the mutex: makes by_fd[fd] exist and be free. */
 static bool reserve_fd(struct http_connections *connections, int fd) {
-    size_t wanted = (size_t)fd + 1;
-    if (wanted > connections->fd_capacity) {
-        size_t capacity = wanted * 2;
+    size_t needed = (size_t)fd + 1;
+    if (needed > connections->fd_capacity) {
+        size_t capacity = needed * 2;
         struct http_connection **by_fd =
             realloc(connections->by_fd, capacity * sizeof *connections->by_fd);
         if (by_fd == NULL)

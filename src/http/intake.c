@@ -99,12 +99,12 @@ static ssize_t intake_read(struct http_intake *intake, const struct source *sour
         if (done == size || drained || (done > 0 && source->session != NULL))
             break;
         const size_t room = worker->intake_size - length;
-        const size_t wanted = room < size ? room : size;
-        got = source_read(source, bytes + length, wanted);
+        const size_t asked = room < size ? room : size;
+        got = source_read(source, bytes + length, asked);
         if (got <= 0)
             break;
         length += (size_t)got;
-        drained = source->session == NULL && (size_t)got < wanted;
+        drained = source->session == NULL && (size_t)got < asked;
     }
     const int fault = errno;
     if (!hold_rest(intake, bytes, length))

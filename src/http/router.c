@@ -59,12 +59,12 @@ enum http_match http_route_find(const struct http_route *routes, size_t route_co
                                 const struct http_route **ret_route,
                                 struct http_arguments *ret_arguments,
                                 char ret_allow[static HTTP_ALLOW_SIZE]) {
-    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    const char *method_of_row = strcmp(method, "HEAD") == 0 ? "GET" : method;
     ret_allow[0] = '\0';
     for (size_t i = 0; i < route_count; i++) {
         if (!pattern_matches(routes[i].pattern, path, ret_arguments))
             continue;
-        if (strcmp(routes[i].method, wanted) == 0) {
+        if (strcmp(routes[i].method, method_of_row) == 0) {
             *ret_route = &routes[i];
             return HTTP_MATCH;
         }

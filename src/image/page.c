@@ -93,8 +93,8 @@ static int quantile(const size_t *histogram, int bins, double share) {
     int bin = 0;
     for (int i = 0; i < bins; i++)
         total += histogram[i];
-    const double wanted = share * (double)total;
-    while (bin < bins - 1 && (double)(below + histogram[bin]) <= wanted)
+    const double target = share * (double)total;
+    while (bin < bins - 1 && (double)(below + histogram[bin]) <= target)
         below += histogram[bin++];
     return bin;
 }
@@ -183,7 +183,7 @@ static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
 }
 
 /* Makes a dark page light. */
-static void turn_over(struct cn_plane *plane, size_t levels[256]) {
+static void invert(struct cn_plane *plane, size_t levels[256]) {
     const size_t count = (size_t)plane->width * (size_t)plane->height;
     for (size_t i = 0; i < count; i++)
         plane->samples[i] = (uint8_t)(255 - plane->samples[i]);
@@ -249,13 +249,13 @@ struct levels {
 /* The residual above which 15 % of the ink that begins at `first` lies; residuals count from
  * `zero`. */
 static int find_full(const size_t *histogram, int zero, int first) {
-    double weight = 0.0, wanted = 0.0;
+    double weight = 0.0, target = 0.0;
     int full = RESIDUALS - 1;
     for (int i = RESIDUALS - 1; i >= first; i--)
-        wanted += 0.15 * (double)histogram[i] * (i - ZERO - zero);
+        target += 0.15 * (double)histogram[i] * (i - ZERO - zero);
     for (; full >= first; full--) {
         weight += (double)histogram[full] * (full - ZERO - zero);
-        if (weight > wanted)
+        if (weight > target)
             break;
     }
     return full - ZERO - zero;
@@ -415,7 +415,7 @@ bool cn_page_extract_ink(struct cn_plane *plane, bool may_be_light, struct cn_pa
     count_levels(plane, levels);
     page.light = may_be_light && is_light(plane, levels);
     if (!page.light)
-        turn_over(plane, levels);
+        invert(plane, levels);
     int pure = find_pure_level(plane, levels);
     if (pure >= 0 && page.light && is_shaded(plane, pure, levels))
         pure = -1;

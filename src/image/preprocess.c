@@ -35,17 +35,17 @@ struct placing {
 
 static struct placing place(enum cn_fit fit, double width, double height, int to_width,
                             int to_height) {
-    const double aspect = width / height, wanted = (double)to_width / to_height;
+    const double aspect = width / height, to_aspect = (double)to_width / to_height;
     struct placing placing = {{0.0, 0.0, width, height}, 0, 0, to_width, to_height};
-    if (fit == CN_FIT_CROP && aspect > wanted) {
-        placing.from.left = (width - wanted * height) * 0.5;
-        placing.from.right = placing.from.left + wanted * height;
-    } else if (fit == CN_FIT_CROP && aspect < wanted) {
-        placing.from.top = (height - width / wanted) * 0.5;
-        placing.from.bottom = placing.from.top + width / wanted;
-    } else if (fit == CN_FIT_PAD && aspect > wanted) {
+    if (fit == CN_FIT_CROP && aspect > to_aspect) {
+        placing.from.left = (width - to_aspect * height) * 0.5;
+        placing.from.right = placing.from.left + to_aspect * height;
+    } else if (fit == CN_FIT_CROP && aspect < to_aspect) {
+        placing.from.top = (height - width / to_aspect) * 0.5;
+        placing.from.bottom = placing.from.top + width / to_aspect;
+    } else if (fit == CN_FIT_PAD && aspect > to_aspect) {
         placing.height = (int)fmax(rint(height / width * to_width), 1.0);
-    } else if (fit == CN_FIT_PAD && aspect < wanted) {
+    } else if (fit == CN_FIT_PAD && aspect < to_aspect) {
         placing.width = (int)fmax(rint(width / height * to_height), 1.0);
     }
     placing.left = (int)rint((to_width - placing.width) * 0.5);

@@ -17,7 +17,7 @@ enum {
     BLANK_PERCENT = 17,    /* or of a sheet with nothing on it: it could be a thick stroke */
     RIM = 2,               /* cells along an edge that may be blurred */
     ROUGH = 2,             /* cells by which an edge may be rough */
-    MOST_TURN = 20         /* degrees; paper lies straight, more or less */
+    MOST_ANGLE = 20        /* degrees; paper lies straight, more or less */
 };
 
 static const double least_of_box = 0.8;   /* of its smallest turned box a sheet fills, as does */
@@ -90,11 +90,11 @@ static int find_edge(struct cn_cells *cells) {
     return count;
 }
 
-/* The edge's cells that lie farthest in four directions: corner i in that at `turn` + 90 i degrees.
- * Returns the sides of the box around them. */
-static void find_corners(const struct cn_cells *cells, int edge, int turn, double ret_corners[4][2],
-                         double ret_sides[2]) {
-    const double c = cos(turn * 3.14159265358979 / 180), s = sin(turn * 3.14159265358979 / 180);
+/* The edge's cells that lie farthest in four directions: corner i in that at `angle` + 90 i
+ * degrees. Returns the sides of the box around them. */
+static void find_corners(const struct cn_cells *cells, int edge, int angle,
+                         double ret_corners[4][2], double ret_sides[2]) {
+    const double c = cos(angle * 3.14159265358979 / 180), s = sin(angle * 3.14159265358979 / 180);
     double farthest[4] = {-1e9, -1e9, -1e9, -1e9};
     for (int i = 0; i < edge; i++) {
         const double x = cells->queue[i] % cells->columns, y = cells->queue[i] / cells->columns;
@@ -115,14 +115,14 @@ static void find_corners(const struct cn_cells *cells, int edge, int turn, doubl
 static bool is_four_cornered(struct cn_cells *cells, int size) {
     const int edge = find_edge(cells);
     double box = 1e9, figure = 0.0;
-    for (int turn = 0; turn < 90; turn += 3) {
+    for (int angle = 0; angle < 90; angle += 3) {
         double corners[4][2], sides[2], twice = 0.0;
-        find_corners(cells, edge, turn, corners, sides);
+        find_corners(cells, edge, angle, corners, sides);
         for (int i = 0, next = 1; i < 4; i++, next = (next + 1) % 4)
             twice += corners[i][0] * corners[next][1] - corners[next][0] * corners[i][1];
         /* Pick's theorem: its cells, where the corners are cells' centres. */
         figure = fmax(figure, (fabs(twice) + edge) / 2.0 + 1.0);
-        if (turn <= MOST_TURN || turn >= 90 - MOST_TURN)
+        if (angle <= MOST_ANGLE || angle >= 90 - MOST_ANGLE)
             box = fmin(box, sides[0] * sides[1]);
     }
     return size > least_of_box * box && figure > least_figure * size;

@@ -96,14 +96,14 @@ static void complement(uint8_t *samples, size_t count) {
 
 /* Canvas pixels, on each side of a stroke, by which it must become wider (or narrower: below 0) for
  * MNIST's width. A disc of that radius also makes the drawing larger or smaller by it, which
- * scaling it into `side` then undoes: solved for the wanted width. */
+ * scaling it into `side` then undoes: solved for the target width. */
 static int find_margin(double stroke, int side, int times) {
-    const double wanted = stroke < thin * times    ? thin_becomes * times
+    const double target = stroke < thin * times    ? thin_becomes * times
                           : stroke > thick * times ? thick_becomes * times
                                                    : stroke;
     if (stroke <= 0.0 || thick * times >= side / 2.0)
         return 0;
-    const double by = (wanted - stroke) / (1.0 - fmin(stroke / side, 0.8)) / 2.0;
+    const double by = (target - stroke) / (1.0 - fmin(stroke / side, 0.8)) / 2.0;
     return (int)lround(fmin(fmax(by, -side / MOST_THINNING), thin_becomes * times));
 }
 

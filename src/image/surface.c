@@ -54,9 +54,9 @@ static float measure_cells(struct cn_surface *surface, const struct cn_plane *pl
             const int left = column * cell;
             const int width = plane->width - left < cell ? plane->width - left : cell;
             const int lines = (end - row * cell + step - 1) / step;
-            const double wanted = (1.0 - cell_share) * width * lines;
+            const double target = (1.0 - cell_share) * width * lines;
             int level = 255, above = histograms[column][255];
-            while (above <= wanted && level > 0)
+            while (above <= target && level > 0)
                 above += histograms[column][--level];
             surface->levels[row * surface->columns + column] = (float)level;
             int dark = 0, below = histograms[column][0];

@@ -38,7 +38,7 @@ static bool has_first(json_t *config, int depth) {
 }
 
 /* [batch,] channels, rows, columns becomes [batch,] rows, columns, channels. */
-static void turn_shape(json_t *config, const char *key, size_t skip) {
+static void reorder_shape(json_t *config, const char *key, size_t skip) {
     json_t *shape = json_object_get(config, key);
     if (json_array_size(shape) < skip + 2)
         return;
@@ -48,7 +48,7 @@ static void turn_shape(json_t *config, const char *key, size_t skip) {
 }
 
 /* Axis 1 is the channels; 2 and 3 move one to the front. */
-static void turn_axis(json_t *config) {
+static void reorder_axis(json_t *config) {
     json_t *axis = json_object_get(config, "axis");
     if (json_is_array(axis))
         axis = json_array_get(axis, 0);
@@ -61,34 +61,34 @@ static void turn_axis(json_t *config) {
                                                                          : value));
 }
 
-static void turn_layer(json_t *layer, json_t *obstacles, bool *rows) {
+static void reorder_layer(json_t *layer, json_t *obstacles, bool *rows) {
     json_t *config = json_object_get(layer, "config");
     const char *class_name = class_of(layer);
     const char *name = json_string_value(json_object_get(config, "name"));
-    turn_shape(config, "batch_input_shape", 1);
-    turn_shape(config, "batch_shape", 1);
-    turn_shape(config, "input_shape", 0);
-    turn_shape(config, "shape", 0);
+    reorder_shape(config, "batch_input_shape", 1);
+    reorder_shape(config, "batch_shape", 1);
+    reorder_shape(config, "input_shape", 0);
+    reorder_shape(config, "shape", 0);
     if (strcmp(class_name, "Flatten") == 0 && !is_first(config))
         *rows = true;
     if (strcmp(class_name, "Reshape") == 0 || strcmp(class_name, "Permute") == 0)
         import_note(obstacles, "layer \"%s\" is a %s in a channels_first model", name, class_name);
-    turn_axis(config);
+    reorder_axis(config);
     (void)json_object_del(config, "dim_ordering");
     if (json_object_get(config, "data_format") != NULL)
         (void)json_object_set_new(config, "data_format", json_string("channels_last"));
 }
 
-static void turn_model(json_t *config, json_t *obstacles, bool *rows, int depth) {
+static void reorder_model(json_t *config, json_t *obstacles, bool *rows, int depth) {
     json_t *layers = layers_of(config), *layer;
     size_t i;
-    turn_shape(config, "build_input_shape", 1);
+    reorder_shape(config, "build_input_shape", 1);
     json_array_foreach(layers, i, layer) {
         json_t *inner = json_object_get(layer, "config");
         if (layers_of(inner) != NULL && depth < IMPORT_MAX_DEPTH)
-            turn_model(inner, obstacles, rows, depth + 1);
+            reorder_model(inner, obstacles, rows, depth + 1);
         else if (json_is_object(inner))
-            turn_layer(layer, obstacles, rows);
+            reorder_layer(layer, obstacles, rows);
     }
 }
 
@@ -96,6 +96,6 @@ bool import_turn_channels(json_t *architecture, json_t *obstacles, bool *ret_row
     json_t *config = json_object_get(architecture, "config");
     if (!has_first(config, 0))
         return false;
-    turn_model(config, obstacles, ret_rows, 0);
+    reorder_model(config, obstacles, ret_rows, 0);
     return true;
 }

@@ -21,7 +21,7 @@ struct matcher {
 };
 
 /* How a tensor becomes a weight. */
-enum turn { TURN_NONE, TURN_TORCH, TURN_DEPTHWISE };
+enum transposition { ORDER_NONE, ORDER_TORCH, ORDER_DEPTHWISE };
 
 /* Names of the same thing. */
 static const char *const synonyms[][2] = {
@@ -45,12 +45,12 @@ static void leaf_name(const char *name, char leaf[static 64]) {
     leaf[strcspn(leaf, ":")] = '\0';
 }
 
-static bool is_named(const struct import_tensor *tensor, const char *wanted) {
+static bool is_named(const struct import_tensor *tensor, const char *expected) {
     char leaf[64];
     leaf_name(tensor->name, leaf);
-    bool same = strcmp(leaf, wanted) == 0;
+    bool same = strcmp(leaf, expected) == 0;
     for (size_t i = 0; !same && i < sizeof synonyms / sizeof synonyms[0]; i++)
-        same = strcmp(leaf, synonyms[i][0]) == 0 && strcmp(wanted, synonyms[i][1]) == 0;
+        same = strcmp(leaf, synonyms[i][0]) == 0 && strcmp(expected, synonyms[i][1]) == 0;
     return same;
 }
 
@@ -95,26 +95,27 @@ static bool fits_depthwise(const struct import_tensor *tensor, const struct cn_t
 }
 
 static bool fits(const struct matcher *matcher, const struct import_tensor *tensor,
-                 const struct cn_tensor_spec *spec, enum turn *ret_turn) {
+                 const struct cn_tensor_spec *spec, enum transposition *ret_order) {
     const bool torch = matcher->source->naming == IMPORT_BY_SHAPE;
-    *ret_turn = TURN_NONE;
+    *ret_order = ORDER_NONE;
     if (torch && fits_depthwise(tensor, spec)) {
-        *ret_turn = TURN_DEPTHWISE;
+        *ret_order = ORDER_DEPTHWISE;
         return true;
     }
     if ((torch || matcher->source->keras_1) && tensor->rank > 1 && fits_torch(tensor, spec) &&
         (torch || tensor->rank == 4) &&
         !(matcher->source->keras_1 && fits_squeezed(tensor, spec))) {
-        *ret_turn = TURN_TORCH;
+        *ret_order = ORDER_TORCH;
         return true;
     }
     return !(torch && tensor->rank > 1 && spec->rank > 1) && fits_squeezed(tensor, spec);
 }
 
-static void copy_turned(const struct import_tensor *tensor, enum turn turn, float *to) {
+static void copy_reordered(const struct import_tensor *tensor, enum transposition order,
+                           float *to) {
     const int rank = tensor->rank;
     const size_t a = rank > 0 ? tensor->dims[0] : 1, b = rank > 1 ? tensor->dims[1] : 1;
-    if (turn == TURN_NONE) {
+    if (order == ORDER_NONE) {
         memcpy(to, tensor->values, tensor->size * sizeof *to);
         return;
     }
@@ -122,7 +123,7 @@ static void copy_turned(const struct import_tensor *tensor, enum turn turn, floa
     for (size_t i = 0; i < a; i++)
         for (size_t k = 0; k < b; k++)
             for (size_t p = 0; p < places; p++)
-                to[turn == TURN_TORCH ? (p * b + k) * a + i : p * a + i] =
+                to[order == ORDER_TORCH ? (p * b + k) * a + i : p * a + i] =
                     tensor->values[(i * b + k) * places + p];
 }
 
@@ -173,7 +174,7 @@ static enum cn_status reorder_rows(float *values, size_t size, const struct cn_s
         return CN_OK;
     float *old = malloc(size * sizeof *old);
     if (old == NULL)
-        return cn_fail(error, CN_MEMORY, "no memory to turn %zu weights", size);
+        return cn_fail(error, CN_MEMORY, "no memory to reorder %zu weights", size);
     memcpy(old, values, size * sizeof *old);
     for (size_t c = 0; c < channels; c++)
         for (size_t p = 0; p < places; p++)
@@ -198,14 +199,14 @@ static enum cn_status give(const struct matcher *matcher, const struct cn_layer 
     const struct cn_tensor_spec *spec = &layer->tensors[index];
     float *to = matcher->network->parameters + layer->parameter_offset;
     struct cn_shape picture;
-    enum turn turn;
+    enum transposition order;
     for (size_t i = 0; i < index; i++) {
         size_t size = 1;
         for (int k = 0; k < layer->tensors[i].rank; k++)
             size *= (size_t)layer->tensors[i].dims[k];
         to += size;
     }
-    if (!fits(matcher, tensor, spec, &turn)) {
+    if (!fits(matcher, tensor, spec, &order)) {
         char has[80], needs[80], shown[CN_JSON_TEXT];
         size_t dims[CN_TENSOR_MAX_RANK];
         for (int i = 0; i < spec->rank; i++)
@@ -217,7 +218,7 @@ static enum cn_status give(const struct matcher *matcher, const struct cn_layer 
                        spec->name, needs, cn_text_show(tensor->name, shown), has);
     }
     tensor->used = true;
-    copy_turned(tensor, turn, to);
+    copy_reordered(tensor, order, to);
     if (matcher->source->flipped_kernels && spec->rank >= 3 && strcmp(spec->name, "kernel") == 0)
         flip_kernel(to, spec);
     const bool rows = matcher->source->channels_first_rows && layer->input_shape.rank == 1 &&
@@ -422,7 +423,7 @@ static bool group_fits(const struct matcher *matcher, const struct cn_layer *lay
     const struct import_source *source = matcher->source;
     const char *group = source->tensors[first].group;
     size_t count = 0;
-    enum turn turn;
+    enum transposition order;
     for (size_t i = 0; i < source->tensor_count; i++)
         count += strcmp(source->tensors[i].group, group) == 0 && !is_counter(&source->tensors[i]);
     if (count != layer->tensor_count)
@@ -433,7 +434,7 @@ static bool group_fits(const struct matcher *matcher, const struct cn_layer *lay
             struct import_tensor *tensor = &source->tensors[i];
             if (!tensor->used && strcmp(tensor->group, group) == 0 &&
                 is_named(tensor, layer->tensors[k].name) &&
-                fits(matcher, tensor, &layer->tensors[k], &turn))
+                fits(matcher, tensor, &layer->tensors[k], &order))
                 chosen[k] = tensor;
         }
         if (chosen[k] == NULL)

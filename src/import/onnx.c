@@ -275,18 +275,18 @@ static bool inputs_read(struct onnx_import *import, const struct import_onnx_opt
 /* Marks the nodes that an output depends on: the others' operators do not matter. */
 static bool *nodes_needed(struct onnx_import *import) {
     bool *needed = onnx_allocate(import, import->node_count + 1, sizeof *needed);
-    bool *wanted = onnx_allocate(import, import->value_count + 1, sizeof *wanted);
-    if (needed == NULL || wanted == NULL)
+    bool *used = onnx_allocate(import, import->value_count + 1, sizeof *used);
+    if (needed == NULL || used == NULL)
         return NULL;
     for (size_t v = 0; v < import->value_count; v++)
-        wanted[v] = import->values[v].is_output;
+        used[v] = import->values[v].is_output;
     for (size_t i = import->node_count; i-- > 0;) {
         const struct onnx_node *node = &import->nodes[i];
         for (size_t o = 0; o < node->output_count; o++)
-            needed[i] |= node->outputs[o] >= 0 && wanted[node->outputs[o]];
+            needed[i] |= node->outputs[o] >= 0 && used[node->outputs[o]];
         for (size_t k = 0; needed[i] && k < node->input_count; k++)
             if (node->inputs[k] >= 0)
-                wanted[node->inputs[k]] = true;
+                used[node->inputs[k]] = true;
     }
     return needed;
 }

@@ -286,9 +286,9 @@ static bool transpose_extent(struct onnx_import *import, struct window *w) {
     for (int i = at; i < 2; i++) {
         const int full = (w->in[i] - 1) * w->stride[i] + (w->size[i] - 1) * w->dilation[i] + 1;
         if (shaped || same) {
-            const int wanted = shaped ? given[i] : w->in[i] * w->stride[i];
-            extra[i] = wanted > full + extra[i] ? wanted - full : extra[i];
-            const int total = full + extra[i] - wanted;
+            const int target = shaped ? given[i] : w->in[i] * w->stride[i];
+            extra[i] = target > full + extra[i] ? target - full : extra[i];
+            const int total = full + extra[i] - target;
             const bool upper = strcmp(automatic, "SAME_UPPER") == 0;
             w->before[i] = upper ? total / 2 : total - total / 2;
             w->after[i] = total - w->before[i];

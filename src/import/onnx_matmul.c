@@ -192,14 +192,14 @@ bool onnx_lower_gemm(struct onnx_import *import) {
     struct onnx_value *c = onnx_input(import, 2), *y = onnx_output(import, 0);
     const float alpha = onnx_float(import->node, "alpha", 1);
     const float beta = onnx_float(import->node, "beta", 1);
-    const bool turn_a = onnx_int(import->node, "transA", 0) != 0;
-    const bool turn_b = onnx_int(import->node, "transB", 0) != 0;
+    const bool transpose_a = onnx_int(import->node, "transA", 0) != 0;
+    const bool transpose_b = onnx_int(import->node, "transB", 0) != 0;
     if (a == NULL || b == NULL || y == NULL || a->rank != 2 || b->rank != 2)
         return onnx_refuse(import, "its inputs are not two matrices");
-    const int64_t m = a->dims[turn_a], k = a->dims[!turn_a], n = b->dims[!turn_b];
-    if (b->dims[turn_b] != k)
+    const int64_t m = a->dims[transpose_a], k = a->dims[!transpose_a], n = b->dims[!transpose_b];
+    if (b->dims[transpose_b] != k)
         return onnx_refuse(import, "it multiplies %lld columns by %lld rows", (long long)k,
-                           (long long)b->dims[turn_b]);
+                           (long long)b->dims[transpose_b]);
     const int64_t dims[2] = {m, n};
     const float *bias = NULL;
     int axes[ONNX_RANK], axis_count, layer;
@@ -208,9 +208,9 @@ bool onnx_lower_gemm(struct onnx_import *import) {
         const float *kernel = numbers_scaled(import, b->tensor->floats, b->tensor->count, alpha);
         if (kernel == NULL)
             return false;
-        layer = dense_over(import, a, !turn_a, kernel, turn_b ? 1 : (size_t)n,
-                           turn_b ? (size_t)k : 1, (int)n, bias, axes, &axis_count);
-        if (turn_a) /* what stays of a is its axis 1, and y's 0 */
+        layer = dense_over(import, a, !transpose_a, kernel, transpose_b ? 1 : (size_t)n,
+                           transpose_b ? (size_t)k : 1, (int)n, bias, axes, &axis_count);
+        if (transpose_a) /* what stays of a is its axis 1, and y's 0 */
             for (int i = 0; i < axis_count; i++)
                 axes[i] = 0;
         return dense_result(import, y, 2, dims, axis_count, axes, 1, layer) &&
@@ -220,7 +220,7 @@ bool onnx_lower_gemm(struct onnx_import *import) {
     const int order[2] = {1, 0};
     for (int i = 0; i < 2; i++) {
         struct onnx_value *side = i == 0 ? &left : &right;
-        if (!(i == 0 ? turn_a : turn_b))
+        if (!(i == 0 ? transpose_a : transpose_b))
             continue;
         if (side->state == ONNX_CONSTANT) {
             const struct onnx_tensor *turned = onnx_tensor_transpose(import, side->tensor, order);

@@ -86,12 +86,12 @@ static enum cn_status machine_no_memory(struct machine *machine) {
 
 static bool stack_push(struct stack *stack, struct pickle_value *value) {
     if (stack->count == stack->capacity) {
-        const size_t wanted = stack->capacity == 0 ? 256 : stack->capacity * 2;
-        struct pickle_value **larger = reallocarray(stack->values, wanted, sizeof *larger);
+        const size_t needed = stack->capacity == 0 ? 256 : stack->capacity * 2;
+        struct pickle_value **larger = reallocarray(stack->values, needed, sizeof *larger);
         if (larger == NULL)
             return false;
         stack->values = larger;
-        stack->capacity = wanted;
+        stack->capacity = needed;
     }
     stack->values[stack->count++] = value;
     return true;

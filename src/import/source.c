@@ -20,12 +20,12 @@ enum { MAX_TENSORS = 16384 };
 static bool tensors_grow(void **array, size_t count, size_t *capacity, size_t element) {
     if (count < *capacity)
         return true;
-    const size_t wanted = *capacity == 0 ? 64 : *capacity * 2;
-    void *larger = reallocarray(*array, wanted, element);
+    const size_t needed = *capacity == 0 ? 64 : *capacity * 2;
+    void *larger = reallocarray(*array, needed, element);
     if (larger == NULL)
         return false;
     *array = larger;
-    *capacity = wanted;
+    *capacity = needed;
     return true;
 }
 

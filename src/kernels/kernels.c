@@ -40,9 +40,9 @@ const struct cn_kernels *cn_kernels_at(size_t index) {
 }
 
 static const struct cn_kernels *choose(void) {
-    const char *wanted = getenv("CONVNET_ISA");
-    for (size_t i = 0; wanted != NULL && i < TABLES; i++)
-        if (strcmp(wanted, tables[i].kernels->name) == 0 && tables[i].runs_here())
+    const char *requested = getenv("CONVNET_ISA");
+    for (size_t i = 0; requested != NULL && i < TABLES; i++)
+        if (strcmp(requested, tables[i].kernels->name) == 0 && tables[i].runs_here())
             return tables[i].kernels;
     return cn_kernels_at(0);
 }

@@ -150,10 +150,10 @@ static void affine_band(const struct cn_affine *a, const struct cn_pooling *pool
 static void affine_bands(const struct cn_affine *a, const struct cn_pooling *pooling,
                          const struct affine_run *run) {
     const int band = band_rows(a, run->parts);
-    size_t turn = 0;
+    size_t band_index = 0;
     for (size_t image = 0; image < run->count; image++)
-        for (int i = 0; i < a->shape.out_height; i += band, turn++)
-            if (turn % run->parts == run->part)
+        for (int i = 0; i < a->shape.out_height; i += band, band_index++)
+            if (band_index % run->parts == run->part)
                 affine_band(a, pooling, run, image, i,
                             a->shape.out_height - i < band ? a->shape.out_height : i + band);
 }

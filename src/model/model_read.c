@@ -45,30 +45,30 @@ static void format_file_dims(const struct cn_safetensor *tensor, char *text, siz
 static enum cn_status check_tensor(const struct cn_safetensors *file, const char *name,
                                    const struct cn_tensor_spec *spec, struct cn_error *error) {
     const struct cn_safetensor *tensor = cn_safetensors_tensor(file, name);
-    struct cn_safetensor wanted = {.rank = spec->rank};
+    struct cn_safetensor expected = {.rank = spec->rank};
     char is[100], must[100];
     if (tensor == NULL)
         return cn_fail(error, CN_MALFORMED, "tensor \"%s\" is missing", name);
     bool equal = tensor->rank == spec->rank;
     for (int i = 0; i < spec->rank; i++) {
-        wanted.dims[i] = (size_t)spec->dims[i];
-        equal = equal && tensor->dims[i] == wanted.dims[i];
+        expected.dims[i] = (size_t)spec->dims[i];
+        equal = equal && tensor->dims[i] == expected.dims[i];
     }
     if (equal)
         return CN_OK;
     format_file_dims(tensor, is, sizeof is);
-    format_file_dims(&wanted, must, sizeof must);
+    format_file_dims(&expected, must, sizeof must);
     return cn_fail(error, CN_MALFORMED, "tensor \"%s\" has shape %s; the architecture needs %s",
                    name, is, must);
 }
 
-static bool is_wanted(const struct cn_network *network, const char *name) {
-    char wanted[CN_TENSOR_NAME];
+static bool is_expected(const struct cn_network *network, const char *name) {
+    char expected[CN_TENSOR_NAME];
     for (size_t i = 0; i < network->layer_count; i++)
         for (size_t k = 0; k < network->layers[i].tensor_count; k++) {
-            (void)snprintf(wanted, sizeof wanted, "%s/%s", network->layers[i].name,
+            (void)snprintf(expected, sizeof expected, "%s/%s", network->layers[i].name,
                            network->layers[i].tensors[k].name);
-            if (strcmp(wanted, name) == 0)
+            if (strcmp(expected, name) == 0)
                 return true;
         }
     return false;
@@ -79,7 +79,7 @@ static bool is_wanted(const struct cn_network *network, const char *name) {
 static enum cn_status check_tensors(const struct cn_safetensors *file,
                                     const struct cn_network *network, struct cn_error *error) {
     char name[CN_TENSOR_NAME], shown[CN_JSON_TEXT];
-    size_t wanted = 0;
+    size_t expected = 0;
     for (size_t i = 0; i < network->layer_count; i++) {
         const struct cn_layer *layer = &network->layers[i];
         for (size_t k = 0; k < layer->tensor_count; k++) {
@@ -88,16 +88,16 @@ static enum cn_status check_tensors(const struct cn_safetensors *file,
             if (status != CN_OK)
                 return status;
         }
-        wanted += layer->tensor_count;
+        expected += layer->tensor_count;
     }
-    if (wanted == file->tensor_count) /* names differ on both sides: they are the same ones */
+    if (expected == file->tensor_count) /* names differ on both sides: they are the same ones */
         return CN_OK;
     for (size_t i = 0; i < file->tensor_count; i++)
-        if (!is_wanted(network, file->tensors[i].name))
+        if (!is_expected(network, file->tensors[i].name))
             return cn_fail(error, CN_MALFORMED, "tensor \"%s\" belongs to no layer",
                            cn_text_show(file->tensors[i].name, shown));
     return cn_fail(error, CN_MALFORMED, "the file has %zu tensors; the architecture needs %zu",
-                   file->tensor_count, wanted);
+                   file->tensor_count, expected);
 }
 
 static enum cn_status read_network(const struct cn_safetensors *file, const char *source,

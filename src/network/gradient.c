@@ -23,11 +23,11 @@ struct run {
     bool fused;
 };
 
-/* Layers [forward_from, forward_to) forward, then [back_from, back_to) backward. `goes`: forward at
- * all; it ends with the loss, or where a layer stops to see the whole batch, which then collects
+/* Layers [forward_from, forward_to) forward, then [back_from, back_to) backward. `forward`: forward
+ * at all; it ends with the loss, or where a layer stops to see the whole batch, which then collects
  * what the region made for it. */
 struct region {
-    bool first, goes;
+    bool first, forward;
     size_t forward_from, forward_to;
     size_t back_from, back_to;
 };
@@ -70,7 +70,7 @@ static const float *value_at(const struct run *run, size_t value, const struct c
 static float *edge_at(const struct run *run, size_t l, size_t i, const struct chunk *chunk) {
     const struct cn_gradient_workspace *w = run->w;
     const struct cn_edge *edge = &w->edges[w->parts[l].edges + i];
-    if (!edge->wanted)
+    if (!edge->needed)
         return NULL;
     if (edge->added)
         return w->local + (size_t)chunk->thread * w->local_size + w->spare + edge->spare;
@@ -167,9 +167,9 @@ static void run_chunk(const struct run *run, const struct region *region,
         const struct cn_pass pass = pass_of(run, l, chunk);
         layers[l].type->training->forward(&layers[l], &pass);
     }
-    if (region->goes && region->forward_to == run->w->layer_count) {
+    if (region->forward && region->forward_to == run->w->layer_count) {
         derive_loss(run, chunk);
-    } else if (region->goes) {
+    } else if (region->forward) {
         const struct cn_pass pass = pass_of(run, region->forward_to, chunk);
         layers[region->forward_to].type->training->batch->collect_forward(
             &layers[region->forward_to], &pass);
@@ -253,13 +253,13 @@ static size_t stop_before(const struct run *run, size_t l) {
 static void run_regions(const struct run *run) {
     const struct cn_network *network = run->network;
     const size_t layers = network->layer_count;
-    struct region region = {.first = true, .goes = true};
+    struct region region = {.first = true, .forward = true};
     for (size_t l = 0; l < layers; l++)
         if (cn_layer_stops(&network->layers[l])) {
             region.forward_to = l;
             run_region(run, &region);
             stop_at(run, l, network->layers[l].type->training->batch->prepare_forward);
-            region = (struct region){.goes = true, .forward_from = l};
+            region = (struct region){.forward = true, .forward_from = l};
         }
     size_t stop = stop_before(run, layers);
     region.forward_to = region.back_to = layers;
@@ -286,9 +286,9 @@ static void pack(const struct run *run) {
 
 /* Whether the loss is derived through the layer's activation. */
 static bool fuses(enum cn_loss loss, struct cn_layer layer) {
-    const enum cn_activation wanted = cn_loss_fuses_with(loss);
-    return wanted != CN_ACTIVATION_LINEAR && layer.type->activation != NULL &&
-           *layer.type->activation(&layer) == wanted;
+    const enum cn_activation fused = cn_loss_fuses_with(loss);
+    return fused != CN_ACTIVATION_LINEAR && layer.type->activation != NULL &&
+           *layer.type->activation(&layer) == fused;
 }
 
 void cn_network_gradient(struct cn_network *network, struct cn_gradient_workspace *w,

@@ -13,7 +13,7 @@
 
 /* Where the gradient by one input of a layer goes. */
 struct cn_edge {
-    bool wanted;  /* somebody before it learns from it */
+    bool needed;  /* somebody before it learns from it */
     bool added;   /* to what a later user has written; else it is written */
     size_t spare; /* of an added one: floats before its buffer among the thread's spares */
 };

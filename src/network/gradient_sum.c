@@ -54,25 +54,25 @@ static size_t first_shard_of(const struct cn_ranks *ranks, int rank) {
 
 /* ---- Nodes ---- */
 
-static void leaves_of(size_t node, size_t *ret_first, size_t *ret_end) {
-    size_t leaves = 1;
+static void shards_below(size_t node, size_t *ret_first, size_t *ret_end) {
+    size_t shards = 1;
     while (node < SHARDS) {
         node *= 2;
-        leaves *= 2;
+        shards *= 2;
     }
     *ret_first = node - SHARDS;
-    *ret_end = node - SHARDS + leaves;
+    *ret_end = node - SHARDS + shards;
 }
 
 static bool is_empty(const struct cn_gradient_sum *sum, size_t node) {
     size_t first, end;
-    leaves_of(node, &first, &end);
+    shards_below(node, &first, &end);
     return cn_gradient_shard_begin(first, sum->count) == cn_gradient_shard_begin(end, sum->count);
 }
 
 static bool within(size_t node, size_t first_shard, size_t end_shard) {
     size_t first, end;
-    leaves_of(node, &first, &end);
+    shards_below(node, &first, &end);
     return first >= first_shard && end <= end_shard;
 }
 
@@ -86,7 +86,7 @@ static bool is_root_of(const struct cn_gradient_sum *sum, int rank, size_t node)
 /* A node's sum lies in the buffer of its first shard with samples. */
 static float *buffer_at(const struct cn_gradient_sum *sum, size_t node) {
     size_t first, end;
-    leaves_of(node, &first, &end);
+    shards_below(node, &first, &end);
     while (is_empty(sum, SHARDS + first))
         first++;
     return sum->buffers + (size_t)sum->buffer_of[first] * sum->stride;
@@ -194,16 +194,17 @@ static void add_range(struct cn_gradient_sum *sum, size_t offset, size_t size, s
 }
 
 void cn_gradient_sum_begin(struct cn_gradient_sum *sum, const struct cn_network *network,
-                           const bool *goes_back, size_t back_from, size_t back_to, size_t count) {
+                           const bool *has_backward, size_t back_from, size_t back_to,
+                           size_t count) {
     int roots = 0;
     sum->count = count;
     sum->group_count = sum->sent = 0;
     for (size_t l = back_to; l-- > back_from;) /* the lowest user of each layer's parameters */
-        if (goes_back[l])
+        if (has_backward[l])
             sum->lowest[owner_of(network, l)] = l;
     for (size_t l = back_to; l-- > back_from;) {
         const size_t owner = owner_of(network, l), size = range_of(network, l);
-        if (goes_back[l] && size > 0 && sum->lowest[owner] == l)
+        if (has_backward[l] && size > 0 && sum->lowest[owner] == l)
             add_range(sum, network->layers[owner].parameter_offset, size, l);
     }
     const int rank = sum->ranks != NULL ? sum->ranks->rank : 0;

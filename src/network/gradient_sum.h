@@ -30,10 +30,11 @@ size_t cn_gradient_sum_size(const struct cn_network *network, int threads);
  * than they give: small batches leave some of the shards empty, but have eight with samples. */
 size_t cn_gradient_shard_begin(size_t shard, size_t count);
 
-/* Begins the layers [back_from, back_to) over a batch of `count` samples. goes_back[l]: the pass
+/* Begins the layers [back_from, back_to) over a batch of `count` samples. has_backward[l]: the pass
  * goes back through layer l. */
 void cn_gradient_sum_begin(struct cn_gradient_sum *sum, const struct cn_network *network,
-                           const bool *goes_back, size_t back_from, size_t back_to, size_t count);
+                           const bool *has_backward, size_t back_from, size_t back_to,
+                           size_t count);
 
 /* Any thread: [parameter_count] zeros, as far as the begun layers own them, for one shard. */
 float *cn_gradient_sum_take(struct cn_gradient_sum *sum, size_t shard);

@@ -100,7 +100,7 @@ static void plan_edges(const struct cn_network *network, struct cn_gradient_work
             const size_t from = layer_of(network, layer->inputs[i].value);
             if (!w->parts[l].back || from == SIZE_MAX || !w->parts[from].back)
                 continue;
-            edge->wanted = true;
+            edge->needed = true;
             edge->added = writers[from] != SIZE_MAX;
             if (edge->added) {
                 edge->spare = spare;

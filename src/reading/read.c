@@ -303,7 +303,7 @@ static int compare_candidates(const void *a, const void *b) {
 /* ---- A line ---- */
 
 /* Digits that the options want in each line; 0: any number. */
-static int digits_wanted(const struct cn_reading_options *options) {
+static int expected_digits(const struct cn_reading_options *options) {
     int count = 0;
     for (const char *c = options->pattern; *c != '\0'; c++)
         count += *c == 'd';
@@ -420,7 +420,7 @@ static enum cn_status read_line(struct reader *r, const struct cn_plane *plane,
         double margin = 0;
         qsort(r->candidates, r->candidate_count, sizeof *r->candidates, compare_candidates);
         if (cn_candidates_best_path(r->candidates, r->candidate_count, glyphs.atom_count,
-                                    digits_wanted(r->options), r->path, &count, &margin)) {
+                                    expected_digits(r->options), r->path, &count, &margin)) {
             status = put_line(r, line, count, margin, place, draft, error);
             *ret_read = status == CN_OK && draft->digit_count > 0;
         }
@@ -487,17 +487,17 @@ static double line_weight(const struct cn_text_line *line) {
     return (double)(line->right - line->left + 1) * line->height;
 }
 
-/* Leaves the `wanted` lines of the largest extent, in their order. */
-static void keep_largest(struct cn_text_lines *lines, int wanted) {
+/* Leaves the `count` lines of the largest extent, in their order. */
+static void keep_largest(struct cn_text_lines *lines, int count) {
     double weights[MOST_LINES];
-    if (wanted == 0 || lines->count <= (size_t)wanted || lines->count > MOST_LINES)
+    if (count == 0 || lines->count <= (size_t)count || lines->count > MOST_LINES)
         return;
     for (size_t i = 0; i < lines->count; i++)
         weights[i] = line_weight(&lines->lines[i]);
     qsort(weights, lines->count, sizeof *weights, compare_weights);
-    const double least = weights[wanted - 1];
+    const double least = weights[count - 1];
     size_t kept = 0;
-    for (size_t i = 0; i < lines->count && kept < (size_t)wanted; i++)
+    for (size_t i = 0; i < lines->count && kept < (size_t)count; i++)
         if (line_weight(&lines->lines[i]) >= least)
             lines->lines[kept++] = lines->lines[i];
     lines->count = kept;

@@ -85,7 +85,7 @@ static struct preparation *waiting_take(struct preparer *preparer) {
 }
 
 /* It is not there any more, but for its `done`. */
-static void preparation_leave(struct preparer *preparer, struct preparation *p) {
+static void preparation_unlink(struct preparer *preparer, struct preparation *p) {
     deadlines_remove(&preparer->deadlines, &p->deadline);
     account_of(preparer, p)->preparations--;
     preparer->depth--;
@@ -156,7 +156,7 @@ static void *preparer_thread(void *data) {
             waiting_append(preparer, p);
             continue;
         }
-        preparation_leave(preparer, p);
+        preparation_unlink(preparer, p);
         (void)pthread_mutex_unlock(&preparer->mutex);
         preparation_finish(p);
         (void)pthread_mutex_lock(&preparer->mutex);
@@ -181,7 +181,7 @@ static bool end_due(struct preparer *preparer) {
     if (p->running)
         return true;
     waiting_remove(preparer, p);
-    preparation_leave(preparer, p);
+    preparation_unlink(preparer, p);
     (void)pthread_mutex_unlock(&preparer->mutex);
     p->outcome = PREPARATION_EXPIRED;
     preparation_finish(p);

@@ -39,8 +39,8 @@ static void draw_stretch(const struct cn_warp_ranges *ranges, struct cn_random *
 
 struct cn_warp cn_warp_draw(const struct cn_warp_ranges *ranges, struct cn_random *random,
                             int height, int width) {
-    const float turn = cn_random_uniform(random, -ranges->rotation, ranges->rotation) *
-                       0.017453293f; /* to radians */
+    const float angle = cn_random_uniform(random, -ranges->rotation, ranges->rotation) *
+                        0.017453293f; /* to radians */
     float wider = 1, higher = 1;
     if (ranges->stretch > 0)
         draw_stretch(ranges, random, &wider, &higher);
@@ -51,7 +51,7 @@ struct cn_warp cn_warp_draw(const struct cn_warp_ranges *ranges, struct cn_rando
     const float shear = cn_random_uniform(random, -ranges->shear, ranges->shear);
     const float shift_x = cn_random_uniform(random, -ranges->shift, ranges->shift);
     const float shift_y = cn_random_uniform(random, -ranges->shift, ranges->shift);
-    const float cosine = cosf(turn), sine = sinf(turn);
+    const float cosine = cosf(angle), sine = sinf(angle);
     const float middle_x = 0.5f * (float)(width - 1), middle_y = 0.5f * (float)(height - 1);
     /* The inverse of scale, shear and rotation about the centre, then the shift. */
     struct cn_warp warp = {.xx = grow_x * (cosine + shear * sine),

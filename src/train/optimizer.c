@@ -84,9 +84,9 @@ static double nadam_momentum(double beta_1, double t) {
 
 /* The product of the momenta of steps 1 to t; from step 1000 on each is beta_1 to the last bit. */
 static double nadam_product(double beta_1, double t) {
-    const double turn = fmin(t, 1000);
-    double product = pow(beta_1, t - turn);
-    for (double i = 1; i <= turn; i++)
+    const double steps = fmin(t, 1000);
+    double product = pow(beta_1, t - steps);
+    for (double i = 1; i <= steps; i++)
         product *= nadam_momentum(beta_1, i);
     return product;
 }

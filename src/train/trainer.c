@@ -383,7 +383,7 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
                                  .step = update,
                                  .targets = trainer->targets,
                                  .weights = trainer->weights,
-                                 .flag = trainer->stop_wanted};
+                                 .flag = trainer->stop_requested};
     if (trainer->teacher != NULL)
         batch.targets = cn_teacher_targets(trainer->teacher, batch.images, batch.labels, first, end,
                                            o->label_smoothing);
@@ -449,7 +449,7 @@ static enum cn_status run_epoch(struct cn_trainer *trainer,
                                 struct cn_error *error) {
     enum cn_status status = CN_OK;
     bool go_on = true;
-    trainer->stop_wanted = trainer->stop_agreed = false;
+    trainer->stop_requested = trainer->stop_agreed = false;
     uint64_t before = cn_clock_nanoseconds();
     shuffle(trainer);
     while (go_on && status == CN_OK && trainer->step < trainer->steps) {
@@ -458,11 +458,11 @@ static enum cn_status run_epoch(struct cn_trainer *trainer,
         trainer->seconds += cn_seconds(now - before);
         before = now;
         if (status == CN_OK && callbacks != NULL && callbacks->on_step != NULL)
-            trainer->stop_wanted =
+            trainer->stop_requested =
                 !callbacks->on_step(callbacks->data, trainer->epoch + 1, trainer->step,
                                     trainer->steps, trainer->loss_sum / samples_seen(trainer),
                                     (double)trainer->correct / samples_seen(trainer));
-        go_on = !(trainer->ranks != NULL ? trainer->stop_agreed : trainer->stop_wanted);
+        go_on = !(trainer->ranks != NULL ? trainer->stop_agreed : trainer->stop_requested);
     }
     if (status == CN_OK && trainer->step == trainer->steps)
         status = end_epoch(trainer, error);

@@ -35,7 +35,7 @@ struct cn_trainer {
     struct cn_training_options options;
     struct cn_gradient_workspace *workspace;
     const struct cn_ranks *ranks;     /* borrowed; NULL: this process alone */
-    bool stop_wanted, stop_agreed;    /* a callback asked for it: of this rank, of any */
+    bool stop_requested, stop_agreed; /* a callback asked for it: of this rank, of any */
     struct cn_augmenter **augmenters; /* [options.threads] */
     struct cn_teacher *teacher;       /* NULL: the labels alone teach */
     float teacher_share;

@@ -98,11 +98,11 @@ export async function visit(browser, server, name, options, story, refusals = fa
 
 export const text = (page, selector) => page.textContent(selector);
 export const sum = (page) => page.$$eval('.fill', (fills) => fills.reduce((s, f) => s + Number(/scaleX\((.*)\)/.exec(f.style.transform)[1]), 0));
-export const label = (page, wanted) => page.waitForFunction((w) => document.getElementById('label').textContent === w, wanted);
+export const label = (page, expected) => page.waitForFunction((w) => document.getElementById('label').textContent === w, expected);
 
 // The answer is there and rests: the label, the probabilities' sum, the picture seen, the layers.
-export async function expect(page, name, wanted) {
-  await label(page, wanted);
+export async function expect(page, name, expected) {
+  await label(page, expected);
   await page.waitForSelector('#layers[aria-busy=false]');
   await page.waitForFunction(() => {
     const seen = document.getElementById('seen'), maps = document.querySelectorAll('canvas.tiles');
@@ -110,9 +110,9 @@ export async function expect(page, name, wanted) {
     return seen.ariaLabel.includes('by') && lit(seen) && [...maps].some(lit);
   });
   check(Math.abs(await sum(page) - 1) < 1e-4, `${name}: the bars' sum is ${await sum(page)}`);
-  check(await text(page, '.best .name') === wanted, `${name}: the best bar is ${await text(page, '.best .name')}`);
+  check(await text(page, '.best .name') === expected, `${name}: the best bar is ${await text(page, '.best .name')}`);
   check(await page.isHidden('#error'), `${name}: ${await text(page, '#error')}`);
-  await page.waitForFunction((w) => document.getElementById('status').textContent.startsWith(`${w}, `), wanted);
+  await page.waitForFunction((w) => document.getElementById('status').textContent.startsWith(`${w}, `), expected);
 }
 
 export async function points(page, relative) {

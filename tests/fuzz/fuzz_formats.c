@@ -1,5 +1,5 @@
 /* fuzz_formats.c: pictures that begin as their format does, so that each decoder is reached: the
- * first byte chooses the format, the second how much smaller the picture is wanted. */
+ * first byte chooses the format, the second how much smaller the picture is expected. */
 #include "convnet/image.h"
 #include "fuzz/fuzz.h"
 

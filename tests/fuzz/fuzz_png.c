@@ -30,8 +30,8 @@ static void put_chunk(struct png *png, const char *type, const uint8_t *data, si
     png->length += length + 12;
 }
 
-static size_t take(const uint8_t **bytes, size_t *left, size_t wanted, const uint8_t **ret) {
-    const size_t taken = wanted < *left ? wanted : *left;
+static size_t take(const uint8_t **bytes, size_t *left, size_t expected, const uint8_t **ret) {
+    const size_t taken = expected < *left ? expected : *left;
     *ret = *bytes;
     *bytes += taken;
     *left -= taken;
@@ -66,8 +66,8 @@ static void make_png(struct png *png, const uint8_t *bytes, size_t left) {
     /* Pixels: the rest, again and again, as long as the picture may be. */
     static uint8_t pixels[1 << 16];
     size_t filled = 0;
-    const size_t wanted = header[7] % 2 == 0 ? sizeof pixels : left;
-    while (left > 0 && filled < wanted && filled < sizeof pixels) {
+    const size_t expected = header[7] % 2 == 0 ? sizeof pixels : left;
+    while (left > 0 && filled < expected && filled < sizeof pixels) {
         const size_t more = left < sizeof pixels - filled ? left : sizeof pixels - filled;
         memcpy(pixels + filled, bytes, more);
         filled += more;

@@ -59,10 +59,10 @@ def write(path, text):
 
 
 def test_shown(server):
-    for name, (extra, wanted) in SHOWN.items():
+    for name, (extra, expected) in SHOWN.items():
         path = b"/predict?key=" + KEY.encode() if "query" in name else b"/predict"
         status, headers, body = ask(server, post(extra=extra + RAW, path=path))
-        check(status == wanted, "%s: %s, wanted %s" % (name, status, wanted))
+        check(status == expected, "%s: %s, expected %s" % (name, status, expected))
         check(("www-authenticate" in headers) == (status == 401), "%s: %s" % (name, headers))
         if status == 401:
             check(headers["www-authenticate"].startswith("Bearer ") and
@@ -104,11 +104,11 @@ def test_before_the_body(server):
         check(answer and answer[0] == 401, "401 while sending: %s" % (answer,))
 
 
-def wait_for_status(server, request, wanted):
+def wait_for_status(server, request, expected):
     start, status = time.monotonic(), None
-    while status != wanted and time.monotonic() - start < PATIENCE:
+    while status != expected and time.monotonic() - start < PATIENCE:
         status = ask(server, request)[0]
-    return status == wanted
+    return status == expected
 
 
 def test_reload(server, path):
@@ -196,17 +196,17 @@ def test_pages():
     form = b"Content-Type: multipart/form-data; boundary=x\r\n"
     default = {"CONVNETD_ALLOWED_HOSTS": "none"}
     with serving("--cors-origin=https://good.example", environment=default) as server:
-        for host, wanted in (("localhost", 200), ("LocalHost:%d" % server.port, 200),
+        for host, expected in (("localhost", 200), ("LocalHost:%d" % server.port, 200),
                              ("digits.localhost", 200), ("127.0.0.1:%d" % server.port, 200),
                              ("[::1]", 200), ("", 200), ("evil.example", 421), ("a", 421),
                              ("localhost.evil.example", 421), ("127.0.0.1.evil.example", 421)):
             for request in (get(), post(), get("/metrics")):
                 answer = ask(server, named(host, request))
-                check(answer[0] == wanted and (wanted == 200 or b"allowed-hosts" in answer[2]),
+                check(answer[0] == expected and (expected == 200 or b"allowed-hosts" in answer[2]),
                       "Host %s: %s" % (host, answer[:1]))
         check(ask(server, b"GET /v2 HTTP/1.0\r\n\r\n")[0] == 200, "without Host")
         own = "http://localhost:%d" % server.port
-        for shown, wanted in ((page(), 200), (page(own), 200), (page(own, "same-origin"), 200),
+        for shown, expected in ((page(), 200), (page(own), 200), (page(own, "same-origin"), 200),
                               (page("https://good.example", "cross-site", "cors"), 200),
                               (page("https://evil.example", "cross-site", "navigate"), 403),
                               (page("https://evil.example"), 403), (page("null"), 403),
@@ -214,15 +214,15 @@ def test_pages():
                               (page(None, "cross-site"), 403)):
             request = named("localhost:%d" % server.port, post(extra=RAW + shown))
             answer = ask(server, request)
-            check(answer[0] == wanted and (wanted == 200 or b"cors-origin" in answer[2]),
+            check(answer[0] == expected and (expected == 200 or b"cors-origin" in answer[2]),
                   "%r: %s" % (shown, answer))
         answer = ask(server, named("localhost", post(b"--x--", form + page("https://evil.example"))))
         check(answer[0] == 403, "a form of another origin: %s" % (answer[:1],))
         link = get("/", page(None, "cross-site", "navigate") + b"Accept: text/html\r\n")
         check(ask(server, named("localhost", link))[0] == 200, "a link to the page is followed")
     with serving("--allowed-hosts=digits.example") as server:
-        for host, wanted in (("digits.example:80", 200), ("Digits.Example.", 200), ("a", 421)):
-            check(ask(server, named(host, get()))[0] == wanted, "a list: %s" % host)
+        for host, expected in (("digits.example:80", 200), ("Digits.Example.", 200), ("a", 421)):
+            check(ask(server, named(host, get()))[0] == expected, "a list: %s" % host)
     with serving("--allowed-hosts=*") as server:
         check(ask(server, get())[0] == 200, "any name")
     with serving("--address=0.0.0.0", "--insecure", environment=default) as server:

@@ -33,10 +33,10 @@ check() {
 }
 # run STATUS ARGUMENT...: runs convnet into the files out and err and wants that exit status.
 run() {
-    local wanted=$1 status=0
+    local expected=$1 status=0
     shift
     "$convnet" "$@" >out 2>err </dev/null || status=$?
-    [ "$status" -eq "$wanted" ] || { echo "    exit status $status instead of $wanted: $*"; return 1; }
+    [ "$status" -eq "$expected" ] || { echo "    exit status $status instead of $expected: $*"; return 1; }
 }
 says() { grep -qF -- "$1" err || { echo "    stderr lacks: $1"; return 1; }; }
 # python EXPRESSION: true for the JSON in the file out, as `j`.

@@ -217,7 +217,7 @@ def thread_oversubscription_in_containers(_):
           "a second processor: one more of HTTP, one more that computes, one that prepares: %d, %d"
           % (one, two))
     for name, files in QUOTAS.items():
-        wanted = two if name == "none" else one
+        expected = two if name == "none" else one
 
         def confine():
             os.sched_setaffinity(0, processors[:2])
@@ -228,7 +228,7 @@ def thread_oversubscription_in_containers(_):
         except Exception as fault:  # subprocess says no more of what its child raised
             print("quota %s: %s" % (name, fault))
             continue
-        check(found == wanted, "quota %s: %d threads, not %d" % (name, found, wanted))
+        check(found == expected, "quota %s: %d threads, not %d" % (name, found, expected))
     group = own_group()
     if group is None:
         print("a service's quota: no control group can be made here")

@@ -9,7 +9,7 @@ check() { # WHAT WANTED GOT
     checks=$((checks + 1))
     [ "$2" = "$3" ] && return
     failures=$((failures + 1))
-    printf 'FAIL %s: wanted [%s], got [%s]\n' "$1" "$2" "$3"
+    printf 'FAIL %s: expected [%s], got [%s]\n' "$1" "$2" "$3"
 }
 PATH=$build:$PATH
 # shellcheck source=/dev/null
@@ -25,9 +25,9 @@ check "the commands" "$(LC_ALL=C sort <<<"$commands" | tr '\n' ' ')" "$(complete
 check "there are some" yes "$([ "$(wc -w <<<"$commands")" -ge 9 ] && echo yes)"
 for command in $commands; do
     # Another reading of the help: every word with two dashes that begins an option's line.
-    wanted=$(convnet "$command" --help | awk '/^ +(-.,)? *--/ { sub(/^ +(-., )?/, ""); print $1 }' |
+    expected=$(convnet "$command" --help | awk '/^ +(-.,)? *--/ { sub(/^ +(-., )?/, ""); print $1 }' |
         sed -E 's/\[=.*//; s/=.*/=/' | LC_ALL=C sort -u | tr '\n' ' ')
-    check "options of $command" "$wanted" "$(completed convnet "$command" -- | tr ' ' '\n' | LC_ALL=C sort -u | tr '\n' ' ' | sed 's/^ //')"
+    check "options of $command" "$expected" "$(completed convnet "$command" -- | tr ' ' '\n' | LC_ALL=C sort -u | tr '\n' ' ' | sed 's/^ //')"
 done
 check "a part of one" "--architecture= " "$(completed convnet train --arch)"
 check "a daemon's option" "--max-header-fields= " "$(completed convnetd --max-header-f)"

@@ -44,7 +44,7 @@ def pixels(path):
     return out
 
 
-def example(name, *arguments, command=(), wanted="7", environment=None):
+def example(name, *arguments, command=(), expected="7", environment=None):
     """Runs one; its first line's second word is the digit. "" if `command` is None."""
     RUN.add(name)
     if command is None:
@@ -55,7 +55,7 @@ def example(name, *arguments, command=(), wanted="7", environment=None):
                           env={**os.environ, **(environment or {})})
     check(done.returncode == 0, "%s: %d %s" % (name, done.returncode, done.stderr[-1000:]))
     words = done.stdout.splitlines()[0].split(" ") if done.stdout else [""]
-    check(wanted is None or (len(words) > 1 and words[1] == wanted), "%s says %r" % (name, done.stdout))
+    check(expected is None or (len(words) > 1 and words[1] == expected), "%s says %r" % (name, done.stdout))
     return done.stdout
 
 
@@ -89,7 +89,7 @@ def run_all(folder):
         check(len(plain.splitlines()) == 2, "one line per picture of a tensor: %r" % plain)
         example("infer_triton.py", address, "digits", seven, command=python("tritonclient.http"))
         example("predict.mjs", url, seven, command=node())
-        example("predict-parallel", url, seven, again, wanted=None)
+        example("predict-parallel", url, seven, again, expected=None)
         for answer in seven + ".json", again + ".json":
             with open(answer, encoding="utf-8") as file:
                 check(json.load(file)["predictions"][0]["label"] == "7", answer)

@@ -41,9 +41,9 @@ def refused(answer, status, words):
           "%d with %r: %s" % (status, words, answer))
 
 
-def close(got, wanted, what):
-    worst = max(abs(a - b) for a, b in zip(got, wanted))
-    check(len(got) == len(wanted) and worst < 1e-4, "%s: off by %g" % (what, worst))
+def close(got, expected, what):
+    worst = max(abs(a - b) for a, b in zip(got, expected))
+    check(len(got) == len(expected) and worst < 1e-4, "%s: off by %g" % (what, worst))
 
 
 def convolved(x, height, width, channels, layer):
@@ -261,10 +261,10 @@ def test_page(server):
               headers["cache-control"] == "no-cache", "headers of %s" % path)
         check(b"http://" not in body.replace(b"http://www.w3.org/", b"").replace(b"http://HOST", b"")
               and b"https://" not in body and b"style=" not in body, "%s stands alone" % path)
-        for wanted in (headers["etag"], headers["etag"][2:], '"x", ' + headers["etag"], "*"):
-            again = ask(server, get(path, browser + b"If-None-Match: %s\r\n" % wanted.encode()))
+        for expected in (headers["etag"], headers["etag"][2:], '"x", ' + headers["etag"], "*"):
+            again = ask(server, get(path, browser + b"If-None-Match: %s\r\n" % expected.encode()))
             check(again[0] == 304 and again[2] == b"" and again[1]["etag"] == headers["etag"],
-                  "304 for %s of %s: %s" % (wanted, path, again))
+                  "304 for %s of %s: %s" % (expected, path, again))
         check(ask(server, get(path, browser + b'If-None-Match: "x"\r\n'))[0] == 200, "another tag")
         head = ask(server, get(path, browser, method=b"HEAD"), head=True)
         check(head[0] == 200 and head[1]["content-length"] == str(len(body)), "HEAD %s" % path)

@@ -156,11 +156,11 @@ def infer(model, feeds):
     return feeds, [(o["name"], o["shape"], o["data"]) for o in body["outputs"]]
 
 
-def compare(what, got, wanted, by_name=True):
+def compare(what, got, expected, by_name=True):
     if got is None:
         return
-    check(len(got) == len(wanted), "%s: %d outputs" % (what, len(got)))
-    for (name, shape, data), (other_name, other_shape, other) in zip(got, wanted):
+    check(len(got) == len(expected), "%s: %d outputs" % (what, len(got)))
+    for (name, shape, data), (other_name, other_shape, other) in zip(got, expected):
         check(not by_name or (name, shape) == (other_name, other_shape),
               "%s: %s %s, not %s %s" % (what, name, shape, other_name, other_shape))
         worst = max(abs(a - b) / max(1, abs(b)) for a, b in zip(data, other))
@@ -168,30 +168,30 @@ def compare(what, got, wanted, by_name=True):
               % (what, name, worst))
 
 
-def read_back(folder, source, feeds, wanted):
+def read_back(folder, source, feeds, expected):
     path = os.path.join(folder, "back.safetensors")
     code, _, err = convnet("import", source, "-o", path)
     check(code == 0, err)
     if code == 0:
-        compare("read back from " + source, infer(path, feeds)[1], wanted, False)
+        compare("read back from " + source, infer(path, feeds)[1], expected, False)
 
 
 def test_model(folder, model):
-    feeds, wanted = infer(model, None)
+    feeds, expected = infer(model, None)
     inputs, source = os.path.join(folder, "inputs.json"), os.path.join(folder, "m.onnx")
     with open(inputs, "w", encoding="ascii") as file:
         json.dump(feeds, file)
     code, out, err = convnet("export", model, "--format=onnx", "-o", source)
     check(code == 0 and "pictures by fit=" in out, out + err)
     if ONNX:
-        read_back(folder, source, feeds, wanted)
-    compare("ONNX Runtime", node(RUN_ONNX, source, inputs), wanted)
+        read_back(folder, source, feeds, expected)
+    compare("ONNX Runtime", node(RUN_ONNX, source, inputs), expected)
     source = os.path.join(folder, "model.json")
     code, _, err = convnet("export", model, "--format=tfjs", "-o", source)
     check(code == 0 and os.path.exists(os.path.join(folder, "model.weights.bin")), err)
     if IMPORTS:
-        read_back(folder, source, feeds, wanted)
-    compare("TensorFlow.js", node(RUN_TFJS, source, inputs), wanted, False)
+        read_back(folder, source, feeds, expected)
+    compare("TensorFlow.js", node(RUN_TFJS, source, inputs), expected, False)
 
 
 def test_temperature(folder):
@@ -200,8 +200,8 @@ def test_temperature(folder):
     check(convnet("edit", MODEL, "-o", model, "--temperature=2.5")[0] == 0, "edit")
     check(convnet("export", model, "-o", source)[0] == 0, "export")
     if ONNX:
-        feeds, wanted = infer(model, None)
-        read_back(folder, source, feeds, wanted)
+        feeds, expected = infer(model, None)
+        read_back(folder, source, feeds, expected)
     code, _, err = convnet("export", model, "--format=tfjs", "-o", source + ".json")
     check(code == 1 and "--temperature 1" in err and not os.path.exists(source + ".json"), err)
 

@@ -253,7 +253,7 @@ def setns(handle):
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def wanted_answers(network, folder):
+def expected_answers(network, folder):
     """The bytes that each model answers, and those of the one that digits becomes."""
     answers = {}
     replaced = os.path.join(folder, "digits.safetensors")
@@ -313,8 +313,8 @@ def change_model(hosts, replaced, load):
         out = host.reload()
         check(out.returncode == 0, "reload of %s: %s%s" % (host.name, out.stdout, out.stderr))
     # Requests that were under way are over when each client has had a later answer.
-    wanted = load.sent.value + 4 * CLIENTS
-    until(lambda: load.sent.value >= wanted, "the load goes on")
+    expected = load.sent.value + 4 * CLIENTS
+    until(lambda: load.sent.value >= expected, "the load goes on")
     load.phase.value = 2
 
 
@@ -350,7 +350,7 @@ def main():
             print("no network namespaces here: %s" % error.stderr)
             return 77
         stack.callback(network.close)
-        answers, replaced = wanted_answers(network, folder)
+        answers, replaced = expected_answers(network, folder)
         hosts = {}
         for name in HOSTS:
             hosts[name] = Host(network, name, folder)

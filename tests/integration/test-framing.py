@@ -192,7 +192,7 @@ BAD = {
     "chunks where none are taken": get("/", b"Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n",
 }
 
-# name -> (request, wanted statuses)
+# name -> (request, expected statuses)
 GOOD = {
     "64 arguments": (get("/v2?" + "&".join(["a=b"] * 64)), [200]),
     "too many arguments": (get("/v2?" + "&".join(["a=b"] * 65)), [414]),
@@ -282,7 +282,7 @@ def test_bad(server):
 
 
 def test_good(server):
-    for name, (request, wanted) in GOOD.items():
+    for name, (request, expected) in GOOD.items():
         for piece in (len(request), 1 if len(request) < 2000 else 97):
             with server.connect() as sock:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -290,10 +290,10 @@ def test_good(server):
                     sock.sendall(request[i:i + piece])
                 stream = Stream(sock)
                 got = []
-                for _ in wanted:
+                for _ in expected:
                     answer = stream.answer()
                     got.append(answer[0] if answer else None)
-                check(got == wanted, "good: %s in pieces of %d: %s" % (name, piece, got))
+                check(got == expected, "good: %s in pieces of %d: %s" % (name, piece, got))
     print("%d good requests" % len(GOOD))
 
 
@@ -315,13 +315,13 @@ def test_answers(server):
     check(status_of(server, get("/" + "a" * 100000)) == 414, "target over the head's memory")
     check(status_of(server, get(extra=b"A: " + b"b" * 100000 + b"\r\n")) == 431, "large field")
     check(status_of(server, get(extra=b"A: b\r\n" * 20000)) == 431, "many fields")
-    for count, wanted in ((127, 200), (128, 431)):  # and Host
+    for count, expected in ((127, 200), (128, 431)):  # and Host
         answer = ask(server, get(extra=b"A: b\r\n" * count))
-        check(answer[0] == wanted and (wanted == 200 or b"max-header-fields" in answer[2]),
+        check(answer[0] == expected and (expected == 200 or b"max-header-fields" in answer[2]),
               "%d fields: %s" % (count, answer))
-    for size, wanted in ((16000, 200), (17000, 431)):
+    for size, expected in ((16000, 200), (17000, 431)):
         answer = ask(server, get(extra=b"A: " + b"b" * size + b"\r\n"))
-        check(answer[0] == wanted and (wanted == 200 or b"max-header allows" in answer[2]),
+        check(answer[0] == expected and (expected == 200 or b"max-header allows" in answer[2]),
               "a head of %d: %s" % (size, answer[:2]))
     answer = ask(server, get("/v2/health/live", method=b"HEAD"), head=True)
     check(answer[0] == 200 and "content-length" in answer[1], "HEAD: %s" % (answer,))

@@ -104,12 +104,12 @@ def test_edit(folder):
     labels = os.path.join(folder, "labels.txt")
     with open(labels, "w", encoding="utf-8") as file:
         file.write("cat\ndog\r\nhen, brown\nfox\n")
-    for argument, wanted in ((labels, ["cat", "dog", "hen, brown", "fox"]),
+    for argument, expected in ((labels, ["cat", "dog", "hen, brown", "fox"]),
                              ("a, b,c,d", ["a", "b", "c", "d"])):
         code, _, err = convnet("edit", model, "-o", output, "--labels", argument,
                                "--temperature=2")
         metadata, tensors = read_model(output)
-        check(code == 0 and json.loads(metadata["labels"]) == wanted, "labels: " + err)
+        check(code == 0 and json.loads(metadata["labels"]) == expected, "labels: " + err)
         check(tensors == read_model(model)[1], "edit changed the weights")
         check(json.loads(metadata["calibration"])["temperature"] == 2, "temperature")
     for wrong in (["--labels=a,b"], ["--preprocessing=fit=round"], ["--temperature=0"]):
@@ -200,9 +200,9 @@ def noise(count, seed):
     return values
 
 
-def agree(name, got, wanted):
-    worst = max((abs(a - b) / (1e-4 + 1e-3 * abs(b)) for a, b in zip(got, wanted)), default=9)
-    check(len(got) == len(wanted) and worst <= 1, "%s: %.3g times the tolerance" % (name, worst))
+def agree(name, got, expected):
+    worst = max((abs(a - b) / (1e-4 + 1e-3 * abs(b)) for a, b in zip(got, expected)), default=9)
+    check(len(got) == len(expected) and worst <= 1, "%s: %.3g times the tolerance" % (name, worst))
     return worst
 
 
@@ -215,11 +215,11 @@ def infer(server, inputs):
     return body["outputs"] if status == 200 else []
 
 
-def compare(name, outputs, wanted, k):
+def compare(name, outputs, expected, k):
     """How far the outputs are from those of a reference's sample k."""
     worst = 0
-    check([len(o["data"]) for o in outputs] == [o["count"] for o in wanted], name + ": outputs")
-    for got, reference in zip(outputs, wanted):
+    check([len(o["data"]) for o in outputs] == [o["count"] for o in expected], name + ": outputs")
+    for got, reference in zip(outputs, expected):
         check(got["shape"] == reference["shape"], "%s: %s %s" % (name, got["shape"],
                                                                  reference["shape"]))
         if "values" in reference:
@@ -239,7 +239,7 @@ def try_model(folder, path, cases, *options):
     if code != 0:
         return
     with serving(model=model) as server:
-        worst = max(compare(path, infer(server, inputs), wanted, k) for inputs, wanted, k in cases)
+        worst = max(compare(path, infer(server, inputs), expected, k) for inputs, expected, k in cases)
     print("%s: at most %.3g times the tolerance" % (path[len(SHARED) + 1:], worst))
 
 

@@ -97,12 +97,12 @@ def test_json(server):
     status, _, body = post_json(server, "/predict", b"".join(PIXELS),
                                 b"Content-Type: application/octet-stream\r\n")
     check(status == 200, "predict: %s" % status)
-    wanted = [x["probabilities"] for x in body["predictions"]]
+    expected = [x["probabilities"] for x in body["predictions"]]
     check([x["class"] for x in body["predictions"]] == LABELS, "the digits are read")
     for path in (INFER, "/v2/models/digits/versions/1/infer"):
         out = outputs(post_json(server, path, infer("UINT8", [1, 28, 28], list(ONE))))
         check(out == {"name": "probabilities", "datatype": "FP32", "shape": [1, 10],
-                      "data": wanted[0]}, "one image: %s" % out)
+                      "data": expected[0]}, "one image: %s" % out)
     flat = {"UINT8": list(ONE), "FP32": fractions(ONE), "FP64": [p / 255 for p in ONE]}
     for datatype in ("UINT16", "UINT32", "UINT64", "INT16", "INT32", "INT64"):
         flat[datatype] = list(ONE)
@@ -113,10 +113,10 @@ def test_json(server):
                             ([1, 28, 28, 1], [[[[v] for v in row] for row in nested]]),
                             ([1, 1, 28, 28], data), ([1, 1, 28, 28], [[nested]])):
             out = outputs(post_json(server, INFER, infer(datatype, shape, form)))
-            check(out["data"] == wanted[0], "%s %s: other bits" % (datatype, shape))
+            check(out["data"] == expected[0], "%s %s: other bits" % (datatype, shape))
     both = [v for p in PIXELS for v in p]
     out = outputs(post_json(server, INFER, infer("UINT8", [20, 28, 28], both)))
-    check(out["shape"] == [20, 10] and out["data"] == [v for row in wanted for v in row],
+    check(out["shape"] == [20, 10] and out["data"] == [v for row in expected for v in row],
           "twenty images")
     small = [p // 2 for p in ONE]  # what INT8 can hold
     check(outputs(post_json(server, INFER, infer("INT8", [1, 784], small)))["data"] ==
@@ -126,18 +126,18 @@ def test_json(server):
     for order in (("data", "datatype", "shape", "name"), ("shape", "data", "datatype"),
                   ("datatype", "name", "data", "shape")):
         body = {"inputs": [{key: tensor[key] for key in order}]}
-        check(outputs(post_json(server, INFER, body))["data"] == wanted[0], "order %s" % (order,))
-    return wanted
+        check(outputs(post_json(server, INFER, body))["data"] == expected[0], "order %s" % (order,))
+    return expected
 
 
-def test_generosity(server, wanted):
+def test_generosity(server, expected):
     """What must not matter."""
     body = infer("UINT8", [1, 784], list(ONE), model_name="digits", something=[1, {"a": None}],
                  parameters={"sequence_id": 1, "unknown": "x"})
     body["inputs"][0].update(name="7c9e6679-7425-40de-944b-e07fc1f90ae7",
                              parameters={"content_type": "np", "x": {"y": [1]}}, extra=1.5)
     body["outputs"] = [{"name": "probabilities", "parameters": {"unknown": 1}}]
-    check(outputs(post_json(server, INFER, body))["data"] == wanted[0], "unknown members")
+    check(outputs(post_json(server, INFER, body))["data"] == expected[0], "unknown members")
     for ident in ("42", "", "é\U0001f600", "a\"b\\c\n", "x" * 5000):
         _, _, answer = post_json(server, INFER, infer("UINT8", [1, 784], list(ONE), id=ident))
         check(answer.get("id") == ident, "id %r: %s" % (ident, str(answer)[:100]))
@@ -146,20 +146,20 @@ def test_generosity(server, wanted):
     for extra in (b"", b"Content-Type: application/json\r\n",
                   b"Content-Type: application/octet-stream\r\n", b"Content-Type: text/plain\r\n"):
         check(outputs(post_json(server, INFER, infer("UINT8", [1, 784], list(ONE)), extra))["data"]
-              == wanted[0], "with %s" % extra)
+              == expected[0], "with %s" % extra)
     check(outputs(post_json(server, INFER, infer("UINT8", [1, 784], list(ONE), outputs=[])))["data"]
-          == wanted[0], "no outputs means all")
+          == expected[0], "no outputs means all")
 
 
-def test_pictures(server, wanted):
+def test_pictures(server, expected):
     one, two = png(ONE), png(PIXELS[1])
     for shape, data in (([1], [b64(one)]), ([-1], [b64(one)]), ([1, 1], [[b64(one)]]),
                         ([-1, 1], [b64(one)]), (-1, b64(one)), ([1], b64(one)), ([1], [b64(ONE)]),
                         ([1], ["data:image/png;base64," + b64(one)])):
         out = outputs(post_json(server, INFER, infer("BYTES", shape, data)))
-        check(out["data"] == wanted[0], "BYTES %s" % (shape,))
+        check(out["data"] == expected[0], "BYTES %s" % (shape,))
     out = outputs(post_json(server, INFER, infer("BYTES", [2], [b64(one), b64(two)])))
-    check(out["data"] == wanted[0] + wanted[1], "two PNGs")
+    check(out["data"] == expected[0] + expected[1], "two PNGs")
     data = struct.pack("<I", len(one)) + one + struct.pack("<I", len(two)) + two
     head = infer("BYTES", [2])
     for size in (None, len(data)):
@@ -167,14 +167,14 @@ def test_pictures(server, wanted):
             head["inputs"][0]["parameters"] = {"binary_data_size": size}
         status, body, rest = split(ask(server, binary(head, data)))
         check((status, rest) == (200, None) and
-              body["outputs"][0]["data"] == wanted[0] + wanted[1], "binary PNGs: %s" % body)
+              body["outputs"][0]["data"] == expected[0] + expected[1], "binary PNGs: %s" % body)
 
 
 def packed(values):
     return struct.pack("<%df" % len(values), *values)
 
 
-def test_binary(server, wanted):
+def test_binary(server, expected):
     forms = {"UINT8": bytes(ONE), "FP32": packed(fractions(ONE)),
              "FP64": struct.pack("<784d", *[p / 255 for p in ONE]),
              "INT64": struct.pack("<784q", *ONE), "UINT16": struct.pack("<784H", *ONE),
@@ -186,7 +186,7 @@ def test_binary(server, wanted):
             if size is not None:
                 head["inputs"][0]["parameters"] = {"binary_data_size": size}
             status, body, rest = split(ask(server, binary(head, data)))
-            check((status, rest) == (200, None) and body["outputs"][0]["data"] == wanted[0],
+            check((status, rest) == (200, None) and body["outputs"][0]["data"] == expected[0],
                   "binary %s: %s" % (datatype, body))
     # Halves are other values, but the same in JSON: FP16 0.5 is 0.5, BF16 too.
     for datatype, half in (("FP16", 0x3800), ("BF16", 0x3f00)):
@@ -194,18 +194,18 @@ def test_binary(server, wanted):
         _, body, _ = split(ask(server, binary(head, struct.pack("<784H", *[half] * 784))))
         same = outputs(post_json(server, INFER, infer("FP32", [1, 784], [0.5] * 784)))
         check(body["outputs"][0]["data"] == same["data"], "binary %s" % datatype)
-    test_binary_outputs(server, wanted)
-    test_raw(server, wanted)
+    test_binary_outputs(server, expected)
+    test_raw(server, expected)
 
 
-def test_binary_outputs(server, wanted):
+def test_binary_outputs(server, expected):
     """An output's own word goes before the request's; without either the answer is JSON."""
     head = infer("UINT8", [2, 28, 28])
     data = ONE + PIXELS[1]
-    both = packed(wanted[0] + wanted[1])
-    for whole, own, expected in ((None, None, False), (True, None, True), (False, None, False),
-                                 (None, True, True), (None, False, False), (True, False, False),
-                                 (False, True, True)):
+    both = packed(expected[0] + expected[1])
+    for whole, own, is_binary in ((None, None, False), (True, None, True), (False, None, False),
+                                  (None, True, True), (None, False, False), (True, False, False),
+                                  (False, True, True)):
         head.pop("parameters", None)
         head.pop("outputs", None)
         if whole is not None:
@@ -214,30 +214,30 @@ def test_binary_outputs(server, wanted):
             head["outputs"] = [{"name": "probabilities", "parameters": {"binary_data": own}}]
         status, body, rest = split(ask(server, binary(head, data)))
         out = body["outputs"][0]
-        if expected:
+        if is_binary:
             check(rest == both and "data" not in out and out["shape"] == [2, 10] and
                   out["parameters"] == {"binary_data_size": 80}, "%s %s: %s" % (whole, own, out))
         else:
-            check(status == 200 and rest is None and out["data"] == wanted[0] + wanted[1],
+            check(status == 200 and rest is None and out["data"] == expected[0] + expected[1],
                   "%s %s: %s" % (whole, own, out))
     # From JSON to binary as well.
     status, body, rest = split(ask(server, request(INFER, infer(
         "UINT8", [1, 784], list(ONE), id="7", parameters={"binary_data_output": True}))))
-    check(rest == packed(wanted[0]) and body["id"] == "7", "JSON in, binary out")
+    check(rest == packed(expected[0]) and body["id"] == "7", "JSON in, binary out")
 
 
-def test_raw(server, wanted):
+def test_raw(server, expected):
     zero = b"Inference-Header-Content-Length: 0\r\n"
     for data in (bytes(ONE), packed(fractions(ONE)), png(ONE)):
         status, body, rest = split(ask(server, request(INFER, data, zero)))
-        check(status == 200 and rest == packed(wanted[0]) and
+        check(status == 200 and rest == packed(expected[0]) and
               body["outputs"][0]["shape"] == [1, 10], "raw: %s" % body)
     refused(server, "raw of another length", INFER, bytes(785), "one image", zero)
     refused(server, "raw of two", INFER, bytes(1568), "one image", zero)
     refused(server, "raw of nothing", INFER, b"", "empty", zero)
 
 
-def test_tritonclient(server, wanted):
+def test_tritonclient(server, expected):
     """tritonclient.http's requests, byte for byte but for the order of its headers: no Content-Type,
     binary input, binary output asked for by default."""
     data = packed(fractions(ONE))
@@ -250,7 +250,7 @@ def test_tritonclient(server, wanted):
             b"\r\nUser-Agent: Python-Geventhttpclient/2.0.11\r\n"
             b"Inference-Header-Content-Length: %d\r\nContent-Length: %d\r\n\r\n"
             % (len(head), len(head) + len(data)) + head + data))
-        check(status == 200 and rest == packed(wanted[0]) and body["id"] == "", "outputs=None")
+        check(status == 200 and rest == packed(expected[0]) and body["id"] == "", "outputs=None")
     head = (b'{"inputs":[{"name":"image","shape":[1,28,28,1],"datatype":"FP32","parameters":'
             b'{"binary_data_size":3136}}],"outputs":[{"name":"probabilities","parameters":'
             b'{"classification":3,"binary_data":true}}]}')
@@ -266,7 +266,7 @@ def test_tritonclient(server, wanted):
           "classification: %s %s" % (body, strings))
 
 
-def test_classification(server, wanted):
+def test_classification(server, expected):
     for k in (1, 3, 10, 1000000):
         out = outputs(post_json(server, INFER, infer(
             "UINT8", [2, 784], list(ONE + PIXELS[1]),
@@ -275,15 +275,15 @@ def test_classification(server, wanted):
         check(out["datatype"] == "BYTES" and out["shape"] == [2, count] and
               len(out["data"]) == 2 * count, "classification %d: %s" % (k, out))
         for i in range(2):
-            order = sorted(range(10), key=lambda c, i=i: (-wanted[i][c], c))[:count]
+            order = sorted(range(10), key=lambda c, i=i: (-expected[i][c], c))[:count]
             got = [x.split(":") for x in out["data"][i * count:(i + 1) * count]]
             check([int(x[1]) for x in got] == order and [x[2] for x in got] ==
                   [str(c) for c in order] and [float(x[0]) for x in got] ==
-                  [wanted[i][c] for c in order], "classes of image %d: %s" % (i, got))
+                  [expected[i][c] for c in order], "classes of image %d: %s" % (i, got))
     out = outputs(post_json(server, INFER, infer(
         "UINT8", [1, 784], list(ONE),
         outputs=[{"name": "probabilities", "parameters": {"classification": 0}}])))
-    check(out["data"] == wanted[0], "classification 0 is none")
+    check(out["data"] == expected[0], "classification 0 is none")
 
 
 def errors():
@@ -445,7 +445,7 @@ def test_stats(server):
     check(get_json(server, "/v2/models/letters/stats")[0] == 404, "stats of no model")
 
 
-def test_fragments(server, wanted):
+def test_fragments(server, expected):
     """A small request cut at every byte: the second part comes in a packet of its own."""
     whole = binary(infer("BYTES", [1]), struct.pack("<I", len(png(ONE))) + png(ONE))
     whole = whole.replace(b"Host: a\r\n", b"Host: a\r\nConnection: keep-alive\r\n")
@@ -458,7 +458,7 @@ def test_fragments(server, wanted):
             sock.sendall(whole[cut:])
             answer = stream.answer()
             good += answer is not None and answer[0] == 200 and \
-                json.loads(answer[2])["outputs"][0]["data"] == wanted[0]
+                json.loads(answer[2])["outputs"][0]["data"] == expected[0]
         check(good == len(whole) - 1, "%d of %d cuts" % (good, len(whole) - 1))
         for byte in whole:
             sock.sendall(bytes([byte]))
@@ -479,11 +479,11 @@ def test_repository():
             body = infer("UINT8", [1, 784], list(ONE))
             for verb in ("load", "unload"):
                 refused(server, verb + " by TCP", "/v2/repository/models/digits/" + verb, b"",
-                        "admin socket", wanted=403)
+                        "admin socket", expected=403)
                 check(admin(verb, "letters")[0] == 404, verb + " of no model")
                 check(admin(verb, "x" * 300)[0] == 404, verb + " of a long name")
             check(admin("unload") == (200, {"name": "digits", "unload": True}), "unload")
-            refused(server, "unloaded", INFER, body, "not loaded", wanted=503)
+            refused(server, "unloaded", INFER, body, "not loaded", expected=503)
             check(get_json(server, "/v2/models/digits/ready")[0] == 503, "not ready")
             index = post_json(server, "/v2/repository/index", b"")[2]
             check(index[0]["state"] == "UNAVAILABLE" and index[0]["reason"], "index: %s" % index)
@@ -500,11 +500,11 @@ def test_limit():
         ok = infer("UINT8", [3, 784], [0] * 2352)
         check(post_json(server, INFER, ok)[0] == 200, "three images of three")
         refused(server, "four", INFER, infer("UINT8", [4, 784], [0] * 3136), "limit is 3",
-                wanted=413)
+                expected=413)
         refused(server, "four said, one sent", INFER, infer("UINT8", [4, 784], [0]), "limit is 3",
-                wanted=413)
+                expected=413)
         refused(server, "four pictures", INFER, infer("BYTES", [-1], [b64(png(ONE))] * 4), "3",
-                wanted=413)
+                expected=413)
 
 
 def main():
@@ -514,14 +514,14 @@ def main():
     for lane in ("--inline-us=100000", "--inline-us=0"):
         with serving(lane) as server:
             test_metadata(server)
-            wanted = test_json(server)
-            test_generosity(server, wanted)
-            test_pictures(server, wanted)
-            test_binary(server, wanted)
-            test_tritonclient(server, wanted)
-            test_classification(server, wanted)
+            expected = test_json(server)
+            test_generosity(server, expected)
+            test_pictures(server, expected)
+            test_binary(server, expected)
+            test_tritonclient(server, expected)
+            test_classification(server, expected)
             test_errors(server)
-            test_fragments(server, wanted)
+            test_fragments(server, expected)
             test_stats(server)
     test_repository()
     test_limit()

@@ -123,7 +123,7 @@ def test_texts(server):
 def test_archives(server):
     members = [("scans/", b"")] + [(n, SEVEN) for n in NAMES] + \
         [("scans/.DS_Store", b"x"), ("__MACOSX/scans/a.png", b"x"), ("l" * 180 + ".png", SEVEN)]
-    wanted = [(i, n, 7) for i, n in enumerate(NAMES + ["l" * 180 + ".png"])]
+    expected = [(i, n, 7) for i, n in enumerate(NAMES + ["l" * 180 + ".png"])]
     bodies = {"zip": zipped(members), "stored zip": zipped(members, zipfile.ZIP_STORED)}
     for name, kind in (("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT),
                        ("pax", tarfile.PAX_FORMAT)):
@@ -133,11 +133,11 @@ def test_archives(server):
         for header in (b"", b"Content-Type: application/zip\r\n",
                        b"Content-Type: application/octet-stream\r\n"):
             got = short(told(server, body, header))
-            check(got == wanted[:len(got)] and len(got) >= 3, "%s as %s: %s" % (name, header, got))
+            check(got == expected[:len(got)] and len(got) >= 3, "%s as %s: %s" % (name, header, got))
     got = short(told(server, gzip.compress(bodies["gnu"]), b"Content-Encoding: gzip\r\n"))
-    check(got == wanted, "a tar in gzip: %s" % (got,))
+    check(got == expected, "a tar in gzip: %s" % (got,))
     got = short(told(server, form(('name="f"; filename="s.zip"', None, bodies["zip"])), FORM))
-    check(got == wanted, "a zip in a form: %s" % (got,))
+    check(got == expected, "a zip in a form: %s" % (got,))
     streamed = io.BytesIO()
     streamed.seekable = lambda: False
     with zipfile.ZipFile(streamed, "w", zipfile.ZIP_DEFLATED) as archive:

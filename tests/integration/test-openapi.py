@@ -142,10 +142,10 @@ def bodies(contract, operation):
         yield "no body", b"", b""
 
 
-def expect(contract, operation, what, answer, wanted):
+def expect(contract, operation, what, answer, expected):
     complaint = contract.complaint(operation, answer)
-    check(answer[0] == wanted and complaint is None,
-          "%s: %s (wanted %d): %s" % (what, answer[0], wanted, complaint or answer[2][:200]))
+    check(answer[0] == expected and complaint is None,
+          "%s: %s (expected %d): %s" % (what, answer[0], expected, complaint or answer[2][:200]))
 
 
 def test_operation(contract, server, path, method, operation):

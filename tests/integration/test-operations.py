@@ -100,12 +100,12 @@ def replace(path, data):
     os.rename(path + ".new", path)
 
 
-def reload(server, wanted):
+def reload(server, expected):
     server.process.send_signal(signal.SIGHUP)
     until = time.monotonic() + daemon.PATIENCE
-    while sum(reloads(server).values()) < wanted:
+    while sum(reloads(server).values()) < expected:
         if time.monotonic() > until:
-            raise SystemExit("reload %d does not end" % wanted)
+            raise SystemExit("reload %d does not end" % expected)
 
 
 def variants():
@@ -274,17 +274,17 @@ def test_failing_allocations(limit):
         failing = FailingAllocations(folder)
         with serving("--inline-us=100", model=model, environment=failing.environment) as server:
             for name, asked in requests_of_all_kinds().items():
-                wanted, seen = status_of(server, asked), []
+                expected, seen = status_of(server, asked), []
 
                 def ask_once(k):
                     seen.append(status_of(server, asked))
-                    check(seen[-1] in (wanted, 503, None), "%s %d: %s" % (name, k, seen[-1]))
+                    check(seen[-1] in (expected, 503, None), "%s %d: %s" % (name, k, seen[-1]))
 
                 def answered(k):
                     check(status_of(server, post()) == 200, "%s: answered after %d" % (name, k))
 
                 count = each_allocation(limit, failing, ask_once, answered)
-                failed = sum(x != wanted for x in seen)
+                failed = sum(x != expected for x in seen)
                 check(failed > 0, "%s: allocations did fail" % name)
                 print("%s: %d allocations, of which %d spoilt the answer"
                       % (name, count, failed))

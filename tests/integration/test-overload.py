@@ -41,7 +41,7 @@ class Threads:
 
     def stop(self):
         """The thread that computes, which has the most: seconds running, and the share of the time
-        that it ran or wanted to; and the seconds that all others ran."""
+        that it ran or asked to run; and the seconds that all others ran."""
         passed, after = time.monotonic() - self.began, self._read()
         spent = sorted([x - y for x, y in zip(after[task], self.before.get(task, [0, 0]))]
                        for task in after)

@@ -101,8 +101,8 @@ def probabilities(answer):
 def test_forms(curl, images, labels):
     """PNG, raw, JSON, base64 and multipart: the same image, the same bits."""
     image = images[3]
-    wanted = probabilities(curl.post(image, OCTETS))
-    check(len(wanted) == 1, "one prediction")
+    expected = probabilities(curl.post(image, OCTETS))
+    check(len(expected) == 1, "one prediction")
     nested = [list(image[28 * y:28 * y + 28]) for y in range(28)]
     forms = {
         "PNG": (png(image), PNG),
@@ -121,16 +121,16 @@ def test_forms(curl, images, labels):
         body = body if isinstance(body, bytes) else body.encode()
         got = probabilities(curl.post(body, kind))
         if name == "numbers of 1":  # the text of v / 255 is a double's
-            check(all(abs(a - b) < 1e-6 for a, b in zip(got[0], wanted[0])), name)
+            check(all(abs(a - b) < 1e-6 for a, b in zip(got[0], expected[0])), name)
         else:
-            check(got == wanted, "%s: %s instead of %s" % (name, got, wanted))
+            check(got == expected, "%s: %s instead of %s" % (name, got, expected))
     with open(curl.body, "wb") as file:
         file.write(png(image))
     raw = curl.body + ".raw"
     with open(raw, "wb") as file:
         file.write(images[4])
     got = probabilities(curl("-F", "a=@" + curl.body, "-F", "b=@" + raw))
-    check(got == wanted + probabilities(curl.post(images[4], OCTETS)), "multipart")
+    check(got == expected + probabilities(curl.post(images[4], OCTETS)), "multipart")
     for name, answer in (("raw without a type", curl.post(image, "")),
                          ("raw as a form, as curl sends it", curl.post(image)),
                          ("a text as a part", curl("-F", "b=@" + raw + ";type=text/plain"))):
@@ -138,7 +138,7 @@ def test_forms(curl, images, labels):
               "%s is not taken by its length: %s" % (name, answer))
     status, _, body = curl.post(b"@picture.png")
     check(status == 415 and b"--data-binary @FILE" in body, "curl's slip: %s" % body)
-    check(probabilities(curl.post(image, OCTETS, "/predict/digits")) == wanted or
+    check(probabilities(curl.post(image, OCTETS, "/predict/digits")) == expected or
           not MODEL.endswith("digits.safetensors"), "by the model's name")
     status, _, body = curl.post(image, OCTETS, "/predict/nonesuch")
     check(status == 404 and b"nonesuch" in body, "an unknown model: %s" % body)
@@ -192,7 +192,7 @@ def test_formats_of_pictures(curl):
 def test_preprocessing(curl, images):
     """What was done is said of pictures, and of them alone; ?preprocess=, ?image= and their bounds."""
     image = images[3]
-    wanted = probabilities(curl.post(image, OCTETS))
+    expected = probabilities(curl.post(image, OCTETS))
 
     def report(answer):
         return predictions(answer)[0].get("preprocessing")
@@ -225,11 +225,11 @@ def test_preprocessing(curl, images):
         check(again["probabilities"] == first["probabilities"] and
               again["preprocessing"]["unchanged"] and "image" not in again, "%s: the image" % name)
     none = curl.post(png(image), PNG, "/predict?preprocess=none")
-    check(probabilities(none) == wanted and report(none)["unchanged"], "none: %s" % (none,))
+    check(probabilities(none) == expected and report(none)["unchanged"], "none: %s" % (none,))
     light = bytes(255 - v for v in image)
     check(probabilities(curl.post(png(light), PNG, "/predict?preprocess=none")) ==
           probabilities(curl.post(light, OCTETS)), "none takes light for ink")
-    check(probabilities(curl.post(png(light), PNG, "/predict?preprocess=auto")) == wanted, "auto")
+    check(probabilities(curl.post(png(light), PNG, "/predict?preprocess=auto")) == expected, "auto")
     for name, status, words, body, query in (
             ("another size", 422, ("140 x 140", "28 x 28"), png(large, 140, 140), "preprocess=none"),
             ("blank", 422, ("picture 1", "blank"), png(bytes([255]) * 784), ""),
@@ -242,18 +242,18 @@ def test_preprocessing(curl, images):
 
 
 def test_formats(curl, images):
-    wanted = predictions(curl.post(b"".join(images[:3]), OCTETS))
+    expected = predictions(curl.post(b"".join(images[:3]), OCTETS))
     status, kind, body = curl.post(b"".join(images[:3]), OCTETS, "/predict", "-H",
                                    "Accept: text/csv")
     rows = body.decode().split("\r\n")
     check(status == 200 and kind.startswith("text/csv") and len(rows) == 5 and
           rows[0].startswith("index,file,class,label,confidence,p_0,"), "CSV: %s" % body)
-    for row, p in zip(rows[1:], wanted):
+    for row, p in zip(rows[1:], expected):
         check([float(v) for v in row.split(",")[5:15]] == p["probabilities"], "CSV's %s" % row)
     status, kind, body = curl.post(b"".join(images[:3]), OCTETS, "/predict", "-H",
                                    "Accept: application/x-ndjson")
     lines = [json.loads(line) for line in body.decode().splitlines()]
-    check(status == 200 and kind.startswith("application/x-ndjson") and lines == wanted, "NDJSON")
+    check(status == 200 and kind.startswith("application/x-ndjson") and lines == expected, "NDJSON")
 
 
 def bomb():
@@ -320,7 +320,7 @@ def bad_bodies(images):
 
 
 def test_bad(curl, images):
-    wanted = probabilities(curl.post(images[0], OCTETS))
+    expected = probabilities(curl.post(images[0], OCTETS))
     for name, status, words, body, kind in bad_bodies(images):
         got, kind_of_answer, answer = curl.post(body, kind)
         try:
@@ -329,7 +329,7 @@ def test_bad(curl, images):
             error = "no error: %r" % answer[:200]
         check(got == status and words in error and kind_of_answer == JSON,
               "%s: %s %s" % (name, got, error))
-    check(probabilities(curl.post(images[0], OCTETS)) == wanted, "and it goes on answering")
+    check(probabilities(curl.post(images[0], OCTETS)) == expected, "and it goes on answering")
 
 
 def test_lanes(images):

@@ -17,12 +17,12 @@ import tempfile
 from daemon import SOURCE, check, finish
 
 
-def shell(command, folder, wanted=0, environment=None):
+def shell(command, folder, expected=0, environment=None):
     env = dict(os.environ, **(environment or {}))
     result = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=env,
                             check=False, capture_output=True)
     text = result.stdout.decode("utf-8", "replace")
-    check(result.returncode == wanted, "%s\n%d: %s%s" % (
+    check(result.returncode == expected, "%s\n%d: %s%s" % (
         command, result.returncode, text[-2000:], result.stderr.decode("utf-8", "replace")[-2000:]))
     return text
 

@@ -11,9 +11,9 @@ PIXELS, LABELS = sample()
 ONE, TWO = PIXELS[:2]
 
 
-def test_torchserve(server, wanted):
+def test_torchserve(server, expected):
     check(get_json(server, "/ping") == (200, {"status": "Healthy"}), "ping")
-    order = sorted(range(10), key=lambda c: (-wanted[0][c], c))[:5]
+    order = sorted(range(10), key=lambda c: (-expected[0][c], c))[:5]
     for path in ("/predictions/digits", "/predictions/digits/1"):
         for name, body, extra in (
                 ("PNG", png(ONE), b""), ("PNG by type", png(ONE), b"Content-Type: image/png\r\n"),
@@ -24,16 +24,16 @@ def test_torchserve(server, wanted):
                  b"Content-Type: multipart/form-data; boundary=x\r\n")):
             status, headers, answer = post_json(server, path, body, extra)
             check(status == 200 and headers["content-type"] == "application/json" and
-                  list(answer.items()) == [(str(c), wanted[0][c]) for c in order],
+                  list(answer.items()) == [(str(c), expected[0][c]) for c in order],
                   "%s %s: %s %s" % (path, name, status, answer))
     status, _, answer = post_json(server, "/predictions/digits", ONE + TWO,
                                  b"Content-Type: application/octet-stream\r\n")
     check(status == 200 and [max(a, key=a.get) for a in answer] == [str(x) for x in LABELS[:2]],
           "two images: %s" % (answer,))
-    refused(server, "no such model", "/predictions/letters", png(ONE), "letters", wanted=404)
-    refused(server, "no such version", "/predictions/digits/2", png(ONE), "version", wanted=404)
-    refused(server, "no picture", "/predictions/digits", b"hello", "neither", wanted=415)
-    refused(server, "raw without its type", "/predictions/digits", ONE, "octet-stream", wanted=415)
+    refused(server, "no such model", "/predictions/letters", png(ONE), "letters", expected=404)
+    refused(server, "no such version", "/predictions/digits/2", png(ONE), "version", expected=404)
+    refused(server, "no picture", "/predictions/digits", b"hello", "neither", expected=415)
+    refused(server, "raw without its type", "/predictions/digits", ONE, "octet-stream", expected=415)
     refused(server, "nothing", "/predictions/digits", b"", "empty")
     check(ask(server, request("/predictions/digits", method=b"GET"))[0] == 405, "GET")
 
@@ -54,28 +54,28 @@ def instances():
     yield "named string", {"data": b64(one)}
 
 
-def test_tensorflow(server, wanted):
+def test_tensorflow(server, expected):
     for path in (PREDICT, "/v1/models/digits/versions/1:predict"):
         for name, instance in instances():
             for key, answer_key in (("instances", "predictions"), ("inputs", "outputs")):
                 status, headers, answer = post_json(
                     server, path, {"signature_name": "serving_default", key: [instance]})
                 check(status == 200 and headers["content-type"] == "application/json" and
-                      answer == {answer_key: [wanted[0]]}, "%s as %s: %s" % (name, key, answer))
-    both = {"predictions": wanted[:2]}
+                      answer == {answer_key: [expected[0]]}, "%s as %s: %s" % (name, key, answer))
+    both = {"predictions": expected[:2]}
     check(post_json(server, PREDICT, {"instances": [list(ONE), {"b64": b64(png(TWO))}]})[2] == both,
           "two rows of different kinds")
     for column in ({"image": [rows(list(ONE)), rows(list(TWO))]}, [list(ONE), list(TWO)],
                    {"image": [{"b64": b64(png(ONE))}, {"b64": b64(png(TWO))}]}):
-        check(post_json(server, PREDICT, {"inputs": column})[2] == {"outputs": wanted[:2]},
+        check(post_json(server, PREDICT, {"inputs": column})[2] == {"outputs": expected[:2]},
               "columns")
     check(post_json(server, PREDICT, {"inputs": {"b64": b64(png(ONE))}})[2] ==
-          {"outputs": wanted[:1]}, "one b64 as column")
+          {"outputs": expected[:1]}, "one b64 as column")
     # The rule for numbers is about one image, whatever stands beside it.
     dark = [1.0] + [0.0] * 783
     alone = post_json(server, PREDICT, {"instances": [dark]})[2]["predictions"][0]
     pair = post_json(server, PREDICT, {"instances": [list(ONE), dark]})[2]["predictions"]
-    check(pair == [wanted[0], alone], "an image is read by itself")
+    check(pair == [expected[0], alone], "an image is read by itself")
 
 
 def test_tensorflow_status(server):
@@ -141,14 +141,14 @@ def main():
         with serving(lane) as server:
             answer = post_json(server, "/predict", b"".join(PIXELS),
                                b"Content-Type: application/octet-stream\r\n")[2]
-            wanted = [x["probabilities"] for x in answer["predictions"]]
-            test_torchserve(server, wanted)
-            test_tensorflow(server, wanted)
+            expected = [x["probabilities"] for x in answer["predictions"]]
+            test_torchserve(server, expected)
+            test_tensorflow(server, expected)
             test_tensorflow_status(server)
             for name, body, words in errors():
                 refused(server, name, PREDICT, body, words)
     with serving("--max-images=3") as server:
-        refused(server, "four of three", PREDICT, {"instances": [[0] * 784] * 4}, "3", wanted=413)
+        refused(server, "four of three", PREDICT, {"instances": [[0] * 784] * 4}, "3", expected=413)
     return finish()
 
 

@@ -48,10 +48,10 @@ def test_cors():
               "Content-Type" in headers["access-control-allow-headers"] and
               headers["vary"] == "Origin", "preflight: %s %s" % (status, headers))
         # What a script may read: also of errors, or it cannot tell what went wrong.
-        for request, wanted in ((post(extra=RAW + origin), 200), (post(b"x", extra=origin), 415),
+        for request, expected in ((post(extra=RAW + origin), 200), (post(b"x", extra=origin), 415),
                                 (get("/nothing", origin), 404)):
             status, headers, _ = ask(server, request)
-            check(status == wanted and headers.get("access-control-allow-origin") == SITE.decode()
+            check(status == expected and headers.get("access-control-allow-origin") == SITE.decode()
                   and "X-Request-Id" in headers["access-control-expose-headers"] and
                   headers["vary"] == "Origin", "answer for a page: %s %s" % (status, headers))
         for extra in (b"Origin: " + OTHER + b"\r\n", b"Origin: null\r\n", b""):

@@ -74,8 +74,8 @@ def part(name, shape, data, **more):
     return dict({"name": name, "shape": shape, "datatype": "FP32", "data": data}, **more)
 
 
-def near(got, wanted):
-    return len(got) == len(wanted) and all(abs(a - b) < 1e-5 for a, b in zip(got, wanted))
+def near(got, expected):
+    return len(got) == len(expected) and all(abs(a - b) < 1e-5 for a, b in zip(got, expected))
 
 
 def test_metadata(server):
@@ -92,7 +92,7 @@ def test_numbers(server, kernel, dice):
     for images in (1, 3):
         x = [dice.uniform(-2, 2) for _ in range(images * PICTURE)]
         v = [dice.uniform(-2, 2) for _ in range(images * FEATURES)]
-        wanted = [y for i in range(images)
+        expected = [y for i in range(images)
                   for y in softmax(v[i * FEATURES:(i + 1) * FEATURES], kernel)]
         picture = part("x", [images, CHANNELS, HEIGHT, WIDTH], x)
         vector = part("vec/tor:0", [images, FEATURES], v)
@@ -104,7 +104,7 @@ def test_numbers(server, kernel, dice):
             check([o["name"] for o in outputs] == ["map", "scores"], outputs)
             check(outputs[0]["shape"] == [images, CHANNELS, HEIGHT, WIDTH], outputs)
             check(near(outputs[0]["data"], [2 * a for a in x]), "the map's order: %s" % outputs[0])
-            check(near(outputs[1]["data"], wanted), "scores: %s %s" % (outputs[1], wanted))
+            check(near(outputs[1]["data"], expected), "scores: %s %s" % (outputs[1], expected))
         # Last channels come as they are for who sends them so.
         last = part("x", [images, HEIGHT, WIDTH, CHANNELS], x)
         _, _, body = post_json(server, "/v2/models/m/infer", {"inputs": [last, vector],

@@ -125,15 +125,15 @@ def test_both(files):
         cbc.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:"
                         "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0")
         check(refused(server, cbc), "ciphers in CBC mode are refused")
-        for offered, wanted in ((["h2"], None), (["h2", "http/1.1"], "http/1.1"),
+        for offered, expected in ((["h2"], None), (["h2", "http/1.1"], "http/1.1"),
                                 (["http/1.0"], "http/1.0"), (["nonsense"], None)):
             named = context(files)
             named.set_alpn_protocols(offered)
-            if wanted is None:
+            if expected is None:
                 check(refused(server, named), "ALPN %s is refused" % offered)
                 continue
             with connect(server, named) as sock:
-                check(sock.selected_alpn_protocol() == wanted, "ALPN %s" % offered)
+                check(sock.selected_alpn_protocol() == expected, "ALPN %s" % offered)
                 sock.sendall(get())
                 check(Stream(sock).answer()[0] == 200, "and answered")
         with socket.create_connection(("127.0.0.1", server.tls_port), PATIENCE) as sock:
@@ -162,7 +162,7 @@ def test_limits(files):
     """The rules of plain HTTP hold: framing, the body's limit half-way, the connections' limit."""
     with serving("--max-body=10K", "--max-connections=2", *files.options()) as server:
         made = context(files)
-        for name, request, wanted in (
+        for name, request, expected in (
                 ("folded line", get(extra=b"A: b\r\n c\r\n"), 400),
                 ("two lengths", post(extra=b"Content-Length: 1\r\n" + RAW), 400),
                 ("no host", b"GET / HTTP/1.1\r\n\r\n", 400),
@@ -170,7 +170,7 @@ def test_limits(files):
                 ("large chunks", b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked"
                  b"\r\n\r\n2800\r\n" + bytes(10240) + b"\r\n1\r\na\r\n0\r\n\r\n", 413)):
             answer = ask_tls(server, made, request)
-            check(answer and answer[0] == wanted, "%s: %s" % (name, answer))
+            check(answer and answer[0] == expected, "%s: %s" % (name, answer))
         start, got = time.monotonic(), []
         while len(got) < 2 and time.monotonic() - start < PATIENCE:
             try:  # those of before may still be on their way out
@@ -207,12 +207,12 @@ def test_framing(files):
                       answer[1].get("content-type") == "application/json" and
                       "x-request-id" in answer[1], "bad: %s: answered %s, then %r"
                       % (name, answer, rest[:80]))
-        for name, (request, wanted) in table.GOOD.items():
+        for name, (request, expected) in table.GOOD.items():
             with connect(server, made) as sock:
                 sock.sendall(request)
                 stream = Stream(sock)
-                got = [stream.answer() for _ in wanted]
-                check([x and x[0] for x in got] == wanted, "good: %s: %s" % (name, got))
+                got = [stream.answer() for _ in expected]
+                check([x and x[0] for x in got] == expected, "good: %s: %s" % (name, got))
         print("%d bad and %d good requests" % (len(table.BAD), len(table.GOOD)))
 
 
@@ -340,7 +340,7 @@ def test_reload(files):
 def test_start(files):
     base = ("--model=" + MODEL, "--port=0", "--tls-port=0")
     pem, key = files["served.pem"], files["served.key"]
-    for options, wanted, words in (
+    for options, expected, words in (
             (("--tls-address=127.0.0.1",), 2, "needs tls-certificate and tls-key"),
             (("--tls-certificate=" + pem,), 2, "tls-key is not set"),
             (("--tls-key=" + key,), 2, "tls-certificate is not set"),
@@ -357,7 +357,7 @@ def test_start(files):
              "api-keys-file"),
             (("--address=",), 1, "no address to listen at")):
         code, _, error = run(*base, *options)
-        check(code == wanted and words in error, "%s: %s %s" % (options, code, error))
+        check(code == expected and words in error, "%s: %s %s" % (options, code, error))
     with serving(*files.options()[:2], environment={"CREDENTIALS_DIRECTORY": files["creds"]}) as s:
         check(serial(s, context(files)) == "first", "certificate and key as credentials")
 

@@ -75,9 +75,9 @@ def get_json(server, path):
     return status, json.loads(data)
 
 
-def refused(server, name, path, body, words, extra=b"", wanted=400):
+def refused(server, name, path, body, words, extra=b"", expected=400):
     """The request must be refused with a sentence that holds the words."""
     status, _, answer = post_json(server, path, body, extra)
     text = answer.get("error", "") if isinstance(answer, dict) else ""
-    check(status == wanted and words in text and "\n" not in text,
-          "%s: wanted %d with %r: %s %s" % (name, wanted, words, status, answer))
+    check(status == expected and words in text and "\n" not in text,
+          "%s: expected %d with %r: %s %s" % (name, expected, words, status, answer))

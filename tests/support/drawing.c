@@ -124,9 +124,9 @@ struct scene {
     float rule_step, rule_width, rule_from;
     bool squares;
     float edge[4]; /* of the dark around the paper: left, top, right, bottom */
-    float table, sheet_width, sheet_height, sheet_turn; /* a sheet's halves; 0: there is none */
-    float box[4], box_pen;                              /* left, top, right, bottom in pixels */
-    int fall;                                           /* of a vignette: its drawing_dimming */
+    float table, sheet_width, sheet_height, sheet_angle; /* a sheet's halves; 0: there is none */
+    float box[4], box_pen;                               /* left, top, right, bottom in pixels */
+    int fall;                                            /* of a vignette: its drawing_dimming */
     float fall_share, aspect;
 };
 
@@ -168,7 +168,7 @@ static void choose_table(struct cn_random *random, struct scene *scene) {
     scene->table = cn_random_uniform(random, 0.1F, 0.45F);
     scene->sheet_width = cn_random_uniform(random, 0.3F, 0.42F);
     scene->sheet_height = cn_random_uniform(random, 0.3F, 0.42F);
-    scene->sheet_turn = cn_random_uniform(random, -0.12F, 0.12F);
+    scene->sheet_angle = cn_random_uniform(random, -0.12F, 0.12F);
 }
 
 static void choose_box(struct cn_random *random, const struct hand *hand, struct scene *scene) {
@@ -240,7 +240,7 @@ static bool is_box(const struct scene *scene, float x, float y) {
 }
 
 static bool is_table(const struct scene *scene, float u, float v) {
-    const float c = cosf(scene->sheet_turn), s = sinf(scene->sheet_turn);
+    const float c = cosf(scene->sheet_angle), s = sinf(scene->sheet_angle);
     return scene->table > 0 && (fabsf(c * u + s * v) > scene->sheet_width ||
                                 fabsf(c * v - s * u) > scene->sheet_height);
 }

@@ -147,23 +147,23 @@ static bool case_compare(const struct import_onnx_result *result, struct onnx_im
     for (size_t i = 0; i < network->output_count; i++) {
         /* Numbers of the tensor may be the message's own: it stays until the end. */
         protos[i] = case_tensor(folder, "output", i);
-        const struct onnx_tensor *wanted =
+        const struct onnx_tensor *expected =
             protos[i] != NULL ? onnx_tensor_read(reader, protos[i]) : NULL;
         const struct port port =
             port_read(json_array_get(json_object_get(result->tensors, "outputs"), i));
         const size_t size = cn_shape_size(&network->outputs[i].shape);
-        if (wanted == NULL || wanted->count != samples * size) {
+        if (expected == NULL || expected->count != samples * size) {
             snprintf(text, 256, "output %zu has %zu numbers instead of %zu", i, samples * size,
-                     wanted != NULL ? wanted->count : 0);
+                     expected != NULL ? expected->count : 0);
             goto out;
         }
         float *numbers = malloc(samples * size * sizeof *numbers);
         for (size_t s = 0; s < samples; s++)
             port_convert(&port, outs[i] + s * size, numbers + s * size, false);
-        for (size_t k = 0; k < wanted->count; k++)
-            if (!numbers_agree((double)numbers[k], onnx_number(wanted, k))) {
+        for (size_t k = 0; k < expected->count; k++)
+            if (!numbers_agree((double)numbers[k], onnx_number(expected, k))) {
                 snprintf(text, 256, "output %zu[%zu] is %g instead of %g", i, k, (double)numbers[k],
-                         onnx_number(wanted, k));
+                         onnx_number(expected, k));
                 free(numbers);
                 goto out;
             }

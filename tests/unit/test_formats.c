@@ -59,10 +59,10 @@ static void check_quarters(const struct form *form, const struct cn_picture *pic
         const int x = picture->width * (quarter % 2 * 2 + 1) / 4;
         const int y = picture->height * (quarter / 2 * 2 + 1) / 4;
         for (int c = 0; c < 3; c++) {
-            const int wanted = form->grey ? greys[quarter] : colors[quarter][c];
-            cr_assert_leq(abs(sample(picture, x, y, c) - wanted), form->lossless ? 1 : 12,
+            const int expected = form->grey ? greys[quarter] : colors[quarter][c];
+            cr_assert_leq(abs(sample(picture, x, y, c) - expected), form->lossless ? 1 : 12,
                           "%s: channel %d of quarter %d is %d, not %d", form->file, c, quarter,
-                          sample(picture, x, y, c), wanted);
+                          sample(picture, x, y, c), expected);
         }
     }
 }

@@ -30,16 +30,16 @@ Test(image, pictures_as_they_are) {
     const struct cn_preprocessing usual = cn_preprocessing_default(&colour);
     for (int channels = 1; channels <= 4; channels++) {
         struct cn_picture picture = varied(SIDE, SIDE, channels);
-        float image[PIXELS], three[PIXELS * 3], wanted[PIXELS];
+        float image[PIXELS], three[PIXELS * 3], expected[PIXELS];
         uint8_t samples[PIXELS];
         for (int i = 0; i < PIXELS; i++)
             samples[i] = (uint8_t)(i * 7);
-        cn_image_from_bytes(samples, PIXELS, wanted);
+        cn_image_from_bytes(samples, PIXELS, expected);
         cr_assert_eq(cn_image_from_picture(&digits, &picture, &grey, image, NULL), CN_OK);
-        cr_assert_eq(memcmp(image, wanted, sizeof image), 0, "%d channels", channels);
+        cr_assert_eq(memcmp(image, expected, sizeof image), 0, "%d channels", channels);
         cr_assert_eq(cn_image_from_picture(&usual, &picture, &colour, three, NULL), CN_OK);
         for (int i = 0; i < PIXELS * 3; i++)
-            cr_assert_eq(three[i], wanted[i / 3]);
+            cr_assert_eq(three[i], expected[i / 3]);
         free(picture.data);
     }
 }

@@ -29,7 +29,7 @@ static float x_at(int i) {
     return (float)(i - 5);
 }
 
-static void check(const char *node, const float *wanted, size_t count) {
+static void check(const char *node, const float *expected, size_t count) {
     struct cn_error error = {0};
     struct cn_network *network = NULL;
     struct cn_plan *plan = NULL;
@@ -44,8 +44,8 @@ static void check(const char *node, const float *wanted, size_t count) {
         x[i] = x_at(i);
     cn_plan_run(plan, workspace, x, 1, y);
     for (size_t i = 0; i < count; i++)
-        cr_assert_float_eq(y[i], wanted[i], 1e-5, "%s: element %zu is %g, not %g", node, i,
-                           (double)y[i], (double)wanted[i]);
+        cr_assert_float_eq(y[i], expected[i], 1e-5, "%s: element %zu is %g, not %g", node, i,
+                           (double)y[i], (double)expected[i]);
     free(y);
     cn_workspace_free(workspace);
     cn_plan_free(plan);
@@ -85,77 +85,77 @@ Test(operations, with_a_number) {
          1, -2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        float wanted[SIZE];
+        float expected[SIZE];
         for (int k = 0; k < SIZE; k++)
-            wanted[k] =
+            expected[k] =
                 isnan(cases[i].by) ? x_at(k) * x_at(k) : x_at(k) * cases[i].by + cases[i].add;
-        check(cases[i].node, wanted, SIZE);
+        check(cases[i].node, expected, SIZE);
     }
 }
 
 Test(operations, of_channels) {
-    float wanted[SIZE];
+    float expected[SIZE];
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = x_at(k) + (k % 2 == 0 ? -1.5f : 2);
+        expected[k] = x_at(k) + (k % 2 == 0 ? -1.5f : 2);
     check(KERAS_2("nn.bias_add", "[\"x\", 0, 0, {\"bias\": [-1.5, 2], \"data_format\": "
                                  "\"channels_last\"}]"),
-          wanted, SIZE);
+          expected, SIZE);
     /* RGB to BGR, as Keras's preprocess_input has it. */
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = x_at(k ^ 1);
+        expected[k] = x_at(k ^ 1);
     check(SLICING("[\"x\", 0, 0, {\"slice_spec\": [{\"class_name\": \"__ellipsis__\"}, "
                   "{\"start\": null, \"stop\": null, \"step\": -1}]}]"),
-          wanted, SIZE);
+          expected, SIZE);
     check(
         KERAS_3("GetItem", "",
                 "{\"args\": [" TENSOR ", {\"class_name\": \"__tuple__\", \"config\": {\"value\": "
                 "[{\"class_name\": \"__ellipsis__\", \"config\": {}}, {\"class_name\": "
                 "\"__slice__\", \"config\": {\"start\": null, \"stop\": null, \"step\": -1}}]}}], "
                 "\"kwargs\": {}}"),
-        wanted, SIZE);
+        expected, SIZE);
 }
 
 Test(operations, shapes) {
-    float wanted[SIZE];
+    float expected[SIZE];
     /* The second row's last two pixels, first channel. */
-    wanted[0] = x_at(8), wanted[1] = x_at(10);
+    expected[0] = x_at(8), expected[1] = x_at(10);
     check(SLICING("[\"x\", 0, 0, {\"slice_spec\": [{\"start\": null, \"stop\": null, \"step\": "
                   "null}, 1, {\"start\": -2, \"stop\": null, \"step\": null}, 0]}]"),
-          wanted, 2);
+          expected, 2);
     for (int c = 0; c < CHANNELS; c++) {
-        wanted[c] = 0;
+        expected[c] = 0;
         for (int p = 0; p < ROWS * COLUMNS; p++)
-            wanted[c] += x_at(p * CHANNELS + c) / (ROWS * COLUMNS);
+            expected[c] += x_at(p * CHANNELS + c) / (ROWS * COLUMNS);
     }
     check(KERAS_2("math.reduce_mean", "[\"x\", 0, 0, {\"axis\": [1, 2], \"keepdims\": true}]"),
-          wanted, CHANNELS);
+          expected, CHANNELS);
     check(KERAS_3("Mean", "\"axis\": [1, 2], \"keepdims\": false, ",
                   "{\"args\": [" TENSOR "], \"kwargs\": {}}"),
-          wanted, CHANNELS);
+          expected, CHANNELS);
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = x_at(k % 2 * 6 + k / 4 * 2 + k / 2 % 2); /* columns, channels, rows */
-    check(KERAS_2("transpose", "[\"x\", 0, 0, {\"perm\": [0, 2, 3, 1]}]"), wanted, SIZE);
+        expected[k] = x_at(k % 2 * 6 + k / 4 * 2 + k / 2 % 2); /* columns, channels, rows */
+    check(KERAS_2("transpose", "[\"x\", 0, 0, {\"perm\": [0, 2, 3, 1]}]"), expected, SIZE);
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = x_at(k);
-    check(KERAS_2("reshape", "[\"x\", 0, 0, {\"shape\": [-1, 12]}]"), wanted, SIZE);
+        expected[k] = x_at(k);
+    check(KERAS_2("reshape", "[\"x\", 0, 0, {\"shape\": [-1, 12]}]"), expected, SIZE);
 }
 
 Test(operations, functions) {
-    float wanted[SIZE];
+    float expected[SIZE];
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = fminf(fmaxf(x_at(k), 0), 6);
-    check(KERAS_2("nn.relu6", "[\"x\", 0, 0, {\"name\": null}]"), wanted, SIZE);
+        expected[k] = fminf(fmaxf(x_at(k), 0), 6);
+    check(KERAS_2("nn.relu6", "[\"x\", 0, 0, {\"name\": null}]"), expected, SIZE);
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = fmaxf(x_at(k), 0);
-    check(KERAS_2("nn.relu", "[\"x\", 0, 0, {}]"), wanted, SIZE);
+        expected[k] = fmaxf(x_at(k), 0);
+    check(KERAS_2("nn.relu", "[\"x\", 0, 0, {}]"), expected, SIZE);
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = x_at(k) / (1 + expf(-x_at(k)));
-    check(KERAS_3("Silu", "", "{\"args\": [" TENSOR "], \"kwargs\": {}}"), wanted, SIZE);
+        expected[k] = x_at(k) / (1 + expf(-x_at(k)));
+    check(KERAS_3("Silu", "", "{\"args\": [" TENSOR "], \"kwargs\": {}}"), expected, SIZE);
     for (int k = 0; k < SIZE; k++)
-        wanted[k] = fminf(fmaxf(x_at(k), -2), 3);
+        expected[k] = fminf(fmaxf(x_at(k), -2), 3);
     check(
         KERAS_2("clip_by_value", "[\"x\", 0, 0, {\"clip_value_min\": -2, \"clip_value_max\": 3}]"),
-        wanted, SIZE);
+        expected, SIZE);
 }
 
 Test(operations, refused) {

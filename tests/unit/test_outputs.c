@@ -26,24 +26,24 @@ static struct cn_model *model_of(const char *architecture) {
     return model;
 }
 
-static void check_json(const char *architecture, const float *outputs, const char *wanted) {
+static void check_json(const char *architecture, const float *outputs, const char *expected) {
     struct cn_model *model = model_of(architecture);
     struct cn_text text = {0};
     cn_outputs_add_json(&text, model, outputs, 0);
     cn_text_add_bytes(&text, "", 1);
-    cr_expect_str_eq(text.bytes, wanted);
+    cr_expect_str_eq(text.bytes, expected);
     free(text.bytes);
     cn_model_free(model);
 }
 
-static void check_csv(const char *architecture, const float *outputs, const char *wanted) {
+static void check_csv(const char *architecture, const float *outputs, const char *expected) {
     struct cn_model *model = model_of(architecture);
     struct cn_text text = {0};
     cn_outputs_add_csv_head(&text, model);
     cn_text_add(&text, "\n");
     cn_outputs_add_csv(&text, model, outputs, 0);
     cn_text_add_bytes(&text, "", 1);
-    cr_expect_str_eq(text.bytes, wanted);
+    cr_expect_str_eq(text.bytes, expected);
     free(text.bytes);
     cn_model_free(model);
 }

@@ -121,14 +121,14 @@ static void list(const void *bytes, size_t length, char *text, size_t size) {
     cr_assert((status == CN_OK) == (error.text[0] == '\0'));
 }
 
-static void check_list(const struct made *made, const char *wanted) {
+static void check_list(const struct made *made, const char *expected) {
     char text[4096];
     /* A copy of the exact size, so that a sanitizer sees a step beyond it. */
     unsigned char *bytes = malloc(made->length);
     memcpy(bytes, made->bytes, made->length);
     list(bytes, made->length, text, sizeof text);
     free(bytes);
-    cr_assert_str_eq(text, wanted);
+    cr_assert_str_eq(text, expected);
 }
 
 static void fill_zip(struct made *made) {

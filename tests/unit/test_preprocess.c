@@ -323,9 +323,9 @@ static void fill_turned(struct cn_picture *picture, double x, double y, double w
 
 static void expect_crop(const struct cn_preprocessing_report *report, int x, int y, int width,
                         int height, const char *what) {
-    const int wanted[4] = {x, y, width, height};
+    const int expected[4] = {x, y, width, height};
     for (int i = 0; i < 4; i++)
-        cr_expect_leq(abs(report->crop[i] - wanted[i]), 3, "%s: crop %d, %d, %d, %d", what,
+        cr_expect_leq(abs(report->crop[i] - expected[i]), 3, "%s: crop %d, %d, %d, %d", what,
                       report->crop[0], report->crop[1], report->crop[2], report->crop[3]);
 }
 

@@ -75,7 +75,7 @@ Test(preprocessing, normalises_and_orders_channels) {
     const struct cn_picture picture = {.width = 2, .height = 2, .channels = 3, .data = samples};
     static const struct {
         const char *text;
-        float wanted[3];
+        float expected[3];
     } cases[] = {{"", {0.2F, 0.4F, 0.6F}},
                  {"channels=bgr", {0.6F, 0.4F, 0.2F}},
                  {"scale=1", {51.0F, 102.0F, 153.0F}},
@@ -91,7 +91,7 @@ Test(preprocessing, normalises_and_orders_channels) {
         cr_assert_eq(cn_preprocessing_parse(cases[i].text, &colour, &preprocessing, NULL), CN_OK);
         cr_assert_eq(cn_preprocess(&preprocessing, &picture, &colour, image, NULL, NULL), CN_OK);
         for (int k = 0; k < 12; k++)
-            cr_assert_float_eq(image[k], cases[i].wanted[k % 3], 2e-6F, "%s: %g", cases[i].text,
+            cr_assert_float_eq(image[k], cases[i].expected[k % 3], 2e-6F, "%s: %g", cases[i].text,
                                (double)image[k]);
         /* Raw bytes and pictures taken as they are become the same. */
         cn_image_from_bytes(samples, 12, bytes);

@@ -78,9 +78,9 @@ static struct cn_reading *read_sheet(const struct sheet *sheet,
     return reading;
 }
 
-static void check_text(const struct cn_reading *reading, size_t line, const char *wanted) {
+static void check_text(const struct cn_reading *reading, size_t line, const char *expected) {
     cr_assert_gt(reading->count, line, "%zu lines", reading->count);
-    cr_assert_str_eq(reading->lines[line].text, wanted);
+    cr_assert_str_eq(reading->lines[line].text, expected);
 }
 
 /* The labels of `count` samples from `first` on. */
@@ -118,32 +118,32 @@ Test(reading, reads_two_rows_and_says_where_they_are) {
 }
 
 Test(reading, a_light_row_on_dark_is_read_as_well) {
-    char wanted[8];
+    char expected[8];
     struct sheet sheet = sheet_of(330, 90, 235);
     for (size_t i = 0; i < 5; i++)
         put_digit(&sheet, 20 + i, 20 + (int)i * 58, 17);
     for (int i = 0; i < 330 * 90; i++)
         sheet.picture.data[i] = (uint8_t)(255 - sheet.picture.data[i]);
-    labels_of(20, 5, wanted);
+    labels_of(20, 5, expected);
     const struct cn_reading_options options = {0};
     struct cn_reading *reading = read_sheet(&sheet, &options);
-    check_text(reading, 0, wanted);
+    check_text(reading, 0, expected);
     cr_assert_not(reading->inverted);
     cn_reading_free(reading);
     cn_picture_clear(&sheet.picture);
 }
 
 Test(reading, marks_are_separators_when_asked_for) {
-    char digits[8], wanted[16];
+    char digits[8], expected[16];
     struct sheet sheet = sheet_of(460, 120, 240);
     for (size_t i = 0; i < 4; i++)
         put_digit(&sheet, i, 20 + (int)i * 62 + (i >= 2 ? 60 : 0), 30);
     put_box(&sheet, 160, 56, 22, 5, 20); /* between the second and the third: a minus */
     labels_of(0, 4, digits);
-    (void)snprintf(wanted, sizeof wanted, "%.2s-%s", digits, digits + 2);
+    (void)snprintf(expected, sizeof expected, "%.2s-%s", digits, digits + 2);
     struct cn_reading_options options = {.separators = true};
     struct cn_reading *reading = read_sheet(&sheet, &options);
-    check_text(reading, 0, wanted);
+    check_text(reading, 0, expected);
     cn_reading_free(reading);
     options.separators = false;
     reading = read_sheet(&sheet, &options);
@@ -151,14 +151,14 @@ Test(reading, marks_are_separators_when_asked_for) {
     cn_reading_free(reading);
     options = (struct cn_reading_options){.pattern = "dd/dd"};
     reading = read_sheet(&sheet, &options);
-    wanted[2] = '/';
-    check_text(reading, 0, wanted);
+    expected[2] = '/';
+    check_text(reading, 0, expected);
     cn_reading_free(reading);
     cn_picture_clear(&sheet.picture);
 }
 
 Test(reading, length_and_lines_narrow_what_is_read) {
-    char wanted[8];
+    char expected[8];
     struct sheet sheet = sheet_of(400, 240, 235);
     for (size_t i = 0; i < 6; i++)
         put_digit(&sheet, i, 20 + (int)i * 58, 30);
@@ -166,26 +166,26 @@ Test(reading, length_and_lines_narrow_what_is_read) {
         put_digit(&sheet, 10 + i, 20 + (int)i * 58, 150);
     struct cn_reading_options options = {.lines = 1};
     struct cn_reading *reading = read_sheet(&sheet, &options);
-    labels_of(0, 6, wanted);
+    labels_of(0, 6, expected);
     cr_assert_eq(reading->count, 1);
-    check_text(reading, 0, wanted);
+    check_text(reading, 0, expected);
     cn_reading_free(reading);
     options = (struct cn_reading_options){.length = 6};
     reading = read_sheet(&sheet, &options);
     for (size_t l = 0; l < reading->count; l++)
         cr_assert_eq(reading->lines[l].count, 6);
-    check_text(reading, 0, wanted);
+    check_text(reading, 0, expected);
     cn_reading_free(reading);
     cn_picture_clear(&sheet.picture);
 }
 
 Test(reading, digits_that_touch_are_cut) {
-    char wanted[8];
+    char expected[8];
     struct sheet sheet = sheet_of(240, 110, 235);
     for (size_t i = 0; i < 3; i++)
         put_digit(&sheet, i, 20 + (int)i * 58, 27);
     put_box(&sheet, 60, 60, 120, 3, 30); /* a bridge from the first to the last */
-    labels_of(0, 3, wanted);
+    labels_of(0, 3, expected);
     const struct cn_reading_options options = {.length = 3};
     struct cn_reading *reading = read_sheet(&sheet, &options);
     cr_assert_eq(reading->count, 1);

@@ -11,7 +11,7 @@ static const struct {
     int width, height, to_width, to_height;
     enum cn_fit fit;
     enum cn_interpolation interpolation;
-    uint8_t wanted[MOST];
+    uint8_t expected[MOST];
 } cases[] = {
 #include "../golden/resample.inc"
 };
@@ -40,9 +40,9 @@ Test(resample, as_pillow_within_1_of_255) {
         cr_assert_eq(cn_preprocess(&preprocessing, &picture, &shape, image, NULL, NULL), CN_OK);
         for (size_t k = 0; k < cn_shape_size(&shape); k++) {
             const float sample = image[k] * 255.0F;
-            cr_assert_leq(abs((int)sample - cases[i].wanted[k]), 1,
+            cr_assert_leq(abs((int)sample - cases[i].expected[k]), 1,
                           "case %zu, sample %zu: %g; Pillow has %d", i, k, (double)sample,
-                          cases[i].wanted[k]);
+                          cases[i].expected[k]);
         }
         free(picture.data);
     }

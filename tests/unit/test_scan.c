@@ -18,11 +18,11 @@ static struct json_scan scan_of(const char *text) {
 /* The bits must be strtof's; the text must be read to its end. */
 static bool is_exact(const char *text) {
     struct json_scan scan = scan_of(text);
-    const float wanted = strtof(text, NULL);
+    const float expected = strtof(text, NULL);
     float value = -1;
     if (cn_json_number(&scan, &value) != CN_OK || *scan.at != '\0')
         return false;
-    return memcmp(&value, &wanted, sizeof value) == 0;
+    return memcmp(&value, &expected, sizeof value) == 0;
 }
 
 static bool is_refused(const char *text) {
@@ -188,12 +188,12 @@ Test(json_scan, utf8) {
     cr_assert_not(cn_json_is_utf8((struct json_string){"\xc3\xa9", 1}));
 }
 
-static bool decodes(const char *text, const char *wanted) {
+static bool decodes(const char *text, const char *expected) {
     uint8_t *bytes = NULL;
     size_t length = 0;
     const enum cn_status status = cn_json_base64(string_of(text), &bytes, &length, &error);
     const bool same =
-        status == CN_OK && length == strlen(wanted) && memcmp(bytes, wanted, length) == 0;
+        status == CN_OK && length == strlen(expected) && memcmp(bytes, expected, length) == 0;
     free(bytes);
     return same;
 }

@@ -39,10 +39,10 @@ static char *render(bool triton) {
     return text;
 }
 
-static void check_line(const char *text, const char *wanted) {
+static void check_line(const char *text, const char *expected) {
     char line[256];
-    (void)snprintf(line, sizeof line, "\n%s\n", wanted);
-    cr_assert_not_null(strstr(text, line), "%s is not in:\n%s", wanted, text);
+    (void)snprintf(line, sizeof line, "\n%s\n", expected);
+    cr_assert_not_null(strstr(text, line), "%s is not in:\n%s", expected, text);
 }
 
 Test(statistics, histograms_have_bounds_that_belong_to_them) {

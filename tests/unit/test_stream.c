@@ -62,11 +62,12 @@ static struct outcome run_stream(const char *bytes, size_t length) {
 }
 
 /* Passes as it is. */
-static void passes_as(const char *bytes, const char *wanted, size_t heads) {
+static void passes_as(const char *bytes, const char *expected, size_t heads) {
     const struct outcome outcome = run_stream(bytes, strlen(bytes));
     cr_assert_eq(outcome.status, 0, "%s: %u", bytes, outcome.status);
     cr_assert_eq(outcome.heads, heads, "%s: %zu heads", bytes, outcome.heads);
-    cr_assert(outcome.length == strlen(wanted) && memcmp(outcome.text, wanted, outcome.length) == 0,
+    cr_assert(outcome.length == strlen(expected) &&
+                  memcmp(outcome.text, expected, outcome.length) == 0,
               "%s came out as %.*s", bytes, (int)outcome.length, outcome.text);
 }
 
@@ -87,16 +88,18 @@ static unsigned refused(const char *bytes, size_t length) {
 #define FIELDS(lines)  REFUSED("POST / HTTP/1.1\r\n" HOST lines "\r\n\r\nabc")
 #define LINE(line)     REFUSED(line "\r\n" HOST "\r\n")
 
-/* The status of chunks that end where their fault is; `wanted` has come out till there. */
-static unsigned chunks_end(const char *bytes, size_t length, const char *wanted) {
+/* The status of chunks that end where their fault is; `expected` has come out till there. */
+static unsigned chunks_end(const char *bytes, size_t length, const char *expected) {
     const struct outcome outcome = run_stream(bytes, length);
     cr_assert(outcome.status != 0 && !outcome.head_refused && outcome.heads == 1, "%s", bytes);
-    cr_assert(outcome.length == strlen(wanted) && memcmp(outcome.text, wanted, outcome.length) == 0,
+    cr_assert(outcome.length == strlen(expected) &&
+                  memcmp(outcome.text, expected, outcome.length) == 0,
               "%s: %.*s", bytes, (int)outcome.length, outcome.text);
     return outcome.status;
 }
 
-#define CHUNKS_END(bytes, wanted) chunks_end(CHUNKS bytes, sizeof(CHUNKS bytes) - 1, CHUNKS wanted)
+#define CHUNKS_END(bytes, expected)                                                                \
+    chunks_end(CHUNKS bytes, sizeof(CHUNKS bytes) - 1, CHUNKS expected)
 
 Test(stream, sound_requests_pass_as_they_are) {
     passes("GET / HTTP/1.1\r\n" HOST "\r\n", 1);

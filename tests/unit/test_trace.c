@@ -116,12 +116,12 @@ Test(trace, each_output_is_what_the_network_up_to_there_answers) {
         struct cn_network *part = test_network(cn_shape_image(9, 8, 2), stack, 3);
         memcpy(part->parameters, network->parameters, part->parameter_count * sizeof(float));
         const size_t size = cn_shape_size(&network->layers[l].output_shape);
-        float *wanted = cn_floats_allocate(size);
-        plan_answer(part, image, wanted);
+        float *expected = cn_floats_allocate(size);
+        plan_answer(part, image, expected);
         for (size_t i = 0; i < size; i++)
-            cr_assert_float_eq((double)cn_trace_output(trace, l)[i], (double)wanted[i], 1e-5,
+            cr_assert_float_eq((double)cn_trace_output(trace, l)[i], (double)expected[i], 1e-5,
                                "layer %zu, value %zu", l, i);
-        free(wanted);
+        free(expected);
         cn_network_free(part);
         if (end != NULL)
             *end++ = ';';

@@ -91,7 +91,7 @@ Test(transfer, logits_get_their_activation) {
 }
 
 static void check_loss(const char *last, enum cn_loss loss, enum cn_status status,
-                       enum cn_activation wanted) {
+                       enum cn_activation expected) {
     char text[128];
     enum cn_activation missing = CN_ACTIVATION_LINEAR;
     struct cn_error error = {0};
@@ -99,7 +99,7 @@ static void check_loss(const char *last, enum cn_loss loss, enum cn_status statu
     struct cn_model *model = model_of(text);
     cr_assert_eq(cn_loss_check(loss, model->network, &missing, &error), status, "%s, %s: %s", last,
                  cn_loss_names[loss], error.text);
-    cr_assert_eq(missing, wanted);
+    cr_assert_eq(missing, expected);
     if (status != CN_OK)
         cr_assert_not_null(strstr(error.text, cn_loss_names[loss]), "%s", error.text);
     cn_model_free(model);

@@ -7,8 +7,8 @@
 
 #include "json/write.h"
 
-static void expect(struct cn_text *text, const char *wanted) {
-    cr_expect_str_eq(cn_text_string(text), wanted);
+static void expect(struct cn_text *text, const char *expected) {
+    cr_expect_str_eq(cn_text_string(text), expected);
     free(text->bytes);
 }
 
@@ -77,9 +77,9 @@ Test(write, jansson_reads_every_byte_back) {
         cn_json_add_string(&text, string, string);
         cn_json_close(&text, '}');
         json_t *read = json_loads(cn_text_string(&text), 0, NULL);
-        const char *wanted = byte < 0x80 ? string : "<\xef\xbf\xbd>";
+        const char *expected = byte < 0x80 ? string : "<\xef\xbf\xbd>";
         cr_assert_not_null(read, "byte %d: %s", byte, text.bytes);
-        cr_expect_str_eq(json_string_value(json_object_get(read, wanted)), wanted);
+        cr_expect_str_eq(json_string_value(json_object_get(read, expected)), expected);
         json_decref(read);
         free(text.bytes);
     }
