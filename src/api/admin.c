@@ -1,5 +1,5 @@
-/* admin.c: POST /admin/reload: what SIGHUP does, with the result as the answer. Models are read on
- * the loader's thread, so that the HTTP thread goes on. */
+/* admin.c: POST /admin/reload does what SIGHUP does and answers with the result. The loader's
+ * thread reads the models, so that the HTTP thread stays free. */
 #include <stdlib.h>
 
 #include "api/routes.h"

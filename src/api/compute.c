@@ -1,7 +1,8 @@
-/* compute.c: how a prediction is computed: whether its body and pictures are read at once or by the
- * preparer, which lane its images go to, the wait, and the answer. Knows no protocol: it reads and
- * writes through the prediction's `read` and `render`. Runs on the exchange's HTTP thread, but for
- * what the preparer and the batch lane call while the exchange is deferred. */
+/* compute.c: how a prediction is computed: where its body and pictures are read (at once or by the
+ * preparer), in which lane its images are computed, how it waits, and its answer. It knows no
+ * protocol: it reads and writes through the prediction's `read` and `render`. Runs on the
+ * exchange's HTTP thread, except for what the preparer and the batch lane call while the exchange
+ * is deferred. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +12,11 @@
 #include "base/time.h"
 
 enum {
-    /* A body or pictures up to here are read by the HTTP thread itself, in a few milliseconds. */
+    /* The HTTP thread itself reads a body or pictures up to this size; that takes a few
+       milliseconds. */
     SMALL_BODY = 512 * 1024,
     SMALL_PIXELS = 256 * 256,
-    BYTES_PER_PIXEL = 1 /* of a picture while it is decoded and reduced, about */
+    BYTES_PER_PIXEL = 1 /* of memory, about, while a picture is decoded and reduced */
 };
 
 void prediction_clear(struct prediction *prediction) {
@@ -52,7 +54,8 @@ static double observe_since(const struct http_exchange *exchange,
     return seconds;
 }
 
-/* What shows that answers drift: nobody tells the server which of them were right. */
+/* A change in the distribution of these two shows drift; the server never learns which answers were
+ * right. */
 static void observe_confidence(const struct prediction *prediction) {
     const struct cn_model *model = prediction->model->model;
     for (size_t i = 0; prediction->work == NULL && i < prediction->count; i++) {
@@ -133,7 +136,7 @@ static enum http_outcome answer_job(struct http_exchange *exchange) {
     return answer_result(exchange);
 }
 
-/* After a deferral. */
+/* The second half, after a deferral. */
 static enum http_outcome compute_finish(struct http_exchange *exchange) {
     const struct prediction *prediction = exchange->state;
     exchange->work.images = prediction->count;
@@ -158,7 +161,8 @@ static enum http_outcome compute_finish(struct http_exchange *exchange) {
 
 static void job_done(struct job *job) {
     const struct http_exchange *exchange = job->data;
-    /* Counted here: libmicrohttpd may end the exchange of a client that has gone at once. */
+    /* Counted here, since libmicrohttpd may end the exchange of a client that is gone at any time.
+     */
     if (job->outcome == JOB_DROPPED)
         statistics_add(exchange->context->statistics, STATISTICS_REJECTED_GONE, 1);
     http_resume(job->data);
@@ -175,7 +179,7 @@ static void job_work(struct job *job) {
     prediction->work(prediction);
 }
 
-/* From any thread while the exchange is deferred; false: it must be resumed. */
+/* Runs on any thread while the exchange is deferred. False: the exchange must be resumed. */
 static bool job_submit(struct http_exchange *exchange, void *data) {
     struct prediction *prediction = exchange->state;
     (void)data;
@@ -212,7 +216,7 @@ static enum cn_status outputs_allocate(struct http_exchange *exchange, struct cn
                : cn_fail(error, CN_MEMORY, "no memory for %zu images", prediction->count);
 }
 
-/* ---- The preparer: body and pictures that are not small ---- */
+/* ---- The preparer: bodies and pictures that are not small ---- */
 
 static enum cn_status read_body(struct http_exchange *exchange, struct cn_error *error) {
     struct prediction *prediction = exchange->state;
@@ -238,7 +242,7 @@ static enum cn_status decode_next(struct http_exchange *exchange, struct cn_erro
     return status;
 }
 
-/* One step: the body, then picture by picture, then the work that needs no lane. */
+/* One step: first the body, then one picture per step, then the work that needs no lane. */
 static bool preparation_step(struct preparation *preparation) {
     struct http_exchange *exchange = preparation->data;
     struct prediction *prediction = exchange->state;
@@ -253,7 +257,7 @@ static bool preparation_step(struct preparation *preparation) {
         status = prediction->failure.status;
         prediction->work_ended = true;
     }
-    if (status == CN_CANCELED) /* as preparer_must_stop said, which knows why */
+    if (status == CN_CANCELED) /* the reason is in what preparer_must_stop found */
         prediction->failure = (struct cn_error){0};
     return status == CN_OK && (prediction->decoded < prediction->source_count ||
                                (prediction->work_prepares && !prediction->work_ended));

@@ -1,6 +1,6 @@
-/* embedded.h: files of the source that the daemon answers with, so that it needs none beside it.
- * The list is embedded_files in local.mk; scripts/embed-files makes the source at build time.
- */
+/* embedded.h: source files that are part of the daemon's executable, so that it needs no files at
+ * run time. The list is embedded_files in local.mk; scripts/embed-files makes the C source at build
+ * time. */
 #ifndef CONVNET_API_EMBEDDED_H
 #define CONVNET_API_EMBEDDED_H
 
@@ -14,7 +14,8 @@ struct api_embedded {
 extern const struct api_embedded api_embedded_files[];
 extern const size_t api_embedded_count;
 
-/* The file with this name, which must be there, or NULL. */
+/* The file with this name, or NULL. Names come from the source, so a missing one is a mistake of
+ * the build. */
 const struct api_embedded *api_embedded_find(const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* explain.c: POST /explain: what the query asks for, a body with one image, work for the lane that
- * its cost calls for, the answer. Runs on the exchange's HTTP thread, but for `work`, which the
+/* explain.c: POST /explain: reads the query and a body with one image, computes in the lane that
+ * the cost calls for, and answers. Runs on the exchange's HTTP thread, except for `work`, which the
  * batch lane runs on the compute thread. */
 #include "api/explain.h"
 #include "api/routes.h"
@@ -10,8 +10,8 @@
 #include "api/media_type.h"
 #include "base/names.h"
 
-/* An explanation costs about so many times the model's image: each layer is packed and run by
- * itself, besides the plan. */
+/* An explanation costs about this many times as much as a prediction, since each layer is packed
+ * and run by itself besides the plan. */
 #define COST_FACTOR 4
 
 enum { LARGEST_ZOOM = 16 };
@@ -25,7 +25,7 @@ static void explanation_free(void *data) {
     free(explanation);
 }
 
-/* ---- What is asked for ---- */
+/* ---- The query ---- */
 
 /* The layers' names, for a message. */
 static const char *list_layers(const struct cn_network *network, char *text, size_t size) {
@@ -103,7 +103,7 @@ static enum cn_status read_options(const struct http_exchange *exchange,
     return status;
 }
 
-/* Parameters count, too, where they are in the answer. */
+/* Parameters count too, if the answer contains them. */
 static enum cn_status check_size(const struct explain_options *options,
                                  const struct cn_network *network, struct cn_error *error) {
     const size_t limit =
@@ -125,13 +125,13 @@ static enum cn_status check_size(const struct explain_options *options,
                    values, limit);
 }
 
-/* ---- The way through the network, and the answer ---- */
+/* ---- The computation and the answer ---- */
 
-/* In either lane. */
+/* Runs in either lane. */
 static void explain_work(struct prediction *prediction) {
     const struct explanation *explanation = prediction->protocol_state;
     cn_trace_run(explanation->trace, prediction->images);
-    /* What /predict says of this image, to the bit. */
+    /* The same outputs as /predict gives for this image, to the bit. */
     cn_plan_run(prediction->model->plan, explanation->workspace, prediction->images, 1,
                 prediction->outputs);
 }
@@ -146,7 +146,7 @@ static const char *explain_answer(struct http_exchange *exchange, struct cn_text
     return explanation->options.png ? "image/png" : "application/json";
 }
 
-/* Reads the query and makes room for what it asks for. */
+/* Reads the query and allocates what it needs. */
 static enum cn_status explain_prepare(const struct http_exchange *exchange,
                                       struct prediction *prediction, struct cn_error *error) {
     const struct served_model *model = prediction->model;

@@ -1,4 +1,4 @@
-/* explain_reply.c: an explanation as JSON. Pure. */
+/* explain_reply.c: writes an explanation as JSON. Pure. */
 #include <stdlib.h>
 
 #include "api/explain.h"
@@ -27,7 +27,7 @@ static void add_bytes(struct cn_text *text, const float *values, size_t count,
     free(bytes);
 }
 
-/* "minimum", "maximum" and "values", as the request asks for them. */
+/* Adds "minimum", "maximum" and "values" in the form that the request asks for. */
 static void add_values(struct cn_text *text, const float *values, size_t count,
                        enum explain_values how) {
     const struct explain_range range = explain_range_of(values, count);

@@ -1,5 +1,5 @@
-/* explain_tiles.c: a layer's feature maps or its kernel as one grey PNG, a tile for each map or
- * filter. Pure. */
+/* explain_tiles.c: draws a layer's feature maps or its kernel as one grey PNG with one tile per map
+ * or filter. Pure. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +8,15 @@
 
 enum { LARGEST_ZOOM = 16, TARGET_TILE = 48, GAP_GREY = 64 };
 
-/* `rows` x `columns` tiles of `height` x `width` values, of which the first `count` are there.
- * Value (y, x) of tile (row, column) is at the sum of each index times its step. */
+/* A grid of `rows` x `columns` tiles of `height` x `width` values; only the first `count` tiles
+ * exist. The index of value (y, x) of tile (row, column) is the sum of each coordinate times its
+ * step. */
 struct mosaic {
     size_t height, width, rows, columns, count;
     size_t step_y, step_x, step_row, step_column;
 };
 
-/* [height, width, channels]: a tile for each channel, in a square that is filled row by row. */
+/* [height, width, channels]: one tile per channel, in a square grid that is filled row by row. */
 static struct mosaic mosaic_square(size_t height, size_t width, size_t channels) {
     size_t columns = 1;
     while (columns * columns < channels)
@@ -25,7 +26,7 @@ static struct mosaic mosaic_square(size_t height, size_t width, size_t channels)
                            channels, columns,  1};
 }
 
-/* [height, width]: one tile. */
+/* [height, width]: a single tile. */
 static struct mosaic mosaic_matrix(size_t height, size_t width) {
     return (struct mosaic){height, width, 1, 1, 1, width, 1, 0, 0};
 }
@@ -36,7 +37,7 @@ static struct mosaic mosaic_of_maps(const struct cn_shape *shape) {
                             : mosaic_square((size_t)dims[0], (size_t)dims[1], (size_t)dims[2]);
 }
 
-/* A convolution's kernel: a column of tiles for each filter, a row for each input channel. */
+/* A convolution's kernel: one column of tiles per filter, one row per input channel. */
 static struct mosaic mosaic_of_kernel(const struct cn_tensor_spec *kernel) {
     const size_t d[] = {(size_t)kernel->dims[0], (size_t)kernel->dims[1], (size_t)kernel->dims[2],
                         (size_t)kernel->dims[3]};
@@ -50,7 +51,8 @@ static struct mosaic mosaic_of_kernel(const struct cn_tensor_spec *kernel) {
                            d[2] * d[3], d[3], 1};
 }
 
-/* Maps: black the layer's least value, white its largest. Kernels: middle grey is zero. */
+/* How values become grey levels. Maps: the layer's minimum is black, its maximum white. Kernels:
+ * zero is middle grey. */
 struct tone {
     float offset, scale;
 };
@@ -69,7 +71,7 @@ static uint8_t grey_of(struct tone tone, float value) {
     return grey >= 0 && grey < 255 ? (uint8_t)grey : grey >= 255 ? 255 : 0;
 }
 
-/* One tile's pixels, the first at `to`, `stride` bytes a row. */
+/* Draws one tile at `to`; a row of the sheet has `stride` bytes. */
 static void tile_draw(uint8_t *to, size_t stride, const struct mosaic *m, size_t zoom,
                       const float *values, struct tone tone) {
     for (size_t y = 0; y < m->height * zoom; y++)
@@ -83,7 +85,8 @@ static size_t zoom_of(const struct mosaic *m, int requested) {
     return zoom < 1 ? 1 : zoom > LARGEST_ZOOM ? LARGEST_ZOOM : zoom;
 }
 
-/* Pixels of the whole picture: tiles, and a line around each if there are several. */
+/* The size of the whole picture in pixels: the tiles, with a line around each if there are several.
+ */
 struct sheet {
     size_t zoom, gap, tile_width, tile_height, width, height;
 };

@@ -1,5 +1,5 @@
-/* index.c: GET /: the page for a browser; for all others one line of JSON that says what this is,
- * what it takes and how to ask it. */
+/* index.c: GET / answers a browser with the page, and every other client with one line of JSON that
+ * says what this server is, what it accepts and how to ask it. */
 #include "api/media_type.h"
 #include "api/routes.h"
 #include "http/exchange.h"
@@ -21,7 +21,7 @@ enum http_outcome api_index(struct http_exchange *exchange) {
         return api_page_file(exchange);
     struct cn_text text = {0};
     enum registry_answer found;
-    struct served_model *model = /* as /v2/models: not told to everybody */
+    struct served_model *model = /* unlike /v2/models, nothing is said to clients without a key */
         http_is_client(exchange) ? registry_acquire(exchange->context->models, NULL, 0, &found)
                                  : NULL;
     cn_json_open(&text, NULL, '{');

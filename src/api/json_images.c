@@ -1,6 +1,6 @@
-/* json_images.c: see json_images.h. Numbers go straight into floats: one heap node per pixel would
- * cost more than the network. No state; runs where the prediction is read (compute.c).
- */
+/* json_images.c: see json_images.h. Numbers are read straight into floats: one heap node per pixel
+ * would cost more than the network. No state; runs on the thread that reads the prediction
+ * (compute.c). */
 #include "api/json_images.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 /* ---- Numbers ---- */
 
-/* What another depth than before fails as. */
+/* The error for a list that is deeper or longer than the lists beside it. */
 static enum cn_status tensor_fail(struct json_scan *s, struct json_tensor *tensor,
                                   const char *expected) {
     tensor->uneven = true;
@@ -28,7 +28,7 @@ static enum cn_status tensor_read_numbers(struct json_scan *s, struct json_tenso
     return CN_OK;
 }
 
-/* Behind the '[' of a list in dimension `depth`; no deeper than most_rank. */
+/* Reads a list in dimension `depth`, after its '['; no deeper than most_rank. */
 static enum cn_status tensor_read_list(struct json_scan *s, struct json_tensor *tensor,
                                        size_t depth) {
     const size_t before = tensor->count;
@@ -125,7 +125,7 @@ enum cn_status json_image_scale(struct prediction *p, size_t image, float range,
     bool fraction = false;
     for (size_t i = 0; i < p->image_size; i++)
         most = values[i] > most ? values[i] : most;
-    if (range == 0) /* nobody meant a picture of 1 of 255 */
+    if (range == 0) /* an image whose largest sample is 1 of 255 is unlikely: the range is 1 */
         range = most > 1 ? 255 : 1;
     for (size_t i = 0; i < p->image_size; i++) {
         const float value = values[i];
@@ -136,7 +136,7 @@ enum cn_status json_image_scale(struct prediction *p, size_t image, float range,
                            : whole    ? ", or whole from 0 to 255"
                                       : " or from 0 to 255");
         fraction |= value != (float)(int)value;
-        values[i] = value / range + 0.0f; /* no negative zero */
+        values[i] = value / range + 0.0f; /* -0 becomes 0 */
     }
     if (whole && range > 1 && fraction)
         return cn_fail(error, CN_INVALID,

@@ -1,10 +1,10 @@
-/* media_type.c: see accept.h. Does not choose an answer: endpoints do. No state. */
+/* media_type.c: see media_type.h. Endpoints choose the answer's type, not this file. No state. */
 #include "api/media_type.h"
 
 #include <string.h>
 #include <strings.h>
 
-/* "0.75" is 750. What is no quality counts as 1, the default. */
+/* Parses a quality in thousandths: "0.75" is 750. A malformed quality counts as 1, the default. */
 static int quality_of(const char *text) {
     if (*text != '0' && *text != '1')
         return 1000;

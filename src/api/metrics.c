@@ -1,10 +1,10 @@
-/* metrics.c: GET /metrics: the process's statistics with what only the server knows. */
+/* metrics.c: GET /metrics: the process's statistics and the gauges that only the server knows. */
 #include <stdlib.h>
 
 #include "api/routes.h"
 #include "http/exchange.h"
 
-/* What /metrics tells of each model; NULL without memory. Caller frees with free(). */
+/* One row per model for /metrics; NULL without memory. Caller frees with free(). */
 static struct statistics_model_row *metrics_model_rows(const struct registry_row *models,
                                                        size_t count) {
     struct statistics_model_row *rows = calloc(count + 1, sizeof *rows);
@@ -23,7 +23,7 @@ enum http_outcome api_metrics(struct http_exchange *exchange) {
     const char *names[STATISTICS_MAX_ROUTES];
     for (size_t i = 0; i < api_route_count; i++)
         names[i] = api_routes[i].name;
-    names[api_route_count] = "none"; /* requests that no route took */
+    names[api_route_count] = "none"; /* the label for requests that matched no route */
     size_t model_count = 0;
     struct registry_row *models = registry_list(context->models, &model_count);
     struct statistics_model_row *rows = metrics_model_rows(models, model_count);

@@ -1,5 +1,5 @@
-/* models.c: the model that a request asks for, or the answer that there is none: the same for all
- * protocols. Runs on the exchange's HTTP thread. */
+/* models.c: finds the model that a request asks for, or answers that there is none, in the same way
+ * for all protocols. Runs on the exchange's HTTP thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,8 @@ static unsigned version_of(const char *text) {
     return value;
 }
 
-/* "a, b": the names there are or, with `name`, its versions. NULL without memory; caller frees. */
+/* "a, b": the names of all models or, with `name`, the versions of that model. NULL without memory;
+ * caller frees with free(). */
 static char *list_names(struct registry *models, const char *name) {
     size_t count = 0, shown = 0, length = 0;
     struct registry_row *rows = registry_list(models, &count);
@@ -55,7 +56,7 @@ struct served_model *api_find_model(struct http_exchange *exchange, const char *
         return model;
     if (model != NULL) {
         served_model_release(model);
-        answer = REGISTRY_NO_VERSION; /* its text is no number */
+        answer = REGISTRY_NO_VERSION; /* the text is not a number */
     }
     char *names = list_names(models, answer == REGISTRY_NO_VERSION ? name : NULL);
     const char *there = names != NULL ? names : "(no memory)";

@@ -1,5 +1,5 @@
-/* openapi.c: GET /openapi.json, the contract, and the files that are built in. What it says is held
- * against the route table and a running server by the tests. Constant data. */
+/* openapi.c: GET /openapi.json, the API's description, and the lookup of embedded files. The tests
+ * compare the description with the route table and with a running server. Constant data. */
 #include <stdlib.h>
 #include <string.h>
 

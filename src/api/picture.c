@@ -1,5 +1,5 @@
-/* picture.c: see picture.h. Prepares nothing itself: that is the library's one path. No state; runs
- * on the exchange's HTTP thread. */
+/* picture.c: see picture.h. Preprocessing itself is the library's cn_preprocess. No state; runs on
+ * the exchange's HTTP thread. */
 #include "api/picture.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "base/names.h"
 #include "model/outputs.h"
 
-/* Of a picture that is neither a PNG nor a JPEG, for the budget of work. */
+/* An estimate for pictures other than PNG and JPEG, for the budget of work. */
 enum { PIXELS_PER_BYTE = 16 };
 
 enum cn_status picture_options_read(const struct http_exchange *exchange,
@@ -32,7 +32,7 @@ static size_t big_endian(const unsigned char *bytes, int count) {
     return value;
 }
 
-/* Of a JPEG's frame header; 0: it is not found. */
+/* Pixels according to a JPEG's frame header; 0: no header found. */
 static size_t jpeg_pixels(const unsigned char *b, size_t length) {
     for (size_t at = 2; length - at >= 9 && at < length && b[at] == 0xff;) {
         const unsigned char marker = b[at + 1];
@@ -60,7 +60,7 @@ size_t picture_pixels(const void *bytes, size_t length, const struct cn_picture_
         pixels = jpeg_pixels(b, length);
     else
         pixels = length < most / PIXELS_PER_BYTE ? length * PIXELS_PER_BYTE : most;
-    return pixels < most ? pixels : most; /* a larger one is refused when it is decoded */
+    return pixels < most ? pixels : most; /* the decoder refuses a larger one */
 }
 
 enum cn_status picture_read(const struct cn_model *model, const struct cn_picture_limits *limits,

@@ -1,5 +1,5 @@
-/* predict.c: POST /predict: its query, its body in any of its forms, its answer. How it is computed
- * is compute.c's. Runs on the exchange's HTTP thread, but for reading the body. */
+/* predict.c: POST /predict: reads the query and a body in any of its forms, and answers. compute.c
+ * computes. Runs on the exchange's HTTP thread, except for reading the body. */
 #include <string.h>
 
 #include "api/predict.h"

@@ -1,6 +1,6 @@
-/* predict_images.c: a request's images: room for them, their own errors, and the forms that are
- * bytes. JSON is in predict_json.c, multipart in predict_multipart.c. Runs where the prediction is
- * read (compute.c). */
+/* predict_images.c: a request's images: adding them, their own errors, and the binary forms of a
+ * body. JSON is in predict_json.c, multipart in predict_multipart.c. Runs on the thread that reads
+ * the prediction (compute.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ enum cn_status prediction_check_only(const struct prediction *p, struct cn_error
                : CN_OK;
 }
 
-/* Room for one source more. */
+/* Grows the array for one more source. */
 static bool sources_grow(struct prediction *p) {
     if (p->source_count < p->source_capacity)
         return true;
@@ -83,7 +83,7 @@ static bool sources_grow(struct prediction *p) {
     return true;
 }
 
-/* One picture has its own limit, and its own error. */
+/* Checks the limit of one picture, whose error is its own, and then the request's. */
 static enum cn_status pixels_count(struct prediction *p, size_t pixels, struct cn_error *error) {
     p->pixels += pixels;
     if (p->source_count > 1 && p->pixels > p->max_pixels)
@@ -121,7 +121,7 @@ enum cn_status prediction_add_bytes(struct prediction *p, const void *bytes, siz
     return status;
 }
 
-/* The member's bytes become the source's, and its pixels are counted. */
+/* Unpacks the archive's member into the source and counts its pixels. */
 static enum cn_status source_unpack(struct prediction *p, struct picture_source *source,
                                     struct cn_error *fault, struct cn_error *error) {
     const struct cn_archive_member *member = source->member;
@@ -139,7 +139,7 @@ enum cn_status prediction_decode(struct prediction *p, struct picture_source *so
     struct cn_error fault = {0};
     enum cn_status status =
         source->member != NULL ? source_unpack(p, source, &fault, error) : CN_OK;
-    if (status != CN_OK && fault.status == CN_OK) /* the request's */
+    if (status != CN_OK && fault.status == CN_OK) /* the error is the request's */
         return status;
     if (status == CN_OK)
         status = picture_read(p->model->model, &p->picture_limits, &p->options, source->bytes,
@@ -241,7 +241,7 @@ enum cn_status prediction_add_body(struct prediction *p, const char *content_typ
                                    struct cn_error *error) {
     if (length == 0)
         return cn_fail(error, CN_INVALID, "the body is empty; send a picture, raw images or JSON");
-    /* application/x-www-form-urlencoded is what `curl --data-binary` says of any file. */
+    /* `curl --data-binary` sends application/x-www-form-urlencoded for any file. */
     if (content_type == NULL || content_type[0] == '\0' ||
         is_type(content_type, "application/x-www-form-urlencoded"))
         return add_recognized(p, body, length, error);
@@ -249,7 +249,7 @@ enum cn_status prediction_add_body(struct prediction *p, const char *content_typ
         return prediction_add_json(p, (const char *)body, length, error);
     if (is_type(content_type, "multipart/form-data"))
         return prediction_add_multipart(p, content_type, body, length, error);
-    /* What a picture or an archive is its bytes say, whatever it is called. */
+    /* The bytes alone tell whether the body is a picture or an archive, whatever the type says. */
     if (cn_archive_recognize(body, length))
         return prediction_add_archive(p, body, length, error);
     if (cn_picture_recognize(body, length) || strncasecmp(content_type, "image/", 6) == 0)

@@ -1,15 +1,15 @@
 /* predict_json.c: {"images": [...]}. Numbers are samples from 0 to 255, as raw bytes are, or from 0
- * to 1: "range" says which, and without it an image with no number above 1 is of the latter. What
- * an image is json_images.c says. Runs where the prediction is read (compute.c). */
+ * to 1: "range" says which; without it an image with no number above 1 has the range 1.
+ * json_images.c reads an image. Runs on the thread that reads the prediction (compute.c). */
 #include <stdlib.h>
 
 #include "api/json_images.h"
 
-/* A request as it is read. */
+/* The state while a request is read. */
 struct reading {
     struct prediction *prediction;
-    float range;   /* 0: not said */
-    bool seen;     /* "images" */
+    float range;   /* 0: not given */
+    bool seen;     /* "images" was seen */
     bool *numeric; /* [images]: needs scaling */
 };
 
@@ -17,7 +17,7 @@ static enum cn_status fail_as(struct cn_error *error, const struct cn_error *fau
     return cn_fail_at(error, fault->status, fault->source, fault->offset, "%s", fault->text);
 }
 
-/* What cannot be an image but is JSON has its own error, and the next one is read. */
+/* A JSON value that is not an image has its own error, and reading continues with the next one. */
 static enum cn_status read_any(struct json_scan *s, struct reading *reading) {
     struct prediction *p = reading->prediction;
     struct cn_error fault = {0}, *error = s->error;

@@ -1,6 +1,6 @@
-/* predict_multipart.c: multipart/form-data (RFC 7578) over a body that is whole in memory: each
- * part is a picture, an archive of them, or a form's field, which is passed over. Of a part's
- * headers its type and its names are looked at. No state. */
+/* predict_multipart.c: multipart/form-data (RFC 7578) in a body that is whole in memory. Each part
+ * is a picture, an archive of pictures, or another form field, which is skipped. Only the type and
+ * the names are read from a part's headers. No state. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -40,7 +40,7 @@ static const char *part_header(const unsigned char *head, size_t length, const c
     return NULL;
 }
 
-/* Does the part say that it holds bytes, as curl does of a file whose kind it does not know? */
+/* True if the part is declared as bytes, as curl does for files of unknown type. */
 static bool part_is_octets(const unsigned char *head, size_t length) {
     static const char octets[] = "application/octet-stream";
     size_t size = 0;
@@ -74,12 +74,12 @@ static const char *disposition_value(const char *at, size_t length, const char *
     return NULL;
 }
 
-/* A part as a form has it. */
+/* One part of a form. */
 struct part {
     const unsigned char *data;
     size_t length;
     bool octets,
-        is_file;      /* it says that it holds bytes; it has a file's name, perhaps an empty one */
+        is_file; /* is_octets: declared as bytes; is_file: has a file name, perhaps an empty one */
     const char *name; /* the file's, or else the field's; NULL */
     size_t name_length;
 };
@@ -119,9 +119,9 @@ static enum cn_status add_part(struct prediction *p, const unsigned char *bytes,
     } else if (part.octets && part.length == p->image_size) {
         status = prediction_add_raw(p, part.data, part.length, error);
     } else if (!part.octets && !part.is_file && part.name != NULL) {
-        return CN_OK; /* a form's field */
+        return CN_OK; /* a form field that is not a file */
     } else if (part.is_file && part.length == 0) {
-        return CN_OK; /* a form's field for a file, and none was chosen */
+        return CN_OK; /* a file field in which no file was chosen */
     } else {
         (void)cn_fail(&fault, CN_INVALID,
                       "part %zu has %zu bytes; it must be a picture, or one raw image of %zu bytes "
@@ -146,7 +146,7 @@ enum cn_status prediction_add_multipart(struct prediction *p, const char *conten
     const size_t size = strlen(delimiter);
     p->many = true;
     const unsigned char *end = body + length;
-    /* The first delimiter may begin the body, without its line break. */
+    /* The first delimiter may be at the start of the body, without a line break before it. */
     const unsigned char *at = length >= size - 2 && memcmp(body, delimiter + 2, size - 2) == 0
                                   ? body + size - 2
                                   : memmem(body, length, delimiter, size);

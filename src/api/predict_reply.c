@@ -1,4 +1,4 @@
-/* predict_reply.c: what a network answered as JSON, CSV, NDJSON or, a map, as a PNG. Pure. */
+/* predict_reply.c: writes the network's outputs as JSON, CSV, NDJSON or, for a map, PNG. Pure. */
 #include <string.h>
 
 #include "api/media_type.h"
@@ -45,7 +45,7 @@ void predict_add_json(struct cn_text *text, const struct prediction *prediction,
                    prediction->images + index * prediction->image_size);
 }
 
-/* The same columns for every form of a request. */
+/* The columns are the same for every form of a request. */
 static void add_csv_row(struct cn_text *text, const struct prediction *prediction, size_t index) {
     const struct cn_model *model = prediction->model->model;
     const struct prediction_item *item = &prediction->items[index];
@@ -74,7 +74,7 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
         cn_outputs_add_png(text, model, prediction->outputs);
         return types[format];
     }
-    if (format == PREDICT_PNG) /* of classes there is no picture, and of two maps not one */
+    if (format == PREDICT_PNG) /* only a single map can be a PNG, not classes and not two maps */
         format = PREDICT_JSON;
     if (format == PREDICT_CSV) {
         cn_text_add(text, "index,file,");

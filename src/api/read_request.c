@@ -1,6 +1,6 @@
-/* read_request.c: POST /read: one picture to the rows of digits on it. The picture is decoded and
- * read by the preparer, since both may take milliseconds; the query is read, and the answer
- * written, on the exchange's HTTP thread. */
+/* read_request.c: POST /read: finds the rows of digits in one picture. The preparer decodes and
+ * reads the picture, since both may take milliseconds; the exchange's HTTP thread reads the query
+ * and writes the answer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 enum read_format { READ_JSON = 0, READ_TEXT, READ_CSV, READ_NDJSON };
 
-/* What the request wants to know, and what was read. */
+/* What the request asks for, and the result. */
 struct read_request {
     const struct http_exchange *exchange;
     struct cn_reading_options options;
@@ -30,7 +30,7 @@ static void read_request_free(void *data) {
     free(request);
 }
 
-/* ---- What is asked for ---- */
+/* ---- The query ---- */
 
 static enum cn_status read_count(const struct http_exchange *exchange, const char *name,
                                  int *ret_count, struct cn_error *error) {
@@ -161,11 +161,12 @@ static const char *read_render(struct http_exchange *exchange, struct cn_text *t
         if (request->format == READ_TEXT || request->format == READ_NDJSON)
             cn_text_add(text, "\n");
     }
-    (void)cn_text_room(text, 1); /* no ink: an empty text, and no failure */
+    (void)cn_text_room(text,
+                       1); /* a picture without ink gives an empty text, which is not a failure */
     return types[request->format];
 }
 
-/* The type says it, or else the bytes. */
+/* The media type tells the form, or else the bytes do. */
 static enum cn_status read_body(struct http_exchange *exchange, struct cn_error *error) {
     const char *type = http_header(exchange, "Content-Type");
     if (exchange->body_length == 0)

@@ -1,16 +1,16 @@
-/* routes.c: THE route table. Adding an endpoint is one row here and one file. The search in it is
- * src/http/router.c's. Thread-safe: constant data. */
+/* routes.c: THE route table. Adding an endpoint takes one row here and one file. src/http/router.c
+ * searches the table. Thread-safe: constant data. */
 #include "api/routes.h"
 
 #include "http/router.h"
 
-/* A row whose name is its path. */
+/* A row whose pattern is also its name. */
 #define ROUTE(method, path, access, body_limit, handler)                                           \
     { method, path, path, HTTP_ACCESS_##access, body_limit, handler, false }
 #define PROBE(path, handler)                                                                       \
     { "GET", path, path, HTTP_ACCESS_PUBLIC, 0, handler, true }
 
-/* What is the same with and without a version. */
+/* Routes that exist with and without a version. */
 #define V2_MODEL(path)                                                                             \
     ROUTE("GET", path, CLIENT, 0, api_v2_model),                                                   \
         ROUTE("GET", path "/ready", CLIENT, 0, api_v2_model_ready),                                \
@@ -36,7 +36,8 @@ const struct http_route api_routes[] = {
     ROUTE("GET", "/v2", PUBLIC, 0, api_v2_server),
     ROUTE("GET", "/v2/", PUBLIC, 0, api_v2_server),
     ROUTE("GET", "/v2/models", CLIENT, 0, api_v2_models),
-    /* Before {model}: a model of this name has its own paths but this one. */
+    /* Before {model}, which would match it: a model named stats is reachable by its other paths
+       only. */
     ROUTE("GET", "/v2/models/stats", CLIENT, 0, api_v2_stats),
     V2_MODEL("/v2/models/{model}"),
     V2_MODEL("/v2/models/{model}/versions/{version}"),

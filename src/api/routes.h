@@ -28,7 +28,7 @@ enum http_outcome api_v2_stats(struct http_exchange *exchange);
 enum http_outcome api_repository_index(struct http_exchange *exchange);
 enum http_outcome api_repository_load(struct http_exchange *exchange);
 enum http_outcome api_repository_unload(struct http_exchange *exchange);
-/* torchserve.c, tfserving.c: what those servers' clients send. */
+/* torchserve.c, tfserving.c: the protocols of those servers. */
 enum http_outcome api_torchserve_predictions(struct http_exchange *exchange);
 enum http_outcome api_torchserve_ping(struct http_exchange *exchange);
 enum http_outcome api_tfserving_predict(struct http_exchange *exchange);

@@ -1,6 +1,6 @@
-/* static_files.c: the page's files, with what keeps a browser from doing anything else than the
- * page says: no script, style, picture or connection from elsewhere, and no frame around it. Runs
- * on the exchange's HTTP thread; the files are constant. */
+/* static_files.c: the page's files, with headers that restrict a browser to them: no script, style,
+ * picture or connection from elsewhere, and no frame around the page. Runs on the exchange's HTTP
+ * thread; the files are constant. */
 #include "api/static_files.h"
 #include "api/routes.h"
 
@@ -44,7 +44,7 @@ bool http_page_matches(const char *if_none_match, const char *tag) {
 
 enum { TAG_DIGITS = 32 };
 
-/* The content's checksum, quoted. */
+/* Writes the content's checksum as a quoted entity tag. */
 static void tag_of(const struct api_embedded *file, char tag[static TAG_DIGITS + 3]) {
     const struct cn_file_part part = {file->bytes, file->length};
     char digest[CN_SHA256_TEXT];
@@ -54,10 +54,10 @@ static void tag_of(const struct api_embedded *file, char tag[static TAG_DIGITS +
 
 static void add_headers(struct http_exchange *exchange, const char *tag) {
     char weak[TAG_DIGITS + 5];
-    /* Weak: the answer may be compressed. */
+    /* The tag is weak, since the answer may be compressed. */
     (void)snprintf(weak, sizeof weak, "W/%s", tag);
     http_add_header(exchange, MHD_HTTP_HEADER_ETAG, weak);
-    /* Asked for again each time, since the next version of the daemon has another page. */
+    /* Browsers must revalidate each time, since the next version of the daemon has another page. */
     http_add_header(exchange, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
     http_add_header(exchange, "Content-Security-Policy", POLICY);
     http_add_header(exchange, "X-Content-Type-Options", "nosniff");

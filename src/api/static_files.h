@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* THE list of the page's files: where each is, which built-in file it is, its media type. */
+/* THE list of the page's files: path, embedded file, media type. */
 struct http_page_row {
     const char *path, *name, *type;
 };
 extern const struct http_page_row http_page_rows[];
 extern const size_t http_page_row_count;
 
-/* True if an If-None-Match header (may be NULL) names `tag`, or any: RFC 9110, 13.1.2. `tag` is
+/* True if an If-None-Match header (may be NULL) names `tag` or is "*": RFC 9110, 13.1.2. `tag` is
  * quoted, without W/. */
 bool http_page_matches(const char *if_none_match, const char *tag);
 

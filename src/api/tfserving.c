@@ -1,6 +1,5 @@
-/* tfserving.c: POST /v1/models/{model}[/versions/{version}]:predict and what TensorFlow Serving
- * says about a model. Reading the body is tfserving_parse.c's. Runs on the exchange's HTTP thread.
- */
+/* tfserving.c: TensorFlow Serving's REST API: POST /v1/models/{model}[/versions/{version}]:predict,
+ * status and metadata. tfserving_parse.c reads the body. Runs on the exchange's HTTP thread. */
 #include "api/tfserving.h"
 #include "api/models.h"
 #include "api/routes.h"
@@ -73,7 +72,8 @@ enum http_outcome api_tfserving_status(struct http_exchange *exchange) {
     if (shown > 0)
         return http_reply_text(exchange, 200, "application/json", &text);
     free(text.bytes);
-    served_model_release(api_find_model(exchange, name, version)); /* answers why there is none */
+    served_model_release(
+        api_find_model(exchange, name, version)); /* this answers that there is no such model */
     return HTTP_REPLIED;
 }
 

@@ -4,16 +4,16 @@
 
 #include "api/predict.h"
 
-/* What a predict request is made of: the protocol_state of a prediction. */
+/* The state of a predict request: its prediction's protocol_state. */
 struct tfserving_request {
     struct prediction *prediction;
     bool seen;    /* "instances" or "inputs" */
-    bool columns; /* "inputs": the answer says "outputs", not "predictions" */
+    bool columns; /* the request has "inputs", so the answer has "outputs", not "predictions" */
     size_t named; /* inputs by name in "inputs" */
 };
 
 /* Reads a body [length], which ends with a NUL, into the prediction's images. CN_INVALID,
- * CN_MALFORMED, CN_LIMIT, and what pictures may do. `error` is not NULL. */
+ * CN_MALFORMED, CN_LIMIT, or an error of a picture. `error` is not NULL. */
 enum cn_status tfserving_parse(struct tfserving_request *request, const char *text, size_t length,
                                struct cn_error *error);
 

@@ -1,18 +1,18 @@
 /* tfserving_parse.c: the body of TensorFlow Serving's predict: "instances" (rows) or "inputs"
  * (columns), which for a model with one input are two spellings of a list of images. An image is
- * numbers, {"b64": "..."}, a base64 string, or one of these under any name. Numbers carry no type
- * here: an image of whole numbers with one above 1 is 0 to 255, every other one must lie in 0 to 1.
- * No state. */
+ * numbers, {"b64": "..."}, a base64 string, or an object with one of these under any name. Numbers
+ * have no type here: an image of whole numbers with one above 1 has the range 0 to 255, every other
+ * one the range 0 to 1. No state. */
 #include "api/json_images.h"
 #include "api/tfserving.h"
 
-/* Numbers behind '['. */
+/* Reads numbers after their '['. */
 static enum cn_status read_numbers(struct json_scan *s, struct prediction *p) {
     const enum cn_status status = json_image_read(s, p);
     return status == CN_OK ? json_image_scale(p, p->count - 1, 0, true, s->error) : status;
 }
 
-/* An object around an image: its member is the image, whatever its name. */
+/* An object around an image: its only member is the image, whatever its name. */
 struct wrapping {
     struct prediction *prediction;
     int depth;

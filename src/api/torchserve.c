@@ -1,7 +1,7 @@
-/* torchserve.c: what TorchServe's clients send and expect: POST /predictions/{model}[/{version}]
- * and GET /ping. The answer is that of its image classifier: an object of the five most probable
- * labels and their probabilities, most probable first; a list of such objects when the body has
- * more than one image. Runs on the exchange's HTTP thread. */
+/* torchserve.c: TorchServe's inference API: POST /predictions/{model}[/{version}] and GET /ping.
+ * The answer is that of its image classifier: an object of the five most probable labels and their
+ * probabilities, most probable first, or a list of such objects for several images. Runs on the
+ * exchange's HTTP thread. */
 #include <string.h>
 
 #include "api/predict.h"
@@ -10,8 +10,8 @@
 
 enum { TOP = 5 };
 
-/* The place of the next most probable class after (value, index), ties in the order of the classes.
- */
+/* The index of the next most probable class after (value, index); equal probabilities are in the
+ * order of the classes. */
 static size_t next_class(const float *p, size_t count, size_t after) {
     size_t best = count;
     for (size_t i = 0; i < count; i++) {
@@ -25,13 +25,14 @@ static size_t next_class(const float *p, size_t count, size_t after) {
 static void add_image(struct cn_text *text, const struct cn_model *model, const float *p) {
     const size_t count = model->output_size;
     size_t class = count;
-    if (model->label_count != count) { /* no classes, or two for one number */
+    if (model->label_count !=
+        count) { /* a network without classes, or with one number for two classes */
         cn_outputs_add_json(text, model, p, 0);
         return;
     }
     for (size_t i = 0; i < TOP && i < count; i++) {
         class = next_class(p, count, class);
-        if (class == count) /* a NaN; there is none in a softmax */
+        if (class == count) /* only with NaN, which a softmax cannot give */
             break;
         cn_json_add_float(text, model->labels[class], p[class]);
     }

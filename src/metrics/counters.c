@@ -1,5 +1,5 @@
-/* counters.c: counting. Relaxed atomics throughout: a scrape may see one request's counts apart,
- * never a torn number. Rendering is in render.c. */
+/* counters.c: counts with relaxed atomics. A scrape may see one request in some counters and not
+ * yet in others, but never a torn number. render.c renders. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -7,7 +7,8 @@
 
 #include "metrics/metric_table.h"
 
-/* A thread's copy of the counters: its own, as long as there are no more threads than copies. */
+/* The index of the thread's copy of the counters; threads share copies only when there are more
+ * threads than copies. */
 static unsigned shard_of_thread(void) {
     static unsigned next;
     static _Thread_local unsigned mine; /* plus one; 0: not chosen yet */
@@ -109,8 +110,8 @@ uint64_t statistics_model_count(const struct statistics_model *model,
 }
 
 struct statistics *statistics_create(void) {
-    /* 2 MiB, most of it of pairs of route and status that never come: pages of zeros, not memory.
-     */
+    /* 2 MiB, most of it for pairs of route and status that never occur: untouched zero pages use no
+     * memory. */
     struct statistics *statistics =
         mmap(NULL, sizeof *statistics, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (statistics == MAP_FAILED)

@@ -1,4 +1,4 @@
-/* metric_table.c: THE lists of metrics. A metric is a row here and an entry of its enum.
+/* metric_table.c: THE lists of metrics. A new metric is a row here and an entry of its enum.
  * Constant data. */
 #include "metrics/metric_table.h"
 
@@ -8,7 +8,7 @@ static const double seconds_buckets[STATISTICS_BUCKETS] = {1e-6, 2.5e-6, 5e-6, 1
 static const double image_buckets[STATISTICS_BUCKETS] = {
     1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072};
 
-/* Closer together where answers are: a model that is sure has nearly all of them at the end. */
+/* The bounds are closer near 1, where nearly all confidences of a good model are. */
 static const double confidence_buckets[STATISTICS_BUCKETS] = {0.1,  0.2,  0.3,  0.4,  0.5,   0.6,
                                                               0.7,  0.75, 0.8,  0.85, 0.9,   0.925,
                                                               0.95, 0.97, 0.98, 0.99, 0.995, 0.999};

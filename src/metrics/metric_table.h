@@ -6,14 +6,15 @@
 
 #include "metrics/statistics.h"
 
-/* Copies of each counter; a thread uses one of them. */
+/* Number of copies of each counter; a thread uses one of them. */
 enum { STATISTICS_SHARDS = 8, STATISTICS_LINE = 64 };
 enum { STATISTICS_STATUSES = STATISTICS_MAX_STATUS - STATISTICS_MIN_STATUS + 1 };
 
 /* ---- Tables (metric_table.c) ---- */
 
 struct statistics_counter_row {
-    const char *name, *label, *help; /* rows of one name follow each other; help on the first */
+    const char *name, *label,
+        *help; /* rows with the same name are adjacent; the first one has the help text */
 };
 extern const struct statistics_counter_row statistics_counter_table[STATISTICS_COUNTERS];
 
@@ -23,17 +24,17 @@ struct statistics_histogram_row {
 };
 extern const struct statistics_histogram_row statistics_histogram_table[STATISTICS_HISTOGRAMS];
 
-/* A counter made of a model's totals; those of Triton's names for people who move from there. */
+/* A counter made of a model's totals under Triton's name, for dashboards made for Triton. */
 struct statistics_alias_row {
     const char *name, *label, *help;
     enum { ALIAS_COUNTER, ALIAS_COUNT, ALIAS_IMAGES, ALIAS_MICROSECONDS } kind;
     int index;   /* enum statistics_model_counter or enum statistics_histogram */
-    bool triton; /* only when asked for */
+    bool triton; /* rendered only if the option asks for it */
 };
 extern const struct statistics_alias_row statistics_alias_table[];
 extern const size_t statistics_alias_count;
 
-/* What is known only when it is rendered: gauges and totals that others count. */
+/* Gauges and totals that are read when they are rendered. */
 enum statistics_reading {
     STATISTICS_REQUESTS_TOTAL = 0,
     STATISTICS_READY,
@@ -63,8 +64,9 @@ extern const struct statistics_reading_row statistics_reading_table[STATISTICS_R
 /* ---- Storage ---- */
 
 struct statistics_histogram_cell {
-    uint64_t buckets[STATISTICS_BUCKETS + 1]; /* not cumulative; the last is above all bounds */
-    uint64_t sum;                             /* in units of 1e-9 */
+    uint64_t buckets[STATISTICS_BUCKETS +
+                     1]; /* not cumulative; the last counts values above all bounds */
+    uint64_t sum;        /* in units of 1e-9 */
 };
 
 struct statistics_model_shard {
@@ -85,12 +87,12 @@ struct statistics_shard {
 
 struct statistics {
     struct statistics_shard shards[STATISTICS_SHARDS];
-    struct statistics_model *none; /* requests that concern no model */
-    uint64_t last_reload;          /* seconds since 1970 of the last good one */
+    struct statistics_model *none; /* for requests that concern no model */
+    uint64_t last_reload;          /* seconds since 1970 of the last successful reload */
     uint64_t certificate_end;      /* seconds since 1970; 0: none */
 };
 
-/* Sums of a histogram's cells. */
+/* The sum over the copies of a histogram's cell. */
 struct statistics_histogram_cell statistics_gather(const struct statistics_model *model,
                                                    enum statistics_histogram histogram);
 
@@ -98,10 +100,10 @@ struct statistics_histogram_cell statistics_gather(const struct statistics_model
 
 void statistics_render_head(FILE *out, const char *name, const char *type, const char *help);
 
-/* HELP and TYPE of a reading; returns its name. */
+/* Writes HELP and TYPE of a reading; returns its name. */
 const char *statistics_render_reading_head(FILE *out, enum statistics_reading reading);
 
-/* process_...: as Prometheus' own clients write them (process.c). */
+/* process_...: the names that Prometheus' own clients use (process.c). */
 void statistics_render_process(FILE *out);
 
 #endif

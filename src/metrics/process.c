@@ -1,5 +1,5 @@
-/* process.c: the process's own resources, by the names that Prometheus' clients agree
- * on. Reads /proc; what cannot be read is left out. */
+/* process.c: the process's own resources, under the names that Prometheus' clients agree on. Reads
+ * /proc; values that cannot be read are omitted. */
 #include <dirent.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,7 +13,7 @@ static void render_line(FILE *out, enum statistics_reading reading, double value
     (void)fprintf(out, "%s %.15g\n", name, value);
 }
 
-/* The fields of /proc/self/stat that follow the program's name, which may hold anything. */
+/* The fields of /proc/self/stat after the program's name, which may contain any character. */
 static void render_stat(FILE *out) {
     char text[1024];
     unsigned long long start = 0;

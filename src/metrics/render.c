@@ -1,5 +1,5 @@
-/* render.c: the counters as Prometheus text. Labels are the operator's words (names of
- * models, patterns of routes), never a client's. Reads while others count. */
+/* render.c: the counters as Prometheus text. Labels contain only the operator's words (names of
+ * models, patterns of routes), never a client's. Other threads count meanwhile. */
 #include <stdlib.h>
 #include <string.h>
 

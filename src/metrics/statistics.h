@@ -1,9 +1,8 @@
-/* statistics.h: what the daemon counts, and Prometheus text of it.
+/* statistics.h: what the daemon counts, and its Prometheus text.
  *
- * THE lists of metrics are tables in metric_table.c. Counting is lock-free: relaxed atomics in
- * one of several copies, chosen by thread, so that threads do not wait for each other's cache
- * lines. It is cheap enough to be always on.
- */
+ * The lists of metrics are tables in metric_table.c. Counting takes no lock: relaxed atomics in one
+ * of several copies, chosen by thread, so that threads do not contend for cache lines. It is cheap
+ * enough to be always on. */
 #ifndef CONVNET_METRICS_STATISTICS_H
 #define CONVNET_METRICS_STATISTICS_H
 
@@ -17,14 +16,14 @@ enum statistics_counter {
     STATISTICS_REJECTED_GONE,       /* the client went away before its images were computed */
     STATISTICS_REJECTED_MEMORY,     /* no memory for a request */
     STATISTICS_REJECTED_SHUTDOWN,   /* the server was ending */
-    STATISTICS_REJECTED_CONNECTION, /* over a connection limit */
+    STATISTICS_REJECTED_CONNECTION, /* over a limit of connections */
     STATISTICS_RELOADS_OK,
     STATISTICS_RELOADS_FAILED,
-    STATISTICS_LOG_DROPPED, /* lines of the log that nobody took in time */
+    STATISTICS_LOG_DROPPED, /* lines of the log that were dropped because the reader was too slow */
     STATISTICS_COUNTERS
 };
 
-/* Of each model. */
+/* Per model. */
 enum statistics_histogram {
     STATISTICS_DECODE_SECONDS = 0,
     STATISTICS_QUEUE_SECONDS,
@@ -38,8 +37,8 @@ enum statistics_histogram {
 };
 
 enum statistics_model_counter {
-    STATISTICS_MODEL_OK = 0, /* requests answered with a result */
-    STATISTICS_MODEL_FAILED, /* ... with an error */
+    STATISTICS_MODEL_OK = 0, /* answered with a result */
+    STATISTICS_MODEL_FAILED, /* answered with an error */
     STATISTICS_MODEL_COUNTERS
 };
 
@@ -50,20 +49,20 @@ enum {
     STATISTICS_BUCKETS = 18
 };
 
-/* ---- A model's own series: they outlive reloads; counted references ---- */
+/* ---- Series per model: they outlive reloads; reference-counted ---- */
 
 struct statistics_model;
 struct statistics_model *statistics_model_create(void); /* NULL without memory */
 struct statistics_model *statistics_model_acquire(struct statistics_model *model);
 void statistics_model_release(struct statistics_model *model); /* accepts NULL */
 
-/* Both accept a NULL model and count nothing then. */
+/* Both accept a NULL model and then count nothing. */
 void statistics_observe(struct statistics_model *model, enum statistics_histogram histogram,
                         double value);
 void statistics_model_add(struct statistics_model *model, enum statistics_model_counter counter,
                           uint64_t amount);
 
-/* The sum of a histogram's values and how many there were. */
+/* The sum and the number of a histogram's values. */
 struct statistics_total {
     double sum;
     uint64_t count;
@@ -80,39 +79,39 @@ uint64_t statistics_model_last_answer(const struct statistics_model *model);
 struct statistics; /* one for the process */
 struct statistics *statistics_create(void);
 
-/* When the server's certificate ends, seconds since 1970; 0: there is none. */
+/* The expiry of the server's certificate in seconds since 1970; 0: no certificate. */
 void statistics_set_certificate_end(struct statistics *statistics, uint64_t end);
 void statistics_free(struct statistics *statistics);
 
 void statistics_add(struct statistics *statistics, enum statistics_counter counter,
                     uint64_t amount);
 
-/* Counts one answered request of route `route` (index below STATISTICS_MAX_ROUTES), and the time it
- * took: as `model`'s, or with no model's label if that is NULL. */
+/* Counts one answered request of route `route` (below STATISTICS_MAX_ROUTES) and its duration: for
+ * `model`, or without a model's label if that is NULL. */
 void statistics_request(struct statistics *statistics, struct statistics_model *model,
                         unsigned route, unsigned http_status, double seconds);
 
 /* ---- Rendering ---- */
 
-/* A model and version, as its labels and gauges tell it; the strings are borrowed. */
+/* The labels and gauges of one model and version; the strings are borrowed. */
 struct statistics_model_row {
     const char *name;
     unsigned version;
-    const char *sha256; /* of the file that is served; NULL: none is */
-    bool refused;       /* the last reading of the file was refused */
+    const char *sha256; /* of the file that is served; NULL: none */
+    bool refused;       /* the last reading of the file failed */
     struct statistics_model *statistics;
 };
 
-/* Gauges and labels that only the caller knows when it renders. */
+/* Gauges and labels that only the caller knows at rendering. */
 struct statistics_snapshot {
-    const char *const *route_names; /* [route_count]: the route's path pattern: the label */
+    const char *const *route_names; /* [route_count]: path patterns, used as labels */
     size_t route_count;
     const struct statistics_model_row *models; /* [model_count] */
     size_t model_count;
     size_t queue_depth, queue_limit; /* images */
     size_t connections;
     bool ready;
-    bool triton; /* Triton's nv_inference_... names too */
+    bool triton; /* also Triton's nv_inference_... names */
     const char *version;
 };
 

@@ -1,5 +1,5 @@
-/* deadlines.c: see deadlines.h: a binary heap whose elements know their places. The owner has the
- * lock. */
+/* deadlines.c: see deadlines.h: a binary heap whose elements know their positions. The owner holds
+ * the lock. */
 #include "serving/deadlines.h"
 
 #include <stdlib.h>

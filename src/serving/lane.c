@@ -1,6 +1,6 @@
-/* lane.c: the batch lane: its queues, what a batch is, the compute thread that runs them and the
- * thread that answers what waits too long. One mutex guards the queues and the deadlines; batches
- * are computed outside it. */
+/* lane.c: the batch lane: its queues, the selection of a batch, the compute thread that runs
+ * batches and the thread that answers jobs whose deadline passes. One mutex guards the queues and
+ * the deadlines; batches are computed without it. */
 #include "serving/lane.h"
 
 #include <pthread.h>
@@ -15,30 +15,29 @@ struct lane {
     struct lane_options options;
     pthread_t compute, deadline_thread;
     pthread_mutex_t mutex;
-    pthread_cond_t changed;          /* for the compute thread: work, stop, a probe */
-    pthread_cond_t sooner;           /* for the deadlines' thread: an earlier deadline, stop */
+    pthread_cond_t changed;          /* wakes the compute thread: work, stop, a probe */
+    pthread_cond_t sooner;           /* wakes the deadlines' thread: an earlier deadline, stop */
     pthread_cond_t answered;         /* for lane_alive */
-    struct served_model *next_model; /* of the models with waiting jobs: whose turn it is, */
-    struct served_model *last_model; /* and whose turn comes last */
+    struct served_model *next_model; /* first in the round-robin of models with waiting jobs */
+    struct served_model *last_model; /* and last */
     size_t depth;                    /* images waiting */
     bool stopping, stopped, compute_ended;
-    uint64_t moved; /* when a batch began or ended, or work came to an empty lane */
-    bool running;   /* a batch */
-    unsigned probes_asked, probes_answered; /* by lane_alive, by the compute thread */
+    uint64_t moved; /* when a batch last began or ended, or work came to an empty lane */
+    bool running;   /* a batch is being computed */
+    unsigned probes_asked, probes_answered; /* counts by lane_alive and by the compute thread */
     struct deadlines deadlines;
-    uint64_t wake_at; /* until when the deadlines' thread sleeps */
+    uint64_t wake_at; /* when the deadlines' thread wakes up */
 
     /* The compute thread's own. */
-    struct job **batch; /* [batch_images]: the jobs of the batch that runs */
+    struct job **batch; /* [batch_images]: the jobs of the current batch */
     size_t batch_count;
-    float *images, *outputs;        /* [batch_images, ...]: several jobs side by side */
-    size_t image_room, output_room; /* floats of one image and output that they have room for */
+    float *images, *outputs;        /* [batch_images, ...]: where several jobs are gathered */
+    size_t image_room, output_room; /* floats per image that they hold */
 };
 
-/* ---- Queues: one for each model that has jobs, in the order of their turns. All under the mutex
- * ---- */
+/* ---- Queues: one per model that has jobs, served round-robin. All under the mutex ---- */
 
-/* Behind the model's other jobs. */
+/* Appends a job to the model's queue. */
 static void queue_append(struct served_model_jobs *jobs, struct job *job) {
     job->previous = jobs->last;
     job->next = NULL;
@@ -51,14 +50,14 @@ static void queue_cut(struct served_model_jobs *jobs, struct job *job) {
     *(job->next != NULL ? &job->next->previous : &jobs->last) = job->previous;
 }
 
-/* The model's turn comes after all others'. */
+/* Puts the model last in the round-robin. */
 static void model_append(struct lane *lane, struct served_model *model) {
     model->jobs.next_model = NULL;
     *(lane->next_model != NULL ? &lane->last_model->jobs.next_model : &lane->next_model) = model;
     lane->last_model = model;
 }
 
-/* A model without jobs has no turn. */
+/* Removes a model without jobs from the round-robin. */
 static void model_cut(struct lane *lane, struct served_model *model) {
     struct served_model *before = NULL;
     for (struct served_model *at = lane->next_model; at != model; at = at->jobs.next_model)
@@ -76,7 +75,7 @@ static void job_link(struct lane *lane, struct job *job) {
     lane->depth += job->count;
 }
 
-/* Takes a job out of its model's queue. */
+/* Removes a job from its model's queue. */
 static void job_unlink(struct lane *lane, struct job *job) {
     queue_cut(&job->model->jobs, job);
     lane->depth -= job->count - job->taken;
@@ -84,7 +83,7 @@ static void job_unlink(struct lane *lane, struct job *job) {
         model_cut(lane, job->model);
 }
 
-/* Moves it behind the model's other jobs. */
+/* Moves a job to the end of its model's queue. */
 static void job_requeue(struct job *job) {
     queue_cut(&job->model->jobs, job);
     queue_append(&job->model->jobs, job);
@@ -92,8 +91,8 @@ static void job_requeue(struct job *job) {
 
 /* ---- One batch ---- */
 
-/* Starts OpenMP's threads: they stay. libgomp ends the process when it cannot start one, which must
- * not happen with requests in flight. */
+/* Starts OpenMP's threads now; they persist. libgomp ends the process when it cannot start one,
+ * which must not happen while requests are in flight. */
 static void team_start(const struct lane *lane) {
     const int threads = lane->options.threads;
     int started = 0;
@@ -104,7 +103,7 @@ static void team_start(const struct lane *lane) {
     (void)started;
 }
 
-/* Ends a job that nothing refers to any more; without the mutex. */
+/* Ends a job that the lane no longer refers to. Called without the mutex. */
 static void job_finish(struct job *job, enum job_outcome outcome) {
     const uint64_t until =
         job->begun_nanoseconds != 0 ? job->begun_nanoseconds : cn_clock_nanoseconds();
@@ -113,9 +112,9 @@ static void job_finish(struct job *job, enum job_outcome outcome) {
     job->done(job);
 }
 
-/* Images of this model in one batch. */
+/* The most images of this model in one batch. */
 static size_t batch_largest(const struct lane *lane, const struct served_model *model) {
-    const double images = LANE_TURN * lane->options.threads / model->image_seconds;
+    const double images = LANE_TIME_SLICE * lane->options.threads / model->image_seconds;
     const size_t most = lane->options.batch_images, least = (size_t)lane->options.threads;
     if (!(images < (double)most))
         return most;
@@ -123,7 +122,7 @@ static size_t batch_largest(const struct lane *lane, const struct served_model *
     return count < most ? count : most;
 }
 
-/* Under the mutex: the next model's jobs for one batch, into lane->batch. */
+/* Moves the next model's jobs for one batch into lane->batch. Under the mutex. */
 static void batch_take(struct lane *lane) {
     struct served_model *model = lane->next_model;
     const size_t most = batch_largest(lane, model);
@@ -132,9 +131,9 @@ static void batch_take(struct lane *lane) {
     for (struct job *job = model->jobs.first, *next; job != NULL && count < most; job = next) {
         next = job->next;
         if (lane->batch_count > 0 && (job->work != NULL || lane->batch[0]->work != NULL))
-            break; /* alone */
+            break; /* runs alone */
         const size_t left = job->count - job->taken;
-        /* A small job goes in whole, so that its answer needs one batch; a large one is cut. */
+        /* A small job is not cut, so that its answer needs one batch; a large one is. */
         if (count > 0 && left <= most && left > most - count)
             break;
         job->taking = job->work != NULL || left < most - count ? left : most - count;
@@ -142,12 +141,12 @@ static void batch_take(struct lane *lane) {
         count += job->taking;
         lane->batch[lane->batch_count++] = job;
     }
-    /* The model goes to the end of the line, and its jobs to nobody else meanwhile. */
+    /* The model is put last in the round-robin; its jobs stay this batch's until it ends. */
     model_cut(lane, model);
     model_append(lane, model);
 }
 
-/* Makes *buffer hold `needed` floats for each image of a batch; it grows with the largest model. */
+/* Makes *buffer hold `needed` floats per image of a batch; it grows to the largest model. */
 static bool buffer_grow(const struct lane *lane, float **buffer, size_t *room, size_t needed) {
     if (needed <= *room)
         return true;
@@ -160,7 +159,7 @@ static bool buffer_grow(const struct lane *lane, float **buffer, size_t *room, s
     return true;
 }
 
-/* The workspaces and buffers that `model` needs; NULL without memory. */
+/* Allocates the workspaces and buffers that `model` needs; NULL without memory. */
 static struct cn_workspace **batch_prepare(struct lane *lane, struct served_model *model) {
     const size_t first = lane->options.first_slot;
     bool good =
@@ -171,8 +170,7 @@ static struct cn_workspace **batch_prepare(struct lane *lane, struct served_mode
     return good ? model->workspaces + first : NULL;
 }
 
-/* Ends or returns the job at the end of what was done for it: `outcome` unless it is to wait for
- * its next batch. */
+/* Ends the job with `outcome`, or returns it to its queue for the next batch. */
 static void job_leave_batch(struct lane *lane, struct job *job, enum job_outcome outcome) {
     bool ended = true;
     (void)pthread_mutex_lock(&lane->mutex);
@@ -196,7 +194,7 @@ static void job_leave_batch(struct lane *lane, struct job *job, enum job_outcome
         job_finish(job, outcome);
 }
 
-/* Answers the jobs of the batch that are late or that nobody waits for; keeps the others. */
+/* Ends those jobs of the batch that are late or abandoned; keeps the others. */
 static void batch_drop_abandoned(struct lane *lane) {
     const uint64_t now = cn_clock_nanoseconds();
     size_t kept = 0;
@@ -212,7 +210,8 @@ static void batch_drop_abandoned(struct lane *lane) {
     lane->batch_count = kept;
 }
 
-/* One job from its own buffers, several gathered, computed side by side and scattered. */
+/* Computes the batch: one job in its own buffers; several are gathered, computed together and
+ * scattered. */
 static size_t batch_compute(struct lane *lane, const struct cn_plan *plan,
                             struct cn_workspace *const *workspaces) {
     const size_t in = cn_plan_input_size(plan), out = cn_plan_output_row(plan);
@@ -240,7 +239,7 @@ static size_t batch_compute(struct lane *lane, const struct cn_plan *plan,
     return count;
 }
 
-/* Without the mutex: computes what was taken and ends the jobs that are complete. */
+/* Computes the batch and ends the jobs that are complete. Called without the mutex. */
 static void batch_run(struct lane *lane) {
     batch_drop_abandoned(lane);
     if (lane->batch_count == 0)
@@ -271,7 +270,7 @@ static void batch_run(struct lane *lane) {
 
 /* ---- The compute thread ---- */
 
-/* Under the mutex: waits for the batch to fill, for `delay` at most; only when one is set. */
+/* Waits for the batch to fill, `delay` at most; only if a delay is set. Under the mutex. */
 static void batch_wait_for_more(struct lane *lane) {
     const uint64_t delay = lane->options.delay_nanoseconds;
     if (delay == 0)
@@ -282,7 +281,7 @@ static void batch_wait_for_more(struct lane *lane) {
         (void)cn_condition_wait(&lane->changed, &lane->mutex, until);
 }
 
-/* Under the mutex: somebody wants to know whether this thread lives. */
+/* Answers lane_alive, which asks whether this thread runs. Under the mutex. */
 static void probes_answer(struct lane *lane) {
     if (lane->probes_answered == lane->probes_asked)
         return;
@@ -301,7 +300,7 @@ static void *compute_thread(void *data) {
             continue;
         }
         batch_wait_for_more(lane);
-        if (lane->next_model == NULL) /* they expired meanwhile */
+        if (lane->next_model == NULL) /* the jobs expired meanwhile */
             continue;
         batch_take(lane);
         lane->moved = cn_clock_nanoseconds();
@@ -320,13 +319,13 @@ static void *compute_thread(void *data) {
 
 /* ---- Deadlines ---- */
 
-/* The job that a deadline of the lane's is part of. */
+/* The job that contains this deadline. */
 static struct job *job_of(struct deadline *deadline) {
     return (struct job *)(void *)((char *)deadline - offsetof(struct job, deadline));
 }
 
-/* Under the mutex: waiting jobs that are due, linked by `next`. One that is being computed stays
- * with the compute thread, which looks at the time itself. */
+/* Removes the waiting jobs whose deadline has passed, linked by `next`. A job that is being
+ * computed stays, since the compute thread checks its time itself. Under the mutex. */
 static struct job *deadlines_take_due(struct lane *lane, uint64_t now) {
     struct job *due = NULL;
     for (struct deadline *at; (at = deadlines_take(&lane->deadlines, now)) != NULL;) {
@@ -340,8 +339,8 @@ static struct job *deadlines_take_due(struct lane *lane, uint64_t now) {
     return due;
 }
 
-/* The thread that answers jobs whose deadline passes. It may sleep past deadlines that went away;
- * it is woken for an earlier one only. */
+/* Answers jobs whose deadline passes. The thread may wake up for deadlines that were removed; it is
+ * signaled for an earlier one only. */
 static void *deadlines_thread(void *data) {
     struct lane *lane = data;
     (void)pthread_mutex_lock(&lane->mutex);
@@ -363,7 +362,7 @@ static void *deadlines_thread(void *data) {
     return NULL;
 }
 
-/* ---- For the others ---- */
+/* ---- Public functions ---- */
 
 static void locks_init(struct lane *lane) {
     cn_condition_init(&lane->changed);
@@ -384,7 +383,7 @@ static void lane_destroy(struct lane *lane) {
     free(lane);
 }
 
-/* Asks the compute thread to end, and the deadlines' thread after it. */
+/* Ends the compute thread, and then the deadlines' thread. */
 static void compute_end(struct lane *lane) {
     (void)pthread_mutex_lock(&lane->mutex);
     lane->stopping = true;
@@ -406,8 +405,8 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
         free(batch);
         return cn_fail(error, CN_MEMORY, "no memory for the batch lane");
     }
-    /* LLVM's runtime opens a file when it is first asked, and ends the program if it cannot: now,
-     * before clients can hold every descriptor. */
+    /* LLVM's runtime opens a file at the first call and ends the program if it cannot. So it is
+     * called now, before clients can use up the descriptors. */
     (void)omp_get_max_threads();
     lane->options = *options;
     lane->batch = batch;
@@ -427,8 +426,8 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
     return CN_OK;
 }
 
-/* Under the mutex. A job larger than the whole queue is taken when nothing waits: the request's own
- * limit on images has let it in. */
+/* Under the mutex. A job larger than the whole queue is accepted when nothing waits: the request's
+ * limit of images has allowed it. */
 static bool queue_has_room(const struct lane *lane, size_t images) {
     return lane->depth == 0 || lane->depth + images <= lane->options.queue_images;
 }

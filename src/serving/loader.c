@@ -1,5 +1,5 @@
-/* loader.c: see loader.h. One mutex guards the queue; the thread reads and probes models without
- * it, and sleeps without a timer when there is nothing to do. */
+/* loader.c: see loader.h. One mutex guards the queue. The thread reads and probes models without
+ * the mutex, and sleeps without a timer when the queue is empty. */
 #include "serving/loader.h"
 
 #include <pthread.h>
@@ -14,7 +14,7 @@ struct loader {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct loader_job *first, **last; /* FIFO */
-    struct loader_job *running;       /* NULL: none, or nobody waits for it any more */
+    struct loader_job *running;       /* NULL: none, or its submitter no longer waits */
     bool stopping, ended, joined;
 };
 
@@ -39,8 +39,8 @@ static void cancel(struct loader_job *job) {
     job->done(job);
 }
 
-/* Under the mutex, which is left meanwhile. The work is done on a copy: who gave the job may have
- * been told to wait no longer, and it is gone. */
+/* Runs one job. Called under the mutex, which is released meanwhile. The work uses a copy of the
+ * job, since a submitter that was told to stop waiting may have freed it. */
 static void do_job(struct loader *loader, struct loader_job *job) {
     struct loader_job copy = *job;
     copy.error = (struct cn_error){0};
@@ -117,7 +117,8 @@ bool loader_submit(struct loader *loader, struct loader_job *job) {
     return taken;
 }
 
-/* Under the mutex, which is left meanwhile: all who wait are told to wait no longer. */
+/* Tells all submitters that they need not wait any longer. Called under the mutex, which is
+ * released meanwhile. */
 static void give_up(struct loader *loader) {
     struct loader_job *running = loader->running, *waiting = loader->first;
     loader->running = NULL;

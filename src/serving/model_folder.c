@@ -30,7 +30,7 @@ static void file_refuse(const struct registry_options *options, struct registry_
         options->report(options->data, &event);
 }
 
-/* Before the file is read: a change in between shows at the next look. */
+/* Taken before the file is read: a change in between is seen at the next reload. */
 static struct registry_stamp stamp_of(const char *path) {
     struct stat info;
     if (stat(path, &info) != 0)
@@ -44,8 +44,8 @@ static struct registry_stamp stamp_of(const char *path) {
                                    .changed_nanoseconds = info.st_ctim.tv_nsec};
 }
 
-/* Takes ownership of `path`. A bad name is an error in single-file mode and a report in a folder.
- */
+/* Adds a file and takes ownership of `path`. A bad name is an error for a single file, and only a
+ * report for a folder. */
 static enum cn_status file_add(const struct registry_options *options, struct registry_files *files,
                                char *path, struct cn_error *error) {
     struct registry_file file = {.path = path};
@@ -75,7 +75,7 @@ static enum cn_status file_add(const struct registry_options *options, struct re
     return CN_OK;
 }
 
-/* Two files of one model and version: the first stays. */
+/* Of two files for one model and version the first is kept. */
 static void drop_twins(const struct registry_options *options, struct registry_files *files) {
     size_t kept = 0;
     for (size_t i = 0; i < files->count; i++) {

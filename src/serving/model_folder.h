@@ -1,10 +1,10 @@
-/* model_folder.h: which model files are there. */
+/* model_folder.h: finds the model files. */
 #ifndef CONVNET_SERVING_MODEL_FOLDER_H
 #define CONVNET_SERVING_MODEL_FOLDER_H
 
 #include "serving/registry.h"
 
-/* Says whether a file may have changed: all zero if it could not be looked at. */
+/* Identifies a state of a file: all zero if it could not be read. */
 struct registry_stamp {
     unsigned long long device, inode, size;
     long long modified_seconds, modified_nanoseconds, changed_seconds, changed_nanoseconds;
@@ -18,19 +18,19 @@ struct registry_file {
 };
 
 struct registry_files {
-    struct registry_file *files; /* by name and version, each once */
+    struct registry_file *files; /* sorted by name and version, without repetitions */
     size_t count, capacity;
-    size_t refused; /* files whose name is no model's, or another file's model */
+    size_t refused; /* files without a valid model name, or for a model that another file has */
 };
 
-/* The one file, or the *.safetensors of the folder; those with a bad name are reported and counted.
- * CN_IO: the folder cannot be read. Caller frees with registry_files_clear, also after a failure.
- */
+/* Finds the one file, or the *.safetensors files of the folder; those with a bad name are reported
+ * and counted. CN_IO: the folder cannot be read. Caller frees with registry_files_clear, also after
+ * a failure. */
 enum cn_status registry_scan(const struct registry_options *options, struct registry_files *files,
                              struct cn_error *error);
 void registry_files_clear(struct registry_files *files);
 
-/* -1, 0 or 1: the order of names, then of versions. */
+/* -1, 0 or 1: orders by name, then by version. */
 int registry_order(const char *name, unsigned version, const char *other, unsigned other_version);
 
 #endif

@@ -1,5 +1,5 @@
-/* preparer.c: see preparer.h. Knows no pictures. One mutex guards the list of what waits and the
- * clients' accounts; steps run outside it. */
+/* preparer.c: see preparer.h. It knows nothing about pictures. One mutex guards the list of waiting
+ * preparations and the clients' accounts; steps run without it. */
 #include "serving/preparer.h"
 
 #include <errno.h>
@@ -13,15 +13,15 @@
 #include "base/time.h"
 
 enum {
-    ACCOUNTS = 256, /* clients share one when their numbers meet */
+    ACCOUNTS = 256, /* clients share an account when their numbers collide */
     NICENESS = 5
 };
 
-/* How often the client's presence is asked for within a step. */
+/* How often, within a step, the client's presence is checked. */
 static const uint64_t look_interval = 10 * CN_MILLISECOND;
 
-/* A client's. Its processor time counts from where the least busy one stood when it came, so that
- * nobody saves up turns by staying away. */
+/* A client's processor time. It starts at that of the least busy client, so that no client saves up
+ * time while it is away. */
 struct account {
     uint64_t used;
     size_t preparations;
@@ -29,12 +29,12 @@ struct account {
 
 struct preparer {
     pthread_mutex_t mutex;
-    pthread_cond_t changed; /* for the threads: work, stop */
-    pthread_cond_t sooner;  /* for the deadlines' thread: an earlier deadline, stop */
+    pthread_cond_t changed; /* wakes the threads: work, stop */
+    pthread_cond_t sooner;  /* wakes the deadlines' thread: an earlier deadline, stop */
     struct preparation *waiting;
-    size_t depth; /* that wait or run */
+    size_t depth; /* preparations that wait or run */
     struct deadlines deadlines;
-    uint64_t wake_at; /* until when the deadlines' thread sleeps */
+    uint64_t wake_at; /* when the deadlines' thread wakes up */
     struct account accounts[ACCOUNTS];
     uint64_t least_used; /* by the client that had the last step */
     bool stopping;
@@ -67,7 +67,8 @@ static void waiting_remove(struct preparer *preparer, struct preparation *p) {
     *at = p->next;
 }
 
-/* Whose turn it is: the client that has used least, and of its preparations the one that has. */
+/* The next preparation: of the client that has used the least time, the one that has used the
+ * least. */
 static struct preparation *waiting_take(struct preparer *preparer) {
     struct preparation *best = NULL;
     uint64_t best_used = 0;
@@ -84,7 +85,7 @@ static struct preparation *waiting_take(struct preparer *preparer) {
     return best;
 }
 
-/* It is not there any more, but for its `done`. */
+/* Forgets the preparation, except for the call of its `done`. */
 static void preparation_unlink(struct preparer *preparer, struct preparation *p) {
     deadlines_remove(&preparer->deadlines, &p->deadline);
     account_of(preparer, p)->preparations--;
@@ -93,7 +94,7 @@ static void preparation_unlink(struct preparer *preparer, struct preparation *p)
 
 /* ---- A step ---- */
 
-/* DONE: it may go on. */
+/* DONE: it may continue. */
 static enum preparation_outcome preparation_check(const struct preparer *preparer,
                                                   struct preparation *p, uint64_t now) {
     if (preparer->canceling)
@@ -116,10 +117,10 @@ bool preparer_must_stop(struct preparation *p) {
     return p->outcome != PREPARATION_DONE;
 }
 
-/* False when it is complete, or to end: `outcome` says which. */
+/* False when it is complete or must end: `outcome` says which. */
 static bool preparation_step(struct preparer *preparer, struct preparation *p) {
     const uint64_t now = cn_clock_nanoseconds();
-    if (p->used == 0) /* who has just sent it waits for it */
+    if (p->used == 0) /* the client has just sent it, so it is there */
         p->looked_at = now;
     p->outcome = preparation_check(preparer, p, now);
     const bool more = p->outcome == PREPARATION_DONE && p->step(p);
@@ -133,7 +134,7 @@ static void preparation_finish(struct preparation *p) {
 
 static void *preparer_thread(void *data) {
     struct preparer *preparer = data;
-    /* Of this thread alone, on Linux. */
+    /* On Linux this concerns this thread alone. */
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
     (void)pthread_mutex_lock(&preparer->mutex);
     while (preparer->waiting != NULL || !preparer->stopping) {
@@ -165,14 +166,15 @@ static void *preparer_thread(void *data) {
     return NULL;
 }
 
-/* ---- Those that wait and may not ---- */
+/* ---- Waiting preparations that must end ---- */
 
 static struct preparation *preparation_of(struct deadline *deadline) {
     return (struct preparation *)(void *)((char *)deadline -
                                           offsetof(struct preparation, deadline));
 }
 
-/* Under the mutex, which is left meanwhile: ends what waits and is due. What runs looks itself. */
+/* Ends waiting preparations that are due. Called under the mutex, which is released meanwhile. A
+ * running one checks by itself. */
 static bool end_due(struct preparer *preparer) {
     struct deadline *at = deadlines_take(&preparer->deadlines, cn_clock_nanoseconds());
     if (at == NULL)
@@ -204,7 +206,7 @@ static void *preparer_deadlines_thread(void *data) {
     return NULL;
 }
 
-/* ---- For the others ---- */
+/* ---- Public functions ---- */
 
 static void preparer_stop(struct preparer *preparer) {
     (void)pthread_mutex_lock(&preparer->mutex);
@@ -216,7 +218,7 @@ static void preparer_stop(struct preparer *preparer) {
         (void)pthread_join(preparer->threads[i], NULL);
     if (!preparer->watched)
         return;
-    (void)pthread_mutex_lock(&preparer->mutex); /* the last one has gone meanwhile */
+    (void)pthread_mutex_lock(&preparer->mutex); /* the last one may have ended meanwhile */
     (void)pthread_cond_broadcast(&preparer->sooner);
     (void)pthread_mutex_unlock(&preparer->mutex);
     (void)pthread_join(preparer->deadlines_thread, NULL);

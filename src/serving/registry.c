@@ -1,7 +1,8 @@
-/* registry.c: the served models: finding one, reading model files, putting them in service or out
- * of it. A model is read, checked, probed and warmed before the registry's mutex is taken for the
- * swap. Thread-safe: `mutex` guards the entries and is held for a few instructions; who changes
- * them holds `loading` too, one call at a time, so that it may read them without the mutex. */
+/* registry.c: the served models: finds one, reads model files, puts them into service and out of
+ * it. A model is read, checked, probed and warmed before the registry's mutex is taken for the
+ * swap. Thread-safe: `mutex` guards the entries and is held for a few instructions. A thread that
+ * changes them also holds `loading`, one thread at a time, so it may read them without the mutex.
+ */
 #include "serving/registry.h"
 
 #include <pthread.h>
@@ -17,22 +18,22 @@ struct registry_entry {
     char name[SERVED_MODEL_NAME];
     unsigned version;
     char *path;
-    struct registry_stamp stamp; /* of the file that was read last, good or bad */
+    struct registry_stamp stamp; /* of the file that was last read, successfully or not */
     enum registry_state state;
     struct served_model *model;          /* a reference; NULL unless READY */
     struct statistics_model *statistics; /* a reference */
-    char reason[CN_ERROR_TEXT];          /* of the last refusal, "" after a success */
+    char reason[CN_ERROR_TEXT];          /* of the last refusal; "" after a success */
 };
 
 struct registry {
     struct registry_options options;
-    pthread_mutex_t loading; /* held by who changes the entries */
-    pthread_mutex_t mutex;   /* ... and this one for the change itself */
-    struct registry_entry *entries[REGISTRY_MAX_MODELS]; /* by name and version */
+    pthread_mutex_t loading; /* held by the thread that changes the entries */
+    pthread_mutex_t mutex;   /* held for the change itself */
+    struct registry_entry *entries[REGISTRY_MAX_MODELS]; /* sorted by name and version */
     size_t count;
     char default_name[SERVED_MODEL_NAME]; /* "": no models */
-    size_t refusals;                      /* of this (re)load; under `loading` */
-    struct cn_trusted_keys *keys;         /* under `loading`; NULL: nobody need sign */
+    size_t refusals;                      /* of the current reload; under `loading` */
+    struct cn_trusted_keys *keys;         /* under `loading`; NULL: signatures are not required */
 };
 
 /* ---- Finding ---- */
@@ -44,8 +45,8 @@ static void report_event(struct registry *registry, const struct registry_event 
         registry->options.report(registry->options.data, event);
 }
 
-/* Under the mutex: the entry that `name` and `version` mean: version 0 the highest that is ready,
- * or the highest when none is. */
+/* The entry for `name` and `version`. Version 0: the highest that is ready, or the highest when
+ * none is. Under the mutex. */
 static struct registry_entry *entry_find(struct registry *registry, const char *name,
                                          unsigned version, enum registry_answer *ret_answer) {
     struct registry_entry *best = NULL;
@@ -116,7 +117,7 @@ static void entry_free(struct registry_entry *entry) {
     free(entry);
 }
 
-/* Place of the entry in the order, or where it would be; *ret_there says which. */
+/* The index of the entry, or where it would be inserted; *ret_there says which. */
 static size_t entry_place(const struct registry *registry, const char *name, unsigned version,
                           bool *ret_there) {
     size_t i = 0;
@@ -138,7 +139,7 @@ static void entry_insert(struct registry *registry, size_t place, struct registr
     (void)pthread_mutex_unlock(&registry->mutex);
 }
 
-/* Takes the entry out; what it served goes with its last request. */
+/* Removes the entry; its model is freed after its last request. */
 static void entry_forget(struct registry *registry, size_t place) {
     struct registry_entry *entry = registry->entries[place];
     const struct registry_event event = {.kind = REGISTRY_EVENT_GONE,
@@ -154,7 +155,7 @@ static void entry_forget(struct registry *registry, size_t place) {
     entry_free(entry);
 }
 
-/* The outcome of a load, at once for all who look. `why` NULL: it succeeded. */
+/* Publishes the outcome of a load at once for all readers. `why` NULL: success. */
 static void entry_swap(struct registry *registry, struct registry_entry *entry,
                        const struct registry_stamp *stamp, struct served_model *model,
                        const struct cn_error *why) {
@@ -170,8 +171,8 @@ static void entry_swap(struct registry *registry, struct registry_entry *entry,
         served_model_release(old);
 }
 
-/* CN_INVALID if the file was signed before the one that is served: an old signature says nothing
- * of today. */
+/* CN_INVALID if the file was signed before the file that is served: this stops a replay of an old
+ * signature. */
 static enum cn_status check_age(const struct registry_entry *entry,
                                 const struct served_model *model, struct cn_error *error) {
     const long long before = entry->model != NULL ? entry->model->model->signed_at : 0;
@@ -215,7 +216,7 @@ static enum cn_status entry_read(struct registry *registry, struct registry_entr
 
 _Static_assert(REGISTRY_MAX_MODELS == 64, "the message of entry_add() says so");
 
-/* A file that never becomes an entry. */
+/* Reports a file that does not become an entry. */
 static enum cn_status file_refuse(struct registry *registry, const struct registry_file *file,
                                   enum cn_status status, const char *text,
                                   struct registry_result *result, struct cn_error *error) {
@@ -256,7 +257,7 @@ static enum cn_status entry_add(struct registry *registry, const struct registry
     return entry_read(registry, entry, &file->stamp, result, error);
 }
 
-/* One file of the scan; `asked`: by name, and so wanted even if it was unloaded. */
+/* Updates one file of the scan. `asked`: by name, and therefore even if it was unloaded. */
 static enum cn_status entry_update(struct registry *registry, const struct registry_file *file,
                                    bool asked, struct registry_result *result,
                                    struct cn_error *error) {
@@ -282,7 +283,7 @@ static enum cn_status entry_update(struct registry *registry, const struct regis
     return entry_read(registry, entry, &file->stamp, result, error);
 }
 
-/* Forgets the models, of `name` only unless it is NULL, whose file is not in the scan. */
+/* Removes the models (of `name` only, unless it is NULL) whose file is not in the scan. */
 static void forget_vanished(struct registry *registry, const struct registry_files *files,
                             const char *name, struct registry_result *result) {
     for (size_t i = registry->count; i-- > 0;) {
@@ -298,8 +299,8 @@ static void forget_vanished(struct registry *registry, const struct registry_fil
     }
 }
 
-/* The operator's choice; or the one that was chosen before, while its name is there; or the first
- * name that has a model to serve. */
+/* The operator's choice; else the present default, while that name exists; else the first name that
+ * has a model to serve. */
 static const char *default_of(const struct registry *registry) {
     const char *first = NULL;
     if (registry->options.default_model != NULL)
@@ -326,7 +327,7 @@ static void choose_default(struct registry *registry) {
     report_event(registry, &event);
 }
 
-/* Whoever is trusted by other keys than before is looked at again. */
+/* A change of the trusted keys makes every file be checked again. */
 static enum cn_status read_trusted_keys(struct registry *registry, struct cn_error *error) {
     struct cn_trusted_keys *keys = NULL;
     if (registry->options.trusted_keys == NULL)
@@ -343,8 +344,8 @@ static enum cn_status read_trusted_keys(struct registry *registry, struct cn_err
     return CN_OK;
 }
 
-/* With `loading`: all files, or those of one name; all of them are tried, the first failure is
- * returned. */
+/* Reads all files, or those of one name. It tries all of them and returns the first failure.
+ * `loading` is held. */
 static enum cn_status registry_refresh(struct registry *registry, const char *name,
                                        struct registry_result *result, struct cn_error *error) {
     struct registry_files files = {0};
@@ -352,7 +353,7 @@ static enum cn_status registry_refresh(struct registry *registry, const char *na
     enum cn_status status = read_trusted_keys(registry, error);
     if (status == CN_OK)
         status = registry_scan(&registry->options, &files, error);
-    registry->refusals = files.refused; /* which were reported */
+    registry->refusals = files.refused; /* the scan has reported them */
     if (status == CN_OK) {
         result->refused += name == NULL ? files.refused : 0;
         for (size_t i = 0; i < files.count; i++) {
@@ -433,7 +434,7 @@ enum cn_status registry_unload(struct registry *registry, const char *name,
 
 /* ---- Creating and freeing ---- */
 
-/* "a, b": the names that are served, for a message. */
+/* "a, b": the names of the served models, for a message. */
 static void list_names(const struct registry *registry, char *text, size_t size) {
     size_t used = 0;
     text[0] = '\0';
@@ -444,7 +445,7 @@ static void list_names(const struct registry *registry, char *text, size_t size)
     }
 }
 
-/* What must hold before anything is served. */
+/* The conditions for serving at all. */
 static enum cn_status check_first(struct registry *registry, enum cn_status status,
                                   struct cn_error *error) {
     const struct registry_options *options = &registry->options;
@@ -459,7 +460,7 @@ static enum cn_status check_first(struct registry *registry, enum cn_status stat
         return cn_fail_at(error, CN_INVALID, options->folder, -1,
                           "the folder has no model: no file whose name ends with .safetensors");
     if (error != NULL)
-        *error = (struct cn_error){0}; /* a bad file among good ones was reported */
+        *error = (struct cn_error){0}; /* bad files among good ones were reported */
     if (options->default_model == NULL ||
         entry_find(registry, options->default_model, 0, &answer) != NULL)
         return CN_OK;

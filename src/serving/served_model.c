@@ -1,5 +1,6 @@
-/* served_model.c: loading a model for serving. The reference count is atomic; a workspace's slot is
- * touched by its own thread only. Blocking: the functions that load read files and compute. */
+/* served_model.c: loads a model for serving. The reference count is atomic; a workspace slot is
+ * used by its own thread only. The functions that load are blocking: they read files and compute.
+ */
 #include "serving/served_model.h"
 
 #include <ctype.h>
@@ -12,7 +13,8 @@
 #include "metrics/statistics.h"
 #include "model/signature.h"
 
-/* Decimal, 1 to the largest version, nothing before or after it; 0 if it is not. */
+/* Parses a decimal number from 1 to the largest version without leading zeros; 0 if the text is not
+ * one. */
 static unsigned parse_version(const char *text, size_t length) {
     unsigned value = 0;
     if (length == 0 || length > 9 || text[0] == '0')
@@ -58,8 +60,8 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Warms the caches and measures one image in this thread's processor time: what else runs on the
- * machine meanwhile is not the model's cost. The median of nine runs, or of fewer long ones. */
+/* Warms the caches and measures one image in this thread's processor time, so that other load on
+ * the machine does not count. Takes the median of nine runs, or of fewer long ones. */
 static enum cn_status served_model_measure(struct served_model *served, struct cn_error *error) {
     struct cn_workspace *workspace = NULL;
     double seconds[9];

@@ -262,10 +262,10 @@ Test(lane, a_large_job_lets_small_ones_by) {
     check_and_free(&small);
 }
 
-Test(lane, a_slow_models_batch_is_as_long_as_a_turn) {
+Test(lane, a_slow_models_batch_is_as_long_as_a_time_slice) {
     struct job job = make_job(0, 64, "a");
     open_lane(1000, 64);
-    models[0]->image_seconds = LANE_TURN / 2; /* four images on two threads */
+    models[0]->image_seconds = LANE_TIME_SLICE / 2; /* four images on two threads */
     cr_assert_eq(lane_submit(lane, &job), LANE_ACCEPTED);
     wait_for(1);
     cr_assert_eq(job.batches, 16);

@@ -26,8 +26,8 @@ void infer_request_free(void *data) {
     free(request);
 }
 
-/* The length of the body's JSON part. Values that do not fit anywhere are refused before they are
- * used: they are all longer than a body may be. */
+/* The length of the body's JSON part. A number too large for size_t is refused by its digits: it is
+ * longer than a body may be. */
 static enum cn_status json_length(const struct http_exchange *exchange, size_t *ret_length,
                                   struct cn_error *error) {
     const char *value = http_header(exchange, LENGTH_HEADER);
@@ -49,8 +49,8 @@ static enum cn_status json_length(const struct http_exchange *exchange, size_t *
     return CN_OK;
 }
 
-/* A request without JSON: the body is one image and the answer is binary. Its length says what it
- * is, since nothing else does. */
+/* A request without JSON: the body is one image and the answer is binary. The length of the body is
+ * the only thing that tells the datatype. */
 static enum cn_status read_raw(struct infer_request *request, const uint8_t *bytes, size_t length,
                                struct cn_error *error) {
     struct prediction *p = request->prediction;
@@ -93,7 +93,7 @@ static enum cn_status read_body(const struct http_exchange *exchange, struct inf
         return read_raw(request, body, rest, error);
     if (rest == 0)
         return infer_parse(request, (const char *)body, length, body + length, 0, error);
-    /* The reader wants a NUL after the JSON, and there stands the first binary byte. */
+    /* The JSON reader needs a NUL after the text, where the first binary byte is. */
     request->text = malloc(length + 1);
     if (request->text == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the request");

@@ -11,21 +11,22 @@
 #include "api/predict.h"
 #include "json/scan.h"
 
-/* What the only output of any model may be called besides its own name. A request may call the only
- * input as it likes. */
+/* The name by which any model's only output may be requested, besides its own. A request may give
+ * the only input any name. */
 #define INFER_OUTPUT "probabilities"
 
 enum { INFER_MAX_RANK = CN_TENSOR_FORM_RANK };
 
 enum infer_kind { INFER_SAMPLES = 0, INFER_FRACTIONS, INFER_PICTURES };
 
-/* A datatype that is taken. */
+/* A datatype that an input may have. */
 struct infer_type {
     const char *name;
-    enum infer_kind kind; /* whole numbers 0 to 255; numbers 0 to 1; pictures */
-    size_t size;          /* bytes of an element in binary; 0: each has its length before it */
-    bool json;            /* may stand in JSON as well */
-    float (*load)(const uint8_t *bytes); /* an element from little-endian bytes; NaN: no sample */
+    enum infer_kind kind; /* samples 0 to 255, numbers 0 to 1, or encoded pictures */
+    size_t size;          /* bytes of a binary element; 0: each element has a length prefix */
+    bool json;            /* may also be given in JSON */
+    float (*load)(const uint8_t *bytes); /* reads an element from little-endian bytes; NaN: not a
+                                            valid sample */
 };
 
 /* The datatype with this name, or NULL. */
@@ -36,19 +37,19 @@ const struct infer_type *infer_type_find(struct json_string name);
 
 /* How the numbers of one image lie in a request's tensor. */
 struct infer_order {
-    const uint32_t *places;  /* where number i belongs; NULL: see below */
-    size_t channels, pixels; /* channels 0: as in the network; else channel after channel */
+    const uint32_t *places;  /* index in the network's order of number i; NULL: see below */
+    size_t channels, pixels; /* channels 0: the network's order; else one plane per channel */
 };
 
 /* An input tensor as the request describes it. */
 struct infer_input {
-    const struct cn_tensor_form *form; /* which of the model's; NULL: not said yet */
-    size_t offset;                     /* of its numbers in an image */
-    const struct infer_type *type;     /* NULL: not said yet */
+    const struct cn_tensor_form *form; /* which of the model's inputs; NULL: not known yet */
+    size_t offset;                     /* of this input's numbers within an image */
+    const struct infer_type *type;     /* NULL: not known yet */
     bool has_shape;
-    size_t rank; /* 0 with has_shape: the shape was -1 and not a list */
+    size_t rank; /* 0 with has_shape: the request wrote -1 instead of a list */
     int64_t dims[INFER_MAX_RANK];
-    const char *data; /* where its "data" stands and still waits for being read, or NULL */
+    const char *data; /* the unread value of "data" in the text, or NULL */
     bool has_data, has_binary_size;
     int64_t binary_size;
 };
@@ -56,37 +57,37 @@ struct infer_input {
 /* An output that the request asks for. */
 struct infer_output {
     const struct cn_tensor_form *form;
-    bool alias;               /* asked for as INFER_OUTPUT */
+    bool alias;               /* requested by the name INFER_OUTPUT */
     bool binary, says_binary; /* "binary_data" */
-    size_t classes;           /* "classification"; 0: not asked for */
+    size_t classes;           /* "classification"; 0: not requested */
 };
 
 /* What the request asks for: the protocol_state of a prediction (predict.h). */
 struct infer_request {
     struct prediction *prediction;
-    struct json_string id; /* as it was written; begin is NULL: none */
+    struct json_string id; /* as the request wrote it; begin is NULL: none */
     bool binary_output;    /* "binary_data_output" of the request */
     size_t input_count, output_count;
-    struct infer_input *inputs;   /* [the model's inputs], those so far */
-    struct infer_output *outputs; /* [the model's outputs + 1]; none: all of them */
-    char *text;                   /* the JSON when it had to be copied */
+    struct infer_input *inputs;   /* [the model's inputs], those read so far */
+    struct infer_output *outputs; /* [the model's outputs + 1]; empty: all outputs */
+    char *text;                   /* a copy of the JSON, if one was needed */
 };
 
-/* Makes room in a zeroed request for the tensors of the prediction's model; false: no memory. */
+/* Allocates the tensors of the prediction's model in a zeroed request; false without memory. */
 bool infer_request_begin(struct infer_request *request, struct prediction *prediction);
 
-/* Frees the request with what it holds; NULL is fine. */
+/* Frees the request and what it owns; accepts NULL. */
 void infer_request_free(void *data);
 
-/* Reads the JSON part [length], which ends with a NUL, and takes the tensor from it or from
- * `binary`, which follows it. The request keeps pointers into `text`. CN_INVALID, CN_MALFORMED,
- * CN_LIMIT, and what pictures may do. */
+/* Reads the JSON part [length], which ends with a NUL. The tensors are in it or in `binary`, which
+ * follows it. The request keeps pointers into `text`. CN_INVALID, CN_MALFORMED, CN_LIMIT, or an
+ * error of a picture. */
 enum cn_status infer_parse(struct infer_request *request, const char *text, size_t length,
                            const uint8_t *binary, size_t binary_length, struct cn_error *error);
 
-/* The images that a tensor of this type and shape has, and how they lie in it, checked against the
- * model's input and the limit of images. A shape of pictures may be unknown: then *ret_images is 0.
- */
+/* Sets the number of images in a tensor of this type and shape, and their order in it, after
+ * checking both against the model's input and the limit of images. The shape of encoded pictures
+ * may be unknown: *ret_images is then 0. */
 enum cn_status infer_images(const struct infer_request *request, const struct infer_input *input,
                             size_t *ret_images, struct infer_order *ret_order,
                             struct cn_error *error);
@@ -95,11 +96,12 @@ enum cn_status infer_images(const struct infer_request *request, const struct in
 enum { INFER_SHAPE_TEXT = 192 };
 const char *infer_format_shape(const struct infer_input *input, char text[static INFER_SHAPE_TEXT]);
 
-/* The tensor from JSON, with the scan at the value of "data"; form, type and shape are known. */
+/* Reads the tensor from JSON; the scan is at the value of "data", and form, type and shape are
+ * known. */
 enum cn_status infer_read_json(struct infer_request *request, struct infer_input *input,
                                struct json_scan *scan);
 
-/* The tensor from little-endian bytes; form, type and shape are known. */
+/* Reads the tensor from little-endian bytes; form, type and shape are known. */
 enum cn_status infer_read_binary(struct infer_request *request, struct infer_input *input,
                                  const uint8_t *bytes, size_t length, struct cn_error *error);
 

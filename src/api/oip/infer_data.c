@@ -1,5 +1,5 @@
-/* infer_data.c: an input tensor, in JSON or in bytes, to images in the prediction. What the bytes
- * become is what a picture's samples become; floats are taken as they are. No state. */
+/* infer_data.c: turns an input tensor, in JSON or in binary, into images of the prediction. Integer
+ * samples are normalised like a picture's samples; floats are taken as they are. No state. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +10,18 @@
 
 /* ---- Numbers ---- */
 
-/* The numbers of a tensor while they are read: the images themselves where they are all there is of
- * them, else a buffer of their own. */
+/* The numbers of a tensor while they are read. They are read straight into the images where the
+ * tensor is the only input in the network's order, else into a buffer. */
 struct numbers {
     struct infer_request *request;
     const struct infer_input *input;
     struct infer_order order;
     size_t images, count;
     float *values;
-    float *buffer; /* NULL: none is needed */
+    float *buffer; /* NULL: the images themselves */
 };
 
-/* The first input makes the images. */
+/* The first input adds the images. */
 static enum cn_status numbers_begin(struct numbers *n, struct cn_error *error) {
     struct prediction *p = n->request->prediction;
     while (p->count < n->images)
@@ -37,15 +37,15 @@ static enum cn_status numbers_begin(struct numbers *n, struct cn_error *error) {
                              : cn_fail(error, CN_MEMORY, "no memory for %zu numbers", n->count);
 }
 
-/* Where number i of an image belongs in the network's order. */
+/* The index in the network's order of number i of an image. */
 static size_t place_of(const struct infer_order *order, size_t i) {
     if (order->places != NULL)
         return order->places[i];
     return order->channels == 0 ? i : i % order->pixels * order->channels + i / order->pixels;
 }
 
-/* Samples of a picture are whole and from 0 to 255, and go through the preprocessing's
- * normalisation; floats are the network's input as they are, and finite. */
+/* Samples must be whole numbers from 0 to 255 and are normalised by the preprocessing; floats must
+ * be finite and are the network's input as they are. */
 static enum cn_status numbers_finish(struct numbers *n, struct cn_error *error) {
     struct prediction *p = n->request->prediction;
     const struct infer_type *type = n->input->type;
@@ -65,7 +65,7 @@ static enum cn_status numbers_finish(struct numbers *n, struct cn_error *error) 
         for (size_t i = 0; i < size; i++)
             to[place_of(&n->order, i)] = n->buffer[image * size + i];
     }
-    if (samples) /* of a model of one input */
+    if (samples) /* only models of one input take samples */
         cn_preprocessing_normalize(&p->model->model->preprocessing,
                                    &p->model->model->network->input_shape, n->images, p->images);
     return CN_OK;
@@ -77,7 +77,7 @@ static void numbers_end(const struct numbers *n) {
     free(n->buffer);
 }
 
-/* Flat, or nested as the shape. */
+/* The list must be flat, or nested as the shape says. */
 static enum cn_status check_nesting(const struct infer_input *input,
                                     const struct json_tensor *tensor, struct cn_error *error) {
     size_t level = 0;
@@ -109,7 +109,8 @@ static enum cn_status read_numbers(struct json_scan *s, struct numbers *n) {
                        n->input->type->name);
     if (!cn_json_take(s, '['))
         return cn_json_fail(s, "'[', the tensor's data");
-    /* A number takes two bytes at least: a shape that the text cannot fill gets no memory. */
+    /* A number takes two bytes at least, so a shape that the text is too short for gets no memory.
+     */
     const bool possible = n->count <= (s->length - (size_t)(s->at - s->text)) / 2;
     enum cn_status status = possible ? numbers_begin(n, s->error) : CN_OK;
     tensor.values = n->values;
@@ -146,7 +147,7 @@ static enum cn_status check_pictures(const struct prediction *p, size_t images,
                    images);
 }
 
-/* Checks the tensor's shape; *ret_numbers: what is to be read. */
+/* Checks the tensor's shape and says how many numbers are to be read. */
 static enum cn_status numbers_expect(struct infer_request *request, const struct infer_input *input,
                                      struct numbers *ret_numbers, struct cn_error *error) {
     *ret_numbers = (struct numbers){.request = request, .input = input};
@@ -173,7 +174,7 @@ enum cn_status infer_read_json(struct infer_request *request, struct infer_input
 
 /* ---- Bytes ---- */
 
-/* Each picture behind its length: four bytes, little-endian. */
+/* Each picture has a length prefix of four little-endian bytes. */
 static enum cn_status read_binary_pictures(struct prediction *p, const uint8_t *bytes,
                                            size_t length, size_t images, struct cn_error *error) {
     for (size_t at = 0; at < length;) {
@@ -221,7 +222,7 @@ enum cn_status infer_read_binary(struct infer_request *request, struct infer_inp
         return cn_fail(error, CN_INVALID,
                        "the binary data has %zu bytes; the shape %s of %s has %zu", length,
                        infer_format_shape(input, text), type->name, n.count * type->size);
-    /* The raw form of /predict. */
+    /* UINT8 in the network's order is the raw form of /predict. */
     if (strcmp(type->name, "UINT8") == 0 && n.order.places == NULL && n.order.channels == 0)
         return prediction_add_raw(p, bytes, length, error);
     status = read_binary_numbers(&n, bytes, error);

@@ -1,12 +1,12 @@
-/* infer_parse.c: the JSON of an inference request. Unknown members and parameters mean nothing, as
- * the protocol wants it; known ones must be right. Numbers go straight to the images when datatype
- * and shape stand before them, which is the usual order, else on a second look. No state. */
+/* infer_parse.c: the JSON of an inference request. Unknown members and parameters are ignored, as
+ * the protocol demands; known ones must be right. Numbers are read straight into the images when
+ * datatype and shape precede them, which is the usual order, else in a second pass. No state. */
 #include <stdio.h>
 #include <string.h>
 
 #include "api/oip/infer.h"
 
-/* A day in microseconds: beyond it a timeout means nothing. */
+/* A day in microseconds; longer timeouts are ignored. */
 #define LONGEST_TIMEOUT INT64_C(86400000000)
 
 static enum cn_status read_id(struct json_scan *s, struct infer_request *request) {
@@ -43,7 +43,8 @@ static enum cn_status read_shape(struct json_scan *s, struct infer_input *input)
         return cn_json_fail(s, "'[', the list of the shape's dimensions");
     const enum cn_status status =
         cn_json_integer(s, "'[', the list of the shape's dimensions", &value);
-    if (status == CN_OK && value != -1) /* -1 by itself is seen in the wild: as many as there are */
+    if (status == CN_OK &&
+        value != -1) /* some clients send -1 alone, which means any number of images */
         return cn_fail(s->error, CN_INVALID, "the shape is %lld; it must be a list of dimensions",
                        (long long)value);
     return status;
@@ -83,7 +84,7 @@ static enum cn_status read_data(struct json_scan *s, struct infer_request *reque
     return cn_json_skip(s);
 }
 
-/* "'eeg', 'ecg'" of as many forms as fit. */
+/* "'eeg', 'ecg'": as many names as fit. */
 static const char *list_names(const struct cn_tensor_form *forms, size_t count, char *text,
                               size_t size) {
     size_t used = 0;
@@ -94,7 +95,7 @@ static const char *list_names(const struct cn_tensor_form *forms, size_t count, 
     return text;
 }
 
-/* Clients may escape what need not be. */
+/* Compares after decoding, since clients may escape any character. */
 static bool name_is(struct json_string name, const char *text) {
     char plain[4 * CN_TENSOR_FORM_NAME];
     if (memchr(name.begin, '\\', name.length) == NULL || name.length > sizeof plain)
@@ -103,7 +104,7 @@ static bool name_is(struct json_string name, const char *text) {
     return length == strlen(text) && memcmp(plain, text, length) == 0;
 }
 
-/* Which of the model's inputs it is: with one input any name will do. */
+/* Finds the input by its name; a model with one input accepts any name. */
 static enum cn_status read_input_name(struct json_scan *s, struct infer_request *request) {
     const struct cn_model *model = request->prediction->model->model;
     struct infer_input *input = &request->inputs[request->input_count];
@@ -224,7 +225,7 @@ static enum cn_status read_output(struct json_scan *s, size_t index, void *data)
 
 /* ---- The request ---- */
 
-/* Microseconds, as in Triton's schedule policy: they only shorten the request's time. */
+/* Microseconds, as in Triton's schedule policy. A timeout can only shorten the request's time. */
 static enum cn_status read_timeout(struct json_scan *s, struct infer_request *request) {
     int64_t timeout = 0;
     const enum cn_status status = cn_json_integer(s, "a number of microseconds", &timeout);
@@ -261,7 +262,8 @@ static enum cn_status read_member(struct json_scan *s, struct json_string key, v
     return cn_json_list(s, read_input, request);
 }
 
-/* Bytes of the binary part that are the input's: as it says, or all when it says nothing. */
+/* Takes the input's bytes of the binary part: as many as the request says, or all when it says
+ * nothing. */
 static enum cn_status take_binary(struct infer_request *request, struct infer_input *input,
                                   const uint8_t **binary, size_t *length, struct cn_error *error) {
     const int64_t size = input->binary_size;
@@ -302,7 +304,7 @@ static enum cn_status finish_input(struct infer_request *request, struct infer_i
     return infer_read_json(request, input, s);
 }
 
-/* Reads what has been put off, in the inputs' order; each of the model's must be there. */
+/* Reads the deferred tensors in the inputs' order; each input of the model must be there. */
 static enum cn_status finish_inputs(struct infer_request *request, struct json_scan *s,
                                     const uint8_t *binary, size_t binary_length) {
     const struct cn_model *model = request->prediction->model->model;

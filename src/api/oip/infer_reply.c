@@ -1,24 +1,24 @@
-/* infer_reply.c: the answer to an inference request: JSON, and a binary part behind it where the
- * client asks for one. Pure but for one header. */
+/* infer_reply.c: writes the answer to an inference request: JSON, followed by a binary part if the
+ * client asks for one. Pure, except for one response header. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/oip/infer.h"
 
-/* An output's elements, in whichever form; the bytes of the binary form are counted first. */
+/* One output's elements; the length of the binary form is computed first. */
 struct output {
     const struct prediction *prediction;
     const struct cn_tensor_form *form;
     const char *name;
-    size_t offset;        /* of its numbers in a row of outputs */
-    size_t rows, columns; /* columns: the numbers of an image, or the classes that were asked for */
+    size_t offset;        /* of this output's numbers within a row of outputs */
+    size_t rows, columns; /* columns: the numbers of an image, or the requested classes */
     bool binary;
     bool classify;
     size_t *order; /* [rows, columns]: the classes of each row, most probable first */
 };
 
-/* Number `column` of image `row`, in the source's order. */
+/* Number `column` of image `row`, in the order of the source model. */
 static float output_number(const struct output *output, size_t row, size_t column) {
     const uint32_t *places = output->form->places;
     return prediction_outputs(output->prediction,
@@ -33,7 +33,7 @@ static int by_probability(const void *a, const void *b, void *row) {
     return (x > y) - (x < y);
 }
 
-/* Sorts each row's classes and keeps the first ones. False without memory. */
+/* Sorts each row's classes by probability and keeps the first ones. False without memory. */
 static bool rank_classes(struct output *output, size_t classes) {
     size_t *all = calloc(classes, sizeof *all);
     output->order = calloc(output->rows * output->columns, sizeof *output->order);
@@ -52,7 +52,7 @@ static bool rank_classes(struct output *output, size_t classes) {
     return true;
 }
 
-/* "0.99:7:seven", the classification extension's form. */
+/* "0.99:7:seven": the form of the classification extension. */
 static void add_class(struct cn_text *text, const struct output *output, size_t row,
                       size_t column) {
     const struct cn_model *model = output->prediction->model->model;
@@ -151,7 +151,7 @@ static void add_output(struct cn_text *text, const struct output *output, size_t
     cn_text_add(text, "}");
 }
 
-/* What the request asks of one output; NULL: nothing in particular. */
+/* What the request says about one output; NULL: nothing. */
 static void render_output(struct cn_text *text, struct cn_text *binary,
                           const struct infer_request *request, const struct cn_tensor_form *form,
                           const struct infer_output *asked) {

@@ -1,5 +1,5 @@
-/* infer_shape.c: what the shape of a request's tensor means: how many images it has, and in which
- * order their numbers lie. No state. */
+/* infer_shape.c: the meaning of a request tensor's shape: how many images it holds, and in which
+ * order their numbers are. No state. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ const char *infer_format_shape(const struct infer_input *input,
 
 /* ---- One image ---- */
 
-/* The dimensions of one image without those of 1, which say nothing. */
+/* The dimensions of one image without those that are 1. */
 struct extent {
     size_t rank;
     int64_t dims[INFER_MAX_RANK];
@@ -34,7 +34,7 @@ static bool extents_equal(const struct extent *a, const struct extent *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
 }
 
-/* `input`'s, behind the number of images or from its beginning. */
+/* The dimensions of `input` after the number of images, or all of them. */
 static struct extent extent_of_input(const struct infer_input *input, size_t first) {
     struct extent extent = {0};
     for (size_t i = first; i < input->rank; i++)
@@ -58,8 +58,8 @@ static struct extent extent_of_shape(const struct cn_shape *shape, bool channels
     return extent;
 }
 
-/* The image's numbers lie as the source has them, or flat; as the network has them; or, of a
- * picture, channel after channel. */
+/* The numbers of an image may be in the source model's order or flat, in the network's order, or,
+ * for a picture, one plane per channel. */
 static bool extent_fits(const struct infer_request *request, const struct infer_input *input,
                         const struct extent *extent, struct infer_order *ret_order) {
     const struct cn_network *network = request->prediction->model->model->network;
@@ -70,7 +70,7 @@ static bool extent_fits(const struct infer_request *request, const struct infer_
     struct extent flat = {0};
     const int most = form->rank > shape->rank + 1 ? form->rank : shape->rank + 1;
     if (input->rank > (size_t)(form->batched ? most : most + 1))
-        return false; /* more dimensions than anybody has */
+        return false; /* too many dimensions to be valid */
     extent_add(&flat, (int64_t)form->size);
     *ret_order = (struct infer_order){0};
     if (extents_equal(extent, &source) || extents_equal(extent, &flat)) {
@@ -129,7 +129,7 @@ static bool count_elements(const struct infer_input *input, size_t *ret_count) {
     return true;
 }
 
-/* Strings: one for each image, [n] or [n, 1], or as many as there are. */
+/* Strings: one per image, as [n] or [n, 1], or as many as there are. */
 static bool pictures_fit(const struct infer_input *input) {
     return input->rank < 2 || (input->rank == 2 && input->dims[1] == 1);
 }
@@ -143,7 +143,8 @@ static enum cn_status check_pictures_shape(const struct infer_input *input,
                    infer_format_shape(input, text));
 }
 
-/* The images of a tensor of numbers: its first dimension, or one where the source has none. */
+/* The number of images in a tensor of numbers: its first dimension, or 1 where the source model has
+ * no batch dimension. */
 static enum cn_status count_images(const struct infer_request *request,
                                    const struct infer_input *input, size_t *ret_images,
                                    struct infer_order *ret_order, struct cn_error *error) {
@@ -161,7 +162,7 @@ static enum cn_status count_images(const struct infer_request *request,
     return CN_OK;
 }
 
-/* All inputs of a model have as many images. */
+/* All inputs of a request must have the same number of images. */
 static enum cn_status check_images(const struct infer_request *request,
                                    const struct infer_input *input, size_t images,
                                    struct cn_error *error) {

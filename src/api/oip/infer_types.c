@@ -1,5 +1,5 @@
-/* infer_types.c: THE list of datatypes that an input may have. A new one is a row and a way to load
- * an element. Constant data. */
+/* infer_types.c: THE list of datatypes that an input may have. A new one is a row and a function
+ * that loads an element. Constant data. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ static uint64_t load_bits(const uint8_t *bytes, int size) {
     return bits;
 }
 
-/* Beyond 255 the exact value does not matter: it is refused. */
+/* The exact value beyond 255 does not matter, since it is refused. */
 static float clip_unsigned(uint64_t value) {
     return value > 65535 ? 65536.0f : (float)value;
 }
@@ -79,7 +79,7 @@ static float load_f16(const uint8_t *bytes) {
     return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-/* Outside of [0, 1] the value is kept outside, whatever rounding would do. */
+/* Rounding to float must not move a value outside of [0, 1] into it. */
 static float load_f64(const uint8_t *bytes) {
     const uint64_t bits = load_bits(bytes, 8);
     double value;

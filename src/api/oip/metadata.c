@@ -1,5 +1,5 @@
-/* metadata.c: what the Open Inference Protocol (v2) says about the server and its models; inference
- * itself is infer.c's, the repository repository.c's. Runs on the exchange's HTTP thread. */
+/* metadata.c: the Open Inference Protocol's (v2) metadata of the server and its models. Inference
+ * is in infer.c, the repository in repository.c. Runs on the exchange's HTTP thread. */
 #include <string.h>
 
 #include "api/models.h"
@@ -38,7 +38,7 @@ enum http_outcome api_v2_models(struct http_exchange *exchange) {
     return http_reply_text(exchange, 200, "application/json", &text);
 }
 
-/* The versions of a name that are ready. */
+/* Adds the versions of a model that are ready. */
 static void add_versions(struct cn_text *text, struct registry *models, const char *name) {
     size_t count = 0;
     struct registry_row *rows = registry_list(models, &count);
@@ -51,7 +51,7 @@ static void add_versions(struct cn_text *text, struct registry *models, const ch
     registry_list_free(rows, count);
 }
 
-/* The list `key` of tensors, each shape as the model's author had it. */
+/* Adds the list `key` of tensors, each with the shape of the source model. */
 static void add_tensors(struct cn_text *text, const char *key, const struct cn_tensor_form *forms,
                         size_t count) {
     cn_json_open(text, key, '[');
@@ -61,7 +61,8 @@ static void add_tensors(struct cn_text *text, const char *key, const struct cn_t
         cn_json_add_string(text, "datatype", "FP32");
         cn_json_open(text, "shape", '[');
         for (int axis = 0; axis < forms[i].rank; axis++)
-            if (forms[i].dims[axis] < 0) /* only the first may be: any number of images */
+            if (forms[i].dims[axis] <
+                0) /* only the first dimension may be free: the number of images */
                 cn_text_add(text, "-1");
             else
                 cn_json_add_size(text, NULL, (size_t)forms[i].dims[axis]);
@@ -71,7 +72,7 @@ static void add_tensors(struct cn_text *text, const char *key, const struct cn_t
     cn_json_close(text, ']');
 }
 
-/* The same in the model's configuration, for one image; `format` may be NULL. */
+/* Adds the same for the model's configuration, for one image; `format` may be NULL. */
 static void add_configured(struct cn_text *text, const char *key,
                            const struct cn_tensor_form *forms, size_t count, const char *format) {
     cn_json_open(text, key, '[');
@@ -88,7 +89,7 @@ static void add_configured(struct cn_text *text, const char *key,
     cn_json_close(text, ']');
 }
 
-/* How the only input lies, if it is a picture. */
+/* The layout of the only input, if it is a picture. */
 static const char *picture_format(const struct cn_model *model) {
     const struct cn_shape *shape = &model->network->input_shape;
     const struct cn_tensor_form *form = &model->inputs[0];
@@ -127,7 +128,7 @@ enum http_outcome api_v2_model_ready(struct http_exchange *exchange) {
     return http_reply_text(exchange, ready ? 200 : 503, "application/json", &text);
 }
 
-/* The model configuration extension, as far as a client needs it to make requests. */
+/* The model configuration extension: the part of it that clients need to make requests. */
 enum http_outcome api_v2_model_config(struct http_exchange *exchange) {
     struct served_model *model = api_find_path_model(exchange);
     struct cn_text text = {0};

@@ -1,5 +1,5 @@
-/* model_stats.c: the statistics extension of the Open Inference Protocol: the counts of /metrics
- * under Triton's names, by model and version. Runs on the exchange's HTTP thread. */
+/* model_stats.c: the protocol's statistics extension: the counts of /metrics under Triton's names,
+ * per model and version. Runs on the exchange's HTTP thread. */
 #include <string.h>
 
 #include "api/models.h"
@@ -21,7 +21,7 @@ static void add_stage(struct cn_text *text, const char *name, const struct stati
     add_pair(text, name, total.count, total.sum);
 }
 
-/* There is no cache, and no sum of time for failures alone: their time is in "success". */
+/* There is no cache, and the time of failures is not counted apart: it is in "success". */
 static void add_model(struct cn_text *text, const struct registry_row *row) {
     const struct statistics_model *model = row->statistics;
     const struct statistics_total request = statistics_total(model, STATISTICS_REQUEST_SECONDS);
@@ -47,7 +47,7 @@ static void add_model(struct cn_text *text, const struct registry_row *row) {
     cn_text_add(text, "]}");
 }
 
-/* Of all names if `name` is NULL, of all versions if `version` is 0. */
+/* Answers for all names if `name` is NULL, and for all versions if `version` is 0. */
 static enum http_outcome stats_answer(struct http_exchange *exchange, const char *name,
                                       unsigned version) {
     struct cn_text text = {0};

@@ -1,6 +1,5 @@
-/* repository.c: the model repository extension of the Open Inference Protocol: which models there
- * are, loading and unloading one. Reading a model is the loader's thread's; the rest runs on the
- * exchange's HTTP thread. */
+/* repository.c: the protocol's model repository extension: lists models, loads and unloads one. The
+ * loader's thread reads models; the rest runs on the exchange's HTTP thread. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,7 @@ static enum cn_status read_member(struct json_scan *s, struct json_string key, v
     return cn_json_skip(s);
 }
 
-/* {"ready": true} asks for ready models only; no body for all. */
+/* {"ready": true} asks for the ready models only; without a body all are listed. */
 static enum cn_status read_filter(const struct http_exchange *exchange, bool *ret_ready,
                                   struct cn_error *error) {
     const char *body = (const char *)exchange->body;
@@ -99,8 +98,8 @@ static enum http_outcome action_answer(struct http_exchange *exchange) {
     return http_reply_text(exchange, 200, "application/json", &text);
 }
 
-/* What a body may say (parameters of the load, unload_dependents) has no use here: a model is what
- * its file says. */
+/* The body's parameters (of the load, unload_dependents) are ignored: the model file alone decides.
+ */
 static enum http_outcome action_begin(struct http_exchange *exchange, enum loader_action action) {
     const char *name = exchange->arguments.values[0];
     if (strlen(name) >= SERVED_MODEL_NAME)
