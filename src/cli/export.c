@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "cli/export.h"
 
-enum format { FORMAT_ONNX, FORMAT_TFJS };
-static const char *const format_names[] = {"onnx", "tfjs", NULL};
+enum format { FORMAT_ONNX, FORMAT_KERAS, FORMAT_TFJS };
+static const char *const format_names[] = {"onnx", "keras", "tfjs", NULL};
 
 struct export_settings {
     const char *output;
@@ -21,7 +21,8 @@ struct export_settings {
 
 static const struct cli_option options[] = {
     {"format", "NAME", CLI_NAME, SETTING(format), .names = format_names,
-     .text = "onnx (the default), or tfjs: a TensorFlow.js layers model"},
+     .text = "onnx (the default); keras: a .keras file of Keras 3, or a .h5 file if the name ends "
+             "so; tfjs: a TensorFlow.js layers model"},
     {"output", "FILE", CLI_STRING, SETTING(output), .letter = 'o', .required = true,
      .text = "file to write; of tfjs the model.json, whose weights go beside it"},
 };
@@ -66,6 +67,11 @@ static enum cn_status write_onnx(const struct cn_model *model, const char *outpu
     return status;
 }
 
+static bool ends_with(const char *text, const char *end) {
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
 /* "shop/model.json" has its weights in "shop/model.weights.bin". */
 static enum cn_status write_tfjs(const struct cn_model *model, const char *output,
                                  struct cn_error *error) {
@@ -73,7 +79,7 @@ static enum cn_status write_tfjs(const struct cn_model *model, const char *outpu
     struct cn_text weights = {0};
     char *json = NULL;
     const size_t length = strlen(output);
-    const bool ends = length > 5 && strcmp(output + length - 5, ".json") == 0;
+    const bool ends = length > 5 && ends_with(output, ".json");
     if (length + 16 > sizeof path)
         return cn_fail(error, CN_INVALID, "the name of the output is too long");
     (void)snprintf(path, sizeof path, "%.*s.weights.bin", (int)(ends ? length - 5 : length),
@@ -89,6 +95,23 @@ static enum cn_status write_tfjs(const struct cn_model *model, const char *outpu
     free(weights.bytes);
     return status;
 }
+
+static enum cn_status write_keras(const struct cn_model *model, const char *output,
+                                  struct cn_error *error) {
+    const bool hdf5 = ends_with(output, ".h5") || ends_with(output, ".hdf5");
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    enum cn_status status = cli_export_keras(model, hdf5, &bytes, &length, error);
+    if (status == CN_OK)
+        status = cn_file_write(output, &(struct cn_file_part){bytes, length}, 1, error);
+    free(bytes);
+    return status;
+}
+
+typedef enum cn_status model_writer(const struct cn_model *model, const char *output,
+                                    struct cn_error *error);
+static model_writer *const writers[] = {
+    [FORMAT_ONNX] = write_onnx, [FORMAT_KERAS] = write_keras, [FORMAT_TFJS] = write_tfjs};
 
 static bool say(const struct cn_model *model, const struct export_settings *settings) {
     char text[CN_PREPROCESSING_TEXT];
@@ -110,8 +133,7 @@ int cli_export(int argc, char **argv) {
     if (status == CN_OK)
         status = cli_model_find(operands[0], false, &model, &trained, &error);
     if (status == CN_OK)
-        status = settings.format == FORMAT_TFJS ? write_tfjs(model, settings.output, &error)
-                                                : write_onnx(model, settings.output, &error);
+        status = writers[settings.format](model, settings.output, &error);
     const bool good = status == CN_OK && say(model, &settings);
     cn_model_free(model);
     return status != CN_OK ? cli_report(argv[0], &error) : good ? CLI_DONE : CLI_FAILED;

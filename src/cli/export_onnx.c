@@ -236,21 +236,13 @@ static bool is(const struct graph *g, const char *class_name) {
 
 /* ---- Activations ---- */
 
-static bool ends_the_network(const struct graph *g) {
-    const size_t value = g->network->input_count + (size_t)(g->layer - g->network->layers);
-    for (size_t k = 0; k < g->network->output_count; k++)
-        if (g->network->outputs[k].value == value)
-            return true;
-    return false;
-}
-
 static struct name put_activation(struct graph *g, struct name value) {
     static const char *const types[] = {NULL, "Relu", "Sigmoid", "Tanh", "Softmax"};
     const int activation = field_int(g, "activation", CN_ACTIVATION_LINEAR);
     if (activation == CN_ACTIVATION_LINEAR)
         return value;
     if (activation == CN_ACTIVATION_SOFTMAX) {
-        if (g->network->temperature != 1 && ends_the_network(g))
+        if (cli_export_calibrated(g->network) == g->layer)
             value = put_binary(g, "Div", value, put_number(g, g->network->temperature));
         add_int(&g->attributes, "axis", -1);
     }

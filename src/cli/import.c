@@ -21,7 +21,7 @@
 #include "import/protocol.h"
 #include "places.h"
 
-enum { MAX_REPORT = 16 << 20 /* bytes */, DESCRIPTORS = 5 };
+enum { MAX_REPORT = 16 << 20 /* bytes */ };
 
 /* Each --input-shape. */
 enum { MAX_SHAPES = CN_NETWORK_MAX_PORTS };
@@ -119,7 +119,7 @@ static char *make_request(const char *file, const struct import_settings *settin
 
 /* Opens what the program gets, in the order of protocol.h; -1 for what is not there. */
 static enum cn_status open_descriptors(const char *file, const char *architecture,
-                                       int descriptors[static DESCRIPTORS],
+                                       int descriptors[static CLI_IMPORT_DESCRIPTORS],
                                        struct cn_error *error) {
     char copy[PATH_MAX];
     (void)snprintf(copy, sizeof copy, "%s", file);
@@ -142,18 +142,17 @@ static enum cn_status open_descriptors(const char *file, const char *architectur
     return CN_OK;
 }
 
-/* Starts the program with an empty environment and waits for it. *ret_status: as waitpid's. */
-static enum cn_status run_program(const int descriptors[static DESCRIPTORS], char *request,
-                                  int *ret_status, struct cn_error *error) {
+enum cn_status cli_import_run(const int descriptors[static CLI_IMPORT_DESCRIPTORS], char *request,
+                              int *ret_status, struct cn_error *error) {
     char path[PATH_MAX], threads[] = "OMP_NUM_THREADS=1";
     char *arguments[] = {path, request, NULL}, *environment[] = {threads, NULL};
-    int high[DESCRIPTORS];
+    int high[CLI_IMPORT_DESCRIPTORS];
     posix_spawn_file_actions_t actions;
     pid_t child;
     find_program(path);
     (void)posix_spawn_file_actions_init(&actions);
     /* First out of the way of the numbers that they are to have. */
-    for (int i = 0; i < DESCRIPTORS; i++) {
+    for (int i = 0; i < CLI_IMPORT_DESCRIPTORS; i++) {
         high[i] = descriptors[i] >= 0 ? fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64) : -1;
         if (high[i] >= 0) {
             (void)posix_spawn_file_actions_adddup2(&actions, high[i], IMPORT_FD_INPUT + i);
@@ -161,7 +160,7 @@ static enum cn_status run_program(const int descriptors[static DESCRIPTORS], cha
     }
     int failed = posix_spawn(&child, path, &actions, NULL, arguments, environment);
     (void)posix_spawn_file_actions_destroy(&actions);
-    for (int i = 0; i < DESCRIPTORS; i++) {
+    for (int i = 0; i < CLI_IMPORT_DESCRIPTORS; i++) {
         if (high[i] >= 0) {
             (void)close(high[i]);
         }
@@ -185,8 +184,8 @@ static void descriptor_path(int fd, char path[static 32]) {
     (void)snprintf(path, 32, "/proc/self/fd/%d", fd);
 }
 
-static enum cn_status read_report(int fd, const char *file, int child_status, json_t **ret_report,
-                                  struct cn_error *error) {
+enum cn_status cli_import_report(int fd, const char *file, int child_status, json_t **ret_report,
+                                 struct cn_error *error) {
     char path[32];
     unsigned char *bytes = NULL;
     size_t length = 0;
@@ -216,21 +215,21 @@ static enum cn_status read_report(int fd, const char *file, int child_status, js
 static enum cn_status import_model(const char *file, const struct import_settings *settings,
                                    json_t **ret_report, struct cn_model **ret_model,
                                    struct cn_error *error) {
-    int descriptors[DESCRIPTORS] = {-1, -1, -1, -1, -1}, child_status = 0;
+    int descriptors[CLI_IMPORT_DESCRIPTORS] = {-1, -1, -1, -1, -1}, child_status = 0;
     char path[32];
     char *request = make_request(file, settings);
     enum cn_status status = request != NULL ? CN_OK : cn_fail(error, CN_MEMORY, "no memory");
     if (status == CN_OK)
         status = open_descriptors(file, settings->architecture, descriptors, error);
     if (status == CN_OK)
-        status = run_program(descriptors, request, &child_status, error);
+        status = cli_import_run(descriptors, request, &child_status, error);
     if (status == CN_OK)
-        status = read_report(descriptors[3], file, child_status, ret_report, error);
+        status = cli_import_report(descriptors[3], file, child_status, ret_report, error);
     if (status == CN_OK) {
         descriptor_path(descriptors[2], path);
         status = cn_model_read(path, ret_model, error);
     }
-    for (int i = 0; i < DESCRIPTORS; i++)
+    for (int i = 0; i < CLI_IMPORT_DESCRIPTORS; i++)
         if (descriptors[i] >= 0)
             (void)close(descriptors[i]);
     free(request);

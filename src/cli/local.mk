@@ -10,6 +10,8 @@ convnet_SOURCES += \
 	src/cli/evaluate_means.c \
 	src/cli/evaluate_print.c \
 	src/cli/export.c src/cli/export.h \
+	src/cli/export_keras.c \
+	src/cli/export_layers.c \
 	src/cli/export_onnx.c \
 	src/cli/export_tfjs.c \
 	src/cli/find.c \

@@ -1,7 +1,9 @@
-/* import_program.c: `convnet-import`: reads one foreign file and writes a model, locked in.
+/* import_program.c: `convnet-import`: reads one foreign file and writes a model, locked in; or
+ * packs a model as a file of Keras, whose libraries it has.
  *
- * `convnet import` starts it with the descriptors of protocol.h and one argument, the request as
- * JSON. It names no file itself. Its report is JSON; what it cannot do is in there, too.
+ * `convnet import` and `convnet export` start it with the descriptors of protocol.h and one
+ * argument, the request as JSON. It names no file itself. Its report is JSON; what it cannot do is
+ * in there, too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "base/sha256.h"
 #include "convnet/model.h"
 #include "import/assemble.h"
+#include "import/keras_pack.h"
 #include "import/lock_down.h"
 #include "import/protocol.h"
 #include "model/foreign.h"
@@ -262,14 +265,29 @@ static bool write_report(const struct job *job) {
     return good;
 }
 
+/* The input is floats, and the architecture is the layout. */
+static enum cn_status pack_file(struct job *job) {
+    json_error_t problem;
+    const char *text = (const char *)job->architecture;
+    json_t *layout = text != NULL ? json_loadb(text, job->architecture_length, 0, &problem) : NULL;
+    const enum cn_status status =
+        layout != NULL
+            ? import_keras_pack(layout, (const float *)(const void *)job->bytes,
+                                job->file.length / sizeof(float), IMPORT_FD_OUTPUT, &job->error)
+            : cn_fail(&job->error, CN_INVALID, "there is no layout to write");
+    json_decref(layout);
+    return status;
+}
+
 int main(int argc, char **argv) {
     struct job job = {.report = {json_array(), json_array(), json_array(), NULL}, .format = ""};
     json_t *request = argc == 2 ? json_loads(argv[1], JSON_REJECT_DUPLICATES, NULL) : NULL;
     job.request = request;
     enum cn_status status = open_job(&job);
+    const bool packs = json_is_true(json_object_get(request, "pack"));
     if (status == CN_OK)
-        status = import_file(&job);
-    if (status == CN_OK)
+        status = packs ? pack_file(&job) : import_file(&job);
+    if (status == CN_OK && !packs)
         status = write_model(&job);
     const bool good = write_report(&job);
     cn_network_free(job.network);

@@ -7,6 +7,7 @@ libimport_la_SOURCES = \
 	src/import/channels.c \
 	src/import/foreign_safetensors.c \
 	src/import/hdf5.c \
+	src/import/keras_pack.c src/import/keras_pack.h \
 	src/import/keras_zip.c \
 	src/import/match.c \
 	src/import/pickle.c src/import/pickle.h \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "import/assemble.h"
+#include "model/architecture.h"
 #include "json/load.h"
 
 struct matcher {
@@ -322,20 +323,6 @@ static enum cn_status match_named(const struct matcher *matcher, size_t index) {
 
 /* ---- Keras 3: the nth layer of a class has the nth group of that class ---- */
 
-/* Keras's to_snake_case: "MaxPooling2D" is "max_pooling2d", "PReLU" is "p_re_lu". */
-static void snake_case(const char *name, char to[static 80]) {
-    size_t used = 0;
-    for (size_t i = 0; name[i] != '\0' && used < 77; i++) {
-        const bool upper = isupper((unsigned char)name[i]) != 0;
-        const bool next_lower = islower((unsigned char)name[i + 1]) != 0;
-        const bool before_lower = i > 0 && islower((unsigned char)name[i - 1]) != 0;
-        if (upper && i > 0 && (next_lower || before_lower))
-            to[used++] = '_';
-        to[used++] = (char)tolower((unsigned char)name[i]);
-    }
-    to[used] = '\0';
-}
-
 /* Is `group` "PLACE/STEM" or "PLACE/STEM_3"? Its number, 0 without one, or -1. */
 static long group_number(const char *group, const char *place, const char *stem) {
     const size_t place_length = strlen(place), stem_length = strlen(stem);
@@ -379,7 +366,7 @@ static void resolve_groups(const struct matcher *matcher, json_t *config, const 
         long number = 0;
         if (class_name == NULL || name == NULL)
             continue;
-        snake_case(class_name, stem);
+        cn_keras_group_name(class_name, stem);
         const json_t *taken = json_object_get(last, stem);
         const char *group =
             next_group(matcher->source, place, stem,

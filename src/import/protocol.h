@@ -1,8 +1,10 @@
 /* protocol.h: how `convnet import` and the import program talk: by descriptors.
  *
  * The request, the program's only argument, is JSON: {"name": the file's name for messages,
- * "input_shape": [height, width, channels], "input_shapes": ["name=1,3,224,224"]}. The report is
- * JSON: {"format", "layers", "notes", "obstacles", "tensors", "error": {"status", "text"}}.
+ * "input_shape": [height, width, channels], "input_shapes": ["name=1,3,224,224"]}. With "pack":
+ * true it is `convnet export`'s: the input is floats, the architecture the layout of keras_pack.h,
+ * and the output a file of Keras. The report is JSON: {"format", "layers", "notes", "obstacles",
+ * "tensors", "error": {"status", "text"}}.
  */
 #ifndef CONVNET_IMPORT_PROTOCOL_H
 #define CONVNET_IMPORT_PROTOCOL_H

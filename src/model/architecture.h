@@ -84,6 +84,11 @@ void cn_keras_rename_keys(json_t *config);
  */
 bool cn_keras_word(const json_t *value, char ret_word[static CN_JSON_TEXT]);
 
+/* What Keras 3 calls the group of a class's weights: "max_pooling2d" of "MaxPooling2D", "p_re_lu"
+ * of "PReLU". */
+enum { CN_KERAS_GROUP_NAME = 80 };
+void cn_keras_group_name(const char *name, char to[static CN_KERAS_GROUP_NAME]);
+
 /* True if a key that is no field of the layer's type may be ignored with this value, because it
  * does not change what the network computes. Else *ret_rule receives the accepted values as JSON
  * text, or NULL if the key is unknown. `rank` is that of the layer's input. */

@@ -164,6 +164,19 @@ static bool snake_case(const char *name, char ret_word[static CN_JSON_TEXT]) {
     return true;
 }
 
+void cn_keras_group_name(const char *name, char to[static CN_KERAS_GROUP_NAME]) {
+    size_t used = 0;
+    for (size_t i = 0; name[i] != '\0' && used < CN_KERAS_GROUP_NAME - 3; i++) {
+        const bool upper = isupper((unsigned char)name[i]) != 0;
+        const bool next_lower = islower((unsigned char)name[i + 1]) != 0;
+        const bool before_lower = i > 0 && islower((unsigned char)name[i - 1]) != 0;
+        if (upper && i > 0 && (next_lower || before_lower))
+            to[used++] = '_';
+        to[used++] = (char)tolower((unsigned char)name[i]);
+    }
+    to[used] = '\0';
+}
+
 static const char *member(const json_t *object, const char *key) {
     const char *string = json_string_value(json_object_get(object, key));
     return string != NULL ? string : "";

@@ -16,6 +16,7 @@ enum kind {
     UNARY,      /* of our Unary */
     GATED,      /* x * sigmoid(x) */
     CLIP,       /* between two numbers that are given */
+    MATMUL,     /* of two tensors */
     REDUCE,
     RESHAPE,
     EXPAND,
@@ -61,7 +62,7 @@ static const struct operation {
     {"relu6", "Relu6", UNARY, "clip", 0, 6},
     {"elu", "Elu", UNARY, "elu", 1, 0},
     {"selu", "Selu", UNARY, "selu", 1.6732632423543772, 1.0507009873554805},
-    {"gelu", NULL, UNARY, "gelu", 0, 0},
+    {"gelu", "Gelu", UNARY, "gelu", 0, 0},
     {"leaky_relu", "LeakyRelu", UNARY, "leaky_relu", 0.2, 0},
     {"hard_sigmoid", "HardSigmoid", UNARY, "hard_sigmoid", 1.0 / 6, 0.5},
     {"hard_silu", "HardSilu", UNARY, "hard_swish", 0, 0},
@@ -73,10 +74,19 @@ static const struct operation {
     {"rsqrt", "Rsqrt", UNARY, "power", -0.5, 0},
     {"square", "Square", UNARY, "square", 0, 0},
     {"abs", "Absolute", UNARY, "abs", 0, 0},
+    {"ceil", "Ceil", UNARY, "ceil", 0, 0},
+    {"cos", "Cos", UNARY, "cos", 0, 0},
+    {"erf", "Erf", UNARY, "erf", 0, 0},
+    {"floor", "Floor", UNARY, "floor", 0, 0},
+    {"sign", "Sign", UNARY, "sign", 0, 0},
+    {"sin", "Sin", UNARY, "sin", 0, 0},
+    {"round", "Round", UNARY, "round", 0, 0},
+    {"reciprocal", "Reciprocal", UNARY, "reciprocal", 0, 0},
     {NULL, "Abs", UNARY, "abs", 0, 0},
     {"negative", "Negative", UNARY, "negative", 0, 0},
     {"Neg", NULL, UNARY, "negative", 0, 0},
     {"clip_by_value", "Clip", CLIP, NULL, 0, 0},
+    {"matmul", "Matmul", MATMUL, NULL, 0, 0},
     {"reduce_mean", "Mean", REDUCE, "mean", 0, 0},
     {"reduce_sum", "Sum", REDUCE, "sum", 0, 0},
     {"reduce_max", "Max", REDUCE, "max", 0, 0},
@@ -624,6 +634,17 @@ static enum cn_status make_clip(const struct making *m, const struct arguments *
     return make_unary(m, "clip", number(least.value), number(most.value), 0);
 }
 
+static enum cn_status make_matmul(const struct making *m, const struct arguments *a) {
+    const struct argument x = argument(a, 0, "x|x1|a"), y = argument(a, 1, "y|x2|b");
+    static const char *const turns[] = {"transpose_a", "transpose_b", "adjoint_a", "adjoint_b"};
+    for (size_t i = 0; i < sizeof turns / sizeof *turns; i++)
+        if (json_is_true(argument(a, SIZE_MAX, turns[i]).value))
+            return refuse_call(m, "with a matrix that is turned");
+    if (!x.is_tensor || !y.is_tensor)
+        return refuse_call(m, "which is supported for two tensors only");
+    return make_layer(m, "MatMul", json_object(), (int)x.tensor, (int)y.tensor);
+}
+
 /* Of all inputs: the only one of more than two. */
 static enum cn_status make_concatenate(const struct making *m, const struct arguments *a) {
     const struct argument axis = argument(a, SIZE_MAX, "axis");
@@ -643,6 +664,8 @@ static enum cn_status make_activation(const struct making *m, const struct argum
         return make_layer(m, "Activation", json_pack("{s:s}", "activation", operation->name), 0,
                           -1);
     const bool sloped = strcmp(operation->name, "leaky_relu") == 0 && is_number(slope.value);
+    if (strcmp(operation->name, "gelu") == 0 && json_is_true(argument(a, 1, "approximate").value))
+        return make_unary(m, "gelu_tanh", 0, 0, 0);
     return make_unary(m, operation->name, sloped ? number(slope.value) : operation->alpha,
                       operation->beta, 0);
 }
@@ -674,6 +697,8 @@ enum cn_status cn_keras_operation_calls(const struct cn_keras_layer *entry, cons
     }
     case CLIP:
         return make_clip(&m, &a);
+    case MATMUL:
+        return make_matmul(&m, &a);
     case REDUCE:
         return make_reduce(&m, &a, operation->name);
     case RESHAPE:

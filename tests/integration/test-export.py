@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 from daemon import BUILD, MODEL, check, finish, serving
 from wire import get_json, post_json
@@ -192,18 +193,78 @@ def test_model(folder, model):
     if IMPORTS:
         read_back(folder, source, feeds, expected)
     compare("TensorFlow.js", node(RUN_TFJS, source, inputs), expected, False)
+    for end in (".keras", ".h5") if IMPORTS else ():
+        source = os.path.join(folder, "m" + end)
+        code, out, err = convnet("export", model, "--format=keras", "-o", source)
+        check(code == 0 and "pictures by fit=" in out, out + err)
+        read_back(folder, source, feeds, expected)
 
 
 def test_temperature(folder):
-    """A softmax that is calibrated stays so in ONNX, and TensorFlow.js is told apart."""
-    model, source = os.path.join(folder, "warm.safetensors"), os.path.join(folder, "warm.onnx")
+    """A softmax that is calibrated stays so: the division is a layer or a node."""
+    model = os.path.join(folder, "warm.safetensors")
     check(convnet("edit", MODEL, "-o", model, "--temperature=2.5")[0] == 0, "edit")
-    check(convnet("export", model, "-o", source)[0] == 0, "export")
-    if ONNX:
-        feeds, expected = infer(model, None)
-        read_back(folder, source, feeds, expected)
-    code, _, err = convnet("export", model, "--format=tfjs", "-o", source + ".json")
-    check(code == 1 and "--temperature 1" in err and not os.path.exists(source + ".json"), err)
+    test_model(folder, model)
+
+
+# ---- The order of layers that Keras 3 counts by ----
+
+def keras_order(config):
+    """The names of a Functional model's layers as Keras sorts them: by depth, which is the longest
+    way to an output, then as a search from the outputs meets them."""
+    sources, calls, done, met, depth = {}, {}, [], [], {}
+
+    def tensors(value):
+        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            yield tuple(value["config"]["keras_history"][:2])
+        elif isinstance(value, list):
+            for element in value:
+                yield from tensors(element)
+
+    for one in config["layers"]:
+        calls[one["name"]] = max(1, len(one["inbound_nodes"]))
+        for i in range(calls[one["name"]]):
+            node = one["inbound_nodes"][i]["args"] if one["inbound_nodes"] else []
+            sources[(one["name"], i)] = list(tensors(node))
+
+    def search(call):
+        if call in done:
+            return
+        if call[0] not in met:
+            met.append(call[0])
+        for source in sources[call]:
+            search(source)
+        done.append(call)
+
+    ends = config["output_layers"]
+    for end in ends if isinstance(ends[0], list) else [ends]:
+        search((end[0], end[1]))
+    deepest = {}
+    for call in reversed(done):
+        own = max(depth.get(call, 0), deepest.get(call[0], 0))
+        depth[call] = deepest[call[0]] = own
+        for source in sources[call]:
+            depth[source] = max(depth.get(source, 0), own + 1)
+    return sorted(met, key=lambda name: (-deepest[name], met.index(name)))
+
+
+def test_order(folder, model):
+    """The layers stand as Keras 3 sorts them, the weights under the numbers that this gives."""
+    source = os.path.join(folder, "order.keras")
+    code, _, err = convnet("export", model, "--format=keras", "-o", source)
+    check(code == 0, err)
+    with zipfile.ZipFile(source) as file:
+        check(file.namelist() == ["metadata.json", "config.json", "model.weights.h5"],
+              str(file.namelist()))
+        config = json.loads(file.read("config.json"))["config"]
+        hdf5 = file.read("model.weights.h5")
+    names = [one["name"] for one in config["layers"]]
+    check(names == keras_order(config), "%s, not %s" % (names, keras_order(config)))
+    check(hdf5[:8] == b"\x89HDF\r\n\x1a\n", "no HDF5")
+    again = os.path.join(folder, "again.keras")
+    check(convnet("export", model, "--format=keras", "-o", again)[0] == 0, "export")
+    with open(source, "rb") as first, open(again, "rb") as second:
+        check(first.read() == second.read(), "the same model gave other bytes")
 
 
 with tempfile.TemporaryDirectory() as place:
@@ -214,4 +275,6 @@ with tempfile.TemporaryDirectory() as place:
     check(convnet("edit", MODEL, "-o", digits, "--temperature=1")[0] == 0, "edit")
     test_model(place, digits)
     test_temperature(place)
+    if IMPORTS:
+        test_order(place, many)
 sys.exit(finish())
