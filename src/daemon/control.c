@@ -1,6 +1,5 @@
-/* control.c: asks a running daemon over its admin socket, so that a script and the service manager
- * get a true exit status. A client of its own HTTP API; serves nothing. One thread.
- */
+/* control.c: sends calls to a running daemon over its admin socket, so that scripts and the service
+ * manager get a true exit status. A client of the daemon's own HTTP API. One thread. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -12,17 +11,17 @@
 
 #include "daemon/control.h"
 
-/* Of the shipped units. */
+/* The admin socket of the shipped units. */
 #define SERVICE_SOCKET "/run/convnetd/admin.sock"
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, ANSWER_LIMIT = 64 << 20 };
 
-/* Seconds without a byte of an answer: a model may take a while to be read. */
+/* Seconds to wait for the next byte of an answer, since reading a model may take long. */
 enum { ANSWER_PATIENCE = 300 };
 
 struct control_answer {
     int status;
-    char *bytes; /* all of the answer; freed by the caller */
+    char *bytes; /* the whole answer; freed by the caller */
     const char *body;
 };
 
@@ -51,10 +50,11 @@ static void print_done(const json_t *body) {
            text_of(body, "name"));
 }
 
-/* THE list of calls. `print` NULL: the answer is printed as it is. */
+/* THE list of calls. `print` NULL: the answer is printed unchanged. */
 static const struct control_call {
     const char *word, *method, *path;
-    const char *after_name; /* the name goes between the two; NULL: the call takes none */
+    const char
+        *after_name; /* the path is before_name, the name, after_name; NULL: the call has no name */
     void (*print)(const json_t *body);
     const char *help;
 } calls[] = {
@@ -121,7 +121,7 @@ static bool control_send(int fd, const char *text) {
     return true;
 }
 
-/* Reads until the daemon closes the connection, as it was asked to. */
+/* Reads until the daemon closes the connection, which the request asks for. */
 static bool control_receive(int fd, struct control_answer *answer) {
     size_t length = 0, capacity = 0;
     for (;;) {
@@ -152,7 +152,7 @@ static bool control_receive(int fd, struct control_answer *answer) {
     return true;
 }
 
-/* What the daemon answered, in words. */
+/* Prints the daemon's answer in words and returns the exit status. */
 static int control_report(const struct control_call *call, const struct control_answer *answer) {
     json_error_t problem;
     json_t *body = json_loads(answer->body, JSON_DECODE_ANY, &problem);
@@ -171,7 +171,7 @@ static int control_report(const struct control_call *call, const struct control_
     return done && fflush(stdout) == 0 ? EXIT_DONE : EXIT_REFUSED;
 }
 
-/* A name goes into a path: what is no letter, digit or "-._~" is encoded (RFC 3986, 2.1). */
+/* Encodes a name for a path: every byte but letters, digits and "-._~" (RFC 3986, 2.1). */
 static void encode_name(const char *name, char *text, size_t size) {
     size_t used = 0;
     for (; *name != '\0' && used + 4 < size; name++) {

@@ -1,5 +1,5 @@
-/* convnetd.c: the process: options, environment, signals. What it serves is service.c's. The main
- * thread waits for signals and feeds the watchdog; it computes nothing. */
+/* convnetd.c: the process: options, environment, signals. service.c serves. The main thread waits
+ * for signals and notifies the watchdog; it computes nothing. */
 #include <errno.h>
 #include <jansson.h>
 #include <malloc.h>
@@ -23,9 +23,9 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* The buffers of a request with a thousand images are megabytes. By default the C library gives
- * such back to the system when they are freed, and the next request pays for each of their pages
- * anew: a sixth of the throughput. The queue bounds how many there are. */
+/* The buffers of a request with a thousand images have megabytes. By default the C library returns
+ * such memory to the system when it is freed, and the next request pays for a fault per page: a
+ * sixth of the throughput. The queue bounds their number. */
 static void keep_freed_memory(void) {
 #ifdef M_TRIM_THRESHOLD
     (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -51,7 +51,7 @@ static int check_config(const struct daemon_options *options) {
     return EXIT_FAILED;
 }
 
-/* Blocks the signals that the main thread reads; threads made later inherit it. */
+/* Blocks the signals that the main thread reads; later threads inherit the mask. */
 static int open_signals(void) {
     sigset_t signals;
     sigemptyset(&signals);
@@ -60,11 +60,11 @@ static int open_signals(void) {
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a log that is full is no reason to end */
+    signal(SIGXFSZ, SIG_IGN); /* a log file at its size limit must not end the daemon */
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The daemon is asked to end: now, or `delay` nanoseconds after it was asked first. */
+/* Begins the shutdown `delay` nanoseconds after the first request for it. */
 static void begin_stop(struct service *service, uint64_t delay, uint64_t *stop_at, int signal) {
     const bool first = *stop_at == 0;
     *stop_at = cn_clock_nanoseconds() + (first ? delay : 0);
@@ -93,7 +93,7 @@ static void handle_signals(int signals, struct service *service, uint64_t delay,
     }
 }
 
-/* How long poll may sleep: until the watchdog or the end, or for ever. */
+/* The time for poll to sleep: until the next watchdog signal or the end, or without limit. */
 static int sleep_time(uint64_t watchdog, uint64_t stop_at) {
     const uint64_t now = cn_clock_nanoseconds();
     uint64_t time = UINT64_MAX;
@@ -107,7 +107,7 @@ static int sleep_time(uint64_t watchdog, uint64_t stop_at) {
 
 static void daemon_run(int signals, struct service *service, uint64_t delay) {
     const uint64_t watchdog = notify_watchdog();
-    uint64_t stop_at = 0; /* cn_clock_nanoseconds; 0: not asked to */
+    uint64_t stop_at = 0; /* by cn_clock_nanoseconds; 0: no shutdown was requested */
     char text[1200];
     struct pollfd waits[] = {{.fd = signals, .events = POLLIN},
                              {.fd = service_reload_fd(service), .events = POLLIN}};
@@ -119,7 +119,7 @@ static void daemon_run(int signals, struct service *service, uint64_t delay) {
                 notify_ready(text);
             }
         }
-        /* No sign of life without life: each HTTP thread and the compute thread have to answer. */
+        /* The watchdog is told only if each HTTP thread and the compute thread have answered. */
         if (watchdog > 0 && service_alive(service, watchdog / 3))
             notify_alive();
     }
@@ -134,7 +134,7 @@ static int serve(const struct daemon_options *options) {
         (void)fprintf(stderr, "convnetd: cannot read signals: %s\n", strerror(errno));
         return EXIT_FAILED;
     }
-    json_object_seed(0); /* before threads: it is not thread-safe */
+    json_object_seed(0); /* before any thread starts, since it is not thread-safe */
     sandbox_close_files(options);
     if (service_start(options, &service, &error) != CN_OK) {
         log_failure("cannot start", &error);
@@ -153,7 +153,7 @@ static int serve(const struct daemon_options *options) {
 }
 
 /* `convnetd CALL [NAME] [OPTION...]`: the options say where the daemon's admin socket is. Without
- * any that is in the installed configuration, if it can be read. */
+ * options the installed configuration says it, if it can be read. */
 static int call_daemon(int argc, char **argv) {
     static struct daemon_options options;
     struct cn_error error = {0};
@@ -165,7 +165,7 @@ static int call_daemon(int argc, char **argv) {
         print_error(&error);
         return EXIT_USAGE;
     }
-    if (argc - taken == 1) /* no option: a file that cannot be read says nothing */
+    if (argc - taken == 1) /* without options an unreadable file is ignored */
         (void)options_read_file(&options, CN_CONFIGURATION, NULL);
     return control_run(word, name, &options);
 }

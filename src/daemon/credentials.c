@@ -1,4 +1,4 @@
-/* credentials.c: see credentials.h. Keeps no secret itself. Loading is thread-safe. */
+/* credentials.c: see credentials.h. It keeps no secret. Loading is thread-safe. */
 #include "daemon/credentials.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "daemon/log.h"
 
-/* Option and credential. */
+/* Each option and the name of its credential. */
 static const struct {
     const char *credential;
     size_t offset;

@@ -1,6 +1,6 @@
-/* log.c: writes log lines: with the journal's priority prefix under systemd, with the time
- * elsewhere. Keeps no files and rotates nothing, and never waits for a reader. Thread-safe: one
- * write per line, one at a time. */
+/* log.c: writes log lines, under systemd with the journal's priority prefix, elsewhere with the
+ * time. It keeps and rotates no files, and never waits for a reader. Thread-safe: one write per
+ * line, one line at a time. */
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@
 #include "daemon/log_repeats.h"
 #include "metrics/statistics.h"
 
-/* A line up to PIPE_BUF is written at once or not at all, whoever else writes. */
+/* A line of up to PIPE_BUF bytes is written as a whole or not at all, even if other processes
+ * write. */
 enum { TEXT = 1600, LINE = 4096 };
 
 const char *const log_level_names[] = {"error", "warning", "info", "debug", NULL};
@@ -59,12 +60,12 @@ struct line {
 };
 
 static void line_add(struct line *line, const char *text) {
-    /* Room stays for what ends a line. */
+    /* Room is kept for the end of the line. */
     while (*text != '\0' && line->length < LINE - 8)
         line->text[line->length++] = *text++;
 }
 
-/* `more`: a backslash that came from a byte is itself escaped: JSON knows no \x. */
+/* Escapes a byte as \xNN. With `more` the backslash itself is doubled, since JSON has no \x. */
 static void text_escape(const char *text, char *to, size_t size, bool more) {
     static const char digits[] = "0123456789abcdef";
     char *end = to + size - 6; /* room for \\xNN and the NUL */
@@ -97,7 +98,7 @@ static void add_escaped(struct line *line, const char *text) {
     line_add(line, escaped);
 }
 
-/* name="text", or name=number; in JSON with its colon. */
+/* Adds name="text" or name=number, in JSON with a colon. */
 static void add_field(struct line *line, const struct log_field *field) {
     const bool json = line_format == LOG_FORMAT_JSON;
     const bool quoted = field->text != NULL &&
@@ -127,7 +128,7 @@ static void add_time(struct line *line) {
     line_add(line, text);
 }
 
-/* Priority or time, level and message, as the format has them. */
+/* Adds priority or time, level and message in the chosen format. */
 static void add_head(struct line *line, enum log_level level, const char *message) {
     const bool journal = to_journal();
     if (journal) {
@@ -171,8 +172,8 @@ static void add_head(struct line *line, enum log_level level, const char *messag
     }
 }
 
-/* True if the line went out, without waiting for a reader. A pipe that can be written takes
- * PIPE_BUF bytes, and nobody else of this process writes meanwhile. */
+/* Writes a line without waiting for a reader; true if it was written. A pipe that is writable takes
+ * PIPE_BUF bytes, and the mutex keeps other threads from writing meanwhile. */
 static bool line_try(const char *text, size_t length) {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     const ssize_t sent = send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -182,12 +183,12 @@ static bool line_try(const char *text, size_t length) {
            write(STDERR_FILENO, text, length) == (ssize_t)length;
 }
 
-/* Guards the writing, and what is counted of it. */
+/* Guards the writing and its counters. */
 static pthread_mutex_t line_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct statistics *line_statistics;
 
-/* A reader that has stopped costs lines, never a thread's time; the next line that goes out says
- * how many. */
+/* A reader that has stopped loses lines, but delays no thread. The next line that is written tells
+ * how many were lost. */
 static void line_write(const struct line *line) {
     static unsigned long dropped;
     char note[160];
@@ -226,13 +227,13 @@ void log_event(enum log_level level, const char *message, const struct log_field
     add_head(&line, level, message);
     for (size_t i = 0; i < count; i++)
         add_field(&line, &fields[i]);
-    if (line_format == LOG_FORMAT_JSON) /* add() leaves room for this */
+    if (line_format == LOG_FORMAT_JSON) /* line_add leaves room for this */
         line.text[line.length++] = '}';
     line.text[line.length++] = '\n';
     line_write(&line);
 }
 
-/* ---- Warnings that are alike ---- */
+/* ---- Similar warnings ---- */
 
 static bool warning_allowed(const char *text, unsigned *ret_left_out) {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -243,7 +244,7 @@ static bool warning_allowed(const char *text, unsigned *ret_left_out) {
     return good;
 }
 
-/* `each`: of any level only some of one format are written. */
+/* With `each`, similar lines of any level are limited, not only warnings. */
 static void __attribute__((format(printf, 3, 0)))
 write_text(enum log_level level, bool each, const char *format, va_list arguments) {
     char text[TEXT];

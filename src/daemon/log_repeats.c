@@ -1,4 +1,5 @@
-/* log_repeats.c: see log_repeats.h. Knows no clock and writes nothing; the caller has the lock. */
+/* log_repeats.c: see log_repeats.h. It has no clock and writes nothing; the caller holds the lock.
+ */
 #include "daemon/log_repeats.h"
 
 #include <stddef.h>
@@ -6,7 +7,7 @@
 
 #include "base/time.h"
 
-static const uint64_t window = 10 * CN_SECOND; /* nanoseconds */
+static const uint64_t window = 10 * CN_SECOND; /* in nanoseconds */
 
 static size_t kind_of(const char *text) {
     uint32_t hash = 2166136261u;

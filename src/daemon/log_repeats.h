@@ -1,4 +1,4 @@
-/* log_repeats.h: which of the log lines that are alike are written. */
+/* log_repeats.h: limits the number of similar log lines. */
 #ifndef CONVNET_DAEMON_LOG_REPEATS_H
 #define CONVNET_DAEMON_LOG_REPEATS_H
 
@@ -7,7 +7,7 @@
 
 enum { LOG_REPEATS_KINDS = 32, LOG_REPEATS_AT_ONCE = 5 };
 
-/* All zero at the beginning. */
+/* Zero-initialised. */
 struct log_repeats {
     struct {
         uint64_t begun;
@@ -15,9 +15,9 @@ struct log_repeats {
     } kinds[LOG_REPEATS_KINDS];
 };
 
-/* True if this line is to be written at `now` (nanoseconds): five alike are within ten seconds.
- * Lines are alike when they are the same up to the first digit or quote. *ret_left_out: how many
- * like it were not written before it. */
+/* True if this line should be written at `now` (nanoseconds): five similar lines are per ten
+ * seconds. Lines are similar when they are equal up to the first digit or quote. *ret_left_out: how
+ * many similar lines were not written before it. */
 bool log_repeats_allow(struct log_repeats *repeats, const char *text, uint64_t now,
                        unsigned *ret_left_out);
 

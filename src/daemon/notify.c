@@ -1,4 +1,4 @@
-/* notify.c: tells systemd how the daemon is. Main thread, but for notify_status. */
+/* notify.c: tells systemd the daemon's state. Main thread, except for notify_status. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -1,4 +1,4 @@
-/* notify.h: the service manager, when there is one; nothing at all without libsystemd. */
+/* notify.h: messages to and from the service manager; without libsystemd they do nothing. */
 #ifndef CONVNET_DAEMON_NOTIFY_H
 #define CONVNET_DAEMON_NOTIFY_H
 
@@ -8,17 +8,17 @@
 #include "http/server.h"
 
 void notify_ready(const char *status);
-/* What is shown of the daemon, while it is ready. */
+/* Sets the status text that the manager shows while the daemon is ready. */
 void notify_status(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_alive(void);
 
-/* Nanoseconds within which the manager wants a sign of life; 0: it does not. */
+/* The watchdog's interval in nanoseconds; 0: no watchdog. */
 uint64_t notify_watchdog(void);
 
-/* Listening sockets that were passed to the process; at most `room`. They belong to the caller.
- * Their names (FileDescriptorName=) say what they are for: "admin" and "https", anything else is
+/* The listening sockets that were passed to the process, at most `room`. The caller owns them.
+ * Their names (FileDescriptorName=) tell their purpose: "admin" and "https"; any other name is
  * HTTP. */
 size_t notify_listeners(struct http_listener *ret_listeners, size_t room);
 

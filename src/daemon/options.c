@@ -1,5 +1,5 @@
-/* options.c: values of options: parsing, printing, rules between them. Reads no files and no
- * command line. Thread rule: used before threads start. */
+/* options.c: parses and prints options' values, and checks the rules between options. It reads no
+ * files and no command line. Used before threads start. */
 #include "daemon/options.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ static void *place(struct daemon_options *options, const struct option_row *row)
     return (char *)options + row->offset;
 }
 
-/* Decimal digits, then for bytes K, M or G. */
+/* Parses decimal digits, with `bytes` also a K, M or G after them. */
 static bool parse_integer(const char *text, bool bytes, long long *ret_value) {
     static const char suffixes[] = "KMG";
     char *end;
@@ -45,7 +45,7 @@ static bool parse_integer(const char *text, bool bytes, long long *ret_value) {
     return *end == '\0';
 }
 
-/* Digits with at most one point: no exponent, no sign, no hex, no "inf". */
+/* Parses digits with at most one point: no exponent, no sign, no hex, no "inf". */
 static bool parse_number(const char *text, double *ret_value) {
     char *end;
     if (strspn(text, "0123456789.") != strlen(text) || *text < '0' || *text > '9')
@@ -54,7 +54,7 @@ static bool parse_number(const char *text, double *ret_value) {
     return *end == '\0' && isfinite(*ret_value);
 }
 
-/* 1073741824 as "1G", when nothing is lost. */
+/* Writes 1073741824 as "1G" where this is exact. */
 static void format_bytes(long long value, char *text, size_t size) {
     const char *suffixes[] = {"", "K", "M", "G"};
     size_t i = 0;
@@ -65,7 +65,7 @@ static void format_bytes(long long value, char *text, size_t size) {
     (void)snprintf(text, size, "%lld%s", value, suffixes[i]);
 }
 
-/* "a whole number from 1 to 64 threads": for messages, help and the file. */
+/* Writes "a whole number from 1 to 64 threads", for messages, help and the file. */
 static void describe_rule(const struct option_row *row, char *text, size_t size) {
     char low[32], high[32], names[128];
     switch (row->kind) {
@@ -189,7 +189,7 @@ void options_print(const struct daemon_options *options, FILE *to) {
 
 /* ---- Rules between options ---- */
 
-/* The first of the addresses that other machines reach, or NULL. */
+/* The first address that other machines can reach, or NULL. */
 static const struct http_address *find_exposed(const struct http_address *addresses, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (!http_address_is_loopback(&addresses[i].socket))
@@ -197,7 +197,7 @@ static const struct http_address *find_exposed(const struct http_address *addres
     return NULL;
 }
 
-/* Nobody listens to the world without a reason to trust who comes, nor twice at one port. */
+/* An address that other machines can reach needs an authentication, and no two may share a port. */
 static enum cn_status check_addresses(const struct daemon_options *options,
                                       struct cn_error *error) {
     struct http_address plain[HTTP_MAX_ADDRESSES], tls[HTTP_MAX_ADDRESSES];

@@ -1,5 +1,5 @@
-/* options_read.c: where options are written: the file, the environment, the command line. What a
- * value must be is options.c's. Runs before threads start. */
+/* options_read.c: reads options from the file, the environment and the command line. options.c
+ * parses values. Runs before threads start. */
 #include <argp.h>
 #include <ctype.h>
 #include <errno.h>
@@ -22,10 +22,10 @@ struct file_reader {
     FILE *stream;
     struct daemon_options *options;
     const char *path;
-    long long line;                  /* that was read last */
-    long long seen[OPTION_MAX_ROWS]; /* line of each option, 0: not there */
+    long long line;                  /* the line that was read last */
+    long long seen[OPTION_MAX_ROWS]; /* the line of each option; 0: not in the file */
     struct cn_error *error;
-    struct cn_error local; /* when the caller wants none */
+    struct cn_error local; /* used when the caller passes no error */
     bool failed;
 };
 
@@ -34,8 +34,8 @@ static void fail_line(struct file_reader *reader, const char *text) {
     cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line, "%s", text);
 }
 
-/* inih's reader: counts lines, since its handler is not told. Leading blanks go, because inih would
- * take an indented line for the continuation of the one before. */
+/* The line reader for inih. It counts lines, since inih does not tell its handler the number. It
+ * removes leading blanks, since inih would take an indented line as a continuation. */
 static char *read_line(char *text, int size, void *data) {
     struct file_reader *reader = data;
     if (reader->failed || fgets(text, size, reader->stream) == NULL)
@@ -129,7 +129,7 @@ enum { KEY_CONFIG = 'c', KEY_CHECK = 0x1001, KEY_PRINT, KEY_ROWS = 0x2000 };
 struct arguments {
     const char *config;
     enum daemon_action action;
-    const char *values[OPTION_MAX_ROWS]; /* the last one given */
+    const char *values[OPTION_MAX_ROWS]; /* the last value given */
 };
 
 static error_t take_argument(int key, char *value, struct argp_state *state) {
@@ -156,7 +156,7 @@ static error_t take_argument(int key, char *value, struct argp_state *state) {
     }
 }
 
-/* argp's table, made from ours. The help texts are freed with the process. */
+/* Makes argp's table from ours. The help texts live until the process ends. */
 static void make_table(struct argp_option *table) {
     static char help[OPTION_MAX_ROWS][240];
     size_t count = 0;
@@ -185,10 +185,10 @@ static void make_table(struct argp_option *table) {
     table[count] = (struct argp_option){0};
 }
 
-enum { ADMIN_SOCKET_ROOM = 108 }; /* of struct sockaddr_un */
+enum { ADMIN_SOCKET_ROOM = 108 }; /* of sun_path in struct sockaddr_un */
 
-/* Where systemd has made a folder for the daemon's run, admin calls have their socket there unless
- * the configuration says where. */
+/* Without a configured socket, admin calls use a socket in the runtime folder that systemd has made
+ * for the daemon. */
 static void find_admin_socket(struct daemon_options *options) {
     const char *folder = getenv("RUNTIME_DIRECTORY");
     const size_t length = folder != NULL ? strcspn(folder, ":") : 0;
@@ -200,7 +200,7 @@ static void find_admin_socket(struct daemon_options *options) {
     }
 }
 
-/* The process's own, for options_check_unchanged. */
+/* The process's own command line, kept for options_check_unchanged. */
 static struct arguments given;
 
 static enum cn_status read_all(const struct arguments *arguments, struct daemon_options *options,

@@ -1,4 +1,4 @@
-/* options_table.c: THE option table. An option is one field of struct daemon_options, one row here
+/* options_table.c: THE option table. A new option is a field of struct daemon_options, a row here,
  * and its use. Constant data. */
 #include "daemon/log.h"
 #include "daemon/options.h"

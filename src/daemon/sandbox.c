@@ -1,5 +1,5 @@
-/* sandbox.c: see sandbox.h. What the kernel refuses is said and done without: a container may
- * forbid it. Main thread. */
+/* sandbox.c: see sandbox.h. If the kernel refuses a part, which it does in some containers, the log
+ * says so and the daemon runs without it. Main thread. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -25,18 +25,19 @@
 #include "base/confine.h"
 #include "base/openmp.h"
 
-enum { PATHS = 96, LINKS = 8 /* that lead to each other */ };
+enum { PATHS = 96, LINKS = 8 /* of symbolic links in a chain */ };
 
-/* What the sandbox leaves; the texts are its own. */
+/* The paths that stay accessible. The list owns its texts. */
 struct sandbox_paths {
     size_t count;
     struct cn_confine_path paths[PATHS];
 };
 
 static bool files_closed;
-static int files_fault; /* errno of what failed */
+static int files_fault; /* errno of the first failure */
 
-/* Takes a copy of the first `length` bytes. The root is never left: that would be everything. */
+/* Allows a copy of the first `length` bytes of `path`. The root is never allowed, since that would
+ * allow everything. */
 static void allow_path(struct sandbox_paths *list, const char *path, size_t length,
                        unsigned rights) {
     while (length > 1 && path[length - 1] == '/')
@@ -53,8 +54,8 @@ static size_t folder_length(const char *path) {
     return slash != NULL ? (size_t)(slash - path) : 0;
 }
 
-/* Leaves the folder of each symbolic link on the way to `path`, which is absolute, and the folder
- * of what the link leads to. */
+/* Allows the folder of each symbolic link on the way to `path`, which is absolute, and the folder
+ * of the link's target. */
 static void allow_links(struct sandbox_paths *list, const char *path, int depth) {
     char link[PATH_MAX], target[PATH_MAX], next[2 * PATH_MAX];
     for (size_t i = 1; i <= strlen(path) && depth < LINKS; i++) {
@@ -77,7 +78,7 @@ static void allow_links(struct sandbox_paths *list, const char *path, int depth)
     }
 }
 
-/* A file by its folder, so that it may be replaced; a folder as it is. */
+/* Allows the folder of a file, so that the file may be replaced; or a folder itself. */
 static void allow_place(struct sandbox_paths *list, const char *path, bool folder) {
     char absolute[PATH_MAX], resolved[PATH_MAX];
     if (path[0] == '\0')
@@ -95,7 +96,7 @@ static void allow_place(struct sandbox_paths *list, const char *path, bool folde
     if (realpath(absolute, resolved) != NULL) {
         allow_path(list, resolved, folder ? strlen(resolved) : folder_length(resolved),
                    CN_CONFINE_READ);
-        /* In the root itself: the file alone. */
+        /* A file in the root: only the file is allowed. */
         if (!folder && folder_length(resolved) == 0)
             allow_path(list, resolved, strlen(resolved), CN_CONFINE_READ);
     }
@@ -104,7 +105,7 @@ static void allow_place(struct sandbox_paths *list, const char *path, bool folde
     allow_links(list, absolute, 0);
 }
 
-/* What libraries and the C library read whenever they like, all of it public. */
+/* Allows what libraries and the C library read at any time; all of it is public. */
 static void allow_system(struct sandbox_paths *list) {
     static const char *const system_places[] = {"/proc",          "/sys",
                                                 "/usr",           "/lib",
@@ -121,7 +122,8 @@ void sandbox_close_files(const struct daemon_options *options) {
     struct sandbox_paths list = {0};
     if (options->no_sandbox || !cn_confine_possible())
         return;
-    (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, or aborts */
+    (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, and aborts
+                                    if it cannot */
     allow_system(&list);
     allow_place(&list, options->model_dir[0] != '\0' ? options->model_dir : options->model,
                 options->model_dir[0] != '\0');
@@ -148,16 +150,16 @@ void sandbox_close_files(const struct daemon_options *options) {
         }                                                                                          \
     }
 
-/* Reading only: neither written to nor made. */
+/* Opens for reading only, without creating. */
 #define OPEN_READ                                                                                  \
     (scmp_datum_t)(O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)),                    \
         .datum_b = (scmp_datum_t)O_RDONLY
 #define NOT_EXECUTABLE (scmp_datum_t) PROT_EXEC, .datum_b = 0
 #define A_THREAD       (scmp_datum_t) CLONE_THREAD, .datum_b = (scmp_datum_t)CLONE_THREAD
 
-/* THE list. */
+/* THE list of allowed system calls. */
 static const struct cn_confine_call calls_left[] = {
-    /* memory, none of it code */
+    /* memory that is not executable */
     CALL(brk),
     CALL(munmap),
     CALL(mremap),
@@ -165,7 +167,7 @@ static const struct cn_confine_call calls_left[] = {
     CALL_IF(mmap, 2, SCMP_CMP_MASKED_EQ, NOT_EXECUTABLE),
     CALL_IF(mmap2, 2, SCMP_CMP_MASKED_EQ, NOT_EXECUTABLE),
     CALL_IF(mprotect, 2, SCMP_CMP_MASKED_EQ, NOT_EXECUTABLE),
-    /* files, to read */
+    /* reading files */
     CALL_IF(openat, 2, SCMP_CMP_MASKED_EQ, OPEN_READ),
     CALL_IF(open, 1, SCMP_CMP_MASKED_EQ, OPEN_READ),
     CALL(read),
@@ -198,15 +200,16 @@ static const struct cn_confine_call calls_left[] = {
     CALL_IF(ioctl, 1, SCMP_CMP_EQ, FIONREAD),
     CALL_IF(ioctl, 1, SCMP_CMP_EQ, FIONBIO),
     CALL_IF(ioctl, 1, SCMP_CMP_EQ, TCGETS),
-    /* what is written: answers, the log */
+    /* writing answers and the log */
     CALL(write),
     CALL(writev),
     CALL(sendfile),
     CALL(sendfile64),
-    /* the admin socket, at the end */
+    /* removing the admin socket at the end */
     CALL(unlink),
     CALL(unlinkat),
-    /* clients' sockets; of its own only unix ones: the service manager's, the watchdog's */
+    /* clients' sockets; the daemon itself opens only unix sockets: the service manager's, the
+       watchdog's */
     CALL(accept),
     CALL(accept4),
     CALL(recvfrom),
@@ -251,7 +254,7 @@ static const struct cn_confine_call calls_left[] = {
     CALL(exit_group),
     CALL_IF(prctl, 0, SCMP_CMP_EQ, PR_SET_NAME),
     CALL_IF(prctl, 0, SCMP_CMP_EQ, PR_GET_NAME),
-    /* signals, and its own end by one */
+    /* signals, and ending the process by one */
     CALL(rt_sigaction),
     CALL(rt_sigprocmask),
     CALL(rt_sigreturn),
@@ -259,7 +262,7 @@ static const struct cn_confine_call calls_left[] = {
     CALL(rt_sigtimedwait),
     CALL(tgkill),
     CALL(restart_syscall),
-    /* time, chance, and what the process is */
+    /* time, random numbers, and properties of the process */
     CALL(clock_gettime),
     CALL(clock_getres),
     CALL(clock_nanosleep),
@@ -278,7 +281,7 @@ static const struct cn_confine_call calls_left[] = {
     CALL(sysinfo),
     CALL(uname),
     CALL(umask),
-    /* limits: asked for, not set */
+    /* limits: reading them only */
     CALL(getrlimit),
     CALL_IF(prlimit64, 2, SCMP_CMP_EQ, 0),
 };

@@ -1,7 +1,6 @@
-/* service.c: starts the daemon's parts in the order in which they need each other and ends them in
- * the opposite one. Reloading is in service_reload.c, what is said of it all in service_log.c. Owns
- * no thread; used by the main thread, but for the callbacks, which only read.
- */
+/* service.c: starts the daemon's parts in the order of their dependencies and ends them in reverse.
+ * service_reload.c reloads, service_log.c logs. Owns no thread; used by the main thread, except for
+ * the callbacks, which only read. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +17,11 @@
 #include "daemon/service_private.h"
 #include "http/listen.h"
 
-/* A model that is being read when all else has ended gets so long, within shutdown-timeout:
- * nanoseconds. */
+/* How long a model that is being read may take after all else has ended, within shutdown-timeout,
+ * and at least: nanoseconds. */
 static const uint64_t LOADER_PATIENCE = 2000000000, LEAST_PATIENCE = 100000000;
 
-/* ---- What the HTTP server asks back ---- */
+/* ---- Callbacks of the HTTP server ---- */
 
 static bool is_ready(void *data) {
     struct service *service = data;
@@ -40,8 +39,7 @@ static size_t count_connections(void *data) {
 
 /* ---- Starting ---- */
 
-/* One descriptor for each connection, two for each HTTP thread, and some for files and listeners.
- */
+/* One descriptor per connection, two per HTTP thread, and some for files and listeners. */
 static void raise_descriptor_limit(const struct daemon_options *options) {
     struct rlimit limit;
     rlim_t needed = (rlim_t)(options->max_connections + options->max_connections / 32 +
@@ -64,7 +62,7 @@ static enum http_access metrics_access(const struct daemon_options *options) {
     return of[options->metrics_access];
 }
 
-/* All of them but the sockets. */
+/* All options of the server except the sockets. */
 static struct http_server_options server_options(const struct daemon_options *options) {
     return (struct http_server_options){
         .routes = api_routes,
@@ -96,7 +94,7 @@ static struct http_server_options server_options(const struct daemon_options *op
         .log = service_log_http};
 }
 
-/* What the registry needs, from the options. */
+/* The registry's options. */
 static struct registry_options registry_options(const struct daemon_options *options,
                                                 size_t slots) {
     const bool folder = options->model_dir[0] != '\0';
@@ -113,7 +111,7 @@ static int lane_threads(const struct daemon_options *options) {
     return options->threads > 0 ? (int)options->threads : cn_default_threads();
 }
 
-/* The HTTP threads' slots come first, then the lane's. */
+/* The first slots belong to the HTTP threads, the next ones to the lane. */
 static size_t first_lane_slot(const struct daemon_options *options) {
     const struct http_server_options server = server_options(options);
     return http_server_threads(&server);
@@ -132,7 +130,7 @@ static enum cn_status load_models(struct service *service, struct cn_error *erro
     return status;
 }
 
-/* On the compute thread. */
+/* Called on the compute thread. */
 static void count_execution(void *data, const struct served_model *model, size_t images,
                             double seconds) {
     (void)data;
@@ -184,7 +182,7 @@ static enum cn_status create_server(struct service *service, struct cn_error *er
     return http_server_create(&server, &context, &service->server, error);
 }
 
-/* Of sockets that were passed; those of the options have been checked with them. */
+/* Checks sockets that systemd passed; those of the options were checked with the options. */
 static enum cn_status check_exposure(struct service *service, struct cn_error *error) {
     const struct daemon_options *options = service->options;
     const bool asks = options->insecure || options->api_keys_file[0] != '\0';
@@ -221,7 +219,7 @@ enum cn_status service_start(const struct daemon_options *options, struct servic
     if (status == CN_OK)
         status = credentials_load(options, service->server, error);
     if (status == CN_OK)
-        /* Before it starts: the acceptor closes its listeners at the end. */
+        /* Before the start, since the acceptor closes its listeners at the end. */
         http_server_describe(service->server, service->where, sizeof service->where);
     if (status == CN_OK)
         status = http_server_start(service->server, error);
@@ -240,7 +238,7 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
     struct registry *models = NULL;
     struct registry_options registry = registry_options(options, 1);
     if (registry.folder == NULL)
-        registry.report = NULL; /* the error says the same */
+        registry.report = NULL; /* the returned error says the same */
     const enum cn_status status = registry_create(&registry, &models, error);
     size_t count = 0, ready = 0;
     if (status != CN_OK)
@@ -312,7 +310,7 @@ bool service_free(struct service *service) {
     lane_free(service->lane);
     if (service->loader != NULL && !loader_stop(service->loader, loader_patience(end))) {
         log_write(LOG_LEVEL_WARNING, "a model is still being read; it is not waited for");
-        return true; /* its thread goes on to use the rest until the process ends */
+        return true; /* its thread still uses the rest until the process ends */
     }
     loader_free(service->loader);
     registry_free(service->models);

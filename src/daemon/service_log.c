@@ -1,5 +1,5 @@
-/* service_log.c: what the service says in the log of requests, models and reloads. Decides nothing.
- * Called from whatever thread something happens on. */
+/* service_log.c: the log lines of requests, models and reloads. Decides nothing. Called on any
+ * thread. */
 #include "daemon/log.h"
 #include "daemon/service_private.h"
 
@@ -22,7 +22,7 @@ void service_log_access(void *data, const struct http_access_entry *entry) {
                                        {"queue_seconds", NULL, entry->queue_seconds},
                                        {"compute_seconds", NULL, entry->compute_seconds}};
     const size_t all = sizeof fields / sizeof *fields;
-    /* The last five are of a model. */
+    /* The last five fields concern a model. */
     log_event(LOG_LEVEL_INFO, "request", fields, entry->model[0] != '\0' ? all : all - 5);
 }
 
@@ -35,7 +35,7 @@ void service_log_http(void *data, enum http_log_level level, const char *text) {
     log_write(levels[level], "%s", text);
 }
 
-/* A file without a checksum was warned of. */
+/* The warning about a file without a checksum was written. */
 static atomic_bool unsealed_said;
 
 void service_log_models(void *data, const struct registry_event *event) {

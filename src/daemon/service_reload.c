@@ -1,6 +1,6 @@
-/* service_reload.c: reading models, keys and certificates again, by signal or by an admin's call:
- * the models on the loader's thread, one reload at a time, the rest at once. What fails leaves what
- * was. Used by the main thread, but for what says that the loader calls it. */
+/* service_reload.c: reads models, keys and certificates again, on a signal or on an admin's call.
+ * The loader's thread reads models, one reload at a time; the rest is read at once. A part that
+ * fails keeps its old value. Used by the main thread, except where a comment names the loader's. */
 #include <sys/eventfd.h>
 
 #include "daemon/credentials.h"
@@ -8,7 +8,7 @@
 #include "daemon/notify.h"
 #include "daemon/service_private.h"
 
-/* From the main thread or the loader's: files of secrets are small. */
+/* Called on the main thread or the loader's, since these files are small. */
 static void reload_credentials(struct service *service, struct cn_error *error) {
     if (credentials_load(service->options, service->server, error) != CN_OK) {
         statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
@@ -19,7 +19,7 @@ static void reload_credentials(struct service *service, struct cn_error *error) 
     service_note(service, error);
 }
 
-/* The service manager shows what is served, and what was wrong with the last reload. */
+/* Shows the service manager what is served and the fault of the last reload. */
 static void show_status(struct service *service) {
     char text[1200];
     service_describe(service, text, sizeof text);
@@ -34,7 +34,7 @@ void service_admin_reloaded(void *data, const struct loader_job *job, struct cn_
     show_status(service);
 }
 
-/* On the loader's thread. */
+/* Called on the loader's thread. */
 static void reload_done(struct loader_job *job) {
     struct service *service = job->data;
     service_log_reload(service, job);

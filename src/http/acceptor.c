@@ -1,6 +1,7 @@
-/* acceptor.c: the thread that accepts connections, refuses those over a limit and hands the others
- * to first_bytes.c. libmicrohttpd's own accepting would fill its threads unevenly, spin without
- * descriptors and close systemd's socket. One thread; it alone touches the acceptor meanwhile. */
+/* acceptor.c: the thread that accepts connections, refuses those over a limit and passes the others
+ * to first_bytes.c. libmicrohttpd's own accepting would load its threads unevenly, spin without
+ * free descriptors and close systemd's socket. One thread, which alone uses the acceptor while it
+ * runs. */
 #include "http/acceptor.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@ static int open_reserve(void) {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* One line in ten seconds at most, for what clients can provoke. */
+/* Logs at most one line per ten seconds, since clients can provoke these. */
 static void complain(struct http_server *server, const char *text) {
     struct http_acceptor *acceptor = &server->acceptor;
     uint64_t now = cn_clock_nanoseconds();
@@ -36,7 +37,7 @@ static void complain(struct http_server *server, const char *text) {
     http_server_log(server, HTTP_LOG_WARNING, "%s", text);
 }
 
-/* Who waits for a handshake could not read the answer. */
+/* Not with TLS: before the handshake the client could not read an answer. */
 static void send_busy(const struct http_listener *listener, int fd) {
     if (!listener->tls)
         (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -67,8 +68,8 @@ static void connection_take(struct http_server *server, const struct http_listen
     http_first_bytes_add(server, connection, listener->tls);
 }
 
-/* Out of descriptors: the reserve makes room to take one connection off the queue and refuse it;
- * left there, it would keep the listening socket ready for ever. */
+/* The process is out of descriptors. The reserve is closed to accept and refuse one connection;
+ * otherwise it would stay in the queue and keep the listening socket ready for ever. */
 static void refuse_without_descriptor(struct http_server *server,
                                       const struct http_listener *listener) {
     struct http_acceptor *acceptor = &server->acceptor;
@@ -84,7 +85,7 @@ static void refuse_without_descriptor(struct http_server *server,
     acceptor->reserve = open_reserve();
 }
 
-/* Takes what waits, some at a time; false when the listener is short of something. */
+/* Accepts some waiting connections; false when memory or descriptors are short. */
 static bool accept_some(struct http_server *server, const struct http_listener *listener) {
     for (int i = 0; i < 64; i++) {
         struct sockaddr_storage address = {0};
@@ -102,13 +103,13 @@ static bool accept_some(struct http_server *server, const struct http_listener *
         } else if (errno == EAGAIN) {
             return true;
         }
-        /* Other errors belong to a connection that has gone away already. */
+        /* Other errors concern a connection that has ended already. */
     }
     return true;
 }
 
-/* Who is in a listener's queue already believes to be connected, and closing it resets them:
- * nothing comes between the last look and that. */
+/* Clients in a listener's queue are connected from their point of view, and closing the listener
+ * resets them. So nothing may come between the last accept and the close. */
 static void close_listeners(struct http_server *server) {
     struct http_acceptor *acceptor = &server->acceptor;
     for (size_t i = 0; i < acceptor->listener_count; i++) {
@@ -136,7 +137,7 @@ static void *acceptor_thread(void *data) {
         for (size_t i = 0; i < acceptor->listener_count; i++)
             if (polls[i + 2].revents != 0)
                 rest |= !accept_some(server, &acceptor->listeners[i]);
-        if (rest) /* do not spin */
+        if (rest) /* avoids spinning */
             (void)!poll(polls, 1, 100);
     }
     close_listeners(server);

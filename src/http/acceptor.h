@@ -18,15 +18,15 @@ enum { HTTP_MAX_LISTENERS = 16, HTTP_UNIX_PATH = 108 };
 struct http_acceptor {
     struct http_listener listeners[HTTP_MAX_LISTENERS];
     size_t listener_count;
-    char unix_path[HTTP_UNIX_PATH]; /* of the admin socket that was made here, or "" */
+    char unix_path[HTTP_UNIX_PATH]; /* path of the admin socket, if it was made here; else "" */
     dev_t unix_device;
     ino_t unix_inode;
     int wake;    /* eventfd */
-    int reserve; /* given up to accept and refuse when descriptors run out */
+    int reserve; /* a spare descriptor, closed to accept and refuse when there are none left */
     atomic_bool stop;
     pthread_t thread;
     bool running;
-    uint64_t last_complaint; /* one log line in ten seconds */
+    uint64_t last_complaint; /* for the limit of one log line per ten seconds */
 };
 
 enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_server *server,

@@ -1,4 +1,4 @@
-/* address.c: reads lists of addresses to listen at and compares them. Opens nothing and asks no
+/* address.c: parses and compares lists of addresses to listen at. It opens no socket and asks no
  * name server. No state. */
 #include "http/address.h"
 
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One address without blanks around it; false if it is none. */
+/* Parses one address without blanks around it; false if it is malformed. */
 static bool read_address(struct http_address *address, int port) {
     char host[sizeof address->text], service[16];
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,

@@ -10,22 +10,22 @@
 enum { HTTP_MAX_ADDRESSES = 16 };
 
 struct http_address {
-    char text[64]; /* as it was written */
+    char text[64]; /* as the operator wrote it */
     struct sockaddr_storage socket;
     socklen_t length; /* of `socket` */
 };
 
-/* Reads a list with commas: numeric IPv4 and IPv6 addresses, the latter perhaps in brackets, and
- * "localhost", which is 127.0.0.1. An empty list has none. CN_INVALID and CN_LIMIT name `option`,
- * the value and the rule. */
+/* Parses a list with commas: numeric IPv4 and IPv6 addresses, the latter optionally in brackets,
+ * and "localhost", which is 127.0.0.1. An empty list is valid. CN_INVALID and CN_LIMIT name
+ * `option`, the value and the rule. */
 enum cn_status http_addresses_read(const char *option, const char *list, int port,
                                    struct http_address ret_addresses[static HTTP_MAX_ADDRESSES],
                                    size_t *ret_count, struct cn_error *error);
 
-/* Reached from this machine only? A unix socket is. */
+/* True if only this machine can reach the address, as with every unix socket. */
 bool http_address_is_loopback(const struct sockaddr_storage *address);
 
-/* Would both take the same port of an address of this machine? Port 0 never does. */
+/* True if both need the same port of an address of this machine. Port 0 never conflicts. */
 bool http_address_overlaps(const struct http_address *a, const struct http_address *b);
 
 #endif

@@ -1,23 +1,22 @@
-/* admission.c: says from a request's head alone whether the batch lane will refuse it for want of
- * room: then its body need not be kept and decoded, which can cost as much as computing it would.
- * Knows only bodies whose length tells the number of images; for others it says nothing. Runs on
- * the exchange's HTTP thread. */
+/* admission.c: finds out from a request's head alone whether the batch lane will have no room for
+ * it. Its body is then neither kept nor decoded, which can cost as much as computing it. Handles
+ * only bodies whose length gives the number of images. Runs on the exchange's HTTP thread. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/admission.h"
 
-/* Smaller bodies are not worth the look. */
+/* Smaller bodies are not checked, since they cost little. */
 enum { LEAST_BYTES = 32768 };
 
-/* Images of a body of `length` bytes, at least; 0: not to be known. */
+/* The least number of images in a body of `length` bytes; 0: unknown. */
 static size_t images_at_least(const struct http_exchange *exchange, size_t length,
                               size_t image_size) {
     static const char raw[] = "application/octet-stream";
     const char *json = http_header(exchange, "Inference-Header-Content-Length");
     const char *type = http_header(exchange, "Content-Type");
-    if (json != NULL) { /* tensors follow the JSON, of four bytes a number at most */
+    if (json != NULL) { /* the tensors after the JSON have at most four bytes per number */
         const unsigned long long skipped = strtoull(json, NULL, 10);
         return skipped < length ? (length - (size_t)skipped) / (4 * image_size) : 0;
     }

@@ -1,11 +1,11 @@
-/* admission.h: will the batch lane have room for a request? */
+/* admission.h: tells from a request's head whether the batch lane has room for it. */
 #ifndef CONVNET_HTTP_ADMISSION_H
 #define CONVNET_HTTP_ADMISSION_H
 
 #include "http/server_private.h"
 
-/* Images of the request whose head has come and whose body has `length` bytes, if the batch lane
- * would refuse them now; else 0. */
+/* The number of images in a body of `length` bytes, for a request whose head is complete, if the
+ * batch lane would refuse them now; else 0. */
 size_t http_admission_refused(const struct http_exchange *exchange, size_t length);
 
 #endif

@@ -1,14 +1,14 @@
-/* auth.c: may this request have this route? The only place that decides it: whatever no rule
- * here allows is refused, before the body is accepted. Runs on the request's HTTP thread. */
+/* auth.c: decides whether a request may use a route, and only here. A request that no rule allows
+ * is refused before its body is accepted. Runs on the request's HTTP thread. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/auth.h"
 
-/* What the head shows of who is asking. */
+/* The credentials in a request's head. */
 struct credentials {
-    const char *key; /* NULL: none */
+    const char *key; /* NULL: there is none */
     unsigned keys, authorizations;
 };
 
@@ -49,7 +49,7 @@ static bool refuse_key(struct http_request *request, bool given) {
 
 enum shown { SHOWN_GOOD, SHOWN_NONE, SHOWN_UNKNOWN, SHOWN_TWO };
 
-/* What the request shows of a key; good, too, if the server has none. */
+/* Looks the request's key up; a server without keys accepts every request. */
 static enum shown find_key(struct http_request *request) {
     struct http_server *server = request->server;
     struct credentials credentials = {0};
@@ -66,7 +66,7 @@ static enum shown find_key(struct http_request *request) {
     (void)pthread_rwlock_unlock(&server->secrets_lock);
     if (!required)
         return SHOWN_GOOD;
-    /* Two would be read differently by a proxy and here. */
+    /* A proxy might use another one of two credentials than this server. */
     if (credentials.keys > 1 || credentials.authorizations > 1)
         return SHOWN_TWO;
     return credentials.keys == 0 ? SHOWN_NONE : known ? SHOWN_GOOD : SHOWN_UNKNOWN;
@@ -86,7 +86,7 @@ bool http_is_client(struct http_exchange *exchange) {
 
 bool http_authorize(struct http_request *request, const struct http_route *route) {
     enum http_access access = route->access;
-    /* Who may open the admin socket is the file system's answer. */
+    /* The permissions of the admin socket decide who may use it. */
     if (request->peer->class == HTTP_CLASS_ADMIN)
         return true;
     if (access == HTTP_ACCESS_METRICS)

@@ -1,5 +1,5 @@
-/* coding.c: zlib around bodies. Bounded in what it makes of foreign bytes, before it makes it.
- * Knows no headers. No state but the caller's. */
+/* coding.c: compresses and decompresses bodies with zlib. The size of the output is limited before
+ * it is produced. It reads no headers. No state but the caller's. */
 #include "http/coding.h"
 
 #include <stdint.h>
@@ -9,11 +9,11 @@
 #include <zlib.h>
 
 enum {
-    FREE_BYTES = 1 << 20, /* that any body may become */
-    MAX_RATIO = 256,      /* deflate's own is 1,032; pictures and numbers stay far below */
+    FREE_BYTES = 1 << 20, /* every body may have this size after decompression */
+    MAX_RATIO = 256,      /* deflate can reach 1,032; pictures and numbers stay far below */
     FIRST_BYTES = 65536,
-    LEAST_ANSWER = 1400, /* shorter answers travel in one packet anyway */
-    GZIP_LEVEL = 1,      /* the client waits for it */
+    LEAST_ANSWER = 1400, /* a shorter answer fits in one packet anyway */
+    GZIP_LEVEL = 1,      /* the fastest level, since the client waits */
     GZIP_WINDOW = 15 + 16
 };
 
@@ -25,7 +25,7 @@ enum http_coding http_coding_of(const char *value) {
     return strcasecmp(value, "deflate") == 0 ? HTTP_CODING_DEFLATE : HTTP_CODING_UNKNOWN;
 }
 
-/* Bytes in their growing buffer, which has room for a NUL more. */
+/* A growing buffer of output, which has room for a NUL at its end. */
 struct output {
     unsigned char *bytes;
     size_t length, capacity, limit;
@@ -43,12 +43,12 @@ static bool output_grow(struct output *output) {
     return true;
 }
 
-/* Inflates all members (gzip may have several); 0 or the status to answer. */
+/* Inflates all members (a gzip body may have several); returns 0 or the status to answer. */
 static unsigned inflate_all(z_stream *stream, bool members, struct output *output) {
     for (;;) {
         if (output->length == output->capacity) {
             if (output->capacity == output->limit) {
-                /* Full to the brim: right if nothing more comes. */
+                /* The buffer is full at the limit: this is right only if no more output comes. */
                 unsigned char none;
                 stream->next_out = &none;
                 stream->avail_out = 1;
@@ -74,7 +74,7 @@ static unsigned inflate_all(z_stream *stream, bool members, struct output *outpu
         } else if (result == Z_MEM_ERROR) {
             return 503;
         } else if (result != Z_OK || (stream->avail_in == 0 && stream->avail_out > 0)) {
-            return 400; /* broken, or cut */
+            return 400; /* malformed or truncated */
         }
     }
 }

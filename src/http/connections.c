@@ -1,7 +1,6 @@
-/* connections.c: the table of open sockets. Counts and limits; does not accept, and shuts down
- * only what is idle when room is needed.
- * Thread-safe: one mutex; the per-request fields belong to the HTTP thread, deadlines are atomic.
- */
+/* connections.c: the table of open sockets. It counts and limits; it does not accept, and shuts
+ * down only idle connections when room is needed. Thread-safe: one mutex; the per-request fields
+ * belong to the HTTP thread, deadlines are atomic. */
 #include "http/connections.h"
 
 #include <netinet/in.h>
@@ -13,14 +12,15 @@
 #include "base/time.h"
 #include "http/worker.h"
 
-/* Idle connections that are being closed for new ones; they have their entries still. And so many
- * at once that their memory is worth giving back. */
+/* CLOSING_AT_ONCE: the most idle connections that are being closed for new ones and still have
+ * entries. CROWD: the number of closed connections after which freed memory is returned to the
+ * system. */
 enum { CLOSING_AT_ONCE = 32, CROWD = 16 };
 
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
                                      size_t max_per_client, size_t usual_workers,
                                      struct cn_error *error) {
-    /* Our own requests come on top of the clients'. */
+    /* The server's requests to itself are not part of the clients' limit. */
     *connections = (struct http_connections){.max = max,
                                              .max_per_client = max_per_client,
                                              .usual_workers = usual_workers,
@@ -35,7 +35,7 @@ enum cn_status http_connections_init(struct http_connections *connections, size_
 
 static void destroy(struct http_connection *connection) {
     http_request_end(&connection->request);
-    http_tls_release(connection->tls); /* its session has ended */
+    http_tls_release(connection->tls); /* after its session has ended */
     http_intake_clear(&connection->intake);
     free(connection);
 }
@@ -64,7 +64,7 @@ static struct http_client client_of(const struct sockaddr *address) {
     return client;
 }
 
-/* With the mutex: is there room for one more of this class and client? */
+/* True if one more connection of this class and client is allowed. Under the mutex. */
 static bool has_room(const struct http_connections *connections, enum http_class class,
                      const struct http_client *client) {
     size_t same = 0;
@@ -87,8 +87,8 @@ static bool has_unread(int fd) {
     return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
-/* With the mutex: closes the client's connection that has been idle longest; of all clients' when
- * there are too many in all. */
+/* Closes the connection of the client that has been idle longest, or of all clients when there are
+ * too many in all. Under the mutex. */
 static void close_idle(struct http_connections *connections, const struct http_client *client) {
     const bool all = connections->clients - connections->closing >= connections->max;
     struct http_connection *oldest = NULL;
@@ -121,7 +121,7 @@ static void forget(struct http_connections *connections, struct http_connection 
     (void)pthread_cond_broadcast(&connections->changed);
 }
 
-/* With the mutex: makes by_fd[fd] exist and be free. */
+/* Makes room for by_fd[fd] and frees an old entry there. Under the mutex. */
 static bool reserve_fd(struct http_connections *connections, int fd) {
     size_t needed = (size_t)fd + 1;
     if (needed > connections->fd_capacity) {
@@ -136,15 +136,15 @@ static bool reserve_fd(struct http_connections *connections, int fd) {
         connections->fd_capacity = capacity;
     }
     struct http_connection *lost = connections->by_fd[fd];
-    if (lost != NULL) { /* libmicrohttpd dropped it without a word: it had no memory for it */
+    if (lost != NULL) { /* libmicrohttpd closed it without a callback, having no memory for it */
         forget(connections, lost);
         destroy(lost);
     }
     return true;
 }
 
-/* Of as few workers as hold the connections, `usual` at least: an epoll set that is ready more
- * often is waited for less often. With the mutex. */
+/* Chooses the least loaded of the first `usual` workers, or of more if these are full: fewer
+ * threads with more connections each wait less often in epoll. Under the mutex. */
 static struct http_worker *least_loaded(struct http_worker *workers, size_t count, size_t usual) {
     struct http_worker *best = &workers[0];
     size_t load = 0;
@@ -253,6 +253,7 @@ bool http_peer_waits(const struct http_exchange *exchange) {
         return true;
     if ((look.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
         return false;
-    /* The client has sent its last byte. If there is more to read it is pipelining, and waits. */
+    /* The client has sent its last byte. If unread bytes remain, it has sent several requests and
+     * waits. */
     return recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }

@@ -1,4 +1,4 @@
-/* connections.h: the sockets that are open now: limits, loads, deadlines. */
+/* connections.h: the open sockets: limits, load, deadlines. */
 #ifndef CONVNET_HTTP_CONNECTIONS_H
 #define CONVNET_HTTP_CONNECTIONS_H
 
@@ -10,14 +10,16 @@
 #include "http/request.h"
 #include "http/server.h"
 
-/* Clients' sockets of one HTTP thread. libmicrohttpd 0.9.75 stalls a thread whose epoll returns
- * exactly 128 ready descriptors: with the thread's own and a request of ours none gets there. */
+/* Clients' sockets per HTTP thread. libmicrohttpd 0.9.75 stalls a thread whose epoll returns
+ * exactly 128 ready descriptors; with the thread's own descriptors and a self-test's socket no
+ * thread has so many. */
 enum { HTTP_WORKER_CONNECTIONS = 120 };
 
-/* Connections on the admin socket, besides the clients': a flood of clients cannot lock it. */
+/* Connections on the admin socket are limited separately, so that a flood of clients cannot lock an
+ * admin out. */
 enum { HTTP_ADMIN_CONNECTIONS = 8 };
 
-/* A client for the limit: an IPv4 address or an IPv6 /64; all zero: not limited. */
+/* The client to which a limit applies: an IPv4 address or an IPv6 /64; all zero: not limited. */
 struct http_client {
     unsigned char bytes[9];
 };
@@ -26,25 +28,26 @@ enum http_phase {
     HTTP_PHASE_HEAD = 0, /* a request's head is awaited: the first, or one that has begun */
     HTTP_PHASE_IDLE,     /* between two requests */
     HTTP_PHASE_BODY,
-    HTTP_PHASE_WORK, /* the handler has it: no deadline here */
+    HTTP_PHASE_WORK, /* the handler runs: no deadline */
     HTTP_PHASE_WRITE
 };
 
 struct http_connection {
     int fd;
-    struct http_worker *worker; /* NULL: it waits for one */
+    struct http_worker *worker; /* NULL: not assigned yet */
     struct http_client client;
     enum http_class class;
-    struct http_tls *tls;      /* what its session uses, or NULL */
-    _Atomic uint64_t deadline; /* cn_clock_nanoseconds; 0: none */
+    struct http_tls *tls;      /* the credentials of its TLS session, or NULL */
+    _Atomic uint64_t deadline; /* by cn_clock_nanoseconds; 0: none */
     _Atomic int phase;
     _Atomic uint64_t phase_began;
-    atomic_size_t held; /* bytes of memory that its request holds (hold.c) */
-    bool waited;        /* waiting for its first bytes; the acceptor's own */
-    _Atomic bool ended; /* its client has sent its last byte */
-    bool closing;       /* shut down to make room; guarded by the connections' mutex */
+    atomic_size_t held; /* bytes of memory that its request uses (hold.c) */
+    bool waited;        /* it waits for its first bytes; used by the acceptor only */
+    _Atomic bool ended; /* the client has sent its last byte */
+    bool closing;       /* being closed to make room; guarded by the connections' mutex */
     size_t index;       /* in `active` */
-    /* Its HTTP thread's own: what it sends, and how many heads of these the thread has served. */
+    /* Used by its HTTP thread only: the received bytes, and how many of these heads the thread has
+     * served. */
     struct http_intake intake;
     size_t heads;
     struct http_request request;
@@ -52,18 +55,18 @@ struct http_connection {
 
 struct http_connections {
     pthread_mutex_t mutex;
-    pthread_cond_t changed; /* a connection closed */
+    pthread_cond_t changed; /* signaled when a connection closes */
     struct http_connection **active;
     size_t count, capacity;
-    size_t clients, admins; /* of these, by class */
-    size_t closing;         /* of the clients: shut down because they were idle */
-    size_t peak;            /* the most at once, since memory was given back */
+    size_t clients, admins; /* open connections by class */
+    size_t closing;         /* clients' connections that are being closed because they were idle */
+    size_t peak;            /* the most open at once since memory was last returned to the system */
     struct http_connection **by_fd;
     size_t fd_capacity;
     size_t max, max_per_client, usual_workers;
 };
 
-/* More than `usual_workers` of a kind get connections only when those have all they may hold. */
+/* Workers beyond `usual_workers` of a kind get connections only when those are full. */
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
                                      size_t max_per_client, size_t usual_workers,
                                      struct cn_error *error);
@@ -73,24 +76,24 @@ void http_connections_clear(struct http_connections *connections);
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
                                              const struct sockaddr *address, enum http_class class);
 
-/* Makes it the least loaded worker's, which is returned; NULL if all are full. */
+/* Assigns it to the least loaded worker, which is returned; NULL if all are full. */
 struct http_worker *http_connections_assign(struct http_connections *connections,
                                             struct http_connection *connection,
                                             struct http_worker *workers, size_t worker_count);
 
-/* The client's connections that this worker has. */
+/* The number of the client's connections that this worker has. */
 size_t http_connections_of(struct http_connections *connections, const struct http_worker *worker,
                            const struct http_client *client);
 
-/* One that has no worker, or NULL. */
+/* A connection without a worker, or NULL. */
 struct http_connection *http_connections_unassigned(struct http_connections *connections);
 
-/* Forgets and frees a connection; its socket may be closed afterwards, not before. True when a
- * crowd has gone with it. */
+/* Removes and frees a connection; its socket must be closed afterwards, not before. True if so many
+ * have closed that freed memory should be returned to the system. */
 bool http_connections_remove(struct http_connections *connections,
                              struct http_connection *connection);
 
-/* The registered connection of a socket, or NULL. */
+/* The connection of a socket, or NULL. */
 struct http_connection *http_connections_find(struct http_connections *connections, int fd);
 
 #endif

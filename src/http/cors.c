@@ -1,18 +1,18 @@
-/* cors.c: the headers that let a browser's page of another origin use this server, when the
- * operator names that origin. Off by default. No state. */
+/* cors.c: the headers that allow a page of another origin to use this server, if the operator names
+ * that origin. Off by default. No state. */
 #include "http/cors.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* Request headers that endpoints look at, and answers' headers that scripts may want to read. */
+/* The request headers that endpoints read, and the response headers that scripts may read. */
 static const char request_headers[] =
     "Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
     "X-API-Key, X-Request-Id, Request-Timeout-Ms, traceparent";
 static const char reply_headers[] =
     "Inference-Header-Content-Length, Retry-After, X-Request-Id, traceparent";
 
-/* scheme://host[:port] and nothing more. */
+/* True for scheme://host[:port] alone. */
 static bool is_origin(const char *text, size_t length) {
     const char *mark = memmem(text, length, "://", 3);
     if (mark == NULL || mark == text || (size_t)(mark + 3 - text) == length)
@@ -60,7 +60,7 @@ bool http_cors_add(struct MHD_Response *response, const char *origins, const cha
                    const char *allow) {
     const char *allowed = http_cors_allowed(origins, origin);
     bool good = true;
-    /* With a list the answer depends on who asks, whether it is allowed or not. */
+    /* With a list the answer depends on the Origin header even if that origin is not allowed. */
     if (origins != NULL && strcmp(origins, "none") != 0 && strcmp(origins, "*") != 0)
         good = MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Origin") == MHD_YES;
     if (allowed == NULL)

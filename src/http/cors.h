@@ -1,4 +1,4 @@
-/* cors.h: which pages of other origins may read answers (Fetch, "CORS protocol"). */
+/* cors.h: the origins whose pages may read answers (Fetch, "CORS protocol"). */
 #ifndef CONVNET_HTTP_CORS_H
 #define CONVNET_HTTP_CORS_H
 
@@ -9,12 +9,12 @@
  */
 bool http_cors_is_valid(const char *origins);
 
-/* The value for Access-Control-Allow-Origin, or NULL: `origin` (the request's, may be NULL) is not
- * in `origins`. Borrowed from the arguments. */
+/* The value for Access-Control-Allow-Origin, or NULL if `origin` (the request's, may be NULL) is
+ * not in `origins`. Borrowed from the arguments. */
 const char *http_cors_allowed(const char *origins, const char *origin);
 
-/* Adds what the answer to a request from `origin` needs; `allow` is the Allow of an answer to
- * OPTIONS, else NULL. False without memory. */
+/* Adds the headers of an answer to a request from `origin`; `allow` is the Allow header of an
+ * answer to OPTIONS, else NULL. False without memory. */
 bool http_cors_add(struct MHD_Response *response, const char *origins, const char *origin,
                    const char *allow);
 

@@ -1,4 +1,4 @@
-/* deadline.c: how long a request may take. Runs on the exchange's HTTP thread. */
+/* deadline.c: the deadline of a request. Runs on the exchange's HTTP thread. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 enum { LONGEST_TIMEOUT_MS = 86400000 };
 
-/* A whole number of milliseconds, 1 to a day, or 0. */
+/* Parses a whole number of milliseconds from 1 to a day; 0 if the text is none. */
 static uint64_t parse_milliseconds(const char *text) {
     uint64_t value = 0;
     const size_t length = strlen(text);

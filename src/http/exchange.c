@@ -1,5 +1,6 @@
-/* exchange.c: what a handler may ask of its exchange: headers, query, deferral, a workspace. Runs
- * on the exchange's HTTP thread, but for http_resume, which any thread may call. */
+/* exchange.c: functions that handlers call on their exchange: headers, query, deferral, a
+ * workspace. Runs on the exchange's HTTP thread, except for http_resume, which any thread may call.
+ */
 #include "http/exchange.h"
 
 #include "http/server_private.h"
@@ -22,7 +23,8 @@ enum http_outcome http_defer(struct http_exchange *exchange,
     request->stage = HTTP_STAGE_DEFERRED;
     http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WORK, 0);
     atomic_fetch_add(&server->deferred, 1);
-    /* Suspended before it is published: the answer may come before submit returns. */
+    /* The connection is suspended before the work is submitted, since the answer may come before
+     * submit returns. */
     MHD_suspend_connection(exchange->connection);
     if (!submit(exchange, data))
         http_resume(exchange);
@@ -30,10 +32,10 @@ enum http_outcome http_defer(struct http_exchange *exchange,
 }
 
 void http_resume(struct http_exchange *exchange) {
-    /* After the resumption the exchange belongs to its HTTP thread and may end at any moment. */
+    /* After it is resumed the exchange belongs to its HTTP thread and may end at any moment. */
     struct http_server *server = http_request_of(exchange)->server;
     MHD_resume_connection(exchange->connection);
-    /* Counted down last: at zero a stopping server ends its threads. */
+    /* Decremented last: at zero, a stopping server ends its threads. */
     atomic_fetch_sub(&server->deferred, 1);
 }
 

@@ -21,162 +21,165 @@
 struct cn_text;     /* json/write.h */
 struct preparer;    /* serving/preparer.h */
 struct cn_budget;   /* base/budget.h */
-struct http_worker; /* one HTTP thread: server.c's */
+struct http_worker; /* http/worker.h */
 
-/* What every handler may use; one for the server, read-only but for what its members guard. */
+/* The parts of the daemon that handlers may use; one per server. Read-only except for what its
+ * members guard themselves. */
 struct http_context {
     struct registry *models;
-    struct loader *loader; /* changes the models: load, unload, reload */
+    struct loader *loader; /* loads, unloads and reloads models */
     struct lane *lane;
     struct preparer *preparer;
-    struct cn_budget *budget; /* of bodies, images, pictures and answers */
+    struct cn_budget *budget; /* for bodies, images, pictures and answers */
     struct statistics *statistics;
-    size_t max_body;   /* bytes of a body, also when it is unpacked */
+    size_t max_body;   /* bytes of a body, before and after decompression */
     size_t max_images; /* images in one request */
-    size_t max_pixels; /* of its pictures together, if it has several */
+    size_t max_pixels; /* of all pictures of a request together, if it has several */
     struct cn_picture_limits picture_limits;
     double inline_seconds;                /* requests cheaper than this are computed inline */
     uint64_t request_timeout_nanoseconds; /* deadline of a request in the batch lane; 0: none */
-    bool (*ready)(void *data);            /* model loaded, lane moving, not shutting down */
-    size_t queue_images;                  /* the lane's limit, for the metrics */
+    bool (*ready)(
+        void *data); /* true if a model is loaded, the lane moves and the server is not stopping */
+    size_t queue_images; /* the lane's limit, for the metrics */
     bool triton_metrics;
     size_t (*connections)(void *data);
-    /* An admin's reload of the models has ended: reads keys and certificates again and reports
-     * both. On the loader's thread; `error` gets what was wrong with keys and certificates. */
+    /* Called on the loader's thread when an admin's reload of the models has ended: reloads keys
+     * and certificates, stores their fault in `error` and logs both. */
     void (*reloaded)(void *data, const struct loader_job *job, struct cn_error *error);
     void *data;
 };
 
 enum { HTTP_MAX_ARGUMENTS = 2 };
 
-/* What stands in a path for the {...} of its route's pattern, decoded, in the pattern's order. */
+/* The decoded texts that matched the {...} of the route's pattern, in the pattern's order. */
 struct http_arguments {
     const char *values[HTTP_MAX_ARGUMENTS]; /* NULL beyond `count` */
     size_t count;
-    char *text; /* where they are kept */
+    char *text; /* their storage */
 };
 
-/* What a request was about, for metrics and the log; filled in as it becomes known. */
+/* Facts about a request for metrics and the log, filled in as they become known. */
 struct http_work {
-    const struct served_model *model; /* borrowed: of the handler's state */
+    const struct served_model *model; /* borrowed from the handler's state */
     size_t images;
     double queue_seconds, compute_seconds;
 };
 
 struct http_exchange {
     const struct http_context *context;
-    struct MHD_Connection *connection; /* for MHD_lookup_connection_value, MHD_PostProcessor */
+    struct MHD_Connection *connection; /* for MHD_lookup_connection_value and MHD_PostProcessor */
     struct http_worker *worker;
     const char *method;
-    const char *path; /* as it matched, without the query */
+    const char *path; /* the decoded path without the query */
     struct http_arguments arguments;
     const unsigned char *body; /* NUL after its end, not counted */
     size_t body_length;
-    bool coded;     /* the body is compressed still: http_body_inflate */
-    size_t refused; /* images that the queue had no room for when the head came: no body was kept */
+    bool coded;     /* the body is still compressed: http_body_inflate */
+    size_t refused; /* images that the queue had no room for when the head came; the body was not
+                       kept */
     uint64_t started_nanoseconds;
     struct http_work work;
-    /* The handler's own state between a deferral and `finish`; released by `release`, which runs
-     * exactly once, when the exchange ends, however it ends. */
+    /* The handler's own state from a deferral to `finish`. `release` runs exactly once, when the
+     * exchange ends, however it ends. */
     void *state;
     void (*release)(void *state);
 };
 
-/* What a handler did. */
+/* How a handler has dealt with its exchange. */
 enum http_outcome { HTTP_REPLIED = 0, HTTP_DEFERRED };
 
 /* A request header's value or NULL; names are case-insensitive. Borrowed until the exchange ends.
  */
 const char *http_header(const struct http_exchange *exchange, const char *name);
 
-/* On a route that is for everybody: may this request have what is for clients only? */
+/* On a public route: true if the request may also see what is meant for clients only. */
 bool http_is_client(struct http_exchange *exchange);
 
 /* A query argument's value, decoded, or NULL. Borrowed until the exchange ends. */
 const char *http_query(const struct http_exchange *exchange, const char *name);
 
 /* Queues the answer. `body` is malloc'd and the reply takes ownership of it; NULL with length 0 is
- * an empty body. Returns HTTP_REPLIED always (without memory the connection is closed). */
+ * an empty body. Always returns HTTP_REPLIED (without memory the connection is closed). */
 enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
                              const char *content_type, char *body, size_t length);
 
-/* The same with what was written to `text`, which is empty afterwards; 503 when it had no memory.
- */
+/* The same with the contents of `text`, which is empty afterwards; answers 503 if `text` ran out of
+ * memory. */
 enum http_outcome http_reply_text(struct http_exchange *exchange, unsigned status,
                                   const char *content_type, struct cn_text *text);
 
-/* Adds a header to the answer that follows. Both strings are copied; at most 8 a reply. */
+/* Adds a header to the answer. Both strings are copied; at most 8 per reply. */
 void http_add_header(struct http_exchange *exchange, const char *name, const char *value);
 
-/* Answers {"error": "<text>"}; the text is escaped here and may hold foreign bytes. 503 gets a
- * Retry-After. */
+/* Answers {"error": "<text>"}. The text is escaped here and may contain a client's bytes. 503 gets
+ * a Retry-After. */
 enum http_outcome http_reply_error(struct http_exchange *exchange, unsigned status,
                                    const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* 400, 413, 415, 422, 500 ... for a library failure: malformed and invalid 400, limit 413,
- * unsupported 415, unusable 422, memory 503, else 500. */
+/* Answers a failure of the library: 400 for malformed and invalid, 413 for limit, 415 for
+ * unsupported, 422 for unusable, 503 for memory, else 500. */
 enum http_outcome http_reply_failure(struct http_exchange *exchange, const struct cn_error *error);
 
-/* Defers the answer. `submit(exchange, data)` hands the work over after the connection has been
- * suspended (hazards: reserve, suspend, then publish) and returns false if it could not, in which
- * case the connection is resumed and `finish` runs at once. `finish` must reply. */
+/* Defers the answer. `submit(exchange, data)` is called after the connection has been suspended and
+ * passes the work on. If it returns false the connection is resumed and `finish` runs at once.
+ * `finish` must reply. */
 enum http_outcome http_defer(struct http_exchange *exchange,
                              bool (*submit)(struct http_exchange *exchange, void *data),
                              enum http_outcome (*finish)(struct http_exchange *exchange),
                              void *data);
 
-/* From any thread, once, after the handed-over work is done: `finish` will run. */
+/* Called once, from any thread, when the submitted work is done: `finish` will run. */
 void http_resume(struct http_exchange *exchange);
 
-/* This HTTP thread's own workspace for `model`'s plan; NULL without memory. Borrowed as long as the
+/* This HTTP thread's workspace for `model`'s plan; NULL without memory. Borrowed while the
  * reference to the model is held. */
 struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model);
 
-/* The moment (cn_clock_nanoseconds) at which a request's time is over, 0: never. It is the
- * configured time after the request was read, or what its header Request-Timeout-Ms says, counted
- * from the request's first line, if that is sooner. False when that header is no number: the
- * request has been answered 400. (deadline.c) */
+/* Sets the deadline of the request by cn_clock_nanoseconds; 0: none. It is the configured time
+ * after the request was read or, if that is earlier, the time in its header Request-Timeout-Ms
+ * after the request's first line. False when that header is not a number: the request has been
+ * answered with 400. (deadline.c) */
 bool http_deadline(struct http_exchange *exchange, uint64_t *ret_deadline);
 
-/* Makes *deadline the sooner one. */
+/* Sets *deadline to the earlier one. */
 void http_deadline_shorten(uint64_t *deadline, uint64_t other);
 
-/* Replaces a compressed body by what it was made of; nothing if it is none. On the HTTP thread, or
- * on another one while the exchange is deferred. CN_MALFORMED, CN_LIMIT, CN_MEMORY. Only requests
- * whose route has HTTP_BODY_CONFIGURED come with a body that is compressed still. */
+/* Replaces a compressed body by its decompressed form; does nothing for others. Runs on the HTTP
+ * thread, or on another one while the exchange is deferred. CN_MALFORMED, CN_LIMIT, CN_MEMORY. Only
+ * routes with HTTP_BODY_CONFIGURED get bodies that are still compressed. */
 enum cn_status http_body_inflate(struct http_exchange *exchange, struct cn_error *error);
 
-/* Counts bytes that the exchange is about to hold, until http_release or its end. False: they are
- * over the server's budget of memory, or over the half of it that one client may hold. On the
- * thread that has the exchange. */
+/* Counts memory that the exchange is about to allocate, until http_release or its end. False: it
+ * would exceed the server's budget, or the half of it that one client may use. Runs on the thread
+ * that has the exchange. */
 bool http_hold(struct http_exchange *exchange, size_t bytes);
 void http_release(struct http_exchange *exchange, size_t bytes);
 
-/* A number for the client's address, for whoever shares something out between clients. */
+/* A number made from the client's address, for sharing resources fairly between clients. */
 uint64_t http_client_number(const struct http_exchange *exchange);
 
-/* False if the client has gone. From any thread while the exchange is deferred, when libmicrohttpd
- * does not look. */
+/* False if the client has disconnected. May be called from any thread while the exchange is
+ * deferred, when libmicrohttpd does not check. */
 bool http_peer_waits(const struct http_exchange *exchange);
 
-/* Who may have a route. What a row does not say is the narrowest. */
+/* Who may use a route. The default is the most restrictive value. */
 enum http_access {
-    HTTP_ACCESS_ADMIN = 0, /* the admin socket only */
-    HTTP_ACCESS_CLIENT,    /* who shows an API key, if there are any */
-    HTTP_ACCESS_METRICS,   /* as the operator says: one of the others */
-    HTTP_ACCESS_PUBLIC     /* anybody */
+    HTTP_ACCESS_ADMIN = 0, /* requests on the admin socket */
+    HTTP_ACCESS_CLIENT,    /* clients with an API key, if the server has keys */
+    HTTP_ACCESS_METRICS,   /* configured by the operator as one of the others */
+    HTTP_ACCESS_PUBLIC     /* everybody */
 };
 
-/* THE route table's row (routes.c). */
+/* A row of THE route table (routes.c). */
 struct http_route {
     const char *method;  /* "GET" */
-    const char *pattern; /* "/predict/{model}": two {...} at most, one in a segment */
-    const char *name;    /* metric label and log word: the pattern */
+    const char *pattern; /* "/predict/{model}": at most two {...}, one per segment */
+    const char *name;    /* the pattern, as metric label and in the log */
     enum http_access access;
-    size_t body_limit; /* bytes; 0: no body taken */
+    size_t body_limit; /* in bytes; 0: the route takes no body */
     enum http_outcome (*handler)(struct http_exchange *exchange);
-    /* Asked by whoever watches over the server: a new connection that begins with it is answered
-     * by a thread that does nothing else, and closed. */
+    /* A health probe: a new connection whose first request is for such a route is answered by a
+     * thread that does nothing else, and closed. */
     bool probe;
 };
 

@@ -1,7 +1,7 @@
-/* first_bytes.c: looks at a connection's first bytes before it gets its HTTP thread, because it
- * keeps that thread for life. Who asks for a route that is a probe gets the thread that does
- * nothing else, and so an answer at once whatever the others are busy with. Reads nothing away. On
- * the accepting thread only. */
+/* first_bytes.c: looks at a connection's first bytes before it is assigned to an HTTP thread,
+ * because it stays with that thread. A request for a health probe is assigned to the thread that
+ * does nothing else, and so is answered at once, however busy the others are. The bytes stay in the
+ * socket. Runs on the accepting thread only. */
 #include "http/first_bytes.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 enum { FIRST_BYTES = 128, AT_ONCE = 64, PROBES_PER_CLIENT = HTTP_WORKER_CONNECTIONS / 4 };
 
-/* In an event's data, besides the descriptor: it has its HTTP thread. */
+/* A flag in an event's data besides the descriptor: the connection has an HTTP thread. */
 static const uint64_t HANDED_OVER = (uint64_t)1 << 32;
 
 enum cn_status http_first_bytes_open(struct http_first_bytes *first_bytes, struct cn_error *error) {
@@ -29,8 +29,8 @@ void http_first_bytes_close(struct http_first_bytes *first_bytes) {
     (void)close(first_bytes->epoll);
 }
 
-/* True if the bytes begin with the request line of a probe. All else is for the HTTP threads to
- * judge, a line in two pieces too. */
+/* True if the bytes begin with the request line of a probe. All other input, also a line in two
+ * pieces, is left to the HTTP threads. */
 static bool is_probe(const struct http_server *server, char *first) {
     const struct http_route *route = NULL;
     char path[HTTP_PATH_SIZE], text[HTTP_PATH_SIZE], allow[HTTP_ALLOW_SIZE];
@@ -55,19 +55,21 @@ static void entry_drop(struct http_server *server, struct http_connection *conne
     (void)close(fd);
 }
 
-/* From now on its end is all that is waited for here. `operation` is what makes that so. */
+/* From now on only the end of the connection is watched here. `operation` is the epoll operation
+ * for that. */
 static void watch_end(struct http_server *server, int fd, int operation) {
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET,
                                 .data.u64 = HANDED_OVER | (unsigned)fd};
     (void)epoll_ctl(server->first_bytes.epoll, operation, fd, &event);
 }
 
-/* Gives the connection to the least loaded of `workers`; false if all are full. */
+/* Assigns the connection to the least loaded of `workers`; false if all are full. */
 static bool hand_over(struct http_server *server, struct http_connection *connection,
                       struct http_worker *workers, size_t count) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    if (getpeername(connection->fd, (void *)&address, &length) != 0) { /* it was reset */
+    if (getpeername(connection->fd, (void *)&address, &length) !=
+        0) { /* the connection was reset */
         entry_drop(server, connection);
         return true;
     }
@@ -85,8 +87,8 @@ static void hand_over_plain(struct http_server *server, struct http_connection *
         entry_drop(server, connection);
 }
 
-/* Nobody can keep the places of probes: each is for a second, and a client has a share. False if
- * there is no place. */
+/* Assigns it to the probes' thread. No client can occupy that thread's places, since each lasts a
+ * second at most and each client has a share. False if there is no place. */
 static bool hand_over_probe(struct http_server *server, struct http_connection *connection) {
     if (http_connections_of(&server->connections, server->probes, &connection->client) >=
         PROBES_PER_CLIENT)
@@ -97,14 +99,14 @@ static bool hand_over_probe(struct http_server *server, struct http_connection *
     return hand_over(server, connection, server->probes, 1);
 }
 
-/* False if nothing has come yet. */
+/* False if no bytes have come yet. */
 static bool entry_look(struct http_server *server, struct http_connection *connection) {
     char first[FIRST_BYTES + 1];
     const ssize_t got = recv(connection->fd, first, FIRST_BYTES, MSG_PEEK | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     first[got > 0 ? got : 0] = '\0';
-    /* More probes at once than their thread may hold are treated as what they are: a crowd. */
+    /* More simultaneous probes than their thread may hold are treated as other requests. */
     if (got <= 0) {
         entry_drop(server, connection);
         return true;
@@ -116,7 +118,7 @@ static bool entry_look(struct http_server *server, struct http_connection *conne
 
 void http_first_bytes_add(struct http_server *server, struct http_connection *connection,
                           bool tls) {
-    /* Once, and not removed when it has spoken: the socket's end does that. */
+    /* The event is delivered once; the entry is removed when the socket ends. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
                                 .data.u64 = (unsigned)connection->fd};
     if (tls) {

@@ -1,6 +1,6 @@
-/* head.c: RFC 9110 and 9112 rules for the lines of a head, strict ones, because a server behind a
- * proxy must never read a message differently from the proxy. Checks bytes; does not find the lines
- * and does not answer. Thread-safe: no state of its own. */
+/* head.c: the rules of RFC 9110 and 9112 for the lines of a head. They are strict, because a server
+ * behind a proxy must never read a message differently from the proxy. It checks bytes; it neither
+ * finds the lines nor answers. Thread-safe: no state. */
 #include "http/head.h"
 
 #include <string.h>
@@ -52,7 +52,7 @@ static void read_version(struct http_head *head, const char *text, size_t length
         head->version_1_1 = text[7] != '0';
 }
 
-/* Target.c reads what is between the spaces; here it is only one word. */
+/* target.c reads the target; here it is only a word between spaces. */
 void http_head_request_line(struct http_head *head, const char *line, size_t length) {
     const char *end = line + length;
     const char *target = memchr(line, ' ', length);
@@ -70,7 +70,7 @@ void http_head_request_line(struct http_head *head, const char *line, size_t len
     read_version(head, version + 1, (size_t)(end - version) - 1);
 }
 
-/* A name, an address, or one of version 6 in brackets; a port may follow. */
+/* A name, an address, or an IPv6 address in brackets, optionally with a port. */
 static bool is_host(const char *text, size_t length) {
     const char *end = text + length, *at = text;
     if (at < end && *at == '[') {
@@ -124,7 +124,8 @@ static void read_encoding(struct http_head *head, const char *value, size_t leng
         http_head_reject(head, 501, "Transfer-Encoding is not exactly chunked");
 }
 
-/* What is empty between `from` and the end of a value is skipped. */
+/* Skips white space at the end of a value that begins at `from`; returns the line's length without
+ * it. */
 static size_t without_blanks(const char *line, size_t from, size_t length) {
     while (length > from && (line[length - 1] == ' ' || line[length - 1] == '\t'))
         length--;

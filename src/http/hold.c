@@ -1,5 +1,5 @@
-/* hold.c: the memory that requests hold, counted against the server's budget from the head until
- * the answer is sent. Allocates nothing. Each exchange's count belongs to the thread that has the
+/* hold.c: counts the memory of requests against the server's budget, from the head until the answer
+ * is sent. It allocates nothing. The count of an exchange belongs to the thread that has the
  * exchange. */
 #include <string.h>
 #include <sys/socket.h>
@@ -8,13 +8,13 @@
 #include "base/time.h"
 #include "http/server_private.h"
 
-/* Bytes held together after which the system gets freed memory back. */
+/* Bytes in use above which freed memory is returned to the system. */
 enum { TRIM_ABOVE = 8 << 20 };
 
-/* An answer that has waited so long for its reader may be given up for others' sake. */
+/* An answer whose client has not read for this long may be dropped when memory is scarce. */
 static const uint64_t patience = CN_SECOND;
 
-/* What the connections of one client hold together. */
+/* The memory of all connections of one client. */
 static size_t held_by_client(struct http_connections *connections,
                              const struct http_client *client) {
     size_t sum = 0;
@@ -26,7 +26,7 @@ static size_t held_by_client(struct http_connections *connections,
     return sum;
 }
 
-/* Cuts the connection whose answer holds most and is not being read; false if there is none. */
+/* Cuts the connection with the largest answer that is not being read; false if there is none. */
 static bool cut_slow_reader(struct http_connections *connections) {
     struct http_connection *worst = NULL;
     const uint64_t now = cn_clock_nanoseconds();
@@ -39,7 +39,7 @@ static bool cut_slow_reader(struct http_connections *connections) {
     }
     if (worst != NULL) {
         worst->deadline = 0;
-        worst->phase_began = now; /* it is not chosen again before it has gone */
+        worst->phase_began = now; /* so that it is not chosen again before it has ended */
         (void)shutdown(worst->fd, SHUT_RDWR);
     }
     (void)pthread_mutex_unlock(&connections->mutex);
@@ -53,7 +53,7 @@ bool http_hold(struct http_exchange *exchange, size_t bytes) {
     struct http_request *request = http_request_of(exchange);
     struct http_connection *peer = request->peer;
     struct http_connections *connections = &request->server->connections;
-    /* While there is plenty nobody is asked who has how much of it. */
+    /* While memory is plenty, the share of a client is not computed. */
     const bool scarce = budget->used > budget->limit / 2 || bytes > budget->limit / 2;
     if (scarce && peer->client.bytes[0] != 0 &&
         held_by_client(connections, &peer->client) + bytes > budget->limit / 2) {

@@ -1,5 +1,5 @@
-/* identity.c: request ids and trace contexts: which foreign ones are taken, and ids of our own.
- * Knows no headers. The generator is each thread's own. */
+/* identity.c: request ids and trace contexts: checks a client's and makes new ones. It reads no
+ * headers. Each thread has its own generator. */
 #include "http/identity.h"
 
 #include <stdint.h>
@@ -20,7 +20,7 @@ static bool is_id(const char *id) {
     return length > 0 && length < HTTP_ID_SIZE;
 }
 
-/* Unique, not secret: two words of a stream that is seeded once a thread. */
+/* Ids are unique, not secret: two words of a random stream that each thread seeds once. */
 static void make_id(char id[static HTTP_ID_SIZE]) {
     static _Thread_local struct cn_random random;
     static _Thread_local bool seeded;
@@ -42,7 +42,7 @@ static void make_id(char id[static HTTP_ID_SIZE]) {
     *id = '\0';
 }
 
-/* `count` lower-case hexadecimal digits; not all of them 0 unless `zero`. */
+/* True for `count` lower-case hexadecimal digits, which may all be 0 only with `zero`. */
 static bool is_hex(const char *text, size_t count, bool zero) {
     return strspn(text, "0123456789abcdef") >= count && (zero || strspn(text, "0") < count);
 }

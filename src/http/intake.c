@@ -1,8 +1,9 @@
-/* intake.c: stands between the sockets and libmicrohttpd, which has no hook for the bytes that
- * come. It calls recv and gnutls_record_recv by name; the program's own functions of these names
- * take precedence over the libraries'. They read a worker's connections through stream.c and pass
- * all other calls on. That libmicrohttpd does call them is tested at start and with each request
- * (transaction.c): a request whose head was not read here is not served. On the HTTP threads. */
+/* intake.c: stands between the sockets and libmicrohttpd, which has no hook for incoming bytes.
+ * libmicrohttpd calls recv and gnutls_record_recv by name, and the program's own functions of these
+ * names take precedence over the libraries'. They read a worker's connections through stream.c and
+ * pass all other calls on. The server tests at start, and again with each request (transaction.c),
+ * that libmicrohttpd calls them: a request whose head was not read here is not served. Runs on the
+ * HTTP threads. */
 #include "http/intake.h"
 
 #include <dlfcn.h>
@@ -16,20 +17,20 @@
 
 typedef ssize_t record_recv(gnutls_session_t session, void *to, size_t size);
 
-/* Under the libraries' names; called by them. */
+/* These have the libraries' names, and the libraries call them. */
 ssize_t http_intake_recv(int fd, void *to, size_t size, int flags) __asm__("recv")
     __attribute__((visibility("default")));
 ssize_t http_intake_record_recv(gnutls_session_t session, void *to,
                                 size_t size) __asm__("gnutls_record_recv")
     __attribute__((visibility("default")));
 
-/* Of this thread; NULL where nothing is read for libmicrohttpd. */
+/* This thread's worker; NULL on threads that do not run libmicrohttpd. */
 static _Thread_local struct http_worker *intake_worker;
 
-/* Where a connection's bytes come from. */
+/* The socket or TLS session from which a connection's bytes are read. */
 struct source {
     int fd;
-    gnutls_session_t session; /* NULL: from the socket as they are */
+    gnutls_session_t session; /* NULL: plain bytes from the socket */
 };
 
 static record_recv *original_record_recv(void) {
@@ -44,12 +45,12 @@ static record_recv *original_record_recv(void) {
 
 static ssize_t source_read(const struct source *source, void *to, size_t size) {
     if (source->session == NULL)
-        return recvfrom(source->fd, to, size, 0, NULL, NULL); /* what recv is */
+        return recvfrom(source->fd, to, size, 0, NULL, NULL); /* the same as recv */
     record_recv *original = original_record_recv();
     return original != NULL ? original(source->session, to, size) : GNUTLS_E_INTERNAL_ERROR;
 }
 
-/* What says that there is nothing now. */
+/* Sets errno as a socket without data does. */
 static ssize_t source_empty(const struct source *source) {
     errno = EAGAIN;
     return source->session == NULL ? -1 : GNUTLS_E_AGAIN;
@@ -60,7 +61,7 @@ static ssize_t source_no_memory(const struct source *source) {
     return source->session == NULL ? -1 : GNUTLS_E_MEMORY_ERROR;
 }
 
-/* Keeps what was not taken; false without memory. */
+/* Keeps the bytes that were not used; false without memory. */
 static bool hold_rest(struct http_intake *intake, const char *rest, size_t length) {
     if (length == 0) {
         http_intake_clear(intake);
@@ -80,9 +81,9 @@ static bool hold_rest(struct http_intake *intake, const char *rest, size_t lengt
     return true;
 }
 
-/* Takes what is there through the stream to libmicrohttpd. Its epoll tells only of what is new, and
- * it takes less than it asked for as a sign that the socket is empty: so nothing that it could have
- * may stay here, or in the socket, unless its room is full. */
+/* Passes received bytes through the stream to libmicrohttpd. Its epoll is edge-triggered, and it
+ * takes a short read as a sign that the socket is empty. So no byte that it could have may stay
+ * here or in the socket, unless its buffer is full. */
 static ssize_t intake_read(struct http_intake *intake, const struct source *source, char *to,
                            size_t size) {
     struct http_worker *worker = intake_worker;
@@ -115,7 +116,7 @@ static ssize_t intake_read(struct http_intake *intake, const struct source *sour
     return got > 0 ? source_empty(source) : got;
 }
 
-/* The longest runs, of bodies, go through as they are. */
+/* Long bodies are passed through unchanged. */
 static ssize_t intake_pass(struct http_intake *intake, const struct source *source, char *to,
                            size_t size) {
     struct http_stream *stream = &intake->stream;
@@ -157,7 +158,7 @@ ssize_t http_intake_record_recv(gnutls_session_t session, void *to, size_t size)
     return intake_take(peer, &source, to, size);
 }
 
-/* Makes by_fd[fd] exist; false without memory. */
+/* Makes room for by_fd[fd]; false without memory. */
 static bool reserve_place(struct http_worker *worker, size_t fd) {
     if (fd < worker->by_fd_size)
         return true;
@@ -177,7 +178,7 @@ void http_intake_begin(struct http_worker *worker, struct http_connection *peer)
         worker->intake_size = size;
     peer->intake.stream.limits = &worker->server->head_limits;
     intake_worker = worker;
-    /* Without memory its requests are not read here, and so not served. */
+    /* Without memory its requests are not read here, and so are not served. */
     if (worker->intake_bytes != NULL && reserve_place(worker, (size_t)peer->fd))
         worker->by_fd[peer->fd] = peer;
 }

@@ -7,25 +7,25 @@
 struct http_connection;
 struct http_worker;
 
-/* One for each connection, its HTTP thread's own. */
+/* One per connection, used by its HTTP thread only. */
 struct http_intake {
     struct http_stream stream;
-    char *held; /* what has come and waits for more, or for room */
+    char *held; /* received bytes that wait for more bytes, or for room */
     size_t held_length, held_capacity;
 };
 
-/* On the worker's thread: from now on what it receives from the connection's socket is read first.
- */
+/* Called on the worker's thread: what it receives from the connection's socket is checked from now
+ * on. */
 void http_intake_begin(struct http_worker *worker, struct http_connection *peer);
 void http_intake_end(struct http_worker *worker, struct http_connection *peer);
 
-/* Releases what the intake holds. */
+/* Frees what the intake owns. */
 void http_intake_clear(struct http_intake *intake);
 
-/* Releases what the worker's intakes share. */
+/* Frees what the worker's intakes share. */
 void http_intake_stop(struct http_worker *worker);
 
-/* True if the beginning of a request has come that is not whole yet. */
+/* True if an incomplete request has begun to arrive. */
 bool http_intake_has_begun(const struct http_intake *intake);
 
 #endif

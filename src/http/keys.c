@@ -1,6 +1,6 @@
-/* keys.c: reads a file of API keys and looks keys up. Keeps SHA-256 digests, so that neither a core
- * dump nor a stray read shows a key; high-entropy keys need no slow hash. Knows no HTTP.
- * Thread-safe: a set does not change once it is made. */
+/* keys.c: reads a file of API keys and looks keys up. It keeps SHA-256 digests, so that neither a
+ * core dump nor a stray read shows a key; high-entropy keys need no slow hash. Independent of HTTP.
+ * Thread-safe: a set of keys does not change. */
 #include "http/keys.h"
 
 #include <nettle/memops.h>
@@ -29,7 +29,7 @@ static void digest_key(const char *key, uint8_t digest[static SHA256_DIGEST_SIZE
     explicit_bzero(&context, sizeof context);
 }
 
-/* Cuts the next word off `*rest`; NULL at the line's end or before a comment. */
+/* Cuts the next word off `*rest`; NULL at the end of the line or before a comment. */
 static char *next_word(char **rest) {
     char *word = *rest + strspn(*rest, " \t");
     if (*word == '\0' || *word == '#')
@@ -60,7 +60,7 @@ static const char *fault_of_name(const char *name) {
                : NULL;
 }
 
-/* One line into `keys`; returns what is wrong with it, or NULL. */
+/* Adds one line to `keys`; returns its fault, or NULL. */
 static const char *take_line(struct http_keys *keys, char *line, long long number) {
     char *rest = line;
     const char *key = next_word(&rest);
@@ -153,7 +153,7 @@ const char *http_keys_find(const struct http_keys *keys, const char *key) {
     uint8_t digest[SHA256_DIGEST_SIZE];
     const struct http_key *found = NULL;
     digest_key(key, digest);
-    /* All of them are looked at: how long it takes does not tell which one came close. */
+    /* All keys are compared, so that the time does not tell which one came close. */
     for (size_t i = 0; i < keys->count; i++)
         if (memeql_sec(keys->keys[i].digest, digest, sizeof digest))
             found = &keys->keys[i];

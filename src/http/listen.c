@@ -1,7 +1,7 @@
-/* listen.c: the sockets that a server listens at: opened, or passed by systemd, and what is said of
- * them. The admin socket is made so that nobody else can open it at any moment, and removed only if
- * it is still ours. Accepts nothing. Used by the owner's thread, before others start and after all
- * have ended. */
+/* listen.c: the listening sockets: opens them or takes those that systemd passed, and describes
+ * them. The admin socket is never open to other users, not even while it is made, and is removed
+ * only if it is still this server's. It accepts nothing. Used by the owner's thread, before others
+ * start and after all have ended. */
 #include "http/listen.h"
 
 #include <arpa/inet.h>
@@ -19,7 +19,7 @@
 
 /* ---- TCP ---- */
 
-/* A socket that is bound to the address. */
+/* Opens a socket that is bound to the address. */
 static enum cn_status bind_socket(const struct http_address *address, int *ret_fd,
                                   struct cn_error *error) {
     const bool v6 = address->socket.ss_family == AF_INET6;
@@ -82,7 +82,7 @@ static enum cn_status listen_at_addresses(struct http_acceptor *acceptor, const 
     return status;
 }
 
-/* Can the addresses be bound, whoever has their ports now? */
+/* Checks that the addresses can be bound, even if their ports are in use now. */
 static enum cn_status check_addresses(const char *option, const char *addresses,
                                       struct cn_error *error) {
     struct http_address list[HTTP_MAX_ADDRESSES];
@@ -100,7 +100,7 @@ static enum cn_status check_addresses(const char *option, const char *addresses,
 
 /* ---- The admin socket ---- */
 
-/* What stands at the path must be nothing, or a socket that nobody serves. */
+/* The path must be free, or a socket on which no server listens. */
 static enum cn_status check_place(const struct sockaddr_un *address, struct cn_error *error) {
     const char *path = address->sun_path;
     struct stat status;
@@ -120,7 +120,8 @@ static enum cn_status check_place(const struct sockaddr_un *address, struct cn_e
                   : CN_OK;
 }
 
-/* Bound under another name, with its mode from the beginning, and renamed over what was there. */
+/* Binds under a temporary name, with the right mode from the beginning, and renames it to the path.
+ */
 static enum cn_status bind_there(int fd, const struct sockaddr_un *address,
                                  struct cn_error *error) {
     struct sockaddr_un temporary = {.sun_family = AF_UNIX};
@@ -145,7 +146,7 @@ static enum cn_status bind_there(int fd, const struct sockaddr_un *address,
     return CN_IO;
 }
 
-/* Is it a path for a socket, in a folder that is there? */
+/* Checks that the path can be a socket's, in a folder that exists. */
 static enum cn_status check_path(const char *path, struct sockaddr_un *ret_address,
                                  struct cn_error *error) {
     char folder[sizeof ret_address->sun_path];
@@ -194,16 +195,16 @@ static enum cn_status listen_at_path(struct http_acceptor *acceptor, const char 
 
 void http_listen_unlink(struct http_acceptor *acceptor) {
     struct stat status;
-    /* A successor may have put its own there already. */
+    /* A successor may have made its own socket there already. */
     if (acceptor->unix_path[0] != '\0' && lstat(acceptor->unix_path, &status) == 0 &&
         status.st_dev == acceptor->unix_device && status.st_ino == acceptor->unix_inode)
         (void)unlink(acceptor->unix_path);
     acceptor->unix_path[0] = '\0';
 }
 
-/* ---- Which ones, and what is said of them ---- */
+/* ---- Choice and description ---- */
 
-/* Takes the sockets that were passed; what cannot be used is closed. */
+/* Takes the sockets that were passed; closes those that cannot be used. */
 static enum cn_status take_passed(struct http_server *server, bool passed[static 2],
                                   struct cn_error *error) {
     const struct http_server_options *options = &server->options;
@@ -281,7 +282,7 @@ void http_server_describe(const struct http_server *server, char *text, size_t s
     for (size_t i = 0; i < acceptor->listener_count && used < size; i++) {
         const struct http_listener *listener = &acceptor->listeners[i];
         struct sockaddr_storage address = {0};
-        socklen_t length = sizeof address - 1; /* a path may come without its NUL */
+        socklen_t length = sizeof address - 1; /* a path may be without a final NUL */
         char where[160] = "?";
         const char *scheme = listener->class == HTTP_CLASS_ADMIN ? "admin:"
                              : listener->tls                     ? "https://"

@@ -1,6 +1,6 @@
-/* origin.c: keeps the pages of other origins, which a browser lets send requests to any address it
- * can reach, from using a server on loopback, which trusts who can reach it. Does not answer. No
- * state. */
+/* origin.c: protects a server on loopback from pages of other origins. A browser lets a page send
+ * requests to any address it can reach, and such a server trusts everybody who can reach it. It
+ * does not answer. No state. */
 #include "http/origin.h"
 
 #include <arpa/inet.h>
@@ -34,7 +34,7 @@ bool http_origin_hosts_are_valid(const char *hosts) {
     return count > 0;
 }
 
-/* Without the port, and without the dot that a full name may end with. */
+/* Writes the name without the port and without a final dot. */
 static bool name_of(const char *host, char ret_name[static HOST_SIZE]) {
     size_t length = strcspn(host, ":");
     if (host[0] == '[') {
@@ -55,7 +55,7 @@ static bool is_address(const char *name) {
     return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1;
 }
 
-/* RFC 6761, 6.3: these lead to loopback. */
+/* RFC 6761, 6.3: these names resolve to loopback. */
 static bool is_localhost(const char *name) {
     static const char word[] = "localhost";
     const size_t length = strlen(name), end = sizeof word - 1;

@@ -1,5 +1,5 @@
-/* reply.c: the one place that makes answers. Queues them with libmicrohttpd, which sends them.
- * Runs on the exchange's HTTP thread. */
+/* reply.c: makes all answers, and is the only place that does. libmicrohttpd sends them. Runs on
+ * the exchange's HTTP thread. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static void count_reply(struct http_request *request, unsigned status) {
     if (request->peer->class == HTTP_CLASS_OWN)
         return;
     const struct served_model *model = request->exchange.work.model;
-    if (model != NULL) { /* for the log: the model may go with the handler's state */
+    if (model != NULL) { /* for the log, since the model may be freed with the handler's state */
         memcpy(request->model_name, model->name, sizeof request->model_name);
         request->model_version = model->version;
     }
@@ -68,7 +68,7 @@ static bool add_headers(struct http_request *request, struct MHD_Response *respo
     return good;
 }
 
-/* Compresses the answer when the client takes it and it is worth it. */
+/* Compresses the answer if the client accepts that and it saves enough. */
 static char *compress_body(struct http_exchange *exchange, const char *content_type, char *body,
                            size_t *length) {
     size_t packed_length = 0;
@@ -86,7 +86,7 @@ static char *compress_body(struct http_exchange *exchange, const char *content_t
     return packed;
 }
 
-/* An answer that is not small counts until it is sent. */
+/* Counts a large answer's memory until it is sent. */
 static bool hold_answer(struct http_exchange *exchange, size_t length) {
     struct http_request *request = http_request_of(exchange);
     if (!http_hold(exchange, length)) {
@@ -117,7 +117,7 @@ enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
         return HTTP_REPLIED;
     }
     if (add_headers(request, response, content_type)) {
-        /* Set first: libmicrohttpd may send at once. */
+        /* The phase is set first, since libmicrohttpd may send at once. */
         http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WRITE,
                             write_deadline(server, length));
         request->status = status;

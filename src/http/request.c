@@ -1,4 +1,4 @@
-/* request.c: the life of one request: begin, body, end. Does not talk HTTP. Runs on the
+/* request.c: the life of one request: begin, body, end. It does not interpret HTTP. Runs on the
  * connection's HTTP thread only. */
 #include "http/request.h"
 
@@ -23,7 +23,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
     request->model_version = 0;
     request->target_status = 0;
     request->queued = request->linger = false;
-    /* The thread for probes keeps nobody, who might go on with something else. */
+    /* The probes' thread keeps no connection, whose next request might be no probe. */
     request->close = request->peer->worker == server->probes;
     request->path[0] = request->client[0] = '\0';
     request->allow = NULL;
@@ -37,7 +37,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
                                                .started_nanoseconds = cn_clock_nanoseconds()};
 }
 
-/* A buffer of ordinary size is kept by the thread for its next request. */
+/* The thread keeps a buffer of ordinary size for its next request. */
 static void give_up_body(struct http_request *request) {
     struct http_worker *worker = request->peer != NULL ? request->peer->worker : NULL;
     if (worker != NULL && worker->spare == NULL && request->body_capacity == FIRST_BODY_BYTES) {
@@ -80,7 +80,7 @@ void http_request_shed(struct http_request *request) {
         http_release(exchange, request->peer->held - request->reply_held);
 }
 
-/* Grows with what has arrived, never with what a header promises. */
+/* The buffer grows with the bytes that have arrived, not with the announced length. */
 static bool body_grow(struct http_request *request, size_t needed) {
     struct http_worker *worker = request->peer->worker;
     if (request->body == NULL && worker->spare != NULL && needed <= worker->spare_size) {
@@ -111,7 +111,8 @@ unsigned http_request_append(struct http_request *request, const char *bytes, si
     size_t used = request->exchange.body_length;
     if (length > request->body_limit - used)
         return 413;
-    if (request->exchange.refused > 0) { /* read away, so that the connection can go on */
+    if (request->exchange.refused >
+        0) { /* the body is discarded, so that the connection can be used again */
         request->exchange.body_length = used + length;
         return 0;
     }
@@ -142,7 +143,7 @@ enum cn_status http_body_inflate(struct http_exchange *exchange, struct cn_error
         free(bytes);
         return cn_fail(error, CN_MEMORY, "no memory for the body");
     }
-    /* Not kept for the next request: this may be another thread. */
+    /* Not kept for the next request, since this may be another thread. */
     free(request->body);
     request->body = bytes;
     request->body_capacity = length + 1;

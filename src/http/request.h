@@ -9,31 +9,32 @@
 #include "http/target.h"
 
 enum http_stage {
-    HTTP_STAGE_HEAD = 0, /* nothing decided yet */
-    HTTP_STAGE_BODY,     /* accepted; the body comes */
-    HTTP_STAGE_DEFERRED, /* when the handler is called again, `finish` runs */
+    HTTP_STAGE_HEAD = 0, /* not decided yet */
+    HTTP_STAGE_BODY,     /* accepted; the body is arriving */
+    HTTP_STAGE_DEFERRED, /* `finish` runs at the next call of the handler */
     HTTP_STAGE_REPLIED   /* an answer is queued */
 };
 
 enum { HTTP_MAX_REPLY_HEADERS = 8 };
 
-/* One for each connection, used again for each of its requests; confined to its HTTP thread but
- * while it is deferred. */
+/* One per connection, reused for each of its requests. Used by its HTTP thread only, except while
+ * it is deferred. */
 struct http_request {
     struct http_exchange exchange; /* first: http_request_of */
     struct http_server *server;
     struct http_connection *peer;
     enum http_stage stage;
-    const char *target; /* libmicrohttpd's, before it is cut and decoded: valid in the URI call */
+    const char
+        *target; /* libmicrohttpd's text before it is cut and decoded; valid in the URI callback */
     size_t target_length;
-    unsigned target_status; /* 0, or how to reject the target */
+    unsigned target_status; /* the status to reject the target with, or 0 */
     const char *target_fault;
     char path[HTTP_PATH_SIZE];
-    char argument_text[HTTP_PATH_SIZE]; /* of exchange.arguments */
-    struct http_identity identity;      /* in the answer and in the log line */
-    char client[HTTP_KEY_NAME_SIZE];    /* the name of the key it showed, "" for none */
-    const char *allow;                  /* of an answer to OPTIONS, valid while it is made */
-    size_t route;                       /* index into the table; route_count: none */
+    char argument_text[HTTP_PATH_SIZE]; /* the storage of exchange.arguments */
+    struct http_identity identity;      /* for the answer and the log line */
+    char client[HTTP_KEY_NAME_SIZE];    /* the name of the client's API key; "": none */
+    const char *allow;                  /* for an answer to OPTIONS; valid while it is made */
+    size_t route;                       /* index in the table; route_count: none */
     size_t body_limit, body_expected;
     enum http_coding coding; /* of the body */
     unsigned char *body;
@@ -42,13 +43,13 @@ struct http_request {
     char *header_names[HTTP_MAX_REPLY_HEADERS], *header_values[HTTP_MAX_REPLY_HEADERS];
     size_t header_count;
     unsigned status;
-    size_t reply_length;                /* of its body */
-    size_t reply_held;                  /* bytes of memory that the answer holds until it is sent */
-    char model_name[SERVED_MODEL_NAME]; /* of the model that it was about; "": none */
+    size_t reply_length;                /* length of its body */
+    size_t reply_held;                  /* bytes of memory that the answer uses until it is sent */
+    char model_name[SERVED_MODEL_NAME]; /* the model's name, for the log; "": none */
     unsigned model_version;
-    bool queued; /* libmicrohttpd took the answer */
-    bool close;  /* the connection ends with this answer */
-    bool linger; /* ... and what the client still sends is read away first */
+    bool queued; /* libmicrohttpd has accepted the answer */
+    bool close;  /* the connection is closed after this answer */
+    bool linger; /* before it is closed, what the client still sends is read and discarded */
 };
 
 static inline struct http_request *http_request_of(struct http_exchange *exchange) {
@@ -58,16 +59,16 @@ static inline struct http_request *http_request_of(struct http_exchange *exchang
 /* Makes the request ready for the next one on its connection. */
 void http_request_begin(struct http_request *request, struct MHD_Connection *connection);
 
-/* Releases what the last request held: the handler's state, headers, body. */
+/* Frees what the last request used: the handler's state, headers, body. */
 void http_request_end(struct http_request *request);
 
-/* Appends body bytes. Returns 0, 413 over the limit or 503 without memory. */
+/* Appends bytes of the body. Returns 0, 413 over the limit or 503 without memory. */
 unsigned http_request_append(struct http_request *request, const char *bytes, size_t length);
 
-/* An answer is on its way: releases all that it does not need. */
+/* Called when an answer is queued: frees what the answer does not need. */
 void http_request_shed(struct http_request *request);
 
-/* Answers an error and closes the connection after it. */
+/* Answers an error and closes the connection afterwards. */
 void http_request_reject(struct http_request *request, unsigned status, const char *text);
 
 #endif

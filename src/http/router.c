@@ -1,13 +1,13 @@
-/* router.c: finds the row of a route table that a request is for. Does not read requests, and knows
- * no endpoint: the table comes from the server's options. Thread-safe: constant data. */
+/* router.c: finds the row of a route table for a request. It does not read requests and knows no
+ * endpoint: the table is in the server's options. Thread-safe: constant data. */
 #include "http/router.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* One segment, "{model}:predict" or a literal, against as much of the path up to the next slash.
- * What stands for the {...} is one byte or more and holds no colon, which begins a verb; it is
- * copied to `argument`, where *used bytes are taken. */
+/* Matches one segment of a pattern, "{model}:predict" or a literal, with the path up to the next
+ * slash. The text for the {...} has at least one byte and no colon, which begins a verb; it is
+ * copied to `argument`, of which *used bytes are used. */
 static bool segment_matches(const char *pattern, size_t pattern_length, const char *path,
                             size_t path_length, struct http_arguments *arguments, size_t *used) {
     const char *open = memchr(pattern, '{', pattern_length);
@@ -30,7 +30,7 @@ static bool segment_matches(const char *pattern, size_t pattern_length, const ch
     return true;
 }
 
-/* True if the path fits; then `arguments` holds what stands for each {...}. */
+/* True if the path matches; `arguments` then holds the text for each {...}. */
 static bool pattern_matches(const char *pattern, const char *path,
                             struct http_arguments *arguments) {
     size_t used = 0;
@@ -47,7 +47,7 @@ static bool pattern_matches(const char *pattern, const char *path,
     return *pattern == '\0' && *path == '\0';
 }
 
-/* "GET" reads "GET, HEAD" in Allow. */
+/* GET adds "GET, HEAD" to Allow. */
 static void add_allowed(char allow[static HTTP_ALLOW_SIZE], const char *method) {
     size_t used = strlen(allow);
     (void)snprintf(allow + used, HTTP_ALLOW_SIZE - used, "%s%s%s", used > 0 ? ", " : "", method,

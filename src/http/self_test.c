@@ -1,6 +1,6 @@
-/* self_test.c: the server asks itself: over a socket pair, through a real HTTP thread. Tells the
- * watchdog that the thread lives, and at start what libmicrohttpd does with odd heads. Blocks the
- * caller for at most the timeout. */
+/* self_test.c: sends requests of the server to itself over a socket pair, through a real HTTP
+ * thread. This shows the watchdog that the thread lives, and at start how libmicrohttpd treats
+ * malformed heads. Blocks the caller for the timeout at most. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "base/time.h"
 #include "http/self_test.h"
 
-/* Reads "HTTP/1.1 404 ..." until its status is there. */
+/* Reads "HTTP/1.1 404 ..." up to the status. */
 static int read_status(int fd, uint64_t deadline) {
     char text[12];
     size_t got = 0;

@@ -1,6 +1,6 @@
-/* server.c: puts the HTTP server together, starts it and takes it down without losing a request.
- * The parts do the work: acceptor, workers, timeouts. Its functions are for one owner thread; those
- * marked so in server.h are thread-safe. */
+/* server.c: creates the HTTP server from its parts (acceptor, workers, timeouts), starts it and
+ * stops it without losing a request. Its functions are for one owner thread, except for those
+ * marked thread-safe in server.h. */
 #include "http/server.h"
 
 #include <stdarg.h>
@@ -14,8 +14,8 @@
 #include "http/server_private.h"
 #include "serving/preparer.h"
 
-/* Nanoseconds. At the end of a shutdown's time: for the answers of what is given up. After it: for
- * what the compute thread had begun for clients that were cut. */
+/* In nanoseconds. last_answers: at the end of a shutdown's time, for the answers that say so. The
+ * other: after that, for what the compute thread had begun for clients that were cut. */
 static const uint64_t last_answers = 200 * CN_MILLISECOND, last_batch = 2 * CN_SECOND;
 
 void http_server_log(const struct http_server *server, enum http_log_level level,
@@ -42,7 +42,7 @@ static size_t threads_of_a_kind(const struct http_server_options *options) {
 }
 
 size_t http_server_threads(const struct http_server_options *options) {
-    return threads_of_a_kind(options) * (options->tls ? 2 : 1) + 1; /* ... for probes */
+    return threads_of_a_kind(options) * (options->tls ? 2 : 1) + 1; /* and one for probes */
 }
 
 enum cn_status http_server_create(const struct http_server_options *options,
@@ -83,7 +83,8 @@ out:
     return status;
 }
 
-/* Does libmicrohttpd receive through intake.c? What was not read there would be refused (500). */
+/* Checks that libmicrohttpd receives through intake.c: a head that bypasses it is refused with 500.
+ */
 static enum cn_status test_intake(struct http_server *server, struct cn_error *error) {
     static const char sound[] = "GET /.self HTTP/1.1\r\nHost: self\r\n\r\n";
     static const char broken[] = "GET /.self HTTP/1.1\r\nHost: self\r\nContent-Length: +3\r\n\r\n";
@@ -162,7 +163,7 @@ bool http_server_alive(struct http_server *server, uint64_t timeout) {
     return true;
 }
 
-/* Waits until no connection is left, or the deadline. */
+/* Waits until no connection is left, or until the deadline. */
 static void wait_for_connections(struct http_connections *connections, uint64_t deadline) {
     bool waiting = true;
     (void)pthread_mutex_lock(&connections->mutex);
@@ -171,7 +172,7 @@ static void wait_for_connections(struct http_connections *connections, uint64_t 
     (void)pthread_mutex_unlock(&connections->mutex);
 }
 
-/* False if exchanges are deferred still at `deadline`. */
+/* False if exchanges are still deferred at `deadline`. */
 static bool wait_for_deferred(struct http_server *server, uint64_t deadline) {
     while (server->deferred > 0 && cn_clock_nanoseconds() < deadline)
         nanosleep(&(struct timespec){.tv_nsec = CN_MILLISECOND}, NULL);
@@ -189,15 +190,15 @@ bool http_server_stop(struct http_server *server) {
     http_timeouts_drain(&server->timeouts, now + HTTP_DRAIN_HEAD_TIME, deadline);
     wait_for_connections(&server->connections,
                          deadline - (time / 4 < last_answers ? time / 4 : last_answers));
-    if (server->deferred > 0) { /* perhaps by a disk that hangs, or large pictures: who waits for it
-                                 * is told */
+    if (server->deferred > 0) { /* perhaps because of a disk that hangs, or large pictures: their
+                                   clients are answered */
         (void)loader_stop(server->context.loader, 0);
         if (server->context.preparer != NULL)
             preparer_cancel(server->context.preparer);
     }
     wait_for_connections(&server->connections, deadline);
-    /* What is still there is cut; what was deferred must come back first, or libmicrohttpd aborts
-     * the process. */
+    /* The remaining connections are cut. Deferred exchanges must be resumed first, or libmicrohttpd
+     * aborts the process. */
     http_timeouts_drain(&server->timeouts, 1, 1);
     if (!wait_for_deferred(server, deadline + last_batch))
         return false;

@@ -1,25 +1,25 @@
-/* stream.c: finds where each request of a connection begins and ends, before libmicrohttpd looks at
- * it. Whatever libmicrohttpd would read in its own way does not get to it: line ends that are not
- * CRLF, folded lines, chunk extensions, trailers. Does not receive and does not answer. No state
- * but the stream's. */
+/* stream.c: finds where each request of a connection begins and ends, before libmicrohttpd sees it.
+ * It removes or refuses everything that libmicrohttpd would interpret in its own way: line ends
+ * that are not CRLF, folded lines, chunk extensions, trailers. It neither receives nor answers. No
+ * state but the stream's. */
 #include "http/stream.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-/* What comes out in place of a head that is refused, and where a refused body ends. */
+/* What libmicrohttpd gets instead of a refused head. A refused body ends at the fault. */
 static const char refused_head[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 static const char last_chunk[] = "0\r\n\r\n";
 static const char end_of_chunk_and_last[] = "\r\n0\r\n\r\n";
 
 enum { SIZE_DIGITS = 16, CHUNK_LINE = 4096 };
 
-/* One run: what is there still, and the room that is left. */
+/* One call's input that is left and its room for output. */
 struct run {
     char *in, *out;
     size_t length, room;
-    bool stuck; /* more bytes are needed */
+    bool stuck; /* it needs more bytes */
 };
 
 static void stream_take(struct run *run, size_t count) {
@@ -55,8 +55,8 @@ static void stream_refuse(struct http_stream *stream, const char *instead) {
     say(stream, instead, HTTP_STREAM_REFUSED);
 }
 
-/* The next line that is whole and ends with CRLF, from stream->scanned on; its length without it,
- * in *ret_length. False: there is none yet, or head.status says what is wrong with it. */
+/* Finds the next complete line that ends with CRLF, from stream->scanned on, and its length without
+ * the CRLF. False: there is none yet, or head.status tells its fault. */
 static bool next_line(struct http_stream *stream, const struct run *run, size_t *ret_length) {
     const char *line = run->in + stream->scanned;
     const char *from = run->in + stream->searched;
@@ -74,7 +74,7 @@ static bool next_line(struct http_stream *stream, const struct run *run, size_t 
     return true;
 }
 
-/* The line that next_line found is done with; its first `kept` bytes and its CRLF stay. */
+/* Finishes the line that next_line found; its first `kept` bytes and its CRLF are kept. */
 static void end_line(struct http_stream *stream, const struct run *run, size_t length,
                      size_t kept) {
     if (kept > 0 || length == 0) {
@@ -96,7 +96,7 @@ static void keep_line(struct http_stream *stream, const struct run *run) {
     stream->line[length] = '\0';
 }
 
-/* Among the lines that were found sound. */
+/* Remembers X-Request-Id from the lines that were sound. */
 static void keep_id(struct http_stream *stream, const struct run *run) {
     static const char name[] = "\r\nX-Request-Id:";
     const size_t length = sizeof name - 1;
@@ -129,7 +129,7 @@ static void check_head_size(struct http_stream *stream, const struct run *run) {
         http_head_reject(&stream->head, 431, "the head is larger than max-header allows");
 }
 
-/* The head is whole: what is kept of it goes out, and the body after it. */
+/* The head is complete: its kept bytes are output, and the body follows. */
 static void end_head(struct http_stream *stream, struct run *run) {
     const size_t gap = stream->scanned - stream->kept;
     const struct http_head *head = &stream->head;
@@ -147,7 +147,7 @@ static void read_head(struct http_stream *stream, struct run *run) {
     size_t length = 0;
     bool whole = false;
     while (!stream->begun && run->length >= 2 && memcmp(run->in, "\r\n", 2) == 0) {
-        stream_take(run, 2); /* RFC 9112, 2.2: an empty line or more before the request line */
+        stream_take(run, 2); /* RFC 9112, 2.2: empty lines may precede the request line */
         stream->searched = 0;
     }
     const bool odd = run->length > 0 && !stream->begun && !http_is_tchar(run->in[0]);
@@ -184,7 +184,7 @@ static int hex_digit(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Hexadecimal digits, then nothing or an extension, which is of no use here: RFC 9112, 7.1.1. */
+/* Parses hexadecimal digits; an extension may follow, which is ignored: RFC 9112, 7.1.1. */
 static void read_chunk_size(struct http_head *head, const char *line, size_t length,
                             uint64_t *ret_size) {
     uint64_t size = 0;
@@ -207,7 +207,7 @@ static void read_chunk_size(struct http_head *head, const char *line, size_t len
     *ret_size = size;
 }
 
-/* The size goes out without zeros before it and without extension. */
+/* The size is output without leading zeros and extensions. */
 static void read_chunk(struct http_stream *stream, struct run *run) {
     size_t length = 0;
     uint64_t size = 0;
@@ -246,8 +246,8 @@ static void read_chunk_end(struct http_stream *stream, struct run *run) {
     }
 }
 
-/* Fields after the last chunk: checked, and of no use here. What they would say about the message
- * itself comes too late to be believed. */
+/* Fields after the last chunk are checked and dropped. They come too late to change anything about
+ * the message. */
 static void read_trailer(struct http_stream *stream, struct run *run) {
     struct http_head *head = &stream->head;
     size_t length = 0;
@@ -277,7 +277,7 @@ static void read_trailer(struct http_stream *stream, struct run *run) {
     }
 }
 
-/* From `from`, as much of what is left as there is room for. Returns the number. */
+/* Outputs as many of the remaining bytes from `from` as there is room for; returns the number. */
 static size_t give(struct http_stream *stream, struct run *run, const char *from,
                    size_t available) {
     size_t count = available < run->room ? available : run->room;

@@ -1,5 +1,5 @@
-/* target.c: turns a request target into a path. One decoding, here, so that no later code sees a
- * path in two spellings. Knows no routes. Thread-safe: no state. */
+/* target.c: decodes the path of a request target. It is decoded only here, so that no later code
+ * sees a path in two spellings. It knows no routes. Thread-safe: no state. */
 #include "http/target.h"
 
 #include <string.h>
@@ -20,14 +20,15 @@ static int hex_digit(char c) {
     return -1;
 }
 
-/* The byte that "%xx" stands for, or -1. */
+/* The byte that "%xx" encodes, or -1. */
 static int percent_code(const char *text) {
     int high = hex_digit(text[1]);
     int low = high >= 0 ? hex_digit(text[2]) : -1;
     return low >= 0 ? high * 16 + low : -1;
 }
 
-/* Printable ASCII without '#', and whole %-codes other than NUL: holds for path and query. */
+/* True for printable ASCII without '#' and with complete %-codes other than NUL, as path and query
+ * must be. */
 static bool is_clean(const char *target) {
     for (const char *c = target; *c != '\0'; c++) {
         unsigned char byte = (unsigned char)*c;
@@ -39,7 +40,7 @@ static bool is_clean(const char *target) {
     return true;
 }
 
-/* What follows the authority of an absolute-form target, or NULL if it is not one. */
+/* The rest of an absolute-form target after its authority, or NULL if it has another form. */
 static const char *after_authority(const char *target) {
     size_t scheme = 0;
     if (strncasecmp(target, "http://", 7) == 0)

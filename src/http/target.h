@@ -7,17 +7,17 @@
 
 enum { HTTP_PATH_SIZE = 1024 };
 
-/* Writes the decoded path of `target` (origin-form, or absolute-form with http or https, or
- * "*") with its NUL. Returns 0, or the status to answer with *ret_fault set to a constant sentence:
- * 400 for bytes or %-codes that have no place there, NUL, control bytes, an encoded slash and "."
- * or ".." segments; 414 when it is longer than HTTP_PATH_SIZE. */
+/* Writes the decoded path of `target` (origin-form, absolute-form with http or https, or "*") with
+ * its NUL. Returns 0, or the status to answer, with *ret_fault set to a constant sentence: 400 for
+ * invalid bytes or %-codes, NUL, control bytes, an encoded slash and "." or ".." segments; 414 when
+ * it is longer than HTTP_PATH_SIZE. */
 unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZE],
                           const char **ret_fault);
 
 enum { HTTP_MAX_ARGUMENTS_IN_QUERY = 64 };
 
-/* False if the query of `target` has more arguments than that: then they are joined into one, in
- * place, by making each '&' a '_'. */
+/* False if the query of `target` has too many arguments: they are then joined into one, in place,
+ * by replacing each '&' with '_'. */
 bool http_target_check_query(char *target);
 
 #endif

@@ -1,8 +1,8 @@
-/* timeouts.c: the thread that ends what takes too long. libmicrohttpd's own timeout is of
- * inactivity only and calls nobody before a head is complete, so this thread shuts the socket down
- * and lets the HTTP thread find out. It sleeps until the earliest deadline and never wakes without
- * one. Locks: connections' mutex (held by the CLOSED notification too, so that a socket is never
- * cut after it was closed) and its own; never both at once. */
+/* timeouts.c: the thread that ends connections which take too long. libmicrohttpd's own timeout
+ * concerns inactivity only and has no callback before a head is complete, so this thread shuts the
+ * socket down and the HTTP thread finds out. It sleeps until the earliest deadline and never wakes
+ * without one. Locks: the connections' mutex (held by the CLOSED notification too, so that a socket
+ * is never shut down after it was closed) and its own; never both at once. */
 #include "http/timeouts.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@
 
 #include "base/time.h"
 
-/* Nanoseconds. Of a client that has sent its last byte: until what it sent has been read and is no
- * whole request; until the next request that came with the last one has begun. */
+/* In nanoseconds, for a client that has sent its last byte: until an incomplete request of it is
+ * dropped; until its next request, which came together with the last one, has begun. */
 static const uint64_t linger_time = 2 * CN_SECOND, ended_time = CN_SECOND,
                       last_time = 100 * CN_MILLISECOND;
 
@@ -24,8 +24,8 @@ static void timeouts_wake(struct http_timeouts *timeouts) {
     eventfd_write(timeouts->wake, 1);
 }
 
-/* Bytes held that are not worth waiting for; how often to look, and how often again, since what was
- * held is freed a moment later, on other threads. */
+/* Memory in use below which nothing is awaited; the interval and the number of attempts to return
+ * memory, since other threads free it a moment later. */
 enum { TRIM_BELOW = 4 << 20, TRIMS = 8 };
 static const uint64_t trim_interval = CN_SECOND;
 
@@ -34,7 +34,7 @@ static bool has_unread(int fd) {
     return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
-/* Cuts what is overdue; returns the next deadline. */
+/* Shuts down overdue connections; returns the next deadline. */
 static uint64_t cut_overdue(struct http_timeouts *timeouts, uint64_t now) {
     struct http_connections *connections = timeouts->connections;
     uint64_t next = UINT64_MAX;
@@ -51,14 +51,14 @@ static uint64_t cut_overdue(struct http_timeouts *timeouts, uint64_t now) {
         } else if (atomic_compare_exchange_strong(&connection->deadline, &deadline, 0)) {
             shutdown(connection->fd, SHUT_RDWR);
         } else {
-            next = now; /* it moved meanwhile: look again */
+            next = now; /* the deadline changed meanwhile: look again */
         }
     }
     (void)pthread_mutex_unlock(&connections->mutex);
     return next;
 }
 
-/* Reads away what came; true when the socket is at its end. */
+/* Reads and discards what came; true at the end of the stream. */
 static bool read_away(int fd) {
     char sink[16384];
     ssize_t got = 1;
@@ -67,7 +67,7 @@ static bool read_away(int fd) {
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* One look at the lingering sockets; returns their next deadline. */
+/* Checks the lingering sockets once; returns their next deadline. */
 static uint64_t tend_lingering(struct http_timeouts *timeouts, uint64_t now) {
     uint64_t next = UINT64_MAX;
     (void)pthread_mutex_lock(&timeouts->mutex);
@@ -99,8 +99,8 @@ static void sleep_until(struct http_timeouts *timeouts, uint64_t next) {
     }
 }
 
-/* The C library keeps what was freed. After a storm it is given back, which takes milliseconds,
- * once nearly nothing is held; returns when to look again. */
+/* The C library keeps freed memory. After a burst it is returned to the system, which takes
+ * milliseconds, once nearly all of it is free. Returns when to look again. */
 static uint64_t trim_memory(struct http_timeouts *timeouts, uint64_t now) {
     if (timeouts->trims == 0)
         return UINT64_MAX;
@@ -116,13 +116,13 @@ static uint64_t trim_memory(struct http_timeouts *timeouts, uint64_t now) {
 static void *timeouts_thread(void *data) {
     struct http_timeouts *timeouts = data;
     while (!timeouts->stop) {
-        /* Until this thread knows better, each new deadline wakes it. */
+        /* Until the next sleep is computed, each new deadline wakes this thread. */
         timeouts->next_wake = UINT64_MAX;
         uint64_t now = cn_clock_nanoseconds();
         uint64_t lingering = tend_lingering(timeouts, now);
         uint64_t next = cut_overdue(timeouts, now);
-        /* While anybody is connected, look often enough that no request needs to wake this thread:
-         * each deadline it sets lies at least this far ahead. */
+        /* While connections are open, the thread wakes up so often that no request needs to wake
+         * it: each new deadline is at least this far ahead. */
         if (next != UINT64_MAX && next > now + timeouts->shortest)
             next = now + timeouts->shortest;
         const uint64_t trim = trim_memory(timeouts, now);
@@ -168,7 +168,8 @@ void http_timeouts_stop(struct http_timeouts *timeouts) {
     (void)pthread_mutex_destroy(&timeouts->mutex);
 }
 
-/* Of a connection whose client has ended. What is computed or sent is not cut short. */
+/* Shortens the deadline of a connection whose client has ended. What is being computed or sent is
+ * not cut. */
 static void shorten(struct http_connection *connection) {
     const int phase = connection->phase;
     uint64_t current = connection->deadline;
@@ -183,7 +184,7 @@ void http_timeouts_phase(struct http_timeouts *timeouts, struct http_connection 
     connection->phase = (int)phase;
     connection->phase_began = cn_clock_nanoseconds();
     connection->deadline = deadline;
-    if (connection->ended) /* asked after the deadline was set: see below */
+    if (connection->ended) /* read after the deadline was set: see below */
         shorten(connection);
     deadline = connection->deadline;
     if (deadline != 0 && deadline < timeouts->next_wake)
@@ -226,7 +227,7 @@ void http_timeouts_linger(struct http_timeouts *timeouts, int fd) {
         close(fd);
 }
 
-/* When a connection must be gone, now that the server stops. */
+/* The deadline of a connection when the server stops. */
 static uint64_t drain_deadline(struct http_connection *connection, uint64_t head_deadline,
                                uint64_t deadline) {
     int phase = connection->phase;
@@ -244,7 +245,7 @@ void http_timeouts_drain(struct http_timeouts *timeouts, uint64_t head_deadline,
     (void)pthread_mutex_lock(&connections->mutex);
     for (size_t i = 0; i < connections->count; i++) {
         struct http_connection *connection = connections->active[i];
-        /* A connection that changes its phase meanwhile has changed its deadline too. */
+        /* A connection that changes its phase meanwhile has also changed its deadline. */
         uint64_t current = connection->deadline;
         uint64_t due = drain_deadline(connection, head_deadline, deadline);
         if (current == 0 || due < current)

@@ -1,6 +1,6 @@
-/* tls.c: reads certificates and sets up sessions. libmicrohttpd runs the handshakes; each session
- * gets its credentials here and keeps them, so that new ones can be put in place while the old
- * serve. Does not reload by itself. Thread-safe: nothing changes but the count. */
+/* tls.c: reads certificates and sets up sessions. libmicrohttpd runs the handshakes. Each session
+ * gets its credentials here and keeps them, so that new credentials can be installed while old ones
+ * are in use. It does not reload by itself. Thread-safe: only the reference count changes. */
 #include "http/tls.h"
 
 #include <gnutls/x509.h>
@@ -148,12 +148,12 @@ bool http_tls_begin(const struct http_tls *tls, gnutls_session_t session) {
     if (!http_tls_memory_is_there(HTTP_TLS_HANDSHAKE_MEMORY))
         return false;
     if (tls->asks_clients) {
-        /* The handshake fails without a certificate that the client CA signed for clients. */
+        /* The handshake fails without a client certificate that the client CA has signed. */
         gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
         gnutls_session_set_verify_cert2(session, &purpose, 1, 0);
     }
-    /* Who names protocols, but none of these, is refused. The credentials come last: without them
-     * there is no handshake. */
+    /* A client that offers protocols, but none of these, is refused. The credentials are set last:
+     * without them no handshake succeeds. */
     return gnutls_alpn_set_protocols(session, protocols, 2, GNUTLS_ALPN_MANDATORY) >= 0 &&
            gnutls_priority_set(session, tls->priorities) >= 0 &&
            gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->credentials) >= 0;

@@ -1,6 +1,6 @@
-/* tls_memory.c: memory for GMP, which takes no failure for an answer, and a look at what there is
- * for libtasn1, which does not look. Does nothing for GnuTLS itself, which does. Thread-safe: one
- * mutex for the reserve. */
+/* tls_memory.c: a reserve of memory for GMP, which cannot handle a failed allocation, and a check
+ * of free memory for libtasn1, which does not check. GnuTLS itself needs neither. Thread-safe: one
+ * mutex guards the reserve. */
 #include "http/tls_memory.h"
 
 #include <gmp.h>
@@ -13,7 +13,7 @@
 
 #include "base/time.h"
 
-/* Enough for some handshakes at once with keys of 8192 bits; costs nothing while it is unused. */
+/* Enough for several simultaneous handshakes with 8192-bit keys; unused pages cost no memory. */
 enum { BLOCK = 16 * 1024, BLOCKS = 64 };
 
 static pthread_mutex_t reserve_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -37,7 +37,7 @@ static void *reserve_take(size_t size) {
     return taken;
 }
 
-/* Never NULL: GMP would use it. */
+/* Never returns NULL, since GMP would use it. */
 static void *gmp_take(size_t size) {
     void *memory = malloc(size);
     while (memory == NULL && (memory = reserve_take(size)) == NULL) {

@@ -1,6 +1,6 @@
-/* transaction.c: what happens to a request, step by step, as libmicrohttpd calls: target, head,
- * body, handler, end. Refuses what breaks a rule before the body is sent. Runs on the HTTP thread
- * of the connection. */
+/* transaction.c: a request step by step, in the order of libmicrohttpd's callbacks: target, head,
+ * body, handler, end. A request that breaks a rule is refused before its body is sent. Runs on the
+ * HTTP thread of the connection. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -23,8 +23,8 @@ static uint64_t from_now(uint64_t nanoseconds) {
     return cn_clock_nanoseconds() + nanoseconds;
 }
 
-/* The request line has been read; the head goes on. What is returned is *con_cls of the calls to
- * come. */
+/* Called after the request line has been read, before the rest of the head. The result is *con_cls
+ * of the later callbacks. */
 void *http_transaction_target(void *cls, const char *target, struct MHD_Connection *connection) {
     struct http_worker *worker = cls;
     const union MHD_ConnectionInfo *info =
@@ -38,11 +38,11 @@ void *http_transaction_target(void *cls, const char *target, struct MHD_Connecti
         return NULL;
     request->target = target;
     request->target_length = strlen(request->target);
-    /* Read here, because libmicrohttpd goes on to cut and decode it in place. */
+    /* Read now, because libmicrohttpd later cuts and decodes it in place. */
     request->target_status =
         http_target_path(request->target, request->path, &request->target_fault);
-    /* libmicrohttpd 0.9.75 neither answers nor closes when its memory cannot hold all arguments: it
-     * must not see them. The text is in its own, writable buffer. */
+    /* libmicrohttpd 0.9.75 neither answers nor closes when its memory cannot hold all arguments, so
+     * it must not see them. The text is in its own, writable buffer. */
     if (!http_target_check_query((char *)(uintptr_t)request->target)) {
         request->target_status = 414;
         request->target_fault = "the query has more than 64 arguments";
@@ -53,7 +53,7 @@ void *http_transaction_target(void *cls, const char *target, struct MHD_Connecti
     return request;
 }
 
-/* What a head that was found sound says about its body. */
+/* The framing of the body, from a head that was found sound. */
 struct announced {
     bool has_length, chunked, expects_continue;
     uint64_t length;
@@ -68,8 +68,8 @@ static struct announced announced_body(const struct http_exchange *exchange) {
         .length = length != NULL ? strtoull(length, NULL, 10) : 0};
 }
 
-/* True if the head, or what there is of the body so far, breaks a rule of framing. It is the last
- * that comes of its connection. */
+/* True if the head, or the body so far, breaks a rule of framing. No further request is read from
+ * its connection. */
 static bool is_refused(const struct http_request *request) {
     const struct http_connection *peer = request->peer;
     return peer->intake.stream.status != 0 && peer->heads == peer->intake.stream.heads;
@@ -77,7 +77,7 @@ static bool is_refused(const struct http_request *request) {
 
 static void refuse_framing(struct http_request *request) {
     const struct http_stream *stream = &request->peer->intake.stream;
-    if (stream->head_refused) { /* for the log: what came, not its stand-in */
+    if (stream->head_refused) { /* for the log: the real first bytes, not the substitute */
         request->exchange.method = "-";
         (void)snprintf(request->path, sizeof request->path, "%s", stream->line);
         http_identity_set(&request->identity, stream->id[0] != '\0' ? stream->id : NULL, NULL);
@@ -85,7 +85,7 @@ static void refuse_framing(struct http_request *request) {
     http_request_reject(request, stream->status, stream->fault);
 }
 
-/* False when the request was rejected: not sound, or never checked. */
+/* False when the request was rejected, because it is not sound or bypassed the checks. */
 static bool check_framing(struct http_request *request) {
     struct http_connection *peer = request->peer;
     if (++peer->heads > peer->intake.stream.heads)
@@ -112,8 +112,8 @@ static enum MHD_Result take_origin(void *cls, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
-/* False when a page sent the request that may not, and it was rejected. A browser's question before
- * it sends one (OPTIONS) is answered all the same. */
+/* False when another origin's page that may not use this server sent the request, which is then
+ * rejected. A browser's preflight request (OPTIONS) is answered all the same. */
 static bool check_origin(struct http_request *request, const char *method) {
     const struct http_server *server = request->server;
     struct http_origin fields = {0};
@@ -140,8 +140,7 @@ static bool check_origin(struct http_request *request, const char *method) {
     return false;
 }
 
-/* OPTIONS for a path that knows the methods `allow`, also what a browser asks before a page of
- * another origin may send something. */
+/* Answers OPTIONS for a path with the methods `allow`, including a browser's preflight request. */
 static void answer_options(struct http_request *request, const struct announced *body,
                            const char *allow) {
     http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
@@ -153,13 +152,13 @@ static void answer_options(struct http_request *request, const struct announced 
     request->allow = NULL;
 }
 
-/* Finds the route; false when there is none and the request was answered. */
+/* Finds the route; false when there is none, and the request was answered. */
 static bool find_route(struct http_request *request, const char *method,
                        const struct announced *body, const struct http_route **ret_route) {
     struct http_server *server = request->server;
     const bool options = strcmp(method, "OPTIONS") == 0;
     char allow[HTTP_ALLOW_SIZE];
-    if (options && strcmp(request->path, "*") == 0) { /* the server as a whole */
+    if (options && strcmp(request->path, "*") == 0) { /* OPTIONS of the server as a whole */
         answer_options(request, body, "GET, HEAD, POST, OPTIONS");
         return false;
     }
@@ -187,8 +186,8 @@ static bool find_route(struct http_request *request, const char *method,
     return false;
 }
 
-/* Said from the head alone: the body need not be sent. Nothing is kept: it is counted as it comes.
- */
+/* False when the head alone shows that there is no memory for the body. Nothing is reserved: the
+ * body is counted as it arrives. */
 static bool has_memory(struct http_request *request, size_t length) {
     const bool room = http_hold(&request->exchange, length);
     if (room)
@@ -196,7 +195,7 @@ static bool has_memory(struct http_request *request, size_t length) {
     return room;
 }
 
-/* Decides about the body before it is sent; false when the request was rejected. */
+/* Checks the body's framing and limits before it is sent; false when the request was rejected. */
 static bool check_body(struct http_request *request, const struct http_route *route,
                        const struct announced *body) {
     size_t limit = route->body_limit;
@@ -214,7 +213,7 @@ static bool check_body(struct http_request *request, const struct http_route *ro
         http_request_reject(request, 413, text);
         return false;
     }
-    /* Where a body is optional, none was sent. */
+    /* A route with an optional body got none. */
     if (route->body_limit == HTTP_BODY_CONFIGURED && !body->chunked && !body->has_length) {
         http_request_reject(request, 411, "a body needs Content-Length or chunks");
         return false;
@@ -234,7 +233,7 @@ static bool check_body(struct http_request *request, const struct http_route *ro
     return true;
 }
 
-/* After the handler, or `finish`, has run. */
+/* Called after the handler or `finish` has run. */
 static enum MHD_Result end_handler(struct http_request *request, enum http_outcome outcome) {
     if (outcome == HTTP_DEFERRED)
         return MHD_YES;
@@ -242,7 +241,7 @@ static enum MHD_Result end_handler(struct http_request *request, enum http_outco
     return request->queued ? MHD_YES : MHD_NO;
 }
 
-/* Last call: the request is whole. */
+/* The last callback: the request is complete. */
 static enum MHD_Result run_handler(struct http_request *request) {
     struct http_server *server = request->server;
     const struct http_route *route = &server->options.routes[request->route];
@@ -259,7 +258,7 @@ static enum MHD_Result run_handler(struct http_request *request) {
     return end_handler(request, route->handler(exchange));
 }
 
-/* First call: the head is complete. */
+/* The first callback: the head is complete. */
 static enum MHD_Result take_head(struct http_request *request, const char *method) {
     struct http_server *server = request->server;
     struct announced body;
@@ -277,7 +276,7 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
         request->exchange.refused =
             http_admission_refused(&request->exchange, request->body_expected);
     if (request->exchange.refused > 0 && body.expects_continue) {
-        request->close = request->linger = true; /* the body is not asked for */
+        request->close = request->linger = true; /* the client is not asked for the body */
         return run_handler(request);
     }
     request->stage = HTTP_STAGE_BODY;
@@ -297,8 +296,9 @@ static void send_now(struct http_request *request, const char *text, size_t leng
         (void)!send(request->peer->fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* The body breaks a limit half-way. libmicrohttpd takes no answer before the body's end, so it is
- * written here: this thread is the only writer, and all earlier answers have been sent. */
+/* Refuses a body that exceeds a limit while it arrives. libmicrohttpd accepts no answer before the
+ * body's end, so it is written to the socket here: this thread is the only writer, and all earlier
+ * answers have been sent. */
 static enum MHD_Result refuse_body(struct http_request *request, unsigned status) {
     char text[512];
     const char *reason = status == 413 ? "Content Too Large" : "Service Unavailable";
@@ -324,7 +324,7 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
     if (status != 0)
         return refuse_body(request, status);
     *size = 0;
-    /* More for a long one: slow lines are served, one byte a second is not. */
+    /* A long body gets more time: slow lines are served, but not one byte per second. */
     uint64_t allowed = server->options.body_timeout +
                        http_server_transfer_time(server, request->exchange.body_length);
     http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_BODY,
@@ -359,7 +359,7 @@ enum MHD_Result http_transaction(void *cls, struct MHD_Connection *connection, c
     return MHD_YES;
 }
 
-/* Without its port, which would make each line another. */
+/* Without the port, which would make every log line different. */
 static const char *peer_text(struct MHD_Connection *connection,
                              char text[static INET6_ADDRSTRLEN]) {
     const union MHD_ConnectionInfo *info =
@@ -400,7 +400,7 @@ static void log_request(const struct http_request *request) {
     options->log_access(options->log_data, &entry);
 }
 
-/* Between two requests; the next one's head may have begun. */
+/* Between two requests; the head of the next one may have begun. */
 static void end_phase(struct http_server *server, struct http_connection *peer) {
     const bool begun = http_intake_has_begun(&peer->intake);
     const struct http_server_options *options = &server->options;
@@ -424,15 +424,15 @@ void http_transaction_completed(void *cls, struct MHD_Connection *connection, vo
     end_phase(worker->server, request->peer);
 }
 
-/* True if the client may still be sending what nobody will read. */
+/* True if the client may still be sending bytes that are not needed. */
 static bool needs_linger(const struct http_connection *peer) {
     int unread = 0;
     return peer->class != HTTP_CLASS_OWN &&
            (peer->request.linger || (ioctl(peer->fd, FIONREAD, &unread) == 0 && unread > 0));
 }
 
-/* Gives a new connection the certificate of this moment. Without one, or without all that belongs
- * to it, the connection ends. */
+/* Gives a new connection the current certificate. Without one, or without memory for it, the
+ * connection is closed. */
 static void begin_tls(struct http_server *server, struct http_connection *peer,
                       struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
@@ -462,7 +462,7 @@ void http_transaction_notify(void *cls, struct MHD_Connection *connection, void 
         http_intake_begin(worker, peer);
         if (worker->tls)
             begin_tls(server, peer, connection);
-        if (server->draining) /* else it has its deadline since it was accepted */
+        if (server->draining) /* otherwise it has had a deadline since it was accepted */
             http_timeouts_phase(&server->timeouts, peer, HTTP_PHASE_HEAD,
                                 from_now(HTTP_DRAIN_HEAD_TIME));
         return;

@@ -1,4 +1,5 @@
-/* transaction.h: libmicrohttpd's callbacks: a request from its first line to its end. */
+/* transaction.h: libmicrohttpd's callbacks, which handle a request from its first line to its end.
+ */
 #ifndef CONVNET_HTTP_TRANSACTION_H
 #define CONVNET_HTTP_TRANSACTION_H
 

@@ -1,6 +1,5 @@
-/* worker.c: one HTTP thread: starting it, feeding it, ending it. What it does with a request is in
- * transaction.c. The functions here are called by the server's own threads, never by the HTTP
- * thread. */
+/* worker.c: one HTTP thread: starts it, gives it connections, ends it. transaction.c handles its
+ * requests. The server's other threads call these functions, never the HTTP thread. */
 #include "http/worker.h"
 
 #include <gnutls/abstract.h>
@@ -9,14 +8,14 @@
 #include "http/transaction.h"
 
 enum {
-    CONNECTION_MEMORY = HTTP_INTAKE_BYTES, /* besides what a head takes */
-    STACK_BYTES = 2 * 1024 * 1024,         /* jansson recurses; 512 KiB is its least */
-    /* Above our own limit: libmicrohttpd deadlocks at its own. */
+    CONNECTION_MEMORY = HTTP_INTAKE_BYTES, /* in addition to the memory for a head */
+    STACK_BYTES = 2 * 1024 * 1024,         /* jansson is recursive and needs 512 KiB */
+    /* Higher than our own limit, since libmicrohttpd deadlocks at its own. */
     DAEMON_CONNECTIONS = 4 * HTTP_WORKER_CONNECTIONS
 };
 
-/* Never asked: each session gets its certificate before its handshake (transaction.c).
- * libmicrohttpd wants it to start with TLS and without a certificate of its own. */
+/* Never called, since each session gets its certificate before its handshake (transaction.c).
+ * libmicrohttpd requires it to start TLS without a certificate of its own. */
 static int no_certificate(gnutls_session_t session, const gnutls_datum_t *issuers, int issuer_count,
                           const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
                           gnutls_pcert_st **ret_chain, unsigned *ret_length,
@@ -55,8 +54,8 @@ enum cn_status http_worker_start(struct http_worker *worker, struct http_server 
 
 void http_worker_take(struct http_worker *worker, int fd, const struct sockaddr *address,
                       socklen_t length) {
-    /* On failure libmicrohttpd has closed the socket; its entry is dropped when the descriptor's
-     * number comes again. */
+    /* On failure libmicrohttpd has closed the socket; the entry is removed when the same descriptor
+     * is used again. */
     (void)MHD_add_connection(worker->daemon, fd, address, length);
 }
 

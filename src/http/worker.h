@@ -4,27 +4,27 @@
 
 #include "http/connections.h"
 
-/* Asked of a socket at once, at most: half of what libmicrohttpd's buffers hold. */
+/* The most bytes received at once: half of libmicrohttpd's buffer. */
 enum { HTTP_INTAKE_BYTES = 16 * 1024 };
 
 struct http_worker {
     struct http_server *server;
     bool tls;
     struct MHD_Daemon *daemon;
-    size_t load; /* clients' sockets; guarded by the connections' mutex */
-    /* The HTTP thread's own. */
-    unsigned char *spare; /* a body's buffer between two requests */
+    size_t load; /* number of clients' sockets; guarded by the connections' mutex */
+    /* Used by the HTTP thread only. */
+    unsigned char *spare; /* a body's buffer, kept between requests */
     size_t spare_size;
-    char *intake_bytes; /* what has just been received (intake.c) */
+    char *intake_bytes; /* the bytes received last (intake.c) */
     size_t intake_size;
-    struct http_connection **by_fd; /* whose bytes are read there */
+    struct http_connection **by_fd; /* the connections that are read there */
     size_t by_fd_size;
 };
 
 enum cn_status http_worker_start(struct http_worker *worker, struct http_server *server,
                                  struct cn_error *error);
 
-/* Hands an accepted, registered socket to the thread, which closes it in the end. */
+/* Passes an accepted, registered socket to the thread, which will close it. */
 void http_worker_take(struct http_worker *worker, int fd, const struct sockaddr *address,
                       socklen_t length);
 
