@@ -37,7 +37,7 @@ static const char *list_layers(const struct cn_network *network, char *text, siz
 
 static enum cn_status read_layer(const char *name, const struct cn_network *network,
                                  size_t *ret_layer, struct cn_error *error) {
-    char names[160];
+    char names[220];
     *ret_layer = CN_TRACE_ALL;
     if (name == NULL)
         return CN_OK;
@@ -84,7 +84,7 @@ static enum cn_status read_options(const struct http_exchange *exchange,
                                    const struct cn_network *network,
                                    struct explain_options *options, struct cn_error *error) {
     const char *accept = http_header(exchange, "Accept");
-    char names[160];
+    char names[220];
     options->png =
         http_accept_quality(accept, "image/png") > http_accept_quality(accept, "application/json");
     enum cn_status status =

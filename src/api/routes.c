@@ -4,11 +4,22 @@
 
 #include "http/router.h"
 
+/* The keys that queries may have. */
+static const char *const predict_query[] = {"preprocess", "image", "strict", NULL};
+static const char *const read_query[] = {"length", "lines", "pattern", "separators", NULL};
+static const char *const explain_query[] = {"preprocess", "layer", "values",
+                                            "filters",    "zoom",  NULL};
+
 /* A row whose pattern is also its name. */
 #define ROUTE(method, path, access, body_limit, handler)                                           \
-    { method, path, path, HTTP_ACCESS_##access, body_limit, handler, false }
+    { method, path, path, HTTP_ACCESS_##access, body_limit, handler, false, NULL }
+#define PICTURES(path, what)                                                                       \
+    {                                                                                              \
+        "POST", path, path, HTTP_ACCESS_CLIENT, HTTP_BODY_CONFIGURED, api_##what, false,           \
+            what##_query                                                                           \
+    }
 #define PROBE(path, handler)                                                                       \
-    { "GET", path, path, HTTP_ACCESS_PUBLIC, 0, handler, true }
+    { "GET", path, path, HTTP_ACCESS_PUBLIC, 0, handler, true, NULL }
 
 /* Routes that exist with and without a version. */
 #define V2_MODEL(path)                                                                             \
@@ -25,12 +36,12 @@
 #define REPOSITORY "/v2/repository"
 
 const struct http_route api_routes[] = {
-    ROUTE("POST", "/predict", CLIENT, HTTP_BODY_CONFIGURED, api_predict),
-    ROUTE("POST", "/predict/{model}", CLIENT, HTTP_BODY_CONFIGURED, api_predict),
-    ROUTE("POST", "/read", CLIENT, HTTP_BODY_CONFIGURED, api_read),
-    ROUTE("POST", "/read/{model}", CLIENT, HTTP_BODY_CONFIGURED, api_read),
-    ROUTE("POST", "/explain", CLIENT, HTTP_BODY_CONFIGURED, api_explain),
-    ROUTE("POST", "/explain/{model}", CLIENT, HTTP_BODY_CONFIGURED, api_explain),
+    PICTURES("/predict", predict),
+    PICTURES("/predict/{model}", predict),
+    PICTURES("/read", read),
+    PICTURES("/read/{model}", read),
+    PICTURES("/explain", explain),
+    PICTURES("/explain/{model}", explain),
     PROBE("/v2/health/live", api_health_live),
     PROBE("/v2/health/ready", api_health_ready),
     ROUTE("GET", "/v2", PUBLIC, 0, api_v2_server),

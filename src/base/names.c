@@ -12,11 +12,17 @@ int cn_name_index(const char *const *names, const char *name) {
 }
 
 const char *cn_name_list(const char *const *names, char *text, size_t size) {
+    static const char rest[] = ", ...";
     size_t used = 0;
     text[0] = '\0';
-    for (size_t i = 0; names[i] != NULL && used < size; i++) {
-        const int wrote = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", names[i]);
-        used += wrote > 0 ? (size_t)wrote : 0;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        const char *between = i > 0 ? ", " : "";
+        const size_t more = names[i + 1] != NULL ? sizeof rest - 1 : 0;
+        if (used + strlen(between) + strlen(names[i]) + more >= size) {
+            (void)snprintf(text + used, size - used, "%s", rest + (i > 0 ? 0 : 2));
+            break;
+        }
+        used += (size_t)snprintf(text + used, size - used, "%s%s", between, names[i]);
     }
     return text;
 }

@@ -7,7 +7,8 @@
 /* Index of `name` in `names`, or -1. */
 int cn_name_index(const char *const *names, const char *name);
 
-/* Writes the names as "a, b, c" into `text` (cut if too long) and returns it: for messages. */
+/* Writes the names as "a, b, c" into `text` and returns it: for messages. Where not all have room,
+ * "..." stands for the last ones. */
 const char *cn_name_list(const char *const *names, char *text, size_t size);
 
 #endif

@@ -126,7 +126,8 @@ enum cn_status cli_data_read(const char *path, enum cn_split split, const struct
 /* ---- Files ---- */
 
 /* A Keras architecture by file or by name. NAME is looked up as NAME.json in ./models, in
- * $CONVNET_MODELSDIR, in the installed folder. CN_INVALID for an unknown name lists the known. */
+ * $CONVNET_MODELSDIR, in the build tree's or the installed folder (model/known_models.h).
+ * CN_INVALID for an unknown name lists the known. */
 enum cn_status cli_architecture_find(const char *argument, struct cn_network **ret_network,
                                      struct cn_error *error);
 

@@ -12,41 +12,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "places.h"
-
-enum { FOLDERS = 3 };
-
-static const char *model_folder(int index) {
-    const char *folders[FOLDERS] = {"models", getenv("CONVNET_MODELSDIR"), CN_MODELS_FOLDER};
-    return folders[index] != NULL ? folders[index] : "";
-}
+#include "model/known_models.h"
 
 static bool has_ending(const char *name, const char *ending) {
     size_t length = strlen(name), end = strlen(ending);
     return length > end && strcmp(name + length - end, ending) == 0;
-}
-
-static bool is_file(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
-}
-
-/* Is this a file's name rather than a model's? */
-static bool is_path(const char *argument) {
-    return strchr(argument, '/') != NULL || has_ending(argument, ".json") ||
-           has_ending(argument, ".safetensors") || is_file(argument);
-}
-
-/* Finds NAME + ending in the folders of models. */
-static bool find_name(const char *name, const char *ending, char path[static PATH_MAX]) {
-    for (int i = 0; i < FOLDERS; i++) {
-        const char *folder = model_folder(i);
-        int length = snprintf(path, PATH_MAX, "%s/%s%s", folder, name, ending);
-        if (folder[0] != '\0' && length > 0 && length < PATH_MAX && is_file(path)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool is_listed(const char *list, const char *entry) {
@@ -59,9 +29,10 @@ static bool is_listed(const char *list, const char *entry) {
 
 /* Appends the names with this ending in the folders of models to `list`, each once. */
 static void list_names(const char *ending, char *list, size_t size) {
-    for (int i = 0; i < FOLDERS; i++) {
+    for (int i = 0; i < CN_KNOWN_FOLDERS; i++) {
         struct dirent **entries = NULL;
-        const char *folder = model_folder(i);
+        char room[PATH_MAX];
+        const char *folder = cn_known_folder((enum cn_known_folder)i, room);
         int count = folder[0] != '\0' ? scandir(folder, &entries, NULL, alphasort) : 0;
         for (int j = 0; j < count; j++) {
             char name[NAME_MAX + 3];
@@ -91,10 +62,10 @@ static enum cn_status unknown_name(const char *argument, const char *what, const
 enum cn_status cli_architecture_find(const char *argument, struct cn_network **ret_network,
                                      struct cn_error *error) {
     char path[PATH_MAX];
-    if (is_path(argument)) {
+    if (cn_known_is_path(argument)) {
         return cn_architecture_read(argument, ret_network, error);
     }
-    if (!find_name(argument, ".json", path)) {
+    if (!cn_known_find(argument, ".json", CN_KNOWN_HERE, path)) {
         return unknown_name(argument, "architecture", ".json", error);
     }
     return cn_architecture_read(path, ret_network, error);
@@ -114,10 +85,11 @@ static enum cn_status untrained_model(const char *path, struct cn_model **ret_mo
 enum cn_status cli_model_find(const char *argument, bool architectures, struct cn_model **ret_model,
                               bool *ret_trained, struct cn_error *error) {
     char path[PATH_MAX];
-    bool by_path = is_path(argument);
+    bool by_path = cn_known_is_path(argument);
     bool trained = by_path ? !(architectures && has_ending(argument, ".json"))
-                           : find_name(argument, ".safetensors", path);
-    if (!by_path && !trained && !(architectures && find_name(argument, ".json", path))) {
+                           : cn_known_find(argument, ".safetensors", CN_KNOWN_HERE, path);
+    if (!by_path && !trained &&
+        !(architectures && cn_known_find(argument, ".json", CN_KNOWN_HERE, path))) {
         return unknown_name(argument, "model", architectures ? ".json" : ".safetensors", error);
     }
     if (ret_trained != NULL) {

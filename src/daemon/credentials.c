@@ -20,16 +20,24 @@ static const struct {
     {"tls-client-ca", offsetof(struct daemon_options, tls_client_ca)},
 };
 
+void credentials_take(struct daemon_options *options, const char *name, const char *path) {
+    for (size_t i = 0; i < sizeof credential_files / sizeof *credential_files; i++) {
+        char *option = (char *)options + credential_files[i].offset;
+        if (strcmp(credential_files[i].credential, name) == 0 && option[0] == '\0' &&
+            strlen(path) < OPTION_TEXT_SIZE)
+            memcpy(option, path, strlen(path) + 1);
+    }
+}
+
 void credentials_find(struct daemon_options *options) {
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     for (size_t i = 0; folder != NULL && i < sizeof credential_files / sizeof *credential_files;
          i++) {
-        char path[OPTION_TEXT_SIZE], *option = (char *)options + credential_files[i].offset;
+        char path[OPTION_TEXT_SIZE];
         const int length =
             snprintf(path, sizeof path, "%s/%s", folder, credential_files[i].credential);
-        if (option[0] == '\0' && length > 0 && (size_t)length < sizeof path &&
-            access(path, F_OK) == 0)
-            memcpy(option, path, (size_t)length + 1);
+        if (length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0)
+            credentials_take(options, credential_files[i].credential, path);
     }
 }
 

@@ -10,6 +10,9 @@
  * name (api-keys for api-keys-file), if $CREDENTIALS_DIRECTORY has one. */
 void credentials_find(struct daemon_options *options);
 
+/* The same for one credential, `name`, that lies at `path`. */
+void credentials_take(struct daemon_options *options, const char *name, const char *path);
+
 /* Reads the files and passes them to `server` (NULL: only checks them). After a failure the server
  * keeps what it had. */
 enum cn_status credentials_load(const struct daemon_options *options, struct http_server *server,

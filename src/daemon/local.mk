@@ -10,7 +10,8 @@ libconvnetd_la_SOURCES += \
 	src/daemon/sandbox.c src/daemon/sandbox.h \
 	src/daemon/service.c src/daemon/service.h src/daemon/service_private.h \
 	src/daemon/service_log.c \
-	src/daemon/service_reload.c
+	src/daemon/service_reload.c \
+	src/daemon/unit_file.c src/daemon/unit_file.h
 
 convnetd_SOURCES += src/daemon/convnetd.c
 

@@ -4,6 +4,7 @@
 #ifndef CONVNET_DAEMON_OPTIONS_H
 #define CONVNET_DAEMON_OPTIONS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ enum { OPTION_TEXT_SIZE = 1024, OPTION_VALUE_SIZE = OPTION_TEXT_SIZE, OPTION_MAX
 /* The values of all options, in the units of the table. */
 struct daemon_options {
     char model[OPTION_TEXT_SIZE], model_dir[OPTION_TEXT_SIZE], default_model[OPTION_TEXT_SIZE];
+    char model_file[PATH_MAX]; /* no option: where `model` is found */
     char address[OPTION_TEXT_SIZE];
     long long port;
     bool insecure;
@@ -110,6 +112,10 @@ void options_print(const struct daemon_options *options, FILE *to);
  * daemon starts. Call after options_read. */
 enum cn_status options_check_unchanged(const struct daemon_options *options,
                                        struct cn_error *error);
+
+/* After --check-config --unit: could the unit's service read the files that the options name? CN_OK
+ * without --unit. */
+enum cn_status options_check_unit(const struct daemon_options *options, struct cn_error *error);
 
 /* The configuration file that options_read has read; "": none. */
 const char *options_configuration(void);

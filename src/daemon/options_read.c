@@ -11,6 +11,9 @@
 #include "daemon/control.h"
 #include "daemon/credentials.h"
 #include "daemon/options.h"
+#include "daemon/unit_file.h"
+#include "model/known_models.h"
+#include "places.h"
 
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -124,12 +127,13 @@ enum cn_status options_read_environment(struct daemon_options *options, struct c
 
 /* ---- The command line ---- */
 
-enum { KEY_CONFIG = 'c', KEY_CHECK = 0x1001, KEY_PRINT, KEY_ROWS = 0x2000 };
+enum { KEY_CONFIG = 'c', KEY_CHECK = 0x1001, KEY_PRINT, KEY_UNIT, KEY_ROWS = 0x2000 };
 
 struct arguments {
     const char *config;
     enum daemon_action action;
     const char *values[OPTION_MAX_ROWS]; /* the last value given */
+    const char *unit;                    /* --unit; NULL: not given */
 };
 
 static error_t take_argument(int key, char *value, struct argp_state *state) {
@@ -148,6 +152,13 @@ static error_t take_argument(int key, char *value, struct argp_state *state) {
     case KEY_PRINT:
         arguments->action = ACTION_PRINT_CONFIG;
         return 0;
+    case KEY_UNIT:
+        arguments->unit = value != NULL ? value : "convnetd.service";
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->unit != NULL && arguments->action != ACTION_CHECK_CONFIG)
+            argp_error(state, "--unit goes with --check-config");
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is no option", value);
         return EINVAL;
@@ -164,6 +175,13 @@ static void make_table(struct argp_option *table) {
         "config", KEY_CONFIG, "FILE", 0, "Read options from FILE; see convnetd.conf(5)", 0};
     table[count++] = (struct argp_option){
         "check-config", KEY_CHECK, NULL, 0, "Check the configuration and the model, and exit", 0};
+    table[count++] = (struct argp_option){
+        "unit",
+        KEY_UNIT,
+        "NAME",
+        OPTION_ARG_OPTIONAL,
+        "With --check-config: as this unit would start it. Default: convnetd.service",
+        0};
     table[count++] = (struct argp_option){
         "print-config", KEY_PRINT, NULL, 0, "Print the configuration as a file, and exit", 0};
     for (size_t i = 0; i < option_row_count; i++) {
@@ -200,8 +218,20 @@ static void find_admin_socket(struct daemon_options *options) {
     }
 }
 
-/* The process's own command line, kept for options_check_unchanged. */
+/* A file is taken as it is; a name stands for one of the folders of models, the installed one if it
+ * is found nowhere: then its path is in the message. */
+static void find_model(struct daemon_options *options) {
+    const char *model = options->model;
+    if (cn_known_is_path(model))
+        (void)snprintf(options->model_file, sizeof options->model_file, "%s", model);
+    else if (!cn_known_find(model, ".safetensors", CN_KNOWN_VARIABLE, options->model_file))
+        (void)snprintf(options->model_file, sizeof options->model_file, "%s/%s.safetensors",
+                       CN_MODELS_FOLDER, model);
+}
+
+/* The process's own command line, kept for options_check_unchanged, and the unit of --unit. */
 static struct arguments given;
+static struct unit_file unit;
 
 static enum cn_status read_all(const struct arguments *arguments, struct daemon_options *options,
                                struct cn_error *error) {
@@ -215,16 +245,43 @@ static enum cn_status read_all(const struct arguments *arguments, struct daemon_
         if (arguments->values[i] != NULL)
             status = option_set(options, &option_rows[i], arguments->values[i], "the command line",
                                 -1, error);
+    find_model(options);
     credentials_find(options);
+    for (size_t i = 0; i < unit.credential_count; i++)
+        credentials_take(options, unit.credentials[i].name, unit.credentials[i].path);
     find_admin_socket(options);
     return status == CN_OK ? options_check(options, error) : status;
+}
+
+/* What the unit says stands in for what was not given; its environment is all there is. */
+static enum cn_status take_unit(const struct argp *parser, struct arguments *arguments,
+                                struct cn_error *error) {
+    struct arguments from_unit = {0};
+    const enum cn_status status = unit_file_read(arguments->unit, &unit, error);
+    if (status != CN_OK)
+        return status;
+    (void)clearenv();
+    for (size_t i = 0; i < unit.variable_count; i++)
+        if (strchr(unit.variables[i], '=') != NULL)
+            (void)putenv(unit.variables[i]); /* which lives as long as the process */
+    argp_parse(parser, (int)unit.word_count, unit.words, 0, NULL, &from_unit);
+    if (arguments->config == NULL)
+        arguments->config = from_unit.config;
+    for (size_t i = 0; i < option_row_count; i++)
+        if (arguments->values[i] == NULL)
+            arguments->values[i] = from_unit.values[i];
+    return CN_OK;
+}
+
+enum cn_status options_check_unit(const struct daemon_options *options, struct cn_error *error) {
+    return given.unit != NULL ? unit_file_check(&unit, options, error) : CN_OK;
 }
 
 enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_options,
                             enum daemon_action *ret_action, struct cn_error *error) {
     static char text[1024] = "Serves a trained convolutional network over HTTP.\v"
                              "Calls to a daemon that runs, over its admin socket:\n";
-    struct argp_option table[OPTION_MAX_ROWS + 4];
+    struct argp_option table[OPTION_MAX_ROWS + 5];
     const struct argp parser = {.options = table, .parser = take_argument, .doc = text};
     struct daemon_options options;
     const size_t used = strlen(text);
@@ -235,7 +292,9 @@ enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_op
     argp_program_version = "convnetd " PACKAGE_VERSION;
     argp_err_exit_status = 2;
     argp_parse(&parser, argc, argv, 0, NULL, &given);
-    const enum cn_status status = read_all(&given, &options, error);
+    enum cn_status status = given.unit != NULL ? take_unit(&parser, &given, error) : CN_OK;
+    if (status == CN_OK)
+        status = read_all(&given, &options, error);
     if (status != CN_OK)
         return status;
     *ret_options = options;

@@ -2,15 +2,14 @@
  * and its use. Constant data. */
 #include "daemon/log.h"
 #include "daemon/options.h"
-#include "places.h"
 
 static const char *const metrics_access_names[] = {"admin", "client", "public", NULL};
 
 #define AT(field) offsetof(struct daemon_options, field)
 
 const struct option_row option_rows[] = {
-    {"model", OPTION_TEXT, AT(model), CN_MODELS_FOLDER "/digits.safetensors", 1, 1023, "FILE", NULL,
-     "The model to serve. SIGHUP reads it again when it has changed."},
+    {"model", OPTION_TEXT, AT(model), "digits", 1, 1023, "MODEL", NULL,
+     "The model to serve: a file, or a known name. SIGHUP reads it again when it has changed."},
     {"model-dir", OPTION_TEXT, AT(model_dir), "", 0, 1023, "DIR", NULL,
      "Serve every *.safetensors file of this folder instead, each under its name."},
     {"default-model", OPTION_TEXT, AT(default_model), "", 0, 1023, "NAME", NULL,

@@ -125,7 +125,7 @@ void sandbox_close_files(const struct daemon_options *options) {
     (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, and aborts
                                     if it cannot */
     allow_system(&list);
-    allow_place(&list, options->model_dir[0] != '\0' ? options->model_dir : options->model,
+    allow_place(&list, options->model_dir[0] != '\0' ? options->model_dir : options->model_file,
                 options->model_dir[0] != '\0');
     allow_place(&list, options->api_keys_file, false);
     allow_place(&list, options->trusted_keys, false);

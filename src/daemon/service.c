@@ -99,7 +99,7 @@ static struct registry_options registry_options(const struct daemon_options *opt
                                                 size_t slots) {
     const bool folder = options->model_dir[0] != '\0';
     return (struct registry_options){
-        .file = folder ? NULL : options->model,
+        .file = folder ? NULL : options->model_file,
         .folder = folder ? options->model_dir : NULL,
         .default_model = options->default_model[0] != '\0' ? options->default_model : NULL,
         .slots = slots,
@@ -249,12 +249,16 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
     registry_list_free(rows, count);
     registry_free(models);
     const struct http_server_options server = server_options(options);
-    if (credentials_load(options, NULL, error) != CN_OK ||
+    if (options_check_unit(options, error) != CN_OK ||
+        credentials_load(options, NULL, error) != CN_OK ||
         http_listen_check(&server, error) != CN_OK)
         return error->status;
     if (ready < count)
         return cn_fail(error, CN_INVALID, "%zu of %zu models were refused", count - ready, count);
-    printf("OK: configuration, and %zu model%s\n", count, count == 1 ? "" : "s");
+    printf("OK: configuration, %zu model%s%s%s%s%s\n", count, count == 1 ? "" : "s",
+           options->api_keys_file[0] != '\0' ? ", API keys of " : "", options->api_keys_file,
+           options->tls_certificate[0] != '\0' ? ", certificate of " : "",
+           options->tls_certificate);
     return CN_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,8 +21,7 @@ static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
                            "Content-Type: application/json\r\n"
                            "Retry-After: 1\r\n"
                            "Connection: close\r\n"
-                           "Content-Length: 34\r\n\r\n" HTTP_ERROR("too many connections");
-_Static_assert(sizeof HTTP_ERROR("too many connections") - 1 == 34, "Content-Length");
+                           "Content-Length: %zu\r\n\r\n%s";
 
 static int open_reserve(void) {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -38,14 +38,36 @@ static void complain(struct http_server *server, const char *text) {
 }
 
 /* Not with TLS: before the handshake the client could not read an answer. */
-static void send_busy(const struct http_listener *listener, int fd) {
+static void send_busy(const struct http_listener *listener, int fd, const char *body) {
+    char text[sizeof busy + 96];
+    const int length = snprintf(text, sizeof text, busy, strlen(body), body);
     if (!listener->tls)
-        (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)!send(fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Logs and answers which limit left no room. */
 static void connection_refuse(struct http_server *server, const struct http_listener *listener,
-                              int fd) {
-    send_busy(listener, fd);
+                              int fd, enum http_room room) {
+    const struct http_connections *connections = &server->connections;
+    char text[128];
+    if (room == HTTP_ROOM_MEMORY)
+        (void)snprintf(text, sizeof text, "a connection was refused: there is no memory for it");
+    else if (room == HTTP_ROOM_CLIENT)
+        (void)snprintf(text, sizeof text,
+                       "a connection was refused: max-connections-per-address %zu is reached",
+                       connections->max_per_client);
+    else if (room == HTTP_ROOM_ADMIN)
+        (void)snprintf(text, sizeof text,
+                       "a connection was refused: the admin socket has its %d already",
+                       HTTP_ADMIN_CONNECTIONS);
+    else
+        (void)snprintf(text, sizeof text,
+                       "a connection was refused: max-connections %zu is reached",
+                       connections->max);
+    complain(server, text);
+    send_busy(listener, fd,
+              room == HTTP_ROOM_CLIENT ? HTTP_ERROR("too many connections from your address")
+                                       : HTTP_ERROR("too many connections"));
     statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
     http_timeouts_linger(&server->timeouts, fd);
 }
@@ -54,11 +76,11 @@ static void connection_take(struct http_server *server, const struct http_listen
                             int fd, const struct sockaddr_storage *address) {
     const struct sockaddr *peer = (const struct sockaddr *)address;
     int on = 1;
+    enum http_room room;
     struct http_connection *connection =
-        http_connections_add(&server->connections, fd, peer, listener->class);
+        http_connections_add(&server->connections, fd, peer, listener->class, &room);
     if (connection == NULL) {
-        complain(server, "a connection was refused: a connection limit is reached");
-        connection_refuse(server, listener, fd);
+        connection_refuse(server, listener, fd, room);
         return;
     }
     if (address->ss_family != AF_UNIX)
@@ -78,7 +100,7 @@ static void refuse_without_descriptor(struct http_server *server,
         close(acceptor->reserve);
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        send_busy(listener, fd);
+        send_busy(listener, fd, HTTP_ERROR("too many connections"));
         statistics_add(server->context.statistics, STATISTICS_REJECTED_CONNECTION, 1);
         close(fd);
     }

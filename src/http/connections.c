@@ -64,22 +64,22 @@ static struct http_client client_of(const struct sockaddr *address) {
     return client;
 }
 
-/* True if one more connection of this class and client is allowed. Under the mutex. */
-static bool has_room(const struct http_connections *connections, enum http_class class,
-                     const struct http_client *client) {
+/* Which limit leaves no room for one more connection of this class and client. Under the mutex. */
+static enum http_room room_for(const struct http_connections *connections, enum http_class class,
+                               const struct http_client *client) {
     size_t same = 0;
     if (class == HTTP_CLASS_ADMIN)
-        return connections->admins < HTTP_ADMIN_CONNECTIONS;
+        return connections->admins < HTTP_ADMIN_CONNECTIONS ? HTTP_ROOM : HTTP_ROOM_ADMIN;
     if (class == HTTP_CLASS_OWN)
-        return true;
+        return HTTP_ROOM;
     if (connections->clients - connections->closing >= connections->max)
-        return false;
+        return HTTP_ROOM_ALL;
     if (connections->max_per_client == 0 || client->bytes[0] == 0)
-        return true;
+        return HTTP_ROOM;
     for (size_t i = 0; i < connections->count; i++)
         same += !connections->active[i]->closing &&
                 memcmp(&connections->active[i]->client, client, sizeof *client) == 0;
-    return same < connections->max_per_client;
+    return same < connections->max_per_client ? HTTP_ROOM : HTTP_ROOM_CLIENT;
 }
 
 static bool has_unread(int fd) {
@@ -159,21 +159,24 @@ static struct http_worker *least_loaded(struct http_worker *workers, size_t coun
 }
 
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
-                                             const struct sockaddr *address,
-                                             enum http_class class) {
+                                             const struct sockaddr *address, enum http_class class,
+                                             enum http_room *ret_room) {
     struct http_connection *connection = calloc(1, sizeof *connection);
+    *ret_room = HTTP_ROOM_MEMORY;
     if (connection == NULL)
         return NULL;
     connection->fd = fd;
     connection->class = class;
     connection->client = client_of(address);
     (void)pthread_mutex_lock(&connections->mutex);
-    if (class == HTTP_CLASS_CLIENT && !has_room(connections, class, &connection->client))
+    if (class == HTTP_CLASS_CLIENT &&
+        room_for(connections, class, &connection->client) != HTTP_ROOM)
         close_idle(connections, &connection->client);
-    const bool taken = reserve_fd(connections, fd) &&
-                       has_room(connections, class, &connection->client) &&
-                       connections->count < connections->capacity;
-    if (taken) {
+    if (reserve_fd(connections, fd))
+        *ret_room = connections->count < connections->capacity
+                        ? room_for(connections, class, &connection->client)
+                        : HTTP_ROOM_ALL;
+    if (*ret_room == HTTP_ROOM) {
         connection->index = connections->count;
         connections->active[connections->count++] = connection;
         if (connections->count > connections->peak)
@@ -183,7 +186,7 @@ struct http_connection *http_connections_add(struct http_connections *connection
         connections->by_fd[fd] = connection;
     }
     (void)pthread_mutex_unlock(&connections->mutex);
-    if (!taken) {
+    if (*ret_room != HTTP_ROOM) {
         free(connection);
         return NULL;
     }

@@ -72,9 +72,19 @@ enum cn_status http_connections_init(struct http_connections *connections, size_
                                      struct cn_error *error);
 void http_connections_clear(struct http_connections *connections);
 
-/* Registers an accepted socket. Returns NULL over a limit or without memory. */
+/* Is there room for one more connection, or what leaves none? */
+enum http_room {
+    HTTP_ROOM = 0,
+    HTTP_ROOM_ALL,    /* max */
+    HTTP_ROOM_CLIENT, /* max_per_client */
+    HTTP_ROOM_ADMIN,  /* HTTP_ADMIN_CONNECTIONS */
+    HTTP_ROOM_MEMORY
+};
+
+/* Registers an accepted socket. Returns NULL when *ret_room is no HTTP_ROOM. */
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
-                                             const struct sockaddr *address, enum http_class class);
+                                             const struct sockaddr *address, enum http_class class,
+                                             enum http_room *ret_room);
 
 /* Assigns it to the least loaded worker, which is returned; NULL if all are full. */
 struct http_worker *http_connections_assign(struct http_connections *connections,

@@ -181,6 +181,8 @@ struct http_route {
     /* A health probe: a new connection whose first request is for such a route is answered by a
      * thread that does nothing else, and closed. */
     bool probe;
+    /* The keys that its query may have, NULL-terminated; NULL: none. */
+    const char *const *query;
 };
 
 #endif

@@ -62,7 +62,8 @@ static bool add_headers(struct http_request *request, struct MHD_Response *respo
             MHD_add_response_header(response, "traceparent", request->identity.trace) == MHD_YES;
     if (request->server->options.cors_origin != NULL)
         good &= http_cors_add(response, request->server->options.cors_origin,
-                              http_header(&request->exchange, "Origin"), request->allow);
+                              http_header(&request->exchange, "Origin"),
+                              request->allow[0] != '\0' ? request->allow : NULL);
     if (request->close || request->server->draining)
         good &= MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
     return good;

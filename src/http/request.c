@@ -25,8 +25,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
     request->queued = request->linger = false;
     /* The probes' thread keeps no connection, whose next request might be no probe. */
     request->close = request->peer->worker == server->probes;
-    request->path[0] = request->client[0] = '\0';
-    request->allow = NULL;
+    request->path[0] = request->client[0] = request->allow[0] = '\0';
     request->exchange = (struct http_exchange){.context = &server->context,
                                                .connection = connection,
                                                .worker = request->peer->worker,

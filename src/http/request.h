@@ -6,6 +6,7 @@
 #include "http/exchange.h"
 #include "http/identity.h"
 #include "http/keys.h"
+#include "http/router.h"
 #include "http/target.h"
 
 enum http_stage {
@@ -33,7 +34,7 @@ struct http_request {
     char argument_text[HTTP_PATH_SIZE]; /* the storage of exchange.arguments */
     struct http_identity identity;      /* for the answer and the log line */
     char client[HTTP_KEY_NAME_SIZE];    /* the name of the client's API key; "": none */
-    const char *allow;                  /* for an answer to OPTIONS; valid while it is made */
+    char allow[HTTP_ALLOW_SIZE];        /* of OPTIONS: the path's methods; "": another method */
     size_t route;                       /* index in the table; route_count: none */
     size_t body_limit, body_expected;
     enum http_coding coding; /* of the body */

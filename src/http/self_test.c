@@ -41,10 +41,11 @@ int http_self_test_request(struct http_server *server, struct http_worker *worke
     const struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct sockaddr *peer = (const struct sockaddr *)&address;
     int status = 0;
+    enum http_room room;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return 0;
     struct http_connection *connection =
-        http_connections_add(&server->connections, pair[0], peer, HTTP_CLASS_OWN);
+        http_connections_add(&server->connections, pair[0], peer, HTTP_CLASS_OWN, &room);
     if (connection == NULL) {
         close(pair[0]);
     } else {

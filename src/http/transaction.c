@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <sys/ioctl.h>
 
+#include "base/names.h"
 #include "base/time.h"
 #include "http/admission.h"
 #include "http/auth.h"
@@ -140,27 +141,27 @@ static bool check_origin(struct http_request *request, const char *method) {
     return false;
 }
 
-/* Answers OPTIONS for a path with the methods `allow`, including a browser's preflight request. */
-static void answer_options(struct http_request *request, const struct announced *body,
-                           const char *allow) {
+/* Takes OPTIONS for a path with the methods `allow`, including a browser's preflight request. False
+ * when it was rejected. Else it is answered when the request is complete: libmicrohttpd closes the
+ * connection after an earlier answer. */
+static bool take_options(struct http_request *request, const struct announced *body,
+                         const char *allow) {
     http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
-    request->allow = allow;
-    if (body->chunked || body->length > 0)
-        http_request_reject(request, 413, "OPTIONS takes no body");
-    else
-        (void)http_reply(&request->exchange, 204, NULL, NULL, 0);
-    request->allow = NULL;
+    (void)snprintf(request->allow, sizeof request->allow, "%s", allow);
+    if (!body->chunked && body->length == 0)
+        return true;
+    http_request_reject(request, 413, "OPTIONS takes no body");
+    return false;
 }
 
-/* Finds the route; false when there is none, and the request was answered. */
+/* Finds the route, NULL for OPTIONS; false when there is none, and the request was answered. */
 static bool find_route(struct http_request *request, const char *method,
                        const struct announced *body, const struct http_route **ret_route) {
     struct http_server *server = request->server;
     const bool options = strcmp(method, "OPTIONS") == 0;
-    char allow[HTTP_ALLOW_SIZE];
+    char allow[HTTP_ALLOW_SIZE], text[HTTP_ALLOW_SIZE + 96];
     if (options && strcmp(request->path, "*") == 0) { /* OPTIONS of the server as a whole */
-        answer_options(request, body, "GET, HEAD, POST, OPTIONS");
-        return false;
+        return take_options(request, body, "GET, HEAD, POST, OPTIONS");
     }
     if (request->target_status != 0) {
         http_request_reject(request, request->target_status, request->target_fault);
@@ -172,17 +173,58 @@ static bool find_route(struct http_request *request, const char *method,
         request->route = (size_t)(*ret_route - server->options.routes);
         return true;
     case HTTP_NO_METHOD:
-        if (options) {
-            answer_options(request, body, allow);
-            return false;
-        }
+        if (options)
+            return take_options(request, body, allow);
         http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
-        http_request_reject(request, 405, "this path does not know this method");
+        (void)snprintf(text, sizeof text, "this path does not know %.32s; it knows %s", method,
+                       allow);
+        http_request_reject(request, 405, text);
         return false;
     case HTTP_NO_PATH:
         break;
     }
     http_request_reject(request, 404, "there is nothing at this path");
+    return false;
+}
+
+/* A query, checked against the keys that its route knows. */
+struct query_check {
+    const char *const *known; /* NULL: none */
+    uint64_t seen;            /* a bit for each of them */
+    const char *key, *fault;  /* of the first key that is wrong; NULL: none is */
+};
+
+static enum MHD_Result take_key(void *cls, enum MHD_ValueKind kind, const char *key,
+                                const char *value) {
+    struct query_check *check = cls;
+    const int index = check->known != NULL ? cn_name_index(check->known, key) : -1;
+    (void)kind;
+    if (key[0] == '\0' && value == NULL) /* "?a=1&" */
+        return MHD_YES;
+    if (index < 0)
+        check->fault = "the query has the unknown key";
+    else if (((check->seen >> index) & 1) != 0)
+        check->fault = "the query has twice the key";
+    else if (value == NULL)
+        check->fault = "the query has no value for the key";
+    else
+        check->seen |= UINT64_C(1) << index;
+    check->key = key;
+    return check->fault == NULL ? MHD_YES : MHD_NO;
+}
+
+/* False when the query has a key that the route does not know, and the request was rejected: what
+ * the client asks for would silently not be done. */
+static bool check_query(struct http_request *request, const struct http_route *route) {
+    struct query_check check = {.known = route->query};
+    char names[128], text[320];
+    (void)MHD_get_connection_values(request->exchange.connection, MHD_GET_ARGUMENT_KIND, take_key,
+                                    &check);
+    if (check.fault == NULL)
+        return true;
+    (void)snprintf(text, sizeof text, "%s \"%.64s\"; this path knows %s", check.fault, check.key,
+                   check.known != NULL ? cn_name_list(check.known, names, sizeof names) : "none");
+    http_request_reject(request, 400, text);
     return false;
 }
 
@@ -244,13 +286,15 @@ static enum MHD_Result end_handler(struct http_request *request, enum http_outco
 /* The last callback: the request is complete. */
 static enum MHD_Result run_handler(struct http_request *request) {
     struct http_server *server = request->server;
-    const struct http_route *route = &server->options.routes[request->route];
     struct http_exchange *exchange = &request->exchange;
     struct cn_error error = {0};
     if (is_refused(request)) {
         refuse_framing(request);
         return request->queued ? MHD_YES : MHD_NO;
     }
+    if (request->allow[0] != '\0')
+        return end_handler(request, http_reply(exchange, 204, NULL, NULL, 0));
+    const struct http_route *route = &server->options.routes[request->route];
     http_timeouts_phase(&server->timeouts, request->peer, HTTP_PHASE_WORK, 0);
     exchange->coded = request->coding != HTTP_CODING_NONE && exchange->body_length > 0;
     if (route->body_limit != HTTP_BODY_CONFIGURED && http_body_inflate(exchange, &error) != CN_OK)
@@ -270,9 +314,10 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
         return request->queued ? MHD_YES : MHD_NO;
     body = announced_body(&request->exchange);
     if (!check_origin(request, method) || !find_route(request, method, &body, &route) ||
-        !http_authorize(request, route) || !check_body(request, route, &body))
+        (route != NULL && (!http_authorize(request, route) || !check_query(request, route) ||
+                           !check_body(request, route, &body))))
         return request->queued ? MHD_YES : MHD_NO;
-    if (request->coding == HTTP_CODING_NONE && !body.chunked)
+    if (route != NULL && request->coding == HTTP_CODING_NONE && !body.chunked)
         request->exchange.refused =
             http_admission_refused(&request->exchange, request->body_expected);
     if (request->exchange.refused > 0 && body.expects_continue) {

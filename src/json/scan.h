@@ -73,8 +73,9 @@ size_t cn_json_unescape(struct json_string string, char *to);
 /* True if the string's bytes are UTF-8, so that it can be sent back as it is. */
 bool cn_json_is_utf8(struct json_string string);
 
-/* A string of base64 (RFC 4648, with or without blanks, perhaps a whole data: URL) as bytes,
- * malloc'd; caller frees with free(). CN_MALFORMED: not base64; CN_MEMORY. */
+/* A string of base64 (RFC 4648, in either alphabet, with or without blanks and padding, perhaps a
+ * whole data: URL) as bytes, malloc'd; caller frees with free(). CN_MALFORMED: not base64;
+ * CN_MEMORY. */
 enum cn_status cn_json_base64(struct json_string string, uint8_t **ret_bytes, size_t *ret_length,
                               struct cn_error *error);
 

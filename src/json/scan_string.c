@@ -92,13 +92,19 @@ enum cn_status cn_json_base64(struct json_string string, uint8_t **ret_bytes, si
         return cn_fail(error, CN_MEMORY, "no memory for %zu bytes of base64", string.length);
     }
     const size_t text_length = cn_json_unescape(string, text);
-    const char *comma =
+    char *comma =
         text_length > 5 && memcmp(text, "data:", 5) == 0 ? memchr(text, ',', text_length) : NULL;
-    const char *from = comma != NULL ? comma + 1 : text;
+    char *from = comma != NULL ? comma + 1 : text;
+    text[text_length] = '\0';
+    for (char *c = from; (c = strpbrk(c, "-_")) != NULL; c++) /* the alphabet of URLs, too */
+        *c = *c == '-' ? '+' : '/';
     base64_decode_init(&context);
-    const bool good = base64_decode_update(&context, &length, bytes,
-                                           text_length - (size_t)(from - text), from) == 1 &&
-                      base64_decode_final(&context) == 1;
+    bool good = base64_decode_update(&context, &length, bytes, text_length - (size_t)(from - text),
+                                     from) == 1;
+    size_t none = 0;
+    for (int i = 0; i < 2 && good && base64_decode_final(&context) != 1; i++) /* without padding */
+        good = base64_decode_update(&context, &none, bytes + length, 1, "=") == 1;
+    good = good && base64_decode_final(&context) == 1;
     free(text);
     if (!good) {
         free(bytes);

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Methods and headers that belong to no endpoint: HEAD, OPTIONS, CORS, request ids, traces."""
+import json
 import os
 import re
 import sys
 
-from daemon import RAW, MODEL, ask, check, finish, get, post, serving
+from daemon import IMAGE, MODEL, RAW, Stream, ask, check, finish, get, hold_place, post, serving
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SITE, OTHER = b"https://draw.example", b"https://other.example"
@@ -34,8 +35,74 @@ def test_options(server):
     check(ask(server, get("/nothing", method=b"OPTIONS"))[0] == 404, "OPTIONS of nothing")
     answer = ask(server, get("/predict", b"Content-Length: 1\r\n", method=b"OPTIONS") + b"a")
     check(answer[0] == 413, "OPTIONS with a body: %s" % (answer,))
+    with server.connect() as sock:
+        stream = Stream(sock)
+        for request in (get("/predict", method=b"OPTIONS"), get("*", method=b"OPTIONS"), post()):
+            sock.sendall(request)
+            answer = stream.answer()
+            check(answer and answer[0] in (200, 204) and "connection" not in answer[1],
+                  "OPTIONS keeps its connection: %s" % (answer,))
     answer = ask(server, get("/predict", b"Origin: " + SITE + b"\r\n", method=b"OPTIONS"))
     check("access-control-allow-origin" not in answer[1], "no CORS unless asked for")
+
+
+def test_methods(server):
+    """405 says which method is not known, and which are."""
+    for path, method, allow in (("/predict", b"GET", "POST, OPTIONS"), ("/v2", b"PUT", "GET, HEAD, OPTIONS"),
+                                ("/metrics", b"POST", "GET, HEAD, OPTIONS")):
+        status, headers, body = ask(server, get(path, b"Content-Length: 0\r\n", method=method))
+        check(status == 405 and headers.get("allow") == allow and
+              b"does not know %s; it knows %s" % (method, allow.encode()) in body,
+              "%s %s: %s" % (method, path, body))
+    _, _, body = ask(server, get("/predict", method=b"A" * 200))
+    check(b"does not know " + b"A" * 32 + b";" in body, "a long method is cut: %s" % body)
+
+
+def test_queries(server):
+    """What a path does not know is refused by its name, and what it knows is said."""
+    contract = json.loads(ask(server, get("/openapi.json"))[2])
+    known = {x["name"] for x in contract["components"]["parameters"].values() if x["in"] == "query"}
+    for path, item in contract["paths"].items():
+        for method, operation in item.items():
+            if "admin" in operation["tags"]:
+                continue
+            names = [contract["components"]["parameters"][x["$ref"].split("/")[-1]]
+                     for x in operation.get("parameters", []) if "$ref" in x]
+            wanted = ", ".join(x["name"] for x in names if x["in"] == "query") or "none"
+            where = path.replace("{model}", "digits").replace("{version}", "1").replace("{file}", "page.js")
+            status, _, body = ask(server, get(where + "?colour=%22red", b"Content-Length: 0\r\n",
+                                              method=method.upper().encode()))
+            check(status == 400 and json.loads(body)["error"] ==
+                  'the query has the unknown key "colour"; this path knows ' + wanted,
+                  "%s %s: %s" % (method, where, body))
+    check(len(known) > 8, "the contract has queries: %s" % known)
+    for query, words in ((b"strict=1&strict=1", b'twice the key'), (b"strict", b"no value for the key"),
+                         (b"Strict=1", b'key \\"Strict\\"'), (b"%22%0a=1", b'key'), (b"=1", b'key \\"\\"'),
+                         (b"a" * 500 + b"=1", b'key \\"' + b"a" * 64 + b'\\"; this')):
+        status, _, body = ask(server, post(path=b"/predict?" + query))
+        check(status == 400 and words in body and json.loads(body), "%s: %s" % (query, body))
+    for query in (b"", b"&", b"strict=1&", b"&strict=0", b"str%69ct=1", b"strict=1&preprocess=auto"):
+        check(ask(server, post(path=b"/predict?" + query))[0] == 200, "%s is good" % query)
+    check(ask(server, get("/predict?colour=red", method=b"OPTIONS"))[0] == 204, "OPTIONS asks nothing")
+
+
+def test_limits():
+    """Who is refused for a limit is told which; the log names the option."""
+    for option, words in (("max-connections", b"too many connections\""),
+                          ("max-connections-per-address", b"too many connections from your address")):
+        with serving("--%s=2" % option) as server:
+            with server.connect() as one, server.connect() as two, server.connect() as three:
+                hold_place(one)
+                hold_place(two)
+                three.sendall(get())
+                answer = Stream(three).answer()
+                check(answer and answer[0] == 503 and words in answer[2] and json.loads(answer[2]),
+                      "%s: %s" % (option, answer))
+                check(server.wait_for("a connection was refused: %s 2 is reached" % option),
+                      "the log says %s" % option)
+                for sock in (one, two):
+                    sock.sendall(IMAGE)
+                    check(Stream(sock).answer()[0] == 200, "who has a place keeps it")
 
 
 def test_cors():
@@ -101,8 +168,11 @@ def main():
     with serving("--log-level=debug") as server:
         test_head(server)
         test_options(server)
+        test_methods(server)
+        test_queries(server)
         test_identity(server)
     test_cors()
+    test_limits()
     test_identity_of_a_cut_body()
     return finish()
 

@@ -21,6 +21,8 @@ static void end(void) {
 }
 TestSuite(connections, .init = begin, .fini = end);
 
+static enum http_room room; /* of the last that came */
+
 /* From an address, or from a unix socket if it is NULL. */
 static struct http_connection *from(const char *text, enum http_class class) {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -31,7 +33,7 @@ static struct http_connection *from(const char *text, enum http_class class) {
         address = &v4;
     else if (text != NULL && inet_pton(AF_INET6, text, &v6.sin6_addr) == 1)
         address = &v6;
-    return http_connections_add(&connections, next_fd++, address, class);
+    return http_connections_add(&connections, next_fd++, address, class, &room);
 }
 
 static bool comes(const char *text) {

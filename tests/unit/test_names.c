@@ -23,14 +23,21 @@ Test(names, list) {
     cr_assert_str_eq(cn_name_list(none, text, sizeof text), "");
 }
 
-Test(names, list_is_cut_and_never_overruns) {
-    const char *whole = "valid, same, full";
-    for (size_t size = 1; size <= strlen(whole) + 1; size++) {
+Test(names, list_is_cut_between_names_and_never_overruns) {
+    static const char *const wanted[] = {[1] = "",
+                                         [4] = "...",
+                                         [11] = "valid, ...",
+                                         [17] = "valid, same, ...",
+                                         [18] = "valid, same, full"};
+    const char *now = "";
+    for (size_t size = 1; size <= 18; size++) {
         char text[32];
         memset(text, '#', sizeof text);
         cn_name_list(names, text, size);
-        cr_assert_eq(strlen(text), size - 1, "size %zu", size);
-        cr_assert_eq(strncmp(text, whole, size - 1), 0, "size %zu: %s", size, text);
+        if (wanted[size] != NULL)
+            now = wanted[size];
+        if (size != 2 && size != 3)
+            cr_assert_str_eq(text, now, "size %zu: %s", size, text);
         cr_assert_eq(text[size], '#', "size %zu wrote past its end", size);
     }
 }

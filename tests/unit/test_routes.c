@@ -51,13 +51,13 @@ Test(routes, each_row_is_found) {
 }
 
 static const struct http_route own[] = {
-    {"POST", "/m/{a}/infer", "", HTTP_ACCESS_CLIENT, 1, NULL, false},
-    {"POST", "/v1/{a}:predict", "", HTTP_ACCESS_CLIENT, 1, NULL, false},
-    {"POST", "/v1/{a}/versions/{b}:predict", "", HTTP_ACCESS_CLIENT, 1, NULL, false},
-    {"GET", "/v1/{a}", "", HTTP_ACCESS_CLIENT, 1, NULL, false},
-    {"GET", "/m/stats", "", HTTP_ACCESS_CLIENT, 1, NULL, false},
-    {"GET", "/m/{a}", "", HTTP_ACCESS_CLIENT, 1, NULL, false},
-    {"GET", "/m/", "", HTTP_ACCESS_CLIENT, 1, NULL, false},
+    {"POST", "/m/{a}/infer", "", HTTP_ACCESS_CLIENT, 1, NULL, false, NULL},
+    {"POST", "/v1/{a}:predict", "", HTTP_ACCESS_CLIENT, 1, NULL, false, NULL},
+    {"POST", "/v1/{a}/versions/{b}:predict", "", HTTP_ACCESS_CLIENT, 1, NULL, false, NULL},
+    {"GET", "/v1/{a}", "", HTTP_ACCESS_CLIENT, 1, NULL, false, NULL},
+    {"GET", "/m/stats", "", HTTP_ACCESS_CLIENT, 1, NULL, false, NULL},
+    {"GET", "/m/{a}", "", HTTP_ACCESS_CLIENT, 1, NULL, false, NULL},
+    {"GET", "/m/", "", HTTP_ACCESS_CLIENT, 1, NULL, false, NULL},
 };
 
 static enum http_match find_own(const char *method, const char *path) {

@@ -206,7 +206,15 @@ Test(json_scan, base64) {
     cr_assert(decodes("Pz8\\/", "???"));
     cr_assert(decodes("Pj4\\u002B", ">>>"));
     cr_assert(decodes("data:image/png;base64,TWFu", "Man"));
-    cr_assert_not(decodes("TWE", "Ma"));
+    cr_assert(decodes("TWE", "Ma"), "without its padding");
+    cr_assert(decodes("TQ", "M"));
+    cr_assert(decodes("TQ=", "M"));
+    cr_assert(decodes("TWE\\n", "Ma"));
+    cr_assert(decodes("Pz8_Pj4-", "?\?\?>>>"), "the alphabet of URLs");
+    cr_assert_not(decodes("T", ""), "a digit alone is no byte");
+    cr_assert_not(decodes("TR", "M"), "bits are left");
+    cr_assert_not(decodes("TQ===", "M"));
+    cr_assert_not(decodes("TWFu\\u0000", "Man"));
     cr_assert_not(decodes("TW.u", "Man"));
     cr_assert_not(decodes("TWE=TWE=", "MaMa"));
     cr_assert_not(decodes("data:,", "x"));
