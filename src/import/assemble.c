@@ -62,8 +62,9 @@ static void list_obstacles(json_t *config, const char *place, int depth, json_t 
 
 /* ---- Inputs and outputs, as Keras names them ---- */
 
-/* A name that no earlier port has: "model", then "model_1". */
-static void add_port(json_t *ports, const char *name, const struct cn_shape *shape, bool turned) {
+/* A name that no earlier port has: "model", then "model_1". `moved`: the file has its channels
+ * first and the network last. */
+static void add_port(json_t *ports, const char *name, const struct cn_shape *shape, bool moved) {
     char chosen[IMPORT_NAME];
     json_t *port, *dims = json_pack("[i]", -1), *axes = json_array();
     size_t i, same = 0;
@@ -72,7 +73,7 @@ static void add_port(json_t *ports, const char *name, const struct cn_shape *sha
         if (strcmp(json_string_value(json_object_get(port, "name")), chosen) == 0)
             (void)snprintf(chosen, sizeof chosen, "%.200s_%zu", name, ++same);
     }
-    const bool first = turned && shape->rank > 1;
+    const bool first = moved && shape->rank > 1;
     if (first)
         (void)json_array_append_new(dims, json_integer(shape->dims[shape->rank - 1]));
     for (int axis = 0; axis < shape->rank - first; axis++) {
@@ -101,18 +102,18 @@ static const char *input_name(const json_t *architecture, const char *own, char 
 }
 
 static void list_ports(const struct import_source *source, const struct cn_network *network,
-                       char *const *paths, bool turned, struct import_report *report) {
+                       char *const *paths, const bool *moved, struct import_report *report) {
     json_t *inputs = json_array(), *outputs = json_array();
     char name[IMPORT_NAME];
     for (size_t i = 0; i < network->input_count; i++)
         add_port(inputs, input_name(source->architecture, network->inputs[i].name, name),
-                 &network->inputs[i].shape, turned);
+                 &network->inputs[i].shape, moved[i]);
     for (size_t k = 0; k < network->output_count; k++) {
         const size_t value = network->outputs[k].value;
         const char *path = value < network->input_count ? network->inputs[value].name
                                                         : paths[value - network->input_count];
         (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(path, "/"), path);
-        add_port(outputs, name, &network->outputs[k].shape, turned);
+        add_port(outputs, name, &network->outputs[k].shape, moved[value]);
     }
     report->tensors = json_pack("{s:o, s:o}", "inputs", inputs, "outputs", outputs);
 }
@@ -120,8 +121,9 @@ static void list_ports(const struct import_source *source, const struct cn_netwo
 enum cn_status import_assemble(struct import_source *source, const struct cn_shape *input_shape,
                                struct import_report *report, struct cn_network **ret_network,
                                struct cn_error *error) {
+    bool moved[CN_NETWORK_MAX_PORTS + CN_NETWORK_MAX_LAYERS] = {false};
     const struct cn_architecture_options options = {
-        .lenient = true, .paths = true, .input_shape = input_shape};
+        .lenient = true, .paths = true, .input_shape = input_shape, .moved = moved};
     struct cn_network *network = NULL;
     char **paths = NULL;
     enum cn_status status = CN_OK;
@@ -130,10 +132,6 @@ enum cn_status import_assemble(struct import_source *source, const struct cn_sha
                        "is a %s, which holds weights alone; give the network with --architecture "
                        "FILE.json (Keras: model.to_json())",
                        source->format);
-    const bool turned =
-        import_turn_channels(source->architecture, report->obstacles, &source->channels_first_rows);
-    if (turned)
-        import_note(report->notes, "channels_first: turned to rows, columns, channels");
     list_obstacles(json_object_get(source->architecture, "config"), "", 0, report->obstacles);
     const size_t count = json_array_size(report->obstacles);
     if (count > 0)
@@ -149,8 +147,10 @@ enum cn_status import_assemble(struct import_source *source, const struct cn_sha
     if (status == CN_OK)
         status = import_match(source, network, paths, report, error);
     if (status == CN_OK) {
+        if (moved[0])
+            import_note(report->notes, "channels_first: turned to rows, columns, channels");
         list_layers(network, paths, report);
-        list_ports(source, network, paths, turned, report);
+        list_ports(source, network, paths, moved, report);
         *ret_network = network;
         network = NULL;
     }

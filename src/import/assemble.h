@@ -16,11 +16,6 @@ struct import_report {
 /* Appends a formatted string to `list`. */
 void import_note(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Rewrites a Keras architecture of channels_first layers as channels_last, in place: shapes, axes
- * and data_format. True if it was one; what cannot be turned is an obstacle. *ret_rows: Flatten
- * keeps the order of channels, rows, columns. */
-bool import_turn_channels(json_t *architecture, json_t *obstacles, bool *ret_rows);
-
 /* Makes the network of source->architecture and gives it the source's weights. `input_shape` where
  * the file leaves it open (NULL: none). Caller frees with cn_network_free. CN_UNSUPPORTED with
  * `report->obstacles`; CN_INVALID for weights that are missing or of another shape. */

@@ -4,7 +4,6 @@ noinst_LTLIBRARIES += libimport.la
 libimport_la_SOURCES = \
 	src/import/archive.c src/import/archive.h \
 	src/import/assemble.c src/import/assemble.h \
-	src/import/channels.c \
 	src/import/foreign_safetensors.c \
 	src/import/hdf5.c \
 	src/import/keras_pack.c src/import/keras_pack.h \

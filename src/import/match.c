@@ -109,6 +109,8 @@ static bool fits(const struct matcher *matcher, const struct import_tensor *tens
         *ret_order = ORDER_TORCH;
         return true;
     }
+    if (!torch && spec->rank == 1 && (tensor->size == 1 || tensor->size == (size_t)spec->dims[0]))
+        return true; /* one number for all, or several axes that are one here */
     return !(torch && tensor->rank > 1 && spec->rank > 1) && fits_squeezed(tensor, spec);
 }
 
@@ -146,6 +148,14 @@ static const struct cn_layer *layer_of_value(const struct cn_network *network, s
     return value >= network->input_count ? &network->layers[value - network->input_count] : NULL;
 }
 
+/* Was the value brought into PyTorch's order, channels first, by a Permute? */
+static bool is_channels_first(const struct cn_network *network, size_t value) {
+    const struct cn_layer *layer = layer_of_value(network, value);
+    return layer != NULL && strcmp(cn_layer_type_name(layer->type), "Permute") == 0 &&
+           layer->output_shape.dims[0] == layer->input_shape.dims[layer->input_shape.rank - 1] &&
+           layer->output_shape.dims[1] == layer->input_shape.dims[0];
+}
+
 /* The picture that a layer's vector was flattened from; false if it was none. */
 static bool flattened_from(const struct cn_network *network, const struct cn_layer *layer,
                            struct cn_shape *ret_picture) {
@@ -158,7 +168,9 @@ static bool flattened_from(const struct cn_network *network, const struct cn_lay
             return false;
         if (before->input_shape.rank > 1) {
             *ret_picture = before->input_shape;
-            return strcmp(cn_layer_type_name(before->type), "Flatten") == 0;
+            return (strcmp(cn_layer_type_name(before->type), "Flatten") == 0 ||
+                    strcmp(cn_layer_type_name(before->type), "Reshape") == 0) &&
+                   !is_channels_first(network, before->inputs[0].value);
         }
         layer = before;
     }
@@ -220,9 +232,11 @@ static enum cn_status give(const struct matcher *matcher, const struct cn_layer 
     }
     tensor->used = true;
     copy_reordered(tensor, order, to);
+    for (int i = 1; tensor->size == 1 && spec->rank == 1 && i < spec->dims[0]; i++)
+        to[i] = to[0];
     if (matcher->source->flipped_kernels && spec->rank >= 3 && strcmp(spec->name, "kernel") == 0)
         flip_kernel(to, spec);
-    const bool rows = matcher->source->channels_first_rows && layer->input_shape.rank == 1 &&
+    const bool rows = matcher->source->naming == IMPORT_BY_SHAPE && layer->input_shape.rank == 1 &&
                       strcmp(spec->name, "bias") != 0;
     if (rows && flattened_from(matcher->network, layer, &picture))
         return reorder_rows(to, tensor->size, &picture, matcher->error);
@@ -497,8 +511,6 @@ enum cn_status import_match(struct import_source *source, struct cn_network *net
     enum cn_status status = CN_OK;
     if (source->naming == IMPORT_BY_CLASS)
         resolve_all(&matcher);
-    if (source->naming == IMPORT_BY_SHAPE)
-        source->channels_first_rows = true;
     for (size_t i = 0; i < network->layer_count && status == CN_OK; i++)
         if (network->layers[i].tensor_count > 0)
             status = source->naming == IMPORT_BY_SHAPE ? match_shape(&matcher, i)

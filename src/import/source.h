@@ -43,9 +43,8 @@ struct import_source {
     enum import_naming naming;
     bool flipped_kernels; /* Theano's convolutions: kernels lie turned by 180 degrees */
     bool keras_1;
-    bool channels_first_rows; /* what Flatten makes of a picture is channels, rows, columns */
-    json_t *architecture;     /* Keras JSON, owned; NULL if the file has none */
-    json_t *labels;           /* array of strings, owned; NULL if the file has none */
+    json_t *architecture; /* Keras JSON, owned; NULL if the file has none */
+    json_t *labels;       /* array of strings, owned; NULL if the file has none */
     size_t tensor_count, tensor_capacity;
     struct import_tensor *tensors;
     size_t group_count, group_capacity;

@@ -43,6 +43,7 @@ struct node {
     struct call *calls;
     size_t made; /* the network's layer of the first call, plus 1; later calls share its weights */
     size_t uses;
+    struct cn_ints axes;               /* that it works over in the file, once it has been made */
     struct cn_keras_function function; /* after the layer */
     bool alone;                        /* the function is all there is */
 };
@@ -66,6 +67,7 @@ struct assembly {
     char refusals[200];
     struct cn_keras_layer first_refused;
     char **paths; /* of the layers, NULL: not asked for */
+    bool moved[CN_NETWORK_MAX_PORTS + CN_NETWORK_MAX_LAYERS]; /* as in the options */
     struct cn_error *error;
 };
 
@@ -435,19 +437,55 @@ static enum cn_status add_helper(struct assembly *a, const struct node *node, co
     return status == CN_OK ? note_path(a, path) : status;
 }
 
+/* One function of each number. */
+static enum cn_status call_unary(struct assembly *a, const struct node *node, const char *outer,
+                                 const char *path, const char *suffix, const char *function,
+                                 double alpha, double beta, size_t *value) {
+    const size_t input = *value;
+    json_t *config =
+        strcmp(function, "sigmoid") == 0 || strcmp(function, "tanh") == 0
+            ? json_pack("{s:s}", "activation", function)
+            : json_pack("{s:s, s:f, s:f}", "function", function, "alpha", alpha, "beta", beta);
+    return add_helper(a, node, outer, path, suffix,
+                      json_object_get(config, "activation") != NULL ? "Activation" : "Unary",
+                      config, &input, 1, value);
+}
+
+/* ReLU with a slope, a threshold and a ceiling: what is above the threshold, up to the ceiling, and
+ * the slope times what is missing to the threshold. */
+static enum cn_status call_relu(struct assembly *a, const struct node *node, const char *outer,
+                                const char *path, size_t *value) {
+    const struct cn_keras_function *f = &node->function;
+    size_t parts[2] = {*value, *value};
+    enum cn_status status =
+        f->threshold != 0
+            ? call_unary(a, node, outer, path, ".t", "thresholded_relu", f->threshold, 0, &parts[0])
+            : CN_OK;
+    if (status == CN_OK)
+        status = call_unary(a, node, outer, path, ".c", "clip", 0, f->beta, &parts[0]);
+    *value = parts[0];
+    if (status != CN_OK || f->alpha == 0)
+        return status;
+    status =
+        call_unary(a, node, outer, path, ".m", "clip", -CN_KERAS_LARGEST, f->threshold, &parts[1]);
+    if (status == CN_OK)
+        status = call_unary(a, node, outer, path, ".s", "affine", f->alpha,
+                            -f->alpha * f->threshold, &parts[1]);
+    if (status == CN_OK)
+        status = add_helper(a, node, outer, path, "", "Add", json_object(), parts, 2, value);
+    return status;
+}
+
 /* The activation that is a layer of its own. */
 static enum cn_status call_function(struct assembly *a, const struct node *node, const char *outer,
                                     const char *path, size_t *value) {
     const struct cn_keras_function *f = &node->function;
-    const bool sigmoid = strcmp(f->function, "sigmoid") == 0;
     const char *suffix = node->alone && !f->gated ? "" : ".f";
-    size_t inputs[2] = {*value, 0};
-    json_t *config = sigmoid ? json_pack("{s:s}", "activation", "sigmoid")
-                             : json_pack("{s:s, s:f, s:f}", "function", f->function, "alpha",
-                                         f->alpha, "beta", f->beta);
+    size_t inputs[2] = {*value, *value};
+    if (strcmp(f->function, "relu") == 0)
+        return call_relu(a, node, outer, path, value);
     enum cn_status status =
-        add_helper(a, node, outer, path, suffix, sigmoid ? "Activation" : "Unary", config, inputs,
-                   1, &inputs[1]);
+        call_unary(a, node, outer, path, suffix, f->function, f->alpha, f->beta, &inputs[1]);
     *value = inputs[1];
     if (status == CN_OK && f->gated)
         status = add_helper(a, node, outer, path, node->alone ? "" : ".x", "Multiply",
@@ -470,6 +508,8 @@ static enum cn_status add_layer(struct assembly *a, struct node *node, const cha
     const char *given = node->entry.name;
     enum cn_status status = CN_OK;
     if (node->made == 0)
+        status = cn_keras_fit_layer(&node->entry, cn_network_value_shape(network, inputs[0]));
+    if (node->made == 0 && status == CN_OK)
         status = cn_keras_layer_read(&node->entry, cn_network_value_shape(network, inputs[0])->rank,
                                      &call.type, config);
     if (status != CN_OK)
@@ -528,23 +568,174 @@ static enum cn_status call_operation(struct assembly *a, const struct node *node
     return status;
 }
 
+/* ---- Axes in another order than ours ---- */
+
+static json_t *format_ints(const struct cn_ints *ints) {
+    json_t *list = json_array();
+    for (int i = 0; i < ints->count; i++)
+        (void)json_array_append_new(list, json_integer(ints->values[i]));
+    return list;
+}
+
+static enum cn_status permute(struct assembly *a, const struct node *node, const char *outer,
+                              const char *path, const struct cn_ints *dims, size_t *value) {
+    const size_t input = *value;
+    return add_helper(a, node, outer, path, ".order", "Permute",
+                      json_pack("{s:o}", "dims", format_ints(dims)), &input, 1, value);
+}
+
+static enum cn_status reshape(struct assembly *a, const struct node *node, const char *outer,
+                              const char *path, const struct cn_shape *shape, size_t *value) {
+    const size_t input = *value;
+    struct cn_ints dims = {shape->rank, {0}};
+    memcpy(dims.values, shape->dims, (size_t)shape->rank * sizeof *shape->dims);
+    return add_helper(a, node, outer, path, ".shape", "Reshape",
+                      json_pack("{s:o}", "target_shape", format_ints(&dims)), &input, 1, value);
+}
+
+/* Moves a value's channels to the end, or back to where the file has them. */
+static enum cn_status move_channels(struct assembly *a, const struct node *node, const char *outer,
+                                    const char *path, bool last, size_t *value) {
+    const int rank = cn_network_value_shape(a->network, *value)->rank;
+    if (rank < 2 || a->moved[*value] == last)
+        return CN_OK;
+    const struct cn_ints dims = cn_keras_channels_order(rank, last);
+    const enum cn_status status = permute(a, node, outer, path, &dims, value);
+    if (status == CN_OK)
+        a->moved[*value] = last;
+    return status;
+}
+
+static enum cn_keras_order order_of(const struct node *node) {
+    if (node->is_operation)
+        return CN_KERAS_FILE_ORDER;
+    return node->alone ? CN_KERAS_ANY_ORDER
+                       : cn_keras_order(node->entry.class_name, node->entry.config);
+}
+
+/* Gives all inputs the order that the layer reads them in; *ret_moved: the channels are last. */
+static enum cn_status order_inputs(struct assembly *a, const struct node *node, const char *outer,
+                                   const char *path, size_t *values, size_t count,
+                                   bool *ret_moved) {
+    const enum cn_keras_order order = order_of(node);
+    const int rank = cn_network_value_shape(a->network, values[0])->rank;
+    bool moved = order == CN_KERAS_CHANNELS_FIRST, even = true;
+    enum cn_status status = CN_OK;
+    for (size_t i = 0; i < count; i++) {
+        even = even && cn_network_value_shape(a->network, values[i])->rank == rank;
+        moved = moved || (order == CN_KERAS_ANY_ORDER && a->moved[values[i]]);
+    }
+    *ret_moved = moved && even && rank > 1;
+    for (size_t i = 0; i < count && status == CN_OK; i++)
+        status = move_channels(a, node, outer, path, *ret_moved, &values[i]);
+    return status;
+}
+
+/* What the configuration says of axes, for a layer of ours that has them last. */
+static void rewrite_axes(struct node *node, bool moved, int rank) {
+    json_t *config = node->entry.config;
+    if (order_of(node) == CN_KERAS_CHANNELS_FIRST)
+        (void)json_object_set_new(config, "data_format", json_string("channels_last"));
+    if (node->axes.count > 0) {
+        json_t *last = json_array();
+        const bool several = strcmp(node->entry.class_name, "LayerNormalization") == 0;
+        for (int i = several ? node->axes.count : 1; i > 0; i--)
+            (void)json_array_append_new(last, json_integer(-i));
+        if (several)
+            (void)json_object_set(config, "axis", last);
+        else
+            (void)json_object_set_new(config, "axis", json_integer(-1));
+        json_decref(last);
+    }
+    if (moved && strcmp(node->entry.class_name, "Concatenate") == 0) {
+        const json_t *given = json_object_get(config, "axis");
+        const json_int_t axis = given != NULL ? json_integer_value(given) : -1;
+        const int from_1 = (int)(axis < 0 ? axis + rank + 1 : axis);
+        if (from_1 >= 1 && from_1 <= rank)
+            (void)json_object_set_new(config, "axis",
+                                      json_integer(cn_keras_moved_axis(from_1, rank)));
+    }
+}
+
+/* A layer that works over its last axes, on a value whose axes `axes` are the ones. */
+static enum cn_status add_over_axes(struct assembly *a, struct node *node, const char *outer,
+                                    const char *path, const struct cn_ints *axes, size_t value,
+                                    size_t *ret_value) {
+    const struct cn_shape whole = *cn_network_value_shape(a->network, value);
+    const struct cn_ints there = cn_keras_axes_last(axes, whole.rank);
+    const struct cn_ints back = cn_keras_inverse(&there);
+    const bool last = cn_keras_axes_are_last(axes, whole.rank);
+    const bool joined =
+        axes->count > 1 && strcmp(node->entry.class_name, "LayerNormalization") != 0;
+    struct cn_shape shape = whole, flat = {.dims = {1, 1, 1, 1, 1}};
+    enum cn_status status = last ? CN_OK : permute(a, node, outer, path, &there, &value);
+    if (status == CN_OK && joined) {
+        shape = *cn_network_value_shape(a->network, value);
+        flat.rank = shape.rank - axes->count + 1;
+        for (int i = 0; i < shape.rank; i++)
+            flat.dims[i < flat.rank ? i : flat.rank - 1] *= shape.dims[i];
+        status = reshape(a, node, outer, path, &flat, &value);
+    }
+    if (status == CN_OK)
+        status = add_layer(a, node, outer, path, &value, 1, ret_value);
+    if (status == CN_OK && joined)
+        status = reshape(a, node, outer, path, &shape, ret_value);
+    if (status == CN_OK && !last)
+        status = permute(a, node, outer, path, &back, ret_value);
+    return status;
+}
+
+/* A layer and its own activation, whatever the order of the axes. */
+static enum cn_status add_ordered(struct assembly *a, struct node *node, const char *outer,
+                                  const char *path, size_t *values, size_t input_count,
+                                  size_t *ret_value) {
+    bool moved = false;
+    enum cn_status status = order_inputs(a, node, outer, path, values, input_count, &moved);
+    if (status != CN_OK)
+        return status;
+    const int rank = cn_network_value_shape(a->network, values[0])->rank;
+    *ret_value = values[0];
+    if (!node->alone) {
+        if (node->made == 0) {
+            (void)cn_keras_axes(node->entry.class_name, node->entry.config, rank, &node->axes);
+            rewrite_axes(node, moved, rank);
+        }
+        struct cn_ints axes = {0, {0}};
+        bool listed[CN_SHAPE_MAX_RANK + 2] = {false};
+        for (int i = 0; i < node->axes.count; i++)
+            listed[moved ? cn_keras_moved_axis(node->axes.values[i], rank) : node->axes.values[i]] =
+                true;
+        for (int axis = 1; axis <= rank; axis++)
+            if (listed[axis])
+                axes.values[axes.count++] = axis;
+        status = axes.count > 0 ? add_over_axes(a, node, outer, path, &axes, values[0], ret_value)
+                                : add_layer(a, node, outer, path, values, input_count, ret_value);
+    }
+    if (status == CN_OK && node->function.function != NULL)
+        status = call_function(a, node, outer, path, ret_value);
+    if (status == CN_OK)
+        a->moved[*ret_value] = moved && cn_network_value_shape(a->network, *ret_value)->rank > 1;
+    return status;
+}
+
 /* The same with what belongs to it in the network: nothing, or more layers than one. */
 static enum cn_status call_layer(struct assembly *a, struct node *node, const char *outer,
                                  const char *path, const json_t *given, const size_t *inputs,
                                  size_t input_count, size_t *ret_value) {
-    enum cn_status status = CN_OK;
+    size_t values[CN_LAYER_MAX_INPUTS];
+    bool moved = false;
     if (input_count == 0)
         return cn_fail(a->error, CN_MALFORMED, "%s reads nothing", node->entry.label);
     *ret_value = inputs[0];
-    if (node->is_operation)
-        return call_operation(a, node, outer, path, given, inputs, input_count, ret_value);
     if (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name))
         return CN_OK;
-    if (!node->alone)
-        status = add_layer(a, node, outer, path, inputs, input_count, ret_value);
-    if (status == CN_OK && node->function.function != NULL)
-        status = call_function(a, node, outer, path, ret_value);
-    return status;
+    memcpy(values, inputs, input_count * sizeof *values);
+    if (!node->is_operation)
+        return add_ordered(a, node, outer, path, values, input_count, ret_value);
+    const enum cn_status status = order_inputs(a, node, outer, path, values, input_count, &moved);
+    return status == CN_OK
+               ? call_operation(a, node, outer, path, given, values, input_count, ret_value)
+               : status;
 }
 
 /* One call of a node; *ret_outputs is the caller's. */
@@ -707,17 +898,18 @@ static enum cn_status call_model(struct assembly *a, struct keras_model *model, 
 /* ---- The network's inputs ---- */
 
 /* The input shape that a model declares: its own, or that of its first node. */
-static enum cn_status declared_shape(const struct assembly *a, const struct keras_model *model,
-                                     const struct node *node, bool *ret_found,
-                                     struct cn_shape *ret_shape) {
-    const struct cn_shape *given = a->options->input_shape;
+static enum cn_status declared_shape(const struct assembly *a,
+                                     const struct cn_architecture_options *options,
+                                     const struct keras_model *model, const struct node *node,
+                                     bool *ret_found, struct cn_shape *ret_shape) {
+    const struct cn_shape *given = options->input_shape;
     enum cn_status status =
         cn_keras_input_shape(node->entry.config, given, ret_found, ret_shape, a->error);
     if (status == CN_OK && !*ret_found && node->model != NULL) {
         const struct keras_model *inner = node->model;
-        status =
-            declared_shape(a, inner, &inner->nodes[inner->sequential ? 0 : inner->inputs[0].node],
-                           ret_found, ret_shape);
+        status = declared_shape(a, options, inner,
+                                &inner->nodes[inner->sequential ? 0 : inner->inputs[0].node],
+                                ret_found, ret_shape);
     }
     /* Keras 2 puts what build() got beside the list */
     if (status == CN_OK && !*ret_found && model != NULL && json_is_object(model->config))
@@ -725,17 +917,95 @@ static enum cn_status declared_shape(const struct assembly *a, const struct kera
     return status;
 }
 
+/* What reads an input first. */
+enum reader { HANDS_IT_ON, READS_CHANNELS_FIRST, READS_OTHERWISE };
+
+static enum reader model_reads(const struct keras_model *model, size_t input);
+
+static enum reader node_reads(const struct node *node) {
+    if (node->model != NULL)
+        return model_reads(node->model, 0);
+    if (node->is_input || cn_keras_trains_only_class(node->entry.class_name))
+        return HANDS_IT_ON;
+    switch (order_of(node)) {
+    case CN_KERAS_ANY_ORDER:
+        return HANDS_IT_ON;
+    case CN_KERAS_CHANNELS_FIRST:
+        return strcmp(node->entry.class_name, "Flatten") == 0 ? READS_OTHERWISE
+                                                              : READS_CHANNELS_FIRST;
+    case CN_KERAS_FILE_ORDER:
+        break;
+    }
+    return READS_OTHERWISE;
+}
+
+static bool call_reads(const struct node *node, size_t from) {
+    for (size_t c = 0; c < node->call_count; c++)
+        for (size_t i = 0; i < node->calls[c].input_count; i++)
+            if (node->calls[c].inputs[i].node == from)
+                return true;
+    return false;
+}
+
+/* Follows the input through the layers that hand it on. */
+static enum reader model_reads(const struct keras_model *model, size_t input) {
+    enum reader found = HANDS_IT_ON;
+    if (model->sequential) {
+        for (size_t n = 0; n < model->node_count && found == HANDS_IT_ON; n++)
+            found = node_reads(&model->nodes[n]);
+        return found;
+    }
+    bool *reached = calloc(model->node_count, sizeof *reached);
+    if (reached == NULL)
+        return READS_OTHERWISE;
+    reached[model->inputs[input].node] = true;
+    for (bool more = true; more && found != READS_CHANNELS_FIRST;) {
+        more = false;
+        for (size_t n = 0; n < model->node_count; n++)
+            for (size_t m = 0; reached[n] && m < model->node_count; m++) {
+                if (reached[m] || !call_reads(&model->nodes[m], n))
+                    continue;
+                const enum reader reader = node_reads(&model->nodes[m]);
+                reached[m] = reader == HANDS_IT_ON;
+                more = more || reached[m];
+                if (reader == READS_CHANNELS_FIRST)
+                    found = reader;
+            }
+    }
+    free(reached);
+    return found;
+}
+
+/* (channels, rows, columns) as (rows, columns, channels), or back. */
+static struct cn_shape move_shape(const struct cn_shape *shape, bool last) {
+    struct cn_shape moved = *shape;
+    const struct cn_ints dims = cn_keras_channels_order(shape->rank, last);
+    for (int i = 0; i < shape->rank; i++)
+        moved.dims[i] = shape->dims[dims.values[i] - 1];
+    return moved;
+}
+
+/* `model`: the list of layers that begins with the node; NULL: the node is an InputLayer. */
 static enum cn_status add_input(struct assembly *a, const struct keras_model *model,
-                                struct node *node, size_t index) {
-    struct cn_shape shape;
+                                struct node *node, size_t index, bool moved) {
+    struct cn_shape shape, given;
     char name[32];
     bool found = false;
-    enum cn_status status = declared_shape(a, model, node, &found, &shape);
+    struct cn_architecture_options options = *a->options;
+    if (moved && options.input_shape != NULL) {
+        given = move_shape(options.input_shape, false);
+        options.input_shape = &given;
+    }
+    enum cn_status status = declared_shape(a, &options, model, node, &found, &shape);
     if (status != CN_OK)
         return status;
-    if (!found && a->options->input_shape != NULL) {
-        shape = *a->options->input_shape;
+    if (!found && options.input_shape != NULL) {
+        shape = *options.input_shape;
         found = true;
+    }
+    if (moved && found && shape.rank > 1) {
+        shape = move_shape(&shape, true);
+        a->moved[index] = true;
     }
     if (!found)
         return cn_fail(a->error, CN_INVALID,
@@ -761,9 +1031,11 @@ static enum cn_status add_input(struct assembly *a, const struct keras_model *mo
 static enum cn_status add_inputs(struct assembly *a, struct keras_model *model) {
     enum cn_status status = CN_OK;
     if (model->sequential)
-        return add_input(a, model, &model->nodes[0], 0);
+        return add_input(a, model, &model->nodes[0], 0,
+                         model_reads(model, 0) == READS_CHANNELS_FIRST);
     for (size_t i = 0; i < model->input_count && status == CN_OK; i++)
-        status = add_input(a, NULL, &model->nodes[model->inputs[i].node], i);
+        status = add_input(a, NULL, &model->nodes[model->inputs[i].node], i,
+                           model_reads(model, i) == READS_CHANNELS_FIRST);
     return status;
 }
 
@@ -782,7 +1054,10 @@ static enum cn_status check_declared_shapes(const struct assembly *a,
             return status;
         if (!found || node->made == 0)
             continue;
-        const struct cn_shape *current = &a->network->layers[node->made - 1].input_shape;
+        const struct cn_layer *layer = &a->network->layers[node->made - 1];
+        const struct cn_shape *current = &layer->input_shape;
+        if (a->moved[layer->inputs[0].value])
+            shape = move_shape(&shape, true);
         if (!cn_shape_equal(&shape, current))
             return cn_fail(a->error, CN_INVALID, "%s declares the input shape %s, but gets %s",
                            node->entry.label, cn_shape_format(&shape, declared),
@@ -874,6 +1149,8 @@ enum cn_status cn_architecture_assemble(const char *json, size_t length, const c
         return status;
     }
     *ret_network = a.network;
+    if (a.options->moved != NULL)
+        memcpy(a.options->moved, a.moved, sizeof a.moved);
     if (ret_paths != NULL)
         *ret_paths = a.paths;
     else

@@ -15,6 +15,10 @@ struct cn_architecture_options {
     bool lenient;
     bool paths;                         /* ret_paths is asked for */
     const struct cn_shape *input_shape; /* where the file leaves the shape open; NULL: none */
+    /* [CN_NETWORK_MAX_PORTS + CN_NETWORK_MAX_LAYERS], NULL: not asked for. Receives for each value
+     * of the network, inputs first, whether the file has its channels first and the network last.
+     */
+    bool *moved;
 };
 
 /* cn_architecture_parse without its last step: the layers are there, the parameter block is not, so
@@ -57,6 +61,11 @@ bool cn_keras_is_known(const char *class_name, const json_t *config, const json_
 /* CN_UNSUPPORTED: names the layer and its class, and lists the types. */
 enum cn_status cn_keras_refuse_class(const struct cn_keras_layer *entry);
 
+/* Makes of a layer on an input of this shape one that we have: a Dense over the last of several
+ * axes is a convolution of 1, CenterCrop a Cropping2D, a Normalization by given numbers a
+ * Rescaling. */
+enum cn_status cn_keras_fit_layer(struct cn_keras_layer *entry, const struct cn_shape *input);
+
 /* Reads the type and the configuration of a layer whose input has rank `rank`. */
 enum cn_status cn_keras_layer_read(struct cn_keras_layer *entry, int rank,
                                    const struct cn_layer_type **ret_type,
@@ -96,16 +105,43 @@ bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const ch
 
 /* An activation that is no layer's own here but a Unary layer after it: y = f(x), or x * f(x). */
 struct cn_keras_function {
-    const char *function; /* Unary's, or "sigmoid" of Activation; NULL: none */
-    double alpha, beta;
-    bool gated;         /* x * f(x) */
-    bool after_softmax; /* f(softmax(x)) */
+    const char *function; /* Unary's, or "sigmoid" of Activation; "relu": see below; NULL: none */
+    double alpha, beta;   /* of "relu": the slope below the threshold, the ceiling */
+    double threshold;     /* of "relu" */
+    bool gated;           /* x * f(x) */
+    bool after_softmax;   /* f(softmax(x)) */
 };
+#define CN_KERAS_LARGEST 3.4e38 /* stands for no bound */
 
 /* Takes such an activation out of `config`, which then says "linear". *ret_alone: the layer is
  * nothing but that. */
 struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
                                                 bool *ret_alone);
+
+/* ---- Axes (architecture_axes.c) ---- */
+
+/* In which order of the axes a layer may read a value of a channels_first model. */
+enum cn_keras_order {
+    CN_KERAS_FILE_ORDER,    /* in the file's */
+    CN_KERAS_ANY_ORDER,     /* each number, or each place along an axis, by itself */
+    CN_KERAS_CHANNELS_FIRST /* the file's layer has the channels first, ours has them last */
+};
+enum cn_keras_order cn_keras_order(const char *class_name, const json_t *config);
+
+/* The axes that a normalisation or a softmax works over, from 1 on, ascending; false: the layer is
+ * neither, or it says by itself what is wrong with them. */
+bool cn_keras_axes(const char *class_name, const json_t *config, int rank,
+                   struct cn_ints *ret_axes);
+bool cn_keras_axes_are_last(const struct cn_ints *axes, int rank);
+
+/* Where an axis of channels_first is when the channels have been moved to the end. */
+int cn_keras_moved_axis(int axis, int rank);
+
+/* Permute's dims: that move the channels from the front to the end (`last`) or back; that bring
+ * these axes to the end; that undo others. */
+struct cn_ints cn_keras_channels_order(int rank, bool last);
+struct cn_ints cn_keras_axes_last(const struct cn_ints *axes, int rank);
+struct cn_ints cn_keras_inverse(const struct cn_ints *dims);
 
 /* ---- Calls of functions (architecture_operation.c) ---- */
 

@@ -28,6 +28,7 @@ static const struct {
     {"AvgPool1D", "AveragePooling1D", NULL, NULL},
     {"GlobalAvgPool1D", "GlobalAveragePooling1D", NULL, NULL},
     {"GlobalMaxPool1D", "GlobalMaxPooling1D", NULL, NULL},
+    {"CenterCrop", "Cropping2D", NULL, NULL},
     {"ReLU", "Activation", "activation", "relu"},
     {"Softmax", "Activation", "activation", "softmax"},
 };
@@ -257,21 +258,25 @@ static const struct {
     const char *word;
     struct cn_keras_function function;
 } functions[] = {
-    {"elu", {"elu", 1, 0, false, false}},
-    {"selu", {"selu", 1.6732632423543772, 1.0507009873554805, false, false}},
-    {"gelu", {"gelu", 0, 0, false, false}},
-    {"swish", {"sigmoid", 0, 0, true, false}},
-    {"silu", {"sigmoid", 0, 0, true, false}},
-    {"relu6", {"clip", 0, 6, false, false}},
-    {"leaky_relu", {"leaky_relu", 0.2, 0, false, false}},
-    {"hard_sigmoid", {"hard_sigmoid", 0.2, 0.5, false, false}},
-    {"hard_swish", {"hard_swish", 0, 0, false, false}},
-    {"hard_silu", {"hard_swish", 0, 0, false, false}},
-    {"softplus", {"softplus", 0, 0, false, false}},
-    {"softsign", {"softsign", 0, 0, false, false}},
-    {"exponential", {"exp", 0, 0, false, false}},
-    {"mish", {"mish", 0, 0, false, false}},
-    {"log_softmax", {"log", 0, 0, false, true}},
+    {"elu", {"elu", 1, 0, 0, false, false}},
+    {"selu", {"selu", 1.6732632423543772, 1.0507009873554805, 0, false, false}},
+    {"gelu", {"gelu", 0, 0, 0, false, false}},
+    {"swish", {"sigmoid", 0, 0, 0, true, false}},
+    {"silu", {"sigmoid", 0, 0, 0, true, false}},
+    {"relu6", {"clip", 0, 6, 0, false, false}},
+    {"leaky_relu", {"leaky_relu", 0.2, 0, 0, false, false}},
+    {"hard_sigmoid", {"hard_sigmoid", 0.2, 0.5, 0, false, false}},
+    {"hard_swish", {"hard_swish", 0, 0, 0, false, false}},
+    {"hard_silu", {"hard_swish", 0, 0, 0, false, false}},
+    {"softplus", {"softplus", 0, 0, 0, false, false}},
+    {"softsign", {"softsign", 0, 0, 0, false, false}},
+    {"exponential", {"exp", 0, 0, 0, false, false}},
+    {"mish", {"mish", 0, 0, 0, false, false}},
+    {"celu", {"celu", 1, 0, 0, false, false}},
+    {"hard_tanh", {"clip", -1, 1, 0, false, false}},
+    {"hard_shrink", {"shrink", 0.5, 0, 0, false, false}},
+    {"soft_shrink", {"shrink", 0.5, 0.5, 0, false, false}},
+    {"log_softmax", {"log", 0, 0, 0, false, true}},
 };
 
 static double number_or(const json_t *config, const char *key, double otherwise) {
@@ -288,34 +293,58 @@ static struct cn_keras_function take_relu(const json_t *config) {
     const double slope = number_or(config, "negative_slope", 0);
     const double threshold = number_or(config, "threshold", 0);
     if (slope == 0 && threshold == 0 && most >= 0)
-        return (struct cn_keras_function){"clip", 0, most, false, false};
+        return (struct cn_keras_function){"clip", 0, most, 0, false, false};
     if (most < 0 && threshold == 0 && slope != 0)
-        return (struct cn_keras_function){"leaky_relu", slope, 0, false, false};
+        return (struct cn_keras_function){"leaky_relu", slope, 0, 0, false, false};
     if (most < 0 && slope == 0 && threshold != 0)
-        return (struct cn_keras_function){"thresholded_relu", threshold, 0, false, false};
-    return (struct cn_keras_function){NULL, 0, 0, false, false};
+        return (struct cn_keras_function){"thresholded_relu", threshold, 0, 0, false, false};
+    if (most < 0 && slope == 0)
+        return (struct cn_keras_function){NULL, 0, 0, 0, false, false};
+    return (struct cn_keras_function){"relu",    slope, most < 0 ? CN_KERAS_LARGEST : most,
+                                      threshold, false, false};
+}
+
+/* An activation that is a layer of its own in Keras; its function is NULL for others, and for a
+ * plain ReLU, which is an activation of ours. */
+static struct cn_keras_function take_layer(const char *class_name, const json_t *config) {
+    if (strcmp(class_name, "LeakyReLU") == 0)
+        return (struct cn_keras_function){
+            "leaky_relu",
+            number_or(config, "negative_slope", number_or(config, "alpha", 0.3)),
+            0,
+            0,
+            false,
+            false};
+    if (strcmp(class_name, "ELU") == 0)
+        return (struct cn_keras_function){"elu", number_or(config, "alpha", 1), 0, 0, false, false};
+    if (strcmp(class_name, "ThresholdedReLU") == 0)
+        return (struct cn_keras_function){
+            "thresholded_relu", number_or(config, "theta", 1), 0, 0, false, false};
+    if (strcmp(class_name, "ReLU") == 0)
+        return take_relu(config);
+    return (struct cn_keras_function){NULL, 0, 0, 0, false, false};
 }
 
 struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
                                                 bool *ret_alone) {
-    struct cn_keras_function none = {NULL, 0, 0, false, false};
+    struct cn_keras_function none = {NULL, 0, 0, 0, false, false};
     char word[CN_JSON_TEXT];
     *ret_alone = true;
-    if (strcmp(class_name, "LeakyReLU") == 0)
-        return (struct cn_keras_function){
-            "leaky_relu", number_or(config, "negative_slope", number_or(config, "alpha", 0.3)), 0,
-            false, false};
-    if (strcmp(class_name, "ELU") == 0)
-        return (struct cn_keras_function){"elu", number_or(config, "alpha", 1), 0, false, false};
-    if (strcmp(class_name, "ThresholdedReLU") == 0)
-        return (struct cn_keras_function){"thresholded_relu", number_or(config, "theta", 1), 0,
-                                          false, false};
-    if (strcmp(class_name, "ReLU") == 0)
-        return take_relu(config);
+    const struct cn_keras_function own = take_layer(class_name, config);
+    if (own.function != NULL)
+        return own;
     *ret_alone = strcmp(class_name, "Activation") == 0;
     const json_t *activation = json_object_get(config, "activation");
     if (activation == NULL || !cn_keras_word(activation, word))
         return none;
+    const json_t *inner = json_object_get(activation, "config");
+    if (json_is_object(inner)) { /* a layer as the activation of another */
+        none = take_layer(member(activation, "class_name"), inner);
+        if (none.function != NULL) {
+            (void)json_object_set_new(config, "activation", json_string("linear"));
+            return none;
+        }
+    }
     for (size_t i = 0; i < COUNT(functions); i++)
         if (strcmp(functions[i].word, word) == 0) {
             none = functions[i].function;

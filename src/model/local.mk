@@ -1,5 +1,7 @@
 libcore_la_SOURCES += \
 	src/model/architecture.c src/model/architecture.h \
+	src/model/architecture_axes.c \
+	src/model/architecture_fit.c \
 	src/model/architecture_format.c \
 	src/model/architecture_keras.c \
 	src/model/architecture_layer.c \
@@ -21,6 +23,7 @@ if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/support/model_files.c tests/support/model_files.h \
 	tests/unit/test_architecture.c \
+	tests/unit/test_axes.c \
 	tests/unit/test_functional.c \
 	tests/unit/test_model.c \
 	tests/unit/test_operations.c \

@@ -219,7 +219,7 @@ Test(architecture, refuses_what_it_does_not_do) {
         {SEQUENTIAL(
              INPUT("8,8,1") "," LAYER("LSTM", "\"name\":\"x\"") "," LAYER("GRU", "\"name\":\"y\"")),
          "2 layers are of types that are not supported: x (LSTM), y (GRU)", CN_UNSUPPORTED},
-        {CONV3("\"data_format\":\"channels_first\""), "data_format is \"channels_first\"",
+        {CONV3("\"data_format\":\"channels_middle\""), "data_format is \"channels_middle\"",
          CN_UNSUPPORTED},
         {CONV3("\"dilation_rate\":0"), "dilation_rate is 0", CN_INVALID},
         {CONV3("\"groups\":2"), "1 input channels and 2 filters do not divide into 2 groups",
@@ -246,7 +246,7 @@ Test(architecture, refuses_what_it_does_not_do) {
         {CONV3("\"batch_input_shape\":[null,9,9,1]"), "(9, 9, 1), but gets (8, 8, 1)", CN_INVALID},
         {SEQUENTIAL(INPUT("8,8,1") "," LAYER("Dropout", "\"rate\":1.5")), "rate is 1.5",
          CN_INVALID},
-        {SEQUENTIAL(INPUT("8,8,1") "," LAYER("BatchNormalization", "\"axis\":1")), "axis is 1",
+        {SEQUENTIAL(INPUT("8,8,1") "," LAYER("BatchNormalization", "\"axis\":4")), "axis is 4",
          CN_UNSUPPORTED},
         {SEQUENTIAL(INPUT("8,8,1") "," INPUT("8,8,1")), "may only be the first", CN_UNSUPPORTED},
         {SEQUENTIAL(LAYER("Dense", "\"units\":2")), "no input shape", CN_INVALID},

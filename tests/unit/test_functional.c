@@ -283,6 +283,12 @@ Test(functional, activations_of_keras) {
         {ONE("LeakyReLU", ",\"negative_slope\":0.1"), {-0.2f, 0.5f, 8}},
         {ONE("ReLU", ",\"max_value\":6.0,\"negative_slope\":0.0,\"threshold\":0.0"), {0, 0.5f, 6}},
         {ONE("ReLU", ",\"max_value\":null,\"negative_slope\":0.0,\"threshold\":0.0"), {0, 0.5f, 8}},
+        {ONE("ReLU", ",\"max_value\":6.0,\"negative_slope\":0.5,\"threshold\":1.0"),
+         {-1.5f, -0.25f, 6}},
+        {ONE("ReLU", ",\"max_value\":6.0,\"threshold\":1.0"), {0, 0, 6}},
+        {ONE("Activation", ",\"activation\":{\"class_name\":\"LeakyReLU\",\"config\":{\"alpha\":"
+                           "0.25}}"),
+         {-0.5f, 0.5f, 8}},
         {ONE("ELU", ",\"alpha\":1.0"), {-0.8646647f, 0.5f, 8}},
         {ONE("Activation", ",\"activation\":\"selu\""), {-1.5201665f, 0.5253505f, 8.4056078f}},
         {ONE("Activation", ",\"activation\":\"swish\""), {-0.2384058f, 0.3112297f, 7.9973173f}},
