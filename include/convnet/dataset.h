@@ -15,11 +15,21 @@ CN_DECLARATIONS_BEGIN
 
 enum cn_split { CN_SPLIT_TRAIN = 0, CN_SPLIT_TEST, CN_SPLIT_VALIDATION };
 
+/* Where images lie: up to `memory` bytes of a data set's in memory, and when there are more, all in
+ * a file without a name in `folder` (NULL: $TMPDIR, or /var/tmp), of which the system keeps in
+ * memory what there is room for. Zeroed: in memory, however many. */
+struct cn_dataset_storage {
+    size_t memory;
+    const char *folder; /* borrowed as long as there is the data set */
+};
+
 struct cn_dataset {
     struct cn_shape shape; /* of one image, rank 3 */
     size_t count;
     uint8_t *images;  /* [count, shape], 0 background to 255 ink */
     uint16_t *labels; /* [count], each below class_count */
+    float *weights;   /* [count], the samples'; NULL: all 1 */
+    char **names;     /* [count], the pictures' files; NULL: they have none */
     size_t class_count;
     char **class_names; /* [class_count] */
     char sha256[65];    /* of images and labels as they lie in memory */
@@ -27,6 +37,9 @@ struct cn_dataset {
     struct cn_preprocessing normalization;
     size_t left_out; /* files that are no pictures */
     bool whole;      /* the data are in one piece: all of them, whichever split was asked for */
+    struct cn_dataset_storage storage;
+    size_t mapped; /* bytes of the file that holds the images; 0: they are in memory */
+    int file;      /* its descriptor, if there is one */
 };
 
 /* Reads one split of the data in folder `path`, trying each format in turn.
@@ -36,12 +49,23 @@ struct cn_dataset {
  * beside it names the classes). Picture folder: subfolders `train` and `test`, and `val` or
  * `validation`, if one of the first two exists, else `path` itself is any split; one subfolder a
  * class, sorted by name ("10" after "9" when all are numbers); pictures go through cn_preprocess to
- * `shape`. `shape` (may be NULL for IDX: the file's own) is what the network takes. IDX images of
- * another size go through cn_preprocess to it, if `preprocessing` is given: see cn_dataset_prepare;
- * without, another shape is CN_INVALID naming both. Caller frees with cn_dataset_free. */
+ * `shape`. Labels: labels.csv beside the pictures (see src/data/dataset_labels.c). `shape` (may be
+ * NULL for IDX: the file's own) is what the network takes. IDX images of another size go through
+ * cn_preprocess to it, if `preprocessing` is given: see cn_dataset_prepare; without, another shape
+ * is CN_INVALID naming both. Caller frees with cn_dataset_free. */
 enum cn_status cn_dataset_read(const char *path, enum cn_split split, const struct cn_shape *shape,
                                const struct cn_preprocessing *preprocessing,
                                struct cn_dataset **ret_dataset, struct cn_error *error);
+
+/* The same, and says where the images shall lie; storage NULL: in memory. */
+enum cn_status cn_dataset_read_to(const char *path, enum cn_split split,
+                                  const struct cn_shape *shape,
+                                  const struct cn_preprocessing *preprocessing,
+                                  const struct cn_dataset_storage *storage,
+                                  struct cn_dataset **ret_dataset, struct cn_error *error);
+
+/* Says which samples will be looked at soon, so that what lies in a file is read meanwhile. */
+void cn_dataset_expect(const struct cn_dataset *dataset, const uint32_t *samples, size_t count);
 
 /* True if the data in `path` set this split apart from the others, so that it can be read alone. */
 bool cn_dataset_has_split(const char *path, enum cn_split split);

@@ -189,6 +189,10 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
                                             int threads,
                                             struct cn_gradient_workspace **ret_workspace,
                                             struct cn_error *error);
+
+/* How many bytes such a workspace takes, of one process alone; nothing is allocated. */
+enum cn_status cn_gradient_workspace_bytes(const struct cn_network *network, size_t max_batch_size,
+                                           int threads, size_t *ret_bytes, struct cn_error *error);
 void cn_gradient_workspace_free(struct cn_gradient_workspace *workspace);
 
 /* Computes the gradients together with other ranks from now on (borrowed; NULL: alone), which must

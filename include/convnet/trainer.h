@@ -43,9 +43,11 @@ enum cn_monitor {
     CN_MONITOR_LOSS,
     CN_MONITOR_ACCURACY,
     CN_MONITOR_VALIDATION_LOSS,
-    CN_MONITOR_VALIDATION_ACCURACY
+    CN_MONITOR_VALIDATION_ACCURACY,
+    CN_MONITOR_VALIDATION_F1, /* these two need epoch_metrics */
+    CN_MONITOR_VALIDATION_AUC
 };
-extern const char *const cn_monitor_names[]; /* "auto", "loss", ..., "val_accuracy", NULL */
+extern const char *const cn_monitor_names[]; /* "auto", "loss", ..., "val_auc", NULL */
 
 /* ---- Augmentation: random changes of each training image ---- */
 
@@ -132,10 +134,15 @@ struct cn_training_options {
     float end_rate, power;          /* polynomial */
     float warmup_epochs; /* the rate climbs from 0 at first, before the schedule begins */
     enum cn_monitor monitor;
-    float min_delta;      /* what counts as better */
-    int early_stopping;   /* stops after so many epochs that are not better; 0: never */
+    float min_delta;    /* what counts as better */
+    int early_stopping; /* stops after so many epochs that are not better; 0: never */
+    bool has_baseline;  /* an epoch must beat `baseline` to begin the waiting anew */
+    float baseline;
+    int start_from_epoch; /* epochs up to this one are not looked at */
     int plateau_patience; /* after so many the rate is multiplied by plateau_factor; 0: never */
-    float plateau_factor, plateau_min_rate;
+    float plateau_factor, plateau_min_rate, plateau_min_delta;
+    int plateau_cooldown;       /* epochs after a lowered rate that do not count */
+    bool epoch_metrics;         /* measure validation_means after each epoch */
     bool keep_best;             /* cn_trainer_finish gives the weights of the best epoch */
     const float *class_weights; /* [class count], borrowed; NULL: all 1 */
     uint64_t seed;
@@ -172,6 +179,17 @@ void cn_optimizer_step(const struct cn_training_options *options, float rate, ui
                        const uint8_t *decay, const float *gradients, float *state,
                        float *parameters, size_t count);
 
+/* How a model fares over all classes that have samples. NaN: not measured. */
+struct cn_class_means {
+    double precision, recall, f1; /* macro: every class alike */
+    double weighted_f1;           /* by the classes' samples */
+    double auc;                   /* macro, each class against the rest; NaN over 200 classes */
+    double top_5;                 /* share whose class is among the five largest; NaN up to 5 */
+};
+
+/* All NaN. */
+struct cn_class_means cn_class_means_none(void);
+
 /* One line of the history. Validation fields are NaN without validation data. */
 struct cn_epoch_record {
     int epoch; /* from 1 */
@@ -179,6 +197,7 @@ struct cn_epoch_record {
     double validation_loss, validation_accuracy;
     double learning_rate; /* at the epoch's end */
     double seconds;
+    struct cn_class_means validation_means; /* NaN without options.epoch_metrics */
 };
 
 /* Called from the thread that runs cn_trainer_run. on_step: after each mini-batch, with the
@@ -189,6 +208,19 @@ struct cn_training_callbacks {
     bool (*on_step)(void *data, int epoch, size_t step, size_t steps, double loss, double accuracy);
     bool (*on_epoch)(void *data, const struct cn_epoch_record *record);
 };
+
+/* Bytes that a training needs besides the images: of the network with its gradients and the
+ * optimizer's state, for its mini-batches, to validate, and per sample. */
+struct cn_training_memory {
+    size_t network, batch, validation, samples, total;
+};
+
+/* What a training of one process takes; nothing is allocated but for a while. CN_UNSUPPORTED: the
+ * network cannot be trained. */
+enum cn_status cn_training_memory(const struct cn_network *network, size_t samples,
+                                  size_t validation_samples,
+                                  const struct cn_training_options *options,
+                                  struct cn_training_memory *ret_memory, struct cn_error *error);
 
 struct cn_trainer;
 
@@ -276,6 +308,23 @@ enum cn_status cn_evaluate_shared(const struct cn_network *network,
                                   const struct cn_ranks *ranks,
                                   struct cn_evaluation *ret_evaluation, struct cn_error *error);
 void cn_evaluation_clear(struct cn_evaluation *evaluation);
+
+/* The area under the receiver operating characteristic (Hanley and McNeil 1982): how often a number
+ * of `inside` is larger than one of `outside`, where ties count half. Sorts both in place. */
+double cn_auroc(float *inside, size_t count, float *outside, size_t outside_count);
+
+/* How one class fared: samples of it, answers of it, both at once. */
+struct cn_class_result {
+    size_t samples, predicted, correct;
+};
+struct cn_class_result cn_class_result(const struct cn_evaluation *evaluation, size_t class_index);
+
+/* Harmonic mean of precision and recall, 0 where neither is above 0. */
+double cn_class_f1(const struct cn_class_result *result);
+
+/* labels: [samples]. CN_MEMORY. */
+enum cn_status cn_class_means(const struct cn_evaluation *evaluation, const uint16_t *labels,
+                              struct cn_class_means *ret_means, struct cn_error *error);
 
 /* ---- Calibration ---- */
 

@@ -66,11 +66,15 @@ static size_t cgroup_limit(void) {
     }
 }
 
-size_t cn_budget_default(void) {
+size_t cn_budget_machine(void) {
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     const size_t machine = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
     const size_t group = cgroup_limit();
-    const size_t part = (group < machine ? group : machine) / 4;
+    return group < machine ? group : machine;
+}
+
+size_t cn_budget_default(void) {
+    const size_t part = cn_budget_machine() / 4;
     if (part < (size_t)32 * MEBIBYTE)
         return (size_t)32 * MEBIBYTE;
     return part < (size_t)512 * MEBIBYTE ? part : (size_t)512 * MEBIBYTE;

@@ -20,8 +20,10 @@ void cn_budget_give(struct cn_budget *budget, size_t bytes);
 /* The most that was used since the last call. */
 size_t cn_budget_take_peak(struct cn_budget *budget);
 
-/* A quarter of the memory that this process may use (its cgroup's limit, the machine's memory), 32
- * MiB at least and 512 MiB at most. */
+/* The memory that this process may use: its cgroup's limit or the machine's memory. */
+size_t cn_budget_machine(void);
+
+/* A quarter of that, 32 MiB at least and 512 MiB at most. */
 size_t cn_budget_default(void);
 
 #endif

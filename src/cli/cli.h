@@ -23,6 +23,7 @@ struct cli_command {
 int cli_train(int argc, char **argv);
 int cli_augment(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
+int cli_draw_report(int argc, char **argv);
 int cli_calibrate(int argc, char **argv);
 int cli_predict(int argc, char **argv);
 int cli_read(int argc, char **argv);
@@ -122,6 +123,11 @@ extern const char
  * CN_INVALID for a class that the model lacks. Caller frees with cn_dataset_free. */
 enum cn_status cli_data_read(const char *path, enum cn_split split, const struct cn_model *model,
                              struct cn_dataset **ret_data, struct cn_error *error);
+
+/* The same, with the images where `storage` says (NULL: in memory). */
+enum cn_status cli_data_read_to(const char *path, enum cn_split split, const struct cn_model *model,
+                                const struct cn_dataset_storage *storage,
+                                struct cn_dataset **ret_data, struct cn_error *error);
 
 /* ---- Files ---- */
 

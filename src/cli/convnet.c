@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
     {"train", "train a network and write a model file", cli_train},
     {"augment", "draw a sheet of changed training pictures", cli_augment},
     {"evaluate", "measure a model's loss and accuracy on labelled data", cli_evaluate},
+    {"report", "draw a training's curves and a model's mistakes", cli_draw_report},
     {"calibrate", "make a model's probabilities true", cli_calibrate},
     {"predict", "classify pictures", cli_predict},
     {"read", "read rows of digits", cli_read},

@@ -65,9 +65,15 @@ static enum cn_status match_classes(struct cn_dataset *data, const struct cn_mod
 
 enum cn_status cli_data_read(const char *path, enum cn_split split, const struct cn_model *model,
                              struct cn_dataset **ret_data, struct cn_error *error) {
+    return cli_data_read_to(path, split, model, NULL, ret_data, error);
+}
+
+enum cn_status cli_data_read_to(const char *path, enum cn_split split, const struct cn_model *model,
+                                const struct cn_dataset_storage *storage,
+                                struct cn_dataset **ret_data, struct cn_error *error) {
     struct cn_dataset *data = NULL;
-    enum cn_status status = cn_dataset_read(path, split, &model->network->input_shape,
-                                            &model->preprocessing, &data, error);
+    enum cn_status status = cn_dataset_read_to(path, split, &model->network->input_shape,
+                                               &model->preprocessing, storage, &data, error);
     if (status == CN_OK) {
         status = match_classes(data, model, error);
     }

@@ -49,28 +49,6 @@ static int trained_loss(const struct cn_model *model) {
     return loss >= 0 ? loss : (int)CN_LOSS_CATEGORICAL_CROSSENTROPY;
 }
 
-static int compare_floats(const void *a, const void *b) {
-    const float x = *(const float *)a, y = *(const float *)b;
-    return x < y ? -1 : x > y;
-}
-
-double evaluate_auroc(float *confidences, size_t count, float *outliers, size_t outlier_count) {
-    double wins = 0;
-    size_t below = 0, not_above = 0; /* outliers below the confidence, and those plus the ties */
-    qsort(confidences, count, sizeof *confidences, compare_floats);
-    qsort(outliers, outlier_count, sizeof *outliers, compare_floats);
-    for (size_t i = 0; i < count; i++) {
-        while (below < outlier_count && outliers[below] < confidences[i]) {
-            below++;
-        }
-        while (not_above < outlier_count && outliers[not_above] <= confidences[i]) {
-            not_above++;
-        }
-        wins += 0.5 * (double)(below + not_above);
-    }
-    return wins / ((double)count * (double)outlier_count);
-}
-
 /* The confidences of all answers; malloc'd, NULL without memory. */
 static float *confidences_of(const struct cn_evaluation *e, double *ret_mean) {
     float *confidences = malloc((e->samples + 1) * sizeof *confidences);
@@ -96,8 +74,8 @@ static enum cn_status compare_outliers(struct evaluate_result *result,
         status = cn_fail(error, CN_MEMORY, "no memory for %zu confidences", inside->samples);
     } else {
         result->outliers = (struct outlier_result){
-            outside->samples,
-            evaluate_auroc(confidences, inside->samples, outliers, outside->samples), mean};
+            outside->samples, cn_auroc(confidences, inside->samples, outliers, outside->samples),
+            mean};
     }
     free(confidences);
     free(outliers);
@@ -128,7 +106,7 @@ static enum cn_status measure_outliers(struct evaluate_result *result, struct cn
     return status;
 }
 
-static enum cn_status evaluate(struct evaluate_result *result, struct cn_error *error) {
+enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error *error) {
     const struct evaluate_settings *settings = result->settings;
     struct cn_evaluation *e = &result->evaluation;
     struct progress progress = progress_create(false);
@@ -141,25 +119,11 @@ static enum cn_status evaluate(struct evaluate_result *result, struct cn_error *
     }
     evaluate_interval(e->correct, e->samples, result->interval);
     result->calibration_error = cn_calibration_error(e, result->data->labels, result->bins);
-    status = evaluate_means(e, result->data->labels, &result->means, error);
+    status = cn_class_means(e, result->data->labels, &result->means, error);
     if (status == CN_OK && settings->outliers != NULL) {
         status = measure_outliers(result, error);
     }
-    return status == CN_OK && settings->report != NULL ? evaluate_draw_report(result, error)
-                                                       : status;
-}
-
-static enum cn_status read_inputs(const struct evaluate_settings *settings,
-                                  struct cn_model **ret_model, struct cn_dataset **ret_data,
-                                  struct cn_error *error) {
-    enum cn_status status =
-        settings->report != NULL ? evaluate_check_report(settings->report, error) : CN_OK;
-    if (status == CN_OK) {
-        status = cli_model_find(settings->model, false, ret_model, NULL, error);
-    }
-    return status != CN_OK ? status
-                           : cli_data_read(settings->data, (enum cn_split)settings->split,
-                                           *ret_model, ret_data, error);
+    return status;
 }
 
 /* Says it when what is measured may be what was learned. */
@@ -182,23 +146,43 @@ static void warn_of_training_data(const struct evaluate_result *result) {
     json_decref(record);
 }
 
+enum cn_status evaluate_read(struct evaluate_settings *settings, struct evaluate_result *result,
+                             struct cn_error *error) {
+    enum cn_status status = cli_model_find(settings->model, false, &result->model, NULL, error);
+    if (status == CN_OK) {
+        status = cli_data_read(settings->data, (enum cn_split)settings->split, result->model,
+                               &result->data, error);
+    }
+    if (status == CN_OK) {
+        settings->loss = settings->loss >= 0 ? settings->loss : trained_loss(result->model);
+        warn_of_training_data(result);
+    }
+    return status;
+}
+
+void evaluate_clear(struct evaluate_result *result) {
+    cn_evaluation_clear(&result->evaluation);
+    cn_dataset_free(result->data);
+    cn_model_free(result->model);
+}
+
 int cli_evaluate(int argc, char **argv) {
     struct evaluate_settings settings = {
         .split = CN_SPLIT_TEST, .loss = -1, .threads = cn_default_threads()};
     struct cn_error error = {0};
-    struct cn_model *model = NULL;
-    struct cn_dataset *data = NULL;
     struct evaluate_result result = {.settings = &settings};
     char **operands;
     size_t operand_count;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
-    enum cn_status status = read_inputs(&settings, &model, &data, &error);
+    enum cn_status status = settings.report != NULL ? report_check(settings.report, &error) : CN_OK;
     if (status == CN_OK) {
-        settings.loss = settings.loss >= 0 ? settings.loss : trained_loss(model);
-        result.model = model;
-        result.data = data;
-        warn_of_training_data(&result);
-        status = evaluate(&result, &error);
+        status = evaluate_read(&settings, &result, &error);
+    }
+    if (status == CN_OK) {
+        status = evaluate_measure(&result, &error);
+    }
+    if (status == CN_OK && settings.report != NULL) {
+        status = report_write(&result, settings.history, settings.report, &error);
     }
     int exit_status = CLI_DONE;
     if (status != CN_OK) {
@@ -206,8 +190,6 @@ int cli_evaluate(int argc, char **argv) {
     } else if (!(settings.json ? evaluate_print_json : evaluate_print_text)(&result)) {
         exit_status = CLI_FAILED;
     }
-    cn_evaluation_clear(&result.evaluation);
-    cn_dataset_free(data);
-    cn_model_free(model);
+    evaluate_clear(&result);
     return exit_status;
 }

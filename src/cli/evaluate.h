@@ -11,19 +11,6 @@ struct evaluate_settings {
     bool json, confusion;
 };
 
-/* Over all classes that have samples. */
-struct class_means {
-    double precision, recall, f1; /* macro: every class alike */
-    double weighted_f1;           /* by the classes' samples */
-    double auc;                   /* macro, each class against the rest; NaN: not measured */
-    double top_5;                 /* the share whose class is among the five largest; NaN: <= 5 */
-};
-
-/* How one class fared. */
-struct class_result {
-    size_t samples, predicted, correct;
-};
-
 /* Confidence as a detector of what is no class of the model's. */
 struct outlier_result {
     size_t samples;
@@ -33,39 +20,38 @@ struct outlier_result {
 
 struct evaluate_result {
     const struct evaluate_settings *settings;
-    const struct cn_model *model;
-    const struct cn_dataset *data;
+    struct cn_model *model;
+    struct cn_dataset *data;
     struct cn_evaluation evaluation;
     double interval[2]; /* 95 %, of the accuracy */
     double calibration_error;
     struct cn_reliability_bin bins[CN_RELIABILITY_BINS];
-    struct class_means means;
+    struct cn_class_means means;
     struct outlier_result outliers; /* samples 0: not asked for */
 };
 
 /* The Wilson score interval of `correct` of `samples`, 95 % (Wilson 1927). */
 void evaluate_interval(size_t correct, size_t samples, double ret_interval[2]);
 
-struct class_result evaluate_class(const struct cn_evaluation *evaluation, size_t class);
+/* Reads the model and the data that the settings name, and warns on stderr where the model may have
+ * learned from them. `result` is zeroed but for its settings; evaluate_clear frees what it holds.
+ */
+enum cn_status evaluate_read(struct evaluate_settings *settings, struct evaluate_result *result,
+                             struct cn_error *error);
 
-/* Harmonic mean of precision and recall, 0 where neither is above 0. */
-double evaluate_f1(const struct class_result *result);
-
-/* CN_MEMORY. */
-enum cn_status evaluate_means(const struct cn_evaluation *evaluation, const uint16_t *labels,
-                              struct class_means *ret_means, struct cn_error *error);
-
-/* The area under the receiver operating characteristic (Hanley and McNeil 1982) of `count`
- * confidences within the classes against `outlier_count` outside. Sorts both in place. */
-double evaluate_auroc(float *confidences, size_t count, float *outliers, size_t outlier_count);
+/* Fills all the rest. */
+enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error *error);
+void evaluate_clear(struct evaluate_result *result);
 
 /* Each prints everything; false when stdout can no longer be written. */
 bool evaluate_print_text(const struct evaluate_result *result);
 bool evaluate_print_json(const struct evaluate_result *result);
 
-/* Draws the report into settings->report: SVG or PNG by its ending. Without cairo: CN_UNSUPPORTED.
- */
-enum cn_status evaluate_check_report(const char *path, struct cn_error *error);
-enum cn_status evaluate_draw_report(const struct evaluate_result *result, struct cn_error *error);
+/* A page that is drawn, SVG or PNG by the ending of `path`: confusion matrix, calibration and
+ * mistakes of `result` (NULL: none of them) and the curves of the file `history` that `convnet
+ * train` wrote (NULL: none). Without cairo: CN_UNSUPPORTED. */
+enum cn_status report_check(const char *path, struct cn_error *error);
+enum cn_status report_write(const struct evaluate_result *result, const char *history,
+                            const char *path, struct cn_error *error);
 
 #endif

@@ -12,16 +12,6 @@ void evaluate_interval(size_t correct, size_t samples, double ret_interval[2]) {
     ret_interval[1] = fmin(1, middle + half);
 }
 
-struct class_result evaluate_class(const struct cn_evaluation *evaluation, size_t class) {
-    size_t classes = evaluation->class_count;
-    struct class_result result = {.correct = evaluation->confusion[class * classes + class]};
-    for (size_t i = 0; i < classes; i++) {
-        result.samples += evaluation->confusion[class * classes + i];
-        result.predicted += evaluation->confusion[i * classes + class];
-    }
-    return result;
-}
-
 static json_t *ratio_json(double part, size_t whole) {
     return whole == 0 ? json_null() : json_real(part / (double)whole);
 }
@@ -30,13 +20,13 @@ static json_t *per_class_json(const struct cn_model *model,
                               const struct cn_evaluation *evaluation) {
     json_t *list = json_array();
     for (size_t i = 0; i < evaluation->class_count; i++) {
-        struct class_result result = evaluate_class(evaluation, i);
+        struct cn_class_result result = cn_class_result(evaluation, i);
         (void)json_array_append_new(
             list, json_pack("{s:i, s:s, s:I, s:o, s:o, s:f}", "class", (int)i, "label",
                             model->labels[i], "samples", (json_int_t)result.samples, "precision",
                             ratio_json((double)result.correct, result.predicted), "recall",
                             ratio_json((double)result.correct, result.samples), "f1",
-                            evaluate_f1(&result)));
+                            cn_class_f1(&result)));
     }
     return list;
 }
@@ -82,7 +72,7 @@ bool evaluate_print_json(const struct evaluate_result *result) {
         cli_decimal(result->model->network->temperature), "reliability", reliability_json(result),
         "per_class", per_class_json(result->model, evaluation));
     if (json != NULL) {
-        const struct class_means *means = &result->means;
+        const struct cn_class_means *means = &result->means;
         (void)json_object_update_new(json, json_pack("{s:f, s:f, s:f, s:f}", "macro_precision",
                                                      means->precision, "macro_recall",
                                                      means->recall, "macro_f1", means->f1,
@@ -154,13 +144,13 @@ bool evaluate_print_text(const struct evaluate_result *result) {
     }
     printf("\nclass label        samples precision    recall        F1\n");
     for (size_t i = 0; i < evaluation->class_count; i++) {
-        struct class_result class = evaluate_class(evaluation, i);
+        struct cn_class_result class = cn_class_result(evaluation, i);
         printf("%5zu ", i);
         cli_put_plain(model->labels[i], 10);
         printf(" %8zu", class.samples);
         print_ratio(class.correct, class.predicted);
         print_ratio(class.correct, class.samples);
-        printf(" %9.4f", evaluate_f1(&class));
+        printf(" %9.4f", cn_class_f1(&class));
         putchar('\n');
     }
     if (result->settings->confusion) {

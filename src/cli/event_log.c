@@ -3,6 +3,7 @@
  * protobuf has it: seven fields, written here, so that the command links no protobuf. One thread.
  */
 #include "cli/event_log.h"
+#include "cli/train.h"
 
 #include <errno.h>
 #include <math.h>
@@ -141,6 +142,11 @@ enum cn_status event_log_epoch(struct event_log *log, const struct cn_epoch_reco
     add_value(&summary, "epoch_val_loss", record->validation_loss);
     add_value(&summary, "epoch_val_accuracy", record->validation_accuracy);
     add_value(&summary, "epoch_learning_rate", record->learning_rate);
+    for (size_t i = 0; i < TRAIN_MEANS; i++) {
+        char tag[48];
+        (void)snprintf(tag, sizeof tag, "epoch_%s", train_means[i].name);
+        add_value(&summary, tag, train_mean(record, i));
+    }
     put_part(&event, 5, summary.bytes, summary.length); /* Event: summary = 5 */
     return write_record(log, &event, error);
 }

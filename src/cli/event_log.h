@@ -11,7 +11,8 @@ enum cn_status event_log_open(const char *folder, struct event_log **ret_log,
                               struct cn_error *error);
 
 /* An epoch's numbers under Keras's names: epoch_loss, epoch_accuracy, epoch_learning_rate, and the
- * validation's as epoch_val_loss and epoch_val_accuracy. Flushed: TensorBoard sees it at once. */
+ * validation's as epoch_val_loss and epoch_val_accuracy, with those of --epoch-metrics. Flushed:
+ * TensorBoard sees it at once. */
 enum cn_status event_log_epoch(struct event_log *log, const struct cn_epoch_record *record,
                                struct cn_error *error);
 void event_log_close(struct event_log *log); /* accepts NULL */

@@ -7,7 +7,6 @@ convnet_SOURCES += \
 	src/cli/edit.c src/cli/edit.h \
 	src/cli/event_log.c src/cli/event_log.h \
 	src/cli/evaluate.c src/cli/evaluate.h \
-	src/cli/evaluate_means.c \
 	src/cli/evaluate_print.c \
 	src/cli/export.c src/cli/export.h \
 	src/cli/export_keras.c \
@@ -30,9 +29,11 @@ convnet_SOURCES += \
 	src/cli/progress.c src/cli/progress.h \
 	src/cli/ranks.c src/cli/ranks.h \
 	src/cli/read_command.c \
+	src/cli/report_command.c \
 	src/cli/sign.c \
 	src/cli/train.c src/cli/train.h \
 	src/cli/train_data.c \
+	src/cli/train_memory.c \
 	src/cli/train_options.c \
 	src/cli/train_progress.c \
 	src/cli/train_record.c
@@ -41,7 +42,7 @@ if HAVE_MPI
 convnet_SOURCES += src/cli/ranks_mpi.c
 endif
 
-# The report that `convnet evaluate` draws.
+# The report that `convnet report` and `convnet evaluate` draw.
 if HAVE_CAIRO
 convnet_SOURCES += \
 	src/cli/report/canvas.c src/cli/report/canvas.h \

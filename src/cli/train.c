@@ -57,7 +57,8 @@ static bool on_step(void *data, int epoch, size_t step, size_t steps, double los
 /* Pauses after each epoch: the state is then whole. */
 static bool on_epoch(void *data, const struct cn_epoch_record *record) {
     struct training *training = data;
-    train_progress_epoch(&training->progress, record, training->steps);
+    train_progress_epoch(&training->progress, record, training->steps,
+                         training->settings.options.epoch_metrics);
     return false;
 }
 
@@ -107,10 +108,14 @@ static enum cn_status train_prepare(struct training *training, struct cn_error *
         status = read_model(training, error);
     }
     if (status == CN_OK) {
+        status = train_check_memory(settings, training->model->network, &training->data, error);
+    }
+    if (status == CN_OK) {
         status = train_read_data(settings, training->model, &training->data, error);
     }
     if (status == CN_OK && !settings->quiet) {
         train_say_data(settings, &training->data);
+        train_say_memory(settings, training->model->network, &training->data);
     }
     if (status == CN_OK) {
         training->settings.options.class_weights = training->data.class_weights;
@@ -143,7 +148,8 @@ static enum cn_status save_progress(struct training *training, struct cn_error *
     size_t count;
     const struct cn_epoch_record *records = cn_trainer_history(training->trainer, &count);
     if (settings->history != NULL) {
-        status = train_write_history(settings->history, records, count, error);
+        status = train_write_history(settings->history, records, count,
+                                     settings->options.epoch_metrics, error);
     }
     if (status == CN_OK && settings->checkpoint != NULL) {
         status = cn_trainer_write_checkpoint(training->trainer, settings->checkpoint, error);

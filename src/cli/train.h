@@ -16,6 +16,8 @@ struct train_settings {
     double validation_split;                                             /* 0: none */
     int validation_order;                                                /* enum cn_split_order */
     uint64_t split_seed;
+    size_t memory;            /* bytes that the training may take; 0: what the machine has */
+    const char *spill_folder; /* for pictures that are too many for memory; NULL: the usual one */
     bool quiet, new_head;
     const char *freeze, *class_weight; /* NULL: none */
     int keep;                          /* an index into train_keep_names */
@@ -31,7 +33,18 @@ struct train_data {
     struct cn_dataset *training, *validation; /* validation: may be NULL */
     float *class_weights;                     /* [class count]; NULL: none were asked for */
     enum cn_activation added;                 /* behind the network's logits; LINEAR: nothing */
+    struct cn_dataset_storage storage;        /* where the images go */
 };
+
+/* Refuses a training that needs more memory than the settings allow, before any data are read, and
+ * shares what is left between the images: data->storage. */
+enum cn_status train_check_memory(const struct train_settings *settings,
+                                  const struct cn_network *network, struct train_data *data,
+                                  struct cn_error *error);
+
+/* Says on stderr how much the training takes. */
+void train_say_memory(const struct train_settings *settings, const struct cn_network *network,
+                      const struct train_data *data);
 
 /* Reads all the data that the settings name and makes the model ready for them: its head, its
  * frozen layers, the activation that the loss needs, the names of the classes. Fills *data, also in
@@ -49,9 +62,18 @@ void train_say_data(const struct train_settings *settings, const struct train_da
 char *train_record(const struct train_settings *settings, const char *weights, const char *teacher,
                    const struct train_data *data, const struct cn_epoch_record *last);
 
-/* Rewrites the CSV file `path` with all records, atomically. */
+/* THE table of what --epoch-metrics adds to the history, the bar and TensorBoard's files. */
+struct train_mean {
+    const char *name; /* "val_precision" */
+    size_t offset;    /* in struct cn_class_means */
+};
+enum { TRAIN_MEANS = 6 };
+extern const struct train_mean train_means[TRAIN_MEANS];
+double train_mean(const struct cn_epoch_record *record, size_t index);
+
+/* Rewrites the CSV file `path` with all records, atomically; `means`: with those columns. */
 enum cn_status train_write_history(const char *path, const struct cn_epoch_record *records,
-                                   size_t count, struct cn_error *error);
+                                   size_t count, bool means, struct cn_error *error);
 
 /* ---- Progress, on stderr ---- */
 
@@ -64,7 +86,8 @@ struct train_progress {
 struct train_progress train_progress_create(int epochs, bool quiet);
 void train_progress_step(struct train_progress *progress, int epoch, size_t step, size_t steps,
                          double loss, double accuracy);
+/* `means`: with F1 and AUC. */
 void train_progress_epoch(struct train_progress *progress, const struct cn_epoch_record *record,
-                          size_t steps);
+                          size_t steps, bool means);
 
 #endif

@@ -26,8 +26,8 @@ static enum cn_status add_extra_data(const struct train_settings *settings,
                                      const struct cn_model *model, struct cn_dataset *data,
                                      struct cn_error *error) {
     struct cn_dataset *extra = NULL;
-    enum cn_status status =
-        cli_data_read(settings->extra_data, CN_SPLIT_TRAIN, model, &extra, error);
+    enum cn_status status = cli_data_read_to(settings->extra_data, CN_SPLIT_TRAIN, model,
+                                             &data->storage, &extra, error);
     if (status == CN_OK) {
         status = cn_dataset_append(data, extra, error);
     }
@@ -38,12 +38,13 @@ static enum cn_status add_extra_data(const struct train_settings *settings,
 /* Validation data of their own: their validation split where they have one, else all of them, or
  * else their training split, which is then another folder's. */
 static enum cn_status read_validation_folder(const char *path, const struct cn_model *model,
+                                             const struct cn_dataset_storage *storage,
                                              struct cn_dataset **ret_data, struct cn_error *error) {
     const enum cn_split split = cn_dataset_has_split(path, CN_SPLIT_VALIDATION)
                                     ? CN_SPLIT_VALIDATION
                                 : cn_dataset_has_split(path, CN_SPLIT_TEST) ? CN_SPLIT_TEST
                                                                             : CN_SPLIT_TRAIN;
-    return cli_data_read(path, split, model, ret_data, error);
+    return cli_data_read_to(path, split, model, storage, ret_data, error);
 }
 
 static enum cn_status take_validation(const struct train_settings *settings,
@@ -51,7 +52,8 @@ static enum cn_status take_validation(const struct train_settings *settings,
                                       struct cn_error *error) {
     struct cn_dataset *all = data->training;
     if (settings->validation_data != NULL) {
-        return read_validation_folder(settings->validation_data, model, &data->validation, error);
+        return read_validation_folder(settings->validation_data, model, &data->storage,
+                                      &data->validation, error);
     }
     if (settings->validation_split > 0) {
         data->training = NULL;
@@ -62,7 +64,8 @@ static enum cn_status take_validation(const struct train_settings *settings,
         return status;
     }
     if (cn_dataset_has_split(settings->data, CN_SPLIT_VALIDATION)) {
-        return cli_data_read(settings->data, CN_SPLIT_VALIDATION, model, &data->validation, error);
+        return cli_data_read_to(settings->data, CN_SPLIT_VALIDATION, model, &data->storage,
+                                &data->validation, error);
     }
     return CN_OK;
 }
@@ -152,8 +155,8 @@ static enum cn_status weigh_classes(const char *list, struct train_data *data,
 enum cn_status train_read_data(const struct train_settings *settings, struct cn_model *model,
                                struct train_data *data, struct cn_error *error) {
     enum cn_status status =
-        cn_dataset_read(settings->data, CN_SPLIT_TRAIN, &model->network->input_shape,
-                        &model->preprocessing, &data->training, error);
+        cn_dataset_read_to(settings->data, CN_SPLIT_TRAIN, &model->network->input_shape,
+                           &model->preprocessing, &data->storage, &data->training, error);
     if (status == CN_OK) {
         status = adapt_model(settings, model, data, error);
     }
@@ -188,6 +191,9 @@ void train_say_data(const struct train_settings *settings, const struct train_da
     fputc('\n', stderr);
     if (training->left_out > 0) {
         fprintf(stderr, "Left out: %zu files that are no pictures\n", training->left_out);
+    }
+    if (training->weights != NULL) {
+        fputs("Weights: the pictures have their own weights\n", stderr);
     }
     if (data->added != CN_ACTIVATION_LINEAR) {
         fprintf(stderr,

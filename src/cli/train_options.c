@@ -23,6 +23,39 @@ static bool parse_augment(const char *text, void *field, const char **ret_rule) 
     return true;
 }
 
+static bool parse_memory(const char *text, void *field, const char **ret_rule) {
+    static const char units[] = "KMGT";
+    char *end;
+    const double number = strtod(text, &end);
+    double size = number;
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    for (const char *u = units; unit != NULL && u <= unit; u++) {
+        size *= 1024;
+    }
+    *ret_rule = "must be a size from 1M to 1024T, such as 512M";
+    if (end == text || (unit != NULL ? end[1] : *end) != '\0' ||
+        !(size >= 1048576.0 && size <= 1.125899906842624e15)) {
+        return false;
+    }
+    *(size_t *)field = (size_t)size;
+    return true;
+}
+
+/* `field` is the baseline's; that there is one is the field before it. */
+static bool parse_baseline(const char *text, void *field, const char **ret_rule) {
+    struct cn_training_options *o =
+        (void *)((char *)field - offsetof(struct cn_training_options, baseline));
+    char *end;
+    const double value = strtod(text, &end);
+    *ret_rule = "must be a number from -1e6 to 1e6";
+    if (end == text || *end != '\0' || !(value >= -1e6 && value <= 1e6)) {
+        return false;
+    }
+    o->baseline = (float)value;
+    o->has_baseline = true;
+    return true;
+}
+
 const char *const train_keep_names[] = {"auto", "best", "last", NULL};
 
 static const struct cli_option options[] = {
@@ -88,15 +121,24 @@ static const struct cli_option options[] = {
      .maximum = 1e6},
     {"early-stopping", "N", CLI_INT, OPTION(early_stopping),
      .text = "stop after N epochs without a better one (0: never)", .maximum = 1000000},
+    {"baseline", "X", CLI_CUSTOM, OPTION(baseline),
+     .text = "what the monitored number must beat, or the stopping goes on counting (none)",
+     .parse = parse_baseline},
+    {"start-from-epoch", "N", CLI_INT, OPTION(start_from_epoch),
+     .text = "epochs up to N are neither counted nor the best (0)", .maximum = 1000000},
     {"reduce-on-plateau", "N", CLI_INT, OPTION(plateau_patience),
      .text = "lower the rate after N epochs without a better one (0: never)", .maximum = 1000000},
     {"plateau-factor", "X", CLI_FLOAT, OPTION(plateau_factor), .text = "times this (0.1)",
      .minimum = 1e-6, .maximum = 0.9999},
+    {"plateau-min-delta", "X", CLI_FLOAT, OPTION(plateau_min_delta),
+     .text = "what counts as better there (0.0001)", .maximum = 1e6},
+    {"plateau-cooldown", "N", CLI_INT, OPTION(plateau_cooldown),
+     .text = "epochs after a lowered rate that do not count (0)", .maximum = 1000000},
     {"min-rate", "X", CLI_FLOAT, OPTION(plateau_min_rate), .text = "not below this (0)",
      .maximum = 1000},
     {"monitor", "NAME", CLI_NAME, OPTION(monitor),
      .text = "what better means: auto (default: val_loss, else loss), loss, accuracy, val_loss, "
-             "val_accuracy",
+             "val_accuracy, and with --epoch-metrics val_f1, val_auc",
      .names = cn_monitor_names},
     {"min-delta", "X", CLI_FLOAT, OPTION(min_delta), .text = "by how much at least (0)",
      .maximum = 1e6},
@@ -131,8 +173,17 @@ static const struct cli_option options[] = {
     {"threads", "N", CLI_INT, OPTION(threads),
      .text = "threads (default: the processors); changes the speed, not the result", .minimum = 1,
      .maximum = 1024},
+    {"memory", "SIZE", CLI_CUSTOM, SETTING(memory),
+     .text =
+         "memory that the training may take, as in 512M or 4G; pictures beyond it lie in a file "
+         "(the machine's)",
+     .parse = parse_memory},
+    {"spill-dir", "DIR", CLI_STRING, SETTING(spill_folder),
+     .text = "folder for that file ($TMPDIR, else /var/tmp)"},
     {"history", "FILE.csv", CLI_STRING, SETTING(history),
      .text = "losses and accuracies, one row an epoch"},
+    {"epoch-metrics", NULL, CLI_FLAG, OPTION(epoch_metrics),
+     .text = "also precision, recall, F1, AUC and top 5 of the validation data in each epoch"},
     {"log-dir", "DIR", CLI_STRING, SETTING(log_folder),
      .text = "write TensorBoard's event files there, after each epoch"},
     {"checkpoint", "FILE", CLI_STRING, SETTING(checkpoint),
@@ -145,6 +196,7 @@ const struct cli_syntax train_syntax = {
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .text = "Train a network on labelled pictures and write a model file.\v"
-            "DIR holds an IDX pair (MNIST's or EMNIST's file names, plain or .gz) or one folder of "
-            "PNGs a class. Ctrl-C finishes the step, saves the checkpoint and says how to go on.",
+            "DIR holds pictures in one folder per class, pictures and a labels.csv, or one of the "
+            "usual data sets (MNIST's, EMNIST's and CIFAR's files, Kaggle's train.csv, NumPy's "
+            ".npz). Ctrl-C finishes the step, saves the checkpoint and says how to go on.",
 };

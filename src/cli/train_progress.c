@@ -40,7 +40,7 @@ void train_progress_step(struct train_progress *progress, int epoch, size_t step
 }
 
 void train_progress_epoch(struct train_progress *progress, const struct cn_epoch_record *record,
-                          size_t steps) {
+                          size_t steps, bool means) {
     char text[TEXT];
     if (progress->bar.quiet) {
         return;
@@ -49,9 +49,14 @@ void train_progress_epoch(struct train_progress *progress, const struct cn_epoch
     int length =
         snprintf(text, sizeof text, "loss: %.4f - accuracy: %.4f", record->loss, record->accuracy);
     if (isfinite(record->validation_loss)) {
+        length += snprintf(text + length, sizeof text - (size_t)length,
+                           " - val_loss: %.4f - val_accuracy: %.4f", record->validation_loss,
+                           record->validation_accuracy);
+    }
+    if (means) {
         (void)snprintf(text + length, sizeof text - (size_t)length,
-                       " - val_loss: %.4f - val_accuracy: %.4f", record->validation_loss,
-                       record->validation_accuracy);
+                       " - val_f1: %.4f - val_auc: %.4f", record->validation_means.f1,
+                       record->validation_means.auc);
     }
     if (progress->bar.terminal) {
         progress_end(&progress->bar, steps, progress->first_step, steps, "step", text);

@@ -122,29 +122,55 @@ char *train_record(const struct train_settings *settings, const char *weights, c
     return text;
 }
 
+#define MEAN(field) offsetof(struct cn_class_means, field)
+const struct train_mean train_means[TRAIN_MEANS] = {
+    {"val_precision", MEAN(precision)},
+    {"val_recall", MEAN(recall)},
+    {"val_f1", MEAN(f1)},
+    {"val_weighted_f1", MEAN(weighted_f1)},
+    {"val_auc", MEAN(auc)},
+    {"val_top_5", MEAN(top_5)},
+};
+
+double train_mean(const struct cn_epoch_record *record, size_t index) {
+    return *(const double *)(const void *)((const char *)&record->validation_means +
+                                           train_means[index].offset);
+}
+
 static void put_value(FILE *file, double value, char after) {
     if (isfinite(value)) {
         fprintf(file, "%.9g", value);
     }
-    fputc(after, file);
+    if (after != '\0') {
+        fputc(after, file);
+    }
 }
 
 enum cn_status train_write_history(const char *path, const struct cn_epoch_record *records,
-                                   size_t count, struct cn_error *error) {
+                                   size_t count, bool means, struct cn_error *error) {
     char *text = NULL;
     size_t length = 0;
     FILE *file = open_memstream(&text, &length);
     if (file == NULL) {
         return cn_fail(error, CN_MEMORY, "no memory for the history");
     }
-    fputs("epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n", file);
+    fputs("epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds", file);
+    for (size_t i = 0; means && i < TRAIN_MEANS; i++) {
+        fprintf(file, ",%s", train_means[i].name);
+    }
+    fputc('\n', file);
     for (const struct cn_epoch_record *row = records; row < records + count; row++) {
         fprintf(file, "%d,", row->epoch);
         put_value(file, row->loss, ',');
         put_value(file, row->accuracy, ',');
         put_value(file, row->validation_loss, ',');
         put_value(file, row->validation_accuracy, ',');
-        fprintf(file, "%.9g,%.3f\n", row->learning_rate, row->seconds);
+        fprintf(file, "%.9g,%.3f", row->learning_rate, row->seconds);
+        for (size_t i = 0; means && i < TRAIN_MEANS; i++) {
+            fputc(',', file);
+            put_value(file, train_mean(row, i), '\0');
+        }
+        fputc('\n', file);
     }
     bool written = ferror(file) == 0;
     enum cn_status status = fclose(file) == 0 && written

@@ -13,11 +13,13 @@
 #include "data/idx.h"
 
 void cn_dataset_write_checksum(struct cn_dataset *dataset) {
-    const struct cn_file_part parts[2] = {
+    const struct cn_file_part parts[] = {
         {dataset->images, dataset->count * cn_shape_size(&dataset->shape)},
         {dataset->labels, dataset->labels == NULL ? 0 : dataset->count * sizeof *dataset->labels},
+        {dataset->weights,
+         dataset->weights == NULL ? 0 : dataset->count * sizeof *dataset->weights},
     };
-    cn_sha256(parts, dataset->labels == NULL ? 1 : 2, dataset->sha256);
+    cn_sha256(parts, sizeof parts / sizeof *parts, dataset->sha256);
 }
 
 static enum cn_status find_format(const struct cn_dataset_request *request,
@@ -71,17 +73,41 @@ enum cn_status cn_dataset_grow(struct cn_dataset *dataset, size_t *capacity,
                                struct cn_error *error) {
     if (dataset->count < *capacity)
         return CN_OK;
-    const size_t more = *capacity == 0 ? 256 : *capacity * 2;
-    uint8_t *images = reallocarray(dataset->images, more, cn_shape_size(&dataset->shape));
-    if (images != NULL)
-        dataset->images = images;
+    const size_t more = *capacity == 0 ? 256 : *capacity * 2, size = cn_shape_size(&dataset->shape);
+    const enum cn_status status =
+        cn_dataset_resize(dataset, dataset->count * size, more * size, error);
+    if (status != CN_OK)
+        return status;
     uint16_t *labels = reallocarray(dataset->labels, more, sizeof *labels);
     if (labels != NULL)
         dataset->labels = labels;
-    if (images == NULL || labels == NULL)
+    float *weights = dataset->weights;
+    if (weights != NULL && (weights = reallocarray(weights, more, sizeof *weights)) != NULL)
+        dataset->weights = weights;
+    if (labels == NULL || (dataset->weights != NULL && weights == NULL))
         return cn_fail(error, CN_MEMORY, "no memory for %zu pictures", more);
     *capacity = more;
     return CN_OK;
+}
+
+enum cn_status cn_dataset_weigh(struct cn_dataset *dataset, struct cn_error *error) {
+    if (dataset->weights != NULL)
+        return CN_OK;
+    dataset->weights = calloc(dataset->count + 1, sizeof *dataset->weights);
+    if (dataset->weights == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu weights", dataset->count);
+    for (size_t i = 0; i < dataset->count; i++)
+        dataset->weights[i] = 1;
+    return CN_OK;
+}
+
+bool cn_dataset_parse_weight(const char *text, float *ret_weight) {
+    char *end;
+    const double weight = strtod(text, &end);
+    if (end == text || *end != '\0' || !(weight >= 0 && weight <= 1e6))
+        return false;
+    *ret_weight = (float)weight;
+    return true;
 }
 
 bool cn_dataset_has_split(const char *path, enum cn_split split) {
@@ -93,6 +119,14 @@ bool cn_dataset_has_split(const char *path, enum cn_split split) {
 enum cn_status cn_dataset_read(const char *path, enum cn_split split, const struct cn_shape *shape,
                                const struct cn_preprocessing *preprocessing,
                                struct cn_dataset **ret_dataset, struct cn_error *error) {
+    return cn_dataset_read_to(path, split, shape, preprocessing, NULL, ret_dataset, error);
+}
+
+enum cn_status cn_dataset_read_to(const char *path, enum cn_split split,
+                                  const struct cn_shape *shape,
+                                  const struct cn_preprocessing *preprocessing,
+                                  const struct cn_dataset_storage *storage,
+                                  struct cn_dataset **ret_dataset, struct cn_error *error) {
     const struct cn_dataset_request request = {path, split, shape, preprocessing};
     const struct cn_dataset_format *format = NULL;
     enum cn_status status = find_format(&request, &format, error);
@@ -101,6 +135,8 @@ enum cn_status cn_dataset_read(const char *path, enum cn_split split, const stru
     struct cn_dataset *dataset = calloc(1, sizeof *dataset);
     if (dataset == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a dataset");
+    if (storage != NULL)
+        dataset->storage = *storage;
     status = format->read(&request, dataset, error);
     if (status == CN_OK && shape != NULL && !cn_shape_equal(&dataset->shape, shape))
         status = cn_dataset_prepare(dataset, preprocessing, shape, error);
@@ -118,7 +154,7 @@ enum cn_status cn_dataset_read(const char *path, enum cn_split split, const stru
 enum cn_status cn_dataset_read_images(const char *path, struct cn_dataset **ret_dataset,
                                       struct cn_error *error) {
     struct cn_idx idx = {0};
-    enum cn_status status = cn_idx_read(path, 3, &idx, error);
+    enum cn_status status = cn_idx_read(path, 3, NULL, &idx, error);
     if (status != CN_OK)
         return status;
     struct cn_dataset *dataset = calloc(1, sizeof *dataset);
@@ -152,10 +188,12 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
         return cn_fail(error, CN_UNSUPPORTED,
                        "images of %d channels cannot be prepared for a network of %d",
                        dataset->shape.dims[2], shape->dims[2]);
-    uint8_t *images = calloc(dataset->count, to);
+    struct cn_dataset prepared = {.storage = dataset->storage};
     float *image = malloc(to * sizeof *image);
-    if (images == NULL || image == NULL)
-        status = cn_fail(error, CN_MEMORY, "no memory for %zu images", dataset->count);
+    if (image == NULL)
+        status = cn_fail(error, CN_MEMORY, "no memory for an image");
+    else
+        status = cn_dataset_resize(&prepared, 0, dataset->count * to, error);
     as_ink.invert = false;
     for (size_t i = 0; status == CN_OK && i < dataset->count; i++) {
         const struct cn_picture picture = {.width = dataset->shape.dims[1],
@@ -164,21 +202,25 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
                                            .data = dataset->images + i * from};
         struct cn_error reason = {0};
         status = cn_preprocess(&as_ink, &picture, shape, image, NULL, &reason);
-        if (status == CN_UNUSABLE)
+        if (status == CN_UNUSABLE) {
+            memset(prepared.images + i * to, 0, to);
             status = CN_OK;
-        else if (status == CN_OK)
+        } else if (status == CN_OK) {
             for (size_t k = 0; k < to; k++)
-                images[i * to + k] = (uint8_t)lrintf(image[k] * 255.0F);
-        else
+                prepared.images[i * to + k] = (uint8_t)lrintf(image[k] * 255.0F);
+        } else {
             status = cn_fail(error, status, "image %zu: %s", i, reason.text);
+        }
     }
     free(image);
     if (status != CN_OK) {
-        free(images);
+        cn_dataset_free_images(&prepared);
         return status;
     }
-    free(dataset->images);
-    dataset->images = images;
+    cn_dataset_free_images(dataset);
+    dataset->images = prepared.images;
+    dataset->mapped = prepared.mapped;
+    dataset->file = prepared.file;
     dataset->shape = *shape;
     cn_dataset_write_checksum(dataset);
     return CN_OK;
@@ -189,6 +231,35 @@ static bool same_classes(const struct cn_dataset *a, const struct cn_dataset *b)
     for (size_t i = 0; same && i < a->class_count; i++)
         same = strcmp(a->class_names[i], b->class_names[i]) == 0;
     return same;
+}
+
+/* Puts labels, weights and names behind the others, and the images into their room. */
+static enum cn_status append_samples(struct cn_dataset *dataset, const struct cn_dataset *more,
+                                     size_t count, struct cn_error *error) {
+    const size_t size = cn_shape_size(&dataset->shape), before = dataset->count;
+    uint16_t *labels = reallocarray(dataset->labels, count, sizeof *labels);
+    if (labels != NULL)
+        dataset->labels = labels;
+    float *weights = NULL;
+    if (dataset->weights != NULL || more->weights != NULL) {
+        if (cn_dataset_weigh(dataset, error) != CN_OK ||
+            (weights = reallocarray(dataset->weights, count, sizeof *weights)) == NULL)
+            return cn_fail(error, CN_MEMORY, "no memory for %zu weights", count);
+        dataset->weights = weights;
+    }
+    if (labels == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu labels", count);
+    for (size_t i = 0; weights != NULL && i < more->count; i++)
+        weights[before + i] = more->weights != NULL ? more->weights[i] : 1;
+    for (size_t i = 0; dataset->names != NULL && i < before; i++)
+        free(dataset->names[i]); /* of training pictures nobody asks the names */
+    free(dataset->names);
+    dataset->names = NULL;
+    memcpy(dataset->images + before * size, more->images, more->count * size);
+    memcpy(labels + before, more->labels, more->count * sizeof *labels);
+    dataset->count = count;
+    cn_dataset_write_checksum(dataset);
+    return CN_OK;
 }
 
 enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dataset *more,
@@ -202,19 +273,9 @@ enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dat
     }
     if (!same_classes(dataset, more))
         return cn_fail(error, CN_INVALID, "the images to be added have other classes");
-    uint8_t *images = reallocarray(dataset->images, count, size);
-    if (images != NULL)
-        dataset->images = images;
-    uint16_t *labels = reallocarray(dataset->labels, count, sizeof *labels);
-    if (labels != NULL)
-        dataset->labels = labels;
-    if (images == NULL || labels == NULL)
-        return cn_fail(error, CN_MEMORY, "no memory for %zu images", count);
-    memcpy(images + dataset->count * size, more->images, more->count * size);
-    memcpy(labels + dataset->count, more->labels, more->count * sizeof *labels);
-    dataset->count = count;
-    cn_dataset_write_checksum(dataset);
-    return CN_OK;
+    const enum cn_status status =
+        cn_dataset_resize(dataset, dataset->count * size, count * size, error);
+    return status == CN_OK ? append_samples(dataset, more, count, error) : status;
 }
 
 void cn_dataset_free(struct cn_dataset *dataset) {
@@ -222,8 +283,12 @@ void cn_dataset_free(struct cn_dataset *dataset) {
         return;
     for (size_t i = 0; dataset->class_names != NULL && i < dataset->class_count; i++)
         free(dataset->class_names[i]);
+    for (size_t i = 0; dataset->names != NULL && i < dataset->count; i++)
+        free(dataset->names[i]);
     free(dataset->class_names);
-    free(dataset->images);
+    cn_dataset_free_images(dataset);
     free(dataset->labels);
+    free(dataset->weights);
+    free(dataset->names);
     free(dataset);
 }

@@ -65,7 +65,6 @@ static enum cn_status add_file(const struct cifar *set, const char *path,
     if (status != CN_OK)
         return status;
     const size_t more = length / record, count = dataset->count + more;
-    uint8_t *images = NULL;
     uint16_t *labels = NULL;
     if (more == 0 || length % record != 0) {
         status = cn_fail_at(error, CN_MALFORMED, path, -1,
@@ -73,13 +72,14 @@ static enum cn_status add_file(const struct cifar *set, const char *path,
                             record);
         goto out;
     }
-    images = reallocarray(dataset->images, count, size);
-    if (images != NULL)
-        dataset->images = images;
+    status = cn_dataset_resize(dataset, dataset->count * size, count * size, error);
+    if (status != CN_OK)
+        goto out;
+    uint8_t *images = dataset->images;
     labels = reallocarray(dataset->labels, count, sizeof *labels);
     if (labels != NULL)
         dataset->labels = labels;
-    if (images == NULL || labels == NULL) {
+    if (labels == NULL) {
         status = cn_fail(error, CN_MEMORY, "no memory for %zu pictures", count);
         goto out;
     }

@@ -1,6 +1,7 @@
 /* dataset_csv.c: pictures as rows of numbers, as Kaggle has them: "label,pixel0,pixel1,...", plain
  * or gzipped, with or without a head. One file is one piece; a folder has train.csv and test.csv. A
- * row is read at a time, so that memory grows with what the file really holds. Thread-safe.
+ * column called weight is the samples' weights. A row is read at a time, so that memory grows with
+ * what the file really holds. Thread-safe.
  */
 #include <errno.h>
 #include <math.h>
@@ -9,11 +10,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
+#include "data/csv_file.h"
 #include "data/dataset_table.h"
 
-enum { PATH_SIZE = 4096, FIRST_LINE = 1 << 14, MAX_LINE = 1 << 24, MAX_LABEL = 65534 };
+enum { PATH_SIZE = 4096, MAX_LABEL = 65534 };
 
 /* ---- Which file ---- */
 
@@ -51,69 +52,11 @@ bool cn_dataset_csv_recognize(const struct cn_dataset_request *request) {
 
 /* ---- Rows ---- */
 
-struct csv {
-    const char *path;
-    gzFile file;
-    char *line;
-    size_t size;   /* bytes at `line` */
-    size_t number; /* of the line, from 1 */
-    size_t label_column, columns;
-    size_t capacity; /* samples that the dataset has room for */
+struct rows {
+    struct cn_csv csv;
+    size_t label_column, weight_column, columns; /* a column that is not there: SIZE_MAX */
+    size_t capacity;                             /* samples that the dataset has room for */
 };
-
-/* Reads one line without its end; *ret_more false at the file's end. */
-static enum cn_status read_line(struct csv *csv, bool *ret_more, struct cn_error *error) {
-    size_t used = 0;
-    *ret_more = true;
-    for (;;) {
-        if (csv->size - used < 2) {
-            if (csv->size >= MAX_LINE)
-                return cn_fail_at(error, CN_LIMIT, csv->path, -1, "line %zu is over %d bytes",
-                                  csv->number + 1, MAX_LINE);
-            const size_t size = csv->size == 0 ? FIRST_LINE : csv->size * 2;
-            char *line = realloc(csv->line, size);
-            if (line == NULL)
-                return cn_fail(error, CN_MEMORY, "no memory for a line of %zu bytes", size);
-            csv->line = line;
-            csv->size = size;
-        }
-        if (gzgets(csv->file, csv->line + used, (int)(csv->size - used)) == NULL)
-            break;
-        used += strlen(csv->line + used);
-        if (used > 0 && csv->line[used - 1] == '\n')
-            break;
-    }
-    int code = Z_OK;
-    const char *reason = gzerror(csv->file, &code);
-    if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-        return cn_fail_at(error, code == Z_ERRNO ? CN_IO : CN_MALFORMED, csv->path, -1,
-                          "cannot be read: %s", code == Z_ERRNO ? strerror(errno) : reason);
-    if (used == 0) {
-        *ret_more = false;
-        return CN_OK;
-    }
-    while (used > 0 && (csv->line[used - 1] == '\n' || csv->line[used - 1] == '\r'))
-        csv->line[--used] = '\0';
-    csv->number++;
-    return CN_OK;
-}
-
-/* The next field of a line, NULL at its end; quotes around it go. */
-static char *next_field(char **rest) {
-    char *field = *rest;
-    if (field == NULL)
-        return NULL;
-    char *comma = strpbrk(field, ",;");
-    *rest = comma != NULL ? comma + 1 : NULL;
-    if (comma != NULL)
-        *comma = '\0';
-    const size_t length = strlen(field);
-    if (length >= 2 && field[0] == '"' && field[length - 1] == '"') {
-        field[length - 1] = '\0';
-        field++;
-    }
-    return field;
-}
 
 static bool parse_field(const char *field, long maximum, long *ret_value) {
     char *end;
@@ -126,30 +69,31 @@ static bool parse_field(const char *field, long maximum, long *ret_value) {
     return true;
 }
 
-/* Counts the columns of the first line, and finds the label's if it is a head. */
-static void read_head(struct csv *csv, bool *ret_head) {
-    char *copy = strdup(csv->line), *rest = copy;
+/* Counts the columns of the first line, and finds the label's and the weight's if it is a head. */
+static void read_head(struct rows *rows, bool *ret_head) {
+    char *copy = strdup(rows->csv.line), *rest = copy;
     long value;
-    bool found = false;
     *ret_head = false;
-    csv->columns = 0;
-    csv->label_column = 0;
-    for (char *field; copy != NULL && (field = next_field(&rest)) != NULL; csv->columns++) {
+    rows->columns = 0;
+    rows->label_column = rows->weight_column = SIZE_MAX;
+    for (char *field; copy != NULL && (field = cn_csv_field(&rows->csv, &rest)) != NULL;
+         rows->columns++) {
         *ret_head = *ret_head || !parse_field(field, 1L << 30, &value);
-        if (!found && (strcasecmp(field, "label") == 0 || strcasecmp(field, "class") == 0)) {
-            csv->label_column = csv->columns;
-            found = true;
-        }
+        if (rows->label_column == SIZE_MAX &&
+            (strcasecmp(field, "label") == 0 || strcasecmp(field, "class") == 0))
+            rows->label_column = rows->columns;
+        if (strcasecmp(field, "weight") == 0)
+            rows->weight_column = rows->columns;
     }
     free(copy);
-    if (*ret_head && !found)
-        csv->label_column = csv->columns; /* none */
+    if (!*ret_head)
+        rows->label_column = 0;
 }
 
 /* Pictures are the network's shape if that has as many samples, else square and grey. */
-static enum cn_status find_shape(const struct csv *csv, const struct cn_dataset_request *request,
+static enum cn_status find_shape(const struct rows *rows, const struct cn_dataset_request *request,
                                  struct cn_shape *ret_shape, struct cn_error *error) {
-    const size_t pixels = csv->columns - 1;
+    const size_t pixels = rows->columns - 1 - (rows->weight_column != SIZE_MAX);
     const int side = (int)lround(sqrt((double)pixels));
     if (request->shape != NULL && request->shape->rank == 3 &&
         cn_shape_size(request->shape) == pixels)
@@ -157,95 +101,105 @@ static enum cn_status find_shape(const struct csv *csv, const struct cn_dataset_
     else if (side > 0 && (size_t)side * (size_t)side == pixels)
         *ret_shape = cn_shape_image(side, side, 1);
     else
-        return cn_fail_at(error, CN_INVALID, csv->path, -1,
+        return cn_fail_at(error, CN_INVALID, rows->csv.path, -1,
                           "has %zu columns beside the label, which is no square picture", pixels);
     return cn_shape_check(ret_shape, "a row's picture", error);
 }
 
-static enum cn_status add_row(struct csv *csv, struct cn_dataset *dataset, struct cn_error *error) {
-    enum cn_status status = cn_dataset_grow(dataset, &csv->capacity, error);
+static enum cn_status fail_field(const struct rows *rows, size_t column, const char *field,
+                                 const char *rule, struct cn_error *error) {
+    return cn_fail_at(error, CN_MALFORMED, rows->csv.path, -1,
+                      "line %zu, column %zu: '%.20s' is no %s", rows->csv.number, column + 1, field,
+                      rule);
+}
+
+static enum cn_status add_row(struct rows *rows, struct cn_dataset *dataset,
+                              struct cn_error *error) {
+    enum cn_status status = cn_dataset_grow(dataset, &rows->capacity, error);
     if (status != CN_OK)
         return status;
     uint8_t *pixel = dataset->images + dataset->count * cn_shape_size(&dataset->shape);
-    char *rest = csv->line;
+    char *rest = rows->csv.line;
     size_t column = 0;
-    for (char *field; (field = next_field(&rest)) != NULL; column++) {
-        const bool label = column == csv->label_column;
+    for (char *field; (field = cn_csv_field(&rows->csv, &rest)) != NULL; column++) {
+        const bool label = column == rows->label_column;
         long value;
-        if (column >= csv->columns) {
+        if (column >= rows->columns) {
             column++;
             break;
         }
+        if (column == rows->weight_column) {
+            if (!cn_dataset_parse_weight(field, &dataset->weights[dataset->count]))
+                return fail_field(rows, column, field, "weight from 0 to 1e6", error);
+            continue;
+        }
         if (!parse_field(field, label ? MAX_LABEL : 255, &value))
-            return cn_fail_at(error, CN_MALFORMED, csv->path, -1,
-                              "line %zu, column %zu: '%.20s' is no whole number from 0 to %d",
-                              csv->number, column + 1, field, label ? MAX_LABEL : 255);
+            return fail_field(rows, column, field,
+                              label ? "whole number from 0 to 65534" : "whole number from 0 to 255",
+                              error);
         if (label)
             dataset->labels[dataset->count] = (uint16_t)value;
         else
             *pixel++ = (uint8_t)value;
     }
-    if (column != csv->columns)
-        return cn_fail_at(error, CN_MALFORMED, csv->path, -1,
-                          "line %zu has %s columns than the %zu of the first", csv->number,
-                          column < csv->columns ? "fewer" : "more", csv->columns);
+    if (column != rows->columns)
+        return cn_fail_at(error, CN_MALFORMED, rows->csv.path, -1,
+                          "line %zu has %s columns than the %zu of the first", rows->csv.number,
+                          column < rows->columns ? "fewer" : "more", rows->columns);
     dataset->count++;
     return CN_OK;
 }
 
-static enum cn_status read_rows(struct csv *csv, const struct cn_dataset_request *request,
+static enum cn_status read_rows(struct rows *rows, const struct cn_dataset_request *request,
                                 struct cn_dataset *dataset, struct cn_error *error) {
+    struct cn_csv *csv = &rows->csv;
     bool more = false, head = false;
-    enum cn_status status = read_line(csv, &more, error);
+    enum cn_status status = cn_csv_next(csv, &more, error);
     if (status != CN_OK)
         return status;
     if (!more)
         return cn_fail_at(error, CN_INVALID, csv->path, -1, "is empty");
-    read_head(csv, &head);
-    if (csv->label_column == csv->columns || csv->columns < 2)
+    read_head(rows, &head);
+    if (rows->label_column == SIZE_MAX || rows->columns < 2)
         return cn_fail_at(error, CN_INVALID, csv->path, -1,
                           "has no column called label; pictures without labels teach nothing");
-    status = find_shape(csv, request, &dataset->shape, error);
+    status = find_shape(rows, request, &dataset->shape, error);
+    if (status == CN_OK && rows->weight_column != SIZE_MAX)
+        status = cn_dataset_weigh(dataset, error);
     if (status == CN_OK && !head)
-        status = add_row(csv, dataset, error);
+        status = add_row(rows, dataset, error);
     while (status == CN_OK) {
-        status = read_line(csv, &more, error);
+        status = cn_csv_next(csv, &more, error);
         if (status != CN_OK || !more)
             break;
         if (csv->line[0] != '\0')
-            status = add_row(csv, dataset, error);
+            status = add_row(rows, dataset, error);
     }
     return status;
 }
 
 bool cn_dataset_csv_has_split(const struct cn_dataset_request *request) {
-    struct csv csv = {0};
+    struct rows rows = {.label_column = SIZE_MAX};
     char path[PATH_SIZE];
     bool whole, more = false, head;
-    if (!find_csv(request, path, &whole) || whole || (csv.file = gzopen(path, "rb")) == NULL)
+    if (!find_csv(request, path, &whole) || whole || cn_csv_open(path, &rows.csv, NULL) != CN_OK)
         return false;
-    csv.path = path;
-    if (read_line(&csv, &more, NULL) == CN_OK && more)
-        read_head(&csv, &head);
-    (void)gzclose(csv.file);
-    free(csv.line);
-    return csv.label_column < csv.columns; /* Kaggle's test.csv has no labels */
+    if (cn_csv_next(&rows.csv, &more, NULL) == CN_OK && more)
+        read_head(&rows, &head);
+    cn_csv_close(&rows.csv);
+    return rows.label_column != SIZE_MAX; /* Kaggle's test.csv has no labels */
 }
 
 enum cn_status cn_dataset_csv_read(const struct cn_dataset_request *request,
                                    struct cn_dataset *dataset, struct cn_error *error) {
-    struct csv csv = {0};
+    struct rows rows = {0};
     char path[PATH_SIZE];
     if (!find_csv(request, path, &dataset->whole))
         return cn_fail_at(error, CN_IO, request->path, -1, "has no CSV file of this split");
-    csv.path = path;
-    csv.file = gzopen(path, "rb");
-    if (csv.file == NULL)
-        return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(errno));
-    (void)gzbuffer(csv.file, 1U << 17);
-    enum cn_status status = read_rows(&csv, request, dataset, error);
-    (void)gzclose(csv.file);
-    free(csv.line);
+    enum cn_status status = cn_csv_open(path, &rows.csv, error);
+    if (status == CN_OK)
+        status = read_rows(&rows, request, dataset, error);
+    cn_csv_close(&rows.csv);
     if (status == CN_OK && dataset->count == 0)
         status = cn_fail_at(error, CN_INVALID, path, -1, "has a head but no row");
     return status == CN_OK ? cn_dataset_number_classes(dataset, error) : status;

@@ -140,12 +140,13 @@ bool cn_dataset_idx_recognize(const struct cn_dataset_request *request) {
 }
 
 static enum cn_status read_part(const char *folder, const char *prefix, const char *ending,
-                                int rank, struct cn_idx *ret_idx, struct cn_error *error) {
+                                int rank, const struct cn_idx_room *room, struct cn_idx *ret_idx,
+                                struct cn_error *error) {
     char path[PATH_SIZE];
     if (!find_file(folder, prefix, ending, path))
         return cn_fail_at(error, CN_IO, folder, -1, "has no file %s%s, plain or with .gz", prefix,
                           ending);
-    return cn_idx_read(path, rank, ret_idx, error);
+    return cn_idx_read(path, rank, room, ret_idx, error);
 }
 
 static int largest(const struct cn_idx *labels) {
@@ -163,7 +164,7 @@ static enum cn_status count_classes(const char *folder, const struct naming *nam
     struct cn_idx training = {0};
     int label = largest(labels);
     if (find_file(folder, naming->train, label_ending, path)) {
-        const enum cn_status status = cn_idx_read(path, 1, &training, error);
+        const enum cn_status status = cn_idx_read(path, 1, NULL, &training, error);
         if (status != CN_OK)
             return status;
         const int known = largest(&training);
@@ -227,6 +228,19 @@ static enum cn_status read_mapping(const struct naming *naming, struct mapping *
     free(text);
     *ret_found = true;
     return status;
+}
+
+/* The data set's images, as room for those of a file, which all come one after another. */
+static uint8_t *images_resize(void *data, size_t size, struct cn_error *error) {
+    struct cn_dataset *dataset = data;
+    struct cn_error reason = {0};
+    const size_t used = dataset->count; /* bytes so far, until there are samples to count */
+    if (cn_dataset_resize(dataset, used, size, &reason) != CN_OK) {
+        (void)cn_fail(error, reason.status, "%s", reason.text);
+        return NULL;
+    }
+    dataset->count = size;
+    return dataset->images;
 }
 
 /* Swaps rows and columns of each image. */
@@ -323,21 +337,19 @@ enum cn_status cn_dataset_idx_read(const struct cn_dataset_request *request,
     if (status != CN_OK)
         return status;
     const char *prefix = prefix_of(&naming, request->split);
-    status = read_part(naming.folder, prefix, image_ending, 3, &images, error);
+    const struct cn_idx_room room = {dataset, images_resize};
+    status = read_part(naming.folder, prefix, image_ending, 3, &room, &images, error);
+    dataset->count = 0;
     if (status == CN_OK)
-        status = read_part(naming.folder, prefix, label_ending, 1, &labels, error);
+        status = read_part(naming.folder, prefix, label_ending, 1, NULL, &labels, error);
     if (status == CN_OK && naming.set[0] != '\0')
         status = put_upright(&images, error);
     if (status == CN_OK)
         status = check_pair(request, &images, &labels, error);
     if (status == CN_OK)
         status = take_labels(&naming, &labels, dataset, error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         dataset->shape = cn_shape_image(images.sizes[1], images.sizes[2], 1);
-        dataset->images = images.elements;
-        images.elements = NULL;
-    }
-    cn_idx_clear(&images);
     cn_idx_clear(&labels);
     return status;
 }

@@ -1,6 +1,6 @@
 /* dataset_numpy.c: NumPy's arrays of pictures and labels: Keras's mnist.npz (x_train, y_train,
- * ...), MedMNIST's (train_images, train_labels, ...), and folders with such .npy files.
- * Thread-safe.
+ * ...), MedMNIST's (train_images, train_labels, ...), and folders with such .npy files. A third
+ * array may hold the samples' weights. Thread-safe.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,22 +21,23 @@ static const size_t size_limit = (size_t)1 << 31;
 struct names {
     const char *images, *labels;
     int split; /* -1: any */
+    const char *weights;
 };
 
 static const struct names names[] = {
-    {"x_train", "y_train", CN_SPLIT_TRAIN},
-    {"x_test", "y_test", CN_SPLIT_TEST},
-    {"x_val", "y_val", CN_SPLIT_VALIDATION},
-    {"X_train", "y_train", CN_SPLIT_TRAIN},
-    {"X_test", "y_test", CN_SPLIT_TEST},
-    {"train_images", "train_labels", CN_SPLIT_TRAIN},
-    {"test_images", "test_labels", CN_SPLIT_TEST},
-    {"val_images", "val_labels", CN_SPLIT_VALIDATION},
-    {"images", "labels", -1},
-    {"x", "y", -1},
-    {"X", "y", -1},
-    {"data", "labels", -1},
-    {"arr_0", "arr_1", -1},
+    {"x_train", "y_train", CN_SPLIT_TRAIN, "w_train"},
+    {"x_test", "y_test", CN_SPLIT_TEST, "w_test"},
+    {"x_val", "y_val", CN_SPLIT_VALIDATION, "w_val"},
+    {"X_train", "y_train", CN_SPLIT_TRAIN, "w_train"},
+    {"X_test", "y_test", CN_SPLIT_TEST, "w_test"},
+    {"train_images", "train_labels", CN_SPLIT_TRAIN, "train_weights"},
+    {"test_images", "test_labels", CN_SPLIT_TEST, "test_weights"},
+    {"val_images", "val_labels", CN_SPLIT_VALIDATION, "val_weights"},
+    {"images", "labels", -1, "weights"},
+    {"x", "y", -1, "sample_weight"},
+    {"X", "y", -1, "sample_weight"},
+    {"data", "labels", -1, "weights"},
+    {"arr_0", "arr_1", -1, "arr_2"},
 };
 enum { NAMES = sizeof names / sizeof *names };
 
@@ -138,9 +139,9 @@ static enum cn_status take_images(const struct cn_dataset_request *request,
     enum cn_status status = find_shape(request, array, &dataset->shape, error);
     if (status != CN_OK)
         return status;
-    dataset->images = malloc(array->count);
-    if (dataset->images == NULL)
-        return cn_fail(error, CN_MEMORY, "no memory for %zu pictures", dataset->count);
+    status = cn_dataset_resize(dataset, 0, array->count, error);
+    if (status != CN_OK)
+        return status;
     if (array->kind == 'u' && array->item == 1) {
         memcpy(dataset->images, array->data, array->count);
         return CN_OK;
@@ -192,14 +193,33 @@ static enum cn_status take_labels(const struct cn_dataset_request *request,
     return CN_OK;
 }
 
+/* [n] or [n, 1]. */
+static enum cn_status take_weights(const struct cn_dataset_request *request,
+                                   const struct cn_npy *array, struct cn_dataset *dataset,
+                                   struct cn_error *error) {
+    if (array->rank < 1 || array->count != dataset->count)
+        return cn_fail_at(error, CN_INVALID, request->path, -1, "has %zu pictures, but %zu weights",
+                          dataset->count, array->count);
+    const enum cn_status status = cn_dataset_weigh(dataset, error);
+    for (size_t i = 0; status == CN_OK && i < dataset->count; i++) {
+        const double weight = cn_npy_value(array, i);
+        if (!(weight >= 0 && weight <= 1e6))
+            return cn_fail_at(error, CN_INVALID, request->path, -1,
+                              "picture %zu has the weight %g; weights are from 0 to 1e6", i,
+                              weight);
+        dataset->weights[i] = (float)weight;
+    }
+    return status;
+}
+
 /* ---- The data set ---- */
 
 /* Reads the pair that `row` names, if both are there. */
 static enum cn_status read_pair(const struct cn_dataset_request *request, const struct place *place,
                                 const struct names *row, struct cn_dataset *dataset,
                                 bool *ret_found, struct cn_error *error) {
-    unsigned char *images_bytes = NULL, *labels_bytes = NULL;
-    struct cn_npy images = {0}, labels = {0};
+    unsigned char *images_bytes = NULL, *labels_bytes = NULL, *weights_bytes = NULL;
+    struct cn_npy images = {0}, labels = {0}, weights = {0};
     enum cn_status status = read_array(place, row->images, &images_bytes, &images, error);
     if (status == CN_OK && images_bytes != NULL)
         status = read_array(place, row->labels, &labels_bytes, &labels, error);
@@ -209,9 +229,14 @@ static enum cn_status read_pair(const struct cn_dataset_request *request, const 
         status = take_images(request, &images, dataset, error);
         if (status == CN_OK)
             status = take_labels(request, &labels, dataset, error);
+        if (status == CN_OK)
+            status = read_array(place, row->weights, &weights_bytes, &weights, error);
+        if (status == CN_OK && weights_bytes != NULL)
+            status = take_weights(request, &weights, dataset, error);
     }
     free(images_bytes);
     free(labels_bytes);
+    free(weights_bytes);
     return status;
 }
 

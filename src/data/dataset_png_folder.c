@@ -4,17 +4,14 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
-#include "data/dataset_table.h"
+#include "data/picture_list.h"
 
-enum { PATH_SIZE = 4096, MAX_CLASSES = 65535, MAX_DEPTH = 16, MAX_PICTURE = 64 << 20 };
+enum { PATH_SIZE = 4096, MAX_CLASSES = 65535, MAX_DEPTH = 16 };
 
 /* Sorted names of a folder, or NULL entries and count 0. */
 struct listing {
@@ -150,68 +147,14 @@ bool cn_dataset_png_folder_recognize(const struct cn_dataset_request *request) {
     return recognized;
 }
 
-/* The dataset while it grows. */
-struct builder {
-    struct cn_dataset *dataset;
-    struct cn_preprocessing preprocessing;
-    size_t capacity;
-    float *image; /* scratch: one preprocessed picture */
-};
-
-/* Whether a file's name says that it is a picture: then it must be one. */
-static bool is_picture_name(const char *name) {
-    static const char *const endings[] = {".png",  ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif",
-                                          ".tiff", ".pnm", ".pgm",  ".ppm", ".pbm",  ".heic"};
-    const size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (length > strlen(endings[i]) &&
-            strcasecmp(name + length - strlen(endings[i]), endings[i]) == 0)
-            return true;
-    return false;
-}
-
-static enum cn_status add_picture(struct builder *builder, const char *path, size_t label,
-                                  struct cn_error *error) {
-    struct cn_dataset *dataset = builder->dataset;
-    const size_t size = cn_shape_size(&dataset->shape);
-    struct cn_error reason = {0};
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    enum cn_status status = cn_dataset_grow(builder->dataset, &builder->capacity, error);
-    if (status != CN_OK)
-        return status;
-    const bool named = is_picture_name(path);
-    status = cn_file_read(path, MAX_PICTURE, &bytes, &length, named ? error : &reason);
-    if (status == CN_OK ? !named && !cn_picture_recognize(bytes, length)
-                        : !named && status == CN_LIMIT) {
-        free(bytes);
-        dataset->left_out++;
-        return CN_OK;
-    }
-    if (status != CN_OK)
-        return named ? status : cn_fail_at(error, status, path, reason.offset, "%s", reason.text);
-    status = cn_image_decode(CN_PICTURE_AUTO, &builder->preprocessing, &cn_picture_default_limits,
-                             bytes, length, &dataset->shape, builder->image, NULL, &reason);
-    if (status == CN_OK) {
-        for (size_t i = 0; i < size; i++)
-            dataset->images[dataset->count * size + i] =
-                (uint8_t)lrintf(builder->image[i] * 255.0F);
-        dataset->labels[dataset->count++] = (uint16_t)label;
-    } else {
-        status = cn_fail_at(error, status, path, reason.offset, "%s", reason.text);
-    }
-    free(bytes);
-    return status;
-}
-
 static bool is_linked(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
 }
 
 /* The pictures in a folder and in those below it; folders that are links are not followed. */
-static enum cn_status add_folder(struct builder *builder, const char *folder, size_t label,
-                                 int depth, struct cn_error *error) {
+static enum cn_status add_folder(struct cn_picture_list *list, const char *folder, uint16_t label,
+                                 int depth, size_t *left_out, struct cn_error *error) {
     struct listing files = {0};
     char *path = malloc(PATH_SIZE);
     enum cn_status status = path != NULL ? list_folder(folder, &files, error)
@@ -221,31 +164,26 @@ static enum cn_status add_folder(struct builder *builder, const char *folder, si
             status = cn_fail_at(error, CN_LIMIT, folder, -1, "holds a path longer than %d bytes",
                                 PATH_SIZE - 1);
         else if (!is_folder(path))
-            status = add_picture(builder, path, label, error);
+            status = cn_picture_list_add(list, path, label, 1, cn_picture_is_named(path), error);
         else if (depth == MAX_DEPTH)
             status = cn_fail_at(error, CN_LIMIT, path, -1, "lies over %d folders deep", MAX_DEPTH);
         else if (is_linked(path))
-            builder->dataset->left_out++;
+            (*left_out)++;
         else
-            status = add_folder(builder, path, label, depth + 1, error);
+            status = add_folder(list, path, label, depth + 1, left_out, error);
     }
     clear_listing(&files);
     free(path);
     return status;
 }
 
-static enum cn_status add_class(struct builder *builder, const char *folder, size_t label,
-                                struct cn_error *error) {
-    const size_t before = builder->dataset->count;
-    const enum cn_status status = add_folder(builder, folder, label, 1, error);
-    if (status == CN_OK && builder->dataset->count == before)
-        return cn_fail_at(error, CN_INVALID, folder, -1, "is a class without pictures");
-    return status;
+static enum cn_status fail_empty_class(const char *folder, struct cn_error *error) {
+    return cn_fail_at(error, CN_INVALID, folder, -1, "is a class without pictures");
 }
 
-static enum cn_status add_classes(struct builder *builder, const char *root,
-                                  const struct listing *classes, struct cn_error *error) {
-    struct cn_dataset *dataset = builder->dataset;
+static enum cn_status add_classes(struct cn_picture_list *list, const char *root,
+                                  const struct listing *classes, struct cn_dataset *dataset,
+                                  struct cn_error *error) {
     char path[PATH_SIZE];
     enum cn_status status = CN_OK;
     if (classes->count < 2 || classes->count > MAX_CLASSES)
@@ -253,8 +191,7 @@ static enum cn_status add_classes(struct builder *builder, const char *root,
                           "has %d subfolders, one a class; 2 to %d are possible", classes->count,
                           MAX_CLASSES);
     dataset->class_names = calloc((size_t)classes->count, sizeof *dataset->class_names);
-    builder->image = calloc(cn_shape_size(&dataset->shape), sizeof *builder->image);
-    if (dataset->class_names == NULL || builder->image == NULL)
+    if (dataset->class_names == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %d class names", classes->count);
     dataset->class_count = (size_t)classes->count;
     for (size_t i = 0; status == CN_OK && i < dataset->class_count; i++) {
@@ -265,14 +202,35 @@ static enum cn_status add_classes(struct builder *builder, const char *root,
         if (!join(path, root, name))
             return cn_fail_at(error, CN_LIMIT, root, -1, "holds a path longer than %d bytes",
                               PATH_SIZE - 1);
-        status = add_class(builder, path, i, error);
+        const size_t before = list->count;
+        status = add_folder(list, path, (uint16_t)i, 1, &dataset->left_out, error);
+        if (status == CN_OK && list->count == before)
+            status = fail_empty_class(path, error);
     }
     return status;
 }
 
+/* Each class must have given a picture, not only files that were left out. */
+static enum cn_status check_classes(const struct cn_dataset *dataset, const char *root,
+                                    struct cn_error *error) {
+    size_t *samples = calloc(dataset->class_count, sizeof *samples), empty = 0;
+    if (samples == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu classes", dataset->class_count);
+    for (size_t i = 0; i < dataset->count; i++)
+        samples[dataset->labels[i]]++;
+    while (empty < dataset->class_count && samples[empty] > 0)
+        empty++;
+    free(samples);
+    char path[PATH_SIZE];
+    return empty == dataset->class_count
+               ? CN_OK
+               : fail_empty_class(join(path, root, dataset->class_names[empty]) ? path : root,
+                                  error);
+}
+
 enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *request,
                                           struct cn_dataset *dataset, struct cn_error *error) {
-    struct builder builder = {.dataset = dataset};
+    struct cn_picture_list list = {0};
     struct listing classes = {0};
     char root[PATH_SIZE];
     if (request->shape == NULL)
@@ -285,14 +243,14 @@ enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *reque
     if (status == CN_OK)
         status = list_classes(root, &classes, error);
     if (status == CN_OK) {
-        dataset->shape = *request->shape;
         dataset->whole = !has_splits(request->path);
-        const struct cn_preprocessing usual = cn_preprocessing_default(request->shape);
-        builder.preprocessing = cn_preprocessing_without_normalization(
-            request->preprocessing != NULL ? request->preprocessing : &usual);
-        status = add_classes(&builder, root, &classes, error);
+        status = add_classes(&list, root, &classes, dataset, error);
     }
+    if (status == CN_OK)
+        status = cn_picture_list_read(&list, request, root, dataset, error);
+    if (status == CN_OK)
+        status = check_classes(dataset, root, error);
+    cn_picture_list_clear(&list);
     clear_listing(&classes);
-    free(builder.image);
     return status;
 }

@@ -88,43 +88,64 @@ out:
 
 /* ---- The parts ---- */
 
-/* A copy of the samples whose mark is `mark`, `count` of them. */
-static struct cn_dataset *copy_marked(const struct cn_dataset *dataset, const bool *marks,
-                                      bool mark, size_t count) {
-    const size_t size = cn_shape_size(&dataset->shape);
-    struct cn_dataset *part = calloc(1, sizeof *part);
-    if (part == NULL)
-        return NULL;
+/* Room for `count` samples like those of `dataset`, with its classes. */
+static enum cn_status part_prepare(const struct cn_dataset *dataset, size_t count,
+                                   struct cn_dataset *part, struct cn_error *error) {
     part->shape = dataset->shape;
     part->normalization = dataset->normalization;
     part->left_out = dataset->left_out;
-    part->images = malloc(count * size);
+    part->storage = dataset->storage;
+    enum cn_status status =
+        cn_dataset_resize(part, 0, count * cn_shape_size(&dataset->shape), error);
     if (dataset->labels != NULL)
         part->labels = malloc(count * sizeof *part->labels);
+    if (dataset->weights != NULL)
+        part->weights = malloc(count * sizeof *part->weights);
+    if (dataset->names != NULL)
+        part->names = calloc(count, sizeof *part->names);
     if (dataset->class_count > 0)
         part->class_names = calloc(dataset->class_count, sizeof *part->class_names);
-    if (part->images == NULL || (dataset->labels != NULL && part->labels == NULL) ||
-        (dataset->class_count > 0 && part->class_names == NULL))
-        goto fail;
-    part->class_count = dataset->class_count;
-    for (size_t i = 0; i < part->class_count; i++) {
+    bool good = (dataset->labels == NULL || part->labels != NULL) &&
+                (dataset->weights == NULL || part->weights != NULL) &&
+                (dataset->names == NULL || part->names != NULL) &&
+                (dataset->class_count == 0 || part->class_names != NULL);
+    for (size_t i = 0; good && i < dataset->class_count; i++) {
         part->class_names[i] = strdup(dataset->class_names[i]);
-        if (part->class_names[i] == NULL)
-            goto fail;
+        good = part->class_names[i] != NULL;
+        part->class_count += good;
     }
-    for (size_t i = 0; i < dataset->count; i++) {
+    if (status == CN_OK && !good)
+        status = cn_fail(error, CN_MEMORY, "no memory for a copy of %zu samples", count);
+    return status;
+}
+
+/* A copy of the samples whose mark is `mark`, `count` of them. */
+static enum cn_status copy_marked(const struct cn_dataset *dataset, const bool *marks, bool mark,
+                                  size_t count, struct cn_dataset **ret_part,
+                                  struct cn_error *error) {
+    const size_t size = cn_shape_size(&dataset->shape);
+    struct cn_dataset *part = calloc(1, sizeof *part);
+    enum cn_status status = part != NULL ? part_prepare(dataset, count, part, error)
+                                         : cn_fail(error, CN_MEMORY, "no memory for a dataset");
+    for (size_t i = 0; status == CN_OK && i < dataset->count; i++) {
         if (marks[i] != mark)
             continue;
         memcpy(part->images + part->count * size, dataset->images + i * size, size);
         if (part->labels != NULL)
             part->labels[part->count] = dataset->labels[i];
+        if (part->weights != NULL)
+            part->weights[part->count] = dataset->weights[i];
+        if (part->names != NULL && (part->names[part->count] = strdup(dataset->names[i])) == NULL)
+            status = cn_fail(error, CN_MEMORY, "no memory for a copy of %zu samples", count);
         part->count++;
     }
+    if (status != CN_OK) {
+        cn_dataset_free(part);
+        return status;
+    }
     cn_dataset_write_checksum(part);
-    return part;
-fail:
-    cn_dataset_free(part);
-    return NULL;
+    *ret_part = part;
+    return CN_OK;
 }
 
 enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fraction,
@@ -150,13 +171,10 @@ enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fractio
         status =
             cn_fail(error, CN_INVALID, "the split fraction %g of %zu samples leaves one part empty",
                     fraction, dataset->count);
-    if (status == CN_OK) {
-        first = copy_marked(dataset, marks, false, dataset->count - taken);
-        last = copy_marked(dataset, marks, true, taken);
-        if (first == NULL || last == NULL)
-            status =
-                cn_fail(error, CN_MEMORY, "no memory for a copy of %zu samples", dataset->count);
-    }
+    if (status == CN_OK)
+        status = copy_marked(dataset, marks, false, dataset->count - taken, &first, error);
+    if (status == CN_OK)
+        status = copy_marked(dataset, marks, true, taken, &last, error);
     free(marks);
     if (status != CN_OK) {
         cn_dataset_free(first);

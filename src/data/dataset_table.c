@@ -10,6 +10,8 @@ static const struct cn_dataset_format formats[] = {
      cn_dataset_numpy_has_split, cn_dataset_numpy_read},
     {"CIFAR", "data_batch_1.bin and batches.meta.txt, or train.bin and fine_label_names.txt",
      cn_dataset_cifar_recognize, cn_dataset_cifar_has_split, cn_dataset_cifar_read},
+    {"labelled pictures", "labels.csv with the columns file and label beside its pictures",
+     cn_dataset_labels_recognize, cn_dataset_labels_has_split, cn_dataset_labels_read},
     {"CSV", "train.csv with the columns label, pixel0, pixel1, ...", cn_dataset_csv_recognize,
      cn_dataset_csv_has_split, cn_dataset_csv_read},
     {"picture folder", "one subfolder of pictures per class", cn_dataset_png_folder_recognize,

@@ -12,6 +12,12 @@ struct cn_dataset_request {
     const struct cn_preprocessing *preprocessing; /* NULL: the default of the shape */
 };
 
+/* Room for `bytes` of images, the first `used` of them kept. CN_MEMORY; CN_IO: there is no room in
+ * a file either. Nothing changes on failure. */
+enum cn_status cn_dataset_resize(struct cn_dataset *dataset, size_t used, size_t bytes,
+                                 struct cn_error *error);
+void cn_dataset_free_images(struct cn_dataset *dataset);
+
 struct cn_dataset_format {
     const char *name; /* for messages: "IDX" */
     const char *what; /* what is looked for in the folder, for messages */
@@ -35,9 +41,16 @@ enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_e
 enum cn_status cn_dataset_name_classes(struct cn_dataset *dataset, size_t count,
                                        struct cn_error *error);
 
-/* Room for one image and label more than dataset->count; *capacity is 0 at first. CN_MEMORY. */
+/* Room for one image, label and, where the samples have weights, weight more than dataset->count;
+ * *capacity is 0 at first. CN_MEMORY, CN_IO. */
 enum cn_status cn_dataset_grow(struct cn_dataset *dataset, size_t *capacity,
                                struct cn_error *error);
+
+/* Gives the samples weights: 1 for each that there is. CN_MEMORY. */
+enum cn_status cn_dataset_weigh(struct cn_dataset *dataset, struct cn_error *error);
+
+/* A weight from 0 to 1e6; false if `text` is none. */
+bool cn_dataset_parse_weight(const char *text, float *ret_weight);
 
 /* THE list, in the order of trying; *ret_count receives its length. */
 const struct cn_dataset_format *cn_dataset_formats(size_t *ret_count);
@@ -51,6 +64,11 @@ bool cn_dataset_png_folder_recognize(const struct cn_dataset_request *request);
 bool cn_dataset_png_folder_has_split(const struct cn_dataset_request *request);
 enum cn_status cn_dataset_png_folder_read(const struct cn_dataset_request *request,
                                           struct cn_dataset *dataset, struct cn_error *error);
+
+bool cn_dataset_labels_recognize(const struct cn_dataset_request *request);
+bool cn_dataset_labels_has_split(const struct cn_dataset_request *request);
+enum cn_status cn_dataset_labels_read(const struct cn_dataset_request *request,
+                                      struct cn_dataset *dataset, struct cn_error *error);
 
 bool cn_dataset_csv_recognize(const struct cn_dataset_request *request);
 bool cn_dataset_csv_has_split(const struct cn_dataset_request *request);

@@ -13,7 +13,7 @@
 #include "data/idx.h"
 
 enum { MAGIC = 4, UNSIGNED_BYTE = 8, FIRST_BLOCK = 1 << 20, READ_SIZE = 1 << 20 };
-static const uint64_t size_limit = 1ULL << 32;
+static const uint64_t size_limit = 1ULL << 40;
 
 /* zlib's reason, or the system's. */
 static enum cn_status fail_read(gzFile file, const char *path, struct cn_error *error) {
@@ -73,8 +73,7 @@ static enum cn_status read_header(gzFile file, const char *path, int rank, struc
             return cn_fail_at(error, CN_MALFORMED, path, MAGIC + 4 * axis,
                               "axis %d has %u items; 1 to 2147483647 are possible", axis,
                               (unsigned)length);
-        size *= length; /* below 2^63: the running product is at most 2^32 before */
-        if (size > size_limit)
+        if (__builtin_mul_overflow(size, length, &size) || size > size_limit)
             return cn_fail_at(error, CN_LIMIT, path, MAGIC + 4 * axis,
                               "claims more than %llu bytes, the limit",
                               (unsigned long long)size_limit);
@@ -84,24 +83,36 @@ static enum cn_status read_header(gzFile file, const char *path, int rank, struc
     return CN_OK;
 }
 
+static uint8_t *elements_resize(void *data, size_t size, struct cn_error *error) {
+    uint8_t *grown = realloc(*(uint8_t **)data, size);
+    if (grown == NULL)
+        (void)cn_fail(error, CN_MEMORY, "no memory for %zu bytes", size);
+    else
+        *(uint8_t **)data = grown;
+    return grown;
+}
+
 /* Reads `size` bytes and finds the file's end behind them. */
 static enum cn_status read_elements(gzFile file, const char *path, uint64_t size,
-                                    uint8_t **ret_elements, struct cn_error *error) {
+                                    const struct cn_idx_room *place, uint8_t **ret_elements,
+                                    struct cn_error *error) {
     enum cn_status status = CN_OK;
-    uint8_t *elements = NULL;
+    uint8_t *own = NULL, *elements = NULL;
     uint64_t used = 0, capacity = 0;
     int got = 1;
+    const struct cn_idx_room usual = {&own, elements_resize};
+    if (place == NULL)
+        place = &usual;
     while (used < size && got > 0) {
         if (used == capacity) {
             capacity = capacity == 0 ? FIRST_BLOCK : capacity * 4;
             capacity = capacity > size ? size : capacity;
-            uint8_t *grown = realloc(elements, (size_t)capacity);
-            if (grown == NULL) {
-                status = cn_fail_at(error, CN_MEMORY, path, -1, "no memory for %llu bytes",
-                                    (unsigned long long)capacity);
+            struct cn_error reason = {0};
+            elements = place->resize(place->data, (size_t)capacity, &reason);
+            if (elements == NULL) {
+                status = cn_fail_at(error, reason.status, path, -1, "%s", reason.text);
                 goto out;
             }
-            elements = grown;
         }
         const uint64_t room = capacity - used;
         got = gzread(file, elements + used, room < READ_SIZE ? (unsigned)room : READ_SIZE);
@@ -132,14 +143,14 @@ static enum cn_status read_elements(gzFile file, const char *path, uint64_t size
         goto out;
     }
     *ret_elements = elements;
-    elements = NULL;
+    own = NULL;
 out:
-    free(elements);
+    free(own);
     return status;
 }
 
-enum cn_status cn_idx_read(const char *path, int rank, struct cn_idx *ret_idx,
-                           struct cn_error *error) {
+enum cn_status cn_idx_read(const char *path, int rank, const struct cn_idx_room *room,
+                           struct cn_idx *ret_idx, struct cn_error *error) {
     struct cn_idx idx = {0};
     gzFile file = NULL;
     uint64_t size = 0;
@@ -148,7 +159,7 @@ enum cn_status cn_idx_read(const char *path, int rank, struct cn_idx *ret_idx,
         return status;
     status = read_header(file, path, rank, &idx, &size, error);
     if (status == CN_OK)
-        status = read_elements(file, path, size, &idx.elements, error);
+        status = read_elements(file, path, size, room, &idx.elements, error);
     if (status == CN_OK)
         *ret_idx = idx;
     (void)gzclose(file);

@@ -17,11 +17,19 @@ struct cn_idx {
     uint8_t *elements;          /* freed by cn_idx_clear */
 };
 
+/* Where elements go, as realloc would have it: at least `size` bytes, the old ones kept. NULL after
+ * a failure, with `error` filled, and the old ones are still there. */
+struct cn_idx_room {
+    void *data;
+    uint8_t *(*resize)(void *data, size_t size, struct cn_error *error);
+};
+
 /* Reads a file that must have exactly this rank (1: labels, 3: images). error->source is `path`.
+ * room NULL: elements are malloc'd; else they are the room's, also after a failure.
  * CN_MALFORMED: another magic number, more or fewer bytes than the sizes claim, corrupt gzip;
- * CN_LIMIT: more than 4 GiB. */
-enum cn_status cn_idx_read(const char *path, int rank, struct cn_idx *ret_idx,
-                           struct cn_error *error);
+ * CN_LIMIT: more than 1 TiB. */
+enum cn_status cn_idx_read(const char *path, int rank, const struct cn_idx_room *room,
+                           struct cn_idx *ret_idx, struct cn_error *error);
 
 void cn_idx_clear(struct cn_idx *idx);
 

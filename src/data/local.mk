@@ -3,7 +3,11 @@ libcore_la_SOURCES += \
 	src/data/dataset_idx.c \
 	src/data/dataset_png_folder.c \
 	src/data/dataset_cifar.c \
+	src/data/csv_file.c src/data/csv_file.h \
 	src/data/dataset_csv.c \
+	src/data/dataset_labels.c \
+	src/data/image_room.c \
+	src/data/picture_list.c src/data/picture_list.h \
 	src/data/dataset_numpy.c \
 	src/data/dataset_split.c \
 	src/data/npy.c src/data/npy.h \
@@ -15,6 +19,7 @@ if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_data_formats.c \
 	tests/unit/test_dataset.c \
+	tests/unit/test_dataset_labels.c \
 	tests/unit/test_dataset_split.c \
 	tests/unit/test_idx.c \
 	tests/unit/test_picture_archive.c \

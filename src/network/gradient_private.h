@@ -44,6 +44,7 @@ struct cn_gradient_workspace {
     int threads;
     struct cn_layer_part *parts;
     struct cn_edge *edges;
+    size_t whole_size, packed_size, state_size; /* floats */
     float *whole;
     size_t local_size, spare, scratch_size; /* spare: where the spares begin in `local` */
     float *local;                           /* [threads, local_size] */

@@ -171,29 +171,31 @@ static size_t place(const struct cn_network *network, struct cn_gradient_workspa
     return whole;
 }
 
-static enum cn_status allocate(const struct cn_network *network, struct cn_gradient_workspace *w,
-                               size_t whole) {
-    const size_t threads = (size_t)w->threads;
-    size_t packed = 0, state = 0;
+/* Where each layer's part of the blocks is, and how long they are. */
+static void measure_blocks(const struct cn_network *network, struct cn_gradient_workspace *w) {
     for (size_t l = 0; l < network->layer_count; l++) {
         const struct cn_layer *layer = &network->layers[l];
         const struct cn_layer_training *training = layer->type->training;
-        w->parts[l].packed = packed;
-        w->parts[l].state = state;
+        w->parts[l].packed = w->packed_size;
+        w->parts[l].state = w->state_size;
         w->parts[l].partial = w->partial_size;
-        packed += asked(training->packed_size, layer);
+        w->packed_size += asked(training->packed_size, layer);
         const size_t scratch = asked(training->scratch_size, layer);
         if (scratch > w->scratch_size)
             w->scratch_size = scratch;
         if (cn_layer_stops(layer)) {
-            state += asked(training->batch->state_size, layer);
+            w->state_size += asked(training->batch->state_size, layer);
             w->partial_size += CN_GRADIENT_SHARDS * asked(training->batch->partial_size, layer);
         }
     }
-    w->whole = cn_floats_allocate(whole);
+}
+
+static enum cn_status allocate(const struct cn_network *network, struct cn_gradient_workspace *w) {
+    const size_t threads = (size_t)w->threads;
+    w->whole = cn_floats_allocate(w->whole_size);
     w->local = cn_floats_allocate(threads * w->local_size);
-    w->packed = cn_floats_allocate(packed);
-    w->state = cn_floats_allocate(state);
+    w->packed = cn_floats_allocate(w->packed_size);
+    w->state = cn_floats_allocate(w->state_size);
     w->scratch = cn_floats_allocate(threads * w->scratch_size);
     w->backs = calloc(network->layer_count, sizeof *w->backs);
     w->partials = calloc(w->partial_size + 1, sizeof *w->partials);
@@ -206,7 +208,7 @@ static enum cn_status allocate(const struct cn_network *network, struct cn_gradi
                : CN_MEMORY;
 }
 
-/* Which passes, edges and arrays there are; then the memory. */
+/* Which passes, edges and arrays there are, and how large. */
 static enum cn_status lay_out(const struct cn_network *network, struct cn_gradient_workspace *w) {
     size_t edges = 0;
     for (size_t l = 0; l < network->layer_count; l++) {
@@ -219,15 +221,18 @@ static enum cn_status lay_out(const struct cn_network *network, struct cn_gradie
     w->most_inputs += w->most_inputs == 0;
     w->edges = calloc(edges + 1, sizeof *w->edges);
     size_t *writers = calloc(network->layer_count, sizeof *writers);
-    size_t whole = SIZE_MAX;
+    w->whole_size = SIZE_MAX;
     if (w->edges != NULL && writers != NULL) {
         plan_backs(network, w);
         plan_lives(network, w);
         plan_edges(network, w, writers);
-        whole = place(network, w, writers);
+        w->whole_size = place(network, w, writers);
     }
     free(writers);
-    return whole != SIZE_MAX ? allocate(network, w, whole) : CN_MEMORY;
+    if (w->whole_size == SIZE_MAX)
+        return CN_MEMORY;
+    measure_blocks(network, w);
+    return CN_OK;
 }
 
 static enum cn_status check_trainable(const struct cn_network *network, struct cn_error *error) {
@@ -241,10 +246,10 @@ static enum cn_status check_trainable(const struct cn_network *network, struct c
     return CN_OK;
 }
 
-enum cn_status cn_gradient_workspace_create(const struct cn_network *network, size_t max_batch_size,
-                                            int threads,
-                                            struct cn_gradient_workspace **ret_workspace,
-                                            struct cn_error *error) {
+/* A workspace that knows how large it must be, and has nothing yet. */
+static enum cn_status workspace_plan(const struct cn_network *network, size_t max_batch_size,
+                                     int threads, struct cn_gradient_workspace **ret_workspace,
+                                     struct cn_error *error) {
     if (max_batch_size < 1 || max_batch_size > 1 << 20 || threads < 1)
         return cn_fail(error, CN_INVALID, "batch size %zu and %d threads must be at least 1",
                        max_batch_size, threads);
@@ -254,25 +259,53 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
     struct cn_gradient_workspace *w = calloc(1, sizeof *w);
     if (w != NULL)
         w->parts = calloc(network->layer_count, sizeof *w->parts);
-    if (w == NULL || w->parts == NULL)
-        goto no_memory;
-    w->max_batch_size = max_batch_size;
-    w->layer_count = network->layer_count;
-    w->parameter_count = cn_floats_aligned(network->parameter_count);
-    w->output = network->outputs[0].value - network->input_count;
-    w->threads = threads;
-    if (lay_out(network, w) != CN_OK)
-        goto no_memory;
-    for (size_t l = 0; l < network->layer_count; l++)
-        w->backs[l] = w->parts[l].back;
-    if (cn_gradient_workspace_share(w, network, NULL, NULL) != CN_OK)
-        goto no_memory;
+    if (w != NULL && w->parts != NULL) {
+        w->max_batch_size = max_batch_size;
+        w->layer_count = network->layer_count;
+        w->parameter_count = cn_floats_aligned(network->parameter_count);
+        w->output = network->outputs[0].value - network->input_count;
+        w->threads = threads;
+    }
+    if (w == NULL || w->parts == NULL || lay_out(network, w) != CN_OK) {
+        cn_gradient_workspace_free(w);
+        return cn_fail(error, CN_MEMORY, "no memory for a workspace for batches of %zu",
+                       max_batch_size);
+    }
     *ret_workspace = w;
     return CN_OK;
-no_memory:
+}
+
+enum cn_status cn_gradient_workspace_create(const struct cn_network *network, size_t max_batch_size,
+                                            int threads,
+                                            struct cn_gradient_workspace **ret_workspace,
+                                            struct cn_error *error) {
+    struct cn_gradient_workspace *w = NULL;
+    const enum cn_status status = workspace_plan(network, max_batch_size, threads, &w, error);
+    if (status != CN_OK)
+        return status;
+    if (allocate(network, w) != CN_OK ||
+        cn_gradient_workspace_share(w, network, NULL, NULL) != CN_OK) {
+        cn_gradient_workspace_free(w);
+        return cn_fail(error, CN_MEMORY, "no memory for a workspace for batches of %zu",
+                       max_batch_size);
+    }
+    for (size_t l = 0; l < network->layer_count; l++)
+        w->backs[l] = w->parts[l].back;
+    *ret_workspace = w;
+    return CN_OK;
+}
+
+enum cn_status cn_gradient_workspace_bytes(const struct cn_network *network, size_t max_batch_size,
+                                           int threads, size_t *ret_bytes, struct cn_error *error) {
+    struct cn_gradient_workspace *w = NULL;
+    const enum cn_status status = workspace_plan(network, max_batch_size, threads, &w, error);
+    if (status == CN_OK)
+        *ret_bytes = sizeof(float) *
+                         (w->whole_size + (size_t)threads * (w->local_size + w->scratch_size) +
+                          w->packed_size + w->state_size + cn_gradient_sum_size(network, threads)) +
+                     w->partial_size * sizeof *w->partials;
     cn_gradient_workspace_free(w);
-    return cn_fail(error, CN_MEMORY, "no memory for a workspace for batches of %zu",
-                   max_batch_size);
+    return status;
 }
 
 enum cn_status cn_gradient_workspace_share(struct cn_gradient_workspace *w,

@@ -12,9 +12,21 @@
 /* A number in which class weights that differ differ. */
 static double weights_sum(const struct cn_trainer *trainer) {
     double sum = 0;
-    for (size_t c = 0; trainer->weights != NULL && c < trainer->training->class_count; c++)
-        sum += (double)trainer->options.class_weights[c] * sqrt((double)c + 1);
+    const float *weights = trainer->options.class_weights;
+    for (size_t c = 0; weights != NULL && c < trainer->training->class_count; c++)
+        sum += (double)weights[c] * sqrt((double)c + 1);
     return sum;
+}
+
+/* What Keras's callbacks have beyond the rest; "" where nothing of it is asked for. */
+static const char *callback_conditions(const struct cn_training_options *o, char *text,
+                                       size_t size) {
+    text[0] = '\0';
+    if (o->plateau_patience > 0 || o->has_baseline || o->start_from_epoch > 0)
+        (void)snprintf(text, size, "callbacks=%d %a %d %a %d\n", o->has_baseline,
+                       (double)o->baseline, o->start_from_epoch, (double)o->plateau_min_delta,
+                       o->plateau_cooldown);
+    return text;
 }
 
 void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN_CONDITIONS]) {
@@ -24,7 +36,7 @@ void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN
                                o->schedule == CN_SCHEDULE_POLYNOMIAL
                            ? o->epochs
                            : 0;
-    char augmentation[CN_AUGMENTATION_TEXT];
+    char augmentation[CN_AUGMENTATION_TEXT], callbacks[128];
     (void)snprintf(
         text, CN_CONDITIONS,
         "shards=%d\ndata=%s\nbatch_size=%d\nloss=%s\nlabel_smoothing=%a\noptimizer=%s\nlearning_"
@@ -34,7 +46,7 @@ void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN
         "decay=%a %a %a %a %a\nrho=%a\nclip=%a %a %a\nmonitor=%s %a\nearly_stopping=%d\n"
         "plateau=%d %a %a\nkeep_best=%d\nclass_weights=%a\n"
         "epochs=%d\nseed=%llu\naugmentation=%s\nvalidation=%s\n"
-        "teacher=%s %a\n",
+        "teacher=%s %a\n%s",
         CN_GRADIENT_SHARDS, trainer->training->sha256, o->batch_size, cn_loss_names[o->loss],
         (double)o->label_smoothing, cn_optimizer_names[o->optimizer], (double)o->learning_rate,
         (double)o->momentum, o->nesterov, (double)o->beta_1, (double)o->beta_2, (double)o->epsilon,
@@ -46,13 +58,13 @@ void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN
         (double)o->plateau_min_rate, o->keep_best, weights_sum(trainer), epochs,
         (unsigned long long)o->seed, cn_augmentation_format(&o->augmentation, augmentation),
         trainer->validation != NULL ? trainer->validation->sha256 : "none",
-        trainer->teacher != NULL ? trainer->teacher_sha256 : "none",
-        (double)trainer->teacher_share);
+        trainer->teacher != NULL ? trainer->teacher_sha256 : "none", (double)trainer->teacher_share,
+        callback_conditions(o, callbacks, sizeof callbacks));
 }
 
 /* %a keeps every bit. */
 static char *format_history(const struct cn_trainer *trainer) {
-    const size_t size = trainer->history_count * 256 + 1;
+    const size_t size = trainer->history_count * 512 + 1;
     char *text = malloc(size);
     size_t used = 0;
     if (text == NULL)
@@ -60,9 +72,14 @@ static char *format_history(const struct cn_trainer *trainer) {
     text[0] = '\0';
     for (size_t i = 0; i < trainer->history_count; i++) {
         const struct cn_epoch_record *r = &trainer->history[i];
-        used += (size_t)snprintf(text + used, size - used, "%d %a %a %a %a %a %a\n", r->epoch,
+        const struct cn_class_means *m = &r->validation_means;
+        used += (size_t)snprintf(text + used, size - used, "%d %a %a %a %a %a %a", r->epoch,
                                  r->loss, r->accuracy, r->validation_loss, r->validation_accuracy,
                                  r->learning_rate, r->seconds);
+        if (trainer->options.epoch_metrics)
+            used += (size_t)snprintf(text + used, size - used, " / %a %a %a %a %a %a", m->precision,
+                                     m->recall, m->f1, m->weighted_f1, m->auc, m->top_5);
+        used += (size_t)snprintf(text + used, size - used, "\n");
     }
     return text;
 }
@@ -74,16 +91,20 @@ static struct cn_safetensor tensor_of(const char *name, size_t size, const float
 }
 
 static void write_watch(const struct cn_watch *w, char *text, size_t size) {
-    (void)snprintf(text, size, "%a %d %d %a %d %a %d", w->best, w->best_epoch, w->waited,
-                   w->plateau_best, w->plateau_waited, w->plateau_scale, w->stopped);
+    (void)snprintf(text, size, "%a %d %d %a %d %a %d %d", w->best, w->best_epoch, w->waited,
+                   w->plateau_best, w->plateau_waited, w->plateau_scale, w->stopped,
+                   w->plateau_cooldown);
 }
 
 static bool parse_watch(const char *text, struct cn_watch *w) {
-    int stopped = 0, end = 0;
-    if (sscanf(text, "%la %d %d %la %d %la %d%n", &w->best, &w->best_epoch, &w->waited,
-               &w->plateau_best, &w->plateau_waited, &w->plateau_scale, &stopped, &end) != 7 ||
-        text[end] != '\0' || w->best_epoch < 0 || w->waited < 0 || w->plateau_waited < 0 ||
-        !(w->plateau_scale > 0 && w->plateau_scale <= 1))
+    int stopped = 0, end = 0, more = 0;
+    w->plateau_cooldown = 0; /* older ones do not have it */
+    if (sscanf(text, "%la %d %d %la %d %la %d%n %d%n", &w->best, &w->best_epoch, &w->waited,
+               &w->plateau_best, &w->plateau_waited, &w->plateau_scale, &stopped, &end,
+               &w->plateau_cooldown, &more) < 7)
+        return false;
+    if (text[more > 0 ? more : end] != '\0' || w->plateau_cooldown < 0 || w->best_epoch < 0 ||
+        w->waited < 0 || w->plateau_waited < 0 || !(w->plateau_scale > 0 && w->plateau_scale <= 1))
         return false;
     w->stopped = stopped != 0;
     return true;
@@ -158,13 +179,22 @@ static enum cn_status check_same_architecture(const struct cn_trainer *trainer, 
 static bool parse_history(const char *text, struct cn_epoch_record *records, size_t count) {
     for (size_t i = 0; i < count; i++) {
         struct cn_epoch_record *r = &records[i];
-        int length = 0;
-        if (sscanf(text, "%d %la %la %la %la %la %la\n%n", &r->epoch, &r->loss, &r->accuracy,
+        struct cn_class_means *m = &r->validation_means;
+        int length = 0, more = 0;
+        if (sscanf(text, "%d %la %la %la %la %la %la%n", &r->epoch, &r->loss, &r->accuracy,
                    &r->validation_loss, &r->validation_accuracy, &r->learning_rate, &r->seconds,
                    &length) != 7 ||
             r->epoch != (int)i + 1 || length == 0)
             return false;
         text += length;
+        *m = cn_class_means_none();
+        if (*text == ' ' && (sscanf(text, " / %la %la %la %la %la %la%n", &m->precision, &m->recall,
+                                    &m->f1, &m->weighted_f1, &m->auc, &m->top_5, &more) != 6 ||
+                             more == 0))
+            return false;
+        text += more;
+        if (*text++ != '\n')
+            return false;
     }
     return *text == '\0';
 }

@@ -8,12 +8,14 @@ libcore_la_SOURCES += \
 	src/train/augment_warp.c \
 	src/train/temperature.c \
 	src/train/checkpoint.c \
+	src/train/class_means.c \
 	src/train/measure.c \
 	src/train/optimizer.c \
 	src/train/trainer_options.c \
 	src/train/schedule.c \
 	src/train/teacher.c src/train/teacher.h \
 	src/train/clip.c \
+	src/train/training_memory.c \
 	src/train/transfer.c \
 	src/train/watch.c \
 	src/train/trainer.c src/train/trainer_private.h

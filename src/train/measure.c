@@ -4,9 +4,15 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "convnet/trainer.h"
+#include "train/trainer_private.h"
 
-enum { CHUNK_IMAGES = 512 }; /* converted to floats at a time */
+/* Converted to floats at a time: so many images, or so many floats if that is fewer. */
+enum { CHUNK_IMAGES = 512, CHUNK_FLOATS = 1 << 21, LEAST_IMAGES = 8 };
+
+size_t cn_measure_chunk(size_t input_size) {
+    const size_t fit = CHUNK_FLOATS / input_size;
+    return fit > CHUNK_IMAGES ? CHUNK_IMAGES : fit < LEAST_IMAGES ? LEAST_IMAGES : fit;
+}
 
 struct evaluator {
     struct cn_plan *plan;
@@ -21,7 +27,8 @@ static enum cn_status measure_prepare(struct evaluator *e, const struct cn_netwo
     if (status != CN_OK)
         return status;
     e->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
-    e->images = cn_floats_allocate(CHUNK_IMAGES * cn_plan_input_size(e->plan));
+    const size_t size = cn_plan_input_size(e->plan);
+    e->images = cn_floats_allocate(cn_measure_chunk(size) * size);
     if (e->workspaces == NULL || e->images == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for an evaluation");
     for (; e->threads < threads && status == CN_OK; e->threads++)
@@ -114,11 +121,11 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
         status = measure_prepare(&e, network, threads > 0 ? threads : 1, error);
     const int rank = ranks != NULL ? ranks->rank : 0;
     const size_t end = part_begin(dataset->count, ranks, rank + 1);
+    const size_t size = cn_shape_size(&dataset->shape), chunk = cn_measure_chunk(size);
     for (size_t i = part_begin(dataset->count, ranks, rank); i < end && status == CN_OK;
-         i += CHUNK_IMAGES) {
+         i += chunk) {
         const size_t left = end - i;
-        const size_t count = left < CHUNK_IMAGES ? left : CHUNK_IMAGES;
-        const size_t size = cn_plan_input_size(e.plan);
+        const size_t count = left < chunk ? left : chunk;
         cn_image_from_bytes(dataset->images + i * size, count * size, e.images);
         cn_preprocessing_normalize(&dataset->normalization, &dataset->shape, count, e.images);
         cn_plan_run_parallel(e.plan, e.workspaces, e.threads, e.images, count,

@@ -78,6 +78,9 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
     if (status == CN_OK && validation == NULL && options->monitor >= CN_MONITOR_VALIDATION_LOSS)
         status = cn_fail(error, CN_INVALID, "%s is to be monitored; there are no validation data",
                          cn_monitor_names[options->monitor]);
+    if (status == CN_OK && validation == NULL && options->epoch_metrics)
+        status = cn_fail(error, CN_INVALID,
+                         "the metrics of each epoch are the validation data's; there are none");
     if (status != CN_OK)
         return status;
     struct cn_trainer *trainer = calloc(1, sizeof *trainer);
@@ -108,12 +111,12 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         trainer->history == NULL || trainer->augmenters == NULL)
         status = cn_fail(error, CN_MEMORY, "no memory for a trainer for batches of %zu", batch);
     trainer->watch.plateau_scale = 1;
-    if (options->class_weights != NULL)
+    const bool weighted = options->class_weights != NULL || training->weights != NULL;
+    if (weighted)
         trainer->weights = calloc(batch, sizeof *trainer->weights);
     if (options->keep_best)
         trainer->best = cn_floats_allocate(parameters);
-    if ((options->class_weights != NULL && trainer->weights == NULL) ||
-        (options->keep_best && trainer->best == NULL))
+    if ((weighted && trainer->weights == NULL) || (options->keep_best && trainer->best == NULL))
         status = cn_fail(error, CN_MEMORY, "no memory for the best of %zu parameters", parameters);
     if (status == CN_OK && options->ema > 0) {
         trainer->average = cn_floats_allocate(parameters);
@@ -277,6 +280,22 @@ static void mix_image(struct cn_trainer *trainer, int thread, struct cn_random *
         trainer->labels[slot] = other;
 }
 
+/* The sample's own weight times its class's. */
+static float sample_weight(const struct cn_trainer *trainer, size_t sample) {
+    const struct cn_dataset *data = trainer->training;
+    const float *by_class = trainer->options.class_weights;
+    return (data->weights != NULL ? data->weights[sample] : 1) *
+           (by_class != NULL ? by_class[data->labels[sample]] : 1);
+}
+
+/* Has the images of the next step read, should they lie in a file. */
+static void expect_batch(const struct cn_trainer *trainer) {
+    const size_t next = (trainer->step + 1) * (size_t)trainer->options.batch_size;
+    const size_t left = trainer->training->count > next ? trainer->training->count - next : 0;
+    const size_t full = (size_t)trainer->options.batch_size;
+    cn_dataset_expect(trainer->training, trainer->order + next, left < full ? left : full);
+}
+
 static void prepare_image(struct cn_trainer *trainer, int thread, size_t position, size_t slot) {
     const struct cn_dataset *data = trainer->training;
     const size_t size = cn_shape_size(&data->shape), sample = trainer->order[position];
@@ -288,7 +307,7 @@ static void prepare_image(struct cn_trainer *trainer, int thread, size_t positio
         mix_image(trainer, thread, &random, image, slot);
     cn_preprocessing_normalize(&trainer->model->preprocessing, &data->shape, 1, image);
     if (trainer->weights != NULL)
-        trainer->weights[slot] = trainer->options.class_weights[data->labels[sample]];
+        trainer->weights[slot] = sample_weight(trainer, sample);
 }
 
 /* Fills this rank's part of the mini-batch of the next step, the samples [*ret_first, *ret_end);
@@ -303,6 +322,7 @@ static size_t prepare_batch(struct cn_trainer *trainer, size_t *ret_first, size_
     cn_gradient_workspace_samples(trainer->workspace, count, &begin, &end);
     *ret_first = begin;
     *ret_end = end;
+    expect_batch(trainer);
     if (threads == 1) {
         for (size_t i = begin; i < end; i++)
             prepare_image(trainer, 0, first + i, i);
@@ -417,14 +437,18 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
                                      .validation_loss = (double)NAN,
                                      .validation_accuracy = (double)NAN,
                                      .learning_rate = (double)rate_of(trainer, updates - 1),
-                                     .seconds = trainer->seconds};
+                                     .seconds = trainer->seconds,
+                                     .validation_means = cn_class_means_none()};
     if (trainer->validation != NULL) {
         struct cn_evaluation evaluation;
         exchange_average(trainer);
-        const enum cn_status status =
+        enum cn_status status =
             cn_evaluate_shared(trainer->model->network, trainer->validation, o->loss, o->threads,
                                trainer->ranks, &evaluation, error);
         exchange_average(trainer);
+        if (status == CN_OK && o->epoch_metrics)
+            status = cn_class_means(&evaluation, trainer->validation->labels,
+                                    &record.validation_means, error);
         if (status != CN_OK)
             return status;
         record.validation_loss = evaluation.loss;

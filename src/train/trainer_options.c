@@ -5,8 +5,8 @@
 
 #include "convnet/trainer.h"
 
-const char *const cn_monitor_names[] = {"auto",     "loss",         "accuracy",
-                                        "val_loss", "val_accuracy", NULL};
+const char *const cn_monitor_names[] = {"auto",         "loss",   "accuracy", "val_loss",
+                                        "val_accuracy", "val_f1", "val_auc",  NULL};
 
 struct cn_training_options cn_training_options_default(void) {
     return (struct cn_training_options){.epochs = 20,
@@ -22,6 +22,7 @@ struct cn_training_options cn_training_options_default(void) {
                                         .decay_epochs = 10,
                                         .power = 1,
                                         .plateau_factor = 0.1f,
+                                        .plateau_min_delta = 1e-4f,
                                         .schedule = CN_SCHEDULE_CONSTANT,
                                         .threads = 1};
 }
@@ -51,7 +52,11 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
         {"warmup_epochs", (double)o->warmup_epochs, 0, 1e6},
         {"min_delta", (double)o->min_delta, 0, 1e6},
         {"early_stopping", o->early_stopping, 0, 1000000},
+        {"baseline", (double)o->baseline, -1e6, 1e6},
+        {"start_from_epoch", o->start_from_epoch, 0, 1000000},
         {"plateau_patience", o->plateau_patience, 0, 1000000},
+        {"plateau_min_delta", (double)o->plateau_min_delta, 0, 1e6},
+        {"plateau_cooldown", o->plateau_cooldown, 0, 1000000},
         {"plateau_factor", (double)o->plateau_factor, 1e-6, 0.999999},
         {"plateau_min_rate", (double)o->plateau_min_rate, 0, 1e6},
         {"weight_decay", (double)o->weight_decay, 0, 1},
@@ -67,5 +72,8 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
                        "only one of clip_value, clip_norm and global_clip_norm may be set");
     if (o->warmup_epochs > 0 && o->schedule == CN_SCHEDULE_ONE_CYCLE)
         return cn_fail(error, CN_INVALID, "one-cycle warms up by itself; warmup_epochs must be 0");
+    if (o->monitor >= CN_MONITOR_VALIDATION_F1 && !o->epoch_metrics)
+        return cn_fail(error, CN_INVALID, "%s is measured with epoch_metrics only",
+                       cn_monitor_names[o->monitor]);
     return cn_augmentation_check(&o->augmentation, error);
 }

@@ -10,8 +10,8 @@ struct cn_watch {
     int best_epoch;
     int waited; /* epochs since */
     double plateau_best;
-    int plateau_waited;
-    double plateau_scale; /* of the learning rate */
+    int plateau_waited, plateau_cooldown; /* cooldown: epochs that do not count yet */
+    double plateau_scale;                 /* of the learning rate */
     bool stopped;
 };
 
@@ -22,6 +22,9 @@ bool cn_watch_epoch(struct cn_watch *watch, const struct cn_training_options *op
 /* Clips the gradients [parameter_count] in place, by the options. */
 void cn_clip_gradients(const struct cn_training_options *options, const struct cn_network *network,
                        float *gradients);
+
+/* How many images of so many floats an evaluation takes at a time. */
+size_t cn_measure_chunk(size_t input_size);
 
 /* Bytes of the text of all that shapes the result. */
 enum { CN_CONDITIONS = 2048 + CN_AUGMENTATION_TEXT };

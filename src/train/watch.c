@@ -16,6 +16,10 @@ static double monitored(enum cn_monitor monitor, const struct cn_epoch_record *r
         return record->validation_loss;
     case CN_MONITOR_VALIDATION_ACCURACY:
         return -record->validation_accuracy;
+    case CN_MONITOR_VALIDATION_F1:
+        return -record->validation_means.f1;
+    case CN_MONITOR_VALIDATION_AUC:
+        return -record->validation_means.auc;
     case CN_MONITOR_AUTO:
         break;
     }
@@ -30,24 +34,49 @@ static void lower_rate(struct cn_watch *watch, const struct cn_training_options 
         watch->plateau_scale = least < unscaled ? least / unscaled : 1;
 }
 
-bool cn_watch_epoch(struct cn_watch *watch, const struct cn_training_options *o,
-                    const struct cn_epoch_record *record) {
-    const double now = monitored(o->monitor, record), delta = (double)o->min_delta;
-    const bool first = watch->best_epoch == 0, better = first || now < watch->best - delta;
-    if (better) {
-        watch->best = now;
-        watch->best_epoch = record->epoch;
-        watch->waited = 0;
-    } else {
-        watch->waited++;
+/* ReduceLROnPlateau. A number that is NaN is never better. */
+static void watch_plateau(struct cn_watch *watch, const struct cn_training_options *o, double now,
+                          bool first, double rate) {
+    if (watch->plateau_cooldown > 0) {
+        watch->plateau_cooldown--;
+        watch->plateau_waited = 0;
     }
-    if (first || now < watch->plateau_best - delta) {
+    if (first || now < watch->plateau_best - (double)o->plateau_min_delta) {
         watch->plateau_best = now;
         watch->plateau_waited = 0;
-    } else if (o->plateau_patience > 0 && ++watch->plateau_waited >= o->plateau_patience) {
-        lower_rate(watch, o, record->learning_rate);
+    } else if (watch->plateau_cooldown == 0 && ++watch->plateau_waited >= o->plateau_patience) {
+        lower_rate(watch, o, rate);
+        watch->plateau_cooldown = o->plateau_cooldown;
         watch->plateau_waited = 0;
     }
-    watch->stopped = o->early_stopping > 0 && watch->waited >= o->early_stopping;
+}
+
+/* EarlyStopping. An epoch that is better than those before never ends the training; only one that
+ * beats the baseline, too, begins the waiting anew. */
+static bool watch_best(struct cn_watch *watch, const struct cn_training_options *o, double now,
+                       int epoch) {
+    const double delta = (double)o->min_delta, baseline = (double)o->baseline;
+    const bool rises = o->monitor != CN_MONITOR_AUTO && o->monitor != CN_MONITOR_LOSS &&
+                       o->monitor != CN_MONITOR_VALIDATION_LOSS;
+    if (epoch <= o->start_from_epoch)
+        return false;
+    const bool better = watch->best_epoch == 0 || now < watch->best - delta;
+    const bool beats = !o->has_baseline || now < (rises ? -baseline : baseline) - delta;
+    watch->waited++;
+    if (better) {
+        watch->best = now;
+        watch->best_epoch = epoch;
+    }
+    if (better && beats)
+        watch->waited = 0;
+    watch->stopped = !better && o->early_stopping > 0 && watch->waited >= o->early_stopping;
     return better;
+}
+
+bool cn_watch_epoch(struct cn_watch *watch, const struct cn_training_options *o,
+                    const struct cn_epoch_record *record) {
+    const double now = monitored(o->monitor, record);
+    if (o->plateau_patience > 0)
+        watch_plateau(watch, o, now, record->epoch == 1, record->learning_rate);
+    return watch_best(watch, o, now, record->epoch);
 }

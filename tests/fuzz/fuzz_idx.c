@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     for (int rank = 1; rank <= CN_IDX_MAX_RANK; rank += 2) {
         struct cn_idx idx = {0};
-        (void)cn_idx_read(path, rank, &idx, NULL);
+        (void)cn_idx_read(path, rank, NULL, &idx, NULL);
         cn_idx_clear(&idx);
     }
     (void)close(fd);

@@ -27,7 +27,7 @@ static enum cn_status read_bytes(const void *bytes, size_t length, bool zipped, 
     } else {
         folder_write(path, bytes, length);
     }
-    const enum cn_status status = cn_idx_read(path, rank, idx, error);
+    const enum cn_status status = cn_idx_read(path, rank, NULL, idx, error);
     folder_remove(folder);
     return status;
 }
@@ -100,7 +100,7 @@ Test(idx, impossible_sizes) {
         {{0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2}, CN_MALFORMED},
         {{0, 0, 0, 2, 255, 255, 255, 255, 0, 0, 0, 2}, CN_MALFORMED},
         {{127, 255, 255, 255, 127, 255, 255, 255, 127, 255, 255, 255}, CN_LIMIT},
-        {{0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0}, CN_LIMIT},
+        {{0, 1, 0, 0, 0, 0, 16, 0, 0, 0, 16, 1}, CN_LIMIT},   /* just over 1 TiB */
         {{0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0}, CN_MALFORMED}, /* 4 GiB claimed, 12 bytes there */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -140,7 +140,7 @@ Test(idx, corrupt_gzip) {
 Test(idx, not_a_file) {
     struct cn_idx idx = {0};
     struct cn_error error = {0};
-    cr_assert_eq(cn_idx_read(TEST_DATA_DIR, 1, &idx, &error), CN_INVALID);
+    cr_assert_eq(cn_idx_read(TEST_DATA_DIR, 1, NULL, &idx, &error), CN_INVALID);
     cr_assert_not_null(strstr(error.text, "regular file"));
-    cr_assert_eq(cn_idx_read(TEST_DATA_DIR "/none", 1, &idx, NULL), CN_IO);
+    cr_assert_eq(cn_idx_read(TEST_DATA_DIR "/none", 1, NULL, &idx, NULL), CN_IO);
 }

@@ -70,6 +70,65 @@ Test(watch, a_plateau_lowers_the_rate_to_its_least) {
     }
 }
 
+/* Keras's EarlyStopping(patience=2, baseline=3): better epochs that do not beat it do not begin the
+ * waiting anew, and yet none of them ends the training. */
+Test(watch, a_baseline_must_be_beaten) {
+    static const double losses[] = {5, 4.5, 4, 4.2};
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_watch watch = {.plateau_scale = 1};
+    o.early_stopping = 2;
+    o.has_baseline = true;
+    o.baseline = 3;
+    for (int i = 0; i < 4; i++) {
+        const struct cn_epoch_record record = record_of(i + 1, losses[i]);
+        cr_assert(!watch.stopped, "epoch %d", i + 1);
+        cr_assert_eq(cn_watch_epoch(&watch, &o, &record), i < 3);
+    }
+    cr_assert(watch.stopped && watch.best_epoch == 3);
+    watch = (struct cn_watch){.plateau_scale = 1};
+    o.monitor = CN_MONITOR_VALIDATION_ACCURACY;
+    o.baseline = 0.5f;
+    static const double errors[] = {0.4, 0.45, 0.47}; /* accuracy 0.6 beats it at once */
+    for (int i = 0; i < 3; i++) {
+        const struct cn_epoch_record record = record_of(i + 1, errors[i]);
+        cr_assert(!watch.stopped);
+        (void)cn_watch_epoch(&watch, &o, &record);
+    }
+    cr_assert(watch.stopped && watch.best_epoch == 1);
+}
+
+Test(watch, the_first_epochs_may_not_count) {
+    static const double losses[] = {1, 2, 5, 6, 7};
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_watch watch = {.plateau_scale = 1};
+    o.early_stopping = 2;
+    o.start_from_epoch = 2;
+    for (int i = 0; i < 5; i++) {
+        const struct cn_epoch_record record = record_of(i + 1, losses[i]);
+        cr_assert(!watch.stopped);
+        cr_assert_eq(cn_watch_epoch(&watch, &o, &record), i == 2);
+    }
+    cr_assert(watch.stopped && watch.best_epoch == 3);
+}
+
+/* Keras's ReduceLROnPlateau(patience=1, cooldown=2): after a lowered rate two epochs do not count.
+ */
+Test(watch, a_plateau_cools_down) {
+    static const double scales[] = {1, 0.5, 0.5, 0.25, 0.25, 0.125};
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_watch watch = {.plateau_scale = 1};
+    o.plateau_patience = 1;
+    o.plateau_factor = 0.5f;
+    o.plateau_cooldown = 2;
+    for (int i = 0; i < 6; i++) {
+        struct cn_epoch_record record = record_of(i + 1, 1 - 1e-5 * i); /* less than 1e-4 */
+        record.learning_rate = 0.1 * watch.plateau_scale;
+        (void)cn_watch_epoch(&watch, &o, &record);
+        cr_assert_float_eq(watch.plateau_scale, scales[i], 1e-6, "after epoch %d: %g", i + 1,
+                           watch.plateau_scale);
+    }
+}
+
 /* ---- Clipping ---- */
 
 static double norm_of(const float *values, size_t count) {

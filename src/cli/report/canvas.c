@@ -105,3 +105,18 @@ void canvas_axes(cairo_t *cairo, struct box box, const struct axis *axis) {
                       axis->low + axis->step * i);
     }
 }
+
+void canvas_epochs(cairo_t *cairo, struct box box, size_t count) {
+    const struct axis axis = canvas_axis(0, (double)count);
+    const size_t step = axis.step >= 1 ? (size_t)lrint(axis.step) : 1;
+    canvas_color(cairo, INK_FAINT);
+    for (size_t epoch = step == 1 ? 1 : step; epoch <= count; epoch += step) {
+        const double part = count > 1 ? (double)(epoch - 1) / (double)(count - 1) : 0.5;
+        const double x = box.x + part * box.width;
+        cairo_set_line_width(cairo, 1);
+        cairo_move_to(cairo, x, box.y + box.height);
+        cairo_line_to(cairo, x, box.y + box.height + 4);
+        cairo_stroke(cairo);
+        canvas_printf(cairo, x, box.y + box.height + 16, 11, ALIGN_CENTER, "%zu", epoch);
+    }
+}

@@ -46,6 +46,9 @@ struct axis canvas_axis(double low, double high);
 /* A frame with its labelled grid lines. */
 void canvas_axes(cairo_t *cairo, struct box box, const struct axis *axis);
 
+/* Ticks below a frame that reaches from epoch 1 to `count`, at whole round numbers. */
+void canvas_epochs(cairo_t *cairo, struct box box, size_t count);
+
 /* ---- The parts ---- */
 
 void report_confusion(cairo_t *cairo, struct box box, const struct evaluate_result *result);

@@ -8,7 +8,7 @@
 
 enum { COLUMNS = 7, MOST_EPOCHS = 1000000 };
 
-/* One row of COLUMNS numbers; an empty one is NaN. */
+/* One row of COLUMNS numbers, which others may follow; an empty one is NaN. */
 static bool parse_row(const char *line, double values[static COLUMNS]) {
     for (int i = 0; i < COLUMNS; i++) {
         char *end;
@@ -16,7 +16,7 @@ static bool parse_row(const char *line, double values[static COLUMNS]) {
         if (end == line) {
             values[i] = (double)NAN;
         }
-        if (*end != (i + 1 < COLUMNS ? ',' : '\0')) {
+        if (*end != ',' && (i + 1 < COLUMNS || *end != '\0')) {
             return false;
         }
         line = end + 1;
@@ -36,7 +36,8 @@ static enum cn_status add_row(struct history *history, const double values[stati
                                                       .loss = values[1],
                                                       .accuracy = values[2],
                                                       .validation_loss = values[3],
-                                                      .validation_accuracy = values[4]};
+                                                      .validation_accuracy = values[4],
+                                                      .learning_rate = values[5]};
     return CN_OK;
 }
 
@@ -55,7 +56,7 @@ enum cn_status report_read_history(const char *path, struct history *ret_history
     while (status == CN_OK && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\r\n")] = '\0';
         number++;
-        if (number == 1 && strcmp(line, header) != 0) {
+        if (number == 1 && strncmp(line, header, sizeof header - 1) != 0) {
             status = cn_fail_at(error, CN_MALFORMED, path, number,
                                 "is no history: its first line must be \"%s\"", header);
         } else if (number > 1 && (history.count >= MOST_EPOCHS || !parse_row(line, values))) {
@@ -122,16 +123,18 @@ static void draw_pair(cairo_t *cairo, struct box box, const struct history *hist
     if (!(high > low)) {
         high = low + 1e-3;
     }
-    const struct box plot = {box.x + 56, box.y + 20, box.width - 66, box.height - 44};
+    const struct box plot = {box.x + 56, box.y + 20, box.width - 66, box.height - 52};
     const struct axis axis = canvas_axis(low, high);
     canvas_axes(cairo, plot, &axis);
+    canvas_epochs(cairo, plot, history->count);
     draw_curve(cairo, plot, history, offset, axis.low, axis.high, INK_FIRST);
-    draw_curve(cairo, plot, history, validation_offset, axis.low, axis.high, INK_SECOND);
+    if (validation_offset != offset) {
+        draw_curve(cairo, plot, history, validation_offset, axis.low, axis.high, INK_SECOND);
+    }
     canvas_color(cairo, INK_TEXT);
     canvas_text(cairo, box.x + 56, box.y + 12, 12, ALIGN_LEFT, name);
     canvas_color(cairo, INK_FAINT);
-    canvas_printf(cairo, plot.x + plot.width, plot.y + plot.height + 18, 11, ALIGN_RIGHT,
-                  "epochs 1 to %zu", history->count);
+    canvas_text(cairo, plot.x + plot.width, plot.y + plot.height + 30, 11, ALIGN_RIGHT, "epoch");
 }
 
 void report_curves(cairo_t *cairo, struct box box, const struct history *history) {
@@ -140,11 +143,21 @@ void report_curves(cairo_t *cairo, struct box box, const struct history *history
     canvas_text(cairo, box.x + 80, box.y - 12, 12, ALIGN_LEFT, "training");
     canvas_color(cairo, INK_SECOND);
     canvas_text(cairo, box.x + 140, box.y - 12, 12, ALIGN_LEFT, "validation");
-    const double half = box.width / 2;
-    draw_pair(cairo, (struct box){box.x, box.y, half - 10, box.height}, history, "Loss",
-              offsetof(struct cn_epoch_record, loss),
-              offsetof(struct cn_epoch_record, validation_loss));
-    draw_pair(cairo, (struct box){box.x + half + 10, box.y, half - 10, box.height}, history,
-              "Accuracy", offsetof(struct cn_epoch_record, accuracy),
-              offsetof(struct cn_epoch_record, validation_accuracy));
+    static const struct {
+        const char *name;
+        size_t training, validation;
+    } quantities[] = {
+        {"Loss", offsetof(struct cn_epoch_record, loss),
+         offsetof(struct cn_epoch_record, validation_loss)},
+        {"Accuracy", offsetof(struct cn_epoch_record, accuracy),
+         offsetof(struct cn_epoch_record, validation_accuracy)},
+        {"Learning rate", offsetof(struct cn_epoch_record, learning_rate),
+         offsetof(struct cn_epoch_record, learning_rate)},
+    };
+    enum { QUANTITIES = sizeof quantities / sizeof *quantities, GAP = 20 };
+    const double width = (box.width - GAP * (QUANTITIES - 1)) / QUANTITIES;
+    for (size_t i = 0; i < QUANTITIES; i++) {
+        draw_pair(cairo, (struct box){box.x + (double)i * (width + GAP), box.y, width, box.height},
+                  history, quantities[i].name, quantities[i].training, quantities[i].validation);
+    }
 }

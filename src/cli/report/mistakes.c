@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/report/canvas.h"
 
@@ -101,8 +102,15 @@ void report_mistakes(cairo_t *cairo, struct box box, const struct evaluate_resul
                    result->model->labels[data->labels[m->sample]]);
         canvas_fit(cairo, x, y + side + 23, 10, ALIGN_LEFT, step_x - 6, answer);
         canvas_color(cairo, INK_FAINT);
-        canvas_printf(cairo, x, y + side + 34, 9, ALIGN_LEFT, "%.3f  #%zu", (double)m->confidence,
-                      m->sample);
+        char place[160];
+        const char *name = data->names != NULL ? strrchr(data->names[m->sample], '/') : NULL;
+        if (data->names != NULL) {
+            (void)snprintf(place, sizeof place, "%.3f  %.140s", (double)m->confidence,
+                           name != NULL ? name + 1 : data->names[m->sample]);
+        } else {
+            (void)snprintf(place, sizeof place, "%.3f  #%zu", (double)m->confidence, m->sample);
+        }
+        canvas_fit(cairo, x, y + side + 34, 9, ALIGN_LEFT, step_x - 6, place);
     }
     free(mistakes);
 }

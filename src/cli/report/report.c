@@ -1,5 +1,5 @@
-/* report.c: the page of `convnet evaluate --report`: its layout, and the file as SVG or PNG. Drawn
- * with cairo into memory and written atomically. */
+/* report.c: the page of `convnet report` and `convnet evaluate --report`: its layout, and the file
+ * as SVG or PNG. Drawn with cairo into memory and written atomically. */
 #include <cairo-svg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static bool ends_with(const char *text, const char *end) {
     return length > end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-enum cn_status evaluate_check_report(const char *path, struct cn_error *error) {
+enum cn_status report_check(const char *path, struct cn_error *error) {
     if (!ends_with(path, ".svg") && !ends_with(path, ".png")) {
         return cn_fail(error, CN_INVALID, "the report \"%s\" must end with .svg or .png", path);
     }
@@ -57,19 +57,32 @@ static void draw_title(cairo_t *cairo, const struct evaluate_result *result) {
         result->settings->data, result->model->sha256);
 }
 
-static void draw_page(cairo_t *cairo, const struct evaluate_result *result,
-                      const struct history *history) {
+/* What a page holds, from top to bottom. */
+struct page {
+    const struct evaluate_result *result; /* NULL: the curves alone */
+    struct history history;
+};
+
+static int page_height(const struct page *page) {
+    return (page->result != NULL ? TOP + FIGURES + MISTAKES : MARGIN) +
+           (page->history.count > 0 ? CURVES : 0);
+}
+
+static void draw_page(cairo_t *cairo, const struct page *page) {
     const double inside = WIDTH - 2 * MARGIN, half = inside / 2;
+    const struct evaluate_result *result = page->result;
     cairo_set_source_rgb(cairo, 1, 1, 1);
     cairo_paint(cairo);
-    draw_title(cairo, result);
-    report_confusion(cairo, (struct box){MARGIN, TOP, half - 20, FIGURES - 24}, result);
-    report_reliability(cairo, (struct box){MARGIN + half + 10, TOP, half - 10, FIGURES - 24},
-                       result);
-    report_mistakes(cairo, (struct box){MARGIN, TOP + FIGURES, inside, MISTAKES - 24}, result);
-    if (history->count > 0) {
-        report_curves(cairo, (struct box){MARGIN, TOP + FIGURES + MISTAKES, inside, CURVES - 24},
-                      history);
+    if (result != NULL) {
+        draw_title(cairo, result);
+        report_confusion(cairo, (struct box){MARGIN, TOP, half - 20, FIGURES - 24}, result);
+        report_reliability(cairo, (struct box){MARGIN + half + 10, TOP, half - 10, FIGURES - 24},
+                           result);
+        report_mistakes(cairo, (struct box){MARGIN, TOP + FIGURES, inside, MISTAKES - 24}, result);
+    }
+    if (page->history.count > 0) {
+        const double top = page_height(page) - CURVES;
+        report_curves(cairo, (struct box){MARGIN, top, inside, CURVES - 24}, &page->history);
     }
 }
 
@@ -79,16 +92,14 @@ static enum cn_status check_status(cairo_status_t status, struct cn_error *error
                                                     cairo_status_to_string(status));
 }
 
-static enum cn_status report_draw(const struct evaluate_result *result,
-                                  const struct history *history, struct output *output,
+static enum cn_status report_draw(const struct page *page, bool svg, struct output *output,
                                   struct cn_error *error) {
-    const bool svg = ends_with(result->settings->report, ".svg");
-    const int height = TOP + FIGURES + MISTAKES + (history->count > 0 ? CURVES : 0);
+    const int height = page_height(page);
     cairo_surface_t *surface =
         svg ? cairo_svg_surface_create_for_stream(gather, output, WIDTH, height)
             : cairo_image_surface_create(CAIRO_FORMAT_RGB24, WIDTH, height);
     cairo_t *cairo = cairo_create(surface);
-    draw_page(cairo, result, history);
+    draw_page(cairo, page);
     enum cn_status status = check_status(cairo_status(cairo), error);
     cairo_destroy(cairo);
     if (status == CN_OK && !svg) {
@@ -102,22 +113,20 @@ static enum cn_status report_draw(const struct evaluate_result *result,
     return status;
 }
 
-enum cn_status evaluate_draw_report(const struct evaluate_result *result, struct cn_error *error) {
-    const struct evaluate_settings *settings = result->settings;
-    struct history history = {0};
+enum cn_status report_write(const struct evaluate_result *result, const char *history,
+                            const char *path, struct cn_error *error) {
+    struct page page = {.result = result};
     struct output output = {0};
-    enum cn_status status = CN_OK;
-    if (settings->history != NULL) {
-        status = report_read_history(settings->history, &history, error);
-    }
+    enum cn_status status =
+        history != NULL ? report_read_history(history, &page.history, error) : CN_OK;
     if (status == CN_OK) {
-        status = report_draw(result, &history, &output, error);
+        status = report_draw(&page, ends_with(path, ".svg"), &output, error);
     }
     if (status == CN_OK) {
         const struct cn_file_part part = {(const char *)output.bytes, output.length};
-        status = cn_file_write(settings->report, &part, 1, error);
+        status = cn_file_write(path, &part, 1, error);
     }
     free(output.bytes);
-    free(history.records);
+    free(page.history.records);
     return status;
 }

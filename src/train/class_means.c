@@ -1,12 +1,47 @@
-/* evaluate_means.c: what `convnet evaluate` says over all classes. Pure. */
+/* class_means.c: precision, recall, F1, AUC and top 5 over all classes of an evaluation. Pure. */
 #include <math.h>
 #include <stdlib.h>
 
-#include "cli/evaluate.h"
+#include "convnet/trainer.h"
 
 enum { TOP = 5, AUC_CLASSES = 200 }; /* each class of the AUC sorts all samples */
 
-double evaluate_f1(const struct class_result *result) {
+struct cn_class_means cn_class_means_none(void) {
+    const double none = (double)NAN;
+    return (struct cn_class_means){none, none, none, none, none, none};
+}
+
+static int compare_floats(const void *a, const void *b) {
+    const float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+double cn_auroc(float *inside, size_t count, float *outside, size_t outside_count) {
+    double wins = 0;
+    size_t below = 0, not_above = 0; /* of those outside: below the number, and those plus ties */
+    qsort(inside, count, sizeof *inside, compare_floats);
+    qsort(outside, outside_count, sizeof *outside, compare_floats);
+    for (size_t i = 0; i < count; i++) {
+        while (below < outside_count && outside[below] < inside[i])
+            below++;
+        while (not_above < outside_count && outside[not_above] <= inside[i])
+            not_above++;
+        wins += 0.5 * (double)(below + not_above);
+    }
+    return wins / ((double)count * (double)outside_count);
+}
+
+struct cn_class_result cn_class_result(const struct cn_evaluation *e, size_t class_index) {
+    struct cn_class_result result = {.correct =
+                                         e->confusion[class_index * e->class_count + class_index]};
+    for (size_t c = 0; c < e->class_count; c++) {
+        result.samples += e->confusion[class_index * e->class_count + c];
+        result.predicted += e->confusion[c * e->class_count + class_index];
+    }
+    return result;
+}
+
+double cn_class_f1(const struct cn_class_result *result) {
     const size_t both = result->samples + result->predicted;
     return both == 0 ? 0 : 2 * (double)result->correct / (double)both;
 }
@@ -38,7 +73,7 @@ static enum cn_status mean_auc(const struct cn_evaluation *e, const uint16_t *la
             scores[labels[i] == c ? own++ : --rest] = e->probabilities[i * e->class_count + c];
         if (own == 0 || own == e->samples)
             continue;
-        sum += evaluate_auroc(scores, own, scores + own, e->samples - own);
+        sum += cn_auroc(scores, own, scores + own, e->samples - own);
         measured++;
     }
     free(scores);
@@ -46,20 +81,20 @@ static enum cn_status mean_auc(const struct cn_evaluation *e, const uint16_t *la
     return CN_OK;
 }
 
-enum cn_status evaluate_means(const struct cn_evaluation *e, const uint16_t *labels,
-                              struct class_means *ret_means, struct cn_error *error) {
-    struct class_means means = {.auc = (double)NAN, .top_5 = (double)NAN};
+enum cn_status cn_class_means(const struct cn_evaluation *e, const uint16_t *labels,
+                              struct cn_class_means *ret_means, struct cn_error *error) {
+    struct cn_class_means means = {.auc = (double)NAN, .top_5 = (double)NAN};
     size_t classes = 0;
     for (size_t c = 0; c < e->class_count; c++) {
-        const struct class_result result = evaluate_class(e, c);
+        const struct cn_class_result result = cn_class_result(e, c);
         if (result.samples == 0)
             continue;
         classes++;
         means.precision +=
             result.predicted > 0 ? (double)result.correct / (double)result.predicted : 0;
         means.recall += (double)result.correct / (double)result.samples;
-        means.f1 += evaluate_f1(&result);
-        means.weighted_f1 += evaluate_f1(&result) * (double)result.samples / (double)e->samples;
+        means.f1 += cn_class_f1(&result);
+        means.weighted_f1 += cn_class_f1(&result) * (double)result.samples / (double)e->samples;
     }
     means.precision /= (double)classes;
     means.recall /= (double)classes;

@@ -1,0 +1,67 @@
+/* report_command.c: `convnet report`: a training drawn afterwards: the curves of its history and,
+ * with a model and data, what `convnet evaluate --report` shows. One thread here. */
+#include <stdio.h>
+
+#include "cli/evaluate.h"
+
+struct report_settings {
+    const char *output;
+    struct evaluate_settings evaluate; /* its model, data and history may be NULL */
+};
+
+#define SETTING(field) offsetof(struct report_settings, field)
+
+static const struct cli_option options[] = {
+    {"history", "FILE.csv", CLI_STRING, SETTING(evaluate.history),
+     .text = "what train --history wrote: draws the curves"},
+    {"model", "MODEL", CLI_STRING, SETTING(evaluate.model),
+     .text = "with --data: also the confusion matrix, the calibration and the worst mistakes"},
+    {"data", "DIR", CLI_STRING, SETTING(evaluate.data), .text = "labelled pictures for --model"},
+    {"split", "NAME", CLI_NAME, SETTING(evaluate.split),
+     .text = "test (default), train or validation", .names = cli_split_names},
+    {"output", "FILE.svg|png", CLI_STRING, SETTING(output), .text = "the page to write",
+     .required = true},
+    {"threads", "N", CLI_INT, SETTING(evaluate.threads),
+     .text = "threads (default: the processors)", .minimum = 1, .maximum = 1024},
+};
+
+static const struct cli_syntax syntax = {
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .text = "Draw how a training went and what its model gets wrong.",
+};
+
+int cli_draw_report(int argc, char **argv) {
+    struct report_settings settings = {
+        .evaluate = {.split = CN_SPLIT_TEST, .loss = -1, .threads = cn_default_threads()}};
+    struct evaluate_settings *evaluate = &settings.evaluate;
+    struct evaluate_result result = {.settings = evaluate};
+    struct cn_error error = {0};
+    char **operands;
+    size_t operand_count;
+    cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    if ((evaluate->model == NULL) != (evaluate->data == NULL)) {
+        cli_usage_error(argv[0], "--model and --data belong together");
+    }
+    if (evaluate->model == NULL && evaluate->history == NULL) {
+        cli_usage_error(argv[0], "there is nothing to draw: --history FILE.csv, or --model MODEL "
+                                 "--data DIR, or all of them");
+    }
+    enum cn_status status = report_check(settings.output, &error);
+    if (status == CN_OK && evaluate->model != NULL) {
+        status = evaluate_read(evaluate, &result, &error);
+    }
+    if (status == CN_OK && evaluate->model != NULL) {
+        status = evaluate_measure(&result, &error);
+    }
+    if (status == CN_OK) {
+        status = report_write(evaluate->model != NULL ? &result : NULL, evaluate->history,
+                              settings.output, &error);
+    }
+    if (status == CN_OK) {
+        fprintf(stderr, "Written: %s\n", settings.output);
+    }
+    const int exit_status = status == CN_OK ? CLI_DONE : cli_report(argv[0], &error);
+    evaluate_clear(&result);
+    return exit_status;
+}

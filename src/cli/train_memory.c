@@ -1,0 +1,94 @@
+/* train_memory.c: the memory of a training: said before it starts, and kept to. One thread. */
+#include <stdio.h>
+
+#include "base/budget.h"
+#include "cli/train.h"
+
+static const double mebibyte = 1 << 20;
+
+/* What the training may take, and who says so. */
+static size_t memory_limit(const struct train_settings *settings, const char **ret_who) {
+    *ret_who = settings->memory > 0 ? "--memory allows" : "this machine has";
+    return settings->memory > 0 ? settings->memory : cn_budget_machine();
+}
+
+/* The largest batch, a power of two, that needs at most `limit`; 0: none does. */
+static int fitting_batch(const struct train_settings *settings, const struct cn_network *network,
+                         size_t limit) {
+    struct cn_training_options options = settings->options;
+    struct cn_training_memory memory;
+    int batch = 1;
+    while (2 * batch < options.batch_size) {
+        batch *= 2;
+    }
+    for (; batch >= 1; batch /= 2) {
+        options.batch_size = batch;
+        if (cn_training_memory(network, 0, 1, &options, &memory, NULL) == CN_OK &&
+            memory.total <= limit) {
+            return batch;
+        }
+    }
+    return 0;
+}
+
+enum cn_status train_check_memory(const struct train_settings *settings,
+                                  const struct cn_network *network, struct train_data *data,
+                                  struct cn_error *error) {
+    const char *who;
+    const size_t limit = memory_limit(settings, &who);
+    struct cn_training_memory memory;
+    enum cn_status status = cn_training_memory(network, 0, 1, &settings->options, &memory, error);
+    if (status != CN_OK) {
+        return status;
+    }
+    if (memory.total > limit) {
+        char advice[64] = "";
+        const int batch = fitting_batch(settings, network, limit);
+        if (batch > 0) {
+            (void)snprintf(advice, sizeof advice, "; --batch-size %d would fit", batch);
+        }
+        return cn_fail(error, CN_LIMIT,
+                       "the training needs %.0f MiB besides the pictures, %.0f of them for "
+                       "mini-batches of %d on %d threads; %s %.0f MiB%s",
+                       (double)memory.total / mebibyte, (double)memory.batch / mebibyte,
+                       settings->options.batch_size, settings->options.threads, who,
+                       (double)limit / mebibyte, advice);
+    }
+    /* Half of the rest for the images as they are read, half for the parts they are divided into.
+     */
+    data->storage.memory = (limit - memory.total) / 2;
+    data->storage.memory += data->storage.memory == 0; /* 0 would mean: no limit */
+    data->storage.folder = settings->spill_folder;
+    return CN_OK;
+}
+
+/* Bytes of a data set's images, in memory or not. */
+static size_t image_bytes(const struct cn_dataset *data, bool mapped) {
+    return data != NULL && (data->mapped > 0) == mapped ? data->count * cn_shape_size(&data->shape)
+                                                        : 0;
+}
+
+void train_say_memory(const struct train_settings *settings, const struct cn_network *network,
+                      const struct train_data *data) {
+    struct cn_training_memory memory;
+    const size_t validated = data->validation != NULL ? data->validation->count : 0;
+    const size_t kept = image_bytes(data->training, false) + image_bytes(data->validation, false);
+    const size_t on_disk = image_bytes(data->training, true) + image_bytes(data->validation, true);
+    if (cn_training_memory(network, data->training->count, validated, &settings->options, &memory,
+                           NULL) != CN_OK) {
+        return;
+    }
+    fprintf(stderr,
+            "Memory: about %.0f MiB: %.1f for pictures, %.1f for mini-batches of %d on %d "
+            "thread%s, %.1f for the network and the rest\n",
+            (double)(memory.total + kept) / mebibyte, (double)kept / mebibyte,
+            (double)memory.batch / mebibyte, settings->options.batch_size,
+            settings->options.threads, settings->options.threads == 1 ? "" : "s",
+            (double)(memory.total - memory.batch) / mebibyte);
+    if (on_disk > 0) {
+        fprintf(stderr,
+                "Disk: %.0f MiB of pictures are in a file without a name, read ahead as they are "
+                "needed\n",
+                (double)on_disk / mebibyte);
+    }
+}

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""`convnet train` on data as people have them and within the memory that it says: pictures with a
+labels.csv, weights of samples, data larger than memory, metrics per epoch, and the report."""
+import csv
+import hashlib
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+
+from daemon import check, finish
+
+TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
+CONVNET = os.path.join(BUILD, "convnet")
+SANITIZED = os.environ.get("sanitizer", "no") not in ("", "no")
+PATIENCE = 240
+MEBIBYTE = 1 << 20
+
+
+def convnet(*arguments, preexec=None):
+    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=PATIENCE, check=False,
+                            preexec_fn=preexec)
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+def noise(number, size):
+    return hashlib.shake_128(b"%d" % number).digest(size)
+
+
+def network(path, side, classes, strides=2):
+    layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, side, side, 1]}},
+              {"class_name": "Conv2D", "config": {"name": "c", "filters": 4, "kernel_size": [4, 4],
+                                                  "strides": [strides, strides], "activation": "relu"}},
+              {"class_name": "GlobalAveragePooling2D", "config": {"name": "g"}},
+              {"class_name": "Dense", "config": {"name": "d", "units": classes,
+                                                 "activation": "softmax"}}]
+    with open(path, "w", encoding="ascii") as file:
+        json.dump({"class_name": "Sequential", "config": {"name": "n", "layers": layers}}, file)
+
+
+def train(folder, *more, preexec=None):
+    return convnet("train", "--architecture", os.path.join(folder, "net.json"), "--optimizer", "adam",
+                   "--loss", "categorical_crossentropy", "--threads", "2", *more, preexec=preexec)
+
+
+def checksum(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+# ---- labels.csv and weights ----
+
+def write_labelled(folder):
+    """48 pictures: bright ones are called day, dark ones night; a third of the names have no ending."""
+    os.makedirs(folder)
+    with open(os.path.join(folder, "labels.csv"), "w", encoding="ascii", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["filename", "label", "weight", "split"])
+        for i in range(48):
+            day = i % 2
+            grain = noise(i, 64)
+            with open(os.path.join(folder, "%d.pgm" % i), "wb") as picture:
+                picture.write(b"P5 8 8 255\n" + bytes(120 * day + x // 4 for x in grain))
+            rows.writerow([str(i) if i % 3 == 0 else "%d.pgm" % i, ("night", "day")[day],
+                           "1" if i < 30 else "0.25", "test" if i >= 40 else "train"])
+
+
+def labelled(folder):
+    data, model = os.path.join(folder, "sky"), os.path.join(folder, "sky.safetensors")
+    history, page = os.path.join(folder, "sky.csv"), os.path.join(folder, "sky.svg")
+    write_labelled(data)
+    network(os.path.join(folder, "net.json"), 8, 2)
+    code, _, said = train(folder, "--data", data, "--output", model, "--epochs", "12",
+                          "--learning-rate", "0.05", "--validation-split", "0.25", "--epoch-metrics",
+                          "--monitor", "val_f1", "--history", history)
+    check(code == 0, "pictures with labels.csv: %s" % said)
+    check("Training: 30 pictures 8x8x1 in 2 classes" in said, "what was found is said: %s" % said)
+    check("their own weights" in said, "the weights are said: %s" % said)
+    check("Test: the test pictures stay apart" in said, "the test pictures are said: %s" % said)
+    with open(history, encoding="ascii") as file:
+        rows = list(csv.DictReader(file))
+    check(len(rows) == 12 and all(0 <= float(r["val_f1"]) <= 1 and 0 <= float(r["val_auc"]) <= 1
+                                  for r in rows), "metrics in each epoch: %s" % rows[:1])
+    code, out, said = convnet("evaluate", "--model", model, "--data", data, "--json")
+    check(code == 0 and json.loads(out)["samples"] == 8, "evaluate: %s %s" % (out, said))
+    check(json.loads(out)["accuracy"] > 0.8, "it learned: %s" % out)
+    code, _, said = convnet("report", "--history", history, "--output", page)
+    if "without cairo" in said:
+        return
+    check(code == 0, "a report of the curves: %s" % said)
+    with open(page, encoding="utf-8") as file:
+        check("<svg" in file.read(400), "it is SVG")
+    code, _, said = convnet("report", "--history", history, "--model", model, "--data", data,
+                            "--split", "train", "--output", os.path.join(folder, "sky.png"))
+    check(code == 0, "a report of all: %s" % said)
+    code, _, said = convnet("report", "--output", page)
+    check(code == 2 and "nothing to draw" in said, "a report of nothing: %s" % said)
+
+
+def weights_matter(folder):
+    """Weights of 0 leave samples out, those of 1 change nothing; a checkpoint knows them."""
+    data = os.path.join(folder, "rows")
+    os.makedirs(data)
+    network(os.path.join(folder, "net.json"), 8, 2)
+
+    def write(weight_of):
+        with open(os.path.join(data, "train.csv"), "w", encoding="ascii") as file:
+            head = ["label"] + ["p%d" % p for p in range(64)] + (["weight"] if weight_of else [])
+            file.write(",".join(head) + "\n")
+            for i in range(64):
+                row = [i % 2, *(x // 2 + 100 * (i % 2) for x in noise(i, 64))]
+                file.write(",".join(map(str, row + ([weight_of(i)] if weight_of else []))) + "\n")
+
+    def result(name, *more):
+        output = os.path.join(folder, name)
+        code, _, said = train(folder, "--data", data, "--output", output, "--epochs", "2", *more)
+        code2, info, _ = convnet("info", "--json", output) if code == 0 else (1, "{}", "")
+        return (code, said, json.loads(info).get("training", {}).get("metrics")) if code2 == 0 else \
+            (code, said, None)
+
+    state = os.path.join(folder, "rows.state")
+    write(None)
+    plain = result("w0")
+    write(lambda i: 1)
+    check(result("w1", "--checkpoint", state)[2] == plain[2] is not None, "weights of 1 change nothing")
+    write(lambda i: i % 2)
+    code, said, weighted = result("w2")
+    check(code == 0 and weighted != plain[2], "weights are heeded: %s %s" % (weighted, said))
+    code, said, _ = result("w3", "--resume", state)
+    check(code == 1 and "data=" in said, "other weights are other data: %s" % said)
+
+
+# ---- Memory ----
+
+def write_large(folder, count, side):
+    """An IDX pair of count x side x side bytes: the class is the tone."""
+    os.makedirs(folder)
+    with open(os.path.join(folder, "train-images-idx3-ubyte"), "wb") as file:
+        file.write(struct.pack(">IIII", 2051, count, side, side))
+        for i in range(count):
+            file.write(bytes([40 + 100 * (i % 2) + i % 7]) * (side * side))
+    with open(os.path.join(folder, "train-labels-idx1-ubyte"), "wb") as file:
+        file.write(struct.pack(">II", 2049, count) + bytes(i % 2 for i in range(count)))
+
+
+def within(limit):
+    """Private memory that may be written, in bytes: what is mapped from a file does not count."""
+    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def larger_than_memory(folder):
+    count, side = 1500, 256 # 94 MiB
+    data, whole, streamed = (os.path.join(folder, name) for name in ("large", "whole", "streamed"))
+    write_large(data, count, side)
+    network(os.path.join(folder, "net.json"), side, 2, 64)
+    common = ["--data", data, "--epochs", "1", "--batch-size", "16", "--validation-split", "0.1"]
+    code, _, said = train(folder, *common, "--output", whole)
+    check(code == 0 and "Memory: about " in said and "Disk:" not in said, "in memory: %s" % said)
+    small = ["--memory", "24M", "--spill-dir", folder]
+    limit = None if SANITIZED else within(88 * MEBIBYTE)
+    code, _, said = train(folder, *common, *small, "--output", streamed, preexec=limit)
+    check(code == 0 and "Disk: 94 MiB" in said, "from a file: %d %s" % (code, said))
+    check(checksum(whole) == checksum(streamed), "the same bits from memory and from a file")
+    check(not [x for x in os.listdir(folder) if x.startswith("convnet.")], "no file is left")
+    if not SANITIZED:
+        code, _, said = train(folder, *common, "--output", streamed, preexec=limit)
+        check(code == 1 and "no memory for" in said, "that limit is too small for memory: %s" % said)
+    code, _, said = train(folder, *common, "--memory", "24M", "--spill-dir", "/proc/none", "--output",
+                          streamed)
+    check(code == 1 and "/proc/none" in said, "no place for the file: %s" % said)
+    code, _, said = train(folder, "--data", data, "--output", streamed, "--memory", "12M",
+                          "--batch-size", "64")
+    check(code == 1 and "--memory allows 12 MiB" in said and "--batch-size" in said,
+          "a limit refuses before the data are read: %s" % said)
+
+
+def main():
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        labelled(folder)
+        weights_matter(folder)
+        larger_than_memory(folder)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
