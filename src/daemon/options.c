@@ -65,6 +65,19 @@ static void format_bytes(long long value, char *text, size_t size) {
     (void)snprintf(text, size, "%lld%s", value, suffixes[i]);
 }
 
+/* Tells whether a line of the file can hold the text: what begins a comment there (a semicolon at
+ * the start or after a blank), ends a line, or is a blank around the value would not come back. */
+static bool is_writable(const char *text) {
+    const size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++) {
+        const bool outer = i == 0 || i == length - 1;
+        if ((unsigned char)text[i] < ' ' || text[i] == '\177' || (text[i] == ' ' && outer) ||
+            (text[i] == ';' && (i == 0 || text[i - 1] == ' ')))
+            return false;
+    }
+    return true;
+}
+
 /* Writes "a whole number from 1 to 64 threads", for messages, help and the file. */
 static void describe_rule(const struct option_row *row, char *text, size_t size) {
     char low[32], high[32], names[128];
@@ -124,6 +137,12 @@ enum cn_status option_set(struct daemon_options *options, const struct option_ro
         return cn_fail_at(error, CN_INVALID, source, line, "%s '%.80s' must be %s", row->name,
                           value, rule);
     }
+    if (row->kind == OPTION_TEXT && !is_writable(value))
+        return cn_fail_at(
+            error, CN_INVALID, source, line,
+            "%s '%.80s' holds what a line of the file cannot: a control byte, a blank "
+            "at its start or end, or a semicolon where it begins a comment",
+            row->name, value);
     if (row->kind == OPTION_TEXT)
         memcpy(place(options, row), value, strlen(value) + 1);
     else if (row->kind == OPTION_NUMBER)

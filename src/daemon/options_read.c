@@ -3,7 +3,6 @@
 #include <argp.h>
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,89 +20,111 @@
 
 /* ---- The file ---- */
 
+enum { LINE_SIZE = OPTION_TEXT_SIZE + 128 };
+
 struct file_reader {
-    FILE *stream;
     struct daemon_options *options;
     const char *path;
     long long line;                  /* the line that was read last */
     long long seen[OPTION_MAX_ROWS]; /* the line of each option; 0: not in the file */
     struct cn_error *error;
-    struct cn_error local; /* used when the caller passes no error */
-    bool failed;
 };
 
-static void fail_line(struct file_reader *reader, const char *text) {
-    reader->failed = true;
-    cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line, "%s", text);
+static enum cn_status fail_line(const struct file_reader *reader, const char *text) {
+    return cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line, "%s", text);
 }
 
-/* The line reader for inih. It counts lines, since inih does not tell its handler the number. It
- * removes leading blanks, since inih would take an indented line as a continuation. */
-static char *read_line(char *text, int size, void *data) {
-    struct file_reader *reader = data;
-    if (reader->failed || fgets(text, size, reader->stream) == NULL)
-        return NULL;
-    reader->line++;
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Cuts the blanks around the text, in place. */
+static char *trim(char *text) {
+    while (is_blank(*text))
+        text++;
     size_t length = strlen(text);
-    if (length > 0 && text[length - 1] != '\n' && !feof(reader->stream)) {
-        fail_line(reader, "the line is too long or holds a NUL");
-        return NULL;
-    }
-    size_t blanks = strspn(text, " \t");
-    memmove(text, text + blanks, length - blanks + 1);
-    if (*text != '#' && *text != ';' && *text != '[' && strcspn(text, "\r\n") > 0 &&
-        strchr(text, '=') == NULL) {
-        fail_line(reader, "the line must be 'key = value'");
-        return NULL;
-    }
+    while (length > 0 && is_blank(text[length - 1]))
+        length--;
+    text[length] = '\0';
     return text;
 }
 
-static int take_pair(void *data, const char *section, const char *name, const char *value) {
-    struct file_reader *reader = data;
+/* A semicolon after a blank begins a comment. */
+static void cut_comment(char *text) {
+    for (char *c = text; *c != '\0'; c++)
+        if (*c == ';' && c > text && is_blank(c[-1]))
+            *c-- = '\0';
+}
+
+static enum cn_status take_pair(struct file_reader *reader, const char *name, const char *value) {
     const struct option_row *row = option_find(name);
-    if (reader->failed)
-        return 0;
-    reader->failed = true;
-    if (*section != '\0')
-        cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
-                   "section [%.60s] is unknown; this file has no sections", section);
-    else if (row == NULL)
-        cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
-                   "option '%.60s' is unknown; convnetd --help lists them all", name);
-    else if (reader->seen[row - option_rows] != 0)
-        cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
-                   "option '%s' was set in line %lld already", name,
-                   reader->seen[row - option_rows]);
-    else
-        reader->failed = option_set(reader->options, row, value, reader->path, reader->line,
-                                    reader->error) != CN_OK;
-    if (row != NULL)
-        reader->seen[row - option_rows] = reader->line;
-    return !reader->failed;
+    if (row == NULL)
+        return cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
+                          "option '%.60s' is unknown; convnetd --help lists them all", name);
+    long long *seen = &reader->seen[row - option_rows];
+    if (*seen != 0)
+        return cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
+                          "option '%s' was set in line %lld already", name, *seen);
+    *seen = reader->line;
+    return option_set(reader->options, row, value, reader->path, reader->line, reader->error);
+}
+
+static enum cn_status take_line(struct file_reader *reader, char *text) {
+    char *line = trim(text);
+    if (*line == '\0' || *line == '#' || *line == ';')
+        return CN_OK;
+    if (*line == '[')
+        return cn_fail_at(reader->error, CN_INVALID, reader->path, reader->line,
+                          "section %.60s is unknown; this file has no sections", line);
+    char *value = strchr(line, '=');
+    if (value == NULL)
+        return fail_line(reader, "the line must be 'key = value'");
+    *value++ = '\0';
+    cut_comment(value);
+    return take_pair(reader, trim(line), trim(value));
+}
+
+/* Returns false after the last line, or with a fault in *ret_status. */
+static bool next_line(struct file_reader *reader, FILE *stream, char text[static LINE_SIZE],
+                      enum cn_status *ret_status) {
+    size_t length = 0;
+    int c = getc(stream);
+    if (c == EOF)
+        return false;
+    reader->line++;
+    for (; c != EOF && c != '\n'; c = getc(stream)) {
+        if (c == '\0' || length == LINE_SIZE - 1) {
+            *ret_status = fail_line(reader, "the line is too long or holds a NUL");
+            return false;
+        }
+        text[length++] = (char)c;
+    }
+    text[length] = '\0';
+    return true;
+}
+
+static enum cn_status read_lines(struct file_reader *reader, FILE *stream) {
+    char text[LINE_SIZE];
+    enum cn_status status = CN_OK;
+    while (status == CN_OK && next_line(reader, stream, text, &status))
+        status = take_line(reader, text);
+    return status;
 }
 
 enum cn_status options_read_file(struct daemon_options *options, const char *path,
                                  struct cn_error *error) {
     struct daemon_options changed = *options;
-    struct file_reader reader = {.options = &changed, .path = path};
-    reader.error = error != NULL ? error : &reader.local;
-    reader.stream = fopen(path, "re");
-    if (reader.stream == NULL)
+    struct file_reader reader = {.options = &changed, .path = path, .error = error};
+    FILE *stream = fopen(path, "re");
+    if (stream == NULL)
         return cn_fail_at(error, CN_IO, path, -1, "cannot be opened: %s", strerror(errno));
-    int result = ini_parse_stream(read_line, &reader, take_pair, &reader);
-    int unread = ferror(reader.stream) != 0 ? errno : 0;
-    (void)fclose(reader.stream);
-    if (unread != 0)
-        return cn_fail_at(error, CN_IO, path, -1, "cannot be read: %s", strerror(unread));
-    if (result != 0 && !reader.failed) {
-        reader.line = result > 0 ? result : reader.line;
-        fail_line(&reader, "the line must be 'key = value'");
-    }
-    if (reader.failed)
-        return CN_INVALID;
-    *options = changed;
-    return CN_OK;
+    enum cn_status status = read_lines(&reader, stream);
+    if (status == CN_OK && ferror(stream) != 0)
+        status = cn_fail_at(error, CN_IO, path, -1, "cannot be read: %s", strerror(errno));
+    (void)fclose(stream);
+    if (status == CN_OK)
+        *options = changed;
+    return status;
 }
 
 /* ---- The environment ---- */

@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     json_decref(report.layers);
     json_decref(report.notes);
     json_decref(report.obstacles);
+    json_decref(report.tensors);
     import_source_clear(&source);
     free(copy);
     return 0;

@@ -2,6 +2,7 @@
  * whole HTTP responses, or closes; it never hangs. */
 #include <errno.h>
 #include <poll.h>
+#include <sanitizer/lsan_interface.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -33,9 +34,16 @@ static void pass_socket(void) {
     (void)setenv("LISTEN_FDS", "1", 1);
 }
 
+static struct service *service;
+
+/* At the end of the process. */
+static void stop_server(void) {
+    if (!service_free(service))
+        abort();
+}
+
 static void start_server(void) {
     static struct daemon_options options;
-    struct service *service = NULL;
     struct cn_error error = {0};
     struct cn_model *model = fuzz_model();
     char path[64];
@@ -51,11 +59,14 @@ static void start_server(void) {
     options.threads = 1;
     options.max_body = 1 << 20;
     log_set_level(LOG_LEVEL_ERROR);
+    __lsan_disable(); /* the statistics lie in mapped memory, where no pointers are looked for */
     if (service_start(&options, &service, &error) != CN_OK) {
         (void)fprintf(stderr, "%s\n", error.text);
         abort();
     }
+    __lsan_enable();
     (void)unlink(path);
+    (void)atexit(stop_server);
 }
 
 static void send_all(int fd, const uint8_t *bytes, size_t length) {

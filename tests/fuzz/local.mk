@@ -9,17 +9,21 @@ noinst_PROGRAMS = \
 	tests/fuzz/fuzz_picture tests/fuzz/fuzz_preprocess
 # Built by `make fuzzers', and run by tests/fuzz/run.
 more_fuzzers = \
-	tests/fuzz/fuzz_architecture tests/fuzz/fuzz_checkpoint tests/fuzz/fuzz_coding \
+	tests/fuzz/fuzz_architecture tests/fuzz/fuzz_archive tests/fuzz/fuzz_checkpoint \
+	tests/fuzz/fuzz_coding \
 	tests/fuzz/fuzz_config tests/fuzz/fuzz_formats tests/fuzz/fuzz_keys tests/fuzz/fuzz_model_run \
 	tests/fuzz/fuzz_multipart tests/fuzz/fuzz_png tests/fuzz/fuzz_server
 EXTRA_PROGRAMS += \
-	tests/fuzz/fuzz_architecture tests/fuzz/fuzz_checkpoint tests/fuzz/fuzz_coding \
+	tests/fuzz/fuzz_architecture tests/fuzz/fuzz_archive tests/fuzz/fuzz_checkpoint \
+	tests/fuzz/fuzz_coding \
 	tests/fuzz/fuzz_config tests/fuzz/fuzz_formats tests/fuzz/fuzz_keys tests/fuzz/fuzz_model_run \
 	tests/fuzz/fuzz_multipart tests/fuzz/fuzz_png tests/fuzz/fuzz_server
 LDADD = $(convnet_LDADD)
 
 tests_fuzz_fuzz_architecture_SOURCES = tests/fuzz/fuzz_architecture.c
 tests_fuzz_fuzz_architecture_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/fuzz_archive.c
+tests_fuzz_fuzz_archive_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_checkpoint_SOURCES = tests/fuzz/fuzz_checkpoint.c
 tests_fuzz_fuzz_checkpoint_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_coding_SOURCES = tests/fuzz/fuzz_coding.c

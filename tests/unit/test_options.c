@@ -63,6 +63,16 @@ Test(options, defaults) {
     cr_assert_str_not_empty(options.model);
 }
 
+Test(options, texts_come_back_from_a_file) {
+    static const char *const bad[] = {";x", "a ;b", " a", "a ", "a\nb", "a\tb", "\177"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_eq(set("model", bad[i]), CN_INVALID, "'%s'", bad[i]);
+    cr_assert_eq(set("model", "a;b # c"), CN_OK);
+    cr_assert_eq(read_text("model =;a\n"), CN_INVALID);
+    cr_assert_eq(read_text("model = a;b # c ; a comment\n"), CN_OK);
+    cr_assert_str_eq(options.model, "a;b # c");
+}
+
 Test(options, integers_and_sizes) {
     cr_assert_eq(set("port", "0"), CN_OK);
     cr_assert_eq(set("port", "65535"), CN_OK);
@@ -130,8 +140,8 @@ Test(options, bad_files) {
     } cases[] = {
         {"port = 2\nprot = 1\n", 2, "'prot'"},
         {"port = 2\n\nport = 3\n", 3, "line 1"},
-        {"port = 2\n[a]\nport = 3\n", 3, "[a]"},
-        {"port = 2\n[a\n", 2, "key = value"},
+        {"port = 2\n[a]\nport = 3\n", 2, "[a]"},
+        {"port = 2\n[a\n", 2, "section [a"},
         {"port\n", 1, "key = value"},
         {"port =\n", 1, "port ''"},
         {"= 3\n", 1, "''"},
@@ -145,6 +155,21 @@ Test(options, bad_files) {
     }
     cr_assert_eq(options_read_file(&options, "/nonexistent/file", NULL), CN_IO);
     cr_assert_eq(options_read_file(&options, "/", NULL), CN_IO, "a folder");
+}
+
+/* As long as a text may be, and a byte more. */
+Test(options, long_lines) {
+    char line[2 * OPTION_TEXT_SIZE], value[OPTION_VALUE_SIZE];
+    memset(value, 'a', sizeof value);
+    value[OPTION_TEXT_SIZE - 1] = '\0';
+    (void)snprintf(line, sizeof line, "tls-certificate = %s\n", value);
+    cr_assert_eq(read_text(line), CN_OK, "%s", error.text);
+    cr_assert_str_eq(options.tls_certificate, value);
+    (void)snprintf(line, sizeof line, "tls-certificate = %sa\n", value);
+    cr_assert_eq(read_text(line), CN_INVALID);
+    (void)snprintf(line, sizeof line, "# %s%300s\nport = 1", value, "");
+    cr_assert_eq(read_text(line), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "too long"), "%s", error.text);
 }
 
 Test(options, environment) {
