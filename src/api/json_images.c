@@ -119,30 +119,55 @@ enum cn_status json_image_read(struct json_scan *s, struct prediction *p) {
     return CN_OK;
 }
 
+/* The smallest and the largest sample, and 0. No number of JSON is a NaN. */
+struct sample_range {
+    float least, most;
+};
+
+static struct sample_range sample_range_of(const float *values, size_t count) {
+    float least = 0, most = 0;
+#pragma omp simd reduction(min : least) reduction(max : most)
+    for (size_t i = 0; i < count; i++) {
+        least = values[i] < least ? values[i] : least;
+        most = values[i] > most ? values[i] : most;
+    }
+    return (struct sample_range){least, most};
+}
+
+static bool has_fraction(const float *values, size_t count) {
+    bool fraction = false;
+    for (size_t i = 0; i < count; i++)
+        fraction |= values[i] != (float)(int)values[i];
+    return fraction;
+}
+
+static enum cn_status fail_range(struct cn_error *error, size_t image, float value, float range,
+                                 bool whole) {
+    return cn_fail(error, CN_INVALID, "image %zu holds %g; samples are from 0 to 1%s", image + 1,
+                   (double)value,
+                   range == 1 ? ""
+                   : whole    ? ", or whole from 0 to 255"
+                              : " or from 0 to 255");
+}
+
 enum cn_status json_image_scale(struct prediction *p, size_t image, float range, bool whole,
                                 struct cn_error *error) {
-    float *values = p->images + image * p->image_size, most = 0;
-    bool fraction = false;
-    for (size_t i = 0; i < p->image_size; i++)
-        most = values[i] > most ? values[i] : most;
+    float *values = p->images + image * p->image_size;
+    const struct sample_range found = sample_range_of(values, p->image_size);
     if (range == 0) /* an image whose largest sample is 1 of 255 is unlikely: the range is 1 */
-        range = most > 1 ? 255 : 1;
-    for (size_t i = 0; i < p->image_size; i++) {
-        const float value = values[i];
-        if (!(value >= 0 && value <= range))
-            return cn_fail(error, CN_INVALID, "image %zu holds %g; samples are from 0 to 1%s",
-                           image + 1, (double)value,
-                           range == 1 ? ""
-                           : whole    ? ", or whole from 0 to 255"
-                                      : " or from 0 to 255");
-        fraction |= value != (float)(int)value;
-        values[i] = value / range + 0.0f; /* -0 becomes 0 */
-    }
-    if (whole && range > 1 && fraction)
+        range = found.most > 1 ? 255 : 1;
+    if (found.least < 0)
+        return fail_range(error, image, found.least, range, whole);
+    if (found.most > range)
+        return fail_range(error, image, found.most, range, whole);
+    if (whole && range > 1 && has_fraction(values, p->image_size))
         return cn_fail(error, CN_INVALID,
                        "image %zu holds fractions and numbers above 1; samples are from 0 to 1, or "
                        "whole from 0 to 255",
                        image + 1);
+#pragma omp simd
+    for (size_t i = 0; i < p->image_size; i++)
+        values[i] = values[i] / range + 0.0f; /* -0 becomes 0 */
     cn_preprocessing_normalize(&p->model->model->preprocessing,
                                &p->model->model->network->input_shape, 1, values);
     return CN_OK;

@@ -67,13 +67,14 @@ static void take_prepared(const struct cn_picture *picture, bool light, float *i
     const size_t count = (size_t)picture->width * (size_t)picture->height;
     const size_t channels = (size_t)picture->channels;
     const uint8_t inverting = light ? 255 : 0; /* 255 - sample is sample ^ 255 */
+    const bool as_stored = channels == 1 && !light;
     uint8_t ink[BLOCK];
     for (size_t start = 0; start < count; start += BLOCK) {
         const size_t length = count - start < BLOCK ? count - start : BLOCK;
         const uint8_t *samples = picture->data + start * channels;
-        for (size_t i = 0; i < length; i++)
+        for (size_t i = 0; i < length && !as_stored; i++)
             ink[i] = samples[i * channels] ^ inverting;
-        cn_image_from_bytes(ink, length, image + start);
+        cn_image_from_bytes(as_stored ? samples : ink, length, image + start);
     }
 }
 

@@ -2,6 +2,7 @@
  * Thread-safe.
  */
 #include <math.h>
+#include <string.h>
 
 #include "image/exact.h"
 
@@ -59,38 +60,69 @@ struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, in
     return (struct cn_tone){background, darker > lighter ? darker : lighter, darker > lighter};
 }
 
+/* What is known of a picture's ink. */
+struct ink {
+    int left, right, top, bottom; /* of its outermost pixels; right -1: there is none */
+    uint64_t mass, x_sum, y_sum;
+};
+
+enum { STRIPE = 32 /* columns that are added up at once: a constant, so that vectors do it */ };
+
+static uint32_t add_row(const uint8_t row[static STRIPE], uint8_t page,
+                        uint32_t columns[static STRIPE]) {
+    uint32_t sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t x = 0; x < STRIPE; x++) {
+        const uint32_t value = row[x] ^ page;
+        columns[x] += value;
+        sum += value;
+    }
+    return sum;
+}
+
+static void add_stripe(const struct cn_picture *picture, int start, uint8_t page, struct ink *ink) {
+    const size_t step = (size_t)picture->channels, row = (size_t)picture->width * step;
+    const int end = picture->width - start < STRIPE ? picture->width : start + STRIPE;
+    const size_t width = (size_t)(end - start);
+    const uint8_t *samples = picture->data + (size_t)start * step;
+    uint32_t columns[STRIPE] = {0};
+    uint8_t stripe[STRIPE];
+    memset(stripe, page, sizeof stripe);
+    for (int y = 0; y < picture->height; y++, samples += row) {
+        if (step == 1)
+            memcpy(stripe, samples, width);
+        for (size_t x = 0; x < width && step > 1; x++)
+            stripe[x] = samples[x * step];
+        const uint32_t sum = add_row(stripe, page, columns);
+        if (sum == 0)
+            continue;
+        ink->top = y < ink->top ? y : ink->top;
+        ink->bottom = y > ink->bottom ? y : ink->bottom;
+        ink->y_sum += sum * (uint64_t)y;
+    }
+    for (int x = start; x < end; x++) {
+        const uint32_t sum = columns[x - start];
+        if (sum == 0)
+            continue;
+        ink->left = x < ink->left ? x : ink->left;
+        ink->right = x;
+        ink->mass += sum;
+        ink->x_sum += sum * (uint64_t)x;
+    }
+}
+
 bool cn_exact_is_prepared(const struct cn_picture *picture, const struct cn_tone *tone, int box) {
-    const size_t channels = (size_t)picture->channels, row = (size_t)picture->width * channels;
+    const int width = picture->width, height = picture->height;
     const uint8_t page = tone->light ? 255 : 0; /* ink is sample ^ page */
-    int left = picture->width, right = -1, top = -1, bottom = -1;
-    uint64_t mass = 0, x_sum = 0, y_sum = 0;
+    struct ink ink = {.left = width, .right = -1, .top = height, .bottom = -1};
     if (tone->background != page || tone->contrast < 250)
         return false;
-    for (int y = 0; y < picture->height; y++) {
-        const uint8_t *samples = picture->data + (size_t)y * row;
-        uint64_t row_mass = 0;
-        for (size_t x = 0, at = 0; at < row; x++, at += channels) {
-            const uint64_t ink = samples[at] ^ page;
-            row_mass += ink;
-            x_sum += ink * x;
-        }
-        if (row_mass == 0)
-            continue;
-        int first = 0, last = picture->width - 1;
-        while (first < left && samples[(size_t)first * channels] == page)
-            first++;
-        while (last > right && samples[(size_t)last * channels] == page)
-            last--;
-        left = first;
-        right = last;
-        top = top < 0 ? y : top;
-        bottom = y;
-        mass += row_mass;
-        y_sum += row_mass * (uint64_t)y;
-    }
+    for (int x = 0; x < width; x += STRIPE)
+        add_stripe(picture, x, page, &ink);
     /* MNIST's 70,000 images: longer side 19 or 20, centre within 0.52 of pixel (14, 14). */
-    const int side = right - left > bottom - top ? right - left + 1 : bottom - top + 1;
+    const int across = ink.right - ink.left + 1, down = ink.bottom - ink.top + 1;
+    const int side = across > down ? across : down;
     return side >= box - 1 && side <= box &&
-           fabs((double)x_sum / (double)mass - picture->width / 2) < 0.6 &&
-           fabs((double)y_sum / (double)mass - picture->height / 2) < 0.6;
+           fabs((double)ink.x_sum / (double)ink.mass - width / 2) < 0.6 &&
+           fabs((double)ink.y_sum / (double)ink.mass - height / 2) < 0.6;
 }

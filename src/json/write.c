@@ -85,8 +85,10 @@ void cn_text_add_csv(struct cn_text *text, const char *field) {
 
 /* The string's bytes up to the first that cannot stand in JSON as it is. */
 static size_t plain_length(const char *string) {
+    static const bool plain[256] = {
+        [0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
     const unsigned char *s = (const unsigned char *)string;
-    while (*s >= 0x20 && *s < 0x7f && *s != '"' && *s != '\\')
+    while (plain[*s])
         s++;
     return (size_t)(s - (const unsigned char *)string);
 }
