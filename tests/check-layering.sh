@@ -27,7 +27,7 @@ declare -A below=(
 )
 declare -A level_of_header=(
     [convnet/declare.h]=base [convnet/status.h]=base [convnet/shape.h]=base
-    [convnet/activation.h]=kernels
+    [convnet/activation.h]=kernels [convnet/quantization.h]=kernels
     [convnet/layer.h]=layers
     [convnet/ranks.h]=network [convnet/network.h]=network [convnet/plan.h]=network [convnet/trace.h]=network
     [convnet/image.h]=image [convnet/model.h]=model [convnet/dataset.h]=data

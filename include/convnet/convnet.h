@@ -9,6 +9,7 @@
 #include "convnet/model.h"
 #include "convnet/network.h"
 #include "convnet/plan.h"
+#include "convnet/quantization.h"
 #include "convnet/ranks.h"
 #include "convnet/reading.h"
 #include "convnet/shape.h"

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "convnet/layer.h"
+#include "convnet/quantization.h"
 #include "convnet/ranks.h"
 
 CN_DECLARATIONS_BEGIN
@@ -57,6 +58,7 @@ struct cn_network {
     size_t parameter_count; /* floats in `parameters`, trainable or not */
     float *parameters;      /* 64-byte aligned; NULL until cn_network_build */
     float temperature;      /* plans divide the inputs of a final softmax by it; 1: as trained */
+    struct cn_quantization *quantization; /* owned; NULL: all is floats */
 };
 
 /* An empty network for samples of `input_shape`. Caller frees with cn_network_free.

@@ -25,6 +25,7 @@ int cli_augment(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
 int cli_draw_report(int argc, char **argv);
 int cli_calibrate(int argc, char **argv);
+int cli_quantize(int argc, char **argv);
 int cli_predict(int argc, char **argv);
 int cli_read(int argc, char **argv);
 int cli_info(int argc, char **argv);
@@ -128,6 +129,14 @@ enum cn_status cli_data_read(const char *path, enum cn_split split, const struct
 enum cn_status cli_data_read_to(const char *path, enum cn_split split, const struct cn_model *model,
                                 const struct cn_dataset_storage *storage,
                                 struct cn_dataset **ret_data, struct cn_error *error);
+
+/* Keeps the share of the data that a training whose record is `training` kept for validation, and
+ * frees the rest; 0: all. CN_INVALID: the record's checksum says that these are other data. */
+enum cn_status cli_data_keep_share(struct cn_dataset **data, const char *training, double share,
+                                   struct cn_error *error);
+
+/* The share that the training kept; 0: it kept none, or says nothing. */
+double cli_data_recorded_share(const char *training);
 
 /* ---- Files ---- */
 

@@ -84,3 +84,61 @@ enum cn_status cli_data_read_to(const char *path, enum cn_split split, const str
     *ret_data = data;
     return CN_OK;
 }
+
+/* What the training kept for validation, as the model's record has it. A record without a split,
+ * as older ones are, kept the last ones. */
+struct kept {
+    double share;
+    enum cn_split_order order;
+    uint64_t seed;
+    const char *sha256; /* of the validation data; NULL: not recorded */
+};
+
+static struct kept kept_of(const json_t *record) {
+    const json_t *data = json_object_get(record, "data");
+    const json_t *split = json_object_get(data, "validation_split");
+    const char *order = json_string_value(json_object_get(split, "order"));
+    const char *seed = json_string_value(json_object_get(split, "seed"));
+    return (struct kept){
+        .share = json_real_value(json_object_get(split, "share")),
+        .order = order != NULL && strcmp(order, cn_split_order_names[CN_SPLIT_BY_CLASS]) == 0
+                     ? CN_SPLIT_BY_CLASS
+                     : CN_SPLIT_TAIL,
+        .seed = seed != NULL ? strtoull(seed, NULL, 10) : 0,
+        .sha256 = json_string_value(json_object_get(data, "validation_sha256"))};
+}
+
+enum cn_status cli_data_keep_share(struct cn_dataset **data, const char *training, double share,
+                                   struct cn_error *error) {
+    struct cn_dataset *first = NULL, *last = NULL;
+    if (share <= 0) {
+        return CN_OK;
+    }
+    json_t *record = json_loads(training, JSON_REJECT_DUPLICATES, NULL);
+    const struct kept kept = kept_of(record);
+    enum cn_status status =
+        cn_dataset_split(*data, share, kept.order, kept.seed, &first, &last, error);
+    if (status == CN_OK && kept.share == share && kept.sha256 != NULL &&
+        strcmp(kept.sha256, last->sha256) != 0) {
+        status = cn_fail(error, CN_INVALID,
+                         "the validation data have the checksum %.12s, those of the model's "
+                         "training %.12s: these are other data",
+                         last->sha256, kept.sha256);
+    }
+    json_decref(record);
+    cn_dataset_free(first);
+    if (status != CN_OK) {
+        cn_dataset_free(last);
+        return status;
+    }
+    cn_dataset_free(*data);
+    *data = last;
+    return CN_OK;
+}
+
+double cli_data_recorded_share(const char *training) {
+    json_t *record = json_loads(training, JSON_REJECT_DUPLICATES, NULL);
+    const double share = kept_of(record).share;
+    json_decref(record);
+    return share > 0 && share < 1 ? share : 0;
+}

@@ -81,6 +81,16 @@ static json_t *preprocessing_json(const struct cn_preprocessing *p) {
                      (double)p->std[0], (double)p->std[1], (double)p->std[2]);
 }
 
+/* Layers whose weights are bytes, and those that have any. */
+static void count_quantized(const struct cn_network *network, size_t *ret_quantized,
+                            size_t *ret_all) {
+    *ret_quantized = *ret_all = 0;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        *ret_quantized += cn_quantization_scales(network, i) != NULL;
+        *ret_all += network->layers[i].tensor_count > 0;
+    }
+}
+
 static bool print_json(const struct subject *subject) {
     const struct cn_model *model = subject->model;
     const struct cn_network *network = model->network;
@@ -91,6 +101,11 @@ static bool print_json(const struct subject *subject) {
                   (json_int_t)network->parameter_count, "trainable_parameters",
                   (json_int_t)cn_network_trainable_count(network), "multiply_accumulates",
                   (json_int_t)total_macs(network), "instruction_set", cn_instruction_set());
+    if (result != NULL && network->quantization != NULL) {
+        size_t quantized, all;
+        count_quantized(network, &quantized, &all);
+        (void)json_object_set_new(result, "quantized_layers", json_integer((json_int_t)quantized));
+    }
     if (result != NULL && subject->trained) {
         (void)json_object_set_new(result, "sha256", json_string(model->sha256));
         (void)json_object_set_new(result, "checksum", json_boolean(model->sealed));
@@ -119,6 +134,12 @@ static void print_layers(const struct cn_network *network) {
     printf("%s\n", rule);
     printf("Parameters            %zu (%zu trainable), %.1f KiB\n", network->parameter_count,
            cn_network_trainable_count(network), (double)network->parameter_count * 4 / 1024);
+    if (network->quantization != NULL) {
+        size_t quantized, all;
+        count_quantized(network, &quantized, &all);
+        printf("Quantized             the kernels of %zu of %zu layers with weights are bytes\n",
+               quantized, all);
+    }
     printf("Multiply-accumulates  %llu an image\n", total_macs(network));
     printf("Instruction set       %s\n", cn_instruction_set());
 }

@@ -27,6 +27,7 @@ convnet_SOURCES += \
 	src/cli/predict_output.c \
 	src/cli/predict_resume.c \
 	src/cli/progress.c src/cli/progress.h \
+	src/cli/quantize_command.c \
 	src/cli/ranks.c src/cli/ranks.h \
 	src/cli/read_command.c \
 	src/cli/report_command.c \

@@ -3,6 +3,7 @@ KERNEL_CFLAGS = $(AM_CFLAGS) $(CN_KERNEL_CFLAGS)
 
 libcore_la_SOURCES += \
 	src/kernels/backward.h \
+	src/kernels/bytes.c src/kernels/bytes.h src/kernels/bytes_layout.h \
 	src/kernels/conv2d.h \
 	src/kernels/elementwise.h \
 	src/kernels/functions.h \
@@ -15,12 +16,20 @@ libcore_portable_la_SOURCES = \
 	src/kernels/pooling.c src/kernels/pooling.h src/kernels/pooling_window.h \
 	src/kernels/kernels_portable.c \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
-	src/kernels/vector_dense.inc src/kernels/vector_depthwise.inc src/kernels/vector_elementwise.inc src/kernels/vector_functions.inc \
+	src/kernels/vector_dense.inc src/kernels/vector_depthwise.inc src/kernels/vector_elementwise.inc src/kernels/vector_floats.inc src/kernels/vector_functions.inc \
 	src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
 	src/kernels/vector_softmax.inc
 libcore_portable_la_LIBTOOLFLAGS = $(pic_only)
 libcore_portable_la_CFLAGS = $(KERNEL_CFLAGS)
 libcore_la_LIBADD += libcore_portable.la
+
+# The kernels of bytes give the same bits on every instruction set: no product is contracted with a sum.
+BYTES_CFLAGS = $(KERNEL_CFLAGS) -ffp-contract=off
+noinst_LTLIBRARIES += libbytes_portable.la
+libbytes_portable_la_SOURCES = src/kernels/bytes_portable.c src/kernels/vector_bytes.inc
+libbytes_portable_la_LIBTOOLFLAGS = $(pic_only)
+libbytes_portable_la_CFLAGS = $(BYTES_CFLAGS)
+libcore_la_LIBADD += libbytes_portable.la
 
 if HAVE_X86_64
 noinst_LTLIBRARIES += libcore_avx2.la libcore_avx512.la
@@ -31,6 +40,18 @@ libcore_avx512_la_SOURCES = src/kernels/kernels_avx512.c
 libcore_avx512_la_LIBTOOLFLAGS = $(pic_only)
 libcore_avx512_la_CFLAGS = $(KERNEL_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
 libcore_la_LIBADD += libcore_avx2.la libcore_avx512.la
+
+noinst_LTLIBRARIES += libbytes_avx2.la libbytes_avx512.la libbytes_vnni.la
+libbytes_avx2_la_SOURCES = src/kernels/bytes_avx2.c
+libbytes_avx2_la_LIBTOOLFLAGS = $(pic_only)
+libbytes_avx2_la_CFLAGS = $(BYTES_CFLAGS) -mavx2 -mfma
+libbytes_avx512_la_SOURCES = src/kernels/bytes_avx512.c
+libbytes_avx512_la_LIBTOOLFLAGS = $(pic_only)
+libbytes_avx512_la_CFLAGS = $(BYTES_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+libbytes_vnni_la_SOURCES = src/kernels/bytes_vnni.c
+libbytes_vnni_la_LIBTOOLFLAGS = $(pic_only)
+libbytes_vnni_la_CFLAGS = $(BYTES_CFLAGS) -mavx512f -mavx512vl -mavx512bw -mavx512dq -mavx512vnni -mfma
+libcore_la_LIBADD += libbytes_avx2.la libbytes_avx512.la libbytes_vnni.la
 endif
 
 if ENABLE_TESTS
@@ -39,6 +60,7 @@ tests_unit_unit_tests_SOURCES += \
 	tests/support/naive.c tests/support/naive.h \
 	tests/support/networks.c tests/support/networks.h \
 	tests/unit/test_backward.c \
+	tests/unit/test_bytes.c \
 	tests/unit/test_elementwise.c \
 	tests/unit/test_functions.c \
 	tests/unit/test_kernels.c

@@ -71,10 +71,16 @@ static void activation_infer(const struct cn_step *step, const float *const *inp
     activation_apply(&step->layer, inputs[0], y, count);
 }
 
+/* Bytes of what is not below zero. */
+static bool activation_passes_bytes(const struct cn_layer *layer, struct cn_byte_range range) {
+    const enum cn_activation kind = activation_kind(layer);
+    return kind == CN_ACTIVATION_LINEAR || (kind == CN_ACTIVATION_RELU && range.zero == 0);
+}
+
 static const struct cn_layer_training activation_training = {.forward = activation_forward,
                                                              .backward = activation_backward};
-static const struct cn_layer_inference activation_inference = {.infer = activation_infer,
-                                                               .in_place = true};
+static const struct cn_layer_inference activation_inference = {
+    .infer = activation_infer, .in_place = true, .passes_bytes = activation_passes_bytes};
 
 const struct cn_layer_type cn_activation_type = {.class_name = "Activation",
                                                  .onnx = "Relu Sigmoid Tanh Softmax",

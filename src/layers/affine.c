@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "kernels/activate.h"
 #include "kernels/backward.h"
+#include "kernels/bytes.h"
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
 #include "layers/affine.h"
@@ -61,26 +62,34 @@ static struct cn_conv2d group_shape(const struct cn_affine *a, size_t count) {
                               .column_stride = 1};
 }
 
+/* How the numbers of a value lie: floats, or bytes. */
+struct affine_numbers {
+    size_t size; /* bytes of one */
+    int zero;    /* what each byte of a zero is */
+};
+static const struct affine_numbers floats = {sizeof(float), 0};
+
 /* Rows from `first` to before `end` of x with its border, in `to`. */
-static void pad_rows(const struct cn_affine *a, const float *x, int first, int end, float *to) {
-    const size_t channels = (size_t)a->shape.in_channels;
-    const size_t from = (size_t)a->width * channels, row = (size_t)a->shape.in_width * channels;
-    const size_t before = (size_t)a->pad_left * channels, after = row - from - before;
+static void pad_rows(const struct cn_affine *a, struct affine_numbers n, const char *x, int first,
+                     int end, char *to) {
+    const size_t pixel = (size_t)a->shape.in_channels * n.size;
+    const size_t from = (size_t)a->width * pixel, row = (size_t)a->shape.in_width * pixel;
+    const size_t before = (size_t)a->pad_left * pixel, after = row - from - before;
     for (int i = first - a->pad_top; i < end - a->pad_top; i++, to += row) {
         if (i < 0 || i >= a->height) {
-            memset(to, 0, row * sizeof *to);
+            memset(to, n.zero, row);
             continue;
         }
-        memset(to, 0, before * sizeof *to);
-        memcpy(to + before, x + (size_t)i * from, from * sizeof *to);
-        memset(to + before + from, 0, after * sizeof *to);
+        memset(to, n.zero, before);
+        memcpy(to + before, x + (size_t)i * from, from);
+        memset(to + before + from, n.zero, after);
     }
 }
 
 const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scratch) {
     if (!needs_padding(a))
         return x;
-    pad_rows(a, x, 0, a->shape.in_height, scratch);
+    pad_rows(a, floats, (const char *)x, 0, a->shape.in_height, (char *)scratch);
     return scratch;
 }
 
@@ -88,8 +97,13 @@ const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scr
 
 /* Which images, of one layer, in which buffers; and which share of the work. */
 struct affine_run {
-    const float *packed, *x;
-    float *y, *scratch;
+    const struct cn_affine *affine;
+    const struct cn_pooling *pooling; /* of the maxima that are taken too; NULL: none */
+    const float *packed;
+    const struct cn_requantize *finish; /* NULL: floats to floats */
+    struct affine_numbers in, out;
+    const char *x;
+    char *y, *scratch;
     size_t count, part, parts;
 };
 
@@ -101,68 +115,81 @@ static int rows_under(const struct cn_conv2d *s, int out_rows) {
 
 /* Rows of the output that are computed at a time, an even number or all: their input, with its
  * border, stays in the cache from the copy to the product, and there are some for everyone. */
-static int band_rows(const struct cn_affine *a, size_t parts) {
-    enum { BAND_FLOATS = 1 << 15 };
+static int band_rows(const struct cn_affine *a, struct affine_numbers in, size_t parts) {
+    enum { BAND_BYTES = 1 << 17 };
     const struct cn_conv2d *s = &a->shape;
-    const size_t row = (size_t)s->row_stride * (size_t)s->in_width * (size_t)s->in_channels;
+    const size_t row =
+        (size_t)s->row_stride * (size_t)s->in_width * (size_t)s->in_channels * in.size;
     const size_t share = ((size_t)s->out_height + parts - 1) / parts;
-    size_t rows = needs_padding(a) ? BAND_FLOATS / row : (size_t)s->out_height;
+    size_t rows = needs_padding(a) ? BAND_BYTES / row : (size_t)s->out_height;
     rows = (rows < share ? rows : share) + 1;
     rows -= rows % 2;
     return rows < 2 ? 2 : rows < (size_t)s->out_height ? (int)rows : s->out_height;
 }
 
+/* One call of the kernels: `height` and `width` are of the maxima. */
+static void affine_kernel(const struct affine_run *run, char *y, const char *x,
+                          const struct cn_conv2d *s, int height, int width) {
+    const bool relu = run->affine->activation == CN_ACTIVATION_RELU;
+    const bool pooled = run->pooling != NULL;
+    const float *from = (const float *)(const void *)x, *w = run->packed;
+    float *to = (float *)(void *)y;
+    if (run->finish == NULL && pooled)
+        cn_kernels()->conv2d_max_pooled(to, from, w, w + cn_conv2d_kernel_size(&run->affine->shape),
+                                        s, relu, height, width);
+    else if (run->finish == NULL)
+        cn_kernels()->conv2d(to, from, w, w + cn_conv2d_kernel_size(&run->affine->shape), s, relu);
+    else if (pooled)
+        cn_bytes_kernels()->conv2d_max_pooled(y, (const uint8_t *)x, w, s, run->finish, height,
+                                              width);
+    else
+        cn_bytes_kernels()->conv2d(y, (const uint8_t *)x, w, s, run->finish);
+    if (!relu && run->out.size == sizeof(float))
+        cn_activation_forward(to, (size_t)height * (size_t)width, (size_t)s->out_channels,
+                              run->affine->activation);
+}
+
 /* Rows from `first` to before `end` of one image's output, before pooling. */
-static void affine_band(const struct cn_affine *a, const struct cn_pooling *pooling,
-                        const struct affine_run *run, size_t image, int first, int end) {
+static void affine_band(const struct affine_run *run, size_t image, int first, int end) {
+    const struct cn_affine *a = run->affine;
     struct cn_conv2d s = a->shape;
-    const bool relu = a->activation == CN_ACTIVATION_RELU;
-    const size_t channels = (size_t)s.out_channels;
-    const float *bias = run->packed + cn_conv2d_kernel_size(&s);
-    const float *x = run->x + image * input_size(a);
+    const char *x = run->x + image * input_size(a) * run->in.size;
     const int top = first * s.row_stride;
     int rows = end - first, width = s.out_width;
     s.out_height = rows;
     s.in_height = rows_under(&s, rows);
     if (needs_padding(a)) {
-        pad_rows(a, x, top, top + s.in_height, run->scratch);
+        pad_rows(a, run->in, x, top, top + s.in_height, run->scratch);
         x = run->scratch;
     } else {
-        x += (size_t)top * (size_t)s.in_width * (size_t)s.in_channels;
+        x += (size_t)top * (size_t)s.in_width * (size_t)s.in_channels * run->in.size;
     }
     int height = a->shape.out_height, line = first;
-    if (pooling != NULL) {
-        const int left = pooling->out_height - first / 2;
+    if (run->pooling != NULL) {
+        const int left = run->pooling->out_height - first / 2;
         rows = (rows + 1) / 2 < left ? (rows + 1) / 2 : left;
-        height = pooling->out_height, line = first / 2, width = pooling->out_width;
+        height = run->pooling->out_height, line = first / 2, width = run->pooling->out_width;
     }
-    float *y = run->y + (image * (size_t)height + (size_t)line) * (size_t)width * channels;
-    if (rows <= 0)
-        return; /* below the last window of the maxima */
-    if (pooling != NULL)
-        cn_kernels()->conv2d_max_pooled(y, x, run->packed, bias, &s, relu, rows, width);
-    else
-        cn_kernels()->conv2d(y, x, run->packed, bias, &s, relu);
-    if (!relu)
-        cn_activation_forward(y, (size_t)rows * (size_t)width, channels, a->activation);
+    const size_t at = (image * (size_t)height + (size_t)line) * (size_t)width;
+    if (rows > 0) /* not below the last window of the maxima */
+        affine_kernel(run, run->y + at * (size_t)s.out_channels * run->out.size, x, &s, rows,
+                      width);
 }
 
-static void affine_bands(const struct cn_affine *a, const struct cn_pooling *pooling,
-                         const struct affine_run *run) {
-    const int band = band_rows(a, run->parts);
+static void affine_bands(const struct affine_run *run) {
+    const int height = run->affine->shape.out_height;
+    const int band = band_rows(run->affine, run->in, run->parts);
     size_t band_index = 0;
     for (size_t image = 0; image < run->count; image++)
-        for (int i = 0; i < a->shape.out_height; i += band, band_index++)
+        for (int i = 0; i < height; i += band, band_index++)
             if (band_index % run->parts == run->part)
-                affine_band(a, pooling, run, image, i,
-                            a->shape.out_height - i < band ? a->shape.out_height : i + band);
+                affine_band(run, image, i, height - i < band ? height : i + band);
 }
 
 /* A share of the lines of one matrix product. */
-static void affine_lines(const struct cn_affine *a, const struct affine_run *run) {
+static void affine_lines(const struct affine_run *run) {
     enum { LEAST = 24 }; /* what fills the kernel's tiles */
-    const bool relu = a->activation == CN_ACTIVATION_RELU;
-    const struct cn_conv2d one = group_shape(a, 1);
+    const struct cn_conv2d one = group_shape(run->affine, 1);
     const size_t lines = run->count * output_pixels(&one);
     size_t share = (lines + run->parts - 1) / run->parts;
     share = (share + LEAST - 1) / LEAST * LEAST;
@@ -171,12 +198,24 @@ static void affine_lines(const struct cn_affine *a, const struct affine_run *run
         return;
     struct cn_conv2d s = one;
     s.in_width = s.out_width = (int)(lines - first < share ? lines - first : share);
-    const size_t channels = (size_t)s.out_channels;
-    float *y = run->y + first * channels;
-    cn_kernels()->conv2d(y, run->x + first * (size_t)s.in_channels, run->packed,
-                         run->packed + cn_conv2d_kernel_size(&s), &s, relu);
-    if (!relu)
-        cn_activation_forward(y, (size_t)s.out_width, channels, a->activation);
+    affine_kernel(run, run->y + first * (size_t)s.out_channels * run->out.size,
+                  run->x + first * (size_t)s.in_channels * run->in.size, &s, 1, s.out_width);
+}
+
+/* Whether the layer is one matrix product. Of bytes, whose weights come in words of four, the rows
+ * of a window follow each other if they are whole words. */
+static bool is_product(const struct affine_run *run) {
+    const struct cn_conv2d *s = &run->affine->shape;
+    return run->pooling == NULL && is_matrix(run->affine) &&
+           (run->finish == NULL || s->kernel_height == 1 ||
+            s->kernel_width * s->in_channels % 4 == 0);
+}
+
+static void affine_run(const struct affine_run *run) {
+    if (is_product(run))
+        affine_lines(run);
+    else
+        affine_bands(run);
 }
 
 unsigned long long cn_affine_macs(const struct cn_layer *layer) {
@@ -193,11 +232,17 @@ void cn_affine_prepare(struct cn_step *step) {
 
 void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
                           float *y, float *scratch, size_t part, size_t parts) {
-    const struct affine_run run = {step->packed, inputs[0], y, scratch, count, part, parts};
-    if (is_matrix(&step->affine) && !step->pooled)
-        affine_lines(&step->affine, &run);
-    else
-        affine_bands(&step->affine, step->pooled ? &step->pooling : NULL, &run);
+    affine_run(&(struct affine_run){.affine = &step->affine,
+                                    .pooling = step->pooled ? &step->pooling : NULL,
+                                    .packed = step->packed,
+                                    .in = floats,
+                                    .out = floats,
+                                    .x = (const char *)inputs[0],
+                                    .y = (char *)y,
+                                    .scratch = (char *)scratch,
+                                    .count = count,
+                                    .part = part,
+                                    .parts = parts});
 }
 
 void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
@@ -211,6 +256,20 @@ const char *cn_affine_kernel(const struct cn_step *step) {
     if (step->pooled)
         return "tiles, maxima";
     return is_matrix(&step->affine) ? "product" : "tiles";
+}
+
+/* 2 x 2 maxima side by side, when nothing but ReLU comes between: its order does not matter. */
+bool cn_affine_absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling) {
+    const bool twos = pooling->pool_height == 2 && pooling->pool_width == 2 &&
+                      pooling->row_stride == 2 && pooling->column_stride == 2 &&
+                      pooling->pad_top == 0 && pooling->pad_left == 0;
+    const enum cn_activation activation = step->affine.activation;
+    if (!twos || step->pooled || step->affine.shape.groups > 1 ||
+        (activation != CN_ACTIVATION_LINEAR && activation != CN_ACTIVATION_RELU))
+        return false;
+    step->pooling = *pooling;
+    step->pooled = true;
+    return true;
 }
 
 size_t cn_affine_packed_size(const struct cn_layer *layer) {
@@ -233,13 +292,17 @@ void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float
     cn_conv2d_pack(packed, parameters, bias_of(&affine, parameters), &affine.shape);
 }
 
-size_t cn_affine_scratch_size(const struct cn_layer *layer) {
+static size_t affine_scratch_floats(const struct cn_layer *layer, struct affine_numbers in) {
     const struct cn_affine affine = layer->type->affine(layer);
     const struct cn_conv2d *s = &affine.shape;
-    const size_t rows = (size_t)rows_under(s, band_rows(&affine, 1));
-    return needs_padding(&affine)
-               ? cn_floats_aligned(rows * (size_t)s->in_width * (size_t)s->in_channels)
-               : 0;
+    const size_t rows = (size_t)rows_under(s, band_rows(&affine, in, 1));
+    const size_t bytes = rows * (size_t)s->in_width * (size_t)s->in_channels * in.size;
+    return needs_padding(&affine) ? cn_floats_aligned((bytes + CN_BYTES_SLACK) / sizeof(float) + 1)
+                                  : 0;
+}
+
+size_t cn_affine_scratch_size(const struct cn_layer *layer) {
+    return affine_scratch_floats(layer, floats);
 }
 
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
@@ -247,6 +310,81 @@ void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *sc
     const struct cn_affine affine = layer->type->affine(layer);
     cn_conv2d_fold(packed, &affine.shape, scale, shift);
 }
+
+/* ---- Inference on bytes ---- */
+
+static bool affine_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
+                         struct cn_byte_range out) {
+    const struct cn_affine a = layer->type->affine(layer);
+    const int groups = a.shape.groups > 1 ? a.shape.groups : 1;
+    const bool plain = a.activation == CN_ACTIVATION_LINEAR || a.activation == CN_ACTIVATION_RELU;
+    (void)in;
+    return (out.scale == 0 || plain) &&
+           window_size(&a.shape) * (size_t)(a.shape.in_channels / groups) <= CN_BYTES_DEPTH;
+}
+
+static size_t affine_bytes_packed_size(const struct cn_layer *layer) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    return cn_bytes_packed_size(&affine.shape);
+}
+
+static void affine_bytes_pack(const struct cn_step *step, const float *parameters,
+                              const float *scales, float *packed) {
+    const struct cn_affine *a = &step->affine;
+    cn_bytes_pack(packed, parameters, bias_of(a, parameters), scales, &a->shape, step->bytes.in[0],
+                  step->bytes.out);
+}
+
+static size_t affine_bytes_scratch_size(const struct cn_layer *layer) {
+    return affine_scratch_floats(layer, (struct affine_numbers){1, 0});
+}
+
+static void affine_bytes_fold(const struct cn_layer *layer, float *packed, const float *scale,
+                              const float *shift) {
+    const struct cn_affine affine = layer->type->affine(layer);
+    (void)shift; /* zero: nothing but a temperature is folded into a quantized layer */
+    cn_bytes_scale(packed, &affine.shape, scale);
+}
+
+static void affine_bytes_infer_part(const struct cn_step *step, const float *const *inputs,
+                                    size_t count, float *y, float *scratch, size_t part,
+                                    size_t parts) {
+    const struct cn_requantize finish =
+        cn_requantize_to(step->bytes.out, step->affine.activation == CN_ACTIVATION_RELU);
+    affine_run(&(struct affine_run){.affine = &step->affine,
+                                    .pooling = step->pooled ? &step->pooling : NULL,
+                                    .packed = step->packed,
+                                    .finish = &finish,
+                                    .in = {1, step->bytes.in[0].zero},
+                                    .out = {finish.floats ? sizeof(float) : 1, 0},
+                                    .x = (const char *)inputs[0],
+                                    .y = (char *)y,
+                                    .scratch = (char *)scratch,
+                                    .count = count,
+                                    .part = part,
+                                    .parts = parts});
+}
+
+static void affine_bytes_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                               float *y, float *scratch) {
+    affine_bytes_infer_part(step, inputs, count, y, scratch, 0, 1);
+}
+
+static const char *affine_bytes_kernel(const struct cn_step *step) {
+    if (cn_conv2d_is_depthwise(&step->affine.shape))
+        return "depthwise, bytes";
+    return step->pooled ? "tiles, maxima, bytes" : "tiles, bytes";
+}
+
+#define AFFINE_BYTES                                                                               \
+    .prepare = cn_affine_prepare, .infer = affine_bytes_infer,                                     \
+    .infer_part = affine_bytes_infer_part, .kernel = affine_bytes_kernel,                          \
+    .packed_size = affine_bytes_packed_size, .pack_bytes = affine_bytes_pack,                      \
+    .scratch_size = affine_bytes_scratch_size, .fold = affine_bytes_fold, .takes = affine_takes
+
+const struct cn_layer_inference cn_affine_bytes = {AFFINE_BYTES};
+const struct cn_layer_inference cn_convolution_bytes = {AFFINE_BYTES,
+                                                        .absorb_maxima = cn_affine_absorb_maxima};
 
 /* ---- Training ---- */
 

@@ -14,6 +14,9 @@ const float *cn_affine_pad(const struct cn_affine *affine, const float *x, float
 /* Training, for every type whose `affine` is given. */
 extern const struct cn_layer_training cn_affine_training;
 
+/* Inference on bytes: of Dense; and of convolutions, which take 2 x 2 maxima too. */
+extern const struct cn_layer_inference cn_affine_bytes, cn_convolution_bytes;
+
 /* Members of struct cn_layer_type and struct cn_layer_inference; see there. */
 unsigned long long cn_affine_macs(const struct cn_layer *layer);
 void cn_affine_prepare(struct cn_step *step);
@@ -27,5 +30,7 @@ void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float
 size_t cn_affine_scratch_size(const struct cn_layer *layer);
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
                     const float *shift);
+
+bool cn_affine_absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling);
 
 #endif

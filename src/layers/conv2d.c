@@ -114,20 +114,6 @@ static enum cn_activation *conv2d_activation(struct cn_layer *layer) {
     return &((struct conv2d_config *)(void *)layer->config)->activation;
 }
 
-/* 2 x 2 maxima side by side, when nothing but ReLU comes between: its order does not matter. */
-static bool conv2d_absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling) {
-    const bool twos = pooling->pool_height == 2 && pooling->pool_width == 2 &&
-                      pooling->row_stride == 2 && pooling->column_stride == 2 &&
-                      pooling->pad_top == 0 && pooling->pad_left == 0;
-    const enum cn_activation activation = step->affine.activation;
-    if (!twos || step->pooled || step->affine.shape.groups > 1 ||
-        (activation != CN_ACTIVATION_LINEAR && activation != CN_ACTIVATION_RELU))
-        return false;
-    step->pooling = *pooling;
-    step->pooled = true;
-    return true;
-}
-
 /* ---- Training ---- */
 
 static bool is_plain(const struct cn_affine *a) {
@@ -199,7 +185,8 @@ static const struct cn_layer_inference conv2d_inference = {.prepare = cn_affine_
                                                            .pack = cn_affine_pack,
                                                            .scratch_size = cn_affine_scratch_size,
                                                            .fold = cn_affine_fold,
-                                                           .absorb_maxima = conv2d_absorb_maxima};
+                                                           .absorb_maxima = cn_affine_absorb_maxima,
+                                                           .bytes = &cn_convolution_bytes};
 
 #define CONVOLUTION(prefix)                                                                        \
     .onnx = "Conv", .config_size = sizeof(struct conv2d_config), .defaults = &prefix##_defaults,   \

@@ -154,7 +154,8 @@ static const struct cn_layer_inference dense_inference = {.prepare = cn_affine_p
                                                           .kernel = dense_kernel,
                                                           .packed_size = dense_packed_size,
                                                           .pack = dense_pack,
-                                                          .fold = dense_fold};
+                                                          .fold = dense_fold,
+                                                          .bytes = &cn_affine_bytes};
 
 const struct cn_layer_type cn_dense_type = {
     .class_name = "Dense",

@@ -116,11 +116,29 @@ unsigned long long cn_layer_macs(const struct cn_layer *layer) {
     return layer->type->macs != NULL ? layer->type->macs(layer) : 0;
 }
 
-struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed) {
-    struct cn_step step = {.layer = *layer, .packed = packed};
-    if (layer->type->inference != NULL && layer->type->inference->prepare != NULL)
-        layer->type->inference->prepare(&step);
+static struct cn_step step_of(const struct cn_layer *layer,
+                              const struct cn_layer_inference *inference, const float *packed,
+                              struct cn_step_bytes bytes) {
+    struct cn_step step = {
+        .layer = *layer, .inference = inference, .packed = packed, .bytes = bytes};
+    if (inference != NULL && inference->prepare != NULL)
+        inference->prepare(&step);
     return step;
+}
+
+struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed) {
+    return step_of(layer, layer->type->inference, packed, (struct cn_step_bytes){0});
+}
+
+struct cn_step cn_step_of_bytes(const struct cn_layer *layer, const float *packed,
+                                struct cn_step_bytes bytes) {
+    return step_of(layer, layer->type->inference->bytes, packed, bytes);
+}
+
+bool cn_layer_has_scales(const struct cn_layer *layer) {
+    const struct cn_layer_inference *inference = layer->type->inference;
+    return layer->tensor_count > 0 && inference != NULL && inference->bytes != NULL &&
+           inference->bytes->pack_bytes != NULL;
 }
 
 enum cn_status cn_layer_need_rank(const struct cn_layer *layer, int rank, const char *advice,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "convnet/layer.h"
+#include "convnet/quantization.h"
 #include "kernels/pooling.h"
 #include "layers/affine_shape.h"
 
@@ -34,13 +35,20 @@ struct cn_pass {
     bool dy_is_dz;              /* the loss has been derived through the activation already */
 };
 
+/* A step's values in a quantized network. */
+struct cn_step_bytes {
+    struct cn_byte_range in[2], out; /* of the first two inputs; out.scale 0: it writes floats */
+};
+
 /* A layer made ready for inference, once, so that running it works nothing out. */
 struct cn_step {
-    struct cn_layer layer;     /* its activation may have come from the layer after it */
-    const float *packed;       /* packed_size floats */
-    struct cn_affine affine;   /* of Conv2D and Dense */
-    struct cn_pooling pooling; /* of the poolings */
-    bool pooled;               /* the step takes the maxima of `pooling` itself */
+    struct cn_layer layer; /* its activation may have come from the layer after it */
+    const struct cn_layer_inference *inference; /* its type's, of floats or of bytes */
+    const float *packed;                        /* packed_size floats */
+    struct cn_step_bytes bytes;                 /* of a step on bytes */
+    struct cn_affine affine;                    /* of Conv2D and Dense */
+    struct cn_pooling pooling;                  /* of the poolings */
+    bool pooled;                                /* the step takes the maxima of `pooling` itself */
 };
 
 /* Of layers whose samples depend on each other; all are there. collect_*: x, or x and dy, of a
@@ -96,6 +104,21 @@ struct cn_layer_inference {
     struct cn_pooling (*maxima)(const struct cn_layer *layer);
     /* Whether the step takes these maxima of its outputs itself, from now on; NULL: never. */
     bool (*absorb_maxima)(struct cn_step *step, const struct cn_pooling *pooling);
+
+    /* In a quantized network. Of a table of floats: whether the layer changes nothing in a value
+     * whose numbers are those of the bytes of `range`; NULL: it does. */
+    bool (*passes_bytes)(const struct cn_layer *layer, struct cn_byte_range range);
+    /* The layer on bytes, whose functions get bytes in place of floats; NULL: it has no such form.
+     */
+    const struct cn_layer_inference *bytes;
+    /* Of a table of bytes: whether the layer can go from inputs of these ranges to an output of
+     * `out`. Each range has a scale above 0 but `out`, whose 0 asks for floats. */
+    bool (*takes)(const struct cn_layer *layer, const struct cn_byte_range *in,
+                  struct cn_byte_range out);
+    bool one_range; /* its inputs and its output must be of one range */
+    /* `pack` with the kernel's scales; NULL: the layer has no kernel. */
+    void (*pack_bytes)(const struct cn_step *step, const float *parameters, const float *scales,
+                       float *packed);
 };
 
 struct cn_layer_type {
@@ -152,6 +175,16 @@ static inline bool cn_layer_stops(const struct cn_layer *layer) {
 
 /* `layer` ready to run on `packed`, both borrowed. */
 struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed);
+
+/* The same on bytes. */
+struct cn_step cn_step_of_bytes(const struct cn_layer *layer, const float *packed,
+                                struct cn_step_bytes bytes);
+
+/* True if the layer has a kernel of its own that can be quantized. */
+bool cn_layer_has_scales(const struct cn_layer *layer);
+
+/* What is between floats and bytes in a plan: steps without a layer of the network. */
+extern const struct cn_layer_type cn_quantize_type, cn_dequantize_type;
 
 /* The parts of Flatten, Reshape and others: the same floats in another shape. */
 extern const struct cn_layer_training cn_view_training;

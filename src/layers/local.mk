@@ -3,6 +3,7 @@ libcore_la_SOURCES += \
 	src/layers/affine.c src/layers/affine.h src/layers/affine_shape.h \
 	src/layers/batch_normalization.c \
 	src/layers/binary.c \
+	src/layers/byte_steps.c \
 	src/layers/constant.c \
 	src/layers/conv2d.c src/layers/conv2d_transpose.c \
 	src/layers/convolve.c src/layers/convolve.h \

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "kernels/bytes.h"
 #include "layers/layer_type.h"
 
 /* ---- Element by element ---- */
@@ -209,9 +210,34 @@ static void merge_infer(const struct cn_step *step, const float *const *inputs, 
     merge_apply(&step->layer, inputs, count, y);
 }
 
+/* On bytes: the sum of two, of one shape. */
+static bool merge_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
+                        struct cn_byte_range out) {
+    (void)in;
+    return op_of(layer) == MERGE_ADD && layer->input_count == 2 && out.scale > 0 &&
+           cn_shape_equal(&layer->inputs[0].shape, &layer->inputs[1].shape);
+}
+
+static void merge_bytes_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                              float *y, float *scratch) {
+    (void)scratch;
+    cn_bytes_kernels()->add((uint8_t *)y, (const uint8_t *)inputs[0], (const uint8_t *)inputs[1],
+                            count * cn_shape_size(&step->layer.output_shape), step->bytes.in,
+                            step->bytes.out);
+}
+
+static const char *merge_bytes_kernel(const struct cn_step *step) {
+    (void)step;
+    return "bytes";
+}
+
+static const struct cn_layer_inference merge_bytes = {
+    .infer = merge_bytes_infer, .kernel = merge_bytes_kernel, .takes = merge_takes};
+
 static const struct cn_layer_training merge_training = {.forward = merge_forward,
                                                         .backward = merge_backward};
-static const struct cn_layer_inference merge_inference = {.infer = merge_infer, .in_place = true};
+static const struct cn_layer_inference merge_inference = {
+    .infer = merge_infer, .in_place = true, .bytes = &merge_bytes};
 
 #define MERGE(operation, most)                                                                     \
     .config_size = sizeof(struct merge_config),                                                    \
@@ -289,17 +315,25 @@ static size_t run_size(const struct cn_shape *shape, int axis) {
     return size;
 }
 
-static void concatenate_apply(const struct cn_layer *layer, const float *const *inputs,
-                              size_t count, float *y) {
+/* `unit`: bytes of a number. */
+static void concatenate_numbers(const struct cn_layer *layer, const float *const *inputs,
+                                size_t count, float *to, size_t unit) {
     const int axis = concatenate_axis(layer);
     const size_t out = run_size(&layer->output_shape, axis);
     const size_t runs = count * cn_shape_size(&layer->output_shape) / out;
-    for (size_t i = 0, at = 0; i < layer->input_count; i++) {
-        const size_t in = run_size(&layer->inputs[i].shape, axis);
+    char *y = (char *)to;
+    for (size_t i = 0; i < layer->input_count; i++) {
+        const size_t in = run_size(&layer->inputs[i].shape, axis) * unit;
+        const char *x = (const char *)inputs[i];
         for (size_t r = 0; r < runs; r++)
-            memcpy(y + r * out + at, inputs[i] + r * in, in * sizeof *y);
-        at += in;
+            memcpy(y + r * out * unit, x + r * in, in);
+        y += in;
     }
+}
+
+static void concatenate_apply(const struct cn_layer *layer, const float *const *inputs,
+                              size_t count, float *y) {
+    concatenate_numbers(layer, inputs, count, y, sizeof *y);
 }
 
 static void concatenate_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -324,9 +358,30 @@ static void concatenate_infer(const struct cn_step *step, const float *const *in
     concatenate_apply(&step->layer, inputs, count, y);
 }
 
+/* On bytes: all of one range. */
+static bool concatenate_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
+                              struct cn_byte_range out) {
+    for (size_t i = 0; i < layer->input_count; i++)
+        if (in[i].scale != out.scale || in[i].zero != out.zero)
+            return false;
+    return true;
+}
+
+static void concatenate_bytes_infer(const struct cn_step *step, const float *const *inputs,
+                                    size_t count, float *y, float *scratch) {
+    (void)scratch;
+    concatenate_numbers(&step->layer, inputs, count, y, 1);
+}
+
+static const struct cn_layer_inference concatenate_bytes = {.infer = concatenate_bytes_infer,
+                                                            .kernel = merge_bytes_kernel,
+                                                            .takes = concatenate_takes,
+                                                            .one_range = true};
+
 static const struct cn_layer_training concatenate_training = {.forward = concatenate_forward,
                                                               .backward = concatenate_backward};
-static const struct cn_layer_inference concatenate_inference = {.infer = concatenate_infer};
+static const struct cn_layer_inference concatenate_inference = {.infer = concatenate_infer,
+                                                                .bytes = &concatenate_bytes};
 
 const struct cn_layer_type cn_concatenate_type = {.class_name = "Concatenate",
                                                   .onnx = "Concat",

@@ -1,6 +1,7 @@
 /* pooling2d.c: Keras's MaxPooling and AveragePooling over one or two axes, and the global ones,
  * whose window is the whole image. No state. */
 #include "kernels/backward.h"
+#include "kernels/bytes.h"
 #include "kernels/kernels.h"
 #include "kernels/pooling.h"
 #include "layers/window.h"
@@ -131,6 +132,73 @@ static void average_pooling_infer(const struct cn_step *step, const float *const
     pooling_infer(cn_kernels()->average_pooling, step, inputs[0], count, y);
 }
 
+/* ---- On bytes ---- */
+
+static bool same_ranges(const struct cn_byte_range *a, const struct cn_byte_range *b) {
+    return a->scale == b->scale && a->zero == b->zero;
+}
+
+static bool max_pooling_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
+                              struct cn_byte_range out) {
+    (void)layer;
+    return same_ranges(in, &out);
+}
+
+/* A window's sum of bytes is exact as a float. */
+static bool average_pooling_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
+                                  struct cn_byte_range out) {
+    (void)in;
+    return out.scale > 0 && cn_shape_size(&layer->input_shape) < 1 << 24;
+}
+
+static void max_pooling_bytes(const struct cn_step *step, const float *const *inputs, size_t count,
+                              float *y, float *scratch) {
+    const size_t in = cn_shape_size(&step->layer.input_shape);
+    const size_t out = cn_shape_size(&step->layer.output_shape);
+    (void)scratch;
+    for (size_t i = 0; i < count; i++)
+        cn_bytes_kernels()->max_pooling((uint8_t *)y + i * out, (const uint8_t *)inputs[0] + i * in,
+                                        &step->pooling);
+}
+
+static void average_pooling_bytes(const struct cn_step *step, const float *const *inputs,
+                                  size_t count, float *y, float *scratch) {
+    const size_t in = cn_shape_size(&step->layer.input_shape);
+    const size_t out = cn_shape_size(&step->layer.output_shape);
+    (void)scratch;
+    for (size_t i = 0; i < count; i++)
+        cn_bytes_kernels()->average_pooling((uint8_t *)y + i * out,
+                                            (const uint8_t *)inputs[0] + i * in, &step->pooling,
+                                            step->bytes.in[0], step->bytes.out);
+}
+
+static const char *pooling_bytes_kernel(const struct cn_step *step) {
+    (void)step;
+    return "bytes";
+}
+
+#define ON_BYTES(pooling, shape)                                                                   \
+    {                                                                                              \
+        .prepare = shape##_prepare, .infer = pooling##_bytes, .kernel = pooling_bytes_kernel,      \
+        .takes = pooling##_takes                                                                   \
+    }
+static const struct cn_layer_inference average_pooling_on_bytes =
+    ON_BYTES(average_pooling, pooling);
+static const struct cn_layer_inference global_max_on_bytes = {.prepare = global_prepare,
+                                                              .infer = max_pooling_bytes,
+                                                              .kernel = pooling_bytes_kernel,
+                                                              .takes = max_pooling_takes,
+                                                              .one_range = true};
+static const struct cn_layer_inference global_average_on_bytes = ON_BYTES(average_pooling, global);
+static const struct cn_layer_inference max_pooling_on_bytes = {.prepare = pooling_prepare,
+                                                               .infer = max_pooling_bytes,
+                                                               .kernel = pooling_bytes_kernel,
+                                                               .takes = max_pooling_takes,
+                                                               .one_range = true,
+                                                               .maxima = pooling_shape};
+
+/* ---- Training ---- */
+
 static void pooling_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const struct cn_step step = cn_step_of(layer, NULL);
     layer->type->inference->infer(&step, pass->xs, pass->count, pass->y, NULL);
@@ -158,14 +226,16 @@ static const struct cn_layer_training max_pooling_training = {.forward = pooling
 static const struct cn_layer_training average_pooling_training = {
     .forward = pooling_forward, .backward = average_pooling_backward};
 
-static const struct cn_layer_inference max_pooling_inference = {
-    .prepare = pooling_prepare, .infer = max_pooling_infer, .maxima = pooling_shape};
-static const struct cn_layer_inference average_pooling_inference = {.prepare = pooling_prepare,
-                                                                    .infer = average_pooling_infer};
-static const struct cn_layer_inference global_max_inference = {.prepare = global_prepare,
-                                                               .infer = max_pooling_infer};
-static const struct cn_layer_inference global_average_inference = {.prepare = global_prepare,
-                                                                   .infer = average_pooling_infer};
+static const struct cn_layer_inference max_pooling_inference = {.prepare = pooling_prepare,
+                                                                .infer = max_pooling_infer,
+                                                                .maxima = pooling_shape,
+                                                                .bytes = &max_pooling_on_bytes};
+static const struct cn_layer_inference average_pooling_inference = {
+    .prepare = pooling_prepare, .infer = average_pooling_infer, .bytes = &average_pooling_on_bytes};
+static const struct cn_layer_inference global_max_inference = {
+    .prepare = global_prepare, .infer = max_pooling_infer, .bytes = &global_max_on_bytes};
+static const struct cn_layer_inference global_average_inference = {
+    .prepare = global_prepare, .infer = average_pooling_infer, .bytes = &global_average_on_bytes};
 
 #define WINDOWED(prefix)                                                                           \
     .config_size = sizeof prefix##_defaults, .defaults = &prefix##_defaults,                       \

@@ -169,9 +169,51 @@ static void resample_backward(const struct cn_layer *layer, const struct cn_pass
         resample_sample(layer, pass->dy + n * out, pass->dx + n * in, true);
 }
 
+/* On bytes: padding and cropping, which move pixels and no more. */
+static bool resample_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
+                           struct cn_byte_range out) {
+    const enum resample_op op = config_of(layer)->op;
+    return (op == RESAMPLE_PAD || op == RESAMPLE_CROP) && in->scale == out.scale &&
+           in->zero == out.zero;
+}
+
+static void resample_bytes_infer(const struct cn_step *step, const float *const *inputs,
+                                 size_t count, float *y, float *scratch) {
+    struct cn_shape image;
+    struct axis axes[2];
+    (void)scratch;
+    (void)cn_layer_image(&step->layer, config_of(&step->layer)->axes, &image, NULL);
+    axes_of(&step->layer, &image, axes);
+    const size_t pixel = (size_t)image.dims[2], row = (size_t)axes[1].in * pixel;
+    const int zeros = axes[1].before > 0 ? axes[1].before : 0, skipped = zeros - axes[1].before;
+    const int kept =
+        axes[1].in - skipped < axes[1].out - zeros ? axes[1].in - skipped : axes[1].out - zeros;
+    const uint8_t *x = (const uint8_t *)inputs[0];
+    uint8_t *to = (uint8_t *)y;
+    for (size_t n = 0; n < count; n++, x += (size_t)axes[0].in * row)
+        for (int i = 0; i < axes[0].out; i++, to += (size_t)axes[1].out * pixel) {
+            const int from = i - axes[0].before;
+            memset(to, step->bytes.out.zero, (size_t)axes[1].out * pixel);
+            if (from >= 0 && from < axes[0].in)
+                memcpy(to + (size_t)zeros * pixel, x + (size_t)from * row + (size_t)skipped * pixel,
+                       (size_t)kept * pixel);
+        }
+}
+
+static const char *resample_bytes_kernel(const struct cn_step *step) {
+    (void)step;
+    return "bytes";
+}
+
+static const struct cn_layer_inference resample_bytes = {.infer = resample_bytes_infer,
+                                                         .kernel = resample_bytes_kernel,
+                                                         .takes = resample_takes,
+                                                         .one_range = true};
+
 static const struct cn_layer_training resample_training = {.forward = resample_forward,
                                                            .backward = resample_backward};
-static const struct cn_layer_inference resample_inference = {.infer = resample_infer};
+static const struct cn_layer_inference resample_inference = {.infer = resample_infer,
+                                                             .bytes = &resample_bytes};
 
 #define RESAMPLE(prefix)                                                                           \
     .config_size = sizeof(struct resample_config), .defaults = &prefix##_defaults,                 \

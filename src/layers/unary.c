@@ -286,9 +286,20 @@ static void unary_infer(const struct cn_step *step, const float *const *inputs, 
                 count * cn_shape_size(&step->layer.input_shape));
 }
 
+/* A clip whose bounds, within a rounding of them, no byte passes. */
+static bool unary_passes_bytes(const struct cn_layer *layer, struct cn_byte_range range) {
+    const struct unary_config *config = unary_of(layer);
+    const float least = range.scale * (float)-range.zero;
+    const float most = range.scale * (float)(255 - range.zero);
+    const float rounding = 1e-6F * (most - least);
+    return config->function == CLIP && config->alpha <= least + rounding &&
+           config->beta >= most - rounding;
+}
+
 static const struct cn_layer_training unary_training = {.forward = unary_forward,
                                                         .backward = unary_backward};
-static const struct cn_layer_inference unary_inference = {.infer = unary_infer, .in_place = true};
+static const struct cn_layer_inference unary_inference = {
+    .infer = unary_infer, .in_place = true, .passes_bytes = unary_passes_bytes};
 
 const struct cn_layer_type cn_unary_type = {
     .class_name = "Unary",

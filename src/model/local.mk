@@ -14,6 +14,7 @@ libcore_la_SOURCES += \
 	src/model/model_write.c \
 	src/model/outputs.c src/model/outputs.h \
 	src/model/probe.c \
+	src/model/quantized_weights.c src/model/quantized_weights.h \
 	src/model/safetensors.c src/model/safetensors.h \
 	src/model/safetensors_write.c \
 	src/model/seal.c src/model/seal.h \

@@ -11,14 +11,20 @@
 
 #include "base/names.h"
 #include "base/sha256.h"
+#include "layers/layer_type.h"
 #include "model/architecture.h"
 #include "model/model_file.h"
+#include "model/quantized_weights.h"
 #include "model/safetensors.h"
 #include "model/signature.h"
 
 /* The largest difference that other instruction sets' rounding makes is near 1e-6 of the largest
  * number. */
 static const double probe_tolerance = 1e-4;
+
+/* The same of a quantized network, where a layer of floats between layers of bytes may round to the
+ * next byte. */
+static const double quantized_probe_tolerance = 1e-2;
 
 static enum cn_status check_format(const struct cn_safetensors *file, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
@@ -42,13 +48,26 @@ static void format_file_dims(const struct cn_safetensor *tensor, char *text, siz
         (void)snprintf(text + used, size - used, ")");
 }
 
+/* Whether tensor `k` of a layer may be one of bytes, with a tensor of scales beside it. */
+static bool may_be_bytes(const struct cn_safetensors *file, const struct cn_layer *layer,
+                         size_t k) {
+    return k == 0 && cn_layer_has_scales(layer) &&
+           cn_safetensors_metadata(file, CN_MODEL_QUANTIZATION) != NULL;
+}
+
 static enum cn_status check_tensor(const struct cn_safetensors *file, const char *name,
-                                   const struct cn_tensor_spec *spec, struct cn_error *error) {
+                                   const struct cn_tensor_spec *spec, bool bytes,
+                                   struct cn_error *error) {
     const struct cn_safetensor *tensor = cn_safetensors_tensor(file, name);
     struct cn_safetensor expected = {.rank = spec->rank};
     char is[100], must[100];
     if (tensor == NULL)
         return cn_fail(error, CN_MALFORMED, "tensor \"%s\" is missing", name);
+    if (tensor->bytes != NULL && !bytes)
+        return cn_fail(error, CN_MALFORMED,
+                       "tensor \"%s\" has dtype I8; nothing but the kernels of a model "
+                       "with " CN_MODEL_QUANTIZATION " may have it",
+                       name);
     bool equal = tensor->rank == spec->rank;
     for (int i = 0; i < spec->rank; i++) {
         expected.dims[i] = (size_t)spec->dims[i];
@@ -62,13 +81,18 @@ static enum cn_status check_tensor(const struct cn_safetensors *file, const char
                    name, is, must);
 }
 
-static bool is_expected(const struct cn_network *network, const char *name) {
+static bool is_expected(const struct cn_safetensors *file, const struct cn_network *network,
+                        const char *name) {
     char expected[CN_TENSOR_NAME];
     for (size_t i = 0; i < network->layer_count; i++)
         for (size_t k = 0; k < network->layers[i].tensor_count; k++) {
             (void)snprintf(expected, sizeof expected, "%s/%s", network->layers[i].name,
                            network->layers[i].tensors[k].name);
             if (strcmp(expected, name) == 0)
+                return true;
+            const size_t length = strlen(expected);
+            if (may_be_bytes(file, &network->layers[i], k) &&
+                strncmp(expected, name, length) == 0 && strcmp(name + length, CN_MODEL_SCALE) == 0)
                 return true;
         }
     return false;
@@ -84,16 +108,17 @@ static enum cn_status check_tensors(const struct cn_safetensors *file,
         const struct cn_layer *layer = &network->layers[i];
         for (size_t k = 0; k < layer->tensor_count; k++) {
             (void)snprintf(name, sizeof name, "%s/%s", layer->name, layer->tensors[k].name);
-            const enum cn_status status = check_tensor(file, name, &layer->tensors[k], error);
+            const enum cn_status status =
+                check_tensor(file, name, &layer->tensors[k], may_be_bytes(file, layer, k), error);
             if (status != CN_OK)
                 return status;
+            expected += cn_safetensors_tensor(file, name)->bytes != NULL ? 2 : 1;
         }
-        expected += layer->tensor_count;
     }
     if (expected == file->tensor_count) /* names differ on both sides: they are the same ones */
         return CN_OK;
     for (size_t i = 0; i < file->tensor_count; i++)
-        if (!is_expected(network, file->tensors[i].name))
+        if (!is_expected(file, network, file->tensors[i].name))
             return cn_fail(error, CN_MALFORMED, "tensor \"%s\" belongs to no layer",
                            cn_text_show(file->tensors[i].name, shown));
     return cn_fail(error, CN_MALFORMED, "the file has %zu tensors; the architecture needs %zu",
@@ -121,9 +146,13 @@ static enum cn_status read_network(const struct cn_safetensors *file, const char
             status = cn_fail(error, CN_MALFORMED, "tensor \"%s\" is missing", tensor->name);
             goto out;
         }
-        memcpy(network->parameters + tensor->offset, stored->data, tensor->size * sizeof(float));
+        if (stored->data != NULL)
+            memcpy(network->parameters + tensor->offset, stored->data,
+                   tensor->size * sizeof(float));
     }
-    status = cn_model_check_weights(network, error);
+    status = cn_quantized_read(file, network, error);
+    if (status == CN_OK)
+        status = cn_model_check_weights(network, error);
     if (status != CN_OK)
         goto out;
     *ret_network = network;
@@ -269,6 +298,8 @@ static enum cn_status compare_probe(const struct cn_model *model, const json_t *
     char shown[CN_JSON_TEXT];
     const size_t count = model->output_size, stride = cn_model_probe_stride(count);
     const size_t numbers = (count + stride - 1) / stride;
+    const double tolerance =
+        model->network->quantization != NULL ? quantized_probe_tolerance : probe_tolerance;
     double largest = 0;
     if (!json_is_array(stored) || json_array_size(stored) != numbers)
         return cn_fail(error, CN_MALFORMED, "probe %zu's output is %s; it must be %zu numbers",
@@ -281,10 +312,10 @@ static enum cn_status compare_probe(const struct cn_model *model, const json_t *
         const double is =
             logits ? cn_model_probe_number(model->kind, outputs[i]) : (double)outputs[i];
         const double unit = logits ? largest : fmax(1, fabs(expected));
-        if (!json_is_number(value) || !(fabs(expected - is) <= probe_tolerance * unit))
+        if (!json_is_number(value) || !(fabs(expected - is) <= tolerance * unit))
             return cn_fail(error, CN_MALFORMED,
                            "output %zu for probe %zu is %.9g; the file says %s (tolerance %g)", i,
-                           probe, is, cn_json_show(value, shown), probe_tolerance * unit);
+                           probe, is, cn_json_show(value, shown), tolerance * unit);
     }
     return CN_OK;
 }

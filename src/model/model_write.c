@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "model/model_file.h"
+#include "model/quantized_weights.h"
 #include "model/safetensors.h"
 #include "json/load.h"
 
@@ -20,6 +21,7 @@ enum {
     PROBES,
     CALIBRATION,
     TENSORS,
+    QUANTIZATION,
     KEY_COUNT
 };
 
@@ -116,6 +118,9 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     values[PROBES] = format_probes(model, outputs, probes);
     values[CALIBRATION] = format_calibration(model->network);
     values[TENSORS] = strdup(model->tensors != NULL ? model->tensors : "");
+    values[QUANTIZATION] = model->network->quantization != NULL
+                               ? cn_quantized_format_ranges(model->network)
+                               : strdup("");
     free(outputs);
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (values[i] == NULL)
@@ -123,32 +128,52 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     return CN_OK;
 }
 
-static void describe_tensors(const struct cn_network *network, struct cn_safetensor *tensors) {
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        const struct cn_tensor *from = &network->tensors[i];
-        struct cn_safetensor *to = &tensors[i];
-        memcpy(to->name, from->name, strlen(from->name) + 1);
-        to->rank = from->rank;
-        for (int k = 0; k < from->rank; k++)
-            to->dims[k] = (size_t)from->dims[k];
-        to->size = from->size;
-        to->data = network->parameters + from->offset;
-    }
+static struct cn_safetensor tensor_of(const struct cn_network *network, size_t i) {
+    const struct cn_tensor *from = &network->tensors[i];
+    struct cn_safetensor to = {
+        .rank = from->rank, .size = from->size, .data = network->parameters + from->offset};
+    memcpy(to.name, from->name, strlen(from->name) + 1);
+    for (int k = 0; k < from->rank; k++)
+        to.dims[k] = (size_t)from->dims[k];
+    return to;
+}
+
+/* Those of floats first; `kernels` of them become bytes, which are written to `bytes`. */
+static void describe_tensors(const struct cn_network *network, size_t kernels, int8_t *bytes,
+                             struct cn_safetensor *tensors) {
+    struct cn_safetensor *next = tensors, *next_kernel = tensors + network->tensor_count;
+    size_t i = 0;
+    for (size_t l = 0; l < network->layer_count; l++)
+        for (size_t k = 0; k < network->layers[l].tensor_count; k++, i++) {
+            if (k > 0 || kernels == 0 || cn_quantization_scales(network, l) == NULL) {
+                *next++ = tensor_of(network, i);
+                continue;
+            }
+            *next_kernel = tensor_of(network, i);
+            cn_quantized_describe(network, l, bytes, next_kernel, next++);
+            bytes += next_kernel++->size;
+        }
 }
 
 /* To `path`, or to the descriptor `fd` where path is NULL. */
 static enum cn_status write_model(const struct cn_model *model, const char *path, int fd,
                                   struct cn_error *error) {
-    static const char *const keys[KEY_COUNT] = {"format", CN_SAFETENSORS_CHECKSUM, "architecture",
-                                                "labels", "preprocessing",         "training",
-                                                "probes", "calibration",           "tensors"};
+    static const char *const keys[KEY_COUNT] = {"format",        CN_SAFETENSORS_CHECKSUM,
+                                                "architecture",  "labels",
+                                                "preprocessing", "training",
+                                                "probes",        "calibration",
+                                                "tensors",       CN_MODEL_QUANTIZATION};
     const struct cn_network *network = model->network;
-    struct cn_safetensor *tensors = calloc(network->tensor_count + 1, sizeof *tensors);
+    size_t bytes = 0;
+    const size_t kernels = cn_quantized_kernels(network, &bytes);
+    const size_t tensor_count = network->tensor_count + kernels;
+    struct cn_safetensor *tensors = calloc(tensor_count + 1, sizeof *tensors);
+    int8_t *kernel_bytes = malloc(bytes + 1);
     struct cn_metadata metadata[KEY_COUNT];
     size_t count = 0;
     char *values[KEY_COUNT] = {NULL};
     enum cn_status status = CN_OK;
-    if (tensors == NULL) {
+    if (tensors == NULL || kernel_bytes == NULL) {
         status = cn_fail(error, CN_MEMORY, "no memory for %zu tensors", network->tensor_count);
         goto out;
     }
@@ -164,19 +189,21 @@ static enum cn_status write_model(const struct cn_model *model, const char *path
     /* Files of uncalibrated models that were trained here stay what they always were. */
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (!(i == CALIBRATION && network->temperature == 1) &&
-            !(i == TENSORS && model->tensors == NULL))
+            !(i == TENSORS && model->tensors == NULL) &&
+            !(i == QUANTIZATION && network->quantization == NULL))
             metadata[count++] = (struct cn_metadata){(char *)(uintptr_t)keys[i], values[i]};
-    describe_tensors(network, tensors);
-    status = path != NULL ? cn_safetensors_write(path, tensors, network->tensor_count, metadata,
-                                                 count, error)
-                          : cn_safetensors_write_descriptor(fd, tensors, network->tensor_count,
-                                                            metadata, count, error);
+    describe_tensors(network, kernels, kernel_bytes, tensors);
+    status = path != NULL
+                 ? cn_safetensors_write(path, tensors, tensor_count, metadata, count, error)
+                 : cn_safetensors_write_descriptor(fd, tensors, network->tensor_count, metadata,
+                                                   count, error);
 out:
     if (path != NULL)
         cn_error_set_source(error, path);
     for (size_t i = 0; i < KEY_COUNT; i++)
         free(values[i]);
     free(tensors);
+    free(kernel_bytes);
     return status;
 }
 

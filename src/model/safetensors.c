@@ -23,6 +23,7 @@ enum { LENGTH_BYTES = 8 };
 struct span {
     size_t begin, end;
     const char *name;
+    bool is_bytes; /* I8 */
 };
 
 /* What is known of the file while it is read. */
@@ -119,7 +120,7 @@ static enum cn_status read_shape(const struct reader *reader, const char *name, 
 
 static enum cn_status read_span(const struct reader *reader, const char *name,
                                 const json_t *offsets, const struct cn_safetensor *tensor,
-                                struct span *span) {
+                                size_t unit, struct span *span) {
     char shown[CN_JSON_TEXT];
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
@@ -135,11 +136,17 @@ static enum cn_status read_span(const struct reader *reader, const char *name,
     span->begin = (size_t)json_integer_value(begin);
     span->end = (size_t)json_integer_value(end);
     span->name = tensor->name;
-    if (span->end - span->begin != tensor->size * sizeof(float))
+    if (span->end - span->begin != tensor->size * unit)
         return cn_fail_at(reader->error, CN_MALFORMED, reader->source,
                           (long long)(reader->data_start + span->begin),
                           "tensor \"%s\" has %zu bytes, but its shape takes %zu", name,
-                          span->end - span->begin, tensor->size * sizeof(float));
+                          span->end - span->begin, tensor->size * unit);
+    if (span->begin % unit != 0)
+        return cn_fail_at(reader->error, CN_MALFORMED, reader->source,
+                          (long long)(reader->data_start + span->begin),
+                          "tensor \"%s\" begins at data byte %zu, which is no multiple of %zu",
+                          name, span->begin, unit);
+    span->is_bytes = unit == 1;
     return CN_OK;
 }
 
@@ -165,15 +172,17 @@ static enum cn_status read_tensor(const struct reader *reader, const char *key,
     const json_t *dtype = json_object_get(object, "dtype");
     if (!json_is_string(dtype))
         return cn_fail_at(reader->error, CN_MALFORMED, reader->source, LENGTH_BYTES,
-                          "tensor \"%s\" has dtype %s; it must be \"F32\"", name,
+                          "tensor \"%s\" has dtype %s; it must be \"F32\" or \"I8\"", name,
                           cn_json_show(dtype, shown));
-    if (strcmp(json_string_value(dtype), "F32") != 0)
+    const bool is_bytes = strcmp(json_string_value(dtype), "I8") == 0;
+    if (!is_bytes && strcmp(json_string_value(dtype), "F32") != 0)
         return cn_fail_at(reader->error, CN_UNSUPPORTED, reader->source, LENGTH_BYTES,
-                          "tensor \"%s\" has dtype %s; only \"F32\" is supported", name,
+                          "tensor \"%s\" has dtype %s; only \"F32\" and \"I8\" are supported", name,
                           cn_json_show(dtype, shown));
     enum cn_status status = read_shape(reader, name, json_object_get(object, "shape"), tensor);
     if (status == CN_OK)
-        status = read_span(reader, name, json_object_get(object, "data_offsets"), tensor, span);
+        status = read_span(reader, name, json_object_get(object, "data_offsets"), tensor,
+                           is_bytes ? 1 : sizeof(float), span);
     return status;
 }
 
@@ -231,16 +240,18 @@ static enum cn_status place_data(const struct reader *reader, const unsigned cha
                                  const struct span *spans, struct cn_safetensors *file) {
     const unsigned char *base = data;
     if ((uintptr_t)data % _Alignof(float) != 0) {
-        file->copy = cn_floats_allocate(reader->data_length / sizeof(float));
+        file->copy = cn_floats_allocate((reader->data_length + 3) / sizeof(float));
         if (file->copy == NULL)
             return cn_fail_at(reader->error, CN_MEMORY, reader->source, -1,
                               "no memory for %zu bytes of data", reader->data_length);
         memcpy(file->copy, data, reader->data_length);
         base = (const unsigned char *)file->copy;
     }
-    /* Each size is a multiple of 4 and there are no holes, so each offset is one, too. */
-    for (size_t i = 0; i < file->tensor_count; i++)
-        file->tensors[i].data = (const float *)(const void *)(base + spans[i].begin);
+    for (size_t i = 0; i < file->tensor_count; i++) {
+        const void *at = base + spans[i].begin;
+        file->tensors[i].data = spans[i].is_bytes ? NULL : (const float *)at;
+        file->tensors[i].bytes = spans[i].is_bytes ? (const int8_t *)at : NULL;
+    }
     return CN_OK;
 }
 

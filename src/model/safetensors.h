@@ -4,9 +4,10 @@
  * beginning with '{', padded with spaces; then the data. Each key of the object is a tensor,
  *   "name": {"dtype": "F32", "shape": [d0, d1, ...], "data_offsets": [begin, end]}
  * with offsets into the data, except "__metadata__", an object of strings.
- * Accepted here: a header of at most 1 MiB, at most 4,096 tensors, dtype F32 only, rank at most 4,
- * no duplicate keys, and data that the tensors cover from 0 to the end of the file without a hole
- * or an overlap. Values are not looked at. The writer pads the header to a multiple of 8.
+ * Accepted here: a header of at most 1 MiB, at most 4,096 tensors, dtype F32 and I8, rank at most
+ * 4, no duplicate keys, and data that the tensors cover from 0 to the end of the file without a
+ * hole or an overlap; F32 begins at multiples of 4. Values are not looked at. The writer pads the
+ * header to a multiple of 8.
  *
  * A file is sealed if its metadata has CN_SAFETENSORS_CHECKSUM: "sha256:" and the SHA-256 of the
  * whole file, in which those 64 digits are taken as zeros.
@@ -16,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "convnet/status.h"
 
@@ -33,8 +35,9 @@ struct cn_safetensor {
     char name[CN_SAFETENSOR_NAME];
     int rank;
     size_t dims[CN_SAFETENSOR_MAX_RANK]; /* unused dims are 1 */
-    size_t size;                         /* floats */
+    size_t size;                         /* numbers */
     const float *data;                   /* [dims], aligned; of a parsed file: borrowed from it */
+    const int8_t *bytes;                 /* of I8, in place of `data`, which is NULL then */
 };
 
 /* One string of "__metadata__". The writer only reads both; a parsed file owns them. */
@@ -77,10 +80,10 @@ enum cn_status cn_safetensors_check_seal(const struct cn_safetensors *file, bool
 
 void cn_safetensors_free(struct cn_safetensors *file);
 
-/* Writes the tensors in this order, atomically (see cn_file_write). `size` of a tensor must be the
- * product of its dims; names are not empty, differ from each other and from "__metadata__". The
- * file is sealed if `metadata` has CN_SAFETENSORS_CHECKSUM, whatever its value. CN_INVALID,
- * CN_LIMIT, CN_IO, CN_MEMORY. */
+/* Writes the tensors in this order, those of bytes last, atomically (see cn_file_write). `size` of
+ * a tensor must be the product of its dims; names are not empty, differ from each other and from
+ * "__metadata__". The file is sealed if `metadata` has CN_SAFETENSORS_CHECKSUM, whatever its value.
+ * CN_INVALID, CN_LIMIT, CN_IO, CN_MEMORY. */
 enum cn_status cn_safetensors_write(const char *path, const struct cn_safetensor *tensors,
                                     size_t tensor_count, const struct cn_metadata *metadata,
                                     size_t metadata_count, struct cn_error *error);

@@ -40,6 +40,11 @@ static enum cn_status add_metadata(json_t *header, const struct cn_metadata *met
     return CN_OK;
 }
 
+/* Bytes of one number. */
+static size_t unit_of(const struct cn_safetensor *tensor) {
+    return tensor->bytes != NULL ? 1 : sizeof(float);
+}
+
 static enum cn_status check_tensor(const json_t *header, const struct cn_safetensor *tensor,
                                    size_t begin, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
@@ -56,9 +61,9 @@ static enum cn_status check_tensor(const json_t *header, const struct cn_safeten
         if (__builtin_mul_overflow(size, tensor->dims[i], &size))
             return cn_fail(error, CN_INVALID, "tensor \"%s\" has too many elements", shown);
     if (size != tensor->size)
-        return cn_fail(error, CN_INVALID, "tensor \"%s\" has %zu floats, but its shape takes %zu",
+        return cn_fail(error, CN_INVALID, "tensor \"%s\" has %zu numbers, but its shape takes %zu",
                        shown, tensor->size, size);
-    if (size > (CN_SAFETENSORS_MAX_FILE - begin) / sizeof(float))
+    if (size > (CN_SAFETENSORS_MAX_FILE - begin) / unit_of(tensor))
         return cn_fail(error, CN_LIMIT, "tensor \"%s\" makes the file larger than %d bytes", shown,
                        CN_SAFETENSORS_MAX_FILE);
     return CN_OK;
@@ -70,15 +75,18 @@ static enum cn_status add_tensor(json_t *header, const struct cn_safetensor *ten
     enum cn_status status = check_tensor(header, tensor, *offset, error);
     if (status != CN_OK)
         return status;
-    const size_t end = *offset + tensor->size * sizeof(float);
+    const size_t end = *offset + tensor->size * unit_of(tensor);
+    if (*offset % unit_of(tensor) != 0)
+        return cn_fail(error, CN_INVALID, "tensor \"%s\" of floats follows one of bytes",
+                       cn_text_show(tensor->name, shown));
     json_t *shape = json_array();
     for (int i = 0; i < tensor->rank; i++)
         if (json_array_append_new(shape, json_integer((json_int_t)tensor->dims[i])) != 0) {
             json_decref(shape);
             return cn_fail(error, CN_MEMORY, "no memory for the header");
         }
-    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-                              "data_offsets", (json_int_t)*offset, (json_int_t)end);
+    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->bytes != NULL ? "I8" : "F32",
+                              "shape", shape, "data_offsets", (json_int_t)*offset, (json_int_t)end);
     if (json_object_set_new(header, tensor->name, entry) != 0)
         return cn_fail(error, CN_INVALID, "tensor name \"%s\" is not UTF-8",
                        cn_text_show(tensor->name, shown));
@@ -129,7 +137,9 @@ static enum cn_status write_all_parts(const char *path, int fd, const struct cn_
     status = add_metadata(header, metadata, metadata_count, error);
     for (size_t i = 0; i < tensor_count && status == CN_OK; i++) {
         status = add_tensor(header, &tensors[i], &offset, error);
-        parts[i + 2] = (struct cn_file_part){tensors[i].data, tensors[i].size * sizeof(float)};
+        parts[i + 2] = (struct cn_file_part){
+            tensors[i].bytes != NULL ? (const void *)tensors[i].bytes : tensors[i].data,
+            tensors[i].size * unit_of(&tensors[i])};
     }
     if (status == CN_OK)
         status = format_header(header, &text, &length, error);

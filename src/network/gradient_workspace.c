@@ -238,6 +238,9 @@ static enum cn_status lay_out(const struct cn_network *network, struct cn_gradie
 static enum cn_status check_trainable(const struct cn_network *network, struct cn_error *error) {
     if (network->outputs[0].value < network->input_count)
         return cn_fail(error, CN_UNSUPPORTED, "the network's output is its input: nothing learns");
+    if (network->quantization != NULL)
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the network is quantized; train the one of floats and quantize it again");
     for (size_t l = 0; l < network->layer_count; l++)
         if (network->layers[l].type->training == NULL)
             return cn_fail(error, CN_UNSUPPORTED,

@@ -8,6 +8,8 @@ libcore_la_SOURCES += \
 	src/network/network.c \
 	src/network/placement.c src/network/placement.h \
 	src/network/plan.c \
+	src/network/quantization.c \
+	src/network/quantize.c \
 	src/network/threads.c \
 	src/network/trace.c
 
@@ -17,6 +19,7 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_graph.c \
 	tests/unit/test_network.c \
 	tests/unit/test_plan.c \
+	tests/unit/test_quantize.c \
 	tests/unit/test_ranks.c \
 	tests/unit/test_trace.c
 endif

@@ -419,6 +419,7 @@ enum cn_status cn_network_copy(const struct cn_network *network, struct cn_netwo
     if (copy == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a network");
     *copy = *network;
+    copy->quantization = NULL;
     copy->inputs = duplicate(network->inputs, network->input_count * sizeof *copy->inputs);
     copy->outputs = duplicate(network->outputs, network->output_count * sizeof *copy->outputs);
     copy->layers = duplicate(network->layers, network->layer_count * sizeof *copy->layers);
@@ -439,6 +440,11 @@ enum cn_status cn_network_copy(const struct cn_network *network, struct cn_netwo
     if (network->parameters != NULL)
         memcpy(copy->parameters, network->parameters,
                network->parameter_count * sizeof *copy->parameters);
+    const enum cn_status status = cn_quantization_copy(network, copy, error);
+    if (status != CN_OK) {
+        cn_network_free(copy);
+        return status;
+    }
     *ret_copy = copy;
     return CN_OK;
 }
@@ -448,6 +454,7 @@ void cn_network_free(struct cn_network *network) {
         return;
     for (size_t l = 0; network->layers != NULL && l < network->layer_count; l++)
         free(network->layers[l].inputs);
+    cn_quantization_remove(network);
     free(network->inputs);
     free(network->outputs);
     free(network->layers);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/openmp.h"
 #include "convnet/plan.h"
+#include "kernels/bytes.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"
 #include "network/placement.h"
@@ -56,31 +57,85 @@ static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_lay
 
 /* ---- Making the steps ---- */
 
-/* While a plan is made. A value's root is the value whose floats it shows: its own, or what a layer
- * without inference, or one that was fused into its step, handed on. */
+/* While a plan is made. A value's root is the value whose numbers it shows: its own, or what a
+ * layer without inference, or one that was fused into its step, handed on. In a quantized network a
+ * value is made of floats, of bytes or, where both are read, of both. */
 struct draft {
     struct cn_plan *plan;
     const struct cn_network *network;
     size_t value_count;
-    size_t *roots; /* [value_count] */
-    size_t *users; /* [value_count], of a root: steps and outputs that read it */
-    size_t *steps; /* [value_count], of a root: the step that makes it; SIZE_MAX: an input */
+    size_t *roots;      /* [value_count] */
+    size_t *users;      /* [value_count], of a root: steps and outputs that read it */
+    size_t *steps;      /* [value_count], of a root: the step that makes its floats, or an INPUT */
+    size_t *byte_steps; /* [value_count], of a root: the one that makes its bytes */
+    bool *on_bytes;     /* [layer_count]: the layer's step reads bytes, */
+    bool *to_floats;    /* [layer_count]: and writes floats */
+    struct cn_byte_range *ranges; /* of a layer's inputs */
     size_t packed;
 };
+static const size_t INPUT = SIZE_MAX, ABSENT = SIZE_MAX - 1; /* in place of a step */
 
-static bool passes(const struct cn_layer *layer) {
-    return layer->type->inference == NULL;
+static bool is_step(size_t step) {
+    return step < ABSENT;
+}
+
+static struct cn_byte_range range_of(const struct draft *draft, size_t value) {
+    return draft->network->quantization != NULL ? draft->network->quantization->ranges[value]
+                                                : (struct cn_byte_range){0};
+}
+
+/* Whether the value of layer `l` is that of its first input: what goes into it is what comes out,
+ * or the bytes of both are the same. */
+static bool passes(const struct draft *draft, size_t l) {
+    const struct cn_layer *layer = &draft->network->layers[l];
+    const struct cn_layer_inference *inference = layer->type->inference;
+    if (inference == NULL || inference->passes_bytes == NULL)
+        return inference == NULL;
+    const struct cn_byte_range in = range_of(draft, draft->roots[layer->inputs[0].value]);
+    const struct cn_byte_range out = range_of(draft, draft->network->input_count + l);
+    return out.scale > 0 && in.scale == out.scale && in.zero == out.zero &&
+           inference->passes_bytes(layer, out);
+}
+
+/* Whether layer `l` reads bytes, and whether it must write floats then. */
+static bool reads_bytes(const struct draft *draft, size_t l, bool *ret_to_floats) {
+    const struct cn_layer *layer = &draft->network->layers[l];
+    const struct cn_layer_inference *bytes =
+        layer->type->inference != NULL ? layer->type->inference->bytes : NULL;
+    if (draft->network->quantization == NULL || bytes == NULL || layer->input_count == 0 ||
+        (bytes->pack_bytes != NULL && cn_quantization_scales(draft->network, l) == NULL))
+        return false;
+    for (size_t i = 0; i < layer->input_count; i++) {
+        draft->ranges[i] = range_of(draft, draft->roots[layer->inputs[i].value]);
+        if (draft->ranges[i].scale == 0)
+            return false;
+    }
+    const struct cn_byte_range out = range_of(draft, draft->network->input_count + l);
+    *ret_to_floats = out.scale == 0 || !bytes->takes(layer, draft->ranges, out);
+    return !*ret_to_floats || bytes->takes(layer, draft->ranges, (struct cn_byte_range){0});
+}
+
+static bool step_reads_bytes(const struct cn_step *step) {
+    return step->bytes.in[0].scale > 0;
+}
+
+/* Where the numbers come from that a step reads as its input `i`. */
+static size_t source_of(const struct draft *draft, const struct cn_step *step, size_t i) {
+    const size_t root = draft->roots[step->layer.inputs[i].value];
+    return step_reads_bytes(step) ? draft->byte_steps[root] : draft->steps[root];
 }
 
 /* The step that makes what `layer` reads, if nobody else reads it and no layer has given it another
  * shape on the way. */
-static struct cn_step *only_source(const struct draft *draft, const struct cn_layer *layer) {
+static struct cn_step *only_source(const struct draft *draft, const struct cn_layer *layer,
+                                   bool on_bytes) {
     if (layer->input_count != 1)
         return NULL;
     const size_t root = draft->roots[layer->inputs[0].value];
-    if (draft->steps[root] == SIZE_MAX || draft->users[root] != 1)
+    const size_t made_by = on_bytes ? draft->byte_steps[root] : draft->steps[root];
+    if (!is_step(made_by) || draft->users[root] != 1)
         return NULL;
-    struct cn_step *step = &draft->plan->steps[draft->steps[root]];
+    struct cn_step *step = &draft->plan->steps[made_by];
     return cn_shape_equal(&layer->input_shape, &step->layer.output_shape) ? step : NULL;
 }
 
@@ -94,14 +149,14 @@ static bool fuse_activation(struct cn_step *previous, struct cn_layer layer) {
     if (!layer.type->activation_only || !is_linear(previous))
         return false;
     *previous->layer.type->activation(&previous->layer) = *layer.type->activation(&layer);
-    if (previous->layer.type->inference->prepare != NULL)
-        previous->layer.type->inference->prepare(previous);
+    if (previous->inference->prepare != NULL)
+        previous->inference->prepare(previous);
     return true;
 }
 
 /* Following maxima are taken while the step's outputs are still in registers. */
 static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) {
-    const struct cn_layer_inference *inference = previous->layer.type->inference;
+    const struct cn_layer_inference *inference = previous->inference;
     if (layer->type->inference->maxima == NULL || inference->absorb_maxima == NULL)
         return false;
     const struct cn_pooling pooling = layer->type->inference->maxima(layer);
@@ -116,9 +171,9 @@ static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) 
 static enum cn_status fold(struct cn_plan *plan, struct cn_step *previous,
                            const struct cn_layer *layer, const float *parameters, bool *ret_folded,
                            struct cn_error *error) {
-    const struct cn_layer_inference *inference = previous->layer.type->inference;
+    const struct cn_layer_inference *inference = previous->inference;
     if (layer->type->inference->scale_shift == NULL || inference->fold == NULL ||
-        previous->pooled || !is_linear(previous))
+        previous->pooled || !is_linear(previous) || step_reads_bytes(previous))
         return CN_OK;
     const size_t channels = (size_t)cn_shape_channels(&layer->input_shape);
     float *scale = cn_floats_allocate(2 * channels);
@@ -132,33 +187,82 @@ static enum cn_status fold(struct cn_plan *plan, struct cn_step *previous,
     return CN_OK;
 }
 
-static enum cn_status add_step(struct draft *draft, const struct cn_layer *layer, size_t value,
-                               struct cn_error *error) {
-    struct cn_plan *plan = draft->plan;
-    const struct cn_layer_inference *inference = layer->type->inference;
-    struct cn_step *step = &plan->steps[plan->step_count];
-    float *packed = plan->packed + draft->packed;
-    *step = cn_step_of(layer, packed);
-    step->layer.inputs = calloc(layer->input_count + 1, sizeof *step->layer.inputs);
-    if (step->layer.inputs == NULL)
+/* The next step, of `layer`, with inputs of its own. */
+static enum cn_status append_step(struct draft *draft, const struct cn_layer *layer,
+                                  struct cn_step step, struct cn_error *error) {
+    struct cn_step *to = &draft->plan->steps[draft->plan->step_count];
+    *to = step;
+    to->layer.inputs = calloc(layer->input_count + 1, sizeof *to->layer.inputs);
+    if (to->layer.inputs == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a step");
     if (layer->input_count > 0)
-        memcpy(step->layer.inputs, layer->inputs, layer->input_count * sizeof *layer->inputs);
-    if (inference->pack != NULL)
-        inference->pack(layer, draft->network->parameters + layer->parameter_offset, packed);
-    draft->packed += asked(inference->packed_size, layer);
-    draft->steps[value] = plan->step_count++;
+        memcpy(to->layer.inputs, layer->inputs, layer->input_count * sizeof *layer->inputs);
+    draft->plan->step_count++;
+    draft->packed += asked(step.inference->packed_size, layer);
     return CN_OK;
+}
+
+/* Makes the floats of a root that is made of bytes, or its bytes, by a step of their own. */
+static enum cn_status convert(struct draft *draft, size_t root, bool to_bytes,
+                              struct cn_error *error) {
+    const struct cn_byte_range range = range_of(draft, root);
+    struct cn_input input = {root, *cn_network_value_shape(draft->network, root)};
+    struct cn_layer layer = {.type = to_bytes ? &cn_quantize_type : &cn_dequantize_type,
+                             .input_count = 1,
+                             .inputs = &input,
+                             .input_shape = input.shape,
+                             .output_shape = input.shape};
+    size_t *made_by = to_bytes ? &draft->byte_steps[root] : &draft->steps[root];
+    struct cn_step_bytes bytes = {.out = range};
+    if (*made_by != ABSENT)
+        return CN_OK;
+    if (!to_bytes)
+        bytes = (struct cn_step_bytes){.in = {range}};
+    memcpy(layer.name, layer.type->class_name, strlen(layer.type->class_name) + 1);
+    *made_by = draft->plan->step_count;
+    return append_step(draft, &layer, cn_step_of_bytes(&layer, NULL, bytes), error);
+}
+
+static enum cn_status add_step(struct draft *draft, size_t l, struct cn_error *error) {
+    const struct cn_network *network = draft->network;
+    const struct cn_layer *layer = &network->layers[l];
+    const size_t value = network->input_count + l;
+    const float *parameters = network->parameters + layer->parameter_offset;
+    struct cn_step_bytes bytes = {.out = {0, 0}};
+    enum cn_status status = CN_OK;
+    for (size_t i = 0; i < layer->input_count && status == CN_OK; i++)
+        status = convert(draft, draft->roots[layer->inputs[i].value], draft->on_bytes[l], error);
+    if (status != CN_OK)
+        return status;
+    float *packed = draft->plan->packed + draft->packed;
+    if (!draft->on_bytes[l]) {
+        if (layer->type->inference->pack != NULL)
+            layer->type->inference->pack(layer, parameters, packed);
+        draft->steps[value] = draft->plan->step_count;
+        return append_step(draft, layer, cn_step_of(layer, packed), error);
+    }
+    for (size_t i = 0; i < layer->input_count && i < 2; i++)
+        bytes.in[i] = range_of(draft, draft->roots[layer->inputs[i].value]);
+    if (!draft->to_floats[l])
+        bytes.out = range_of(draft, value);
+    const struct cn_step step = cn_step_of_bytes(layer, packed, bytes);
+    if (step.inference->pack_bytes != NULL)
+        step.inference->pack_bytes(&step, parameters, cn_quantization_scales(network, l), packed);
+    *(bytes.out.scale > 0 ? &draft->byte_steps[value] : &draft->steps[value]) =
+        draft->plan->step_count;
+    return append_step(draft, layer, step, error);
 }
 
 static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *error) {
     const struct cn_layer *layer = &draft->network->layers[l];
     const size_t value = draft->network->input_count + l;
-    struct cn_step *previous = only_source(draft, layer);
+    struct cn_step *previous = only_source(draft, layer, draft->on_bytes[l]);
     bool folded = false;
-    if (passes(layer))
-        return CN_OK; /* the roots have it */
-    if (previous != NULL) {
+    if (draft->roots[value] != value)
+        return CN_OK;
+    if (previous != NULL && draft->on_bytes[l]) {
+        folded = fuse_maxima(previous, layer);
+    } else if (previous != NULL) {
         if (fuse_activation(previous, *layer) || fuse_maxima(previous, layer)) {
             folded = true;
         } else {
@@ -170,10 +274,19 @@ static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *
         }
     }
     if (!folded)
-        return add_step(draft, layer, value, error);
+        return add_step(draft, l, error);
     /* The step now makes this layer's value. */
-    draft->steps[value] = draft->steps[draft->roots[layer->inputs[0].value]];
+    size_t *steps = draft->on_bytes[l] ? draft->byte_steps : draft->steps;
+    steps[value] = steps[draft->roots[layer->inputs[0].value]];
     return CN_OK;
+}
+
+/* What the caller gets is floats. */
+static enum cn_status convert_outputs(struct draft *draft, struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    for (size_t k = 0; k < draft->network->output_count && status == CN_OK; k++)
+        status = convert(draft, draft->roots[draft->network->outputs[k].value], false, error);
+    return status;
 }
 
 /* Divides what the final softmax takes by the network's temperature. */
@@ -183,9 +296,8 @@ static enum cn_status fold_temperature(struct draft *draft, struct cn_error *err
     if (network->temperature == 1)
         return CN_OK;
     const size_t made_by = draft->steps[draft->roots[network->outputs[0].value]];
-    const struct cn_step *last = made_by != SIZE_MAX ? &plan->steps[made_by] : NULL;
-    if (last == NULL || last->layer.type->inference->fold == NULL ||
-        !cn_layer_gives_softmax(&last->layer) ||
+    const struct cn_step *last = is_step(made_by) ? &plan->steps[made_by] : NULL;
+    if (last == NULL || last->inference->fold == NULL || !cn_layer_gives_softmax(&last->layer) ||
         cn_network_output_kind(network, 0) != CN_OUTPUT_SOFTMAX)
         return cn_fail(error, CN_UNSUPPORTED,
                        "a temperature of %g needs a network that ends with weights and softmax",
@@ -196,8 +308,8 @@ static enum cn_status fold_temperature(struct draft *draft, struct cn_error *err
         return cn_fail(error, CN_MEMORY, "no memory for %zu floats", 2 * outputs);
     for (size_t i = 0; i < outputs; i++)
         scale[i] = 1 / network->temperature;
-    last->layer.type->inference->fold(&last->layer, plan->packed + (last->packed - plan->packed),
-                                      scale, scale + outputs);
+    last->inference->fold(&last->layer, plan->packed + (last->packed - plan->packed), scale,
+                          scale + outputs);
     free(scale);
     return CN_OK;
 }
@@ -208,12 +320,19 @@ static enum cn_status fold_temperature(struct draft *draft, struct cn_error *err
  * a time, so that their weights are loaded once for several. */
 enum { BLOCK_FLOATS = 1 << 15, BLOCK_MOST = 16 };
 
+/* Floats of room for what a step writes of `count` images. */
+static size_t written_floats(const struct cn_step *step, size_t count) {
+    const size_t numbers = cn_shape_size(&step->layer.output_shape) * count;
+    return cn_floats_aligned(
+        step->bytes.out.scale > 0 ? (numbers + CN_BYTES_SLACK) / sizeof(float) + 1 : numbers);
+}
+
 static void measure(struct cn_plan *plan) {
     size_t largest = 1;
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct cn_layer *layer = &plan->steps[i].layer;
-        const size_t out = cn_floats_aligned(cn_shape_size(&layer->output_shape));
-        const size_t scratch = asked(layer->type->inference->scratch_size, layer);
+        const size_t out = written_floats(&plan->steps[i], 1);
+        const size_t scratch = asked(plan->steps[i].inference->scratch_size, layer);
         plan->macs += cn_layer_macs(layer);
         if (out > largest)
             largest = out;
@@ -234,13 +353,14 @@ static void measure(struct cn_plan *plan) {
 /* The step's input that it may overwrite: made by a step, read by nobody else, and of one size with
  * the output. SIZE_MAX: none. */
 static size_t overwritten(const struct draft *draft, const struct cn_step *step) {
-    if (!step->layer.type->inference->in_place || step->layer.input_count == 0)
+    if (!step->inference->in_place || step->layer.input_count == 0 ||
+        draft->network->quantization != NULL)
         return SIZE_MAX;
     const size_t root = draft->roots[step->layer.inputs[0].value];
     const bool same =
         cn_shape_size(&step->layer.input_shape) == cn_shape_size(&step->layer.output_shape);
-    return same && draft->steps[root] != SIZE_MAX && draft->users[root] == 1 ? draft->steps[root]
-                                                                             : SIZE_MAX;
+    return same && is_step(draft->steps[root]) && draft->users[root] == 1 ? draft->steps[root]
+                                                                          : SIZE_MAX;
 }
 
 /* The first output goes where the caller wants it, if a step makes it; the others pass through the
@@ -253,19 +373,19 @@ static void assign(const struct draft *draft, const struct cn_span *spans, const
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct cn_layer *layer = &plan->steps[s].layer;
         const size_t size = cn_shape_size(&layer->output_shape);
-        plan->writes[s] = first != SIZE_MAX && buffers[s] == buffers[first]
+        plan->writes[s] = is_step(first) && buffers[s] == buffers[first]
                               ? (struct place){PLACE_FIRST_OUTPUT, 0, size}
                               : (struct place){PLACE_ARENA, spans[buffers[s]].offset, size};
         for (size_t i = 0; i < layer->input_count; i++, read++) {
             const size_t root = draft->roots[layer->inputs[i].value];
-            *read = draft->steps[root] != SIZE_MAX
-                        ? plan->writes[draft->steps[root]]
-                        : (struct place){PLACE_INPUT, root, plan->inputs[root].size};
+            const size_t made_by = source_of(draft, &plan->steps[s], i);
+            *read = is_step(made_by) ? plan->writes[made_by]
+                                     : (struct place){PLACE_INPUT, root, plan->inputs[root].size};
         }
     }
     for (size_t k = 0; k < plan->output_count; k++) {
         const size_t root = draft->roots[network->outputs[k].value];
-        plan->outputs[k].place = draft->steps[root] != SIZE_MAX
+        plan->outputs[k].place = is_step(draft->steps[root])
                                      ? plan->writes[draft->steps[root]]
                                      : (struct place){PLACE_INPUT, root, plan->inputs[root].size};
     }
@@ -283,20 +403,18 @@ static enum cn_status place_values(struct draft *draft, struct cn_error *error) 
         const struct cn_layer *layer = &plan->steps[s].layer;
         const size_t over = overwritten(draft, &plan->steps[s]);
         buffers[s] = over != SIZE_MAX ? buffers[over] : s;
-        spans[s].size = over != SIZE_MAX
-                            ? 0
-                            : cn_floats_aligned(cn_shape_size(&layer->output_shape) * plan->block);
+        spans[s].size = over != SIZE_MAX ? 0 : written_floats(&plan->steps[s], plan->block);
         spans[s].first = s;
         for (size_t i = 0; i < layer->input_count; i++) {
-            const size_t made_by = draft->steps[draft->roots[layer->inputs[i].value]];
-            if (made_by != SIZE_MAX)
+            const size_t made_by = source_of(draft, &plan->steps[s], i);
+            if (is_step(made_by))
                 spans[buffers[made_by]].last = s;
         }
         spans[buffers[s]].last = s;
     }
     for (size_t k = 0; k < plan->output_count; k++) {
         const size_t made_by = draft->steps[draft->roots[network->outputs[k].value]];
-        if (made_by == SIZE_MAX)
+        if (!is_step(made_by))
             continue;
         if (k == 0)
             spans[buffers[made_by]].size = 0;
@@ -326,31 +444,84 @@ static size_t lay_out(struct port *ports, const struct cn_port *from, size_t cou
     return row;
 }
 
+static enum cn_status allocate_draft(struct draft *draft, struct cn_error *error) {
+    const struct cn_network *network = draft->network;
+    size_t inputs = 1;
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (network->layers[l].input_count > inputs)
+            inputs = network->layers[l].input_count;
+    draft->value_count = network->input_count + network->layer_count;
+    draft->roots = calloc(draft->value_count, sizeof *draft->roots);
+    draft->users = calloc(draft->value_count, sizeof *draft->users);
+    draft->steps = calloc(draft->value_count, sizeof *draft->steps);
+    draft->byte_steps = calloc(draft->value_count, sizeof *draft->byte_steps);
+    draft->on_bytes = calloc(network->layer_count + 1, sizeof *draft->on_bytes);
+    draft->to_floats = calloc(network->layer_count + 1, sizeof *draft->to_floats);
+    draft->ranges = calloc(inputs, sizeof *draft->ranges);
+    return draft->plan != NULL && draft->roots != NULL && draft->users != NULL &&
+                   draft->steps != NULL && draft->byte_steps != NULL && draft->on_bytes != NULL &&
+                   draft->to_floats != NULL && draft->ranges != NULL
+               ? CN_OK
+               : cn_fail(error, CN_MEMORY, "no memory for a plan");
+}
+
+static void free_draft(struct draft *draft) {
+    free(draft->roots);
+    free(draft->users);
+    free(draft->steps);
+    free(draft->byte_steps);
+    free(draft->on_bytes);
+    free(draft->to_floats);
+    free(draft->ranges);
+}
+
+static void trace_roots(struct draft *draft) {
+    const struct cn_network *network = draft->network;
+    for (size_t v = 0; v < draft->value_count; v++) {
+        const bool input = v < network->input_count;
+        draft->roots[v] = v;
+        draft->steps[v] = input ? INPUT : ABSENT;
+        draft->byte_steps[v] = ABSENT;
+        if (input)
+            continue;
+        const size_t l = v - network->input_count;
+        const struct cn_layer *layer = &network->layers[l];
+        if (passes(draft, l)) {
+            draft->roots[v] = draft->roots[layer->inputs[0].value];
+            continue;
+        }
+        draft->on_bytes[l] = reads_bytes(draft, l, &draft->to_floats[l]);
+        for (size_t i = 0; i < layer->input_count; i++)
+            draft->users[draft->roots[layer->inputs[i].value]]++;
+    }
+    for (size_t k = 0; k < network->output_count; k++)
+        draft->users[draft->roots[network->outputs[k].value]]++;
+}
+
 static enum cn_status allocate_plan(struct draft *draft, struct cn_error *error) {
     const struct cn_network *network = draft->network;
     struct cn_plan *plan = draft->plan;
-    size_t inputs = 0;
+    /* Each value may be made of floats and of bytes. */
+    const size_t conversions = network->quantization != NULL ? draft->value_count : 0;
+    size_t inputs = conversions;
     for (size_t l = 0; l < network->layer_count; l++) {
         const struct cn_layer *layer = &network->layers[l];
+        const struct cn_layer_inference *inference = layer->type->inference;
         inputs += layer->input_count;
-        if (!passes(layer))
-            plan->packed_size += asked(layer->type->inference->packed_size, layer);
+        if (draft->roots[network->input_count + l] == network->input_count + l)
+            plan->packed_size +=
+                asked((draft->on_bytes[l] ? inference->bytes : inference)->packed_size, layer);
     }
     plan->input_count = network->input_count;
     plan->output_count = network->output_count;
     plan->inputs = calloc(plan->input_count, sizeof *plan->inputs);
     plan->outputs = calloc(plan->output_count, sizeof *plan->outputs);
-    plan->steps = calloc(network->layer_count, sizeof *plan->steps);
-    plan->writes = calloc(network->layer_count, sizeof *plan->writes);
+    plan->steps = calloc(network->layer_count + conversions, sizeof *plan->steps);
+    plan->writes = calloc(network->layer_count + conversions, sizeof *plan->writes);
     plan->reads = calloc(inputs + 1, sizeof *plan->reads);
     plan->packed = cn_floats_allocate(plan->packed_size);
-    draft->value_count = network->input_count + network->layer_count;
-    draft->roots = calloc(draft->value_count, sizeof *draft->roots);
-    draft->users = calloc(draft->value_count, sizeof *draft->users);
-    draft->steps = calloc(draft->value_count, sizeof *draft->steps);
     if (plan->inputs == NULL || plan->outputs == NULL || plan->steps == NULL ||
-        plan->writes == NULL || plan->reads == NULL || plan->packed == NULL ||
-        draft->roots == NULL || draft->users == NULL || draft->steps == NULL)
+        plan->writes == NULL || plan->reads == NULL || plan->packed == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a plan of %zu packed floats",
                        plan->packed_size);
     plan->input_row = lay_out(plan->inputs, network->inputs, plan->input_count);
@@ -358,33 +529,18 @@ static enum cn_status allocate_plan(struct draft *draft, struct cn_error *error)
     return CN_OK;
 }
 
-static void trace_roots(struct draft *draft) {
-    const struct cn_network *network = draft->network;
-    for (size_t v = 0; v < draft->value_count; v++) {
-        draft->roots[v] = v;
-        draft->steps[v] = SIZE_MAX;
-        if (v < network->input_count)
-            continue;
-        const struct cn_layer *layer = &network->layers[v - network->input_count];
-        if (passes(layer))
-            draft->roots[v] = draft->roots[layer->inputs[0].value];
-        for (size_t i = 0; i < layer->input_count && !passes(layer); i++)
-            draft->users[draft->roots[layer->inputs[i].value]]++;
-    }
-    for (size_t k = 0; k < network->output_count; k++)
-        draft->users[draft->roots[network->outputs[k].value]]++;
-}
-
 enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan **ret_plan,
                               struct cn_error *error) {
     struct draft draft = {.network = network, .plan = calloc(1, sizeof *draft.plan)};
-    if (draft.plan == NULL)
-        return cn_fail(error, CN_MEMORY, "no memory for a plan");
-    enum cn_status status = allocate_plan(&draft, error);
-    if (status == CN_OK)
+    enum cn_status status = allocate_draft(&draft, error);
+    if (status == CN_OK) {
         trace_roots(&draft);
+        status = allocate_plan(&draft, error);
+    }
     for (size_t l = 0; l < network->layer_count && status == CN_OK; l++)
         status = add_layer(&draft, l, error);
+    if (status == CN_OK)
+        status = convert_outputs(&draft, error);
     if (status == CN_OK)
         status = fold_temperature(&draft, error);
     if (status == CN_OK)
@@ -395,9 +551,7 @@ enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan *
         *ret_plan = draft.plan;
     else
         cn_plan_free(draft.plan);
-    free(draft.roots);
-    free(draft.users);
-    free(draft.steps);
+    free_draft(&draft);
     return status;
 }
 
@@ -452,7 +606,7 @@ bool cn_plan_step_at(const struct cn_plan *plan, size_t index, struct cn_plan_st
     if (index >= plan->step_count)
         return false;
     const struct cn_step *step = &plan->steps[index];
-    const struct cn_layer_inference *inference = step->layer.type->inference;
+    const struct cn_layer_inference *inference = step->inference;
     *ret_step = (struct cn_plan_step){
         .name = step->layer.name,
         .class_name = step->layer.type->class_name,
@@ -462,7 +616,8 @@ bool cn_plan_step_at(const struct cn_plan *plan, size_t index, struct cn_plan_st
         .weight_bytes = inference->packed_size != NULL
                             ? inference->packed_size(&step->layer) * sizeof(float)
                             : 0,
-        .activation_bytes = cn_shape_size(&step->layer.output_shape) * sizeof(float)};
+        .activation_bytes = cn_shape_size(&step->layer.output_shape) *
+                            (step->bytes.out.scale > 0 ? 1 : sizeof(float))};
     return true;
 }
 
@@ -558,7 +713,7 @@ static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
     const struct place *read = plan->reads;
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct cn_step *step = &plan->steps[s];
-        const struct cn_layer_inference *inference = step->layer.type->inference;
+        const struct cn_layer_inference *inference = step->inference;
         const struct place *write = &plan->writes[s];
         float *y = write->kind == PLACE_ARENA ? shared->block + write->at : first_output_at(ports);
         for (size_t i = 0; i < step->layer.input_count; i++, read++)

@@ -204,13 +204,18 @@ static const char *text_of(const struct cn_safetensors *file, const char *key) {
     return text != NULL ? text : "";
 }
 
+static const struct cn_safetensor *floats_of(const struct cn_safetensors *file, const char *name) {
+    const struct cn_safetensor *tensor = cn_safetensors_tensor(file, name);
+    return tensor != NULL && tensor->data != NULL ? tensor : NULL;
+}
+
 static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safetensors *file,
                               const char *path, struct cn_error *error) {
     const size_t count = trainer->model->network->parameter_count;
-    const struct cn_safetensor *parameters = cn_safetensors_tensor(file, "parameters");
-    const struct cn_safetensor *state = cn_safetensors_tensor(file, "optimizer/state");
-    const struct cn_safetensor *average = cn_safetensors_tensor(file, "average");
-    const struct cn_safetensor *best = cn_safetensors_tensor(file, "best");
+    const struct cn_safetensor *parameters = floats_of(file, "parameters");
+    const struct cn_safetensor *state = floats_of(file, "optimizer/state");
+    const struct cn_safetensor *average = floats_of(file, "average");
+    const struct cn_safetensor *best = floats_of(file, "best");
     struct cn_watch watch;
     int epoch = -1, end = 0;
     size_t step = 0;

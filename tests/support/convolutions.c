@@ -34,6 +34,30 @@ bool test_convolution_at(size_t index, struct cn_conv2d *ret_shape) {
     return true;
 }
 
+struct cn_conv2d test_convolution_by_chance(struct cn_random *random) {
+    struct cn_conv2d s = {0};
+    do {
+        s.groups = cn_random_below(random, 3) == 0 ? 1 + (int)cn_random_below(random, 4) : 1;
+        s.in_channels = s.groups * (1 + (int)cn_random_below(random, 70 / (unsigned)s.groups));
+        s.out_channels = s.groups * (1 + (int)cn_random_below(random, 70 / (unsigned)s.groups));
+        if (cn_random_below(random, 4) == 0) /* depthwise */
+            s.groups = s.out_channels = s.in_channels;
+        s.in_height = 1 + (int)cn_random_below(random, 14);
+        s.in_width = 1 + (int)cn_random_below(random, 40);
+        s.kernel_height = 1 + (int)cn_random_below(random, 4);
+        s.kernel_width = 1 + (int)cn_random_below(random, 4);
+        s.row_stride = 1 + (int)cn_random_below(random, 3);
+        s.column_stride = 1 + (int)cn_random_below(random, 3);
+        s.row_dilation = 1 + (int)cn_random_below(random, 2);
+        s.column_dilation = 1 + (int)cn_random_below(random, 2);
+        s.out_height = s.in_height - (s.kernel_height - 1) * s.row_dilation;
+        s.out_width = s.in_width - (s.kernel_width - 1) * s.column_dilation;
+    } while (s.out_height < 1 || s.out_width < 1);
+    s.out_height = (s.out_height - 1) / s.row_stride + 1;
+    s.out_width = (s.out_width - 1) / s.column_stride + 1;
+    return s;
+}
+
 float *test_padded(const float *from, size_t rows, int columns) {
     const size_t stride = (size_t)cn_padded(columns);
     float *to = cn_floats_allocate(rows * stride);

@@ -5,10 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/random.h"
 #include "kernels/conv2d.h"
 
 /* The shape at `index`: odd and even, one and many; false past the end. */
 bool test_convolution_at(size_t index, struct cn_conv2d *ret_shape);
+
+/* A geometry by chance: channels 1 to 70, sizes 1 to 40, strides, dilations, groups. */
+struct cn_conv2d test_convolution_by_chance(struct cn_random *random);
 
 /* [rows, columns] with each row padded to the kernels' stride. Caller frees with free(). */
 float *test_padded(const float *from, size_t rows, int columns);

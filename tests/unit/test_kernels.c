@@ -99,35 +99,10 @@ Test(kernels, every_instruction_set_agrees_with_the_definition) {
     cr_assert_geq(tables, 1);
 }
 
-/* A geometry by chance: channels 1 to 70, sizes 1 to 40, strides, dilations, groups. */
-static struct cn_conv2d shape_by_chance(struct cn_random *random) {
-    struct cn_conv2d s = {0};
-    do {
-        s.groups = cn_random_below(random, 3) == 0 ? 1 + (int)cn_random_below(random, 4) : 1;
-        s.in_channels = s.groups * (1 + (int)cn_random_below(random, 70 / (unsigned)s.groups));
-        s.out_channels = s.groups * (1 + (int)cn_random_below(random, 70 / (unsigned)s.groups));
-        if (cn_random_below(random, 4) == 0) /* depthwise */
-            s.groups = s.out_channels = s.in_channels;
-        s.in_height = 1 + (int)cn_random_below(random, 14);
-        s.in_width = 1 + (int)cn_random_below(random, 40);
-        s.kernel_height = 1 + (int)cn_random_below(random, 4);
-        s.kernel_width = 1 + (int)cn_random_below(random, 4);
-        s.row_stride = 1 + (int)cn_random_below(random, 3);
-        s.column_stride = 1 + (int)cn_random_below(random, 3);
-        s.row_dilation = 1 + (int)cn_random_below(random, 2);
-        s.column_dilation = 1 + (int)cn_random_below(random, 2);
-        s.out_height = s.in_height - (s.kernel_height - 1) * s.row_dilation;
-        s.out_width = s.in_width - (s.kernel_width - 1) * s.column_dilation;
-    } while (s.out_height < 1 || s.out_width < 1);
-    s.out_height = (s.out_height - 1) / s.row_stride + 1;
-    s.out_width = (s.out_width - 1) / s.column_stride + 1;
-    return s;
-}
-
 Test(kernels, any_geometry_agrees_with_the_definition) {
     struct cn_random random = cn_random_stream(13, 0, 0, 0);
     for (int i = 0; i < 160; i++) {
-        const struct cn_conv2d shape = shape_by_chance(&random);
+        const struct cn_conv2d shape = test_convolution_by_chance(&random);
         const struct cn_kernels *k;
         for (size_t table = 0; (k = cn_kernels_at(table)) != NULL; table++) {
             check_forward(k, &shape, i % 2 == 0);

@@ -14,6 +14,7 @@
 #include "model/safetensors.h"
 #include "support/folder.h"
 #include "support/model_files.h"
+#include "support/networks.h"
 
 static char folder[FOLDER_PATH], path[FOLDER_PATH];
 
@@ -244,4 +245,37 @@ Test(model_file, a_killed_save_leaves_the_old_or_the_new_file) {
     }
     cn_model_free(models[0]);
     cn_model_free(models[1]);
+}
+
+/* A quantized model: kernels of bytes, and all that the plan needs of them. */
+Test(model_file, a_quantized_model_is_read_as_it_was_written) {
+    struct cn_model *model = model_files_model(7), *copy = NULL;
+    struct cn_network *quantized = NULL;
+    unsigned char *first = NULL, *second = NULL;
+    size_t first_length = 0, second_length = 0;
+    struct cn_error error = {0};
+    float *images = test_floats(9 * 64, 0, 1, 3);
+    cr_assert_eq(cn_quantize(model->network, images, 9, 0, &quantized, &error), CN_OK, "%s",
+                 error.text);
+    cn_network_free(model->network);
+    model->network = quantized;
+    model_files_save(model, path);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &first, &first_length, NULL), CN_OK);
+    cr_assert_eq(cn_model_read(path, &copy, &error), CN_OK, "%s", error.text);
+    const struct cn_quantization *a = quantized->quantization, *b = copy->network->quantization;
+    const size_t values = quantized->input_count + quantized->layer_count;
+    cr_assert_not_null(b);
+    cr_assert_eq(memcmp(a->ranges, b->ranges, values * sizeof *a->ranges), 0);
+    cr_assert_eq(memcmp(a->scales, b->scales, a->first[quantized->layer_count] * sizeof *a->scales),
+                 0);
+    for (size_t i = 0; i < quantized->parameter_count; i++)
+        cr_assert_eq(quantized->parameters[i], copy->network->parameters[i], "weight %zu", i);
+    model_files_save(copy, path);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &second, &second_length, NULL), CN_OK);
+    cr_assert(first_length == second_length && memcmp(first, second, first_length) == 0);
+    free(images);
+    free(first);
+    free(second);
+    cn_model_free(model);
+    cn_model_free(copy);
 }
