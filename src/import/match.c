@@ -72,17 +72,25 @@ static bool fits_squeezed(const struct import_tensor *tensor, const struct cn_te
     return k == spec->rank;
 }
 
-/* PyTorch's [a, b, rows, columns] against Keras's [rows, columns, b, a]. */
+/* PyTorch's [a, b, rows, columns] against Keras's [rows, columns, b, a], axes of size 1 left out.
+ */
 static bool fits_torch(const struct import_tensor *tensor, const struct cn_tensor_spec *spec) {
-    const int rank = tensor->rank;
-    if (rank != spec->rank || rank < 2)
+    const int rank = tensor->rank, places = spec->rank - 2;
+    int k = 0;
+    if (rank < 2 || places < 0 || tensor->dims[0] != (size_t)spec->dims[places + 1] ||
+        tensor->dims[1] != (size_t)spec->dims[places])
         return false;
-    for (int i = 0; i < rank; i++) {
-        const int from = i >= rank - 2 ? rank - 1 - i : i + 2;
-        if (tensor->dims[from] != (size_t)spec->dims[i])
+    for (int i = 2; i < rank; i++) {
+        if (tensor->dims[i] == 1)
+            continue;
+        while (k < places && spec->dims[k] == 1)
+            k++;
+        if (k == places || (size_t)spec->dims[k++] != tensor->dims[i])
             return false;
     }
-    return true;
+    while (k < places && spec->dims[k] == 1)
+        k++;
+    return k == places;
 }
 
 /* PyTorch's [channels * multiplier, 1, rows, columns] against [rows, columns, channels, m]. */
@@ -444,36 +452,100 @@ static bool group_fits(const struct matcher *matcher, const struct cn_layer *lay
     return true;
 }
 
-/* Is the module's name the layer's, dots and underscores alike? */
+/* Is the module's name, or the end of it behind a dot, the layer's, dots and underscores alike? */
 static bool same_name(const char *group, const char *layer) {
-    while (*group != '\0' && (*group == *layer || (*group == '.' && *layer == '_'))) {
-        group++;
-        layer++;
+    for (const char *from = group; from != NULL; from = strchr(from, '.')) {
+        const char *name = from + (from[0] == '.'), *other = layer;
+        while (*name != '\0' && (*name == *other || (*name == '.' && *other == '_'))) {
+            name++;
+            other++;
+        }
+        if (*name == '\0' && *other == '\0')
+            return true;
+        if (from[0] == '.')
+            from++;
     }
-    return *group == '\0' && *layer == '\0';
+    return false;
 }
 
-static enum cn_status match_shape(const struct matcher *matcher, size_t index) {
+/* Does group `second` come right after group `first` in the file, or is it called the same but for
+ * the kind, as "layer1.bn2" is "layer1.conv2"? */
+static bool are_partners(const struct import_source *source, const char *first,
+                         const char *second) {
+    const size_t length = strlen(first), other = strlen(second);
+    const char *dot = strrchr(first, '.');
+    const size_t place = dot != NULL ? (size_t)(dot - first) + 1 : 0;
+    if (length > 0 && other > 0 && strncmp(first, second, place) == 0 && length > place + 4 &&
+        strncmp(first + place, "conv", 4) == 0 && strncmp(second + place, "bn", 2) == 0)
+        return strcmp(first + place + 4, second + place + 2) == 0;
+    for (size_t i = 0; i + 1 < source->tensor_count; i++)
+        if (strcmp(source->tensors[i].group, first) == 0 &&
+            strcmp(source->tensors[i + 1].group, first) != 0)
+            return strcmp(source->tensors[i + 1].group, second) == 0;
+    return false;
+}
+
+/* The group that gave its weights to the layer which this one reads; NULL: none. */
+static const char *group_before(const struct matcher *matcher, char *const *groups, size_t index) {
     const struct cn_layer *layer = &matcher->network->layers[index];
+    const size_t inputs = matcher->network->input_count;
+    return layer->input_count == 1 && layer->inputs[0].value >= inputs
+               ? groups[layer->inputs[0].value - inputs]
+               : NULL;
+}
+
+/* How sure it is that a group is a layer's. */
+enum evidence { BY_ITS_NAME, BY_ITS_PARTNER, BY_ITS_SHAPE, EVIDENCES };
+
+/* Gives the layer the first group that is left, fits it and has the evidence, if there is one, and
+ * groups[index] its name. */
+static enum cn_status match_group(const struct matcher *matcher, size_t index,
+                                  enum evidence evidence, char **groups) {
+    const struct cn_layer *layer = &matcher->network->layers[index];
+    const char *before = group_before(matcher, groups, index);
     struct import_tensor *chosen[CN_LAYER_MAX_TENSORS];
     enum cn_status status = CN_OK;
-    bool found = false;
-    for (int pass = 0; pass < 2 && !found; pass++)
-        for (size_t i = 0; i < matcher->source->tensor_count && !found; i++) {
-            const struct import_tensor *tensor = &matcher->source->tensors[i];
-            found = !tensor->used && !is_counter(tensor) &&
-                    (pass > 0 || same_name(tensor->group, last_part(matcher->paths[index]))) &&
-                    group_fits(matcher, layer, i, chosen);
-        }
-    if (!found)
-        return cn_fail(matcher->error, CN_INVALID,
-                       "layer \"%s\" (%s): no module that is left in the file has its weights' "
-                       "shapes",
-                       matcher->paths[index], cn_layer_type_name(layer->type));
-    import_note(matcher->report->notes, "%s takes the weights of %s", matcher->paths[index],
-                chosen[0]->group[0] != '\0' ? chosen[0]->group : chosen[0]->name);
-    for (size_t k = 0; k < layer->tensor_count && status == CN_OK; k++)
-        status = give(matcher, layer, k, chosen[k]);
+    for (size_t i = 0; i < matcher->source->tensor_count; i++) {
+        const struct import_tensor *tensor = &matcher->source->tensors[i];
+        if (tensor->used || is_counter(tensor) ||
+            (evidence == BY_ITS_NAME &&
+             !same_name(tensor->group, last_part(matcher->paths[index]))) ||
+            (evidence == BY_ITS_PARTNER &&
+             (before == NULL || !are_partners(matcher->source, before, tensor->group))) ||
+            !group_fits(matcher, layer, i, chosen))
+            continue;
+        groups[index] = chosen[0]->group;
+        for (size_t k = 0; k < layer->tensor_count && status == CN_OK; k++)
+            status = give(matcher, layer, k, chosen[k]);
+        return status;
+    }
+    return CN_OK;
+}
+
+/* Names first, for all layers; then what follows a layer that has been found; then the order. */
+static enum cn_status match_shapes(const struct matcher *matcher) {
+    const struct cn_network *network = matcher->network;
+    char **groups = calloc(network->layer_count + 1, sizeof *groups); /* borrowed */
+    enum cn_status status =
+        groups != NULL ? CN_OK : cn_fail(matcher->error, CN_MEMORY, "no memory for the modules");
+    for (size_t i = 0; i < network->layer_count && status == CN_OK; i++)
+        if (network->layers[i].tensor_count > 0)
+            status = match_group(matcher, i, BY_ITS_NAME, groups);
+    for (size_t i = 0; i < network->layer_count && status == CN_OK; i++) {
+        if (network->layers[i].tensor_count == 0)
+            continue;
+        for (int e = BY_ITS_PARTNER; e < EVIDENCES && status == CN_OK && groups[i] == NULL; e++)
+            status = match_group(matcher, i, (enum evidence)e, groups);
+        if (status == CN_OK && groups[i] == NULL)
+            status = cn_fail(matcher->error, CN_INVALID,
+                             "layer \"%s\" (%s): no module that is left in the file has its "
+                             "weights' shapes",
+                             matcher->paths[i], cn_layer_type_name(network->layers[i].type));
+        if (status == CN_OK)
+            import_note(matcher->report->notes, "%s takes the weights of %s", matcher->paths[i],
+                        groups[i][0] != '\0' ? groups[i] : "the outermost module");
+    }
+    free(groups);
     return status;
 }
 
@@ -511,10 +583,12 @@ enum cn_status import_match(struct import_source *source, struct cn_network *net
     enum cn_status status = CN_OK;
     if (source->naming == IMPORT_BY_CLASS)
         resolve_all(&matcher);
-    for (size_t i = 0; i < network->layer_count && status == CN_OK; i++)
+    if (source->naming == IMPORT_BY_SHAPE)
+        status = match_shapes(&matcher);
+    for (size_t i = 0;
+         source->naming != IMPORT_BY_SHAPE && i < network->layer_count && status == CN_OK; i++)
         if (network->layers[i].tensor_count > 0)
-            status = source->naming == IMPORT_BY_SHAPE ? match_shape(&matcher, i)
-                                                       : match_named(&matcher, i);
+            status = match_named(&matcher, i);
     if (status == CN_OK)
         status = refuse_leftovers(&matcher);
     json_decref(matcher.groups);

@@ -35,7 +35,14 @@ struct machine {
 };
 
 /* What a global stands for when it is called. */
-enum role { ROLE_DICT, ROLE_TENSOR, ROLE_PARAMETER, ROLE_SIZE, ROLE_STORAGE };
+enum role {
+    ROLE_DICT,
+    ROLE_TENSOR,
+    ROLE_PARAMETER,
+    ROLE_SIZE,
+    ROLE_STORAGE,
+    ROLE_BESIDE /* what training programs keep beside the weights: never made, never looked into */
+};
 
 static const struct {
     const char *name;
@@ -59,6 +66,38 @@ static const struct {
     {"torch.cuda.FloatStorage", ROLE_STORAGE},
     {"torch.cuda.HalfStorage", ROLE_STORAGE},
     {"torch.cuda.LongStorage", ROLE_STORAGE},
+    {"torch.cuda.DoubleStorage", ROLE_STORAGE},
+    {"torch.cuda.BFloat16Storage", ROLE_STORAGE},
+    {"torch._utils._rebuild_parameter_with_state", ROLE_PARAMETER},
+    {"collections.defaultdict", ROLE_DICT},
+    {"collections.Counter", ROLE_DICT},
+    {"__builtin__.dict", ROLE_DICT},
+    {"builtins.dict", ROLE_DICT},
+    {"pytorch_lightning.utilities.parsing.AttributeDict", ROLE_DICT},
+    {"lightning_fabric.utilities.data.AttributeDict", ROLE_DICT},
+    {"numpy.core.multiarray.scalar", ROLE_BESIDE},
+    {"numpy._core.multiarray.scalar", ROLE_BESIDE},
+    {"numpy.core.multiarray._reconstruct", ROLE_BESIDE},
+    {"numpy._core.multiarray._reconstruct", ROLE_BESIDE},
+    {"numpy.ndarray", ROLE_BESIDE},
+    {"numpy.dtype", ROLE_BESIDE},
+    {"_codecs.encode", ROLE_BESIDE},
+    {"argparse.Namespace", ROLE_BESIDE},
+    {"types.SimpleNamespace", ROLE_BESIDE},
+    {"pathlib.PosixPath", ROLE_BESIDE},
+    {"pathlib.WindowsPath", ROLE_BESIDE},
+    {"datetime.datetime", ROLE_BESIDE},
+    {"builtins.set", ROLE_BESIDE},
+    {"__builtin__.set", ROLE_BESIDE},
+    {"builtins.int", ROLE_BESIDE},
+    {"builtins.list", ROLE_BESIDE},
+    {"__builtin__.list", ROLE_BESIDE},
+    {"torch.device", ROLE_BESIDE},
+    {"torch.float32", ROLE_BESIDE},
+    {"torch.float16", ROLE_BESIDE},
+    {"torch.bfloat16", ROLE_BESIDE},
+    {"torch.float64", ROLE_BESIDE},
+    {"torch.int64", ROLE_BESIDE},
 };
 
 static bool global_find(const char *name, enum role *ret_role) {
@@ -282,6 +321,10 @@ static void extend_marked(struct machine *machine, enum pickle_kind kind) {
     if (mark == SIZE_MAX)
         return;
     struct pickle_value *target = mark > 0 ? machine->stack.values[mark - 1] : NULL;
+    if (target != NULL && target->kind == PICKLE_BESIDE) {
+        machine->stack.count = mark;
+        return;
+    }
     if (target == NULL || target->kind != kind ||
         (kind == PICKLE_DICT && (machine->stack.count - mark - 1) % 2 != 0)) {
         (void)machine_fail(machine, "items without a place");
@@ -295,6 +338,8 @@ static void extend_marked(struct machine *machine, enum pickle_kind kind) {
 static void set_item(struct machine *machine) {
     struct pickle_value *value = machine_pop(machine), *key = machine_pop(machine),
                         *dict = top(machine);
+    if (dict != NULL && dict->kind == PICKLE_BESIDE)
+        return;
     if (dict == NULL || dict->kind != PICKLE_DICT) {
         (void)machine_fail(machine, "an item without a dict");
         return;
@@ -317,7 +362,9 @@ static void reduce(struct machine *machine) {
         (void)machine_fail(machine, "a call of what cannot be called");
         return;
     }
-    if (role == ROLE_DICT) {
+    if (role == ROLE_BESIDE) {
+        result = value_make(machine, PICKLE_BESIDE, NULL, 0);
+    } else if (role == ROLE_DICT) {
         result = value_make(machine, PICKLE_DICT, NULL, 0);
     } else if (role == ROLE_TENSOR && arguments->count >= 4 &&
                is_kind(arguments->items[0], PICKLE_STORAGE)) {
@@ -380,7 +427,7 @@ static void recall(struct machine *machine, uint64_t index) {
 static void build_state(struct machine *machine) {
     /* OrderedDict's attributes (_metadata): the state is dropped. */
     (void)machine_pop(machine);
-    if (!is_kind(top(machine), PICKLE_DICT))
+    if (!is_kind(top(machine), PICKLE_DICT) && !is_kind(top(machine), PICKLE_BESIDE))
         (void)machine_fail(machine, "a state for what is no dict");
 }
 
@@ -597,7 +644,14 @@ static bool machine_step(struct machine *machine) {
         step_global_stack(machine);
         break;
     case 'R':
+    case 0x81: /* NEWOBJ */
         reduce(machine);
+        break;
+    case 0x8f: /* EMPTY_SET */
+        machine_push(machine, value_make(machine, PICKLE_BESIDE, NULL, 0));
+        break;
+    case 0x90: /* ADDITEMS */
+        extend_marked(machine, PICKLE_TUPLE);
         break;
     case 'Q':
         persistent(machine);

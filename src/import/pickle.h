@@ -23,7 +23,8 @@ enum pickle_kind {
     PICKLE_DICT,    /* items: key, value, key, value, ... */
     PICKLE_GLOBAL,  /* text: "collections.OrderedDict" */
     PICKLE_STORAGE, /* items: key (text); text: its global; integer: number of elements */
-    PICKLE_TENSOR   /* items: storage, offset, sizes, strides */
+    PICKLE_TENSOR,  /* items: storage, offset, sizes, strides */
+    PICKLE_BESIDE   /* something that is no weight */
 };
 
 struct pickle_value {

@@ -162,6 +162,11 @@ static enum cn_status tensor_add(struct reader *reader, const char *path,
     return CN_OK;
 }
 
+/* Keys that training programs keep a network's weights under, the likeliest first. */
+static const char *const wrappers[] = {
+    "state_dict", "model_state_dict", "model_state", "model",  "net",
+    "network",    "weights",          "params",      "module", NULL};
+
 /* Tensors of a dict, and of dicts in it. An optimizer's are left out. */
 static enum cn_status dict_walk(struct reader *reader, const struct pickle_value *dict,
                                 const char *prefix, int depth) {
@@ -174,17 +179,33 @@ static enum cn_status dict_walk(struct reader *reader, const struct pickle_value
         if (key == NULL || value == NULL || key->kind != PICKLE_TEXT ||
             strstr(key->text, "optim") != NULL)
             continue;
-        const bool wrapper = strcmp(key->text, "state_dict") == 0 ||
-                             strcmp(key->text, "model_state_dict") == 0 ||
-                             strcmp(key->text, "model") == 0 || strcmp(key->text, "net") == 0;
         const char *name = strncmp(key->text, "module.", 7) == 0 ? key->text + 7 : key->text;
         (void)snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] != '\0' ? "." : "", name);
         if (value->kind == PICKLE_TENSOR)
             status = tensor_add(reader, path, value);
         else if (value->kind == PICKLE_DICT)
-            status = dict_walk(reader, value, wrapper ? prefix : path, depth + 1);
+            status = dict_walk(reader, value, path, depth + 1);
     }
     return status;
+}
+
+/* The dictionary under one of the wrappers' keys, or dictionaries of them; else the same. */
+static const struct pickle_value *weights_find(const struct pickle_value *dict) {
+    for (int depth = 0; depth < 4; depth++) {
+        const struct pickle_value *inner = NULL;
+        for (size_t w = 0; wrappers[w] != NULL && inner == NULL; w++)
+            for (size_t i = 0; i + 1 < dict->count && inner == NULL; i += 2) {
+                const struct pickle_value *key = dict->items[i], *value = dict->items[i + 1];
+                if (key != NULL && value != NULL && key->kind == PICKLE_TEXT &&
+                    value->kind == PICKLE_DICT && value->count > 0 &&
+                    strcmp(key->text, wrappers[w]) == 0)
+                    inner = value;
+            }
+        if (inner == NULL)
+            break;
+        dict = inner;
+    }
+    return dict;
 }
 
 static enum cn_status state_read(struct reader *reader, const struct pickle_value *root) {
@@ -193,7 +214,7 @@ static enum cn_status state_read(struct reader *reader, const struct pickle_valu
                        "does not hold a dictionary of tensors; save the weights: "
                        "torch.save(model.state_dict(), \"weights.pth\")");
     reader->source->naming = IMPORT_BY_SHAPE;
-    enum cn_status status = dict_walk(reader, root, "", 0);
+    enum cn_status status = dict_walk(reader, weights_find(root), "", 0);
     if (status == CN_OK && reader->source->tensor_count == 0)
         status = cn_fail(reader->error, CN_INVALID, "holds no tensors");
     return status;

@@ -4,13 +4,16 @@ the numbers that they gave where they were trained, and broken files give an err
 The others' models are read where ../shared/data/models is there."""
 import glob
 import gzip
+import io
 import json
 import os
+import pickle
 import resource
 import struct
 import subprocess
 import sys
 import tempfile
+import types
 import zipfile
 
 from daemon import check, finish, serving
@@ -111,6 +114,102 @@ def test_formats(folder):
     code, out, _ = convnet("import", os.path.join(FILES, "tiny.h5"), "--dry-run", "--json")
     check(code == 0 and [x["class"] for x in json.loads(out)["layers"]] ==
           ["Conv2D", "BatchNormalization", "MaxPooling2D", "Flatten", "Dense"], "--json: " + out)
+
+
+class Stub:
+    """Something of a module that is not here, pickled by its name."""
+
+    def __init__(self, module, name):
+        parts = module.split(".")
+        for i in range(1, len(parts) + 1):
+            whole = ".".join(parts[:i])
+            parent = sys.modules.setdefault(whole, types.ModuleType(whole))
+        self.__module__, self.__name__, self.__qualname__ = module, name, name
+        setattr(parent, name, self)
+
+    def __call__(self, *arguments):
+        raise AssertionError("a pickle called %s" % self.__name__)
+
+    def __reduce__(self):
+        return self.__qualname__
+
+
+class Made:
+    """What calling a stub would have made."""
+
+    def __init__(self, stub, *arguments):
+        self.reduced = stub, arguments
+
+    def __reduce__(self):
+        return self.reduced
+
+
+class Storage:
+    def __init__(self, key, data):
+        self.key, self.data = key, data
+
+
+class StatePickler(pickle.Pickler):
+    def persistent_id(self, obj):
+        if isinstance(obj, Storage):
+            return ("storage", Stub("torch", "FloatStorage"), obj.key, "cpu", len(obj.data) // 4)
+        return None
+
+
+def write_state(path, wrap):
+    """tiny.h5's weights as PyTorch has them, in what `wrap` makes of their dictionary."""
+    tensors, storages = {}, []
+    _, data = read_model(os.path.join(os.path.dirname(path), "tiny.h5.safetensors"))
+    rebuild, at = Stub("torch._utils", "_rebuild_tensor_v2"), 0
+    for name, shape in (("0.weight", (3, 3, 2, 3)), ("0.bias", (3,)), ("1.weight", (3,)),
+                        ("1.bias", (3,)), ("1.running_mean", (3,)), ("1.running_var", (3,)),
+                        ("4.weight", (27, 4)), ("4.bias", (4,))):
+        steps = [1]
+        for size in shape[:0:-1]:
+            steps.insert(0, steps[0] * size)
+        count = steps[0] * shape[0]
+        storages.append(Storage(str(len(storages)), data[at:at + 4 * count]))
+        at += 4 * count
+        order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(shape)]
+        if name == "4.weight": # rows of channels, rows, columns
+            values = struct.unpack("<108f", storages[-1].data)
+            storages[-1].data = struct.pack("<108f", *[values[(p * 3 + c) * 4 + o] for c in range(3)
+                                                       for p in range(9) for o in range(4)])
+        tensors[name] = Made(rebuild, storages[-1], 0, tuple(shape[i] for i in order),
+                             tuple(steps[i] for i in order), False, {})
+    with zipfile.ZipFile(path, "w") as file:
+        buffer = io.BytesIO()
+        StatePickler(buffer, 2).dump(wrap(tensors))
+        file.writestr("archive/data.pkl", buffer.getvalue())
+        for storage in storages:
+            file.writestr("archive/data/" + storage.key, storage.data)
+    return path
+
+
+def test_state_habits(folder):
+    """What training programs put around the weights and beside them."""
+    scalar = Made(Stub("numpy.core.multiarray", "scalar"), Made(Stub("numpy", "dtype"), "f8"), b"12")
+    habits = {
+        "plain": lambda t: t,
+        "module": lambda t: {"state_dict": {"module." + k: v for k, v in t.items()}, "epoch": 3},
+        "nested": lambda t: {"model": {"state_dict": t}, "optimizer": {"state": dict(t)}},
+        "beside": lambda t: {"net": t, "acc": t["0.bias"], "loss": scalar, "seen": {1, 2},
+                             "best": t["4.bias"]},
+        "backbone": lambda t: {"backbone.features." + k: v for k, v in t.items()},
+        "prefixed": lambda t: {"a.%s" % {"0": "conv", "1": "bn", "4": "out"}[k[0]] + k[1:]: v
+                               for k, v in reversed(t.items())},
+    }
+    _, expected = read_model(os.path.join(folder, "tiny.h5.safetensors"))
+    for name, wrap in habits.items():
+        path = write_state(os.path.join(folder, "habit.pth"), wrap)
+        code, _, err = convnet("import", path, "-o", path + ".out", "--architecture=" +
+                               os.path.join(FILES, "tiny.json"))
+        check(code == 0 and read_model(path + ".out")[1] == expected, "%s: %s" % (name, err))
+        if code == 0:
+            os.remove(path + ".out")
+    path = write_state(os.path.join(folder, "whole.pth"),
+                       lambda t: Made(Stub("torch.nn.modules.container", "Sequential"), t))
+    refused(path, "torch.save(model.state_dict()")
 
 
 def test_edit(folder):
@@ -286,6 +385,7 @@ def test_shared(folder):
         try_model(folder, os.path.join(SHARED, name), [
             ([("x", [1, 784], [scale(x) for x in pixels[784 * i:784 * i + 784]])], outputs, i)
             for i in range(10)])
+    test_state_dicts(folder, pixels)
     for path in sorted(glob.glob(os.path.join(SHARED, "general", "reference", "*.json"))):
         with open(path, encoding="utf-8") as file:
             reference = json.load(file)
@@ -305,6 +405,103 @@ def test_shared(folder):
                                     reference["outputs"], k) for k in range(2)], *options)
 
 
+def layer(kind, name, *inputs, **config):
+    """A layer of a Functional model; an input is a layer's name."""
+    return {"class_name": kind, "name": name, "config": {"name": name, **config},
+            "inbound_nodes": [[[i, 0, 0, {}] for i in inputs]] if inputs else []}
+
+
+def functional(layers, output):
+    return {"class_name": "Functional", "config": {
+        "name": "net", "layers": layers, "input_layers": [[layers[0]["name"], 0, 0]],
+        "output_layers": [[output, 0, 0]]}}
+
+
+def resnet20():
+    """akamaster's: shortcuts take every other pixel and add channels of zeros."""
+    layers = [layer("InputLayer", "x", batch_input_shape=[None, 32, 32, 3])]
+
+    def add(kind, name, *inputs, **config):
+        layers.append(layer(kind, name, *inputs, **config))
+        return name
+
+    def convolution(name, value, filters, stride):
+        if stride > 1:
+            value = add("ZeroPadding2D", name + "_pad", value, padding=1)
+        value = add("Conv2D", name, value, filters=filters, kernel_size=3, strides=stride,
+                    padding="valid" if stride > 1 else "same", use_bias=False)
+        return add("BatchNormalization", name.replace("conv", "bn"), value, epsilon=1e-5)
+
+    value = add("ReLU", "r", convolution("conv1", "x", 16, 1))
+    for stage, filters in enumerate((16, 32, 64), 1):
+        for block in range(3):
+            stem = "layer%d_%d_" % (stage, block)
+            stride = 2 if stage > 1 and block == 0 else 1
+            inner = add("ReLU", stem + "r", convolution(stem + "conv1", value, filters, stride))
+            inner = convolution(stem + "conv2", inner, filters, 1)
+            if stride > 1: # the channels go to an axis that can be padded, and back
+                value = add("MaxPooling2D", stem + "s", value, pool_size=1, strides=2)
+                value = add("Permute", stem + "p", value, dims=[1, 3, 2])
+                value = add("ZeroPadding2D", stem + "z", value,
+                            padding=[[0, 0], [filters // 4, filters // 4]])
+                value = add("Permute", stem + "q", value, dims=[1, 3, 2])
+            value = add("ReLU", stem + "o", add("Add", stem + "a", inner, value))
+    value = add("GlobalAveragePooling2D", "g", value)
+    return functional(layers, add("Dense", "linear", value, units=10))
+
+
+def digit_readers():
+    """(file, architecture) of two state dicts that read digits."""
+    def chain(*layers):
+        made = [layer("InputLayer", "x", batch_input_shape=[None, 28, 28, 1])]
+        for number, (kind, config) in enumerate(layers):
+            made.append(layer(kind, "l%d" % number, made[-1]["name"], **config))
+        return functional(made, made[-1]["name"])
+    pool = ("MaxPooling2D", {"pool_size": 2})
+    relu = ("ReLU", {})
+    yield "hui-hwoo.pth", chain(
+        ("Conv2D", {"filters": 10, "kernel_size": 5}), pool, relu,
+        ("Conv2D", {"filters": 20, "kernel_size": 5}), pool, relu, ("Flatten", {}),
+        ("Dense", {"units": 50, "activation": "relu"}),
+        ("Dense", {"units": 10, "activation": "log_softmax"}))
+    yield "ruiyangju.pth", chain(
+        ("Conv2D", {"filters": 32, "kernel_size": 3, "activation": "relu"}), pool, ("Flatten", {}),
+        ("Dense", {"units": 10}))
+
+
+def test_state_dicts(folder, pixels):
+    """The shared state dicts with architectures in Keras's words."""
+    path = os.path.join(SHARED, "general", "reference", "torch_akamaster_resnet20-12fca82f.th.json")
+    with open(path, encoding="utf-8") as file:
+        reference = json.load(file)
+    architecture = written(folder, "net.json", json.dumps(resnet20()).encode())
+    port = dict(reference["inputs"][0])
+
+    def sample(k): # the reference's input lies channels first, this network's last
+        values = reference_input(port, k)[2]
+        return [values[1024 * c + i] for i in range(1024) for c in range(3)]
+    try_model(folder, os.path.join(SHARED, "general", reference["file"]),
+              [([("x", [1, 32, 32, 3], sample(k))], reference["outputs"], k) for k in range(2)],
+              "--architecture=" + architecture)
+    with gzip.open(os.path.join(TOP, "tests", "data", "mnist-sample",
+                                "t10k-labels-idx1-ubyte.gz")) as file:
+        labels = file.read()[8:]
+    for name, described in digit_readers():
+        model = os.path.join(folder, "m.safetensors")
+        architecture = written(folder, "net.json", json.dumps(described).encode())
+        code, _, err = convnet("import", os.path.join(SHARED, name), "-o", model,
+                               "--architecture=" + architecture)
+        check(code == 0, "%s: %s" % (name, err))
+        with serving(model=model) as server:
+            scales = {"x/255": lambda x: x / 255, "normalised": lambda x: (x / 255 - .1307) / .3081}
+            right = {scale: sum(
+                max(range(10), key=infer(server, [("x", [1, 784], [
+                    scales[scale](x) for x in pixels[784 * i:784 * i + 784]])])[0][
+                        "data"].__getitem__) == labels[i] for i in range(50)) for scale in scales}
+        check(max(right.values()) >= 48, "%s reads %s of 50" % (name, right))
+        print("%s reads %s of 50" % (name, right))
+
+
 def refused_by_name(path):
     code, _, err = convnet("import", path, "--dry-run")
     check(code == 1 and "TensorFlow Lite" in err, "%s: %s" % (path, err))
@@ -315,6 +512,7 @@ if not os.path.exists(os.path.join(BUILD, "convnet-import")):
     sys.exit(77)
 with tempfile.TemporaryDirectory() as place:
     test_formats(place)
+    test_state_habits(place)
     test_edit(place)
     test_refusals(place)
     test_broken(place)
