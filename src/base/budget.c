@@ -30,7 +30,7 @@ size_t cn_budget_take_peak(struct cn_budget *budget) {
     return atomic_exchange(&budget->peak, budget->used);
 }
 
-/* The number in a file of the cgroup's, or SIZE_MAX: "max", or no such file. */
+/* Reads a limit from a cgroup's file; SIZE_MAX for "max" or a missing file. */
 static size_t read_limit(const char *path) {
     char text[32] = "";
     char *end = text;
@@ -43,7 +43,7 @@ static size_t read_limit(const char *path) {
     return end != text && value > 0 ? (size_t)value : SIZE_MAX;
 }
 
-/* Of this process's own cgroup (version 2) and of those above it that can be seen. */
+/* The lowest limit of this process's cgroup (version 2) and of the visible ones above it. */
 static size_t cgroup_limit(void) {
     char line[1024] = "", path[1100];
     size_t least = SIZE_MAX;

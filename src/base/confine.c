@@ -1,5 +1,5 @@
-/* confine.c: see confine.h. Says nothing; decides nothing. Files are given up before threads are
- * started, since Landlock binds a thread. */
+/* confine.c: see confine.h. Decides nothing and prints nothing. Files are restricted before threads
+ * start, since Landlock restricts a thread and its descendants. */
 #include "base/confine.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 #endif
 #endif
 
-/* Of kernels newer than the headers. */
+/* Constants of kernels that are newer than the headers. */
 #ifndef LANDLOCK_ACCESS_FS_REFER
 #define LANDLOCK_ACCESS_FS_REFER (1ull << 13)
 #endif
@@ -39,7 +39,7 @@ bool cn_confine_possible(void) {
 #endif
 }
 
-/* All rights over files that this kernel can take away; 0 without Landlock. */
+/* All access rights to files that this kernel can restrict; 0 without Landlock. */
 static uint64_t known_rights(void) {
     const long version =
         syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -57,7 +57,7 @@ static bool add_path(int ruleset, const struct cn_confine_path *path) {
     struct stat info;
     const int fd = path->path != NULL ? open(path->path, O_PATH | O_CLOEXEC) : path->fd;
     if (fd < 0)
-        return true; /* what is not there needs no right */
+        return true; /* a missing path needs no right */
     const bool folder = fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
     struct landlock_path_beneath_attr below = {.parent_fd = fd};
     if ((path->rights & CN_CONFINE_READ) != 0)

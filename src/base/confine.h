@@ -1,5 +1,5 @@
-/* confine.h: what a process gives up for good: files by Landlock, system calls by seccomp. Shared
- * by the daemon and the import program, which say what each keeps. */
+/* confine.h: irrevocable restrictions of a process: files by Landlock, system calls by seccomp.
+ * Used by the daemon and the import program, which list what each keeps. */
 #ifndef CONVNET_BASE_CONFINE_H
 #define CONVNET_BASE_CONFINE_H
 
@@ -7,35 +7,36 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* False in a build with a sanitizer, which needs more than either leaves. */
+/* False in a build with a sanitizer, which needs more access than either program keeps. */
 bool cn_confine_possible(void);
 
 enum cn_confine_rights {
-    CN_CONFINE_READ = 1,   /* read files and folders */
-    CN_CONFINE_SOCKETS = 2 /* make, replace and remove unix sockets and files in a folder */
+    CN_CONFINE_READ = 1,   /* reading files and folders */
+    CN_CONFINE_SOCKETS = 2 /* creating, replacing and removing unix sockets and files in a folder */
 };
 
-/* A file, or a folder with all below it. */
+/* A file, or a folder and everything in it. */
 struct cn_confine_path {
-    const char *path; /* NULL: `fd` */
+    const char *path; /* NULL: use `fd` */
     int fd;
-    unsigned rights; /* of enum cn_confine_rights */
+    unsigned rights; /* flags of enum cn_confine_rights */
 };
 
-/* From here on this thread, and those that it starts, can open, make and remove no files but these.
- * A path that is not there is left out. False: the kernel has no Landlock, or refuses; errno. */
+/* Restricts this thread, and those that it starts, to opening, creating and removing files in these
+ * paths. Paths that do not exist are skipped. False: the kernel has no Landlock, or refuses; sets
+ * errno. */
 bool cn_confine_files(const struct cn_confine_path *paths, size_t count);
 
-/* A system call that goes on working, if its arguments are as `args` says. */
+/* A system call that stays allowed, if its arguments satisfy `args`. */
 struct cn_confine_call {
     int call;  /* SCMP_SYS(name) */
-    int fault; /* 0, or what it fails with instead of EPERM */
+    int fault; /* 0, or the error with which it fails instead of EPERM */
     unsigned arg_count;
     struct scmp_arg_cmp args[2];
 };
 
-/* From here on every other system call of the process fails with EPERM; in `all_threads` or in this
- * one and those that it starts. False: the kernel refuses; errno. */
+/* Makes every other system call fail with EPERM: in `all_threads`, or in this thread and those that
+ * it starts. False: the kernel refuses; sets errno. */
 bool cn_confine_calls(const struct cn_confine_call *calls, size_t count, bool all_threads);
 
 #endif

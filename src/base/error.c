@@ -1,11 +1,12 @@
-/* error.c: the one way a failure is recorded. Formats text, never logs. Thread-safe: no state. */
+/* error.c: records failures; all code does it here. Formats text, never logs. Thread-safe: no
+ * state. */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "convnet/status.h"
 
-/* Messages quote foreign text, and end on terminals: control characters, those of Latin-1 as UTF-8
- * too, become spaces and question marks. */
+/* Messages quote foreign text and are shown on terminals. So control characters, including
+ * Latin-1's in UTF-8, become spaces and question marks. */
 static void make_plain(char *text) {
     for (; *text != '\0'; text++) {
         const unsigned char byte = (unsigned char)text[0], next = (unsigned char)text[1];

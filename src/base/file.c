@@ -21,7 +21,7 @@ enum cn_status cn_file_read(const char *path, size_t limit, unsigned char **ret_
     unsigned char *bytes = NULL;
     struct stat info;
     size_t length = 0, used = 0;
-    /* O_NONBLOCK: a FIFO must not hang the open; regular files ignore it. */
+    /* O_NONBLOCK: opening a FIFO must not hang; regular files ignore the flag. */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(errno));
@@ -89,12 +89,12 @@ enum cn_status cn_file_write_descriptor(int fd, const struct cn_file_part *parts
     return status;
 }
 
-/* Names a rename durable: the folder's own entry reaches the disk. */
+/* Makes a rename durable: writes the folder's entry to the disk. */
 static enum cn_status sync_folder(const char *folder, const char *path, struct cn_error *error) {
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return cn_fail_at(error, CN_IO, path, -1, "cannot open its folder: %s", strerror(errno));
-    /* EINVAL: a file system that cannot sync folders keeps them by itself. */
+    /* EINVAL: the file system cannot sync folders and needs no sync. */
     const int failed = fsync(fd) != 0 && errno != EINVAL ? errno : 0;
     (void)close(fd);
     if (failed != 0)
@@ -104,7 +104,7 @@ static enum cn_status sync_folder(const char *folder, const char *path, struct c
 
 /* ---- Temporary files ---- */
 
-/* Is `name` the temporary file of a save of `base`: .base.XXXXXX, as mkostemp fills that in? */
+/* True if `name` is a temporary file of a save of `base`: .base.XXXXXX, as mkostemp names it. */
 static bool is_temporary(const char *name, const char *base) {
     const size_t length = strlen(base);
     if (name[0] != '.' || strncmp(name + 1, base, length) != 0 || name[1 + length] != '.')
@@ -116,7 +116,7 @@ static bool is_temporary(const char *name, const char *base) {
     return letters == 6 && rest[letters] == '\0';
 }
 
-/* Removes what saves of `base` left that were killed: their locks went with them. */
+/* Removes temporary files of saves that were killed; these hold no lock any more. */
 static void remove_stale(const char *folder, const char *base) {
     DIR *listing = opendir(folder);
     if (listing == NULL)
@@ -136,8 +136,8 @@ static void remove_stale(const char *folder, const char *base) {
     (void)closedir(listing);
 }
 
-/* A new file by the pattern `temporary`, locked for as long as it is open. A save beside this one
- * may take it for stale before it is locked, and remove it: then another one is made. */
+/* Opens a new file by the pattern `temporary` and locks it. A simultaneous save may take it for
+ * stale and remove it before it is locked: then another one is made. */
 static int open_temporary(char *temporary) {
     char *letters = temporary + strlen(temporary) - 6;
     for (int attempt = 0;; attempt++) {
@@ -176,7 +176,7 @@ enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts,
     (void)umask(mask);
     if (status == CN_OK && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
         status = cn_fail_at(error, CN_IO, path, -1, "cannot sync: %s", strerror(errno));
-    /* Closed, and so unlocked, only when it has its own name. */
+    /* The file is closed, and so unlocked, only after it has its final name. */
     if (status == CN_OK && rename(temporary, path) != 0)
         status = cn_fail_at(error, CN_IO, path, -1, "cannot rename: %s", strerror(errno));
     if (status != CN_OK)

@@ -1,4 +1,4 @@
-/* file.h: whole files, in and out, checked. */
+/* file.h: reads and writes whole files, with checks. */
 #ifndef CONVNET_BASE_FILE_H
 #define CONVNET_BASE_FILE_H
 
@@ -18,14 +18,13 @@ struct cn_file_part {
 };
 
 /* Writes the parts one after another as the file `path`, atomically: a temporary file in the same
- * folder, fsync, rename, fsync of the folder. After a failure the old file is as it was and no
- * temporary file is left. A kill may leave one, .<name>.XXXXXX; the next save of the name removes
- * it.
- */
+ * folder, fsync, rename, fsync of the folder. After a failure the old file is unchanged and no
+ * temporary file is left. A killed process may leave one, .<name>.XXXXXX; the next save of the name
+ * removes it. */
 enum cn_status cn_file_write(const char *path, const struct cn_file_part *parts, size_t part_count,
                              struct cn_error *error);
 
-/* Writes the parts to an open descriptor, from where it stands. */
+/* Writes the parts to an open descriptor, from its current position. */
 enum cn_status cn_file_write_descriptor(int fd, const struct cn_file_part *parts, size_t part_count,
                                         struct cn_error *error);
 

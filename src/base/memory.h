@@ -4,11 +4,12 @@
 
 #include <stddef.h>
 
-/* `count` floats, zeroed, 64-byte aligned, the block a multiple of 64 bytes; NULL without memory or
- * if the size overflows. Caller frees with free(). count 0 gives a valid pointer. */
+/* Allocates `count` floats, zeroed and 64-byte aligned, in a block of a multiple of 64 bytes; NULL
+ * without memory or if the size overflows. Caller frees with free(). A count of 0 gives a valid
+ * pointer. */
 float *cn_floats_allocate(size_t count);
 
-/* Floats of a 64-byte line, the length of the widest vector. */
+/* The number of floats in a cache line of 64 bytes, which is also the widest vector. */
 enum { CN_FLOATS_LINE = 16 };
 
 /* `count` rounded up to whole lines, so that what follows in the same block stays aligned. */

@@ -1,9 +1,8 @@
 /* number.c: floats as shortest decimals.
  *
- * Tries 7 digits first and goes up or down from there: a candidate is one multiplication and one
- * check in double arithmetic. Whatever double precision cannot decide (subnormals, candidates next
- * to the middle of two floats) goes through printf and strtof. Thread-safe.
- */
+ * Tries 7 digits first and then more or fewer: testing a candidate takes one multiplication and one
+ * comparison in double arithmetic. Cases that double precision cannot decide (subnormals,
+ * candidates next to the midpoint of two floats) are left to printf and strtof. Thread-safe. */
 #include "base/number.h"
 
 #include <float.h>
@@ -31,12 +30,12 @@ static const double powers[] = {
 static const uint32_t integer_powers[] = {1,      10,      100,      1000,      10000,
                                           100000, 1000000, 10000000, 100000000, 1000000000};
 
-/* value x 10^power, off by an ulp or two. */
+/* value x 10^power, with an error of an ulp or two. */
 static double power_scale(double value, int power) {
     return power >= 0 ? value * powers[power] : value / powers[-power];
 }
 
-/* floor(log10(value)), perhaps one too low just under a power of ten. */
+/* floor(log10(value)), or one less just below a power of ten. */
 static int decimal_exponent(double value) {
     int binary;
     (void)frexp(value, &binary); /* value in [2^(binary-1), 2^binary) */
@@ -46,14 +45,16 @@ static int decimal_exponent(double value) {
 
 enum verdict { SAME, DIFFERENT, UNDECIDED };
 
-/* The decimal of `count` digits nearest to `value`: does it read back as the same float? */
+/* Finds the decimal of `count` digits nearest to `value`, and whether it reads back as the same
+ * float. */
 static enum verdict try_digits(double value, int exponent, int count, struct decimal *ret) {
     int power = count - 1 - exponent;
     uint32_t digits = (uint32_t)(power_scale(value, power) + 0.5);
     double back = power_scale((double)digits, -power);
     uint64_t bits;
     memcpy(&bits, &back, sizeof bits);
-    /* The 29 bits that a float lacks: next to the half, an ulp of error may round either way. */
+    /* The 29 bits that a float lacks. Near their midpoint an error of an ulp can change the
+     * rounding. */
     int64_t from_half = (int64_t)(bits & 0x1fffffff) - 0x10000000;
     if (from_half >= -4 && from_half <= 4) {
         return UNDECIDED;
@@ -76,7 +77,7 @@ static bool shortest_fast(double value, struct decimal *ret) {
     int exponent = decimal_exponent(value);
     int count = USUAL_DIGITS;
     enum verdict verdict = try_digits(value, exponent, count, ret);
-    if (verdict == SAME) { /* fewer may do: the first that does not ends the search */
+    if (verdict == SAME) { /* tries fewer digits until one fails */
         while (count > 1 && (verdict = try_digits(value, exponent, --count, ret)) == SAME) {
         }
         return verdict != UNDECIDED;
@@ -96,7 +97,7 @@ static void shortest_slow(float value, struct decimal *ret) {
             break;
         }
     }
-    for (const char *c = text; *c != 'e'; c++) { /* the point may be a comma in some locale */
+    for (const char *c = text; *c != 'e'; c++) { /* some locales use a comma as the point */
         if (*c >= '0' && *c <= '9') {
             ret->digits = ret->digits * 10 + (uint32_t)(*c - '0');
         }

@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-enum { CN_FLOAT_TEXT = 16 }; /* bytes that cn_float_format needs at most, with the NUL */
+enum { CN_FLOAT_TEXT = 16 }; /* the most bytes that cn_float_format writes, with the NUL */
 
-/* Writes `value` with the fewest significant digits (1 to 9) whose nearest decimal reads back as
- * the same float, and returns the length: "0.1", "7", "1.17549435e-38". It is a JSON number in any
- * locale; infinities and NaN, which JSON lacks, become "null". */
+/* Writes `value` with the fewest significant digits (1 to 9) whose nearest float is `value`, and
+ * returns the length: "0.1", "7", "1.17549435e-38". It is a JSON number in any locale; infinities
+ * and NaN, which JSON lacks, become "null". */
 size_t cn_float_format(char text[static CN_FLOAT_TEXT], float value);
 
 #endif

@@ -1,5 +1,4 @@
-/* openmp.h: OpenMP's functions, or their answers for one thread in a build without OpenMP, where
- * the pragmas mean nothing. */
+/* openmp.h: OpenMP's functions, or substitutes for one thread in a build without OpenMP. */
 #ifndef CONVNET_BASE_OPENMP_H
 #define CONVNET_BASE_OPENMP_H
 

@@ -1,9 +1,9 @@
-/* passive_openmp.c: see passive_openmp.h. Part of each program, not of the library: only a program
- * has functions that run before those of the libraries it needs.
+/* passive_openmp.c: see passive_openmp.h. Part of each program, not of the library, since only a
+ * program has functions that run before the constructors of its libraries.
  *
- * The variable has to be there when libgomp is set up, and the C library's own functions are not
- * ready by then: for that moment it takes the place of a variable that no library looks for.
- * Starting again instead takes a quarter of the time until the first answer. */
+ * The variable must be set when libgomp is initialised, but the C library's own functions are not
+ * usable at that point. So the setting replaces an environment variable that no library reads.
+ * Starting the program again instead would take a quarter of the time until the first answer. */
 #include "base/passive_openmp.h"
 
 #include <limits.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What runs before main runs before the sanitizers' own beginning. */
+/* Code that runs before main also runs before the sanitizers are initialised. */
 #define EARLY __attribute__((no_sanitize("address", "thread", "undefined")))
 
 static char variable[] = "OMP_WAIT_POLICY=passive";
@@ -50,11 +50,11 @@ void cn_openmp_wait_passively(char **argv) {
     const bool told = place != NULL;
     if (told)
         *place = displaced;
-    /* For LLVM's libomp, which reads it later. */
+    /* For LLVM's libomp, which reads the variable later. */
     if (getenv("OMP_WAIT_POLICY") != NULL || setenv("OMP_WAIT_POLICY", "passive", 1) != 0 || told)
         return;
     const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length > 0) { /* without /proc it goes on, only hotter */
+    if (length > 0) { /* without /proc its threads spin */
         program[length] = '\0';
         (void)execv(program, argv);
     }

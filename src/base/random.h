@@ -1,8 +1,7 @@
-/* random.h: seeded streams of random numbers, the same on every machine.
+/* random.h: seeded streams of random numbers that are the same on every machine.
  *
- * A stream is named by a seed and up to three keys (step, layer, sample ...), so that any thread
- * can draw any sample's numbers without sharing state.
- */
+ * A seed and up to three keys (step, layer, sample ...) name a stream, so that any thread can draw
+ * any sample's numbers without shared state. */
 #ifndef CONVNET_BASE_RANDOM_H
 #define CONVNET_BASE_RANDOM_H
 
@@ -17,7 +16,7 @@ struct cn_random {
 /* The stream of (seed, a, b, c). */
 struct cn_random cn_random_stream(uint64_t seed, uint64_t a, uint64_t b, uint64_t c);
 
-/* 64 uniform bits. */
+/* The next 64 random bits. */
 uint64_t cn_random_bits(struct cn_random *random);
 
 /* Uniform in [0, 1), 24 bits. */

@@ -1,4 +1,4 @@
-/* sha256.h: checksums as text, by nettle. */
+/* sha256.h: SHA-256 checksums as text, by nettle. */
 #ifndef CONVNET_BASE_SHA256_H
 #define CONVNET_BASE_SHA256_H
 
@@ -10,7 +10,7 @@
 
 enum { CN_SHA256_TEXT = 65 };
 
-/* A checksum in the making: begin, add any number of times, end. */
+/* An incremental checksum: begin, add any number of times, end. */
 struct cn_sha256 {
     struct sha256_ctx context;
 };

@@ -1,7 +1,6 @@
-/* bmp.c: reads Windows bitmaps: 1, 4, 8, 16, 24 and 32 bits a pixel, with or without bit fields, of
- * either direction. Run-length encoding is refused. Samples are taken where they lie: a row is
- * never copied before it is checked to be there. Thread-safe.
- */
+/* bmp.c: decodes Windows bitmaps of 1, 4, 8, 16, 24 and 32 bits per pixel, with or without bit
+ * fields, top-down or bottom-up. Run-length encoding is refused. Each row is checked to be inside
+ * the file before it is read. Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +8,9 @@
 
 enum {
     FILE_HEADER = 14,
-    CORE_HEADER = 12, /* OS/2's */
+    CORE_HEADER = 12, /* of OS/2's format */
     INFO_HEADER = 40,
-    ALPHA_HEADER = 56, /* from here on the header has an alpha field */
+    ALPHA_HEADER = 56, /* headers of this length and above have an alpha field */
     RGB = 0,
     FIELDS = 3,
     ALPHA_FIELDS = 6
@@ -21,9 +20,9 @@ struct bitmap {
     const unsigned char *bytes;
     size_t length, data, stride;
     int width, height, bits;
-    bool upward; /* the first row is the lowest */
+    bool upward; /* rows are stored from bottom to top */
     uint32_t masks[4];
-    size_t colors, color_size, color_count; /* the palette */
+    size_t colors, color_size, color_count; /* of the palette */
 };
 
 static uint32_t read_u16(const unsigned char *b) {
@@ -39,7 +38,7 @@ static enum cn_status fail_short(const struct bitmap *bitmap, struct cn_error *e
                    bitmap->length);
 }
 
-/* Which bits are red, green, blue and alpha. */
+/* Reads which bits are red, green, blue and alpha. */
 static enum cn_status read_masks(struct bitmap *bitmap, uint32_t header, uint32_t compression,
                                  struct cn_error *error) {
     const size_t at = FILE_HEADER + INFO_HEADER;
@@ -116,7 +115,7 @@ static int read_colors(const struct bitmap *bitmap, uint8_t colors[256 * 4]) {
     return grey ? 1 : 3;
 }
 
-/* The bits of `mask`, as 0 to 255. */
+/* The bits of `mask`, scaled to 0 to 255. */
 static uint8_t field(uint32_t value, uint32_t mask) {
     if (mask == 0)
         return 0;
@@ -124,7 +123,7 @@ static uint8_t field(uint32_t value, uint32_t mask) {
     return (uint8_t)((uint64_t)((value & mask) >> shift) * 255 / (mask >> shift));
 }
 
-/* One row as indices or as colours. */
+/* Unpacks one row to indices or colours. */
 static void unpack(const struct bitmap *bitmap, const unsigned char *row, int channels,
                    uint8_t *pixels) {
     const int bits = bitmap->bits;
@@ -176,7 +175,7 @@ static enum cn_status bmp_decode(const unsigned char *bytes, size_t length,
 }
 
 static bool bmp_recognize(const unsigned char *bytes, size_t length) {
-    /* "BM" alone begins many a text: the header's length belongs to it. */
+    /* Many texts begin with "BM"; a bitmap also has a valid header length. */
     if (length < FILE_HEADER + 4 || memcmp(bytes, "BM", 2) != 0)
         return false;
     const uint32_t header = read_u32(bytes + FILE_HEADER);

@@ -1,21 +1,22 @@
-/* cells.c: a plane on a coarse grid. A cell's levels come from the means of its parts, so that
- * grain counts little and a stroke through the cell is seen. Fixed memory, thread-safe.
- */
+/* cells.c: a plane reduced to a coarse grid. A cell's levels come from the means of its parts, so
+ * that grain has little effect and a stroke through the cell is still visible. Fixed memory,
+ * thread-safe. */
 #include <string.h>
 
 #include "image/cells.h"
 #include "image/surface.h"
 
 enum {
-    PARTS = 3,                 /* of a cell, a side */
-    LIGHT_BORDER_PERCENT = 70, /* of the border is in light surroundings, */
-    DARK_BORDER_PERCENT = 20   /* or in dark ones: more often a sheet is the lighter */
+    PARTS = 3,                 /* parts per side of a cell */
+    LIGHT_BORDER_PERCENT = 70, /* of the border must be light for light surroundings, */
+    DARK_BORDER_PERCENT =
+        20 /* or at most this for dark ones; a sheet is usually the lighter part */
 };
 
-/* What is known of a cell while the region is looked for. */
+/* A cell's state during the search for the region. */
 enum state { UNSEEN, SEEN, OF_SURROUNDINGS, SURROUNDINGS };
 
-/* Means of the samples in each part of a cell: one row of `columns` parts. */
+/* Computes the means of the samples in each part of a cell, for one row of `columns` parts. */
 static void average_parts(const struct cn_plane *plane, int part, int top, int columns,
                           uint32_t *ret_means) {
     uint16_t sums[CN_SURFACE_SIDE_LIMIT] = {0};
@@ -107,7 +108,8 @@ int cn_cells_neighbour(const struct cn_cells *cells, int cell, int direction) {
     }
 }
 
-/* Flood fill of the cells in state `from`, from the `ends` cells in the queue on; their number. */
+/* Flood-fills the cells in state `from`, starting with the `ends` cells in the queue; returns their
+ * number. */
 static int flood(struct cn_cells *cells, uint8_t *states, enum state from, enum state to,
                  int ends) {
     for (int i = 0; i < ends; i++)
@@ -121,7 +123,7 @@ static int flood(struct cn_cells *cells, uint8_t *states, enum state from, enum 
     return ends;
 }
 
-/* Tells the surroundings from the rest. False: the border is of both kinds. */
+/* Separates the surroundings from the rest. False: the border has both kinds of cells. */
 static bool find_surroundings(struct cn_cells *cells, const struct cn_cells_split *split,
                               uint8_t *ret_states) {
     const int count = cells->columns * cells->rows;
@@ -145,7 +147,7 @@ static bool find_surroundings(struct cn_cells *cells, const struct cn_cells_spli
     }
     (void)flood(cells, ret_states, OF_SURROUNDINGS, SURROUNDINGS, ends);
     for (int i = 0; i < count; i++)
-        if (ret_states[i] == OF_SURROUNDINGS) /* a hole in the rest */
+        if (ret_states[i] == OF_SURROUNDINGS) /* a hole in the region */
             ret_states[i] = UNSEEN;
     return true;
 }

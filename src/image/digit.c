@@ -1,7 +1,6 @@
-/* digit.c: fit mnist. What the makers of MNIST did (LeCun, Cortes and Burges): ink cropped, scaled
- * into a box with its aspect kept, centred by its centre of mass. A picture that they made passes
- * as it is. Finds no ink itself: see page.h and ink.h. Thread-safe.
- */
+/* digit.c: the fit `mnist`: repeats what the makers of MNIST did (LeCun, Cortes and Burges). The
+ * ink is cropped, scaled into a box with its aspect kept, and centred by its centre of mass. An
+ * image that already has this form is not changed. page.h and ink.h find the ink. Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,7 @@ static int clamp(long value, int low, int high) {
     return value < low ? low : value > high ? high : (int)value;
 }
 
-/* The ink found, scaled into the box and centred. */
+/* Scales the ink into the box and centres it. */
 static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
                                 struct cn_plane *plane, const struct cn_shape *shape, float *image,
                                 struct cn_preprocessing_report *report, struct cn_error *error) {
@@ -50,7 +49,7 @@ static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
     report->thickened = strokes.thickened * (float)by;
     crop.x += sheet.x;
     crop.y += sheet.y;
-    /* The last square of a reduced plane may be cut. */
+    /* The last square of a reduced plane may be incomplete. */
     const int right = clamp((long)(crop.x + crop.width) * by, 1, report->crop[2]);
     const int bottom = clamp((long)(crop.y + crop.height) * by, 1, report->crop[3]);
     memcpy(report->crop,
@@ -61,7 +60,7 @@ static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
     return CN_OK;
 }
 
-/* A picture that MNIST's makers made, or its negative: its samples, as they are. */
+/* Takes the samples of an image in MNIST's form, or of its negative, unchanged. */
 static void take_prepared(const struct cn_picture *picture, bool light, float *image) {
     enum { BLOCK = 256 };
     const size_t count = (size_t)picture->width * (size_t)picture->height;

@@ -1,6 +1,4 @@
-/* exact.c: recognises a picture that needs no preparation. Reads samples, changes none.
- * Thread-safe.
- */
+/* exact.c: recognises an image that needs no preparation. It changes no samples. Thread-safe. */
 #include <math.h>
 #include <string.h>
 
@@ -19,13 +17,13 @@ static inline void widen(struct range *range, const uint8_t *samples, size_t cou
     *range = (struct range){low, high};
 }
 
-/* The darkest and the lightest sample. */
+/* Finds the darkest and the lightest sample. */
 static struct range find_range(const uint8_t *samples, size_t count, size_t step) {
-    enum { BLOCK = 64 }; /* a constant: the compiler makes vectors of grey blocks */
+    enum { BLOCK = 64 }; /* constant, so that the compiler vectorises blocks of grey samples */
     const size_t block = BLOCK * step;
     struct range range = {255, 0};
     size_t start = 0;
-    /* Most have both ends of the range: then the rest says nothing more. */
+    /* Most pictures reach both ends of the range early, and then the rest need not be read. */
     for (; start + block <= count && (range.low > 0 || range.high < 255); start += block) {
         if (step == 1)
             widen(&range, samples + start, BLOCK, 1);
@@ -41,7 +39,7 @@ struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, in
     const size_t row = (size_t)width * (size_t)channels, count = row * (size_t)height;
     uint16_t histogram[256] = {0}, total = 0, below = 0;
     int background = 0;
-    /* A page larger than the counters is sampled. */
+    /* A page with more samples than the counters can hold is sampled. */
     const int step = (width + height) / 16384 + 1;
     for (int x = 0; x < width; x += step) {
         histogram[samples[(size_t)x * (size_t)channels]]++;

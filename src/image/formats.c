@@ -1,6 +1,5 @@
-/* formats.c: THE list of picture formats, and the names of those that are not decoded here, with
- * what to do about them. The bytes decide, never a name. Thread-safe.
- */
+/* formats.c: THE list of picture formats, and the formats that are not decoded, each with advice
+ * for the user. The bytes decide, never a file's name. Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +29,7 @@ static const struct cn_format *const formats[] = {
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
-/* How what is not decoded here begins: `bytes` at `at`. */
+/* The formats that are not decoded: recognised by `bytes` at offset `at`. */
 static const struct foreign {
     size_t at, length;
     const char *bytes, *name, *advice;
@@ -65,7 +64,7 @@ static const struct foreign svg = {
     "it is a drawing and no pixels: rsvg-convert FILE.svg > FILE.png turns it "
     "into a PNG"};
 
-/* XML whose first element is svg, with white space, declarations and comments before it. */
+/* True for XML whose first element is svg, after white space, declarations and comments. */
 static bool is_svg(const unsigned char *bytes, size_t length) {
     char head[SNIFF + 1] = {0};
     memcpy(head, bytes, length < SNIFF ? length : SNIFF);
@@ -88,7 +87,7 @@ static const struct cn_format *find_format(const void *bytes, size_t length) {
     return NULL;
 }
 
-/* Does another picture begin where the first one ends? */
+/* True if another picture begins where the first one ends. */
 static bool holds_another(const unsigned char *bytes, size_t length) {
     const size_t end = cn_picture_end(bytes, length);
     return end < length && find_format(bytes + end, length - end) != NULL;

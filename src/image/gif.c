@@ -1,6 +1,5 @@
-/* gif.c: decodes the first frame of a GIF with giflib, row by row. What the frame leaves of the
- * screen is transparent. Thread-safe.
- */
+/* gif.c: decodes the first frame of a GIF with giflib, row by row. Parts of the screen outside the
+ * frame are transparent. Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +28,7 @@ static enum cn_status fail_malformed(int code, struct cn_error *error) {
     return cn_fail(error, CN_MALFORMED, "GIF: %s", text != NULL ? text : "the data are corrupt");
 }
 
-/* The blocks before the first frame; *ret_clear: the index that is transparent, or -1. */
+/* Reads the blocks before the first frame; *ret_clear: the transparent index, or -1. */
 static enum cn_status find_frame(GifFileType *gif, int *ret_clear, struct cn_error *error) {
     GifRecordType type = UNDEFINED_RECORD_TYPE;
     *ret_clear = NO_TRANSPARENT_COLOR;
@@ -54,7 +53,7 @@ static enum cn_status find_frame(GifFileType *gif, int *ret_clear, struct cn_err
     }
 }
 
-/* RGBA of each index; the channels that they need. */
+/* Reads the RGBA of each index; returns the number of channels that they need. */
 static int read_colors(const GifFileType *gif, int clear, bool covered, uint8_t colors[256 * 4]) {
     const ColorMapObject *map = gif->Image.ColorMap != NULL ? gif->Image.ColorMap : gif->SColorMap;
     bool grey = true;
@@ -72,7 +71,7 @@ static int read_colors(const GifFileType *gif, int clear, bool covered, uint8_t 
     return (grey ? 1 : 3) + (!covered || clear != NO_TRANSPARENT_COLOR);
 }
 
-/* Expands a row's indices to pixels of the screen's width. */
+/* Expands a row of indices to pixels of the screen's width. */
 static void expand(const GifFileType *gif, const uint8_t *colors, int channels,
                    const uint8_t *indices, uint8_t *pixels) {
     memset(pixels, 0, (size_t)gif->SWidth * (size_t)channels);
@@ -84,7 +83,8 @@ static void expand(const GifFileType *gif, const uint8_t *colors, int channels,
     }
 }
 
-/* The first row and the step of each pass of an interlaced frame; of another, of its only one. */
+/* The first row and the row step of each pass of an interlaced frame, and of the single pass of
+ * another. */
 static const int passes[][2] = {{0, 8}, {4, 8}, {2, 4}, {1, 2}, {0, 1}};
 
 static enum cn_status read_rows(GifFileType *gif, struct cn_rows *rows, const uint8_t *colors,
@@ -96,7 +96,7 @@ static enum cn_status read_rows(GifFileType *gif, struct cn_rows *rows, const ui
         cn_rows_index(rows, colors);
     else
         memset(pixels, 0, (size_t)gif->SWidth * 4);
-    for (int y = 0; y < gif->SHeight && !covered; y++) /* what no row of the frame fills */
+    for (int y = 0; y < gif->SHeight && !covered; y++) /* rows outside the frame */
         if ((y < frame->Top || y >= frame->Top + frame->Height) &&
             !cn_rows_put(rows, y, 0, 1, gif->SWidth, pixels))
             return cn_rows_fail_stopped(error);

@@ -1,7 +1,6 @@
-/* image.c: between a network's input and what comes from outside: raw samples, a picture taken as
- * it is, its bytes by either way, and back to a PNG for people to look at. Prepares nothing itself:
- * that is preprocess.c. Thread-safe.
- */
+/* image.c: converts between a network's input and its sources: raw samples, a picture used
+ * unchanged, an encoded picture by either way, and back to a PNG for people to see. preprocess.c
+ * does the preprocessing. Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,11 +11,12 @@ const char *const cn_picture_mode_names[] = {"auto", "none", NULL};
 
 enum {
     OPAQUE = 255,
-    LARGE_INPUT = 256, /* pixels a side of a network's input; of it, or of the input if larger, */
-    ENOUGH = 4         /* times as many are decoded at most */
+    LARGE_INPUT = 256, /* pixels per side of a large input; a decoder delivers, of this or of a
+                          larger input, */
+    ENOUGH = 4         /* at most this many times as many pixels per side */
 };
 
-/* value / 255 for each value: a division for each sample would be most of a small image's cost. */
+/* A table of value / 255, since one division per sample would be most of a small image's cost. */
 #define ONE(value)     ((float)(value) / 255.0F)
 #define FOUR(value)    ONE(value), ONE((value) + 1), ONE((value) + 2), ONE((value) + 3)
 #define SIXTEEN(value) FOUR(value), FOUR((value) + 4), FOUR((value) + 8), FOUR((value) + 12)
@@ -33,7 +33,7 @@ static bool takes_pictures(const struct cn_shape *shape) {
     return shape->rank == 3 && (shape->dims[2] == 1 || shape->dims[2] == 3);
 }
 
-/* NULL, or why the pixels cannot be taken as they are. */
+/* NULL, or why the pixels cannot be used unchanged. */
 static const char *find_fault(const struct cn_picture *picture, bool grey) {
     const int channels = picture->channels;
     if (channels == 1)
@@ -83,7 +83,7 @@ enum cn_status cn_image_from_picture(const struct cn_preprocessing *preprocessin
     return CN_OK;
 }
 
-/* How many pixels a side of a picture its reader makes use of. */
+/* The number of pixels per side that are useful to the preprocessing. */
 static int useful_side(const struct cn_preprocessing *preprocessing,
                        const struct cn_shape *input_shape) {
     const int height = input_shape->dims[0], width = input_shape->dims[1];

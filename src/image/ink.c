@@ -1,45 +1,45 @@
-/* ink.c: finds the drawing in a plane of ink. Pieces are told apart on a grid of cells, so that a
- * stroke which is broken by grain is still one. Works in place and in fixed memory whatever the
- * plane's size. Thread-safe.
- */
+/* ink.c: finds the drawing in a plane of ink. It separates pieces on a grid of cells, so that a
+ * stroke which is broken by grain is still one piece. Works in place and in fixed memory whatever
+ * the plane's size. Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "image/ink.h"
 
 enum {
-    GRID = 80,        /* cells a side at most */
-    PIECES = 1600,    /* as many as the grid can hold */
+    GRID = 80,        /* most cells per side */
+    PIECES = 1600,    /* the most pieces that the grid can hold */
     SPECK_SHARE = 25, /* a piece with less than 1/25 of the drawing's ink is a speck */
-    FRAMED_SHARE = 4, /* what a frame is around has at least a quarter of its height */
-    EDGE_SHARE = 12,  /* a twelfth of the side along the border is its edge */
+    FRAMED_SHARE = 4, /* the content of a frame has at least a quarter of the frame's height */
+    EDGE_SHARE = 12,  /* the edge is a twelfth of the side along the border */
     LEAST_PEAK = 90,  /* of 255: fainter pieces are smudges */
-    LINED = 64        /* samples a side of a picture that may show ruled paper */
+    LINED = 64        /* samples per side from which a picture may show ruled paper */
 };
 
-/* How much there is of a line: of a ruling, of one on a sheet that lies askew, of a box's side, of
- * what parts two boxes. A stroke may run over most of the way. */
+/* Which share of its length must be inked for: a ruling, a ruling on a crooked sheet, a box's side,
+ * a line between two boxes. Strokes may cross the rest. */
 static const double ruling = 0.9, askew = 0.7, box_side = 0.75, box_wall = 0.95;
 
 struct piece {
-    uint64_t ink, edge_ink; /* squared, so that faint ink counts little; of it along the border */
-    uint8_t left, top, right, bottom; /* cells */
+    uint64_t ink,
+        edge_ink; /* squared, so that faint ink has little weight; edge_ink: along the border */
+    uint8_t left, top, right, bottom; /* in cells */
     uint8_t peak;
     bool kept;
 };
 
-/* The plane in cells. */
+/* The plane reduced to cells. */
 struct grid {
     int cell, columns, rows;
     uint32_t ink[GRID * GRID];
     uint8_t peak[GRID * GRID];
-    uint16_t marks[GRID * GRID]; /* the cell's piece, 0: none */
+    uint16_t marks[GRID * GRID]; /* the number of the cell's piece; 0: none */
     uint16_t stack[GRID * GRID];
     int piece_count;
     struct piece pieces[PIECES + 1];
 };
 
-/* Most of a plane is page: eight samples of it at a time. */
+/* Most of a plane is page, so eight samples are tested at once. */
 static void fill_row(struct grid *grid, const struct cn_plane *plane, int y) {
     const uint8_t *row = plane->samples + (size_t)y * (size_t)plane->width;
     const int first = y / grid->cell * grid->columns;
@@ -81,7 +81,7 @@ static bool is_edge(const struct grid *grid, int column, int row) {
            (grid->rows - 1 - row) * EDGE_SHARE < grid->rows;
 }
 
-/* Marks the cells connected with `start` (8 neighbours) and sums them up. */
+/* Marks the cells connected with `start` (8 neighbours) and sums up their ink. */
 static void mark_piece(struct grid *grid, int start, uint16_t mark) {
     int left = grid->columns, top = grid->rows, right = 0, bottom = 0, depth = 0;
     struct piece piece = {0};
@@ -125,8 +125,8 @@ static bool spans(int first, int last, int count) {
     return first * 50 <= count && (count - 1 - last) * 50 <= count;
 }
 
-/* From side to side? Then it may be ruled paper, or a stroke on it. One from top to bottom that has
- * the page for itself is a 1. */
+/* True if a line runs from side to side: ruled paper, or a stroke on it. A single line from top to
+ * bottom on an empty page is a 1 and does not count. */
 static bool has_line(const struct grid *grid) {
     uint64_t ink = 0;
     for (int i = 1; i <= grid->piece_count; i++)
@@ -141,12 +141,13 @@ static bool has_line(const struct grid *grid) {
     return false;
 }
 
-/* The paper's edge, or a frame around it? */
+/* True for the paper's edge or a frame around it. */
 static bool is_on_edge(const struct piece *piece) {
     return piece->edge_ink * 5 > piece->ink * 4;
 }
 
-/* What a piece says for itself as the drawing: its ink, unless it is the paper's edge or faint. */
+/* How well a piece qualifies as the drawing: its ink, or 0 for the paper's edge and faint pieces.
+ */
 static double merit(const struct piece *piece) {
     return (double)piece->ink * (is_on_edge(piece) ? 0.002 : 1.0) *
            (piece->peak < LEAST_PEAK ? 0.02 : 1.0);
@@ -156,7 +157,7 @@ static int gap(int first, int last, int other_first, int other_last) {
     return other_first > last ? other_first - last : first > other_last ? first - other_last : 0;
 }
 
-/* Looks from cell (x, y) in steps of (dx, dy): is there ink of the piece `mark`? */
+/* True if there is ink of the piece `mark` from cell (x, y) in steps of (dx, dy). */
 static bool sees(const struct grid *grid, int x, int y, int dx, int dy, uint16_t mark) {
     for (; x >= 0 && x < grid->columns && y >= 0 && y < grid->rows; x += dx, y += dy)
         if (grid->marks[y * grid->columns + x] == mark)
@@ -164,8 +165,8 @@ static bool sees(const struct grid *grid, int x, int y, int dx, int dy, uint16_t
     return false;
 }
 
-/* Is `outer` a frame around `inner`: a form's box, a circle? A speck inside a loop makes no frame
- * of it. */
+/* True if `outer` is a frame around `inner`, such as a form's box or a circle. A speck inside a
+ * loop does not make the loop a frame. */
 static bool is_frame(const struct grid *grid, const struct piece *outer,
                      const struct piece *inner) {
     const uint16_t mark = (uint16_t)(outer - grid->pieces);
@@ -178,7 +179,7 @@ static bool is_frame(const struct grid *grid, const struct piece *outer,
            sees(grid, x, inner->bottom, 0, 1, mark);
 }
 
-/* The best piece; of those inside `frame`, if that is one. NULL: none. */
+/* The best piece, or the best one inside `frame` if that is a frame. NULL: none. */
 static const struct piece *find_best(const struct grid *grid, const struct piece *frame) {
     const struct piece *best = NULL;
     for (int i = 1; i <= grid->piece_count; i++) {
@@ -190,8 +191,8 @@ static const struct piece *find_best(const struct grid *grid, const struct piece
     return best;
 }
 
-/* Might the piece be a digit beside the drawing: as tall as one, and, where it was kept as a part
- * of it, clearly to the left or right of it? */
+/* True if the piece may be another digit beside the drawing: as tall as a digit and, if it was kept
+ * as a part of the drawing, clearly to the left or right of it. */
 static bool is_other(const struct piece *piece, const struct piece *best) {
     const int height = best->bottom - best->top + 1, own = piece->bottom - piece->top + 1;
     const int apart = gap(best->left, best->right, piece->left, piece->right);
@@ -209,9 +210,9 @@ static int count_others(const struct grid *grid, const struct piece *best,
     return others;
 }
 
-/* Marks the pieces of the drawing: the best one, and those near it that are no specks beside it.
- * What a frame is around is better than the frame, and than what is outside. Counts those that
- * might be other digits. */
+/* Marks the pieces of the drawing: the best one, and those near it that are large enough beside it.
+ * The content of a frame is preferred to the frame and to what is outside. Counts the pieces that
+ * may be other digits. */
 static bool choose_pieces(struct grid *grid, int *ret_others) {
     const struct piece *best = find_best(grid, NULL), *frame = NULL;
     if (best == NULL)
@@ -242,7 +243,7 @@ static bool choose_pieces(struct grid *grid, int *ret_others) {
     return true;
 }
 
-/* The samples that a rectangle holds, its edges included. */
+/* The samples of a rectangle, including its edges. */
 struct extent {
     int left, top, right, bottom;
 };
@@ -258,8 +259,8 @@ static int max(int a, int b) {
     return a > b ? a : b;
 }
 
-/* Cuts `all` to a cell around the strong ink on each side where it reaches far beyond, as what a
- * shadow's edge or a ruling leaves does. */
+/* Cuts `all` to the strong ink plus one cell on each side where it reaches far beyond, as the
+ * remains of a shadow's edge or a ruling do. */
 static void cut_weak(struct extent *all, const struct extent *strong, int cell) {
     const int width = strong->right - strong->left + 1, height = strong->bottom - strong->top + 1;
     const int far = cell + max(width, height) / 8;
@@ -273,7 +274,7 @@ static void cut_weak(struct extent *all, const struct extent *strong, int cell) 
         all->bottom = strong->bottom + cell;
 }
 
-/* Clears the rest and measures what is kept. */
+/* Clears all other ink and measures what is kept. */
 static void keep_chosen(const struct grid *grid, struct cn_plane *plane,
                         struct cn_rectangle *ret_bounds) {
     struct extent all = {plane->width, plane->height, -1, -1}, strong = all;

@@ -1,10 +1,9 @@
 /* jpeg.c: decodes JPEGs with libjpeg-turbo: baseline and progressive, grey, YCbCr, RGB, CMYK and
- * YCCK. A picture that its reader needs smaller is decoded at a half, a quarter or an eighth, which
- * costs little more than reading its bits; a progressive one's details are not even read at an
- * eighth. EXIF's orientation is applied. Thread-safe: all state is
- * in struct decoder. setjmp lives in one function whose variables are all reached through a
- * pointer, so a longjmp leaves none of them undefined.
- */
+ * YCCK. A picture that is needed smaller is decoded at a half, a quarter or an eighth, which costs
+ * little more than reading its bits; at an eighth, the details of a progressive picture are not
+ * even read. EXIF's orientation is applied. Thread-safe: all state is in struct decoder. setjmp is
+ * in one function whose variables are all reached through a pointer, so a longjmp leaves none of
+ * them undefined. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 
 enum {
     MOST_SCANS = 200,     /* of a progressive picture; encoders write about ten */
-    MOST_DENOMINATOR = 8, /* libjpeg's */
+    MOST_DENOMINATOR = 8, /* the smallest scale of libjpeg */
     EXIF_PREFIX = 6,      /* "Exif" and two zeros */
     MARKER_LIMIT = 0xFFFF,
     COEFFICIENT_BYTES = 2
@@ -31,7 +30,7 @@ struct decoder {
     jmp_buf out;
     const struct cn_picture_limits *limits;
     struct cn_rows rows;
-    uint8_t *row, *colors; /* as libjpeg gives it; as RGB, of CMYK */
+    uint8_t *row, *colors; /* as libjpeg delivers it; converted to RGB, for CMYK */
     int orientation;
     char message[JMSG_LENGTH_MAX];
     enum cn_status status;
@@ -48,7 +47,7 @@ static void on_error(j_common_ptr jpeg) {
     longjmp(decoder->out, 1);
 }
 
-/* Missing data would be grey; other oddities do no harm. */
+/* Missing data would become grey, so it is an error; other warnings are harmless. */
 static void on_message(j_common_ptr jpeg, int level) {
     const int code = jpeg->err->msg_code;
     if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER))
@@ -66,7 +65,7 @@ static void on_progress(j_common_ptr jpeg) {
         longjmp(decoder->out, 1);
 }
 
-/* EXIF's orientation from the markers that were kept. */
+/* The EXIF orientation in the stored markers. */
 static int find_orientation(const struct jpeg_decompress_struct *jpeg) {
     for (jpeg_saved_marker_ptr marker = jpeg->marker_list; marker != NULL; marker = marker->next)
         if (marker->data_length > EXIF_PREFIX && memcmp(marker->data, "Exif\0\0", EXIF_PREFIX) == 0)
@@ -75,7 +74,7 @@ static int find_orientation(const struct jpeg_decompress_struct *jpeg) {
     return 1;
 }
 
-/* The coarsest reduction that leaves three quarters of what the reader takes. */
+/* The coarsest reduction that keeps three quarters of the pixels that the caller uses. */
 static unsigned choose_denominator(const struct jpeg_decompress_struct *jpeg, int side) {
     const unsigned longer =
         jpeg->image_width > jpeg->image_height ? jpeg->image_width : jpeg->image_height;
@@ -85,7 +84,7 @@ static unsigned choose_denominator(const struct jpeg_decompress_struct *jpeg, in
     return denominator;
 }
 
-/* What is kept of a picture of several scans: all coefficients. */
+/* Checks the memory for all coefficients, which libjpeg keeps for a picture of several scans. */
 static enum cn_status check_memory(struct decoder *decoder) {
     const struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
     unsigned long long bytes = 0;
@@ -112,7 +111,7 @@ static void choose_colors(struct jpeg_decompress_struct *jpeg) {
     }
 }
 
-/* Adobe writes the light that a plate lets through, others the ink on it. */
+/* Adobe's files store the light that passes a plate, others the ink on it. */
 static const uint8_t *to_rgb(struct decoder *decoder) {
     const bool light = decoder->jpeg.saw_Adobe_marker;
     const uint8_t *from = decoder->row;
@@ -125,7 +124,7 @@ static const uint8_t *to_rgb(struct decoder *decoder) {
     return decoder->colors;
 }
 
-/* Has every block's mean arrived, but for its last bit at most? */
+/* True if the mean of every block has arrived, except for its last bit at most. */
 static bool has_means(const struct jpeg_decompress_struct *jpeg) {
     for (int i = 0; i < jpeg->num_components; i++)
         if (jpeg->coef_bits[i][0] < 0 || jpeg->coef_bits[i][0] > 1)
@@ -133,8 +132,8 @@ static bool has_means(const struct jpeg_decompress_struct *jpeg) {
     return true;
 }
 
-/* Of a progressive picture at an eighth, which has one pixel for each block: reads the scans until
- * the blocks' means are there. The details that follow are most of the file, and are not read. */
+/* For a progressive picture at an eighth, which has one pixel per block: reads scans until the
+ * means of the blocks are there. The details that follow are most of the file, and are not read. */
 static void read_means(struct jpeg_decompress_struct *jpeg) {
     int event = JPEG_ROW_COMPLETED;
     while (event != JPEG_REACHED_EOI && (event != JPEG_SCAN_COMPLETED || !has_means(jpeg)))

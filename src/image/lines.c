@@ -1,8 +1,7 @@
 /* lines.c: erases straight lines that run from one side of the picture to the other: ruled and
  * squared paper, folds, the edge of a table. They are found as a Radon transform finds them, by
- * counting ink along each slope and offset, and followed sample by sample, so that a stroke that
- * crosses one stays. Fixed memory, thread-safe.
- */
+ * counting ink along each slope and offset, and then followed sample by sample, so that a stroke
+ * that crosses one stays. Fixed memory, thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,23 +10,24 @@
 #include "image/surface.h"
 
 enum {
-    SLOPES = 24,                  /* an end may lie this many cells above or below the other */
+    SLOPES = 24,                  /* the ends of a line may differ by this many cells in height */
     SIDE = CN_SURFACE_SIDE_LIMIT, /* samples */
-    CELLS = 160,                  /* cells a side at most */
-    MOST = 64,                    /* lines to erase */
-    THICK_SHARE = 30,             /* a thirtieth of the side is too thick for a line */
-    BOX_SHARE = 20,               /* a twentieth for a box's */
-    SIDE_SHARE = 8                /* what is nearer than an eighth is along a side */
+    CELLS = 160,                  /* most cells per side */
+    MOST = 64,                    /* most lines to erase */
+    THICK_SHARE = 30,             /* a line is at most a thirtieth of the side thick, */
+    BOX_SHARE = 20,               /* a box's side a twentieth */
+    SIDE_SHARE = 8                /* a line is along a side within an eighth of the picture */
 };
 
-/* Of a box's sides: of each one, and of all four together. A round 0 has less. */
+/* Which share of a box's sides must be inked: of each one, and of all four together. A round 0 has
+ * less. */
 static const double half_straight = 0.5, mostly_straight = 3.0;
 
-/* Of each side of a box that may be empty. */
+/* Which share of each side must be inked if the box may be empty. */
 static const double straight = 0.9;
 
-/* One of the two directions to look along: sample (along, across) is at samples[along * step +
- * across * stride]. */
+/* One of the two directions of view: sample (along, across) is at samples[along * step + across *
+ * stride]. */
 struct view {
     uint8_t *samples;
     size_t step, stride;
@@ -42,7 +42,7 @@ static int min(int a, int b) {
     return a < b ? a : b;
 }
 
-/* One bit a cell: is there ink? */
+/* One bit per cell: whether it has ink. */
 struct cells {
     int cell, columns, rows;
     uint8_t ink[CELLS * CELLS];
@@ -60,14 +60,14 @@ static void fill_cells(struct cells *cells, const struct view *view) {
                 cells->ink[along / cells->cell + across / cells->cell * cells->columns] = 1;
 }
 
-/* How far a line that rises by `rise` cells has risen at `column`. */
+/* The rise at `column` of a line that rises by `rise` cells in all. */
 static int rise_at(const struct cells *cells, int rise, int column) {
     return rise * column / (cells->columns > 1 ? cells->columns - 1 : 1);
 }
 
-/* The slope and offset with the most columns inked; their number. */
+/* Finds the slope and offset with the most inked columns; returns their number. */
 static int find_best(const struct cells *cells, int *ret_rise, int *ret_start) {
-    uint8_t columns[CELLS * CELLS], rows[CELLS * CELLS]; /* of the inked cells, which are few */
+    uint8_t columns[CELLS * CELLS], rows[CELLS * CELLS]; /* the inked cells, which are few */
     int inked = 0, best = 0;
     for (int row = 0; row < cells->rows; row++)
         for (int column = 0; column < cells->columns; column++)
@@ -91,7 +91,8 @@ static int find_best(const struct cells *cells, int *ret_rise, int *ret_start) {
     return best;
 }
 
-/* The run of ink across `line` at `along`: its ends, or false if none is within a cell of it. */
+/* Finds the ends of the run of ink across `line` at `along`; false if there is none within a cell.
+ */
 static bool find_run(const struct view *view, const struct line *line, int along, int cell,
                      int *ret_first, int *ret_last) {
     const uint8_t *samples = view->samples + (size_t)along * view->step;
@@ -117,7 +118,7 @@ static bool find_run(const struct view *view, const struct line *line, int along
     return true;
 }
 
-/* Median length of the runs across a line; 0 if less than `least_length` of it is there. */
+/* The median thickness of a line; 0 if less than `least_length` of it has ink. */
 static int find_thickness(const struct view *view, const struct line *line, int cell,
                           double least_length) {
     int counts[SIDE + 1] = {0}, total = 0, below = 0, thickness = 0, first = 0, last = 0;
@@ -161,7 +162,7 @@ static void erase_along(const struct view *view, double least_length, double lea
         if (thickness > 0 && thickness * THICK_SHARE <= view->breadth + THICK_SHARE &&
             (length >= least_inside * cells.columns || side * SIDE_SHARE < cells.rows))
             erase(view, &line, cells.cell, thickness);
-        /* Not to be found again, erased or not. */
+        /* The line must not be found again, whether it was erased or not. */
         for (int column = 0; column < cells.columns; column++) {
             const int row = start + rise_at(&cells, rise, column);
             for (int v = row - 1; v <= row + 1; v++)
@@ -181,14 +182,14 @@ void cn_ink_erase_lines(struct cn_plane *plane, struct cn_rectangle within, doub
                 least_inside);
 }
 
-/* What is seen from one side of a view. */
+/* The line that is seen first from one side of a view. */
 struct side {
-    int first, last; /* how deep the straight line lies that was met first */
-    double straight; /* the share of the side where it is met */
+    int first, last; /* the depth at which it lies */
+    double straight; /* the share of the side on which it is seen */
 };
 
-/* Looks into the view from one side, or from the far one, for a thin straight line. Strokes across
- * it hide a part. */
+/* Looks into the view from the near or the far side for a thin straight line. Strokes across it
+ * hide a part. */
 static struct side look_from(const struct view *view, bool far) {
     int depths[SIDE], counts[2][SIDE + 1] = {{0}}, medians[2] = {0, 0}, close = 0;
     const int thick = view->breadth / BOX_SHARE + 2, half = view->length / 2;
@@ -220,7 +221,7 @@ static struct side look_from(const struct view *view, bool far) {
                          fabs(slope) < 0.2 ? (double)close / view->length : 0.0};
 }
 
-/* Ink in at least a third of the rows inside a box? */
+/* True if at least a third of the rows inside a box have ink. */
 static bool is_drawn_in(const uint8_t *samples, size_t stride, int width, int height) {
     int drawn = 0;
     for (int y = 0; y < height; y++) {

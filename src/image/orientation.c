@@ -1,6 +1,5 @@
-/* orientation.c: reads the one tag of an EXIF block that matters here, and turns pictures.
- * Thread-safe.
- */
+/* orientation.c: reads the orientation tag of an EXIF block, and rotates and mirrors pictures.
+ * Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +7,7 @@
 
 enum { TAG_ORIENTATION = 274, TYPE_SHORT = 3, ENTRY = 12, UPRIGHT = 1, LAST = 8 };
 
-/* An EXIF block and the order of its bytes. */
+/* An EXIF block and its byte order. */
 struct exif {
     const unsigned char *bytes;
     size_t length;
@@ -47,7 +46,7 @@ int cn_orientation_read(const unsigned char *bytes, size_t length) {
 
 enum cn_status cn_orientation_apply(int orientation, struct cn_picture *picture,
                                     struct cn_error *error) {
-    /* 2 to 4 mirror and turn by half; 5 to 8 swap rows and columns as well. */
+    /* 2 to 4 mirror and rotate by 180 degrees; 5 to 8 swap rows and columns as well. */
     const bool swapped = orientation >= 5;
     const bool from_right =
         orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;

@@ -1,8 +1,7 @@
-/* page.c: separates a drawing from its page. A page that was never lit (drawn, rendered, scanned to
- * pure white) has one level; any other is a surface, see surface.h. What is darker than the page by
- * more than its grain is ink. A dark page is turned over first. Works in place and in fixed memory
- * whatever the plane's size. Thread-safe.
- */
+/* page.c: separates a drawing from its page. A page without lighting (drawn, rendered, scanned to
+ * pure white) has one level; any other page is a surface, see surface.h. Pixels that are darker
+ * than the page by more than its grain are ink. A dark page is inverted first. Works in place and
+ * in fixed memory whatever the plane's size. Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,32 +12,32 @@
 enum {
     ZERO = 255,               /* the bin of residual 0 */
     RESIDUALS = 511,          /* -255 .. 255 */
-    FLAT = 12,                /* grey levels within which an even page's pixels lie */
-    NEAR = 24,                /* grey levels; what is farther is surely not the page */
-    PURE_PERCENT = 20,        /* of the pixels, for a page of one level, */
-    LEAST_PURE_PERCENT = 4,   /* or of a small picture's */
-    SHADE_PERCENT = 25,       /* of the pixels at most, for the same, that are a little darker */
-    SHADE = 80,               /* grey levels: darker is ink, */
-    SHADED = 48,              /* samples a side; smaller pictures are no photographs */
-    LEAST_SHADOW_PERCENT = 5, /* or with that many of the pixels perhaps a shadow */
-    DARKEST_PAGE = 48,        /* darker pages are not divided by: their grain would be ink */
-    SURELY_LIGHT = 200,       /* ink cannot be much lighter */
-    USUALLY_LIGHT = 100,      /* lit paper, and not a lit blackboard */
-    FEW_ROWS = 128,           /* more are sampled */
-    SMOOTHINGS = 2,           /* of grain that hides the ink from sample to sample */
-    GRAINY = 40,              /* samples a side; with fewer, strokes are as fine as grain, */
-    GRAINY_BUT_CLEAR = 120    /* or nearly */
+    FLAT = 12,                /* the pixels of an even page lie within this many grey levels */
+    NEAR = 24,                /* in grey levels; pixels farther from the page are not part of it */
+    PURE_PERCENT = 20,        /* of the pixels are the page, if it has one level; */
+    LEAST_PURE_PERCENT = 4,   /* of a small picture's pixels */
+    SHADE_PERCENT = 25,       /* at most, for such a page, are a little darker */
+    SHADE = 80,               /* in grey levels: darker pixels are ink; */
+    SHADED = 48,              /* samples per side; smaller pictures are not photographs */
+    LEAST_SHADOW_PERCENT = 5, /* or a shadow, if so many pixels are darker */
+    DARKEST_PAGE = 48,     /* darker pages are not divided by, since their grain would become ink */
+    SURELY_LIGHT = 200,    /* in grey levels; no ink on a dark page is much lighter */
+    USUALLY_LIGHT = 100,   /* in grey levels; typical of lit paper, not of a lit blackboard */
+    FEW_ROWS = 128,        /* rows; pages with more are sampled */
+    SMOOTHINGS = 2,        /* for grain that hides the ink */
+    GRAINY = 40,           /* samples per side; below this, strokes are as fine as grain, */
+    GRAINY_BUT_CLEAR = 120 /* or nearly so below this */
 };
 
-/* Standard deviations of the page's grain: ink that is to be told from it, also after smoothing
- * that leaves coarser grain, and ink that has nothing to gain from smoothing. */
+/* Multiples of the grain's standard deviation: ink that stands out from it, the same after
+ * smoothing, which leaves coarser grain, and ink that does not need smoothing. */
 static const double clear = 6.0, clear_when_smooth = 10.0, crisp = 12.0;
 
 static uint8_t *row_of(const struct cn_plane *plane, int y) {
     return plane->samples + (size_t)y * (size_t)plane->width;
 }
 
-/* How many pixels have each level. Four counters a level: one would wait for itself. */
+/* Counts the pixels of each level. Four counters per level avoid waiting for the last increment. */
 static void count_levels(const struct cn_plane *plane, size_t ret_levels[256]) {
     uint32_t counts[4][256] = {{0}};
     const size_t count = (size_t)plane->width * (size_t)plane->height;
@@ -54,18 +53,18 @@ static void count_levels(const struct cn_plane *plane, size_t ret_levels[256]) {
             (size_t)counts[0][level] + counts[1][level] + counts[2][level] + counts[3][level];
 }
 
-/* Too small for a photograph: drawn, or scanned and cut out. */
+/* True for a picture too small for a photograph: it was drawn, or scanned and cut out. */
 static bool is_small(const struct cn_plane *plane) {
     return plane->width < SHADED && plane->height < SHADED;
 }
 
-/* A twentieth of the side. */
+/* The width of the frame: a twentieth of the side. */
 static int frame_width(const struct cn_plane *plane) {
     const int smaller = plane->width < plane->height ? plane->width : plane->height;
     return smaller / 20 > 1 ? smaller / 20 : 1;
 }
 
-/* The same for a frame of that width. */
+/* Counts the levels of a frame of that width. */
 static void count_frame(const struct cn_plane *plane, size_t ret_levels[256]) {
     const int frame = frame_width(plane);
     memset(ret_levels, 0, 256 * sizeof *ret_levels);
@@ -87,7 +86,7 @@ static size_t count_between(const size_t *levels, int from, int to) {
     return count;
 }
 
-/* The bin that `share` of the histogram's values do not exceed. */
+/* The bin that a `share` of the histogram's values do not exceed. */
 static int quantile(const size_t *histogram, int bins, double share) {
     size_t total = 0, below = 0;
     int bin = 0;
@@ -99,7 +98,7 @@ static int quantile(const size_t *histogram, int bins, double share) {
     return bin;
 }
 
-/* How many of the frame's four corners are mostly lighter than `middle`. */
+/* Counts the corners of the frame that are mostly lighter than `middle`. */
 static int count_light_corners(const struct cn_plane *plane, int middle) {
     const int frame = frame_width(plane);
     const int xs[] = {0, plane->width - frame}, ys[] = {0, plane->height - frame};
@@ -114,9 +113,9 @@ static int count_light_corners(const struct cn_plane *plane, int middle) {
     return corners;
 }
 
-/* A drawing that was cut out along its ink: its frame shows that as well as the page, in two levels
- * or, in a small picture, with greys between them. The corners tell, which a drawing seldom
- * reaches; else the whole, of which ink is the smaller part. */
+/* True for a drawing that was cut out along its ink, so that its frame shows both ink and page: in
+ * two levels or, in a small picture, with greys between them. The page is then what the corners
+ * show, which a drawing seldom reaches, or else the larger part of the whole. */
 static bool is_cut_close(const struct cn_plane *plane, const size_t levels[256],
                          const size_t frame[256], bool *ret_light) {
     const int low = quantile(levels, 256, 0.0), high = quantile(levels, 256, 0.9999);
@@ -137,9 +136,9 @@ static bool is_cut_close(const struct cn_plane *plane, const size_t levels[256],
     return true;
 }
 
-/* Is the picture lit so that many of its pixels are neither as light as its frame nor as dark or as
- * light as what differs most? Then the glow of a lamp, which is broad, would pass for the drawing.
- */
+/* True if, because of the lighting, many pixels are neither as light as the frame nor like the
+ * pixels that differ most from it. The broad glow of a lamp would otherwise be taken for the
+ * drawing. */
 static bool is_glowing(const size_t levels[256], int frame) {
     const int low = quantile(levels, 256, 0.005), high = quantile(levels, 256, 0.995);
     const size_t far = frame - low > high - frame ? count_between(levels, 0, low + 2 * NEAR)
@@ -148,7 +147,7 @@ static bool is_glowing(const size_t levels[256], int frame) {
     return (near + far) * 10 < count_between(levels, 0, 255) * 8;
 }
 
-/* Is the page light, by what frames it? */
+/* True if the page is light, judged by the frame. */
 static bool is_framed_light(const struct cn_plane *plane, const size_t levels[256], int level) {
     double darker = 0.0, lighter = 0.0;
     const size_t total = count_between(levels, 0, 255);
@@ -164,8 +163,8 @@ static bool is_framed_light(const struct cn_plane *plane, const size_t levels[25
                                 is_glowing(levels, level) && cn_surface_drawing_is_dark(plane));
 }
 
-/* Which of the two sides is the page? What frames the picture, unless that has no one level, nearly
- * all else is on one side of it, or it is a shadow. */
+/* True if the lighter of the two sides is the page. The frame decides, unless it has no single
+ * level, nearly all else is on one side of it, or it is a shadow. */
 static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
     size_t frame[256];
     bool light;
@@ -182,7 +181,7 @@ static bool is_light(const struct cn_plane *plane, const size_t levels[256]) {
             cn_surface_is_light(plane));
 }
 
-/* Makes a dark page light. */
+/* Inverts a dark page. */
 static void invert(struct cn_plane *plane, size_t levels[256]) {
     const size_t count = (size_t)plane->width * (size_t)plane->height;
     for (size_t i = 0; i < count; i++)
@@ -194,12 +193,12 @@ static void invert(struct cn_plane *plane, size_t levels[256]) {
     }
 }
 
-/* The level of a page that was never lit; -1: there is none. */
+/* The level of a page without lighting; -1: it has no single level. */
 static int find_pure_level(const struct cn_plane *plane, const size_t levels[256]) {
     const size_t total = count_between(levels, 0, 255);
     const int lightest = quantile(levels, 256, 0.9999);
     int level = 255;
-    /* A digit that fills a small picture leaves little of the page, and greys around itself. */
+    /* A digit that fills a small picture leaves little of the page, and has greys around it. */
     if (is_small(plane) &&
         count_between(levels, lightest - 1, lightest) * 100 >= total * LEAST_PURE_PERCENT)
         return lightest;
@@ -209,13 +208,13 @@ static int find_pure_level(const struct cn_plane *plane, const size_t levels[256
         level--;
     if (level < 0 || count_between(levels, level - SHADE, level - 4) * 100 > total * SHADE_PERCENT)
         return -1;
-    /* A little grain is nothing beside ink, but beside faint ink. */
+    /* A little grain does not matter, except beside faint ink. */
     const bool grainy = count_between(levels, level - 1, level + 1) * 10 <
                         count_between(levels, level - FLAT, level + FLAT) * 9;
     return grainy && level - quantile(levels, 256, 0.001) < SHADE ? -1 : level;
 }
 
-/* Is what is darker than a page of one level a shadow on it, and no ink? A shadow is broad. */
+/* True if the darker pixels on a page of one level are a shadow, which is broad, and not ink. */
 static bool is_shaded(const struct cn_plane *plane, int pure, const size_t levels[256]) {
     struct cn_surface surface;
     const int smaller = plane->width < plane->height ? plane->width : plane->height;
@@ -227,8 +226,8 @@ static bool is_shaded(const struct cn_plane *plane, int pure, const size_t level
     return surface.uneven;
 }
 
-/* One row before its grain is taken away: how far below the page each pixel is, where a light page
- * counts as 255 wherever it is in the shade; as bins. */
+/* Computes for one row, with its grain, how far below the page each pixel is, as bins. Light pages
+ * are scaled to 255 wherever they are in the shade. */
 static void find_residuals(const struct cn_plane *plane, const float *page, int y, bool light,
                            uint16_t *ret_row) {
     const uint8_t *row = row_of(plane, y);
@@ -242,12 +241,12 @@ static void find_residuals(const struct cn_plane *plane, const float *page, int 
 
 /* Where ink begins, and where it is full. */
 struct levels {
-    int zero, least, full; /* residuals */
-    double grain;          /* their standard deviation on the page */
+    int zero, least, full; /* in residuals */
+    double grain;          /* standard deviation of the residuals on the page */
 };
 
-/* The residual above which 15 % of the ink that begins at `first` lies; residuals count from
- * `zero`. */
+/* The residual that 15 % of the ink which begins at `first` exceeds; residuals count from `zero`.
+ */
 static int find_full(const size_t *histogram, int zero, int first) {
     double weight = 0.0, target = 0.0;
     int full = RESIDUALS - 1;
@@ -261,12 +260,12 @@ static int find_full(const size_t *histogram, int zero, int first) {
     return full - ZERO - zero;
 }
 
-/* The standard deviation of the grain, by the page's lighter half, which is nothing else. */
+/* The standard deviation of the grain, from the page's lighter half, which contains no ink. */
 static double find_spread(const size_t *histogram) {
     return (quantile(histogram, RESIDUALS, 0.25) - quantile(histogram, RESIDUALS, 0.05)) / 0.97;
 }
 
-/* From the residuals' histogram, where the page's own lie around `zero`. */
+/* Finds the levels in the histogram of residuals, where the page's own lie around `zero`. */
 static struct levels find_levels(const size_t *histogram, int zero, double grain,
                                  int *ret_contrast) {
     const int first = ZERO + zero + (int)fmax(ceil(4.0 * grain), 5.0) + 1;
@@ -275,14 +274,14 @@ static struct levels find_levels(const size_t *histogram, int zero, double grain
         most--;
     *ret_contrast = most - ZERO - zero;
     int full = find_full(histogram, zero, first);
-    /* Little ink drowns in much grain: then the darkest tells. */
+    /* Little ink is lost in much grain: then the darkest pixels decide. */
     if (*ret_contrast > 9.0 * grain && full < clear * grain)
         full = find_full(histogram, zero, ZERO + zero + *ret_contrast / 2);
     const double least = fmax(fmax(4.0 * grain, 5.0), 0.17 * full);
     return (struct levels){zero, (int)lround(least), full, grain};
 }
 
-/* Ink of each bin of residuals. */
+/* Makes the table from bins of residuals to ink. */
 static void make_map(const struct levels *levels, uint8_t map[RESIDUALS]) {
     for (int i = 0; i < RESIDUALS; i++) {
         const int ink = i - ZERO - levels->zero;
@@ -332,13 +331,14 @@ static void smooth(struct cn_plane *plane) {
 
 /* Histograms of a surface's residuals. */
 struct residuals {
-    size_t all[RESIDUALS], shaded[RESIDUALS]; /* and those in the darker half */
-    size_t differences[RESIDUALS];            /* of pixels that are two apart */
+    size_t all[RESIDUALS], shaded[RESIDUALS]; /* `shaded`: those in the darker half */
+    size_t differences[RESIDUALS];            /* between pixels that are two apart */
 };
 
 static void count_residuals(const struct cn_surface *surface, const struct cn_plane *plane,
                             bool light, struct residuals *ret_residuals) {
-    /* By turns, as a counter would wait for itself: pixels in the light and in the shade. */
+    /* Alternating counters avoid waiting for the last increment; pixels in the light and in the
+     * shade. */
     uint32_t counts[2][2][RESIDUALS] = {{{0}}}, differences[2][RESIDUALS] = {{0}};
     uint16_t row[CN_SURFACE_SIDE_LIMIT];
     float page[CN_SURFACE_SIDE_LIMIT];
@@ -363,12 +363,12 @@ static struct levels measure_surface(const struct cn_surface *surface, const str
                                      bool light, int *ret_contrast) {
     struct residuals residuals;
     count_residuals(surface, plane, light, &residuals);
-    /* Grain differs from pixel to pixel, what is left of the light does not: the median difference
-     * of two is 0.95 standard deviations. Half as much again for grain that is coarser. */
+    /* Grain differs from pixel to pixel, the rest of the lighting does not: the median difference
+     * of two pixels is 0.95 standard deviations. A factor of 1.5 allows for coarser grain. */
     const double most_grain = 1.5 * quantile(residuals.differences, RESIDUALS, 0.5) / 0.95 + 1.0;
     const double spread = find_spread(residuals.all);
     const int zero = quantile(residuals.all, RESIDUALS, 0.25) - ZERO + (int)lround(0.67 * spread);
-    /* In the shade there is more of it, and at white it is cut off. */
+    /* There is more grain in the shade, and at white it is clipped. */
     const double shade = surface->uneven ? find_spread(residuals.shaded) : 0.0;
     return find_levels(residuals.all, zero, fmin(fmax(spread, shade), most_grain), ret_contrast);
 }
@@ -384,7 +384,7 @@ static bool extract_from_surface(struct cn_plane *plane, bool light, bool *ret_u
     struct levels found = measure_surface(&surface, plane, light, ret_contrast);
     if (found.full < clear * found.grain)
         least = clear_when_smooth;
-    /* Grain differs from sample to sample, and averages of it little. */
+    /* Grain differs from sample to sample, but averages of it differ little. */
     for (int i = 0; i < SMOOTHINGS && *ret_contrast >= CN_PAGE_LEAST_CONTRAST; i++) {
         if (smaller < (found.full < clear * found.grain ? GRAINY : GRAINY_BUT_CLEAR) ||
             found.full >= crisp * found.grain)

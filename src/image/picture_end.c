@@ -1,7 +1,6 @@
-/* picture_end.c: see picture_end.h. Walks each format's own structure without decoding: whoever
- * sends two pictures behind each other is told so, instead of getting the answer of the first.
- * Checks no more than it needs; the decoders do. No state: any thread.
- */
+/* picture_end.c: see picture_end.h. Walks each format's own structure without decoding, so that a
+ * client that sends two pictures in one file is told so, instead of getting the answer for the
+ * first. The decoders check the rest. No state; thread-safe. */
 #include "image/picture_end.h"
 
 #include <stdbool.h>
@@ -23,7 +22,7 @@ static uint64_t little(const unsigned char *b, int count) {
     return value;
 }
 
-/* Chunks of length, type, data and sum, up to IEND. */
+/* Walks chunks of length, type, data and checksum, up to IEND. */
 static size_t png_end(const unsigned char *b, size_t length) {
     for (size_t at = 8; length - at >= 12;) {
         const uint64_t size = big(b + at, 4);
@@ -36,7 +35,8 @@ static size_t png_end(const unsigned char *b, size_t length) {
     return length;
 }
 
-/* Segments up to EOI; between them coded data, in which 0xff is followed by 0 or a restart. */
+/* Walks segments up to EOI. In the coded data between them 0xff is followed by 0 or a restart
+ * marker. */
 static size_t jpeg_end(const unsigned char *b, size_t length) {
     for (size_t at = 2; at + 1 < length;) {
         if (b[at] != 0xff || b[at + 1] == 0 || b[at + 1] == 0xff ||
@@ -67,7 +67,7 @@ static size_t gif_table(unsigned char flags) {
     return (flags & 0x80) != 0 ? (size_t)3 << ((flags & 7) + 1) : 0;
 }
 
-/* Extensions and images up to the trailer. */
+/* Walks extensions and images up to the trailer. */
 static size_t gif_end(const unsigned char *b, size_t length) {
     size_t at = length > 13 ? 13 + gif_table(b[10]) : length;
     while (at < length && b[at] != 0x3b) {
@@ -92,7 +92,7 @@ static const unsigned char *pnm_blank(const unsigned char *b, const unsigned cha
     return b;
 }
 
-/* The size is the header's; a text's samples are counted. */
+/* The header gives the size; the samples of a text are counted. */
 static size_t pnm_end(const unsigned char *b, size_t length) {
     const unsigned char *at = b + 2, *const end = b + length;
     const bool bits = b[1] == '1' || b[1] == '4', text = b[1] <= '3';
@@ -119,8 +119,8 @@ static size_t pnm_end(const unsigned char *b, size_t length) {
     return left == 0 ? (size_t)(pnm_blank(at, end) - b) : length;
 }
 
-/* The farthest byte that a directory of a TIFF reaches: its own, its entries' values, its strips'
- * or tiles'. */
+/* The last byte that a directory of a TIFF refers to: its own, its entries' values, its strips or
+ * tiles. */
 static size_t tiff_end(const unsigned char *b, size_t length) {
     static const unsigned char sizes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8};
     uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : little;

@@ -1,7 +1,6 @@
-/* plane.c: alpha, gamma and colour are resolved here, before anything looks for ink. A drawing on a
- * transparent page needs a page of the other brightness: white under dark ink, black under light.
- * Thread-safe.
- */
+/* plane.c: resolves alpha, gamma and colour, before ink is looked for. A drawing on a transparent
+ * page needs a page of the other brightness: white under dark ink, black under light ink.
+ * Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,9 @@
 enum {
     WHITE = 255,
     OPAQUE = 255,
-    VARIED = 96,       /* grey levels between the darkest and the lightest of a page with ink */
-    SAMPLES = 64,      /* a side, when looking for the ink's colour */
-    LEAST_COLOUR = 40, /* a difference that is no noise */
+    VARIED = 96,  /* grey levels between the darkest and the lightest pixel of a page with ink */
+    SAMPLES = 64, /* samples per side, for finding the ink's colour */
+    LEAST_COLOUR = 40, /* a difference above noise */
     ROW_BLOCK = 512    /* pixels converted at a time */
 };
 
@@ -21,16 +20,17 @@ enum {
 struct mixer {
     int channels;
     bool opaque;
-    int paper;          /* under transparent pixels */
-    bool curved;        /* samples go through `curve` first: another gamma than sRGB's */
+    int paper;          /* level of the paper under transparent pixels */
+    bool curved;        /* the gamma differs from sRGB's, so samples pass through `curve` first */
     uint8_t curve[256]; /* */
-    bool by_colour;     /* brightness hides the ink: project on its colour */
-    float page[3];      /* the page's colour, */
+    bool by_colour; /* ink and page are equally bright, so pixels are projected on the ink's colour
+                     */
+    float page[3];  /* the page's colour, */
     float direction[3]; /* and the unit vector from it to the ink's */
 };
 
 static uint8_t luminance(int red, int green, int blue) {
-    /* 0.2126, 0.7152 and 0.0722 in parts of 256; a grey's square root is itself. */
+    /* 0.2126, 0.7152 and 0.0722 in parts of 256; a grey stays exactly what it is. */
     const int light = 54 * red * red + 183 * green * green + 19 * blue * blue;
     return (uint8_t)(sqrtf((float)light) * (1.0F / 16.0F) + 0.5F);
 }
@@ -78,7 +78,8 @@ static bool is_opaque(const struct cn_picture *picture) {
     return all == OPAQUE;
 }
 
-/* The paper under transparent pixels, from what the opaque ones say; -1 if there are none. */
+/* The level of the paper under transparent pixels, derived from the opaque ones; -1 if there are
+ * none. */
 static int find_paper(const struct cn_picture *picture, const struct mixer *mixer) {
     const int channels = picture->channels;
     const size_t count = (size_t)picture->width * (size_t)picture->height;
@@ -102,8 +103,9 @@ static int find_paper(const struct cn_picture *picture, const struct mixer *mixe
     if (cover == 0)
         return -1;
     const bool bright = sum >= 128 * cover;
-    /* Mostly opaque and varied: the page itself is in the picture (rounded corners, say) and the
-     * transparent rest goes on with it. Otherwise the opaque pixels are the ink. */
+    /* If most pixels are opaque and varied, the page itself is in the picture (for example with
+     * rounded corners), and the transparent pixels continue it. Otherwise the opaque pixels are the
+     * ink. */
     const bool page_inside = solid > count / 2 && high - low > VARIED;
     return bright == page_inside ? WHITE : 0;
 }
@@ -116,7 +118,7 @@ static void over_paper(const struct mixer *mixer, const uint8_t *pixel, float re
                        (1.0F - alpha) * (float)mixer->paper;
 }
 
-/* Pixel (x, y) of the SAMPLES x SAMPLES that stand for the picture. */
+/* Pixel (x, y) of the SAMPLES x SAMPLES that represent the picture. */
 static const uint8_t *sample_at(const struct cn_picture *picture, int x, int y) {
     const size_t column = (size_t)x * (size_t)(picture->width - 1) / (SAMPLES - 1);
     const size_t row = (size_t)y * (size_t)(picture->height - 1) / (SAMPLES - 1);
@@ -146,7 +148,7 @@ static void find_page_color(const struct cn_picture *picture, struct mixer *mixe
     }
 }
 
-/* Sets `by_colour` where the ink is about as bright as the page and differs in colour: yellow on
+/* Sets `by_colour` if the ink is about as bright as the page but has another colour: yellow on
  * white, red on green. */
 static void find_ink_color(const struct cn_picture *picture, struct mixer *mixer) {
     float most = 0.0F, sum[3] = {0}, color[3], norm = 0.0F;
@@ -182,7 +184,7 @@ static void find_ink_color(const struct cn_picture *picture, struct mixer *mixer
         mixer->direction[c] /= sqrtf(norm);
 }
 
-/* Brightness of `count` pixels, paper and all. */
+/* The brightness of `count` pixels, over the paper. */
 static void mix_row(const struct mixer *mixer, const uint8_t *pixels, int count, uint8_t *target) {
     const int channels = mixer->channels;
     if (mixer->by_colour) {
@@ -211,7 +213,7 @@ static void mix_row(const struct mixer *mixer, const uint8_t *pixels, int count,
     }
 }
 
-/* One row of the plane: `reduction` rows of the picture, averaged over squares. */
+/* Makes one row of the plane from `reduction` rows of the picture, averaged over squares. */
 static void reduce_rows(const struct cn_picture *picture, const struct mixer *mixer, int first,
                         struct cn_plane *plane, uint32_t *sums, uint8_t *target) {
     const int by = plane->reduction;
@@ -221,7 +223,7 @@ static void reduce_rows(const struct cn_picture *picture, const struct mixer *mi
     for (int y = first; y < last; y++) {
         const uint8_t *pixels =
             picture->data + (size_t)y * (size_t)picture->width * (size_t)picture->channels;
-        /* Whole squares at a time, so that a block ends where one does. */
+        /* A block has whole squares only. */
         const int step = ROW_BLOCK / by * by;
         for (int x = 0; x < picture->width; x += step) {
             const int count = picture->width - x < step ? picture->width - x : step;
@@ -258,7 +260,7 @@ static enum cn_status fill_grey(const struct cn_picture *picture, const struct m
     return CN_OK;
 }
 
-/* Colours, or greys by ITU-R 601's weights, which PIL, OpenCV and TensorFlow have. */
+/* Keeps colours, or makes greys by ITU-R 601's weights, as PIL, OpenCV and TensorFlow do. */
 static void fill_as_seen(const struct cn_picture *picture, const struct mixer *mixer, int channels,
                          uint8_t *target) {
     const size_t count = (size_t)picture->width * (size_t)picture->height;
@@ -272,7 +274,7 @@ static void fill_as_seen(const struct cn_picture *picture, const struct mixer *m
     }
 }
 
-/* sRGB's gamma is 1 / 2.2; a file that says another is brought to it. */
+/* sRGB's gamma is 1 / 2.2; a file with another gamma is converted to it. */
 static void set_curve(struct mixer *mixer, double gamma) {
     mixer->curved = gamma > 0.0 && fabs(gamma * 2.2 - 1.0) > 0.05;
     for (int i = 0; i < 256; i++)
@@ -280,7 +282,7 @@ static void set_curve(struct mixer *mixer, double gamma) {
             (uint8_t)(mixer->curved ? lround(255.0 * pow(i / 255.0, 1.0 / (gamma * 2.2))) : i);
 }
 
-/* What pixels are made of, and room for the plane. */
+/* Determines the mixer for the picture, and allocates the plane. */
 static enum cn_status plane_begin(const struct cn_picture *picture, struct mixer *mixer,
                                   struct cn_plane *plane, struct cn_error *error) {
     *mixer = (struct mixer){.channels = picture->channels};

@@ -1,10 +1,9 @@
-/* png.c: decodes PNG bytes with libpng's row interface, under limits. Every error of libpng, CRC
- * and "benign" ones included, is an error here. Ancillary chunks are skipped except tRNS, and gAMA
- * and sRGB, which are reported and not applied. Rows are reduced as they come, and indices are
- * never expanded; an interlaced picture's passes are taken pixel by pixel. Thread-safe: all state
- * is in struct decoder. setjmp lives in one function whose variables are all reached through a
- * pointer, so a longjmp leaves none of them undefined.
- */
+/* png.c: decodes PNG with libpng's row interface, within limits. Every error of libpng is an error
+ * here, including CRC and "benign" ones. Ancillary chunks are skipped except tRNS, and gAMA and
+ * sRGB, which are reported but not applied. Rows are reduced as they arrive, and indices are never
+ * expanded; the passes of an interlaced picture are taken pixel by pixel. Thread-safe: all state is
+ * in struct decoder. setjmp is in one function whose variables are all reached through a pointer,
+ * so a longjmp leaves none of them undefined. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -68,15 +67,15 @@ static void configure(struct decoder *decoder) {
     png_set_user_limits(png, (png_uint_32)decoder->header.width,
                         (png_uint_32)decoder->header.height);
     png_set_chunk_cache_max(png, 16);
-    /* No chunk that is kept can be large: PLTE and tRNS are bounded by the format, and all other
-     * ancillary chunks are skipped unread, so that a long text or profile is no error. */
+    /* Chunks need no limit of size: the format bounds PLTE and tRNS, and all other ancillary chunks
+     * are skipped unread, so that a long text or profile is no error. */
     png_set_chunk_malloc_max(png, 0);
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_benign_errors(png, 0);
 }
 
-/* The colours of indices, or of grey samples of a few bits; their number of channels. */
+/* The colours of indices, or of grey samples of a few bits; returns their number of channels. */
 static int read_colors(struct decoder *decoder, uint8_t colors[256 * 4]) {
     png_colorp palette = NULL;
     png_bytep alphas = NULL;
@@ -106,14 +105,14 @@ static int read_colors(struct decoder *decoder, uint8_t colors[256 * 4]) {
     return (grey ? 1 : 3) + !opaque;
 }
 
-/* Sets libpng's transformations; the channels of its rows, or of their colours if they are
+/* Sets libpng's transformations; returns the channels of its rows, or of their colours if they are
  * indices. */
 static int set_transformations(struct decoder *decoder, uint8_t colors[256 * 4],
                                bool *ret_indexed) {
     png_structp png = decoder->png;
     const bool keyed = png_get_valid(png, decoder->info, PNG_INFO_tRNS) != 0;
     const int depth = decoder->header.depth;
-    /* Grey samples of 8 bits, which most small pictures have, are what they stand for. */
+    /* Grey samples of 8 bits, which most small pictures have, need no table. */
     *ret_indexed =
         decoder->header.color_type == PNG_COLOR_TYPE_PALETTE ||
         (decoder->header.color_type == PNG_COLOR_TYPE_GRAY && depth <= 8 && (depth < 8 || keyed));
@@ -129,8 +128,8 @@ static int set_transformations(struct decoder *decoder, uint8_t colors[256 * 4],
     return png_get_channels(png, decoder->info);
 }
 
-/* Adam7: first column, first row, column step, row step; a picture that is not interlaced is one
- * pass. */
+/* Adam7: first column, first row, column step, row step; a picture without interlace is one pass.
+ */
 static const int passes[8][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
                                  {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}, {0, 0, 1, 1}};
 
@@ -159,7 +158,7 @@ static bool decode(struct decoder *decoder) {
     configure(decoder);
     png_read_info(png, decoder->info);
     if (png_get_gAMA(png, decoder->info, &decoder->gamma) == 0)
-        decoder->gamma = 0.0; /* an sRGB chunk counts as a gAMA of its own gamma */
+        decoder->gamma = 0.0; /* an sRGB chunk sets its own gamma */
     const int channels = set_transformations(decoder, colors, &indexed);
     const size_t row = png_get_rowbytes(png, decoder->info);
     if (png_get_bit_depth(png, decoder->info) != 8 ||

@@ -1,6 +1,5 @@
-/* png_encode.c: 8-bit grey or RGB pixels to PNG bytes in memory, for tests, exports and pages.
- * No palettes, alpha or metadata. Thread-safe.
- */
+/* png_encode.c: writes 8-bit grey or RGB pixels as PNG in memory, for tests, exports and the web
+ * page. No palettes, alpha or metadata. Thread-safe. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdlib.h>

@@ -1,8 +1,7 @@
-/* png_scan.c: the walk over a PNG's chunks before libpng decodes it: sizes only, no checksums and
- * no decompression, which are libpng's. It stops the files whose cost is out of proportion to their
- * picture: IDAT data after the image's end, and large dimensions without the data to fill them.
- * Thread-safe, allocates nothing.
- */
+/* png_scan.c: walks a PNG's chunks before libpng decodes it. It reads sizes only; libpng checks and
+ * decompresses. It refuses files whose cost is out of proportion to their picture: IDAT data after
+ * the image's end, and large dimensions without the data to fill them. Thread-safe, allocates
+ * nothing. */
 #include <string.h>
 #include <zlib.h>
 
@@ -11,7 +10,7 @@
 enum {
     CHUNK_OVERHEAD = 12, /* length, type, CRC */
     IHDR_LENGTH = 13,
-    IDAT_SLACK = 4096,   /* encoders' own: small blocks, flushes, zlib's header */
+    IDAT_SLACK = 4096,   /* what encoders add: small blocks, flushes, zlib's header */
     DEFLATE_RATIO = 1032 /* RFC 1951: 258 bytes from 2 bits, at best */
 };
 
@@ -25,7 +24,8 @@ static uint32_t read_u32(const unsigned char *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Samples a pixel of each legal colour type, and its legal depths as a bit set; PNG 2.3 table 1. */
+/* Samples per pixel of each legal colour type, and its legal depths as a bit set; PNG 2.3 table 1.
+ */
 static const struct {
     uint32_t depths;
     int samples;
@@ -59,7 +59,8 @@ static enum cn_status read_header(const unsigned char *data, const struct cn_pic
     return CN_OK;
 }
 
-/* Bytes of the filtered rows of one pass that takes every dx-th column from x, dy-th row from y. */
+/* Bytes of the filtered rows of a pass that takes every dx-th column from x and every dy-th row
+ * from y. */
 static uint64_t pass_size(const struct cn_png_header *header, int x, int y, int dx, int dy) {
     const int columns = (header->width - x + dx - 1) / dx;
     const int rows = (header->height - y + dy - 1) / dy;
@@ -69,7 +70,7 @@ static uint64_t pass_size(const struct cn_png_header *header, int x, int y, int 
     return (uint64_t)rows * (((uint64_t)columns * (uint64_t)bits + 7) / 8 + 1);
 }
 
-/* Bytes that the IDAT data must inflate to. */
+/* The number of bytes that the IDAT data must inflate to. */
 static uint64_t raw_size(const struct cn_png_header *header) {
     /* Adam7: first column, first row, column step, row step. */
     static const int passes[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},

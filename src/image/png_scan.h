@@ -1,4 +1,4 @@
-/* png_scan.h: what a PNG's chunks claim, checked before libpng or an allocation sees it. */
+/* png_scan.h: checks a PNG's chunks before libpng reads it and before memory is allocated. */
 #ifndef CONVNET_IMAGE_PNG_SCAN_H
 #define CONVNET_IMAGE_PNG_SCAN_H
 
@@ -15,8 +15,8 @@ struct cn_png_header {
 bool cn_png_recognize(const void *bytes, size_t length);
 
 /* Walks the chunks once, in time linear in their number. CN_MALFORMED: no signature, a chunk that
- * runs past the end, a bad IHDR, no IEND, or IDAT chunks that hold more or less than this picture
- * can need (decompression bombs of both kinds); CN_LIMIT: wider or higher than `limits`. */
+ * runs past the end, a bad IHDR, no IEND, or IDAT chunks with more or less data than this picture
+ * can need (both kinds of decompression bombs); CN_LIMIT: wider or higher than `limits`. */
 enum cn_status cn_png_scan(const unsigned char *bytes, size_t length,
                            const struct cn_picture_limits *limits, struct cn_png_header *ret_header,
                            struct cn_error *error);

@@ -1,6 +1,6 @@
-/* pnm.c: reads the portable formats of Netpbm: bitmaps, greys and colours (P1 to P6), as text and
- * as bytes, samples of 1 or 2 bytes. Of several pictures in a file the first counts. Thread-safe.
- */
+/* pnm.c: decodes Netpbm's portable formats: bitmaps, greys and colours (P1 to P6), as text and
+ * binary, with samples of 1 or 2 bytes. Of several pictures in a file the first is used.
+ * Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 
 enum { MOST_VALUE = 65535 };
 
-/* The bytes as they are read. */
+/* The bytes and the position of the reader. */
 struct text {
     const unsigned char *bytes;
     size_t length, at;
@@ -23,7 +23,7 @@ static bool is_blank(int byte) {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/* White space and comments; false at the end. */
+/* Skips white space and comments; false at the end. */
 static bool skip(struct text *text) {
     for (; text->at < text->length; text->at++) {
         const unsigned char byte = text->bytes[text->at];
@@ -36,7 +36,7 @@ static bool skip(struct text *text) {
     return false;
 }
 
-/* An unsigned number of at most `most`, of one digit if it is a bitmap's; -1: there is none. */
+/* Reads an unsigned number up to `most`, of a single digit in a bitmap; -1: there is none. */
 static long read_number(struct text *text, long most, bool one_digit) {
     long value = -1;
     if (!skip(text))
@@ -69,13 +69,13 @@ static enum cn_status read_header(struct text *text, const struct cn_picture_lim
     const enum cn_status status = cn_format_check_size("PNM", width, height, limits, error);
     header.width = (int)width;
     header.height = (int)height;
-    text->at++; /* the one blank before the samples */
+    text->at++; /* the single blank before the samples */
     if (status == CN_OK)
         *ret_header = header;
     return status;
 }
 
-/* One row of P1 to P3; false: it is not there. */
+/* Reads one row of P1 to P3; false if it is missing. */
 static bool read_text_row(struct text *text, const struct header *header, uint8_t *samples) {
     const int count = header->width * header->channels;
     for (int i = 0; i < count; i++) {
@@ -87,7 +87,7 @@ static bool read_text_row(struct text *text, const struct header *header, uint8_
     return true;
 }
 
-/* One row of P4 to P6. */
+/* Reads one row of P4 to P6. */
 static bool read_row(struct text *text, const struct header *header, uint8_t *samples) {
     const size_t count = (size_t)header->width * (size_t)header->channels;
     const size_t bytes = header->kind == 4    ? (count + 7) / 8

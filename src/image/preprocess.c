@@ -1,7 +1,6 @@
-/* preprocess.c: the one path from a picture to a network's input: a digit's (digit.c), or the whole
- * picture or its middle, scaled; then the normalisation. Decodes nothing and knows no network.
- * Thread-safe.
- */
+/* preprocess.c: the one path from a picture to a network's input: the fit of a digit (digit.c), or
+ * of the whole picture or its middle by scaling; then the normalisation. It decodes nothing and
+ * knows no network. Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +25,8 @@ static enum cn_status preprocess_check(const struct cn_preprocessing *preprocess
     return cn_preprocessing_check(preprocessing, shape, error);
 }
 
-/* Where a picture goes: a part of it, and the rectangle of the input that it fills. The rest is
- * black. PIL's ImageOps.fit and ImageOps.pad have the same formulas. */
+/* The part of a picture that is used, and the rectangle of the input that it fills. The rest is
+ * black. The formulas are those of PIL's ImageOps.fit and ImageOps.pad. */
 struct placing {
     struct cn_region from;
     int left, top, width, height;
@@ -53,7 +52,7 @@ static struct placing place(enum cn_fit fit, double width, double height, int to
     return placing;
 }
 
-/* The place in pixels of the file, of which one of the picture's holds `by` a side. */
+/* Reports the placing in pixels of the file; a pixel of the picture is `by` of these per side. */
 static void report_placing(const struct placing *placing, double by,
                            struct cn_preprocessing_report *report) {
     const struct cn_region *from = &placing->from;
@@ -64,7 +63,7 @@ static void report_placing(const struct placing *placing, double by,
     report->scale = (float)(placing->width / ((from->right - from->left) * by));
 }
 
-/* The whole picture or its middle: levels from 0 to 1. */
+/* Fits the whole picture or its middle, as levels from 0 to 1. */
 static enum cn_status fit_whole(const struct cn_preprocessing *preprocessing,
                                 const struct cn_picture *picture, const struct cn_shape *shape,
                                 float *image, struct cn_preprocessing_report *report,

@@ -1,7 +1,5 @@
-/* preprocessing.c: the parameters of the path from a picture to a network: their defaults, their
- * text, their rules, and the normalisation that they end in. The path itself is preprocess.c.
- * Thread-safe.
- */
+/* preprocessing.c: the parameters of the preprocessing: defaults, text, rules, and the
+ * normalisation at its end. preprocess.c applies the rest. Thread-safe. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +13,10 @@ const char *const cn_fit_names[] = {"mnist", "stretch", "crop", "pad", NULL};
 const char *const cn_channels_names[] = {"grey", "rgb", "bgr", NULL};
 const char *const cn_interpolation_names[] = {"area", "nearest", "bilinear", "bicubic", NULL};
 
-/* Files of the first versions have this name for the whole picture, its aspect kept. */
+/* The first versions used this name for `pad`. */
 static const char former_pad[] = "scale";
 
-/* A vector counts as a row of grey pixels. */
+/* A vector is treated as a row of grey pixels. */
 static struct cn_shape picture_shape(const struct cn_shape *shape) {
     return shape->rank == 3 ? *shape : cn_shape_image(1, shape->dims[0], 1);
 }
@@ -67,7 +65,7 @@ static enum cn_status set_name(const char *name, const char *value, const char *
     return CN_OK;
 }
 
-/* One number for all channels, or one for each with colons between them. */
+/* Parses one number for all channels, or one per channel with colons between them. */
 static enum cn_status set_numbers(const char *name, const char *value, float *ret_values,
                                   struct cn_error *error) {
     float values[CN_CHANNELS_MOST] = {0};
@@ -299,7 +297,7 @@ enum cn_status cn_preprocessing_check(const struct cn_preprocessing *preprocessi
 
 /* ---- Normalisation ---- */
 
-/* Zeroed parameters, as of a dataset that was made by hand, change nothing either. */
+/* Zeroed parameters, as in a dataset that was made by hand, change nothing either. */
 static bool changes_nothing(const struct cn_preprocessing *preprocessing, size_t channels) {
     if (preprocessing->scale == 0.0F)
         return true;

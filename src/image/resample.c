@@ -1,14 +1,13 @@
-/* resample.c: two passes, along x and along y; each target sample is a weighted mean of a run of
- * source samples. The weights are the values of a filter (box, triangle, cubic) at the source
- * pixels' centres, the filter as wide as a target pixel where the picture shrinks: the formulas of
- * PIL's Resample.c, so that a network sees what it was trained with. Thread-safe.
- */
+/* resample.c: two passes, along x and along y. Each target sample is a weighted mean of a run of
+ * source samples. The weights are a filter's (box, triangle, cubic) values at the source pixels'
+ * centres; where the picture shrinks, the filter is scaled to the target pixels. The formulas are
+ * those of PIL's Resample.c, so that a network sees what it was trained with. Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "image/resample.h"
 
-/* Filters: the weight at a distance from the middle, which is 0 from `support` on. */
+/* A filter: the weight at a distance from the centre, which is 0 from `support` on. */
 struct filter {
     double support;
     double (*weight)(double x);
@@ -33,7 +32,7 @@ static double cubic_weight(double x) { /* Keys 1981 with a = -0.5 */
 static const struct filter box = {0.5, box_weight}, triangle = {1.0, triangle_weight},
                            cubic = {2.0, cubic_weight};
 
-/* `length` target samples, each of a run of at most `most` weights. */
+/* The runs of `length` target samples, each with at most `most` weights. */
 struct runs {
     int length, most;
     int *first, *count; /* [length] */
@@ -57,7 +56,7 @@ static void runs_clear(struct runs *runs) {
     *runs = (struct runs){0};
 }
 
-/* The weights of target sample `at`, whose middle lies at `middle` in the source. */
+/* Computes the weights of target sample `at`, whose centre is at `middle` in the source. */
 static void runs_fill(struct runs *runs, int at, double middle, const struct filter *filter,
                       double width, int source) {
     const double reach = filter->support * width;
@@ -73,7 +72,7 @@ static void runs_fill(struct runs *runs, int at, double middle, const struct fil
     runs->count[at] = end - first;
 }
 
-/* From `from` to `to` of `source` samples to `length`. */
+/* Maps the interval `from` to `to` of `source` samples to `length` samples. */
 static enum cn_status runs_make(struct runs *runs, enum cn_interpolation interpolation, int source,
                                 double from, double to, int length, struct cn_error *error) {
     const double scale = (to - from) / length;
@@ -89,7 +88,7 @@ static enum cn_status runs_make(struct runs *runs, enum cn_interpolation interpo
         return cn_fail(error, CN_MEMORY, "no memory for the weights of %d samples", length);
     }
     runs->count = runs->first + length;
-    /* Between two pixels the sum's rounding decides, as it does in PIL. */
+    /* Halfway between two pixels the rounding of this sum decides, as in PIL. */
     double middle = from + scale * 0.5;
     for (int i = 0; i < length; i++, middle += scale) {
         if (nearest) {
@@ -107,7 +106,7 @@ static uint8_t to_sample(float value) {
     return (uint8_t)fminf(fmaxf(value + 0.5F, 0.0F), 255.0F);
 }
 
-/* One row along x. */
+/* Resamples one row along x. */
 static void resample_row(const struct runs *runs, const uint8_t *row, size_t channels,
                          uint8_t *target) {
     for (int x = 0; x < runs->length; x++) {
@@ -122,7 +121,7 @@ static void resample_row(const struct runs *runs, const uint8_t *row, size_t cha
     }
 }
 
-/* One row along y: of rows `size` long. */
+/* Resamples one row along y, from rows of `size` values. */
 static void resample_rows(const struct runs *runs, int y, const uint8_t *rows, size_t size,
                           float *sums, uint8_t *target) {
     const float *weights = runs->weights + (size_t)y * (size_t)runs->most;

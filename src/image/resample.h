@@ -4,7 +4,7 @@
 
 #include "image/plane.h"
 
-/* A rectangle between pixels: its corner (0, 0) is that of the picture's first pixel. */
+/* A rectangle with real coordinates; (0, 0) is the corner of the picture's first pixel. */
 struct cn_region {
     double left, top, right, bottom;
 };

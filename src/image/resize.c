@@ -1,12 +1,11 @@
-/* resize.c: area averaging and linear interpolation, one loop for both: along each axis a target
- * pixel is a weighted mean of a run of source pixels, in which only the first and the last weight
- * differ from one. Cost: each source pixel once when shrinking. Thread-safe, allocates nothing.
- */
+/* resize.c: area averaging and linear interpolation by one loop: along each axis a target pixel is
+ * a weighted mean of a run of source pixels, in which only the first and the last weight differ
+ * from one. Shrinking reads each source pixel once. Thread-safe, allocates nothing. */
 #include <math.h>
 
 #include "image/resize.h"
 
-/* Source pixels first..last of one target pixel; weights between the ends are 1. */
+/* The source pixels first..last of one target pixel; inner weights are 1. */
 struct run {
     int first, last;
     double first_weight, last_weight;
@@ -39,7 +38,7 @@ static double run_weight(const struct run *run, int at) {
     return at == run->first ? run->first_weight : at == run->last ? run->last_weight : 1.0;
 }
 
-/* The weights' sum. */
+/* The sum of the weights. */
 static double run_total(const struct run *run) {
     return run->first == run->last
                ? run->first_weight

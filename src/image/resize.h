@@ -10,9 +10,9 @@ struct cn_rectangle {
     int x, y, width, height;
 };
 
-/* Writes `crop` of samples [?, stride, channels] as floats 0..255, scaled to
- * ret_pixels [height, width, channels]. Each axis that shrinks is averaged over the area that a
- * target pixel covers; each axis that grows is interpolated linearly between pixel centres. */
+/* Writes `crop` of samples [?, stride, channels] as floats 0..255, scaled to ret_pixels [height,
+ * width, channels]. An axis that shrinks is averaged over each target pixel's area; an axis that
+ * grows is interpolated linearly between pixel centres. */
 void cn_resize(const uint8_t *samples, int stride, int channels, struct cn_rectangle crop,
                int width, int height, float *ret_pixels);
 

@@ -1,13 +1,12 @@
-/* rows.c: averages squares of pixels while they are decoded, so that a picture takes the memory
- * that its reader needs and not what its file claims. Colours are weighted by their alpha. A
- * picture that is small enough is stored as it comes. Thread-safe.
- */
+/* rows.c: averages squares of pixels while they are decoded, so that the memory depends on what the
+ * caller needs, not on the size of the picture. Colours are weighted by their alpha. A picture that
+ * is small enough is stored unchanged. Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "image/rows.h"
 
-enum { STOP_EVERY = 16 /* rows */, OPAQUE = 255 };
+enum { STOP_EVERY = 16 /* rows between two checks whether to stop */, OPAQUE = 255 };
 
 static int shorter(int length, int by) {
     return (length + by - 1) / by;
@@ -41,7 +40,7 @@ enum cn_status cn_rows_begin(struct cn_rows *rows, int width, int height, int ch
     return CN_OK;
 }
 
-/* A pixel as four numbers: colours times alpha, and alpha; of 1 or 3 channels as they are. */
+/* A pixel as four numbers: colours times alpha, and alpha; pixels without alpha unchanged. */
 static inline cn_lanes to_lanes(const uint8_t *pixel, int channels) {
     const uint32_t alpha = channels % 2 == 0 ? pixel[channels - 1] : 1;
     switch (channels) {
@@ -75,7 +74,7 @@ void cn_rows_index(struct cn_rows *rows, const uint8_t *colors) {
     }
 }
 
-/* One row of averages from sums over `rows_summed` rows. */
+/* Computes one row of averages from sums over `rows_summed` rows. */
 static void average(const struct cn_rows *rows, const cn_lanes *sums, int y, int rows_summed) {
     const struct cn_picture *picture = &rows->picture;
     const int channels = picture->channels, colors = channels < 3 ? 1 : 3;
@@ -96,7 +95,7 @@ static int band_height(const struct cn_rows *rows, int band) {
     return left < rows->by ? left : rows->by;
 }
 
-/* Ends the row that is being summed up. */
+/* Finishes the row that is being summed. */
 static void flush(struct cn_rows *rows) {
     if (rows->in_band > 0)
         average(rows, rows->sums, rows->band, rows->in_band);
@@ -104,7 +103,7 @@ static void flush(struct cn_rows *rows) {
     rows->in_band = 0;
 }
 
-/* Pixels that are neighbours: whole squares' runs are summed up before they are added. */
+/* Adds neighbouring pixels; those of a whole square are summed first. */
 static void sum_run(const struct cn_rows *rows, cn_lanes *sums, int x, int count,
                     const uint8_t *pixels) {
     const int channels = rows->picture.channels, end = x + count;
@@ -138,7 +137,7 @@ static void store(const struct cn_rows *rows, int y, int x, int step, int count,
         memcpy(to, pixels, (size_t)count * channels);
         return;
     }
-    if (channels == 1) { /* a size that the compiler knows */
+    if (channels == 1) { /* constant sizes help the compiler */
         for (int i = 0; i < count; i++)
             to[i * step] = rows->indexed ? *(const uint8_t *)&rows->colors[pixels[i]] : pixels[i];
         return;

@@ -1,7 +1,6 @@
-/* sheet.c: tells a sheet from the table that it lies on, by what the grid of cells shows: a sheet
- * is filled, ends sharply along straight edges, and is drawn on; the table is plain. Fixed memory,
- * thread-safe.
- */
+/* sheet.c: separates a sheet from the table on which it lies, by the grid of cells: a sheet is
+ * filled, ends sharply along straight edges, and has a drawing; the table is uniform. Fixed memory,
+ * thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +9,22 @@
 #include "image/sheet.h"
 
 enum {
-    SMALLEST = 48,         /* samples a side; smaller pictures are drawings */
-    FEWEST_CELLS = 16,     /* a side; with fewer nothing can be told */
+    SMALLEST = 48,         /* samples per side; smaller pictures are drawings */
+    FEWEST_CELLS = 16,     /* per side; fewer are not enough */
     LEAST_DIFFERENCE = 36, /* grey levels between sheet and table */
-    LEAST_PERCENT = 10,    /* of the picture is sheet, */
-    BLANK_PERCENT = 17,    /* or of a sheet with nothing on it: it could be a thick stroke */
+    LEAST_PERCENT = 10,    /* of the picture must be sheet, */
+    BLANK_PERCENT = 17,    /* or this, for an empty sheet, which could be a thick stroke */
     RIM = 2,               /* cells along an edge that may be blurred */
     ROUGH = 2,             /* cells by which an edge may be rough */
-    MOST_ANGLE = 20        /* degrees; paper lies straight, more or less */
+    MOST_ANGLE = 20        /* in degrees; paper lies more or less straight */
 };
 
-static const double least_of_box = 0.8;   /* of its smallest turned box a sheet fills, as does */
-static const double least_figure = 0.9;   /* of it what has four corners; 0.64 of an ellipse */
+static const double least_of_box = 0.8; /* of its smallest rotated box that a sheet fills, */
+static const double least_figure =
+    0.9; /* of it that the largest quadrilateral fills; 0.64 for an ellipse */
 static const double least_step = 0.5;     /* of the difference, across the sheet's edge */
-static const double ink_share = 0.25;     /* of the difference: what differs less is grain */
-static const double most_clutter = 0.003; /* of the table's cells */
+static const double ink_share = 0.25;     /* of the difference; smaller differences are grain */
+static const double most_clutter = 0.003; /* of the table's cells that may have something on them */
 
 struct sheet {
     struct cn_cells cells;
@@ -32,10 +32,10 @@ struct sheet {
     bool light, blank;
     uint8_t depths[CN_CELLS_MOST];    /* steps from the table, RIM + 1 at most; 0 is table */
     uint8_t distances[CN_CELLS_MOST]; /* steps from the sheet */
-    int16_t sources[CN_CELLS_MOST];   /* the nearest cell with nothing but sheet */
+    int16_t sources[CN_CELLS_MOST];   /* the nearest cell that is empty sheet */
 };
 
-/* The region ends within a few cells, as a gradient's lighter half does not. */
+/* True if the region ends within a few cells, unlike the lighter half of a gradient. */
 static bool is_sharp(const struct cn_cells *cells, const struct cn_cells_split *split) {
     int edges = 0, sum = 0;
     for (int i = 0; i < cells->columns * cells->rows; i++)
@@ -51,8 +51,8 @@ static bool is_sharp(const struct cn_cells *cells, const struct cn_cells_split *
     return sum > least_step * split->difference * edges;
 }
 
-/* A stroke that reaches the sheet's edge is one with the table, and cuts into the sheet: it has
- * sheet on both sides, in more rows or columns than an edge is rough. */
+/* True if a stroke reaches the sheet's edge: it joins the table and cuts into the sheet, with sheet
+ * on both sides, in more rows or columns than a rough edge has. */
 static bool has_notch(const struct cn_cells *cells) {
     for (int turned = 0; turned < 2; turned++) {
         const int lines = turned ? cells->columns : cells->rows;
@@ -77,7 +77,7 @@ static bool has_notch(const struct cn_cells *cells) {
     return false;
 }
 
-/* The region's outermost cells go into the queue; their number. */
+/* Puts the region's outermost cells into the queue; returns their number. */
 static int find_edge(struct cn_cells *cells) {
     int count = 0;
     for (int i = 0; i < cells->columns * cells->rows; i++) {
@@ -90,8 +90,8 @@ static int find_edge(struct cn_cells *cells) {
     return count;
 }
 
-/* The edge's cells that lie farthest in four directions: corner i in that at `angle` + 90 i
- * degrees. Returns the sides of the box around them. */
+/* Finds the edge's cells that are farthest in four directions: corner i at `angle` + 90 i degrees.
+ * Returns the sides of the box around them. */
 static void find_corners(const struct cn_cells *cells, int edge, int angle,
                          double ret_corners[4][2], double ret_sides[2]) {
     const double c = cos(angle * 3.14159265358979 / 180), s = sin(angle * 3.14159265358979 / 180);
@@ -110,8 +110,8 @@ static void find_corners(const struct cn_cells *cells, int edge, int angle,
     ret_sides[1] = farthest[1] + farthest[3] + 1.0;
 }
 
-/* Has a region of `size` cells four corners and straight sides? It fills its smallest turned box,
- * and the largest figure with four corners on its edge fills it. */
+/* True if a region of `size` cells has four corners and straight sides: it fills its smallest
+ * rotated box, and the largest quadrilateral with corners on its edge fills it. */
 static bool is_four_cornered(struct cn_cells *cells, int size) {
     const int edge = find_edge(cells);
     double box = 1e9, figure = 0.0;
@@ -120,7 +120,7 @@ static bool is_four_cornered(struct cn_cells *cells, int size) {
         find_corners(cells, edge, angle, corners, sides);
         for (int i = 0, next = 1; i < 4; i++, next = (next + 1) % 4)
             twice += corners[i][0] * corners[next][1] - corners[next][0] * corners[i][1];
-        /* Pick's theorem: its cells, where the corners are cells' centres. */
+        /* Pick's theorem gives the number of cells, since the corners are centres of cells. */
         figure = fmax(figure, (fabs(twice) + edge) / 2.0 + 1.0);
         if (angle <= MOST_ANGLE || angle >= 90 - MOST_ANGLE)
             box = fmin(box, sides[0] * sides[1]);
@@ -128,8 +128,7 @@ static bool is_four_cornered(struct cn_cells *cells, int size) {
     return size > least_of_box * box && figure > least_figure * size;
 }
 
-/* Counts the steps from the cells that are in the region or, if not `from_region`, from the rest.
- */
+/* Counts the steps from the cells in the region or, without `from_region`, from the others. */
 static void count_steps(const struct cn_cells *cells, bool from_region, uint8_t *ret_steps) {
     const int count = cells->columns * cells->rows;
     for (int i = 0; i < count; i++)
@@ -143,14 +142,14 @@ static void count_steps(const struct cn_cells *cells, bool from_region, uint8_t 
             }
 }
 
-/* Is a cell inside the sheet drawn on? */
+/* True if a cell inside the sheet has ink. */
 static bool is_drawn(const struct sheet *sheet, int cell) {
     const struct cn_cells *cells = &sheet->cells;
     return cells->light[cell] - cells->dark[cell] > ink_share * sheet->split.difference ||
            (cells->light[cell] > sheet->split.threshold) != sheet->light;
 }
 
-/* Measures the sheet but for its rim. It is mostly page, or not a small one. */
+/* Measures the sheet without its rim. True if it is mostly page and not a small blank one. */
 static bool find_page(struct sheet *sheet) {
     const int count = sheet->cells.columns * sheet->cells.rows;
     int inside = 0, light = 0, drawn = 0;
@@ -158,7 +157,7 @@ static bool find_page(struct sheet *sheet) {
         inside += sheet->depths[i] > RIM;
         light += sheet->depths[i] > RIM && sheet->cells.light[i] > sheet->split.threshold;
     }
-    /* Inside a ring it is as light as around it. */
+    /* Inside a ring the level is that of its surroundings. */
     sheet->light = light * 2 > inside;
     if (sheet->light == sheet->cells.light_around)
         return false;
@@ -168,13 +167,13 @@ static bool find_page(struct sheet *sheet) {
     return sheet->blank ? inside * 100 >= count * BLANK_PERCENT : drawn * 2 < inside;
 }
 
-/* Ink is half as bright as its page at most, in light and in shadow. Beside a blank sheet anything
- * could be ink. */
+/* Ink is at most half as bright as its page, in light and in shadow. On a blank sheet every
+ * difference could be ink. */
 static bool is_ink(const struct sheet *sheet, int dark, int light) {
     return (sheet->blank || dark * 2 < light) && light - dark > ink_share * sheet->split.difference;
 }
 
-/* Nothing is drawn on the table: else it is a page in the shadow. */
+/* True if nothing is drawn on the table; otherwise it is a page in the shadow. */
 static bool is_plain(const struct sheet *sheet) {
     const struct cn_cells *cells = &sheet->cells;
     int table = 0, clutter = 0;
@@ -193,7 +192,7 @@ static bool is_plain(const struct sheet *sheet) {
     return clutter <= 1 + most_clutter * table;
 }
 
-/* Finds for every cell the nearest one with nothing but sheet. False: there is none. */
+/* Finds the nearest cell of empty sheet for every cell. False: there is none. */
 static bool find_sources(struct sheet *sheet) {
     struct cn_cells *cells = &sheet->cells;
     int ends = 0;
@@ -214,7 +213,7 @@ static bool find_sources(struct sheet *sheet) {
     return ends > 0;
 }
 
-/* Looks for a sheet where sheet->split has it. */
+/* Looks for a sheet by sheet->split. */
 static bool find_sheet(struct sheet *sheet) {
     struct cn_cells *cells = &sheet->cells;
     const int count = cells->columns * cells->rows;

@@ -1,7 +1,6 @@
-/* strokes.c: the last step to a network's size, by way of a canvas a few times as large. A stroke
- * much thinner than a target pixel would fade to grey when averaged; it is widened on the canvas,
- * by a disc, where that costs the same for every picture. Thread-safe.
- */
+/* strokes.c: scales the drawing to the network's size, by way of a larger canvas. A stroke much
+ * thinner than a target pixel would fade to grey when averaged, so it is widened on the canvas with
+ * a disc; the cost is the same for every picture. Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +8,15 @@
 #include "image/ink.h"
 #include "image/strokes.h"
 
-/* Target pixels. Strokes thinner than `thin` or thicker than `thick` are brought to a width that is
- * common among MNIST's. Of its 10,000 test images 7 % are thinner than the one and 3 % thicker than
+/* In target pixels. Strokes thinner than `thin` or thicker than `thick` are brought to a width that
+ * is common in MNIST. Of its 10,000 test images 7 % are thinner than the one and 3 % thicker than
  * the other; the median is 2.8. */
 static const double thin = 2.05, thin_becomes = 2.5;
 static const double thick = 4.5, thick_becomes = 4.0;
 
 enum { MOST_THINNING = 8 /* an eighth of the side, on each side of a stroke */ };
 
-/* Width and height of `crop` scaled so that its longer side is `side`. */
+/* The factor that scales `crop` so that its longer side is `side`; sets width and height. */
 static double fit_into(struct cn_rectangle crop, double side, int *ret_width, int *ret_height) {
     const double scale = side / (crop.width > crop.height ? crop.width : crop.height);
     const int width = (int)lround(crop.width * scale), height = (int)lround(crop.height * scale);
@@ -26,7 +25,7 @@ static double fit_into(struct cn_rectangle crop, double side, int *ret_width, in
     return scale;
 }
 
-/* Mean width of the strokes: twice the area over the outline's length. 0: there are none. */
+/* The mean width of the strokes: twice the area over the outline's length; 0: there are none. */
 static double stroke_width(const uint8_t *samples, int width, int height) {
     /* An outline drawn on a square grid is 4 / pi times longer than the curve, on average. */
     const double grid_excess = 4.0 / 3.14159265358979;
@@ -57,7 +56,8 @@ static double stroke_width(const uint8_t *samples, int width, int height) {
 
 void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter,
                        uint8_t *ret_samples) {
-    /* An even disc's centre is between samples: it reaches one less up and to the left. */
+    /* An even disc has its centre between samples, so it reaches one sample less up and to the
+     * left. */
     const int low = -((diameter - 1) / 2), high = diameter / 2;
     const double radius = diameter / 2.0, middle = (low + high) / 2.0;
     memset(ret_samples, 0, (size_t)width * (size_t)height);
@@ -77,7 +77,7 @@ void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diamet
     }
 }
 
-/* The crop on a canvas of width x height with a margin all around. */
+/* Draws the crop on a canvas of width x height with a margin all around. */
 static void draw(const struct cn_plane *plane, struct cn_rectangle crop, int width, int height,
                  int margin, float *scratch, uint8_t *canvas) {
     const size_t full = (size_t)(width + 2 * margin);
@@ -94,9 +94,9 @@ static void complement(uint8_t *samples, size_t count) {
         samples[i] = (uint8_t)(255 - samples[i]);
 }
 
-/* Canvas pixels, on each side of a stroke, by which it must become wider (or narrower: below 0) for
- * MNIST's width. A disc of that radius also makes the drawing larger or smaller by it, which
- * scaling it into `side` then undoes: solved for the target width. */
+/* How many canvas pixels to add on each side of a stroke (negative: to remove) for MNIST's width. A
+ * disc of that radius also enlarges the drawing, which scaling it into `side` then undoes; the
+ * formula is solved for the target width. */
 static int find_margin(double stroke, int side, int times) {
     const double target = stroke < thin * times    ? thin_becomes * times
                           : stroke > thick * times ? thick_becomes * times
@@ -107,8 +107,8 @@ static int find_margin(double stroke, int side, int times) {
     return (int)lround(fmin(fmax(by, -side / MOST_THINNING), thin_becomes * times));
 }
 
-/* The crop on the canvas with its strokes `margin` canvas pixels wider on each side (narrower:
- * below 0); *ret_part is where it lies in ret_canvas. */
+/* Draws the crop on the canvas with its strokes `margin` canvas pixels wider on each side
+ * (negative: narrower); *ret_part is its place in ret_canvas. */
 static double draw_changed(const struct cn_plane *plane, struct cn_rectangle crop, int side,
                            int margin, float *scratch, uint8_t *canvas, uint8_t *ret_canvas,
                            struct cn_rectangle *ret_part, int *ret_stride) {
@@ -167,7 +167,7 @@ enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangl
     return CN_OK;
 }
 
-/* Mean of the pixels that hold ink, of 255; MNIST's is 174. */
+/* The mean of the pixels that have ink, of 255; in MNIST it is 174. */
 static const double usual_ink = 160.0;
 
 static int clamp(long value, int low, int high) {
@@ -179,8 +179,8 @@ static float to_level(double value) {
     return (float)fmin(fmax(round(value), 0.0), 255.0) / 255.0F;
 }
 
-/* What turns scaled ink into MNIST's strength: the strongest pixel to 255, or more where the ink is
- * mostly faint beside it. */
+/* The factor that brings scaled ink to MNIST's strength: the strongest pixel becomes 255, or more
+ * if most ink is faint compared with it. */
 static double find_gain(const float *values, size_t count) {
     double peak = 0.0, sum = 0.0;
     size_t inked = 0;

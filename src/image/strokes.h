@@ -1,4 +1,4 @@
-/* strokes.h: a drawing scaled into a small box with strokes that survive it. */
+/* strokes.h: scales a drawing into a small box so that thin strokes stay visible. */
 #ifndef CONVNET_IMAGE_STROKES_H
 #define CONVNET_IMAGE_STROKES_H
 
@@ -6,7 +6,7 @@
 #include "image/plane.h"
 #include "image/resize.h"
 
-/* What cn_strokes_scale made. */
+/* The scaled drawing. */
 struct cn_strokes {
     int width, height; /* target pixels, at most `box` */
     float *values;     /* [height, width], 0 to 255; caller frees */
@@ -15,16 +15,16 @@ struct cn_strokes {
 };
 
 /* Scales the ink in `crop` so that its longer side is `box` target pixels, with area averages where
- * it shrinks. Strokes thinner than MNIST's are widened to its thinnest first, in all directions
- * alike. CN_MEMORY. */
+ * it shrinks. Strokes thinner than MNIST's thinnest are first widened to that, equally in all
+ * directions. CN_MEMORY. */
 enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangle crop, int box,
                                 struct cn_strokes *ret_strokes, struct cn_error *error);
 
-/* Strokes at full strength on `image` [shape, one channel], centred by their mass, rounded to the
- * levels that raw images have. */
+/* Places the strokes at full strength on `image` [shape, one channel], centred by their mass and
+ * rounded to the levels of raw images. */
 void cn_strokes_place(const struct cn_strokes *strokes, const struct cn_shape *shape, float *image);
 
-/* Every sample of [height, width] becomes the largest within `diameter` / 2 of it. */
+/* Replaces every sample of [height, width] by the largest within `diameter` / 2 of it. */
 void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter,
                        uint8_t *ret_samples);
 

@@ -1,8 +1,7 @@
 /* surface.c: a page's brightness on a coarse grid. A cell's level is that of its lighter pixels, so
- * a stroke through it does not count; a paraboloid is fitted to the levels with ever less weight on
- * what is below it; then grey closing (dilation, erosion: Serra 1982) of what is left keeps what is
- * broad. Fixed memory, thread-safe.
- */
+ * that a stroke through it has no effect. A paraboloid is fitted to the levels with decreasing
+ * weight on those below it; then grey closing (dilation, erosion: Serra 1982) of the remainder
+ * keeps its broad parts. Fixed memory, thread-safe. */
 #include <math.h>
 #include <string.h>
 
@@ -13,20 +12,23 @@ enum {
     TERMS = 6,
     ROUNDS = 4,
     MOST_PASSES = 16,
-    COARSE = 5 /* samples: finer cells hold strokes' edges alone */
+    COARSE = 5 /* samples; smaller cells contain only edges of strokes */
 };
 
-static const double cell_share = 0.8;  /* the quantile of a cell's pixels that is its page's */
-static const double broad = 0.34;      /* of the longer side: all strokes are narrower */
-static const double narrow = 0.14;     /* most strokes are */
-static const float shadow_share = 0.5; /* of the light: shadows leave more of it than ink */
-static const float beside_ink = 1.3F, lighter_than_ink = 24; /* or it is lighter than the ink */
-static const float least_shade = 2;                          /* grey levels */
-static const float shadow_step = 0.1F; /* of the smooth light, in which no shadow's edge is */
-static const float sharp_step = 10;    /* grey levels from cell to cell */
-#define BEYOND 1e6F                    /* farther than any level */
+static const double cell_share =
+    0.8;                           /* the quantile of a cell's pixels that is taken as its page */
+static const double broad = 0.34;  /* of the longer side: all strokes are narrower */
+static const double narrow = 0.14; /* most strokes are narrower than this */
+static const float shadow_share = 0.5; /* of the light: shadows keep more of it than ink */
+static const float beside_ink = 1.3F,
+                   lighter_than_ink =
+                       24; /* or a shadow is lighter than the ink by this factor and difference */
+static const float least_shade = 2;    /* in grey levels */
+static const float shadow_step = 0.1F; /* of the smooth light, which has no shadow's edge */
+static const float sharp_step = 10;    /* grey levels between neighbouring cells */
+#define BEYOND 1e6F                    /* greater than any level */
 
-static const float uneven_levels = 24; /* between the surface's ends */
+static const float uneven_levels = 24; /* grey levels between the surface's ends */
 
 static void set_grid(struct cn_surface *surface, const struct cn_plane *plane) {
     const int longer = plane->width > plane->height ? plane->width : plane->height;
@@ -36,11 +38,12 @@ static void set_grid(struct cn_surface *surface, const struct cn_plane *plane) {
     surface->uneven = false;
 }
 
-/* The level of each cell. Returns that of the darkest ink. */
+/* Measures the level of each cell. Returns that of the darkest ink. */
 static float measure_cells(struct cn_surface *surface, const struct cn_plane *plane) {
     int darkest[256] = {0};
     uint16_t histograms[CN_SURFACE_GRID][256];
-    const int cell = surface->cell, step = cell >= 6 ? 2 : 1; /* half of a large cell's rows do */
+    const int cell = surface->cell,
+              step = cell >= 6 ? 2 : 1; /* half of a large cell's rows are enough */
     for (int row = 0; row < surface->rows; row++) {
         const int end = (row + 1) * cell < plane->height ? (row + 1) * cell : plane->height;
         memset(histograms, 0, (size_t)surface->columns * sizeof histograms[0]);
@@ -98,7 +101,7 @@ static void solve(double a[TERMS][TERMS], double b[TERMS]) {
 /* Weighted least squares of the levels; a little weight on flatness keeps small grids solvable. */
 static void fit_once(const struct cn_surface *surface, const float *weights, double ret_b[TERMS]) {
     double a[TERMS][TERMS] = {{0}}, terms[TERMS];
-    /* A quarter of a large grid's cells will do. */
+    /* A quarter of a large grid's cells is enough. */
     const int step = surface->rows + surface->columns > CN_SURFACE_GRID ? 2 : 1;
     memset(ret_b, 0, TERMS * sizeof *ret_b);
     for (int row = 0; row < surface->rows; row += step)
@@ -129,7 +132,7 @@ static float median(const float *values, int count) {
     return (float)level;
 }
 
-/* The paraboloid through the page, drawings left out: ret_fit [rows, columns]. */
+/* Fits the paraboloid to the page, without the drawing: ret_fit [rows, columns]. */
 static void fit_light(const struct cn_surface *surface, float *ret_fit) {
     const int count = surface->rows * surface->columns;
     float weights[CELLS], distances[CELLS];
@@ -155,7 +158,7 @@ static void fit_light(const struct cn_surface *surface, float *ret_fit) {
 }
 
 /* Sliding maximum (sign 1) or minimum (sign -1) over windows of 2 * radius + 1 cells, cut at the
- * grid's edges; one axis. Windows grow by doubling: their number of steps is a logarithm. */
+ * grid's edges, along one axis. Windows grow by doubling, so the number of steps is logarithmic. */
 static void slide(const struct cn_surface *surface, float *values, int radius, float sign,
                   bool vertical) {
     enum { PADDED = 3 * CN_SURFACE_GRID };
@@ -190,7 +193,7 @@ static void erode(const struct cn_surface *surface, float *values, int radius) {
     slide(surface, values, radius, -1.0F, true);
 }
 
-/* Means of 3 x 3 cells. */
+/* Replaces each cell by the mean of 3 x 3 cells. */
 static void smooth(struct cn_surface *surface) {
     float values[CELLS];
     memcpy(values, surface->levels, sizeof values);
@@ -225,7 +228,7 @@ static void close_over(const struct cn_surface *surface, const float *fit, doubl
         values[i] += fit[i];
 }
 
-/* The cells where `fine` is darker, as far as they are joined to the border. */
+/* Marks the cells where `fine` is darker and that are connected with the border. */
 static void find_shadows(const struct cn_surface *surface, const float *fine, bool *ret_shadows) {
     const int columns = surface->columns, rows = surface->rows;
     uint16_t stack[CELLS];
@@ -250,8 +253,8 @@ static void find_shadows(const struct cn_surface *surface, const float *fine, bo
     }
 }
 
-/* One cell of a reconstruction: no lighter than a neighbour, no darker than `least`. True: it
- * became darker. */
+/* One cell of a reconstruction: it becomes no lighter than a neighbour and no darker than `least`.
+ * True if it became darker. */
 static bool darken(const struct cn_surface *surface, const float *least, int column, int row,
                    float *values) {
     const int columns = surface->columns, cell = row * columns + column;
@@ -270,8 +273,8 @@ static bool darken(const struct cn_surface *surface, const float *least, int col
     return darker;
 }
 
-/* Closing by reconstruction (Vincent 1993): what is left of a shadow when `closed` has filled its
- * corners and points gets them back, since they are joined to it at its own `levels`. */
+/* Closing by reconstruction (Vincent 1993): where `closed` has filled the corners and points of a
+ * shadow, they are restored, since they are connected with it at its own `levels`. */
 static void reconstruct(const struct cn_surface *surface, const float *levels, float *closed) {
     bool changed = true;
     for (int pass = 0; pass < MOST_PASSES && changed; pass++) {
@@ -285,7 +288,7 @@ static void reconstruct(const struct cn_surface *surface, const float *levels, f
     }
 }
 
-/* Is a part of the page so far from its smooth light that a shadow lies on it? */
+/* True if a part of the page is so far from its smooth light that a shadow lies on it. */
 static bool is_shadowed(const struct cn_surface *surface, const float *fit) {
     const int count = surface->rows * surface->columns;
     int apart = 0;
@@ -305,8 +308,8 @@ void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
     memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
     close_over(surface, fit, broad, surface->levels);
     close_over(surface, fit, narrow, fine);
-    /* A cell that is as light as the shadow that it is joined to is in it; a stroke is darker, or
-     * ends on the page. */
+    /* A cell that is connected with a shadow and as light belongs to the shadow; a stroke is
+     * darker, or ends on the page. */
     memcpy(joined, surface->levels, (size_t)count * sizeof *joined);
     reconstruct(surface, measured, joined);
     for (int i = 0; i < count; i++)
@@ -318,19 +321,19 @@ void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
     for (int i = 0; i < count && shadowed; i++)
         if (shadows[i])
             surface->levels[i] = joined[i];
-    /* What the wide window alone bridges is a thick stroke if it is dark or begins and ends on the
+    /* What only the wide window closes is a thick stroke if it is dark or begins and ends on the
      * page, else a shadow. */
     find_shadows(surface, fine, shadows);
     for (int i = 0; i < count; i++)
         if (shadows[i] && (fine[i] > shadow_share * surface->levels[i] ||
                            (fine[i] > ink * beside_ink && fine[i] - ink > lighter_than_ink)))
             surface->levels[i] = fine[i];
-    /* At a shadow's edge the darker side is right: the other would make the shadow ink. */
+    /* At a shadow's edge the darker side is right: the lighter one would make the shadow ink. */
     erode(surface, surface->levels, 1);
     memcpy(fine, surface->levels, (size_t)count * sizeof *fine);
     smooth(surface);
     for (int i = 0; i < count; i++) {
-        if (surface->levels[i] - fine[i] > sharp_step) /* a shadow's edge stays as sharp as it is */
+        if (surface->levels[i] - fine[i] > sharp_step) /* keeps a shadow's edge sharp */
             surface->levels[i] = fine[i];
         surface->levels[i] = fminf(fmaxf(surface->levels[i], 0.0F), 255.0F);
         low = fminf(low, surface->levels[i]);
@@ -351,7 +354,7 @@ void cn_surface_row(const struct cn_surface *surface, int y, int width, float *r
     for (int i = 0; i < surface->columns; i++)
         line[i] = upper[i] + weight * (lower[i] - upper[i]);
     line[surface->columns] = line[surface->columns - 1];
-    /* Between two cells' centres the surface is a line. */
+    /* The surface is linear between the centres of two cells. */
     const int half = surface->cell / 2;
     int x = 0;
     for (; x < half && x < width; x++)
@@ -462,7 +465,7 @@ static void find_medians(const struct cn_surface *surface, const uint8_t *levels
     }
 }
 
-/* How much there is of what is darker than what is around it, and is no part of anything broad. */
+/* The amount of ink that is darker than its surroundings and not part of anything broad. */
 static double weigh_strokes(const struct cn_surface *surface) {
     const int count = surface->rows * surface->columns, radius = radius_of(surface, broad);
     float closed[CELLS];

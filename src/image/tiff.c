@@ -1,7 +1,6 @@
-/* tiff.c: decodes the first picture of a TIFF with libtiff, a strip or a row of tiles at a time, by
- * its RGBA interface, which knows the kinds of samples. Thread-safe: libtiff's messages go to the
- * handle's own functions.
- */
+/* tiff.c: decodes the first picture of a TIFF with libtiff's RGBA interface, which handles all
+ * kinds of samples, a strip or a row of tiles at a time. Thread-safe: libtiff's messages go to
+ * functions of the handle. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@ struct decoder {
     const unsigned char *bytes;
     size_t length, at;
     TIFF *tiff;
-    uint32_t width, height, tile_width, band; /* rows of a strip or a tile */
+    uint32_t width, height, tile_width, band; /* band: rows of a strip or a tile */
     uint16_t orientation;
     bool tiled;
     uint32_t *raster; /* [band, tile_width]: packed RGBA, the lowest row first */
@@ -104,7 +103,7 @@ static enum cn_status open_tiff(struct decoder *decoder, const struct cn_picture
     return decoder->tiff != NULL ? CN_OK : fail(decoder, error);
 }
 
-/* The sizes, and room for a strip. */
+/* Reads the sizes and allocates a strip. */
 static enum cn_status tiff_prepare(struct decoder *decoder, const struct cn_picture_limits *limits,
                                    struct cn_error *error) {
     TIFF *tiff = decoder->tiff;
@@ -115,7 +114,7 @@ static enum cn_status tiff_prepare(struct decoder *decoder, const struct cn_pict
         cn_format_check_size("TIFF", decoder->width, decoder->height, limits, error);
     if (status != CN_OK)
         return status;
-    /* The RGBA interface would heed it within each strip. */
+    /* The RGBA interface would apply the orientation within each strip. */
     if (TIFFGetField(tiff, TIFFTAG_ORIENTATION, &decoder->orientation) == 1)
         (void)TIFFSetField(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
     decoder->tiled = TIFFIsTiled(tiff) != 0;
@@ -142,7 +141,7 @@ static enum cn_status tiff_prepare(struct decoder *decoder, const struct cn_pict
     return CN_OK;
 }
 
-/* The raster, `rows` of it, into the strip from column `left` on; turns it the right way up. */
+/* Copies `rows` rows of the raster into the strip from column `left` on, in top-down order. */
 static void copy_raster(struct decoder *decoder, uint32_t left, uint32_t rows) {
     const uint32_t width =
         decoder->width - left < decoder->tile_width ? decoder->width - left : decoder->tile_width;
@@ -158,7 +157,7 @@ static void copy_raster(struct decoder *decoder, uint32_t left, uint32_t rows) {
     }
 }
 
-/* Rows from `top` on into the strip; their number, 0 after a failure. */
+/* Reads the rows from `top` on into the strip; returns their number, 0 after a failure. */
 static uint32_t read_band(struct decoder *decoder, uint32_t top) {
     const uint32_t left = decoder->height - top;
     const uint32_t rows = left < decoder->band ? left : decoder->band;
@@ -171,12 +170,12 @@ static uint32_t read_band(struct decoder *decoder, uint32_t top) {
     for (uint32_t x = 0; x < decoder->width; x += decoder->tile_width) {
         if (TIFFReadRGBATileExt(decoder->tiff, x, top, decoder->raster, 1) != 1)
             return 0;
-        copy_raster(decoder, x, decoder->band); /* tiles are whole */
+        copy_raster(decoder, x, decoder->band); /* tiles have all their rows */
     }
     return rows;
 }
 
-/* libtiff gives colours times alpha where there is any. */
+/* libtiff multiplies colours by alpha, if there is any. */
 static void undo_alpha(uint8_t *pixels, uint32_t count) {
     for (uint32_t i = 0; i < count; i++, pixels += CHANNELS)
         for (int c = 0; c < 3 && pixels[3] > 0 && pixels[3] < 255; c++) {

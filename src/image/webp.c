@@ -1,6 +1,5 @@
-/* webp.c: decodes WebP with libwebp, scaled by it to what the reader takes. Animations are refused.
- * EXIF's orientation is applied. Thread-safe.
- */
+/* webp.c: decodes WebP with libwebp, which also scales the picture down. Animations are refused.
+ * EXIF's orientation is applied. Thread-safe. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +15,7 @@ static size_t read_size(const unsigned char *bytes) {
            (size_t)bytes[3] << 24;
 }
 
-/* From the container's EXIF chunk, which comes after the picture. */
+/* The orientation in the container's EXIF chunk, which follows the picture. */
 static int find_orientation(const unsigned char *bytes, size_t length) {
     for (size_t at = RIFF_HEADER; at + CHUNK_HEADER <= length;) {
         const size_t size = read_size(bytes + at + 4), rest = length - at - CHUNK_HEADER;
@@ -33,7 +32,7 @@ static int find_orientation(const unsigned char *bytes, size_t length) {
     return 1;
 }
 
-/* Gives the bytes piece by piece, so that the caller can stop in between. */
+/* Passes the bytes piece by piece, so that the caller can stop in between. */
 static enum cn_status feed(WebPIDecoder *decoder, const unsigned char *bytes, size_t length,
                            const struct cn_picture_limits *limits, struct cn_error *error) {
     VP8StatusCode code = VP8_STATUS_SUSPENDED;
@@ -51,7 +50,7 @@ static enum cn_status feed(WebPIDecoder *decoder, const unsigned char *bytes, si
     return CN_OK;
 }
 
-/* Refuses what cannot or should not be decoded. */
+/* Refuses files that cannot or should not be decoded. */
 static enum cn_status webp_check(const WebPBitstreamFeatures *features,
                                  const struct cn_picture_limits *limits, struct cn_error *error) {
     const unsigned long long pixels =

@@ -1,6 +1,5 @@
-/* load.c: see load.h. What foreign text puts in a message is made printable here, so that
- * a hostile file cannot write escape sequences into a log. No state but jansson's hash seed.
- */
+/* load.c: see load.h. Foreign text in a message is made printable here, so that a hostile file
+ * cannot write escape sequences into a log. No state but jansson's hash seed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,8 @@
-/* load_memory.c: parses foreign JSON so that a failing allocation is an error. jansson 2.14 does
- * not look whether its lexer's buffer could grow: it asserts or reads on. So the parser gets memory
- * from an arena that never says no but jumps back here, and what it has made is copied out, which
- * jansson does with care. Thread-safe: an arena belongs to its thread's call. */
+/* load_memory.c: parses foreign JSON so that a failed allocation is an error. jansson 2.14 does not
+ * check whether its lexer's buffer could grow: it asserts or reads on. So the parser allocates from
+ * an arena which, when it is out of memory, does not return but jumps back here. The result is then
+ * copied out of the arena, where jansson does check. Thread-safe: an arena belongs to its thread's
+ * call. */
 #include "json/load.h"
 
 #include <pthread.h>
@@ -23,7 +24,7 @@ struct arena {
 enum { CHUNK = 65536, ALIGNMENT = 16 };
 
 static _Thread_local struct arena *active;
-/* The host's: in force but while a text is parsed. */
+/* The program's allocator, which is used except while a text is parsed. */
 static json_malloc_t host_malloc = malloc;
 static json_free_t host_free = free;
 
@@ -48,7 +49,7 @@ static void *json_malloc(size_t size) {
 }
 
 static void json_free(void *memory) {
-    if (active == NULL) /* an arena goes as a whole */
+    if (active == NULL) /* an arena is freed as a whole */
         host_free(memory);
 }
 
@@ -70,7 +71,7 @@ json_t *cn_json_load(const char *text, size_t length, json_error_t *ret_problem)
         if (parsed != NULL)
             copy = json_deep_copy(parsed);
     } else {
-        ret_problem->text[0] = '\0'; /* the parser may have begun to tell another */
+        ret_problem->text[0] = '\0'; /* the parser may have begun another message */
     }
     active = NULL;
     for (struct chunk *chunk = arena.chunks, *next; chunk != NULL; chunk = next) {

@@ -1,5 +1,5 @@
-/* scan.c: the walk through a JSON text: punctuation, strings, values that nobody wants.
- * Numbers are in scan_number.c. Builds nothing. No state but the caller's. */
+/* scan.c: reads a JSON text: punctuation, strings, and values that are skipped. scan_number.c reads
+ * numbers. It builds nothing. No state but the caller's. */
 #include "json/scan.h"
 
 #include <string.h>

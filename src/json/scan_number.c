@@ -1,6 +1,6 @@
-/* scan_number.c: JSON's numbers. Most samples have few digits: those are one integer and one
- * division in double arithmetic, which is exact enough to be rounded again; the rest goes to
- * strtof. The process never sets a locale, so the decimal point is a point. No state. */
+/* scan_number.c: JSON's numbers. Most samples have few digits: one integer and one division in
+ * double arithmetic, which is exact enough to be rounded once more, read those; strtof reads the
+ * rest. The process never sets a locale, so the decimal point is a point. No state. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +15,9 @@ static const double powers[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5
 
 /* A number as written: (-) mantissa x 10^exponent. */
 struct decimal {
-    bool negative, whole; /* whole: neither point nor exponent */
+    bool negative, whole; /* whole: has neither point nor exponent */
     uint64_t mantissa;
-    int digits; /* of the mantissa, without zeros before it; over FAST_DIGITS it is not kept */
+    int digits; /* of the mantissa without leading zeros; above FAST_DIGITS it is not kept */
     int exponent;
 };
 
@@ -35,7 +35,7 @@ static const char *read_digits(const char *p, struct decimal *d, bool fraction) 
     return p;
 }
 
-/* RFC 8259's grammar; NULL when it is broken. */
+/* Parses RFC 8259's grammar; NULL for a syntax error. */
 static const char *read_decimal(const char *p, struct decimal *d) {
     *d = (struct decimal){.negative = *p == '-', .whole = true};
     p += d->negative;
@@ -62,9 +62,9 @@ static const char *read_decimal(const char *p, struct decimal *d) {
     return p;
 }
 
-/* True if double arithmetic gives the float that is nearest to the decimal: mantissa and power are
- * exact, so their quotient is the nearest double, and rounding that again goes wrong only from the
- * middle of two floats or where floats lose digits. */
+/* True if double arithmetic gives the float nearest to the decimal. Mantissa and power are exact,
+ * so their quotient is the nearest double. Rounding that to float can be wrong only at the midpoint
+ * of two floats, or for subnormal floats. */
 static bool is_exact(const struct decimal *d, float *ret_value) {
     if (d->digits > FAST_DIGITS || d->mantissa >= (uint64_t)1 << 53 || d->exponent > EXACT_POWER ||
         d->exponent < -EXACT_POWER)

@@ -1,4 +1,4 @@
-/* scan_string.c: what is inside JSON's strings: escapes, UTF-8, base64. No state. */
+/* scan_string.c: the contents of JSON strings: escapes, UTF-8, base64. No state. */
 #include <nettle/base64.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@ bool cn_json_is(struct json_string string, const char *text) {
     return string.length == strlen(text) && memcmp(string.begin, text, string.length) == 0;
 }
 
-/* Four digits that cn_json_text has seen. */
+/* Four hexadecimal digits, which cn_json_text has checked. */
 static unsigned hex4(const char *digits) {
     unsigned value = 0;
     for (int i = 0; i < 4; i++) {
@@ -33,8 +33,8 @@ static char *put_utf8(char *to, unsigned code) {
     return to;
 }
 
-/* The escape after a backslash at *from, which is moved past it. A lone surrogate becomes U+FFFD.
- */
+/* Decodes the escape after a backslash at *from and advances past it. A lone surrogate becomes
+ * U+FFFD. */
 static char *put_escape(char *to, const char **from, const char *end) {
     static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
     const char c = *(*from)++;

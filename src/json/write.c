@@ -1,5 +1,5 @@
-/* write.c: see write.h. Whether a value needs a comma is seen from the byte before it, so that
- * nothing has to remember where a writer is. No state but the caller's. */
+/* write.c: see write.h. The byte before a value shows whether it needs a comma, so that no state is
+ * kept. No state but the caller's. */
 #include "json/write.h"
 
 #include <nettle/base64.h>
@@ -28,7 +28,8 @@ char *cn_text_room(struct cn_text *text, size_t more) {
 }
 
 void cn_text_add_bytes(struct cn_text *text, const void *bytes, size_t length) {
-    char *room = length > 0 ? cn_text_room(text, length) : NULL; /* nothing may be NULL */
+    char *room = length > 0 ? cn_text_room(text, length)
+                            : NULL; /* a NULL pointer is allowed without bytes */
     if (room == NULL)
         return;
     memcpy(room, bytes, length);
@@ -47,7 +48,7 @@ void cn_text_add_float(struct cn_text *text, float value) {
 
 void cn_text_add_size(struct cn_text *text, size_t value) {
     char digits[24], *first = digits + sizeof digits;
-    do /* an answer has many: snprintf takes 0.3 us of the 7 that one takes in all */
+    do /* an answer has many numbers, and snprintf would take 0.3 us of its 7 us */
         *--first = (char)('0' + value % 10);
     while ((value /= 10) > 0);
     cn_text_add_bytes(text, first, (size_t)(digits + sizeof digits - first));
@@ -83,7 +84,7 @@ void cn_text_add_csv(struct cn_text *text, const char *field) {
 
 /* ---- JSON ---- */
 
-/* The string's bytes up to the first that cannot stand in JSON as it is. */
+/* The length of the string up to the first byte that JSON must escape. */
 static size_t plain_length(const char *string) {
     static const bool plain[256] = {
         [0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
@@ -93,7 +94,7 @@ static size_t plain_length(const char *string) {
     return (size_t)(s - (const unsigned char *)string);
 }
 
-/* One byte or character that cannot; returns what comes after it. */
+/* Adds one byte or character that must be escaped; returns what follows it. */
 static const char *add_escape(struct cn_text *text, const char *s) {
     char escape[8];
     const size_t length = cn_utf8_length(s, SIZE_MAX);
@@ -109,7 +110,8 @@ static const char *add_escape(struct cn_text *text, const char *s) {
     return s + (length > 0 ? length : 1);
 }
 
-/* `before`, the string in quotes, and `after` ('\0': nothing). Nearly every string is plain. */
+/* Adds `before`, the quoted string and `after` ('\0': nothing). Nearly every string needs no
+ * escapes. */
 static void add_quoted(struct cn_text *text, const char *before, const char *string, char after) {
     const size_t plain = plain_length(string);
     char *room = cn_text_room(text, plain + 4), *to = room;
@@ -145,7 +147,7 @@ static const char *comma(const struct cn_text *text) {
     return last == '{' || last == '[' || last == ':' || last == ' ' || last == '\n' ? "" : ",";
 }
 
-/* What comes before a value: a comma, its key. */
+/* Adds what precedes a value: a comma and its key. */
 static void add_place(struct cn_text *text, const char *key) {
     if (key != NULL)
         add_quoted(text, comma(text), key, ':');

@@ -1,6 +1,5 @@
 /* write.h: a growing text for answers, and THE way to write JSON into it. After a failed allocation
- * the text stays empty and says so at the end, so that writers need not look.
- */
+ * the text stays empty and reports that at the end, so that writers need no checks. */
 #ifndef CONVNET_JSON_WRITE_H
 #define CONVNET_JSON_WRITE_H
 
@@ -13,17 +12,17 @@ struct cn_text {
     bool failed;
 };
 
-/* Room for `more` bytes beyond length; NULL without memory. */
+/* Makes room for `more` bytes after the text; NULL without memory. */
 char *cn_text_room(struct cn_text *text, size_t more);
 
 void cn_text_add_bytes(struct cn_text *text, const void *bytes, size_t length);
 
 void cn_text_add(struct cn_text *text, const char *string);
 
-/* As a field of a CSV line (RFC 4180): quoted when it must be, quotes doubled. */
+/* Adds a field of a CSV line (RFC 4180), quoted if necessary, with quotes doubled. */
 void cn_text_add_csv(struct cn_text *text, const char *field);
 
-/* The shortest decimal that reads back as the same float. */
+/* Adds the shortest decimal that reads back as the same float. */
 void cn_text_add_float(struct cn_text *text, float value);
 
 void cn_text_add_size(struct cn_text *text, size_t value);
@@ -31,7 +30,7 @@ void cn_text_add_size(struct cn_text *text, size_t value);
 /* The text as a string, borrowed until it grows; "" after a failure. */
 const char *cn_text_string(struct cn_text *text);
 
-/* The text, malloc'd, for http_reply; NULL after a failure. The buffer is empty afterwards. */
+/* Returns the text, malloc'd, for http_reply; NULL after a failure. `text` is empty afterwards. */
 char *cn_text_take(struct cn_text *text, size_t *ret_length);
 
 /* ---- JSON ----
@@ -40,22 +39,22 @@ char *cn_text_take(struct cn_text *text, size_t *ret_length);
  * UTF-8 become U+FFFD. Floats are the shortest decimals; NaN and infinities become null.
  */
 
-/* An object or a list, which the matching bracket closes: '{' and '}', '[' and ']'. */
+/* Opens an object or a list, which the matching bracket closes: '{' and '}', '[' and ']'. */
 void cn_json_open(struct cn_text *text, const char *key, char bracket);
 void cn_json_close(struct cn_text *text, char bracket);
 
 void cn_json_add_string(struct cn_text *text, const char *key, const char *string);
-/* A string's inside as JSON has it, with its escapes. */
+/* Adds the inside of a JSON string, which already has its escapes. */
 void cn_json_add_escaped(struct cn_text *text, const char *key, const char *inside, size_t length);
 void cn_json_add_base64(struct cn_text *text, const char *key, const void *bytes, size_t length);
 void cn_json_add_size(struct cn_text *text, const char *key, size_t value);
-/* The digits as a string, as the protocols of inference write versions. */
+/* Adds the digits as a string, as inference protocols write versions. */
 void cn_json_add_size_string(struct cn_text *text, const char *key, size_t value);
 void cn_json_add_float(struct cn_text *text, const char *key, float value);
 void cn_json_add_bool(struct cn_text *text, const char *key, bool value);
 void cn_json_add_null(struct cn_text *text, const char *key);
 
-/* Lists of numbers; none of the integers is below 0. */
+/* Add lists of numbers; integers must not be negative. */
 void cn_json_add_floats(struct cn_text *text, const char *key, const float *values, size_t count);
 void cn_json_add_integers(struct cn_text *text, const char *key, const int *values, size_t count);
 

@@ -1,20 +1,20 @@
-/* candidates.c: dynamic programming over the places between atoms (Viterbi 1967). Pure. */
+/* candidates.c: dynamic programming over the boundaries between atoms (Viterbi 1967). Pure. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "reading/candidates.h"
 
-/* The best way to a place with so many digits. */
+/* The best path to a boundary with a given number of digits. */
 struct state {
-    double score, second; /* of the best path and of the best that differs in its cutting */
-    size_t from;          /* the candidate that leads here */
+    double score, second; /* of the best path, and of the best one that cuts differently */
+    size_t from;          /* the last candidate of the path */
 };
 
 static bool is_digit(const struct cn_candidate *candidate) {
     return candidate->class_index >= 0;
 }
 
-/* Scores of what a candidate that leads here offers: the best path before it, and the second. */
+/* Updates a state with the two best paths through a candidate. */
 static void offer_path(struct state *to, double score, double second, size_t candidate) {
     if (score > to->score) {
         to->second = fmax(to->score, second);
@@ -28,7 +28,7 @@ static void offer_path(struct state *to, double score, double second, size_t can
 bool cn_candidates_best_path(const struct cn_candidate *candidates, size_t candidate_count,
                              size_t atom_count, int length, size_t *ret_path, size_t *ret_count,
                              double *ret_margin) {
-    /* Without a length all paths share one column of states. */
+    /* Without a given length all paths share one column of states. */
     const size_t columns = length > 0 ? (size_t)length + 1 : 1;
     struct state *states = malloc((atom_count + 1) * columns * sizeof *states);
     if (states == NULL)
@@ -36,7 +36,7 @@ bool cn_candidates_best_path(const struct cn_candidate *candidates, size_t candi
     for (size_t i = 0; i < (atom_count + 1) * columns; i++)
         states[i] = (struct state){-INFINITY, -INFINITY, SIZE_MAX};
     states[0].score = 0;
-    /* Candidates are ordered by their first atom, so that what leads to a place is known. */
+    /* Candidates are sorted by their first atom, so the states before them are complete. */
     for (size_t c = 0; c < candidate_count; c++) {
         const size_t step = length > 0 && is_digit(&candidates[c]) ? 1 : 0;
         for (size_t k = 0; k + step < columns; k++) {

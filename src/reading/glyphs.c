@@ -1,6 +1,6 @@
-/* glyphs.c: a line's pieces, joined where they stand above one another and cut where they may be
- * several digits that touch. Cuts are the cheapest paths through the ink, as seams are in Avidan
- * and Shamir, "Seam carving" (2007). Knows no network. Thread-safe: no state but the caller's. */
+/* glyphs.c: joins a line's pieces that stand above one another, and cuts them where several digits
+ * may touch. Cuts are the cheapest paths through the ink, like the seams in Avidan and Shamir,
+ * "Seam carving" (2007). It knows no network. Thread-safe: no state but the caller's. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +9,16 @@
 
 enum {
     ABOVE_PERCENT =
-        60,         /* of the narrower one's width that two pieces share: one is above the other */
-    LEAN = 4,       /* a cut may drift by a quarter of its height to either side */
-    STEP_COST = 12, /* of a sample to the side, in grey levels of ink */
+        60,   /* of the narrower one's width that two pieces must share to be one above the other */
+    LEAN = 4, /* a cut may drift sideways by a quarter of its height */
+    STEP_COST = 12, /* for a step to the side, in grey levels of ink */
     ROW_COST = 1,
-    HALF = 128, /* of 255: ink of a stroke and not of its edge */
+    HALF = 128, /* of 255: the ink of a stroke without its soft edge */
     NO_GLYPH = 0xffff
 };
 
-static const double least_part = 0.14; /* of a digit's height: what a cut leaves at least */
+static const double least_part =
+    0.14; /* of a digit's height: the narrowest part that a cut may make */
 
 static void glyph_take(struct cn_glyph *glyph, const struct cn_piece *piece) {
     glyph->left = piece->left < glyph->left ? piece->left : glyph->left;
@@ -27,7 +28,7 @@ static void glyph_take(struct cn_glyph *glyph, const struct cn_piece *piece) {
     glyph->area += piece->area;
 }
 
-/* Does the piece stand above or below the glyph, so that both are one character? */
+/* True if the piece stands above or below the glyph, so that both are one character. */
 static bool is_above(const struct cn_glyph *glyph, const struct cn_piece *piece,
                      const struct cn_text_line *line) {
     const int left = glyph->left > piece->left ? glyph->left : piece->left;
@@ -37,14 +38,14 @@ static bool is_above(const struct cn_glyph *glyph, const struct cn_piece *piece,
     const int glyph_height = glyph->bottom - glyph->top + 1, height = cn_piece_height(piece);
     const int both = (glyph->bottom > piece->bottom ? glyph->bottom : piece->bottom) -
                      (glyph->top < piece->top ? glyph->top : piece->top) + 1;
-    /* Two whole digits that lean over each other are two. */
+    /* Two full-height digits that lean over each other remain two. */
     const bool whole = glyph_height * 100 >= line->height * 80 && height * 100 >= line->height * 80;
     return (right - left + 1) * 100 >= narrower * ABOVE_PERCENT && !whole &&
            both * 10 <= line->height * 14;
 }
 
-/* The median length of the runs of ink along the rows of the line's pieces: the width of a stroke,
- * or a little more. */
+/* The median length of the runs of ink along the rows of the line's pieces, which is about the
+ * width of a stroke. */
 static double stroke_width(const struct cn_glyphs *glyphs, const struct cn_text_line *line) {
     enum { LONGEST = 64 };
     size_t runs[LONGEST + 1] = {0}, total = 0, below = 0;
@@ -104,15 +105,15 @@ static size_t glyph_height(const struct cn_glyph *glyph) {
     return (size_t)(glyph->bottom - glyph->top + 1);
 }
 
-/* The glyph's own ink at a sample, 0 for others'. */
+/* The ink of this glyph at a sample; 0 for ink of others. */
 static int glyph_ink(const struct cn_glyphs *glyphs, size_t index, int x, int y) {
     const size_t at = (size_t)y * (size_t)glyphs->plane->width + (size_t)x;
     const int16_t owner = glyphs->pieces->owner[at];
     return owner >= 0 && glyphs->glyph_of[owner] == index ? glyphs->plane->samples[at] : 0;
 }
 
-/* The best path from the top to the bottom of the glyph that begins near column `column`. Writes it
- * to `path` and returns its cost. `costs` and `steps` have room for height x width. */
+/* Finds the best path from the top to the bottom of the glyph that begins near column `column`.
+ * Writes it to `path` and returns its cost. `costs` and `steps` have room for height x width. */
 static int find_path(const struct cn_glyphs *glyphs, size_t index, int column, int *costs,
                      int8_t *steps, int16_t *path) {
     const struct cn_glyph *glyph = &glyphs->glyphs[index];
@@ -156,7 +157,7 @@ static int path_middle(const int16_t *path, size_t height) {
     return (int)(sum / (long)height);
 }
 
-/* A path and what it costs; `middle`: where it runs on average. */
+/* A path and its cost; `middle`: its mean column. */
 struct seam {
     int cost, middle;
     int16_t *path;
@@ -172,7 +173,8 @@ static int compare_seam_places(const void *a, const void *b) {
     return one->middle - other->middle;
 }
 
-/* Keeps the cheapest seams that stand apart. Returns how many, ordered from left to right. */
+/* Keeps the cheapest seams that are far enough apart. Returns how many, sorted from left to right.
+ */
 static size_t choose_seams(struct seam *seams, size_t count, int apart) {
     size_t kept = 0;
     qsort(seams, count, sizeof *seams, compare_costs);
@@ -226,7 +228,7 @@ enum cn_status cn_glyph_cut(struct cn_glyphs *glyphs, size_t index, struct cn_er
         for (size_t y = 0; y < height; y++) {
             const int16_t before = k > 0 ? glyph->cuts[(k - 1) * height + y] : 0;
             const int16_t here = seams[k].path[y];
-            glyph->cuts[k * height + y] = here > before ? here : before; /* they never cross */
+            glyph->cuts[k * height + y] = here > before ? here : before; /* cuts never cross */
         }
     }
     free(costs);
@@ -235,7 +237,7 @@ enum cn_status cn_glyph_cut(struct cn_glyphs *glyphs, size_t index, struct cn_er
     return CN_OK;
 }
 
-/* The atom within a glyph that a sample of it belongs to. */
+/* The index, within a glyph, of the atom to which a sample belongs. */
 static size_t atom_within(const struct cn_glyph *glyph, int x, int y) {
     const size_t height = glyph_height(glyph), row = (size_t)(y - glyph->top);
     size_t atom = 0;
@@ -287,7 +289,7 @@ enum cn_status cn_glyphs_draw(const struct cn_glyphs *glyphs, size_t first, size
         right = atom->right > right ? atom->right : right;
         bottom = atom->bottom > bottom ? atom->bottom : bottom;
     }
-    if (right < left) /* an atom without ink: a cut ran along another one */
+    if (right < left) /* an atom without ink, between two cuts that touch */
         left = top = right = bottom = 0;
     struct cn_plane ink = {.width = right - left + 1,
                            .height = bottom - top + 1,

@@ -1,24 +1,25 @@
-/* glyphs.h: a line of text as atoms: the smallest parts that a character may be made of. */
+/* glyphs.h: divides a line of text into atoms, the smallest parts of which a character may consist.
+ */
 #ifndef CONVNET_READING_GLYPHS_H
 #define CONVNET_READING_GLYPHS_H
 
 #include "reading/text_lines.h"
 
 enum {
-    CN_GLYPH_CUTS = 7,   /* through one glyph at most */
-    CN_GLYPHS_MOST = 256 /* in one line */
+    CN_GLYPH_CUTS = 7,   /* most cuts through one glyph */
+    CN_GLYPHS_MOST = 256 /* most glyphs in a line */
 };
 
-/* Pieces that stand above one another: one atom, or more where it has been cut. */
+/* Pieces that stand above one another. A glyph is one atom, or several if it has been cut. */
 struct cn_glyph {
     int left, top, right, bottom; /* inclusive, in samples of the plane */
     int area;
-    bool tall; /* as a digit; else it is a mark: a dot, a minus, a part of a broken digit */
-    bool sure; /* one digit for certain: set by the reader, and never cut or joined */
+    bool tall; /* as tall as a digit; otherwise a mark: a dot, a minus, a part of a broken digit */
+    bool sure; /* certainly one digit: set by the reader; never cut or joined */
     size_t first_atom;
     size_t cut_count;
-    int16_t *cuts; /* [cut_count][height]: the first sample right of the cut in each row */
-    float cut_ink[CN_GLYPH_CUTS]; /* what each runs through, in widths of a stroke */
+    int16_t *cuts; /* [cut_count][height]: the first sample to the right of the cut in each row */
+    float cut_ink[CN_GLYPH_CUTS]; /* the ink that each cut crosses, in widths of a stroke */
 };
 
 struct cn_atom {
@@ -33,26 +34,26 @@ struct cn_glyphs {
     double stroke;                  /* width of their strokes, in samples */
     size_t count;
     struct cn_glyph *glyphs; /* [count] from left to right */
-    uint16_t *glyph_of;      /* [pieces->count]: the glyph that a piece belongs to; 0xffff: none */
+    uint16_t *glyph_of;      /* [pieces->count]: the glyph to which a piece belongs; 0xffff: none */
     size_t atom_count;
-    struct cn_atom *atoms; /* [atom_count] from left to right; after cn_glyphs_make_atoms */
+    struct cn_atom *atoms; /* [atom_count] from left to right; set by cn_glyphs_make_atoms */
 };
 
-/* The line's pieces as glyphs, not yet cut. Caller frees with cn_glyphs_clear. CN_LIMIT above
- * CN_GLYPHS_MOST; CN_MEMORY. */
+/* Makes glyphs of the line's pieces, without cuts. Caller frees with cn_glyphs_clear. CN_LIMIT
+ * above CN_GLYPHS_MOST; CN_MEMORY. */
 enum cn_status cn_glyphs_make(const struct cn_plane *plane, const struct cn_pieces *pieces,
                               const struct cn_text_line *line, struct cn_glyphs *ret_glyphs,
                               struct cn_error *error);
 
-/* Cuts the glyph where digits that touch might part: along paths from top to bottom with the least
+/* Cuts the glyph where touching digits may separate: along paths from top to bottom with the least
  * ink, which may lean as digits do. CN_MEMORY. */
 enum cn_status cn_glyph_cut(struct cn_glyphs *glyphs, size_t index, struct cn_error *error);
 
 /* Lists the atoms of all glyphs. CN_MEMORY. */
 enum cn_status cn_glyphs_make_atoms(struct cn_glyphs *glyphs, struct cn_error *error);
 
-/* The ink of the atoms [first, last] alone. `ret_ink` has a fresh plane as large as their
- * rectangle, whose place is *ret_x, *ret_y; caller frees with cn_plane_clear. CN_MEMORY. */
+/* Draws the ink of the atoms [first, last] alone. `ret_ink` is a new plane of the size of their
+ * rectangle, whose position is *ret_x, *ret_y; caller frees with cn_plane_clear. CN_MEMORY. */
 enum cn_status cn_glyphs_draw(const struct cn_glyphs *glyphs, size_t first, size_t last,
                               struct cn_plane *ret_ink, int *ret_x, int *ret_y,
                               struct cn_error *error);

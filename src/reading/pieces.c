@@ -1,14 +1,14 @@
-/* pieces.c: connected components by flood fill (Rosenfeld and Pfaltz 1966 define them; the fill is
- * the plain one with a stack). Knows no digits. Thread-safe: no state but the caller's. */
+/* pieces.c: connected components by flood fill with a stack (Rosenfeld and Pfaltz 1966 define
+ * them). It knows no digits. Thread-safe: no state but the caller's. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "reading/pieces.h"
 
 enum {
-    FIRM = 40,      /* of 255: ink that joins */
-    LEAST_AREA = 4, /* samples: less is grain */
-    UNSEEN = -1,    /* firm ink that no piece has yet is told by the plane */
+    FIRM = 40,      /* of 255: ink that connects pieces */
+    LEAST_AREA = 4, /* in samples; smaller pieces are grain */
+    UNSEEN = -1, /* the owner of ink that is not assigned yet; the plane tells whether it is firm */
 };
 
 struct fill {
@@ -25,7 +25,7 @@ static void piece_take(struct cn_piece *piece, int x, int y) {
     piece->area++;
 }
 
-/* Gives all firm ink that is joined with `start` to the piece `index`. */
+/* Assigns all firm ink connected with `start` to the piece `index`. */
 static struct cn_piece fill_piece(struct fill *fill, int start, int16_t index) {
     const int width = fill->plane->width, height = fill->plane->height;
     struct cn_piece piece = {width, height, -1, -1, 0};
@@ -56,7 +56,7 @@ static void forget_piece(struct cn_pieces *pieces, const struct cn_piece *piece,
         }
 }
 
-/* Faint ink beside a piece is its soft edge. */
+/* Assigns faint ink beside a piece to it, as its soft edge. */
 static void take_edges(struct cn_pieces *pieces, const struct cn_plane *plane, int16_t *before) {
     const int width = pieces->width, height = pieces->height;
     memcpy(before, pieces->owner, (size_t)width * (size_t)height * sizeof *before);

@@ -1,6 +1,6 @@
-/* read.c: a picture to lines of text: ink, pieces, lines, glyphs, candidates, the best path. The
- * ink is found and a candidate is fitted as cn_preprocess does it for a single digit; the network
- * is the model's own. Thread-safe: no state but the caller's. */
+/* read.c: reads lines of text in a picture: ink, pieces, lines, glyphs, candidates, best path. The
+ * ink is found and a candidate is fitted as cn_preprocess does it for a single digit; the model's
+ * own network classifies. Thread-safe: no state but the caller's. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,26 +16,26 @@
 
 enum {
     ATOMS_IN_DIGIT = 8,
-    MOST_CANDIDATES = 4096, /* in one line */
+    MOST_CANDIDATES = 4096, /* most in one line */
     MOST_LINES = 256,
     MOST_SYMBOLS = 4096
 };
 
 /* In heights of the line. */
-static const double usual_width = 1.0;   /* of a digit: wider ones are looked into */
-static const double most_width = 2.0;    /* of what may be one digit */
-static const double least_height = 0.42; /* of a digit beside the others */
+static const double usual_width = 1.0;   /* of a digit: wider ones may be several */
+static const double most_width = 2.0;    /* of a possible single digit */
+static const double least_height = 0.42; /* of a digit, relative to the others */
 
-/* Confidence of a glyph that needs no cut; and what a confidence counts at least. */
+/* The confidence from which a glyph needs no cut, and the least confidence that is used. */
 static const double sure = 0.97, least_confidence = 1e-4;
 
-/* Scores, beside the logarithms of the confidences: of a cut through a glyph, of a mark left out.
- */
+/* Scores, added to the logarithms of the confidences: for a cut through a glyph, and for a mark
+ * that is skipped. */
 static const double cut_score = -0.8, skipped_score = -1.2, separator_score = -0.05;
 
 /* ---- The ink ---- */
 
-/* A form's box, a ruling: one piece that is wide, and mostly empty. */
+/* True for a form's box or a ruling: one wide piece that is mostly empty. */
 static bool is_framework(const struct cn_piece *piece, const struct cn_plane *plane) {
     const int width = cn_piece_width(piece), height = cn_piece_height(piece);
     const bool thin = height * 12 <= width && width * 3 >= plane->width;
@@ -78,7 +78,7 @@ struct reader {
     size_t room;
     struct cn_candidate *candidates; /* [MOST_CANDIDATES] */
     size_t candidate_count;
-    size_t *path; /* [MOST_CANDIDATES] */
+    size_t *path; /* room for MOST_CANDIDATES */
 };
 
 static enum cn_status reader_reserve(struct reader *r, size_t count, struct cn_error *error) {
@@ -97,7 +97,7 @@ static enum cn_status reader_reserve(struct reader *r, size_t count, struct cn_e
     return CN_OK;
 }
 
-/* Adds the atoms [first, last] as a candidate, its image ready in r->images. */
+/* Adds the atoms [first, last] as a candidate and writes its image to r->images. */
 static enum cn_status add_candidate(struct reader *r, const struct cn_glyphs *glyphs, size_t first,
                                     size_t last, struct cn_error *error) {
     struct cn_plane ink = {0};
@@ -130,7 +130,7 @@ static enum cn_status add_candidate(struct reader *r, const struct cn_glyphs *gl
     return status;
 }
 
-/* How unlike a digit of its line the rectangle is: 0 for a usual one, less for others. */
+/* A score for the shape of the rectangle: 0 for a usual digit of the line, lower for others. */
 static double shape_score(const struct cn_candidate *candidate, int line_height) {
     const double height = (double)(candidate->bottom - candidate->top + 1) / line_height;
     const double width = (double)(candidate->right - candidate->left + 1) / line_height;
@@ -144,13 +144,14 @@ static double shape_score(const struct cn_candidate *candidate, int line_height)
     return score;
 }
 
-/* What the cut to the left of an atom runs through, in widths of a stroke; 0: it begins a glyph. */
+/* The ink that the cut to the left of an atom crosses, in widths of a stroke; 0: it begins a glyph.
+ */
 static double ink_cut(const struct cn_glyphs *glyphs, size_t atom) {
     const struct cn_glyph *glyph = &glyphs->glyphs[glyphs->atoms[atom].glyph];
     return atom == glyph->first_atom ? 0 : glyph->cut_ink[atom - glyph->first_atom - 1];
 }
 
-/* Lets the network answer the candidates from `from` on. */
+/* Classifies the candidates from `from` on. */
 static void answer_candidates(struct reader *r, const struct cn_glyphs *glyphs, size_t from) {
     cn_plan_run(r->plan, r->workspace, r->images + from * r->image_size, r->candidate_count - from,
                 r->outputs + from * r->label_count);
@@ -165,7 +166,7 @@ static void answer_candidates(struct reader *r, const struct cn_glyphs *glyphs, 
     }
 }
 
-/* What a mark is by its shape and place: '.', ',', '-' or '/'; NUL: nothing. */
+/* The character of a mark by its shape and position: '.', ',', '-' or '/'; NUL: none. */
 static char separator_of(const struct cn_glyphs *glyphs, const struct cn_glyph *glyph, int top,
                          int bottom) {
     const double height = (double)(glyph->bottom - glyph->top + 1) / glyphs->height;
@@ -180,7 +181,7 @@ static char separator_of(const struct cn_glyphs *glyphs, const struct cn_glyph *
     return '\0';
 }
 
-/* The rows in which the digits beside a glyph stand. */
+/* The rows that the digits beside a glyph occupy. */
 static void find_band(const struct cn_glyphs *glyphs, size_t index, int *ret_top, int *ret_bottom) {
     size_t best = glyphs->count, best_distance = glyphs->count;
     for (size_t i = 0; i < glyphs->count; i++) {
@@ -195,7 +196,7 @@ static void find_band(const struct cn_glyphs *glyphs, size_t index, int *ret_top
     *ret_bottom = beside->bottom;
 }
 
-/* A mark by itself: a separator, or nothing. */
+/* Adds a single mark as a candidate: a separator, or nothing. */
 static enum cn_status add_mark(struct reader *r, const struct cn_glyphs *glyphs, size_t index,
                                struct cn_error *error) {
     const struct cn_glyph *glyph = &glyphs->glyphs[index];
@@ -223,8 +224,8 @@ static enum cn_status add_mark(struct reader *r, const struct cn_glyphs *glyphs,
     return CN_OK;
 }
 
-/* First look: whole glyphs. Those that the network is sure of, and that look like one digit, are.
- */
+/* The first pass, over whole glyphs: those that the network is sure of and that look like one digit
+ * are final. */
 static enum cn_status find_sure_glyphs(struct reader *r, struct cn_glyphs *glyphs,
                                        struct cn_error *error) {
     enum cn_status status = cn_glyphs_make_atoms(glyphs, error);
@@ -250,7 +251,7 @@ static enum cn_status find_sure_glyphs(struct reader *r, struct cn_glyphs *glyph
     return cn_glyphs_make_atoms(glyphs, error);
 }
 
-/* May the atoms [first, last] be one digit? */
+/* True if the atoms [first, last] may be one digit. */
 static bool is_possible(const struct cn_glyphs *glyphs, size_t first, size_t last) {
     int left = glyphs->atoms[first].left, right = glyphs->atoms[first].right;
     int top = glyphs->atoms[first].top, bottom = glyphs->atoms[first].bottom;
@@ -270,7 +271,7 @@ static bool is_possible(const struct cn_glyphs *glyphs, size_t first, size_t las
            bottom - top + 1 >= least_height * glyphs->height;
 }
 
-/* Second look: all runs of atoms that may be one character, ordered by their first atom. */
+/* The second pass: all runs of atoms that may be one character, sorted by their first atom. */
 static enum cn_status find_candidates(struct reader *r, const struct cn_glyphs *glyphs,
                                       struct cn_error *error) {
     enum cn_status status = CN_OK;
@@ -287,7 +288,7 @@ static enum cn_status find_candidates(struct reader *r, const struct cn_glyphs *
     for (size_t i = 0; i < glyphs->count && status == CN_OK; i++)
         if (!glyphs->glyphs[i].tall)
             status = add_mark(r, glyphs, i, error);
-    /* An atom without ink is part of nothing: it is passed for nothing. */
+    /* An atom without ink belongs to no character and may be skipped without cost. */
     for (size_t a = 0; a < glyphs->atom_count && status == CN_OK; a++)
         if (glyphs->atoms[a].area == 0 && r->candidate_count < MOST_CANDIDATES)
             r->candidates[r->candidate_count++] = (struct cn_candidate){
@@ -302,7 +303,7 @@ static int compare_candidates(const void *a, const void *b) {
 
 /* ---- A line ---- */
 
-/* Digits that the options want in each line; 0: any number. */
+/* The number of digits that the options require in each line; 0: any number. */
 static int expected_digits(const struct cn_reading_options *options) {
     int count = 0;
     for (const char *c = options->pattern; *c != '\0'; c++)
@@ -310,10 +311,10 @@ static int expected_digits(const struct cn_reading_options *options) {
     return count > 0 ? count : options->length;
 }
 
-/* Where a line's symbols and text are collected before their number is known. */
+/* Collects a line's symbols and text until their number is known. */
 struct draft_line {
     struct cn_reading_line line;
-    float *probabilities; /* [count, label_count], of the digits in order */
+    float *probabilities; /* [count, label_count], for the digits in order */
     size_t digit_count;
 };
 
@@ -329,7 +330,7 @@ static void put_box(int box[4], int left, int top, int right, int bottom, int by
            4 * sizeof *box);
 }
 
-/* Where the ink plane lies in the picture: samples to its right and below, pixels per sample. */
+/* The position of the ink plane in the picture: offset in samples, pixels per sample. */
 struct place {
     int x, y, by;
 };
@@ -351,7 +352,7 @@ static void put_symbol(const struct reader *r, const struct cn_candidate *candid
     draft->line.count++;
 }
 
-/* The characters of a pattern that are no digits go between the digits. */
+/* Characters of a pattern that are not digits are put between the digits. */
 static enum cn_status put_text(const struct reader *r, struct draft_line *draft,
                                struct cn_error *error) {
     const char *pattern = r->options->pattern;
@@ -381,7 +382,7 @@ static enum cn_status put_text(const struct reader *r, struct draft_line *draft,
     return CN_OK;
 }
 
-/* The chosen path as a line. */
+/* Turns the chosen path into a line. */
 static enum cn_status put_line(const struct reader *r, const struct cn_text_line *line,
                                size_t path_length, double margin, const struct place *place,
                                struct draft_line *draft, struct cn_error *error) {
@@ -390,7 +391,7 @@ static enum cn_status put_line(const struct reader *r, const struct cn_text_line
         .probabilities = calloc((path_length + 1) * r->label_count, sizeof *draft->probabilities)};
     if (draft->line.symbols == NULL || draft->probabilities == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a line of %zu characters", path_length);
-    /* The path's part of all ways to cut, as if the second best were the only other. */
+    /* The share of the path among all ways to cut, as if the second best were the only other. */
     double confidence = 1 / (1 + exp(-margin));
     for (size_t i = 0; i < path_length; i++) {
         const struct cn_candidate *candidate = &r->candidates[r->path[i]];
@@ -403,7 +404,7 @@ static enum cn_status put_line(const struct reader *r, const struct cn_text_line
     return put_text(r, draft, error);
 }
 
-/* *ret_read: the line has digits, as many as the options want. */
+/* *ret_read: the line has digits, and as many as the options require. */
 static enum cn_status read_line(struct reader *r, const struct cn_plane *plane,
                                 const struct cn_pieces *pieces, const struct cn_text_line *line,
                                 const struct place *place, struct draft_line *draft, bool *ret_read,
@@ -458,7 +459,7 @@ enum cn_status cn_reading_options_check(const struct cn_reading_options *options
     return CN_OK;
 }
 
-/* The ink of a picture and its pieces. No pieces where there is no ink. */
+/* Finds the ink of a picture and its pieces. There are no pieces without ink. */
 static enum cn_status find_ink(const struct cn_preprocessing *preprocessing,
                                const struct cn_picture *picture, struct cn_plane *plane,
                                struct cn_pieces *pieces, struct place *ret_place,
@@ -482,12 +483,12 @@ static int compare_weights(const void *a, const void *b) {
     return (one < other) - (one > other);
 }
 
-/* How much a line says for itself: its extent. */
+/* The weight of a line: its extent. */
 static double line_weight(const struct cn_text_line *line) {
     return (double)(line->right - line->left + 1) * line->height;
 }
 
-/* Leaves the `count` lines of the largest extent, in their order. */
+/* Keeps the `count` lines of the largest extent, in their order. */
 static void keep_largest(struct cn_text_lines *lines, int count) {
     double weights[MOST_LINES];
     if (count == 0 || lines->count <= (size_t)count || lines->count > MOST_LINES)
@@ -503,7 +504,7 @@ static void keep_largest(struct cn_text_lines *lines, int count) {
     lines->count = kept;
 }
 
-/* Puts the lines together; takes what they hold. */
+/* Moves the lines into the result. */
 static enum cn_status assemble(const struct reader *r, struct draft_line *drafts, size_t count,
                                struct cn_reading *reading, struct cn_error *error) {
     size_t digits = 0, used = 0;

@@ -1,15 +1,15 @@
-/* reading_json.h: what was read, as JSON: the same in the server's answers and the command's. */
+/* reading_json.h: a reading as JSON, the same in the server's answers and the command's. */
 #ifndef CONVNET_READING_READING_JSON_H
 #define CONVNET_READING_READING_JSON_H
 
 #include "convnet/reading.h"
 #include "json/write.h"
 
-/* The member "lines": a list of objects with "text", "confidence", "box" and "digits". */
+/* Adds the member "lines": a list of objects with "text", "confidence", "box" and "digits". */
 void cn_reading_add_lines(struct cn_text *text, const struct cn_model *model,
                           const struct cn_reading *reading);
 
-/* One of them, for a list or alone. */
+/* Adds one of them, in a list or alone. */
 void cn_reading_add_line(struct cn_text *text, const struct cn_model *model,
                          const struct cn_reading_line *line);
 

@@ -1,5 +1,5 @@
-/* text_lines.c: groups pieces into lines, the tallest first, so that each smaller one finds the
- * line it belongs to. Looks at rectangles only. Thread-safe: no state but the caller's. */
+/* text_lines.c: groups pieces into lines, the tallest first, so that each smaller one finds its
+ * line. It uses rectangles only. Thread-safe: no state but the caller's. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,16 +8,16 @@
 enum { NONE = 0xffff };
 
 /* In heights of the line's tallest piece. */
-static const double least_tall = 0.45, /* of a digit; what is lower is a mark */
-    off_centre = 0.42,                 /* of a digit's middle from its neighbour's, */
-    rise = 0.18,                       /* and for each unit of the gap between them: ten degrees */
-    mark_reach = 0.95,                 /* of a mark's middle from its neighbour's */
+static const double least_tall = 0.45, /* of a digit; lower pieces are marks */
+    off_centre = 0.42,                 /* between the middles of neighbouring digits, */
+    rise = 0.18,                       /* plus this per unit of the gap between them: ten degrees */
+    mark_reach = 0.95,                 /* between the middles of a mark and its neighbour */
     gap_in_word = 2.5,                 /* between two neighbours of a line */
-    gap_in_line = 5.0,                 /* between two parts of a line that stand level */
-    level = 0.3,                       /* how exactly */
-    speck = 0.3; /* of the tallest line's height: a lone piece below it is none */
+    gap_in_line = 5.0,                 /* between two level parts of a line */
+    level = 0.3,                       /* their largest difference in height */
+    speck = 0.3; /* of the tallest line's height: a smaller single piece is not a line */
 
-/* A line that is being built: a chain through `next`. */
+/* A line that is being built: a chain of pieces through `next`. */
 struct draft {
     int left, top, right, bottom, height;
     uint16_t first, last;
@@ -27,7 +27,7 @@ struct draft {
 
 struct grouping {
     const struct cn_pieces *pieces;
-    uint16_t *next; /* [piece]: the next one of the same line */
+    uint16_t *next; /* [piece]: the next piece of the same line */
     struct draft *drafts;
     size_t draft_count;
 };
@@ -40,7 +40,7 @@ static double middle_of(const struct cn_piece *piece) {
     return (piece->top + piece->bottom) / 2.0;
 }
 
-/* The piece of the line that is nearest along x, the tall ones only. */
+/* The piece of the line that is nearest along x, among the tall ones. */
 static const struct cn_piece *nearest_piece(const struct grouping *g, const struct draft *draft,
                                             const struct cn_piece *piece) {
     const struct cn_piece *best = NULL;
@@ -113,7 +113,7 @@ static void group_piece(struct grouping *g, uint16_t index) {
             home = draft;
             draft_append(g, home, index, true);
         } else if (fit == FITS_AS_DIGIT) {
-            draft_merge(g, home, draft); /* the piece joins the two */
+            draft_merge(g, home, draft); /* the piece connects the two */
         } else if (fit == FITS_AS_MARK && marked == NULL) {
             marked = draft;
         }
@@ -135,7 +135,7 @@ static void group_piece(struct grouping *g, uint16_t index) {
     }
 }
 
-/* Parts of one line with much room between them: they stand level, and nothing is between. */
+/* Joins parts of one line that have much room between them, are level, and have nothing between. */
 static void join_level_parts(struct grouping *g) {
     for (size_t i = 0; i < g->draft_count; i++)
         for (size_t j = 0; j < g->draft_count; j++) {
@@ -149,7 +149,7 @@ static void join_level_parts(struct grouping *g) {
             if (gap <= gap_in_line * height && shorter * 10 >= height * 6 &&
                 off <= level * height && -off <= level * height) {
                 draft_merge(g, a, b);
-                j = 0; /* it reaches farther now */
+                j = 0; /* the joined line may reach others */
             }
         }
 }
@@ -178,7 +178,7 @@ static int compare_rows(const void *a, const void *b) {
     return one->row != other->row ? one->row - other->row : one->left - other->left;
 }
 
-/* From top to bottom, and from left to right what stands side by side. */
+/* Sorts lines from top to bottom, and those side by side from left to right. */
 static void sort_lines(struct cn_text_lines *lines) {
     qsort(lines->lines, lines->count, sizeof *lines->lines, compare_heights);
     for (size_t i = 1, first = 0; i < lines->count; i++) {
