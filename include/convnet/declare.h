@@ -1,5 +1,5 @@
-/* declare.h: what stands around the declarations of each public header. They have C linkage in a
- * C++ program too, and they are all that the shared library exports: everything else in it is
+/* declare.h: the macros around the declarations of each public header. The declarations have C
+ * linkage in C++ too, and are all that the shared library exports: everything else in it is
  * compiled with -fvisibility=hidden. */
 #ifndef CONVNET_DECLARE_H
 #define CONVNET_DECLARE_H

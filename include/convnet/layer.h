@@ -1,9 +1,8 @@
-/* layer.h: what a layer type is: a row of THE table in src/layers/layer_table.c.
+/* layer.h: layer types: the rows of THE table in src/layers/layer_table.c.
  *
- * A layer is a const table of functions and a small configuration struct. The fields of that
- * struct are described as data, so that the architecture reader and writer, `convnet info` and the
- * tests need to know no layer by name. Semantics, names and defaults are Keras's.
- */
+ * A layer type is a constant table of functions and a small configuration struct. The fields of
+ * that struct are described as data, so that the architecture reader and writer, `convnet info` and
+ * the tests need no code for a particular layer. Semantics, names and defaults are Keras's. */
 #ifndef CONVNET_LAYER_H
 #define CONVNET_LAYER_H
 
@@ -28,21 +27,21 @@ enum cn_initializer {
 extern const char *const cn_initializer_names[]; /* "glorot_uniform", "he_normal", ..., NULL */
 
 enum {
-    CN_LAYER_NAME = 64,    /* bytes of a layer's name, with its NUL; [A-Za-z0-9_.-] only */
+    CN_LAYER_NAME = 64,    /* bytes of a layer's name with its NUL; characters [A-Za-z0-9_.-] */
     CN_LAYER_CONFIG = 192, /* bytes of the largest configuration struct */
     CN_LAYER_MAX_TENSORS = 8,
     CN_LAYER_MAX_INPUTS = 1024,
     CN_TENSOR_MAX_RANK = CN_SHAPE_MAX_RANK
 };
 
-/* A list of whole numbers in a configuration, as Reshape's target_shape. */
+/* A list of whole numbers in a configuration, such as Reshape's target_shape. */
 enum { CN_INTS_MAX = 8 };
 struct cn_ints {
     int count;
     int values[CN_INTS_MAX];
 };
 
-/* The same of numbers: one for all, or one per channel. */
+/* A list of numbers: one for all channels, or one per channel. */
 enum { CN_FLOATS_MAX = 8 };
 struct cn_floats {
     int count;
@@ -68,73 +67,73 @@ enum cn_field_kind {
 struct cn_field {
     const char *name; /* Keras's key: "kernel_size" */
     enum cn_field_kind kind;
-    size_t offset;            /* into the configuration struct */
+    size_t offset;            /* of the value in the configuration struct */
     bool required;            /* no default */
     bool nullable;            /* null in JSON means the default (pool strides: pool_size) */
-    double minimum, maximum;  /* INT..., FLOAT: inclusive, of each number */
+    double minimum, maximum;  /* INT..., FLOAT: inclusive bounds of each number */
     const char *const *names; /* ENUM: NULL-terminated */
 };
 
-/* One parameter tensor a layer asks for. Written by the type's `build`. */
+/* A parameter tensor that a layer needs. Filled in by the type's `build`. */
 struct cn_tensor_spec {
     const char *name; /* "kernel" */
     int rank;
     int dims[CN_TENSOR_MAX_RANK];
     bool trainable;
     enum cn_initializer initializer;
-    double fan_in, fan_out; /* for the initializer; Keras's definition */
+    double fan_in, fan_out; /* for the initializer, as Keras defines them */
 };
 
 struct cn_layer_type; /* functions: src/layers/layer_type.h */
 
-/* What a layer reads: the network's input `value`, or the output of layer value - input_count. */
+/* An input of a layer: the network's input `value`, or the output of layer value - input_count. */
 struct cn_input {
     size_t value;
     struct cn_shape shape;
 };
 
-/* One layer of a network: a node of its graph. Type, configuration, where its inputs come from and
- * what shape inference found. */
+/* One layer of a network, that is a node of its graph: type, configuration, inputs, and the results
+ * of shape inference. */
 struct cn_layer {
     const struct cn_layer_type *type;
     char name[CN_LAYER_NAME];
     size_t input_count;
-    struct cn_input *inputs;                   /* the network's, in the order of the call */
-    struct cn_shape input_shape, output_shape; /* input_shape: the first input's */
+    struct cn_input *inputs;                   /* values of the network, in the order of the call */
+    struct cn_shape input_shape, output_shape; /* input_shape: of the first input */
     size_t tensor_count;                       /* 0: no weights, or those of another layer */
     struct cn_tensor_spec tensors[CN_LAYER_MAX_TENSORS];
     size_t parameter_offset; /* floats from the start of the network's parameter block */
     size_t parameter_count;
-    size_t shares; /* the layer whose weights this one uses too, plus 1; 0: its own */
+    size_t shares; /* index plus 1 of the layer whose weights this one shares; 0: none */
     bool frozen;   /* Keras's trainable=false */
     alignas(8) unsigned char config[CN_LAYER_CONFIG];
 };
 
-/* The row with this Keras class name ("Conv2D"), or NULL. Constant. */
+/* The type with this Keras class name ("Conv2D"), or NULL. Constant. */
 const struct cn_layer_type *cn_layer_type_find(const char *class_name);
 
-/* The row at `index` of the table, or NULL past its end: to list what is supported. */
+/* The type in row `index` of the table, or NULL after the last one. */
 const struct cn_layer_type *cn_layer_type_at(size_t index);
 
 /* "Conv2D". Constant. */
 const char *cn_layer_type_name(const struct cn_layer_type *type);
 
-/* The type's configuration keys; *ret_count receives their number. Constant. */
+/* The type's configuration keys, and in *ret_count their number. Constant. */
 const struct cn_field *cn_layer_type_fields(const struct cn_layer_type *type, size_t *ret_count);
 
-/* How many of these keys, the last ones, a writer leaves out where they are the default. */
+/* How many of these keys, at the end, a writer omits when they have their defaults. */
 size_t cn_layer_type_late_fields(const struct cn_layer_type *type);
 
-/* Fills `config` (CN_LAYER_CONFIG bytes) with the type's defaults, Keras's. */
+/* Fills `config` (CN_LAYER_CONFIG bytes) with the type's defaults, which are Keras's. */
 void cn_layer_type_defaults(const struct cn_layer_type *type, void *config);
 
-/* The operators of ONNX that the type stands for, "Conv", separated by spaces; "" for none. */
+/* The ONNX operators that the type implements, such as "Conv", separated by spaces; "" for none. */
 const char *cn_layer_type_onnx(const struct cn_layer_type *type);
 
-/* The most inputs that a layer of the type reads; 1 for all but the merges. */
+/* The most inputs that a layer of this type may have; 1 except for merging layers. */
 size_t cn_layer_type_inputs(const struct cn_layer_type *type);
 
-/* False if the type does its work in inference alone. */
+/* False if the type can only be used in inference. */
 bool cn_layer_type_trains(const struct cn_layer_type *type);
 
 /* Multiply-accumulates of one sample through this layer. */

@@ -1,18 +1,9 @@
-/* model.h: the model file, a network with all it needs to be served.
+/* model.h: the model file: a network with everything that is needed to serve it.
  *
  * A .safetensors file: 8-byte little-endian header length, JSON header, F32 tensors named
- * "<layer>/<tensor>". __metadata__ holds strings only:
- *   format         "convnet/1"
- *   architecture   Keras Sequential or Functional JSON, as model.to_json() prints it
- *   labels         JSON array of class names, one per output
- *   preprocessing  JSON object, see struct cn_preprocessing
- *   training       JSON object: how it was made (data checksum, epochs, optimizer, seed, metrics)
- *   checksum       "sha256:" and the SHA-256 of the file, these digits taken as zeros
- *   probes         JSON object: the expected outputs for fixed inputs, verified at load
- *   calibration    JSON object: the temperature of the final softmax, 1 if missing
- *   tensors        JSON object: inputs and outputs as the program that made the network has them
- * docs/model-format.md describes it field by field.
- */
+ * "<layer>/<tensor>". Its __metadata__ has only strings; docs/model-format.md describes it field by
+ * field: format, architecture (Keras JSON), labels, preprocessing, training (the record), checksum,
+ * probes, calibration, tensors. */
 #ifndef CONVNET_MODEL_H
 #define CONVNET_MODEL_H
 
@@ -21,76 +12,76 @@
 
 CN_DECLARATIONS_BEGIN
 
-/* An input or an output as a tensor: the names, shapes and order of numbers that clients see. For
- * an imported network they are those of the program that made it. */
+/* An input or an output as clients see it: name, shape and order of its numbers. For an imported
+ * network they are those of the source model. */
 enum { CN_TENSOR_FORM_RANK = 8, CN_TENSOR_FORM_NAME = 256 };
 struct cn_tensor_form {
     char name[CN_TENSOR_FORM_NAME];
-    size_t port;                         /* of the network's inputs or outputs */
-    bool batched;                        /* the first dimension counts images */
+    size_t port;                         /* index among the network's inputs or outputs */
+    bool batched;                        /* the first dimension is the number of images */
     int rank, dims[CN_TENSOR_FORM_RANK]; /* dims[0] -1: any number of images */
-    size_t size;                         /* numbers of one image */
-    uint32_t *places; /* [size]: where each number lies in the network's order; NULL: the same */
+    size_t size;                         /* numbers per image */
+    uint32_t
+        *places; /* [size]: the index of each number in the network's order; NULL: the same order */
 };
 
 struct cn_model {
     struct cn_network *network;
     enum cn_output_kind kind; /* of the network's first output */
-    size_t output_size;       /* floats of it */
-    /* One per output that is a class; two for a sigmoid alone: below and above one half; none for a
-     * number and for a map, unless a map's channels were given some. */
+    size_t output_size;       /* floats per image of that output */
+    /* One label per class; two for a single sigmoid (below and above one half); none for a number,
+     * or for a map whose channels have no labels. */
     size_t label_count;
     char **labels;
     struct cn_preprocessing preprocessing;
-    size_t input_forms, output_forms;        /* the network's counts */
-    struct cn_tensor_form *inputs, *outputs; /* in the source's order */
-    char *tensors;       /* JSON that says them; NULL: they are the network's own */
+    size_t input_forms, output_forms;        /* as many as the network has */
+    struct cn_tensor_form *inputs, *outputs; /* in the order of the source model */
+    char *tensors;       /* the JSON that describes them; NULL: they are the network's own */
     bool answers;        /* the network's first output is the answer to a picture */
-    char *training;      /* JSON object text, "{}" if nothing is known */
-    char sha256[65];     /* of the file it was read from, lower-case hex; "" for a new model */
-    bool sealed;         /* that file carries a checksum, and it was right */
-    long long signed_at; /* when that file was signed, seconds since 1970; 0: nobody asked */
+    char *training;      /* JSON object as text; "{}" if nothing is known */
+    char sha256[65];     /* of the file it was read from, in lower-case hex; "" for a new model */
+    bool sealed;         /* that file has a checksum, which was right */
+    long long signed_at; /* when that file was signed, in seconds since 1970; 0: not checked */
 };
 
-/* A model around `network`, labels "0", "1", ... where it answers classes, the preprocessing that
- * suits them. Takes ownership of `network`. Caller frees with cn_model_free. */
+/* Makes a model of `network`, with labels "0", "1", ... if it answers classes, and the default
+ * preprocessing. Takes ownership of `network`. Caller frees with cn_model_free. */
 enum cn_status cn_model_create(struct cn_network *network, struct cn_model **ret_model,
                                struct cn_error *error);
 
-/* Replaces the labels (copied); `count` must be the number that the kind of output has, see above.
- */
+/* Replaces the labels by copies of these; `count` must suit the kind of output, see above. */
 enum cn_status cn_model_set_labels(struct cn_model *model, const char *const *labels, size_t count,
                                    struct cn_error *error);
 
-/* The preprocessing that suits input and labels where nobody said one: cn_preprocessing_digits for
- * one channel and the labels "0" to "9", else cn_preprocessing_default. For whoever makes a model,
- * after setting its labels; a file without preprocessing is no digit reader. */
+/* Sets the default preprocessing for the input and the labels: cn_preprocessing_digits for one
+ * channel and the labels "0" to "9", else cn_preprocessing_default. Call it after setting the
+ * labels of a new model. (A file without preprocessing is not treated as a digit reader.) */
 void cn_model_reset_preprocessing(struct cn_model *model);
 
-/* What one row of outputs says, by the kind of output. */
+/* The meaning of one row of outputs, by the kind of output. */
 struct cn_answer {
-    int class_index;   /* -1: the outputs are no classes that exclude each other */
-    const char *label; /* the class's; NULL without one. Borrowed from the model */
-    bool is_probable;  /* there is a confidence: nothing but a probability is one */
-    float confidence;  /* in the class, 0 to 1: calibrated for a softmax, and low too where there is
-                          nothing to read if the network was trained with outliers */
+    int class_index;   /* -1: the outputs are not mutually exclusive classes */
+    const char *label; /* of the class; NULL: none. Borrowed from the model */
+    bool is_probable;  /* `confidence` is valid: the outputs are probabilities */
+    float confidence;  /* of the class, 0 to 1. Calibrated for a softmax; also low for inputs of no
+                          class if the network was trained with outliers */
 };
 
-/* The answer of outputs [output_size]. Every route and command says this. */
+/* The answer in outputs [output_size]; every route and command uses it. */
 struct cn_answer cn_model_answer(const struct cn_model *model, const float *outputs);
 
-/* Replaces the forms of the inputs and outputs by those that `json` says: docs/model-format.md.
- * CN_MALFORMED unless they fit the network. */
+/* Replaces the forms of the inputs and outputs by those that `json` describes:
+ * docs/model-format.md. CN_MALFORMED unless they fit the network. */
 enum cn_status cn_model_set_tensors(struct cn_model *model, const char *json,
                                     struct cn_error *error);
 
-/* Makes the output of this name the network's first one, which answers pictures. Its labels become
- * numbers unless it was the first already. */
+/* Makes the output with this name the network's first one, which answers pictures. Its labels
+ * become numbers unless it was the first already. */
 enum cn_status cn_model_choose_answer(struct cn_model *model, const char *name,
                                       struct cn_error *error);
 
-/* CN_UNSUPPORTED, and what to ask instead, unless the network has one input and an output that
- * answers: everything that takes pictures needs both. */
+/* CN_UNSUPPORTED with advice unless the network has one input and an output that answers;
+ * everything that takes pictures needs both. */
 enum cn_status cn_model_check_input(const struct cn_model *model, struct cn_error *error);
 
 /* Replaces the training record by a copy of `json`, which must be a JSON object. */
@@ -107,7 +98,7 @@ enum cn_status cn_model_parse(const void *bytes, size_t length, const char *sour
                               struct cn_model **ret_model, struct cn_error *error);
 
 /* Writes atomically: temporary file in the same folder, fsync, rename, fsync of the folder. After
- * any failure or kill the path holds the old file or the new one, whole. Computes checksum and
+ * any failure or kill the path has the whole old file or the whole new one. Computes checksum and
  * probes. */
 enum cn_status cn_model_write(const struct cn_model *model, const char *path,
                               struct cn_error *error);
@@ -115,8 +106,8 @@ enum cn_status cn_model_write(const struct cn_model *model, const char *path,
 void cn_model_free(struct cn_model *model);
 
 /* Reads a Keras Sequential or Functional JSON file (Keras 1, 2 and 3 spellings, nested models) into
- * an unbuilt-then-built network with zero parameters. Caller frees with cn_network_free.
- * CN_UNSUPPORTED names what is not supported and lists what is. */
+ * a built network with zero parameters. Caller frees with cn_network_free. CN_UNSUPPORTED names
+ * what is not supported and lists what is. */
 enum cn_status cn_architecture_read(const char *path, struct cn_network **ret_network,
                                     struct cn_error *error);
 

@@ -1,4 +1,4 @@
-/* shape.h: the shape of one sample, without the batch. */
+/* shape.h: the shape of one sample, without the batch dimension. */
 #ifndef CONVNET_SHAPE_H
 #define CONVNET_SHAPE_H
 
@@ -12,7 +12,7 @@ CN_DECLARATIONS_BEGIN
 enum {
     CN_SHAPE_MAX_ELEMENTS = 1 << 26, /* floats in one sample of one activation */
     CN_SHAPE_MAX_RANK = 5,
-    CN_SHAPE_TEXT = 72 /* bytes that cn_shape_format needs at most */
+    CN_SHAPE_TEXT = 72 /* the most bytes that cn_shape_format writes */
 };
 
 /* Row-major, channels last. Rank 1: features; rank 2: steps, channels of a signal, or the height

@@ -1,11 +1,9 @@
-/* status.h: what every fallible function returns, and where it says why.
+/* status.h: the status that every fallible function returns, and the error that explains it.
  *
- * Ownership words used throughout the public headers:
- *   "caller frees with F"   the returned object belongs to the caller, who ends it with F;
- *   "borrowed until E"      the pointer stays the callee's and is valid until E;
- *   "takes ownership"       the callee frees the argument, also on failure.
- * Outputs are named ret_..., come last before the error, and are untouched on failure.
- */
+ * Ownership words in the public headers: "caller frees with F": the returned object belongs to the
+ * caller, who ends it with F; "borrowed until E": the pointer remains the callee's and is valid
+ * until E; "takes ownership": the callee frees the argument, also after a failure. Outputs are
+ * named ret_..., come last before the error, and are unchanged after a failure. */
 #ifndef CONVNET_STATUS_H
 #define CONVNET_STATUS_H
 
@@ -15,10 +13,10 @@ CN_DECLARATIONS_BEGIN
 
 enum cn_status {
     CN_OK = 0,
-    CN_INVALID,     /* a value breaks a rule: shape, range, option, argument */
+    CN_INVALID,     /* a value violates a rule: shape, range, option, argument */
     CN_MALFORMED,   /* foreign bytes do not follow their format */
-    CN_UNSUPPORTED, /* well formed, but not something this library does */
-    CN_UNUSABLE,    /* a sound picture without what is needed: blank, or of another size */
+    CN_UNSUPPORTED, /* well formed, but this library cannot process it */
+    CN_UNUSABLE,    /* a valid picture that cannot be used: blank, or of the wrong size */
     CN_LIMIT,       /* larger than a limit allows */
     CN_IO,          /* the operating system refused; the text carries strerror */
     CN_MEMORY,      /* allocation failed */
@@ -27,9 +25,9 @@ enum cn_status {
 
 enum { CN_ERROR_TEXT = 320, CN_ERROR_SOURCE = 160 };
 
-/* One failure. `text` is a sentence that names the offending value and the rule; `source` is the
- * file or stream it came from ("" if none) and `offset` the byte, or line for text, in it (-1 if
- * unknown). Zero-initialise (= {0}) before the first use; the first error wins. */
+/* One failure. `text` is a sentence with the offending value and the rule; `source` is the file or
+ * stream ("" if none) and `offset` the byte in it, or the line of a text (-1 if unknown).
+ * Zero-initialise (= {0}) before the first use; later errors do not replace the first. */
 struct cn_error {
     enum cn_status status;
     long long offset;
@@ -42,12 +40,12 @@ struct cn_error {
 enum cn_status cn_fail(struct cn_error *error, enum cn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* cn_fail with the place of the fault: `source` (may be NULL) and `offset` (-1 if unknown). */
+/* cn_fail with the position of the fault: `source` (may be NULL) and `offset` (-1 if unknown). */
 enum cn_status cn_fail_at(struct cn_error *error, enum cn_status status, const char *source,
                           long long offset, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* Name of a status, "invalid", for logs and metrics; a constant string. */
+/* The name of a status, such as "invalid", for logs and metrics; a constant string. */
 const char *cn_status_name(enum cn_status status);
 
 CN_DECLARATIONS_END

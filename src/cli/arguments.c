@@ -1,8 +1,7 @@
-/* arguments.c: a command's table of options as GNU argp options, with strict values.
+/* arguments.c: converts a command's table of options to GNU argp options, with strict values.
  *
- * Knows no option by name. Wrong usage ends the process: this is the command's outermost layer.
- * Not thread-safe; runs before any thread is started.
- */
+ * It knows no option by name. Wrong usage ends the process: this is the command's outermost layer.
+ * Not thread-safe; runs before any thread is started. */
 #include <argp.h>
 #include <ctype.h>
 #include <errno.h>
@@ -97,8 +96,8 @@ static void set_seed(const struct parsing *parsing, const struct cli_option *opt
     *(uint64_t *)field = value;
 }
 
-/* Whether two names are the same but for case and for - and _, as CategoricalCrossentropy and
- * categorical_crossentropy are. */
+/* True if two names differ only in case and in - and _, as CategoricalCrossentropy and
+ * categorical_crossentropy do. */
 static bool same_name(const char *a, const char *b) {
     while (*a != '\0' || *b != '\0') {
         if (*a == '_' || *a == '-') {
@@ -185,7 +184,7 @@ static void check_complete(const struct parsing *parsing) {
     }
 }
 
-/* What argp calls an option: its letter, or a number that is none. */
+/* argp's key of an option: its letter, or a number that is not a character. */
 static int key_of(const struct cli_syntax *syntax, size_t index) {
     const char letter = syntax->options[index].letter;
     return letter != '\0' ? letter : FIRST_KEY + (int)index;

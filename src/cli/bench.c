@@ -1,8 +1,8 @@
-/* bench.c: `convnet bench`: images per second by batch size and threads, next to the peak.
+/* bench.c: `convnet bench`: images per second by batch size and threads, compared with the
+ * processor's peak.
  *
- * Measures the forward pass alone, on random images; each number is the median of many short runs,
- * so that other work on the machine disturbs only some of them.
- */
+ * Measures only the forward pass, on random images. Each number is the median of many short runs,
+ * so that other work on the machine disturbs only some of them. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 
 enum { LEAST_RUNS = 5, MOST_RUNS = 4000, STEP_RUNS = 400, MAX_RESULTS = 64 };
 
-static const double run_goal = 2e-4; /* seconds that a run takes at least */
+static const double run_goal = 2e-4; /* the least time of a run in seconds */
 
 struct bench_settings {
     int batch_size, threads; /* batch_size 0: the usual ones */
@@ -56,7 +56,7 @@ struct bench_result {
     double gflops;
 };
 
-/* What all measurements share. */
+/* The state that all measurements share. */
 struct bench {
     const struct bench_settings *settings;
     struct cn_plan *plan;
@@ -73,8 +73,8 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Where one thread alone is measured, its time is the processor's, which other work on the machine
- * hardly changes; where numbers of threads are compared, it is what passes on the clock. */
+/* A single thread is measured in processor time, which other work on the machine hardly changes;
+ * numbers of threads are compared by elapsed time. */
 static uint64_t bench_clock(int threads) {
     return threads > 1 ? cn_clock_nanoseconds() : cn_clock_thread_nanoseconds();
 }
@@ -91,7 +91,7 @@ static double run_seconds(const struct bench *bench, int batch_size, int threads
 static void measure(struct bench *bench, int batch_size, int threads) {
     double times[MOST_RUNS], taken = 0;
     size_t batches = 1, runs = 0;
-    (void)run_seconds(bench, batch_size, threads, 1); /* warms up */
+    (void)run_seconds(bench, batch_size, threads, 1); /* warms the caches */
     while (run_seconds(bench, batch_size, threads, batches) < run_goal) {
         batches *= 2;
     }
@@ -127,7 +127,7 @@ static double peak_share(const struct bench *bench, const struct bench_result *r
 
 /* ---- --layers ---- */
 
-/* The times of the steps, each the median over the runs. */
+/* The times of the steps; each is a median over the runs. */
 struct step_times {
     double *times; /* [runs][count], nanoseconds */
     size_t count, run;
@@ -162,7 +162,7 @@ static void measure_steps(struct bench *bench, struct step_times *steps, double 
     }
 }
 
-/* What was measured of a step; all is of one image. */
+/* The measurements of one step, per image. */
 static json_t *step_row(const struct bench *bench, const struct cn_plan_step *step,
                         double seconds) {
     const double gflops = 2e-9 * (double)step->macs / seconds;

@@ -1,6 +1,6 @@
-/* calibrate.c: `convnet calibrate`: finds the temperature that makes a model's probabilities true,
+/* calibrate.c: `convnet calibrate`: finds the temperature that calibrates a model's probabilities,
  * on data that it was not trained on, and writes it into the model file. One thread here; the
- * library's own inside. */
+ * library uses its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static const struct cli_syntax syntax = {
     .text = "Calibrate a model's probabilities on data that it was not trained on.",
 };
 
-/* What calibration changes. */
+/* The numbers that calibration changes. */
 struct quality {
     double loss, error;
 };

@@ -1,4 +1,4 @@
-/* cli.h: what the commands of `convnet` share: the command type, options, messages, models. */
+/* cli.h: shared by the commands of `convnet`: the command type, options, messages, models. */
 #ifndef CONVNET_CLI_CLI_H
 #define CONVNET_CLI_CLI_H
 
@@ -10,9 +10,14 @@
 #include "convnet/model.h"
 #include "json/write.h"
 
-enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGNAL = 128 /* + the signal */ };
+enum {
+    CLI_DONE = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_SIGNAL = 128 /* plus the signal's number */
+};
 
-/* One command, a row of THE table in convnet.c. argv[0] is "convnet NAME"; returns the exit status.
+/* One command: a row of THE table in convnet.c. argv[0] is "convnet NAME"; returns the exit status.
  */
 struct cli_command {
     const char *name;
@@ -37,7 +42,7 @@ int cli_sign(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_export(int argc, char **argv);
 
-/* ---- Options: one table row each ---- */
+/* ---- Options: one table row per option ---- */
 
 enum cli_kind {
     CLI_FLAG,   /* bool */
@@ -47,7 +52,7 @@ enum cli_kind {
     CLI_FLOAT,  /* float */
     CLI_DOUBLE, /* double */
     CLI_NAME,   /* int: the index into `names` */
-    CLI_CUSTOM  /* `parse` writes the field itself */
+    CLI_CUSTOM  /* `parse` writes the field */
 };
 
 struct cli_option {
@@ -56,15 +61,16 @@ struct cli_option {
     enum cli_kind kind;
     size_t offset; /* into the command's settings */
     const char *text;
-    bool required;                  /* STRING only: must not stay NULL */
-    double minimum, maximum;        /* INT, FLOAT, DOUBLE: inclusive */
-    const char *const *names;       /* NAME */
-    const char *const *short_names; /* NAME: others in the same places, "" for none; may be NULL */
+    bool required;            /* STRING only: the option must be given */
+    double minimum, maximum;  /* INT, FLOAT, DOUBLE: inclusive bounds */
+    const char *const *names; /* NAME */
+    const char *const
+        *short_names; /* NAME: short names by the same index, "" for none; may be NULL */
     bool (*parse)(const char *text, void *field, const char **ret_rule); /* CUSTOM */
     char letter; /* of the short form; NUL: none */
 };
 
-/* How one command is called. */
+/* The syntax of one command. */
 struct cli_syntax {
     const struct cli_option *options;
     size_t option_count;
@@ -73,13 +79,13 @@ struct cli_syntax {
     size_t least_operands, most_operands;
 };
 
-/* Parses the command line into `settings` (holding the defaults). *ret_operands points at the
- * operands, *ret_count of them, inside argv. Ends the process with CLI_USAGE after a message on
- * wrong usage, with CLI_DONE after --help, --usage and --version. */
+/* Parses the command line into `settings` (which has the defaults). *ret_operands points to the
+ * operands, *ret_count of them, inside argv. After wrong usage prints a message and ends the
+ * process with CLI_USAGE; after --help, --usage and --version with CLI_DONE. */
 void cli_parse(const struct cli_syntax *syntax, int argc, char **argv, void *settings,
                char ***ret_operands, size_t *ret_count);
 
-/* Says what is wrong with the command line and ends the process with CLI_USAGE. */
+/* Prints what is wrong with the command line and ends the process with CLI_USAGE. */
 void cli_usage_error(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 
@@ -91,22 +97,23 @@ int cli_fail(const char *command, const char *format, ...) __attribute__((format
 
 /* ---- Signals ---- */
 
-/* From now on the first SIGINT or SIGTERM is only noted: the command ends when it is whole. A
- * second one ends it at once. */
+/* From now on the first SIGINT or SIGTERM is only recorded, and the command ends at the next good
+ * point. A second one ends it at once. */
 void cli_interrupt_catch(void);
 
-/* The signal that was noted; 0: none. */
+/* The signal that was recorded; 0: none. */
 int cli_interrupted(void);
 
 /* ---- Results, on stdout ---- */
 
-/* Prints what was written and empties it; nothing where there was no memory. */
+/* Prints the text and empties it; prints nothing if it ran out of memory. */
 void cli_put_text(struct cn_text *text);
 
-/* Text for a terminal, at least `width` columns: control bytes become '?'. */
+/* Prints text for a terminal, padded to `width` columns; control bytes become '?'. */
 void cli_put_plain(const char *text, int width);
 
-/* Prints a JSON value and a newline and lets go of it. False without memory or on a write error. */
+/* Prints a JSON value and a newline and releases the value. False without memory or on a write
+ * error. */
 bool cli_put_json_value(json_t *value);
 
 /* The double that prints as the float does: 0.1f gives 0.1. */
@@ -120,8 +127,8 @@ bool cli_stdout_good(void);
 extern const char
     *const cli_split_names[]; /* of enum cn_split: "train", "test", "validation", NULL */
 
-/* Labelled data for `model`: their classes are matched to its labels by name and become them.
- * CN_INVALID for a class that the model lacks. Caller frees with cn_dataset_free. */
+/* Reads labelled data for `model`: their classes are matched with its labels by name and
+ * renumbered. CN_INVALID for a class that the model lacks. Caller frees with cn_dataset_free. */
 enum cn_status cli_data_read(const char *path, enum cn_split split, const struct cn_model *model,
                              struct cn_dataset **ret_data, struct cn_error *error);
 
@@ -146,13 +153,13 @@ double cli_data_recorded_share(const char *training);
 enum cn_status cli_architecture_find(const char *argument, struct cn_network **ret_network,
                                      struct cn_error *error);
 
-/* A model by file, or by name (NAME.safetensors in the same folders). With `architectures`, a .json
- * file or an architecture's name will do: its weights are then initialised from seed 0 and
- * *ret_trained is false (ret_trained may be NULL). Caller frees with cn_model_free. */
+/* Reads a model by file, or by name (NAME.safetensors in the same folders). With `architectures`, a
+ * .json file or an architecture's name is accepted too: its weights are then initialised from seed
+ * 0 and *ret_trained is false (ret_trained may be NULL). Caller frees with cn_model_free. */
 enum cn_status cli_model_find(const char *argument, bool architectures, struct cn_model **ret_model,
                               bool *ret_trained, struct cn_error *error);
 
-/* CN_IO unless a file could be made at `path`: its folder is there and writable. */
+/* CN_IO unless a file could be created at `path`: its folder exists and is writable. */
 enum cn_status cli_check_writable(const char *path, struct cn_error *error);
 
 #endif

@@ -1,8 +1,7 @@
 /* convnet.c: the command `convnet`: THE table of its subcommands, --help and --version.
  *
- * Does nothing else, but for how idle threads wait: each command is a file of its own. At exit
- * stdout is closed and checked, so that a full disk is never taken for success.
- */
+ * Each command has a file of its own. This one also sets how idle threads wait. At exit stdout is
+ * closed and checked, so that a full disk is never taken for success. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +52,7 @@ static int unknown_command(const char *name) {
     return CLI_USAGE;
 }
 
-/* At exit: what is still buffered must reach stdout. */
+/* Called at exit: flushes buffered output to stdout. */
 static void close_stdout(void) {
     bool failed_before = ferror(stdout) != 0;
     if (fclose(stdout) != 0 || failed_before) {
@@ -65,13 +64,13 @@ static void close_stdout(void) {
 static int run_command(const struct cli_command *command, int argc, char **argv) {
     char name[64];
     (void)snprintf(name, sizeof name, "convnet %s", command->name);
-    argv[0] = name; /* what argp calls the program */
+    argv[0] = name; /* argp shows it as the program's name */
     return command->run(argc, argv);
 }
 
 int main(int argc, char **argv) {
     cn_openmp_wait_passively(argv);
-    (void)signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error of the write */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes becomes an error of the write */
     if (atexit(close_stdout) != 0) {
         return CLI_FAILED;
     }

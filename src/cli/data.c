@@ -1,5 +1,5 @@
-/* data.c: labelled data for a model that exists: classes are matched by name, so a folder that
- * lacks some of the model's classes will do. */
+/* data.c: reads labelled data for an existing model: classes are matched by name, so a folder may
+ * lack some of the model's classes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ static enum cn_status map_class(const struct cn_model *model, const char *name, 
                    model->label_count);
 }
 
-/* Gives the data the model's names. */
+/* Gives the data the model's class names. */
 static enum cn_status take_names(struct cn_dataset *data, const struct cn_model *model,
                                  struct cn_error *error) {
     char **names = calloc(model->label_count, sizeof *names);

@@ -1,4 +1,4 @@
-/* edit.c: `convnet edit`: changes what a model says, never its weights. One thread. */
+/* edit.c: `convnet edit`: changes a model's description, never its weights. One thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +39,8 @@ static const struct cli_syntax syntax = {
             "temperature. The weights stay as they are.",
 };
 
-/* The texts between `separator`s, cut in place; white space and a carriage return at their ends go.
- * *ret_labels borrows from `text`; the caller frees the array with free(). */
+/* Splits `text` in place at each `separator` and removes white space and carriage returns at the
+ * ends of the parts. *ret_labels points into `text`; the caller frees the array with free(). */
 static enum cn_status labels_split(char *text, char separator, const char ***ret_labels,
                                    size_t *ret_count, struct cn_error *error) {
     size_t count = 1, used = 0;
@@ -57,7 +57,8 @@ static enum cn_status labels_split(char *text, char separator, const char ***ret
         while (length > 0 && strchr(" \t\r", part[length - 1]) != NULL)
             part[--length] = '\0';
         part += strspn(part, " \t");
-        if (end != NULL || part[0] != '\0') /* nothing after the last newline is no label */
+        if (end != NULL ||
+            part[0] != '\0') /* an empty part after the last newline is not a label */
             labels[used++] = part;
         part = end != NULL ? end + 1 : NULL;
     }
@@ -110,7 +111,7 @@ int cli_edit(int argc, char **argv) {
     struct cn_model *model = NULL;
     char **operands;
     size_t operand_count;
-    bool trained; /* asked for, a model of several inputs will do */
+    bool trained; /* unused, but models of several inputs are then accepted */
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     enum cn_status status = cli_check_writable(settings.output, &error);
     if (status == CN_OK)

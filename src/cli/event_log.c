@@ -1,7 +1,7 @@
-/* event_log.c: see event_log.h. A file is a row of records (tensorflow/core/lib/io/record_writer.h:
- * length, its checksum, bytes, their checksum), each an Event (tensorflow/core/util/event.proto) as
- * protobuf has it: seven fields, written here, so that the command links no protobuf. One thread.
- */
+/* event_log.c: see event_log.h. A file is a sequence of records
+ * (tensorflow/core/lib/io/record_writer.h: length, its checksum, bytes, their checksum). Each is an
+ * Event (tensorflow/core/util/event.proto) in protobuf's encoding. Only seven fields are needed, so
+ * they are written here without a protobuf library. One thread. */
 #include "cli/event_log.h"
 #include "cli/train.h"
 
@@ -20,10 +20,10 @@ enum { EVENT_BYTES = 512, PATH_BYTES = 4096 };
 struct event_log {
     FILE *file;
     char path[PATH_BYTES];
-    uint32_t table[256]; /* of CRC-32C, a byte at a time */
+    uint32_t table[256]; /* for CRC-32C, indexed by byte */
 };
 
-/* A message being written; long enough for all that are written here. */
+/* A message that is being written; large enough for all messages here. */
 struct message {
     unsigned char bytes[EVENT_BYTES];
     size_t length;
@@ -56,7 +56,7 @@ static void put_part(struct message *message, unsigned field, const void *bytes,
     put_bytes(message, bytes, length);
 }
 
-/* Of a number of 4 or 8 bytes, on any machine: least first. */
+/* Appends a number of 4 or 8 bytes in little-endian order. */
 static void put_little(struct message *message, uint64_t value, int count) {
     for (int i = 0; i < count; i++) {
         put_bytes(message, &(unsigned char){(unsigned char)(value >> 8 * i)}, 1);
@@ -75,7 +75,8 @@ static void fill_table(uint32_t table[static 256]) {
     }
 }
 
-/* Checksums of bytes that hold checksums are turned and moved, as record_writer.h says. */
+/* Record_writer.h rotates and offsets checksums, since the bytes may contain checksums themselves.
+ */
 static uint32_t masked_checksum(const struct event_log *log, const void *bytes, size_t length) {
     const unsigned char *next = bytes;
     uint32_t sum = 0xffffffffu;
@@ -119,7 +120,7 @@ static struct message begin_event(int64_t step) {
     return event;
 }
 
-/* Summary.Value: tag = 1, simple_value = 2. Summary: value = 1. Nothing for what is no number. */
+/* Summary.Value: tag = 1, simple_value = 2. Summary: value = 1. NaN is not written. */
 static void add_value(struct message *summary, const char *tag, double value) {
     struct message message = {.length = 0};
     const float number = (float)value;

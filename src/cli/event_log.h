@@ -1,4 +1,4 @@
-/* event_log.h: TensorBoard's event files: a training's curves while it runs. */
+/* event_log.h: TensorBoard's event files, which show a training's curves while it runs. */
 #ifndef CONVNET_CLI_EVENT_LOG_H
 #define CONVNET_CLI_EVENT_LOG_H
 
@@ -6,7 +6,8 @@
 
 struct event_log;
 
-/* Makes `folder` if it is not there, and a new file in it. Caller closes with event_log_close. */
+/* Creates `folder` if it does not exist, and a new file in it. Caller closes with event_log_close.
+ */
 enum cn_status event_log_open(const char *folder, struct event_log **ret_log,
                               struct cn_error *error);
 

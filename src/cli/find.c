@@ -1,7 +1,6 @@
-/* find.c: models and architectures by file or by name, and folders that can be written.
+/* find.c: finds models and architectures by file or by name, and checks folders for writing.
  *
- * Reads through the library only. No shared state.
- */
+ * Reads through the library only. No shared state. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -27,7 +26,7 @@ static bool is_listed(const char *list, const char *entry) {
     return place != NULL;
 }
 
-/* Appends the names with this ending in the folders of models to `list`, each once. */
+/* Appends the names with this ending in the folders of models to `list`, without repetitions. */
 static void list_names(const char *ending, char *list, size_t size) {
     for (int i = 0; i < CN_KNOWN_FOLDERS; i++) {
         struct dirent **entries = NULL;
@@ -98,7 +97,7 @@ enum cn_status cli_model_find(const char *argument, bool architectures, struct c
     const char *file = by_path ? argument : path;
     const enum cn_status status =
         trained ? cn_model_read(file, ret_model, error) : untrained_model(file, ret_model, error);
-    /* Who asks for ret_trained only looks at the model; the others run it. */
+    /* A caller that asks for ret_trained only inspects the model; the others run it. */
     if (status == CN_OK && ret_trained == NULL && (*ret_model)->network->input_count > 1) {
         const size_t inputs = (*ret_model)->network->input_count;
         cn_model_free(*ret_model);

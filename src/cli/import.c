@@ -1,8 +1,7 @@
-/* import.c: `convnet import`: starts the import program, which is locked in, and takes its model.
+/* import.c: `convnet import`: starts the sandboxed import program and takes its model.
  *
- * Reads no foreign format itself: what comes back is a model file in memory, which goes through the
- * reader that the daemon uses, and is written anew. One thread.
- */
+ * Reads no foreign format itself: the result is a model file in memory, which is read by the same
+ * reader as in the daemon and written anew. One thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -23,7 +22,7 @@
 
 enum { MAX_REPORT = 16 << 20 /* bytes */ };
 
-/* Each --input-shape. */
+/* How many --input-shape options are allowed. */
 enum { MAX_SHAPES = CN_NETWORK_MAX_PORTS };
 struct input_shapes {
     size_t count;
@@ -78,7 +77,7 @@ static const struct cli_syntax syntax = {
             "read by a program of its own with few rights.",
 };
 
-/* The program beside ours, as in a build tree, or where it was installed. */
+/* The import program beside this one, as in a build tree, or where it was installed. */
 static void find_program(char path[static PATH_MAX]) {
     char self[PATH_MAX] = "";
     const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -89,7 +88,7 @@ static void find_program(char path[static PATH_MAX]) {
     }
 }
 
-/* The numbers of "x=1,224,224,3" without the batch; an empty list if it is something else. */
+/* The numbers of "x=1,224,224,3" without the batch; an empty list for other text. */
 static json_t *shape_numbers(const char *text) {
     json_t *shape = json_array();
     const char *equals = strrchr(text, '=');
@@ -103,7 +102,7 @@ static json_t *shape_numbers(const char *text) {
     return shape;
 }
 
-/* {"name", "input_shape", "input_shapes"} as text; caller frees with free(). */
+/* The request {"name", "input_shape", "input_shapes"} as text; caller frees with free(). */
 static char *make_request(const char *file, const struct import_settings *settings) {
     const struct input_shapes *shapes = &settings->shapes;
     json_t *request = json_pack("{s:s, s:[], s:[]}", "name", file, "input_shape", "input_shapes");
@@ -117,7 +116,7 @@ static char *make_request(const char *file, const struct import_settings *settin
     return request_text;
 }
 
-/* Opens what the program gets, in the order of protocol.h; -1 for what is not there. */
+/* Opens the program's descriptors in the order of protocol.h; -1 for missing ones. */
 static enum cn_status open_descriptors(const char *file, const char *architecture,
                                        int descriptors[static CLI_IMPORT_DESCRIPTORS],
                                        struct cn_error *error) {
@@ -151,7 +150,7 @@ enum cn_status cli_import_run(const int descriptors[static CLI_IMPORT_DESCRIPTOR
     pid_t child;
     find_program(path);
     (void)posix_spawn_file_actions_init(&actions);
-    /* First out of the way of the numbers that they are to have. */
+    /* The descriptors are first moved away from the numbers that they will get. */
     for (int i = 0; i < CLI_IMPORT_DESCRIPTORS; i++) {
         high[i] = descriptors[i] >= 0 ? fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64) : -1;
         if (high[i] >= 0) {
@@ -179,7 +178,7 @@ enum cn_status cli_import_run(const int descriptors[static CLI_IMPORT_DESCRIPTOR
     return CN_OK;
 }
 
-/* A file in memory by a name that the library can open. */
+/* The path by which the library can open a file in memory. */
 static void descriptor_path(int fd, char path[static 32]) {
     (void)snprintf(path, 32, "/proc/self/fd/%d", fd);
 }

@@ -1,5 +1,5 @@
-/* import_print.c: see import.h. The report comes from a program that has read hostile bytes: every
- * text goes through cli_put_plain or JSON. */
+/* import_print.c: see import.h. The report comes from a program that has read hostile bytes, so
+ * every text is printed by cli_put_plain or as JSON. */
 #include <stdio.h>
 #include <string.h>
 

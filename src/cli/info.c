@@ -1,7 +1,6 @@
-/* info.c: `convnet info`: what a model or an architecture is made of and costs.
+/* info.c: `convnet info`: the layers of a model or an architecture, and their cost.
  *
- * Knows no layer by name: what it prints comes from the layer's description. One thread.
- */
+ * It knows no layer by name: it prints the layer's description. One thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +26,11 @@ static const struct cli_syntax syntax = {
             "architecture; of a model also its labels, preprocessing and training record.",
 };
 
-/* What is shown: a model, trained or not. */
+/* The model that is shown, trained or not. */
 struct subject {
     const struct cn_model *model;
     bool trained;
-    json_t *training; /* borrowed, its record; NULL if none */
+    json_t *training; /* borrowed from its record; NULL: none */
 };
 
 static unsigned long long total_macs(const struct cn_network *network) {

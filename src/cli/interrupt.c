@@ -1,6 +1,5 @@
-/* interrupt.c: notes that the command is to end, for commands that end at a place of their own. The
- * state is the process's.
- */
+/* interrupt.c: records a signal, for commands that end at the next good point. The state is the
+ * process's. */
 #include <signal.h>
 
 #include "cli/cli.h"

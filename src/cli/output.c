@@ -1,7 +1,6 @@
-/* output.c: what the commands print: messages on stderr; written and plain text on stdout.
+/* output.c: prints messages on stderr, and text and values on stdout.
  *
- * Computes nothing. One thread at a time.
- */
+ * Computes nothing. One thread at a time. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>

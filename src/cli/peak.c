@@ -1,8 +1,7 @@
-/* peak.c: one core's peak: a loop of multiply-adds that depend on nothing but themselves.
+/* peak.c: measures one core's peak with a loop of independent multiply-adds.
  *
- * One body, compiled for each vector width; twelve chains hide the latency of four to five cycles
- * on two units. Measures the calling thread's core.
- */
+ * One body is compiled for each vector width; twelve chains hide the latency of four to five cycles
+ * on two units. Measures the calling thread's core. */
 #include "cli/peak.h"
 
 #include <stddef.h>
@@ -14,7 +13,8 @@
 
 enum { CHAINS = 12 };
 
-/* Each chain goes to y / (1 - x): no infinity, no subnormal. The sum keeps the loop alive. */
+/* Each chain converges to y / (1 - x), so there is no infinity and no subnormal. The sum prevents
+ * the loop from being removed. */
 #define STEP(n) c##n = c##n * x + y;
 #define EACH_CHAIN(do)                                                                             \
     do                                                                                             \
@@ -71,7 +71,7 @@ static double run_seconds(const struct peak_loop *loop, uint64_t count) {
     return cn_seconds_since(begun);
 }
 
-/* The best of many short runs: what the core can do when nothing disturbs it. */
+/* The best of many short runs, which other work does not disturb. */
 double peak_gflops(double seconds) {
     const struct peak_loop *loop = chosen_loop();
     const uint64_t count = 50000; /* a fraction of a millisecond */

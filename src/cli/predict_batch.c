@@ -1,8 +1,8 @@
-/* predict_batch.c: collects inputs, decodes and runs them together, prints them in input order.
+/* predict_batch.c: collects inputs, decodes and computes them together, and prints the results in
+ * input order.
  *
- * Decoding and the forward pass are parallel over the batch; everything else is one thread. Memory
- * is bounded by the batch, whatever the number of inputs.
- */
+ * Decoding and the forward pass are parallel over the batch; everything else uses one thread.
+ * Memory is bounded by the batch, whatever the number of inputs. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -18,13 +18,13 @@ enum { BATCH_IMAGES = 256, BATCH_BYTES = 64 << 20 };
 
 struct slot {
     char *name;
-    unsigned char *bytes; /* of a picture in memory; NULL: read the file `name` */
+    unsigned char *bytes; /* a picture in memory; NULL: read the file `name` */
     size_t length;
-    struct cn_archive_member *member; /* unpack this one instead */
+    struct cn_archive_member *member; /* if set, unpack this instead */
     bool done;                        /* an earlier run has printed its row */
     bool ready;                       /* the image is already in the batch */
-    struct cn_error error;            /* why there is none */
-    bool is_picture;                  /* and `report` says what was done to it */
+    struct cn_error error;            /* why there is no image */
+    bool is_picture;                  /* `report` is valid */
     struct cn_preprocessing_report report;
 };
 
@@ -34,7 +34,7 @@ struct batch {
     bool begun;
     struct batch_counts counts;
     struct progress progress;
-    size_t done; /* names of options.done that have come */
+    size_t done; /* the names of options.done seen so far */
     size_t capacity, count;
     size_t input_size;
     struct slot *slots;      /* [capacity] */
@@ -136,7 +136,7 @@ void batch_summary(struct batch *batch) {
 
 /* ---- The images ---- */
 
-/* One input into its image, on any thread. */
+/* Makes the image of one input, on any thread. */
 static void decode(const struct batch *batch, struct slot *slot, float *image) {
     enum cn_status status = CN_OK;
     if (slot->done || slot->ready || slot->error.status != CN_OK) {
@@ -175,7 +175,7 @@ static void report(struct batch *batch, struct slot *slot) {
     batch->options.format->put(batch->model, &prediction, batch->options.top);
 }
 
-/* Writes what the network saw; false, and a message, when that cannot be. */
+/* Writes the image that the network saw; false, after a message, if that fails. */
 static bool save_image(struct batch *batch, const float *image, const char *path) {
     struct cn_error error = {0};
     void *png = NULL;
@@ -247,11 +247,11 @@ bool batch_flush(struct batch *batch) {
     }
     batch->count = 0;
     draw_line(batch);
-    /* Whole rows leave together: whoever stops the command finds no cut one. */
+    /* Rows are flushed together, so that an interrupted command leaves no partial row. */
     return fflush(stdout) == 0 && cli_stdout_good() && !cli_interrupted();
 }
 
-/* The next slot with a copy of `name`; NULL without memory. */
+/* Takes the next slot, with a copy of `name`; NULL without memory. */
 static struct slot *next_slot(struct batch *batch, const char *name) {
     struct slot *slot = &batch->slots[batch->count];
     slot->name = strdup(name);
@@ -319,7 +319,7 @@ bool batch_add_other_size(struct batch *batch, const char *name, const struct cn
     if (slot == NULL) {
         return false;
     }
-    as_ink.invert = false; /* the format says what is ink */
+    as_ink.invert = false; /* an IDX file's polarity is known */
     slot->is_picture = true;
     slot->ready = cn_preprocess(&as_ink, picture, &batch->model->network->input_shape,
                                 batch->images + index * batch->input_size, &slot->report,

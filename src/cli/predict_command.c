@@ -1,9 +1,8 @@
-/* predict_command.c: `convnet predict`: one row on stdout for each picture, in input order.
+/* predict_command.c: `convnet predict`: prints one row on stdout per picture, in input order.
  *
  * An input that cannot be scored has a row with its error and a message on stderr, and makes the
- * exit status 1; the others are scored. SIGINT and SIGTERM end it after the batch that runs, so
- * that the last row is whole.
- */
+ * exit status 1; the others are scored. SIGINT and SIGTERM end it after the current batch, so that
+ * the last row is complete. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -68,7 +67,7 @@ static const struct cli_syntax syntax = {
 
 enum { PART_PATH = PATH_MAX };
 
-/* Standard output becomes FILE.part, behind the rows that are there if the run goes on. */
+/* Redirects standard output to FILE.part, after existing rows if an earlier run is resumed. */
 static enum cn_status open_output(const struct predict_settings *settings, bool ndjson,
                                   char part[static PART_PATH], struct predict_done *ret_done,
                                   struct cn_error *error) {
@@ -86,7 +85,7 @@ static enum cn_status open_output(const struct predict_settings *settings, bool 
     return status;
 }
 
-/* All of it is on the disk before it has its name. */
+/* Syncs the file to the disk before it gets its name. */
 static enum cn_status keep_output(const char *part, const char *path, struct cn_error *error) {
     return fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0 &&
                    rename(part, path) == 0

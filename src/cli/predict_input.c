@@ -1,8 +1,6 @@
-/* predict_input.c: what the operands of `convnet predict` name, as inputs of a batch.
+/* predict_input.c: the operands of `convnet predict` as inputs of a batch.
  *
- * Reads folders, IDX files, lists and standard input; pictures are only named here and read by the
- * batch. One thread.
- */
+ * Reads folders, IDX files, lists and standard input; the batch reads the pictures. One thread. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +19,7 @@
 
 enum { MAX_DEPTH = 32, SIGNATURE = 512 /* a tar's first header */ };
 
-/* Of a folder's files those count that are called pictures; what they are their bytes say. */
+/* In a folder, files with a picture's ending are read; their bytes then tell the format. */
 static bool is_picture_name(const char *name) {
     static const char *const ends[] = {"png", "jpg", "jpeg", "webp", "gif", "bmp",
                                        "pbm", "pgm", "ppm",  "pnm",  "tif", "tiff"};
@@ -41,7 +39,7 @@ static bool add_failure(struct batch *batch, enum cn_status status, const char *
 
 /* ---- IDX files ---- */
 
-/* IDX of bytes, or gzip, by its first bytes. */
+/* True for IDX with bytes, or gzip, by the first bytes. */
 static bool is_idx(const char *path) {
     unsigned char head[4] = {0};
     FILE *file = is_picture_name(path) ? NULL : fopen(path, "rb");
@@ -86,8 +84,8 @@ static int is_visible(const struct dirent *entry) {
     return entry->d_name[0] != '.';
 }
 
-/* The pictures in and below a folder, each folder's entries by name; links to folders are not
- * followed, and the files' own faults are found when they are read. */
+/* Adds the pictures in and below a folder, sorted by name in each folder. Links to folders are not
+ * followed; faults of files are found when they are read. */
 static bool add_folder(struct batch *batch, const char *folder, int depth, size_t *found) {
     struct dirent **entries = NULL;
     int count = depth > MAX_DEPTH ? 0 : scandir(folder, &entries, is_visible, alphasort);
@@ -115,7 +113,7 @@ static bool add_folder(struct batch *batch, const char *folder, int depth, size_
 
 /* ---- Archives ---- */
 
-/* The pictures of a zip or tar, named as if it were a folder. Their bytes are needed no longer. */
+/* Adds the pictures of a zip or tar, named as if it were a folder. */
 static bool add_archive(struct batch *batch, const char *path, const void *bytes, size_t length) {
     struct cn_archive archive;
     struct cn_archive_member member;
@@ -143,7 +141,7 @@ static bool add_archive(struct batch *batch, const char *path, const void *bytes
     return going && batch_flush(batch);
 }
 
-/* Is the file an archive? Then its pictures have been added, by its pages. */
+/* If the file is an archive, adds its pictures from a memory mapping. */
 static bool add_if_archive(struct batch *batch, const char *path, bool *ret_going) {
     struct stat info;
     const int fd = is_picture_name(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -167,13 +165,13 @@ static bool add_if_archive(struct batch *batch, const char *path, bool *ret_goin
 
 /* ---- Standard input ---- */
 
-/* May these be the first bytes of a zip or tar? */
+/* True if these may be the first bytes of a zip or tar. */
 static bool may_be_archive(const unsigned char *head, size_t length) {
     return length == SIGNATURE &&
            (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head + 257, "ustar", 5) == 0);
 }
 
-/* One picture or archive whose first `length` bytes are in `head`. */
+/* Adds one picture or archive whose first `length` bytes are in `head`. */
 static bool add_picture_stream(struct batch *batch, const unsigned char *head, size_t length) {
     const size_t limit = may_be_archive(head, length) ? PREDICT_ARCHIVE_LIMIT : PREDICT_FILE_LIMIT;
     size_t size = 1 << 16;
@@ -210,11 +208,11 @@ static bool add_picture_stream(struct batch *batch, const unsigned char *head, s
     return batch_add_png(batch, "-", bytes, length);
 }
 
-/* Raw images one after another, the first of which begins with `head`. */
+/* Adds raw images one after another; the first begins with `head`. */
 static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
                            const unsigned char *head, size_t head_length) {
     size_t size = cn_shape_size(&model->network->input_shape), index = 0;
-    /* The head may be longer than an image of a tiny input. */
+    /* The head may be longer than an image of a small input. */
     unsigned char *image = malloc(size + SIGNATURE);
     char name[32], text[160];
     bool going = image != NULL || add_failure(batch, CN_MEMORY, "-", "no memory for an image");

@@ -1,7 +1,6 @@
-/* predict_output.c: THE table of output formats, one row of text a picture.
+/* predict_output.c: THE table of output formats; each prints one row of text per picture.
  *
- * Prints as it goes; write errors are stdout's to remember. One thread.
- */
+ * Rows are printed at once; stdout keeps its write errors. One thread. */
 #include <stdint.h>
 #include <stdio.h>
 
@@ -19,7 +18,7 @@ static size_t class_count(const struct cn_model *model) {
     return model->kind == CN_OUTPUT_SIGMOID ? 2 : model->output_size;
 }
 
-/* What a class has: a probability, or a value that is none. */
+/* The number printed for a class: its probability, or another value. */
 static float class_value(const struct cn_model *model, const float *outputs, size_t index) {
     if (model->kind == CN_OUTPUT_SIGMOID) {
         return index == 0 ? 1 - outputs[0] : outputs[0];
@@ -46,7 +45,7 @@ enum cn_status predict_check_top(const struct cn_model *model, int top, struct c
     return CN_OK;
 }
 
-/* The class after `last` by falling values, the lower number first among equal ones; `last`
+/* The class after `last` in descending order, the lower number first among equal values; `last`
  * SIZE_MAX: the first one. */
 static size_t class_after(const struct cn_model *model, const float *outputs, size_t last) {
     const float bound = last != SIZE_MAX ? class_value(model, outputs, last) : 0;

@@ -1,7 +1,6 @@
-/* predict_resume.c: what an earlier run of `convnet predict` has written to FILE.part: its whole
- * rows, whose inputs need not be scored again. A row that was cut is taken off. Scores nothing. One
- * thread.
- */
+/* predict_resume.c: reads what an earlier run of `convnet predict` has written to FILE.part: the
+ * inputs of its complete rows need not be scored again. An incomplete row is removed. Scores
+ * nothing. One thread. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -32,8 +31,8 @@ static bool add_name(struct predict_done *done, const char *name, size_t length)
     return true;
 }
 
-/* The end of the CSV row that begins at `text`, behind its line break; NULL if it was cut. Line
- * breaks within quotes are part of a field. */
+/* The end of the CSV row that begins at `text`, after its line break; NULL if it is incomplete.
+ * Line breaks within quotes are part of a field. */
 static const char *csv_row_end(const char *text, const char *end) {
     bool quoted = false;
     for (; text < end; text++) {

@@ -1,7 +1,6 @@
-/* progress.c: one line on stderr, drawn again and again: bar, pace, time left.
+/* progress.c: a line on stderr that is redrawn: bar, speed, remaining time.
  *
- * Knows no command. Called from a command's one thread.
- */
+ * It knows no command. Called from a command's one thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,7 @@ void progress_begin(struct progress *progress) {
     progress->drawn = 0;
 }
 
-/* Columns of the terminal; a line of all of them might wrap. */
+/* Columns of the terminal less one, since a full line might wrap. */
 static int terminal_width(void) {
     struct winsize size = {0};
     const char *columns = getenv("COLUMNS");
@@ -60,7 +59,7 @@ static void format_time(char *text, size_t size, double seconds) {
     }
 }
 
-/* " [===>...]" of as many columns as are left, or nothing. */
+/* " [===>...]" of the remaining columns, or nothing. */
 static void format_bar(char *text, size_t done, size_t total, int columns) {
     const int room = columns - 3, cells = room > BAR ? BAR : room;
     if (total == 0 || cells < LEAST_BAR) {

@@ -1,4 +1,4 @@
-/* progress.h: a bar on a terminal's stderr, for every command that takes long. */
+/* progress.h: a progress bar on stderr, if that is a terminal. */
 #ifndef CONVNET_CLI_PROGRESS_H
 #define CONVNET_CLI_PROGRESS_H
 
@@ -8,28 +8,28 @@
 
 struct progress {
     bool quiet, terminal;  /* without a terminal nothing is drawn */
-    uint64_t begun, drawn; /* nanoseconds */
+    uint64_t begun, drawn; /* in nanoseconds */
 };
 
 struct progress progress_create(bool quiet);
 
-/* Begins to count the time anew. */
+/* Restarts the time measurement. */
 void progress_begin(struct progress *progress);
 
-/* Draws "done/total [===>...] - 4ms/step - ETA: 7s - text", at most ten times a second and no wider
- * than the terminal. `before` of `done` were done when it began. unit: "step", "image". total 0:
- * not known, so neither bar nor ETA. Returns whether it drew. */
+/* Draws "done/total [===>...] - 4ms/step - ETA: 7s - text", at most ten times per second and no
+ * wider than the terminal. `before` of `done` were done before the measurement began. unit: "step",
+ * "image". total 0: unknown, so neither bar nor ETA. Returns whether it drew. */
 bool progress_draw(struct progress *progress, size_t done, size_t before, size_t total,
                    const char *unit, const char *text);
 
-/* The last line, which stays: the same without ETA, if there is a terminal. */
+/* Draws the last line, which stays: the same without ETA, if there is a terminal. */
 void progress_end(struct progress *progress, size_t done, size_t before, size_t total,
                   const char *unit, const char *text);
 
-/* Takes the bar away, so that something else can be said. */
+/* Removes the bar, so that other text can be printed. */
 void progress_clear(struct progress *progress);
 
-/* For functions of the library that call back: `data` is a struct progress; images are counted. */
+/* A callback for functions of the library: `data` is a struct progress; images are counted. */
 void progress_count_images(void *data, size_t done, size_t total);
 
 #endif

@@ -1,4 +1,4 @@
-/* ranks.c: see ranks.h. What needs no MPI, and all there is without it. */
+/* ranks.c: see ranks.h. The functions that need no MPI, and substitutes for a build without it. */
 #include "cli/ranks.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ bool cli_ranks_any(const struct cn_ranks *ranks, bool own) {
     return own;
 }
 
-/* Open MPI tells each process how many there are. */
+/* Open MPI sets the number of processes in the environment. */
 static bool has_others(void) {
     const char *count = getenv("OMPI_COMM_WORLD_SIZE");
     return count != NULL && atoi(count) > 1;

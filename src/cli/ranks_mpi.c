@@ -1,5 +1,6 @@
-/* ranks_mpi.c: messages between ranks by MPI, for processes that mpirun or srun has started; any
- * other process never calls MPI. One thread calls it. A lost rank ends all: Open MPI's own rule. */
+/* ranks_mpi.c: messages between ranks by MPI, for processes that mpirun or srun has started; other
+ * processes never call MPI. One thread calls it. If a rank is lost all ranks end, as Open MPI does
+ * it. */
 #include <limits.h>
 #include <mpi.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 enum { MESSAGE_BYTES = 1 << 30 }; /* MPI counts in int */
 
-/* What has begun. */
+/* The operations that have begun. */
 static struct {
     MPI_Request *requests;
     size_t count, capacity;
@@ -62,7 +63,7 @@ static void mpi_finish(void *data) {
     begun.count = 0;
 }
 
-/* Open MPI's mpirun, and launchers that speak PMIx or PMI-2, Slurm's srun among them. */
+/* True under Open MPI's mpirun, and launchers that use PMIx or PMI-2, such as Slurm's srun. */
 static bool was_launched(void) {
     return getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL ||
            getenv("PMI_RANK") != NULL;

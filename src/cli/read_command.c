@@ -1,8 +1,7 @@
-/* read_command.c: `convnet read`: the rows of digits in pictures, as text, CSV or NDJSON.
+/* read_command.c: `convnet read`: prints the rows of digits in pictures as text, CSV or NDJSON.
  *
- * A picture that cannot be read gets a message on stderr and the exit status 1; the others are
- * read. One thread.
- */
+ * A picture that cannot be read gets a message on stderr and makes the exit status 1; the others
+ * are read. One thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

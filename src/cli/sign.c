@@ -1,6 +1,5 @@
-/* sign.c: `convnet keygen`, `convnet sign` and `convnet verify`: who vouches for a model. What a
- * signature is, is in model/signature.h. One thread.
- */
+/* sign.c: `convnet keygen`, `convnet sign` and `convnet verify`: signatures of model files; their
+ * format is in model/signature.h. One thread. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>

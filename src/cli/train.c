@@ -1,9 +1,8 @@
-/* train.c: `convnet train`: data and architecture in, a model file out.
+/* train.c: `convnet train`: makes a model file from data and an architecture.
  *
- * Trains one epoch after another through the trainer, so that history and checkpoint are written
- * between epochs, outside its callbacks. SIGINT and SIGTERM end it after the step; a second one
- * kills. One thread here; the trainer's own inside.
- */
+ * Calls the trainer epoch by epoch, so that history and checkpoint are written between epochs,
+ * outside its callbacks. SIGINT and SIGTERM end it after the current step; a second one kills it.
+ * One thread here; the trainer uses its own. */
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -21,7 +20,7 @@ static void note_signal(int number) {
     stop_signal = number;
 }
 
-/* What one training holds. */
+/* The state of one training. */
 struct training {
     const char *command;
     const struct cn_ranks *ranks; /* NULL: this process alone */
@@ -31,9 +30,9 @@ struct training {
     struct cn_trainer *trainer;
     struct train_progress progress;
     struct event_log *events; /* NULL: none */
-    size_t logged;            /* epochs in it, or before it */
+    size_t logged;            /* epochs that the log has, or that came before it */
     size_t steps;             /* of an epoch */
-    int epoch;                /* the last one that a step was done of */
+    int epoch;                /* of the last finished step */
     size_t step;
 };
 
@@ -54,7 +53,7 @@ static bool on_step(void *data, int epoch, size_t step, size_t steps, double los
     return stop_signal == 0;
 }
 
-/* Pauses after each epoch: the state is then whole. */
+/* Pauses after each epoch, when the state is complete. */
 static bool on_epoch(void *data, const struct cn_epoch_record *record) {
     struct training *training = data;
     train_progress_epoch(&training->progress, record, training->steps,
@@ -62,7 +61,7 @@ static bool on_epoch(void *data, const struct cn_epoch_record *record) {
     return false;
 }
 
-/* Everything that can be wrong with the files to be written, before the first epoch. */
+/* Checks the files that will be written, before the first epoch. */
 static enum cn_status check_outputs(const struct train_settings *settings, struct cn_error *error) {
     const char *paths[] = {settings->output, settings->history, settings->checkpoint};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
@@ -73,14 +72,14 @@ static enum cn_status check_outputs(const struct train_settings *settings, struc
     return CN_OK;
 }
 
-/* A new network, or a trained one to go on from. */
+/* Creates a new network, or reads a trained one to continue with. */
 static enum cn_status read_model(struct training *training, struct cn_error *error) {
     struct cn_network *network = NULL;
     if (training->settings.weights != NULL) {
         enum cn_status status =
             cli_model_find(training->settings.weights, false, &training->model, NULL, error);
         if (status == CN_OK) {
-            training->model->network->temperature = 1; /* what it was calibrated to is over */
+            training->model->network->temperature = 1; /* its calibration does not hold any more */
         }
         return status;
     }
@@ -161,7 +160,7 @@ static enum cn_status save_progress(struct training *training, struct cn_error *
     return status;
 }
 
-/* The first rank alone speaks and writes. */
+/* Only the first rank prints and writes. */
 static void silence(struct training *training) {
     struct train_settings *settings = &training->settings;
     if (!cli_ranks_speaks(training->ranks)) {
@@ -219,7 +218,7 @@ static enum cn_status write_model(struct training *training, struct cn_error *er
                            : status;
 }
 
-/* What was written, how good it is on what, and what to do next. */
+/* Prints the file that was written, its accuracy and on which data, and the next command. */
 static void say_end(const struct training *training) {
     const struct train_settings *settings = &training->settings;
     const struct cn_epoch_record *written = written_epoch(training);
@@ -246,7 +245,7 @@ static void say_end(const struct training *training) {
 
 static int report_stop(const struct training *training) {
     const char *checkpoint = training->settings.checkpoint;
-    int number = stop_signal != 0 ? stop_signal : SIGTERM; /* it may have come to another rank */
+    int number = stop_signal != 0 ? stop_signal : SIGTERM; /* another rank may have received it */
     if (!cli_ranks_speaks(training->ranks)) {
         return CLI_SIGNAL + number;
     }
@@ -278,7 +277,8 @@ int cli_train(int argc, char **argv) {
     training.settings.options.threads = cn_default_threads();
     struct cn_training_options *options = &training.settings.options;
     options->learning_rate = options->momentum = options->beta_1 = options->beta_2 = NAN;
-    options->rho = options->epsilon = options->weight_decay = NAN; /* the optimizer's */
+    options->rho = options->epsilon = options->weight_decay =
+        NAN; /* NaN: use the optimizer's default */
     cli_parse(&train_syntax, argc, argv, &training.settings, &operands, &operand_count);
     if ((training.settings.architecture == NULL) == (training.settings.weights == NULL)) {
         cli_usage_error(argv[0], "one of --architecture and --weights is required, and only one");

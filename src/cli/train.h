@@ -1,4 +1,4 @@
-/* train.h: what the files of `convnet train` share. */
+/* train.h: shared by the files of `convnet train`. */
 #ifndef CONVNET_CLI_TRAIN_H
 #define CONVNET_CLI_TRAIN_H
 
@@ -7,7 +7,7 @@
 #include "convnet/trainer.h"
 
 struct train_settings {
-    const char *architecture, *weights; /* one of them: a new network, or a model to go on from */
+    const char *architecture, *weights; /* either a new network or a model to continue with */
     const char *data, *output;
     const char *teacher; /* NULL: none */
     float teacher_share;
@@ -28,7 +28,7 @@ extern const struct cli_syntax train_syntax;
 enum { TRAIN_KEEP_AUTO = 0, TRAIN_KEEP_BEST, TRAIN_KEEP_LAST };
 extern const char *const train_keep_names[]; /* "auto", "best", "last", NULL */
 
-/* What is trained on, and what is validated on, if anything. */
+/* The data for training, and for validation if there are any. */
 struct train_data {
     struct cn_dataset *training, *validation; /* validation: may be NULL */
     float *class_weights;                     /* [class count]; NULL: none were asked for */
@@ -53,12 +53,12 @@ enum cn_status train_read_data(const struct train_settings *settings, struct cn_
                                struct train_data *data, struct cn_error *error);
 void train_free_data(struct train_data *data);
 
-/* Says on stderr what was found. */
+/* Describes the data on stderr. */
 void train_say_data(const struct train_settings *settings, const struct train_data *data);
 
-/* The training record that goes into the model file: nothing in it depends on the time or the
- * number of threads. weights, teacher: the SHA-256 of the model it went on from and of the one
- * that taught it, "" for none. malloc'd JSON, NULL without memory; caller frees with free(). */
+/* Makes the training record of the model file; nothing in it depends on the time or the number of
+ * threads. weights, teacher: the SHA-256 of the model it continued with and of the teacher, "" for
+ * none. malloc'd JSON, NULL without memory; caller frees with free(). */
 char *train_record(const struct train_settings *settings, const char *weights, const char *teacher,
                    const struct train_data *data, const struct cn_epoch_record *last);
 
@@ -79,7 +79,7 @@ enum cn_status train_write_history(const char *path, const struct cn_epoch_recor
 
 struct train_progress {
     struct progress bar;
-    int epochs, epoch; /* epoch: whose heading was printed */
+    int epochs, epoch; /* epoch: the last one whose heading was printed */
     size_t first_step; /* of this run in this epoch */
 };
 

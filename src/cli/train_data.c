@@ -1,7 +1,6 @@
-/* train_data.c: what `convnet train` learns from and validates on, and the sentence that says so.
+/* train_data.c: reads the data for `convnet train` and describes them.
  *
- * Reads through the library. One thread.
- */
+ * Reads through the library. One thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,7 @@ static enum cn_status check_classes(const struct train_settings *settings,
         settings->weights != NULL ? settings->weights : settings->architecture, model->label_count);
 }
 
-/* More to train on, never to validate on. */
+/* Adds more training data, which are never used for validation. */
 static enum cn_status add_extra_data(const struct train_settings *settings,
                                      const struct cn_model *model, struct cn_dataset *data,
                                      struct cn_error *error) {
@@ -35,8 +34,8 @@ static enum cn_status add_extra_data(const struct train_settings *settings,
     return status;
 }
 
-/* Validation data of their own: their validation split where they have one, else all of them, or
- * else their training split, which is then another folder's. */
+/* Reads a separate folder for validation: its validation split if it has one, else all of it; if it
+ * has only other splits, its training split. */
 static enum cn_status read_validation_folder(const char *path, const struct cn_model *model,
                                              const struct cn_dataset_storage *storage,
                                              struct cn_dataset **ret_data, struct cn_error *error) {
@@ -93,7 +92,8 @@ static enum cn_status adapt_model(const struct train_settings *settings, struct 
 
 /* ---- Class weights ---- */
 
-/* Keras users' "balanced": samples / (classes * samples of the class), as scikit-learn has it. */
+/* "balanced" as in scikit-learn, which Keras users know: samples / (classes * samples of the
+ * class). */
 static void balance(const struct cn_dataset *training, float *weights) {
     for (size_t c = 0; c < training->class_count; c++) {
         size_t samples = 0;

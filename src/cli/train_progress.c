@@ -1,7 +1,6 @@
 /* train_progress.c: Keras's progress: a bar per epoch on a terminal, one line per epoch elsewhere.
  *
- * Called from the training's one thread.
- */
+ * Called from the training's one thread. */
 #include <math.h>
 #include <stdio.h>
 
@@ -13,7 +12,7 @@ struct train_progress train_progress_create(int epochs, bool quiet) {
     return (struct train_progress){.bar = progress_create(quiet), .epochs = epochs};
 }
 
-/* Prints the epoch's heading when it is new; `step` steps of it are done. */
+/* Prints the epoch's heading if it is a new one; `step` of its steps are finished. */
 static void begin_epoch(struct train_progress *progress, int epoch, size_t step) {
     if (progress->epoch == epoch) {
         return;

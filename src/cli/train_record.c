@@ -1,7 +1,6 @@
-/* train_record.c: what a training leaves behind: the record inside the model, the history file.
+/* train_record.c: the record of a training in the model file, and the history file.
  *
- * Formats only. No shared state.
- */
+ * Formats only. No shared state. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -25,7 +24,7 @@ static json_t *optimizer_record(const struct cn_training_options *o) {
                   {"global_clip_norm", o->global_clip_norm}};
     json_t *record = json_pack("{s:s}", "name", cn_optimizer_names[o->optimizer]);
     for (size_t i = 0; record != NULL && i < sizeof fields / sizeof *fields; i++) {
-        if (fields[i].value > 0) { /* what the optimizer lacks, and what is off, is 0 */
+        if (fields[i].value > 0) { /* options that the optimizer lacks or that are off are 0 */
             (void)json_object_set_new(record, fields[i].name,
                                       json_real(cli_decimal(fields[i].value)));
         }
@@ -39,7 +38,7 @@ static json_t *optimizer_record(const struct cn_training_options *o) {
     return record;
 }
 
-/* How the training ended, where it might not have been with the last epoch. */
+/* Adds how the training ended, if that may be before the last epoch. */
 static void add_callbacks(json_t *record, const struct train_settings *settings,
                           const struct cn_epoch_record *written) {
     const struct cn_training_options *o = &settings->options;
@@ -71,7 +70,8 @@ static json_t *metrics_record(const struct cn_epoch_record *last) {
     return metrics;
 }
 
-/* What was trained on and what was not, so that nobody measures on the former unawares. */
+/* The data that were used for training and those that were not, so that nobody evaluates on the
+ * former by mistake. */
 static json_t *data_record(const struct train_settings *settings, const struct train_data *data) {
     const struct cn_dataset *validation = data->validation;
     json_t *record = json_pack("{s:s, s:I, s:I}", "sha256", data->training->sha256, "samples",

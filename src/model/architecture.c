@@ -1,9 +1,8 @@
-/* architecture.c: Keras JSON to a network: Sequential and Functional models, one inside another.
+/* architecture.c: reads Keras JSON as a network: Sequential and Functional models, also nested.
  *
- * A model's JSON is first opened as a tree of models and layers, whose references are resolved;
- * then the tree is called, from the inputs on, and each call of a layer becomes a layer of the
- * network. One layer's configuration is architecture_layer.c's. No state.
- */
+ * First the JSON is opened as a tree of models and layers, and references are resolved. Then the
+ * tree is called, beginning with the inputs, and each call of a layer becomes a layer of the
+ * network. architecture_layer.c reads one layer's configuration. No state. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +14,12 @@
 
 enum { MAX_DEPTH = 16, MAX_REFERENCES = 1 << 20 };
 
-/* What a call reads: output `tensor` of call `call` of node `node` of the same model. */
+/* An input of a call: output `tensor` of call `call` of node `node` of the same model. */
 struct reference {
     size_t node, call, tensor;
 };
 
-/* One use of a node in its model. */
+/* One call of a node in its model. */
 struct call {
     const json_t *given; /* borrowed from the JSON */
     size_t input_count;
@@ -37,7 +36,7 @@ struct node {
     struct keras_model *model; /* NULL: a layer */
     bool is_input;
     bool is_operation;    /* a call of a function */
-    const json_t *module; /* where its class is from, NULL if that is not said */
+    const json_t *module; /* the module of its class; NULL: not given */
     bool frozen;
     size_t call_count;
     struct call *calls;
@@ -58,12 +57,12 @@ struct keras_model {
     struct reference *inputs, *outputs;
 };
 
-/* What all functions share. */
+/* The state that all functions share. */
 struct assembly {
     struct cn_network *network;
     const struct cn_architecture_options *options;
-    size_t references; /* so far */
-    size_t refused;    /* layers of no type of ours */
+    size_t references; /* number so far */
+    size_t refused;    /* number of layers whose type is not supported */
     char refusals[200];
     struct cn_keras_layer first_refused;
     char **paths; /* of the layers, NULL: not asked for */
@@ -95,7 +94,8 @@ static enum cn_status no_memory(const struct assembly *a) {
     return cn_fail(a->error, CN_MEMORY, "no memory for the architecture");
 }
 
-/* A subclass of Keras's Model saves as a Functional model under its own name. */
+/* True for a model's class. A subclass of Keras's Model saves as a Functional model under its own
+ * name. */
 static bool is_model(const char *class_name, const json_t *config) {
     static const char *const names[] = {"Sequential", "Functional", "Model"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -145,13 +145,13 @@ static bool is_reference(const json_t *value) {
            json_is_integer(json_array_get(value, 1)) && json_is_integer(json_array_get(value, 2));
 }
 
-/* Keras 2's ["_CONSTANT_VALUE", -1, 3.0, {keywords}]: a number before the tensors. */
+/* True for Keras 2's ["_CONSTANT_VALUE", -1, 3.0, {keywords}]: a number before the tensors. */
 static bool is_constant(const json_t *value) {
     const char *name = json_string_value(json_array_get(value, 0));
     return name != NULL && strcmp(name, "_CONSTANT_VALUE") == 0;
 }
 
-/* Collects the references in what a call was given, in order: Keras 2's [name, call, tensor,
+/* Collects the references in a call's arguments, in order: Keras 2's [name, call, tensor,
  * keywords], Keras 3's {"class_name": "__keras_tensor__", "config": {"keras_history": [...]}}, and
  * lists and keywords of these. */
 static enum cn_status collect(struct assembly *a, const struct keras_model *model,
@@ -214,7 +214,7 @@ static enum cn_status open_calls(struct assembly *a, const struct keras_model *m
     return status;
 }
 
-/* The inputs or outputs of a model: one reference, or a list or table of them. */
+/* Reads the inputs or outputs of a model: one reference, or a list or table of them. */
 static enum cn_status open_ends(struct assembly *a, const struct keras_model *model,
                                 const char *key, struct reference **ret_list, size_t *ret_count) {
     const json_t *value = json_object_get(model->config, key);
@@ -230,7 +230,7 @@ static enum cn_status open_ends(struct assembly *a, const struct keras_model *mo
 static enum cn_status open_model(struct assembly *a, const struct cn_keras_layer *entry,
                                  bool frozen, int depth, struct keras_model **ret_model);
 
-/* What is not supported is said all at once, when the whole tree is open. */
+/* Records an unsupported layer; all are reported at once, when the whole tree is open. */
 static void note_refusal(struct assembly *a, const struct cn_keras_layer *entry) {
     char name[CN_JSON_TEXT], class_name[CN_JSON_TEXT];
     const size_t used = strlen(a->refusals);
@@ -284,7 +284,7 @@ static enum cn_status open_node(struct assembly *a, struct node *node, json_t *o
     return CN_OK;
 }
 
-/* A list of layers: each reads the one before. */
+/* Opens a list of layers, each of which reads the one before. */
 static enum cn_status open_sequential(struct assembly *a, struct keras_model *model) {
     for (size_t n = 1; n < model->node_count; n++)
         if (model->nodes[n].is_input)
@@ -294,8 +294,7 @@ static enum cn_status open_sequential(struct assembly *a, struct keras_model *mo
     return CN_OK;
 }
 
-/* In Keras 2 the calls of a model inside another are counted from 1, since its own making counts
- * as one. */
+/* In Keras 2 the calls of a nested model are counted from 1, since building it counts as one. */
 static void count_from_zero(struct keras_model *model) {
     for (size_t n = 0; n < model->node_count; n++) {
         if (model->nodes[n].model == NULL)
@@ -353,7 +352,7 @@ static enum cn_status open_model(struct assembly *a, const struct cn_keras_layer
     if (!json_is_array(layers) || json_array_size(layers) == 0)
         return cn_fail(a->error, CN_MALFORMED, "the %s model has no list of layers",
                        entry->class_name);
-    if (json_array_size(layers) > CN_NETWORK_MAX_LAYERS + 1) /* with the InputLayer */
+    if (json_array_size(layers) > CN_NETWORK_MAX_LAYERS + 1) /* plus the InputLayer */
         return cn_fail(a->error, CN_LIMIT, "the %s model has %zu layers; the limit is %d",
                        entry->class_name, json_array_size(layers), CN_NETWORK_MAX_LAYERS);
     struct keras_model *model = calloc(1, sizeof *model);
@@ -377,8 +376,8 @@ static enum cn_status open_model(struct assembly *a, const struct cn_keras_layer
 
 /* ---- Calling the tree ---- */
 
-/* A name that no layer has yet: the layer's own; with the model's before it; with a number. Names
- * of other programs get "_" for what is not allowed in ours. */
+/* Chooses an unused name for a layer: its own, with the model's before it, or with a number. In
+ * foreign names "_" replaces characters that are not allowed here. */
 static void choose_name(const struct assembly *a, const char *outer, const char *name,
                         char chosen[static CN_LAYER_NAME]) {
     char base[CN_LAYER_NAME];
@@ -412,7 +411,7 @@ static enum cn_status note_path(struct assembly *a, const char *path) {
     return *place != NULL ? CN_OK : no_memory(a);
 }
 
-/* Adds a layer that no layer of the file stands for by itself, named after one that does. */
+/* Adds a layer that the file does not have, named after the one that needs it. */
 static enum cn_status add_helper(struct assembly *a, const struct node *node, const char *outer,
                                  const char *path, const char *suffix, const char *class_name,
                                  json_t *json, const size_t *inputs, size_t input_count,
@@ -536,7 +535,7 @@ static enum cn_status call_model(struct assembly *a, struct keras_model *model, 
                                  const char *path, const size_t *inputs, size_t input_count,
                                  size_t **ret_outputs, size_t *ret_count);
 
-/* The layers that a call of a function becomes. */
+/* Adds the layers that replace a call of a function. */
 static enum cn_status call_operation(struct assembly *a, const struct node *node, const char *outer,
                                      const char *path, const json_t *given, const size_t *inputs,
                                      size_t input_count, size_t *ret_value) {
@@ -738,7 +737,7 @@ static enum cn_status call_layer(struct assembly *a, struct node *node, const ch
                : status;
 }
 
-/* One call of a node; *ret_outputs is the caller's. */
+/* Executes one call of a node; the caller owns *ret_outputs. */
 static enum cn_status call_node(struct assembly *a, struct node *node, const char *outer,
                                 const char *path, const json_t *given, const size_t *inputs,
                                 size_t input_count, size_t **ret_outputs, size_t *ret_count) {
@@ -782,7 +781,7 @@ static enum cn_status call_sequential(struct assembly *a, struct keras_model *mo
     return status;
 }
 
-/* The value that a reference means; SIZE_MAX: it is not made yet. */
+/* The value of a reference; SIZE_MAX: it does not exist yet. */
 static size_t value_of(const struct keras_model *model, const struct reference *reference) {
     const struct node *node = &model->nodes[reference->node];
     if (reference->call >= node->call_count)
@@ -791,7 +790,7 @@ static size_t value_of(const struct keras_model *model, const struct reference *
     return reference->tensor < call->output_count ? call->outputs[reference->tensor] : SIZE_MAX;
 }
 
-/* The values of a list of references into `values`; false: some are not made yet. */
+/* Writes the values of a list of references to `values`; false: some do not exist yet. */
 static bool gather(const struct keras_model *model, const struct reference *list, size_t count,
                    size_t *values) {
     for (size_t i = 0; i < count; i++) {
@@ -825,7 +824,7 @@ static enum cn_status bind_inputs(struct assembly *a, struct keras_model *model,
     return CN_OK;
 }
 
-/* Makes the calls whose inputs are there, in the file's order; *ret_made is their number. */
+/* Executes the calls whose inputs exist, in the file's order; *ret_made is their number. */
 static enum cn_status make_ready_calls(struct assembly *a, struct keras_model *model,
                                        const char *outer, const char *path, size_t *ret_made,
                                        const struct node **ret_waiting) {
@@ -911,7 +910,7 @@ static enum cn_status declared_shape(const struct assembly *a,
                                 &inner->nodes[inner->sequential ? 0 : inner->inputs[0].node],
                                 ret_found, ret_shape);
     }
-    /* Keras 2 puts what build() got beside the list */
+    /* Keras 2 stores the argument of build() beside the list */
     if (status == CN_OK && !*ret_found && model != NULL && json_is_object(model->config))
         status = cn_keras_input_shape(model->config, given, ret_found, ret_shape, a->error);
     return status;
@@ -1021,7 +1020,7 @@ static enum cn_status add_input(struct assembly *a, const struct keras_model *mo
         status = cn_network_create(&shape, &a->network, a->error);
     else
         status = cn_network_add_input(a->network, name, &shape, a->error);
-    /* Our own files of chains have no name for it. */
+    /* Files of chains that this program writes have no name for it. */
     if (status == CN_OK && node->is_input && node->entry.name != NULL &&
         (model == NULL || a->options->lenient))
         status = cn_network_name_input(a->network, index, node->entry.name, a->error);
@@ -1039,11 +1038,13 @@ static enum cn_status add_inputs(struct assembly *a, struct keras_model *model) 
     return status;
 }
 
-/* A shape that a layer of a list declares must be what it gets; checked as far as the list goes. */
+/* Checks the shapes that layers of a list declare against the inferred ones, as far as the list
+ * reaches. */
 static enum cn_status check_declared_shapes(const struct assembly *a,
                                             const struct keras_model *model) {
     char declared[CN_SHAPE_TEXT], actual[CN_SHAPE_TEXT];
-    /* Keras itself heeds the first layer's alone, and trained files have others that are wrong. */
+    /* Keras itself uses only the first layer's shape, and some trained files have wrong ones
+     * elsewhere. */
     for (size_t n = 1; model->sequential && !a->options->lenient && n < model->node_count; n++) {
         const struct node *node = &model->nodes[n];
         struct cn_shape shape;

@@ -1,4 +1,5 @@
-/* architecture.h: inside the model folder: Keras's spellings, and a network not yet built. */
+/* architecture.h: internal to the model folder: Keras's spellings, and a network that is not built
+ * yet. */
 #ifndef CONVNET_MODEL_ARCHITECTURE_H
 #define CONVNET_MODEL_ARCHITECTURE_H
 
@@ -8,10 +9,11 @@
 #include "convnet/network.h"
 #include "json/load.h"
 
-/* How much is forgiven. Of zeros: a file of ours, or one that is to be trained. */
+/* How tolerant the reader is. All zero: for this program's own files and for files to be trained.
+ */
 struct cn_architecture_options {
-    /* A trained network of others: what matters only to training is skipped where it is not known,
-     * and names get "_" for what is not allowed in ours. */
+    /* For a trained foreign network: unknown settings that matter only to training are skipped, and
+     * "_" replaces characters in names that are not allowed here. */
     bool lenient;
     bool paths;                         /* ret_paths is asked for */
     const struct cn_shape *input_shape; /* where the file leaves the shape open; NULL: none */
@@ -21,12 +23,12 @@ struct cn_architecture_options {
     bool *moved;
 };
 
-/* cn_architecture_parse without its last step: the layers are there, the parameter block is not, so
- * that a model file's tensors can be compared with what the layers ask for before a small file
- * makes a large allocation. `options` NULL: zeros. Caller frees with cn_network_free.
- * *ret_paths (may be NULL): per layer of the network its place in the file, the names of the models
- * around it and its own with "/" between, NULL after the last; a layer that is used twice has one
- * path at both. Caller frees with cn_architecture_free_paths. */
+/* cn_architecture_parse without its last step: the layers exist, but not the parameter block, so
+ * that a model file's tensors can be compared with the layers before a small file causes a large
+ * allocation. `options` NULL: all zero. Caller frees with cn_network_free. *ret_paths (ret_paths
+ * may be NULL): for each layer of the network its path in the file, which is the names of the
+ * models around it and its own with "/" between them; NULL after the last one. A layer that is used
+ * twice has the same path twice. Caller frees with cn_architecture_free_paths. */
 enum cn_status cn_architecture_assemble(const char *json, size_t length, const char *source,
                                         const struct cn_architecture_options *options,
                                         struct cn_network **ret_network, char ***ret_paths,
@@ -47,18 +49,19 @@ struct cn_keras_layer {
     struct cn_error *error;
 };
 
-/* The name, class and configuration of layer `index` of a list, whatever they are worth. */
+/* Finds the name, class and configuration of layer `index` of a list, without checking them. */
 enum cn_status cn_keras_layer_open(json_t *object, size_t index, bool lenient,
                                    struct cn_keras_layer *entry, struct cn_error *error);
 
-/* The layer's type, after its class and keys have been given today's names; NULL: none of ours. */
+/* The layer's type, after its class and keys have been brought to today's names; NULL: not a type
+ * of this library. */
 const struct cn_layer_type *cn_keras_layer_type(struct cn_keras_layer *entry);
 
-/* True if a trained network may have a layer of this class: one of ours, an activation by itself, a
- * function's call, or what only changes training. */
+/* True if a trained network may have a layer of this class: a supported type, an activation, a call
+ * of a function, or a layer that only changes training. */
 bool cn_keras_is_known(const char *class_name, const json_t *config, const json_t *module);
 
-/* CN_UNSUPPORTED: names the layer and its class, and lists the types. */
+/* CN_UNSUPPORTED with the layer, its class and the list of supported types. */
 enum cn_status cn_keras_refuse_class(const struct cn_keras_layer *entry);
 
 /* Makes of a layer on an input of this shape one that we have: a Dense over the last of several
@@ -75,7 +78,8 @@ enum cn_status cn_keras_layer_read(struct cn_keras_layer *entry, int rank,
 enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
                                    const struct cn_field *fields, size_t count, int rank);
 
-/* What names of layers and networks may have: they reach tensors' names, messages and pages. */
+/* True for the characters that names of layers and networks may have, since they become part of
+ * tensors' names, messages and pages. */
 bool cn_keras_name_byte(char byte);
 bool cn_keras_is_name(const char *name);
 
@@ -85,25 +89,25 @@ bool cn_keras_is_name(const char *name);
  * pointer. Adds the configuration that the class name implies to `config`. */
 const char *cn_keras_class(const char *class_name, json_t *config);
 
-/* Gives `config` today's keys for those of Keras 1 ("nb_filter" becomes "filters"). */
+/* Renames Keras 1's keys in `config` to today's ("nb_filter" becomes "filters"). */
 void cn_keras_rename_keys(json_t *config);
 
-/* Writes the word that a string, or an object that stands for one (a serialized function,
+/* Finds the word that a string, or an object that stands for one (a serialized function,
  * initializer or dtype policy), means: "relu", "glorot_uniform", "float32". False if it is neither.
  */
 bool cn_keras_word(const json_t *value, char ret_word[static CN_JSON_TEXT]);
 
-/* What Keras 3 calls the group of a class's weights: "max_pooling2d" of "MaxPooling2D", "p_re_lu"
- * of "PReLU". */
+/* Keras 3's name for the group of a class's weights: "max_pooling2d" for "MaxPooling2D", "p_re_lu"
+ * for "PReLU". */
 enum { CN_KERAS_GROUP_NAME = 80 };
 void cn_keras_group_name(const char *name, char to[static CN_KERAS_GROUP_NAME]);
 
-/* True if a key that is no field of the layer's type may be ignored with this value, because it
+/* True if a key that is not a field of the layer's type may be ignored with this value, because it
  * does not change what the network computes. Else *ret_rule receives the accepted values as JSON
  * text, or NULL if the key is unknown. `rank` is that of the layer's input. */
 bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const char **ret_rule);
 
-/* An activation that is no layer's own here but a Unary layer after it: y = f(x), or x * f(x). */
+/* An activation that becomes a Unary layer after the layer: y = f(x), or x * f(x). */
 struct cn_keras_function {
     const char *function; /* Unary's, or "sigmoid" of Activation; "relu": see below; NULL: none */
     double alpha, beta;   /* of "relu": the slope below the threshold, the ceiling */
@@ -113,8 +117,8 @@ struct cn_keras_function {
 };
 #define CN_KERAS_LARGEST 3.4e38 /* stands for no bound */
 
-/* Takes such an activation out of `config`, which then says "linear". *ret_alone: the layer is
- * nothing but that. */
+/* Takes such an activation out of `config`, which then has "linear". *ret_alone: the layer is
+ * nothing else. */
 struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
                                                 bool *ret_alone);
 
@@ -145,10 +149,10 @@ struct cn_ints cn_keras_inverse(const struct cn_ints *dims);
 
 /* ---- Calls of functions (architecture_operation.c) ---- */
 
-/* A layer that such a call becomes, and which of the call's inputs it reads. */
+/* A layer that replaces such a call, and the inputs of the call that it reads. */
 enum {
     CN_KERAS_NONE = -1,
-    CN_KERAS_BEFORE = -2 /* what the layer before gave */,
+    CN_KERAS_BEFORE = -2 /* the output of the layer before */,
     CN_KERAS_ALL = -3
 };
 struct cn_keras_call {
@@ -158,29 +162,30 @@ struct cn_keras_call {
 };
 enum { CN_KERAS_MOST_CALLS = 8 };
 struct cn_keras_calls {
-    size_t count; /* 0: the first input is handed on */
+    size_t count; /* 0: the first input is passed through */
     struct cn_keras_call of[CN_KERAS_MOST_CALLS];
 };
 
-/* True if the layer is a call of a function; *ret_known: of one that has layers here. */
+/* True if the layer is a call of a function; *ret_known: the function is supported. */
 bool cn_keras_is_operation(const char *class_name, const json_t *config, const json_t *module,
                            bool *ret_known);
 
-/* The layers of one call, `call` being what inbound_nodes says of it, on values of these shapes.
- * CN_UNSUPPORTED names the function. The caller releases the configs, whatever comes. */
+/* The layers that replace one call, on values of these shapes; `call` is its entry in
+ * inbound_nodes. CN_UNSUPPORTED names the function. The caller releases the configs, also after a
+ * failure. */
 enum cn_status cn_keras_operation_calls(const struct cn_keras_layer *entry, const json_t *module,
                                         const json_t *call, const struct cn_shape *shapes,
                                         size_t input_count, struct cn_keras_calls *ret_calls);
 
-/* True for layers that change samples in training and hand them on in use. */
+/* True for layers that change samples in training and do nothing in inference. */
 bool cn_keras_trains_only_class(const char *class_name);
 
-/* True if the key says nothing but how the layer was or is to be trained. */
+/* True if the key only concerns training. */
 bool cn_keras_trains_only(const char *key);
 
 /* Reads the shape of one sample that this configuration declares for its input, if it does
- * (*ret_found). A dimension that it leaves open is `given`'s, if that has the rank (NULL: none).
- * CN_INVALID if it is not a usable shape. */
+ * (*ret_found). An open dimension is taken from `given` if that has the same rank (may be NULL).
+ * CN_INVALID if the shape is not usable. */
 enum cn_status cn_keras_input_shape(const json_t *config, const struct cn_shape *given,
                                     bool *ret_found, struct cn_shape *ret_shape,
                                     struct cn_error *error);

@@ -1,7 +1,6 @@
-/* architecture_format.c: a network to Keras 3 JSON, which architecture.c reads back to the same
- * network: a Sequential model for a chain, a Functional one for any other graph. Generic over the
- * layers' field tables. No state.
- */
+/* architecture_format.c: writes a network as Keras 3 JSON, which architecture.c reads back to the
+ * same network: a Sequential model for a chain, a Functional one for other graphs. It uses the
+ * layers' field tables only. No state. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +8,8 @@
 
 #include "convnet/model.h"
 
-/* 9 digits tell any two floats apart; fewer are written where fewer do, so that 0.3f is 0.3. */
+/* 9 digits distinguish any two floats; fewer are written where they suffice, so that 0.3f is 0.3.
+ */
 static json_t *format_float(float value) {
     char text[32];
     for (int digits = 6; digits <= 9; digits++) {
@@ -152,7 +152,7 @@ static json_t *format_sequential(const struct cn_network *network) {
 
 /* ---- Other graphs ---- */
 
-/* The name of input i in the JSON, where it and the layers share one space of names. */
+/* The name of input i in the JSON, where inputs and layers share one name space. */
 static const char *input_name(const struct cn_network *network, size_t i,
                               char name[static CN_PORT_NAME + CN_LAYER_NAME]) {
     size_t length = strlen(network->inputs[i].name);
@@ -170,7 +170,7 @@ static const char *input_name(const struct cn_network *network, size_t i,
     return name;
 }
 
-/* Layer l as a call: of which layer, and the how manieth. */
+/* The layer that layer l calls, and the number of the call. */
 static const struct cn_layer *called(const struct cn_network *network, size_t l, int *ret_call) {
     const size_t first = network->layers[l].shares > 0 ? network->layers[l].shares - 1 : l;
     *ret_call = 0;
@@ -195,7 +195,7 @@ static json_t *format_tensor(const struct cn_network *network, size_t value) {
                      "float32", "keras_history", format_reference(network, value));
 }
 
-/* What one call of a layer reads: one tensor, or a list for the layers that take one. */
+/* The inputs of one call of a layer: one tensor, or a list for layers that take one. */
 static json_t *format_call(const struct cn_network *network, const struct cn_layer *layer) {
     if (cn_layer_type_inputs(layer->type) < 2)
         return json_pack("{s:[o], s:{}}", "args", format_tensor(network, layer->inputs[0].value),
@@ -209,7 +209,7 @@ static json_t *format_call(const struct cn_network *network, const struct cn_lay
     return json_pack("{s:[o], s:{}}", "args", list, "kwargs");
 }
 
-/* A layer with all its calls. */
+/* Writes a layer with all its calls. */
 static json_t *format_node(const struct cn_network *network, size_t l) {
     json_t *calls = json_array(), *object = format_layer(&network->layers[l]);
     int failed = object == NULL;

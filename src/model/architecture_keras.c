@@ -1,8 +1,7 @@
-/* architecture_keras.c: Keras's spellings, as tables: what Keras 1, 2 and 3 call the same thing,
- * and which keys of a layer do not change what the network computes.
+/* architecture_keras.c: Keras's spellings, as tables: the names in Keras 1, 2 and 3, and the keys
+ * of a layer that do not change what the network computes.
  *
- * Knows no field of a layer type; those come from the types' own tables. No state.
- */
+ * The fields of layer types are in the types' own tables. No state. */
 #include <ctype.h>
 #include <limits.h>
 #include <string.h>
@@ -52,8 +51,8 @@ static const struct {
     {"atrous_rate", "dilation_rate"},
 };
 
-/* Keys that a layer's type need not know: `accepted` is a JSON array of harmless values, NULL: any
- * value. null is harmless everywhere: it is Keras's "not given". */
+/* Keys that no layer's type needs: `accepted` is a JSON array of harmless values, NULL: any value.
+ * null is always harmless: in Keras it means "not given". */
 static const struct {
     const char *key, *accepted;
 } harmless[] = {
@@ -64,7 +63,7 @@ static const struct {
     {"module", NULL},
     {"registered_name", NULL},
     {"build_config", NULL},
-    {"batch_input_shape", NULL}, /* the shapes are read by cn_keras_input_shape */
+    {"batch_input_shape", NULL}, /* cn_keras_input_shape reads the shapes */
     {"batch_shape", NULL},
     {"input_shape", NULL},
     {"shape", NULL},
@@ -102,12 +101,12 @@ static const struct {
     {"optional", "[false]"},
 };
 
-/* Words that were spelled otherwise. */
+/* Older spellings of words. */
 static const struct {
     const char *alias, *word;
 } word_aliases[] = {{"zero", "zeros"}, {"one", "ones"}};
 
-/* VarianceScaling is how Keras 2.0 wrote the initializers that have names of their own. */
+/* Keras 2.0 wrote VarianceScaling for the initializers that have names now. */
 static const struct {
     double scale;
     const char *mode, *distribution, *word;
@@ -131,7 +130,7 @@ const char *cn_keras_class(const char *class_name, json_t *config) {
     return class_name;
 }
 
-/* Moves `alias` to `key`. If both are there the alias stays, and is refused as unknown. */
+/* Renames `alias` to `key`. If both exist the alias stays, and is refused as unknown. */
 static void rename_key(json_t *config, const char *alias, const char *key) {
     json_t *value = json_object_get(config, alias);
     if (value != NULL && json_object_get(config, key) == NULL &&
@@ -253,7 +252,7 @@ bool cn_keras_ignorable(const char *key, const json_t *value, int rank, const ch
     return false;
 }
 
-/* Activations that are functions of Unary, as Keras defines them. */
+/* Activations that are functions of Unary, by Keras's names. */
 static const struct {
     const char *word;
     struct cn_keras_function function;
@@ -281,13 +280,13 @@ static const struct {
 
 static double number_or(const json_t *config, const char *key, double otherwise) {
     const json_t *value = json_object_get(config, key);
-    /* Keras 2 writes numpy's numbers as objects. */
+    /* Keras 2 writes NumPy's numbers as objects. */
     if (json_is_object(value))
         value = json_object_get(value, "value");
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
-/* ReLU with a ceiling, a slope or a threshold. */
+/* ReLU with a maximum, a slope or a threshold. */
 static struct cn_keras_function take_relu(const json_t *config) {
     const double most = number_or(config, "max_value", -1);
     const double slope = number_or(config, "negative_slope", 0);
@@ -348,7 +347,7 @@ struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *
     for (size_t i = 0; i < COUNT(functions); i++)
         if (strcmp(functions[i].word, word) == 0) {
             none = functions[i].function;
-            /* Keras 3 is known by its dtype policies; its hard_sigmoid is another one. */
+            /* Keras 3, recognised by its dtype policies, has another hard_sigmoid. */
             if (strcmp(word, "hard_sigmoid") == 0 &&
                 json_is_object(json_object_get(config, "dtype")))
                 none.alpha = 1.0 / 6;
@@ -432,7 +431,7 @@ static enum cn_status read_dims(const json_t *list, size_t skip, const struct cn
 enum cn_status cn_keras_input_shape(const json_t *config, const struct cn_shape *given,
                                     bool *ret_found, struct cn_shape *ret_shape,
                                     struct cn_error *error) {
-    /* The first ones have the batch as their first element. */
+    /* The first element of these shapes is the batch. */
     static const struct {
         const char *key;
         size_t skip;

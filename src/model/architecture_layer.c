@@ -1,8 +1,7 @@
-/* architecture_layer.c: one layer's Keras JSON to its type and configuration.
+/* architecture_layer.c: reads one layer's Keras JSON as type and configuration.
  *
- * Generic over the layer table: a layer's keys are its type's fields. What could change the meaning
- * and is not understood is refused by name, never skipped. No state.
- */
+ * It uses the layer table only: a layer's keys are its type's fields. A key that may change the
+ * meaning and is not known is refused by name, never skipped. No state. */
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,7 +66,7 @@ static enum cn_status read_pair(const struct cn_keras_layer *entry, const struct
     return CN_OK;
 }
 
-/* One number, or a list of one, for the axis of a layer that has no other. */
+/* Reads one number, or a list of one, for the axis of a one-dimensional layer. */
 static enum cn_status read_width(const struct cn_keras_layer *entry, const struct cn_field *field,
                                  const json_t *value, int ret_pair[2]) {
     int width = 0;
@@ -97,13 +96,13 @@ static enum cn_status read_list(const struct cn_keras_layer *entry, const struct
     return CN_OK;
 }
 
-/* Two numbers, or one for both. */
+/* Reads two numbers, or one for both. */
 static enum cn_status read_ends(const struct cn_keras_layer *entry, const struct cn_field *field,
                                 const json_t *value, int ret_ends[2]) {
     return read_pair(entry, field, value, ret_ends);
 }
 
-/* [[top, bottom], [left, right]], [rows, columns], or one number for all. */
+/* Reads [[top, bottom], [left, right]], [rows, columns], or one number for all. */
 static enum cn_status read_sides(const struct cn_keras_layer *entry, const struct cn_field *field,
                                  const json_t *value, int ret_sides[4]) {
     char shown[CN_JSON_TEXT];
@@ -174,7 +173,7 @@ static enum cn_status read_bool(const struct cn_keras_layer *entry, const struct
     char shown[CN_JSON_TEXT];
     const double number = json_number_value(value);
     if (entry->lenient && json_is_number(value) && (number == 0 || number == 1)) {
-        *ret_bool = number == 1; /* Python takes them alike */
+        *ret_bool = number == 1; /* Python treats them alike */
         return CN_OK;
     }
     if (!json_is_boolean(value))
@@ -188,7 +187,7 @@ static enum cn_status read_field(const struct cn_keras_layer *entry, const struc
                                  unsigned char *config) {
     const json_t *value = json_object_get(entry->config, field->name);
     void *place = config + field->offset;
-    /* Keras writes null where nothing was given, as for no activation. */
+    /* Keras writes null for settings that were not given, such as no activation. */
     if (value == NULL || (json_is_null(value) && !field->required &&
                           (field->nullable || field->kind == CN_FIELD_ENUM))) {
         if (!field->required)

@@ -1,8 +1,7 @@
-/* architecture_operation.c: calls of functions in a Keras model, such as x / 127.5 - 1 before a
- * network: Keras 2's TFOpLambda, SlicingOpLambda and TensorFlowOpLayer, and Keras 3's operations,
- * as layers of ours. What a call means depends on the shapes of what it reads, so it is asked when
- * the layer is called. No state.
- */
+/* architecture_operation.c: turns calls of functions in a Keras model, such as x / 127.5 - 1 before
+ * a network, into layers: Keras 2's TFOpLambda, SlicingOpLambda and TensorFlowOpLayer, and Keras
+ * 3's operations. The meaning of a call depends on the shapes of its inputs, so it is determined
+ * when the layer is called. No state. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +11,10 @@
 
 enum kind {
     BINARY,     /* of two tensors, or a tensor and numbers */
-    ACTIVATION, /* of our Activation */
-    UNARY,      /* of our Unary */
+    ACTIVATION, /* becomes Activation */
+    UNARY,      /* becomes Unary */
     GATED,      /* x * sigmoid(x) */
-    CLIP,       /* between two numbers that are given */
+    CLIP,       /* between two given numbers */
     MATMUL,     /* of two tensors */
     REDUCE,
     RESHAPE,
@@ -31,13 +30,13 @@ enum kind {
     NOTHING
 };
 
-/* What Keras 2 and TensorFlow call it ("math." and "nn." left out), what Keras 3 does; what it is
+/* The name in Keras 2 and TensorFlow (without "math." and "nn."), that in Keras 3, and the meaning
  * here. */
 static const struct operation {
     const char *function, *class_name;
     enum kind kind;
     const char *name;
-    double alpha, beta; /* of UNARY */
+    double alpha, beta; /* for UNARY */
 } operations[] = {
     {"__operators__.add", "Add", BINARY, "add", 0, 0},
     {"add", "Add", BINARY, "add", 0, 0},
@@ -105,7 +104,7 @@ static const struct operation {
     {"stop_gradient", "StopGradient", NOTHING, NULL, 0, 0},
 };
 
-/* "math.truediv" and "nn.relu" are "truediv" and "relu". */
+/* Removes the module: "math.truediv" and "nn.relu" become "truediv" and "relu". */
 static const char *without_module(const char *function) {
     static const char *const modules[] = {"tf.", "math.", "nn.", "compat.v1.", "sparse."};
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
@@ -126,7 +125,8 @@ static const struct operation *find_function(const char *function) {
     return NULL;
 }
 
-/* NULL: the layer is no call of a function. *ret_name: what it calls. */
+/* The operation of a layer and, in *ret_name, its name in the file; NULL: the layer is not a call
+ * of a function. */
 static const struct operation *find_operation(const char *class_name, const json_t *config,
                                               const json_t *module, const char **ret_name) {
     static const char *const lambdas[] = {"TFOpLambda", "SlicingOpLambda", "ClassMethod"};
@@ -157,7 +157,7 @@ bool cn_keras_is_operation(const char *class_name, const json_t *config, const j
 
 /* ---- What a call was given ---- */
 
-/* One argument: a tensor, by its place among the call's inputs, or something else. */
+/* One argument: a tensor, by its index among the call's inputs, or something else. */
 struct argument {
     bool is_tensor;
     size_t tensor;
@@ -168,7 +168,7 @@ struct arguments {
     const json_t *positional[4];
     size_t count;
     const json_t *keywords, *config;
-    size_t tensors; /* seen before the keywords */
+    size_t tensors; /* number of tensors before the keywords */
 };
 
 static bool is_keras_2(const json_t *value) {
@@ -201,7 +201,7 @@ static size_t count_tensors(const json_t *value, int depth) {
     return count;
 }
 
-/* Keras 2: [["x", 0, 0, {keywords}]], more tensors behind it, or ["_CONSTANT_VALUE", -1, 3.0,
+/* Keras 2: [["x", 0, 0, {keywords}]], more tensors after it, or ["_CONSTANT_VALUE", -1, 3.0,
  * {keywords}]; Keras 3: {"args": [...], "kwargs": {...}}. */
 static struct arguments arguments_of(const json_t *call, const json_t *config) {
     struct arguments a = {.config = config, .keywords = json_object_get(call, "kwargs")};
@@ -218,7 +218,7 @@ static struct arguments arguments_of(const json_t *call, const json_t *config) {
     return a;
 }
 
-/* Numbers that are wrapped, as {"class_name": "__tuple__", "items": [...]} and NumPy's. */
+/* Unwraps values such as {"class_name": "__tuple__", "items": [...]} and NumPy's numbers. */
 static const json_t *unwrapped(const json_t *value) {
     static const char *const keys[] = {"items", "value", "inner_value"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -228,7 +228,7 @@ static const json_t *unwrapped(const json_t *value) {
     return json_is_object(value) && config != NULL && !is_tensor(value) ? unwrapped(config) : value;
 }
 
-/* Argument `index`, which may be given by one of the names (with "|" between). */
+/* Argument `index`, which may also be given by one of the names (separated by "|"). */
 static struct argument argument(const struct arguments *a, size_t index, const char *names) {
     struct argument found = {0};
     size_t tensor = 0;
@@ -267,7 +267,7 @@ static struct argument argument(const struct arguments *a, size_t index, const c
 
 /* ---- The layers that it becomes ---- */
 
-/* One call while it is turned into layers. */
+/* One call while its layers are made. */
 struct making {
     const struct cn_keras_layer *entry;
     const char *name;
@@ -281,8 +281,8 @@ static enum cn_status refuse_call(const struct making *m, const char *why) {
                    why);
 }
 
-/* Appends a layer that reads the inputs `first` and `second` (-1: none), or with `chained` what the
- * layer before gave. Takes ownership of `config`. */
+/* Appends a layer that reads the inputs `first` and `second` (-1: none) or, with `chained`, the
+ * output of the layer before. Takes ownership of `config`. */
 static enum cn_status make_layer(const struct making *m, const char *class_name, json_t *config,
                                  int first, int second) {
     struct cn_keras_calls *calls = m->calls;
@@ -310,7 +310,7 @@ static double number(const json_t *value) {
     return json_is_true(value) ? 1 : json_number_value(value);
 }
 
-/* x of tensor `input` and a number c, in this order or, `turned`, in the other. */
+/* Computes with tensor `input` and a number c, in this order or, with `turned`, reversed. */
 static enum cn_status make_with_number(const struct making *m, const char *function, int input,
                                        double c, bool turned) {
     if (strcmp(function, "add") == 0)
@@ -334,7 +334,7 @@ static enum cn_status make_with_number(const struct making *m, const char *funct
     return refuse_call(m, "which is not supported with these numbers");
 }
 
-/* x and a list of a number for each channel. */
+/* Computes with a tensor and a list of one number per channel. */
 static enum cn_status make_with_list(const struct making *m, const char *function, int input,
                                      const json_t *list, bool turned) {
     json_t *scale = json_array(), *offset = json_array(), *config;
@@ -389,7 +389,8 @@ static enum cn_status make_binary(const struct making *m, const struct arguments
                             : make_with_list(m, function, input, value, !x.is_tensor);
 }
 
-/* An axis of Keras, which counts the batch, as one of the shape; -1: the batch, or none. */
+/* Converts Keras's axis, which counts the batch, to an axis of the shape; -1: the batch, or
+ * invalid. */
 static int axis_of(const struct cn_shape *shape, json_int_t axis) {
     if (axis < 0)
         axis += shape->rank + 1;
@@ -409,7 +410,7 @@ static enum cn_status make_reshape(const struct making *m, const struct cn_shape
                       -1);
 }
 
-/* One Reduce per axis, from the last on; with keepdims the axes come back as 1. */
+/* One Reduce per axis, from the last on; with keepdims the axes are restored with length 1. */
 static enum cn_status make_reduce(const struct making *m, const struct arguments *a,
                                   const char *function) {
     const struct argument axes = argument(a, 1, "axis"),
@@ -493,7 +494,7 @@ static enum cn_status make_transpose(const struct making *m, const struct argume
     return make_layer(m, "Permute", json_pack("{s:o}", "dims", dims), 0, -1);
 }
 
-/* One axis of an index: {"start", "stop", "step"}, a number, or an ellipsis. */
+/* Parses one axis of an index: {"start", "stop", "step"}, a number, or an ellipsis. */
 static bool slice_axis(const json_t *spec, int size, json_int_t *begin, json_int_t *count,
                        json_int_t *step) {
     const json_t *whole =
@@ -523,7 +524,7 @@ static bool is_ellipsis(const json_t *spec) {
            (json_is_string(spec) && strstr(json_string_value(spec), "llipsis") != NULL);
 }
 
-/* x[...]: of a step of any sign; an index that is a number takes its axis away. */
+/* x[...] with steps of either sign; an index that is a number removes its axis. */
 static enum cn_status make_slice(const struct making *m, const struct arguments *a) {
     const struct argument key = argument(a, 1, "slice_spec|key|index");
     const struct cn_shape *shape = &m->shapes[0];
@@ -539,7 +540,8 @@ static enum cn_status make_slice(const struct making *m, const struct arguments 
         const int size = axis < 0 ? 1 : shape->dims[axis];
         json_int_t begin = 0, count = size, step = 1;
         bool index = false;
-        if (is_ellipsis(spec)) { /* stays while there are more axes than specs behind it */
+        if (is_ellipsis(
+                spec)) { /* the ellipsis lasts while there are more axes than specs after it */
             if ((size_t)(shape->rank - axis) <= specs - at - 1) {
                 at++;
                 axis--;
@@ -645,7 +647,7 @@ static enum cn_status make_matmul(const struct making *m, const struct arguments
     return make_layer(m, "MatMul", json_object(), (int)x.tensor, (int)y.tensor);
 }
 
-/* Of all inputs: the only one of more than two. */
+/* Concatenates all inputs: the only operation of more than two. */
 static enum cn_status make_concatenate(const struct making *m, const struct arguments *a) {
     const struct argument axis = argument(a, SIZE_MAX, "axis");
     const json_int_t value = json_is_integer(axis.value) ? json_integer_value(axis.value) : -1;

@@ -50,8 +50,8 @@ static bool is_json(const unsigned char *bytes, size_t length) {
     return i < length && bytes[i] == '{';
 }
 
-/* A ModelProto begins with its ir_version, field 1, a small varint. A SavedModel's field 1 is the
- * same, but its field 2 is a message that begins with a MetaGraph. */
+/* A ModelProto begins with its ir_version, field 1, a small varint. A SavedModel has the same field
+ * 1, but its field 2 is a message that begins with a MetaGraph. */
 static bool is_protobuf(const unsigned char *bytes, size_t length) {
     return length > 4 && bytes[0] == 0x08 && bytes[1] > 0 && bytes[1] < 32;
 }

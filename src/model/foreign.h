@@ -1,4 +1,4 @@
-/* foreign.h: model files of other programs, recognised by their first bytes. */
+/* foreign.h: recognises model files of other programs by their first bytes. */
 #ifndef CONVNET_MODEL_FOREIGN_H
 #define CONVNET_MODEL_FOREIGN_H
 
@@ -12,22 +12,22 @@ enum cn_foreign {
     CN_FOREIGN_KERAS_ZIP,
     CN_FOREIGN_TORCH_ZIP,
     CN_FOREIGN_TORCH_LEGACY,
-    CN_FOREIGN_JSON,        /* TensorFlow.js, or an architecture alone */
-    CN_FOREIGN_SAFETENSORS, /* ours or others' */
+    CN_FOREIGN_JSON,        /* TensorFlow.js, or only an architecture */
+    CN_FOREIGN_SAFETENSORS, /* of this program or another */
     CN_FOREIGN_ONNX,
     CN_FOREIGN_TFLITE,
     CN_FOREIGN_SAVED_MODEL
 };
 
-/* What the bytes are by their magic numbers; nothing is parsed. Of a zip archive all bytes are
- * looked at for the names of its entries. */
+/* The kind of file, by magic numbers; nothing is parsed. A zip archive is searched for the names of
+ * its entries. */
 enum cn_foreign cn_foreign_recognize(const unsigned char *bytes, size_t length);
 
 /* "a Keras HDF5 file". Constant. */
 const char *cn_foreign_name(enum cn_foreign kind);
 
-/* Says what the file is and how to get a model of it: the import command, or the one command that
- * converts what is not imported. CN_UNSUPPORTED. */
+/* Fails with what the file is and how to get a model from it: the import command, or the command
+ * that converts it first. CN_UNSUPPORTED. */
 enum cn_status cn_foreign_refuse(enum cn_foreign kind, const char *name, struct cn_error *error);
 
 #endif

@@ -1,7 +1,6 @@
-/* interface.c: a model's inputs and outputs as tensors: their names, shapes and the order of their
- * numbers, which for an imported network are those of the program that made it. Knows no protocol.
- * No state.
- */
+/* interface.c: a model's inputs and outputs as tensors: names, shapes and the order of their
+ * numbers, which for an imported network are those of the source model. Independent of protocols.
+ * No state. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 enum { MAX_NUMBERS = 1 << 30 };
 
-/* ---- What a file without "tensors" means ---- */
+/* ---- The default without "tensors" ---- */
 
 static void form_default(struct cn_tensor_form *form, const char *name, const struct cn_port *port,
                          size_t index) {
@@ -42,8 +41,8 @@ static void forms_free(struct cn_tensor_form *forms, size_t count) {
 
 /* ---- "tensors" ---- */
 
-/* The place in the network's order of each number in the source's: `strides` are the network's, one
- * for each of the source's axes. */
+/* Computes the index in the network's order of each number in the source's order: `strides` are the
+ * network's, one per axis of the source. */
 static enum cn_status form_order(struct cn_tensor_form *form, const size_t *strides,
                                  struct cn_error *error) {
     int at[CN_TENSOR_FORM_RANK] = {0};
@@ -71,8 +70,8 @@ static enum cn_status form_order(struct cn_tensor_form *form, const size_t *stri
     return CN_OK;
 }
 
-/* Reads "axes": for each axis of the network's tensor the source's that it is. What is not there
- * must be 1. */
+/* Reads "axes": for each axis of the network's tensor the corresponding axis of the source. Axes
+ * that are not listed must have length 1. */
 static enum cn_status form_axes(struct cn_tensor_form *form, const json_t *axes,
                                 struct cn_error *error) {
     size_t strides[CN_TENSOR_FORM_RANK] = {0}, stride = 1;
@@ -87,7 +86,7 @@ static enum cn_status form_axes(struct cn_tensor_form *form, const json_t *axes,
                            cn_json_show(axes, shown));
         taken[axis] = true;
         strides[axis] = stride;
-        stride *= (size_t)form->dims[axis]; /* form_shape has seen the product */
+        stride *= (size_t)form->dims[axis]; /* form_shape has checked the product */
     }
     for (int axis = form->batched; axis < form->rank; axis++)
         if (!taken[axis] && form->dims[axis] != 1)
@@ -146,7 +145,7 @@ static enum cn_status form_read(const json_t *json, const struct cn_port *ports,
     return status == CN_OK ? form_axes(form, json_object_get(json, "axes"), error) : status;
 }
 
-/* Every port once, every name once. */
+/* Checks that each port and each name occurs once. */
 static enum cn_status forms_check(const struct cn_tensor_form *forms, size_t count,
                                   struct cn_error *error) {
     for (size_t i = 0; i < count; i++)
@@ -254,7 +253,7 @@ enum cn_status cn_model_check_input(const struct cn_model *model, struct cn_erro
     return CN_OK;
 }
 
-/* The same forms with the network's output `chosen` as its first. */
+/* The JSON of the same forms, with the network's output `chosen` first. */
 static char *tensors_with_answer(const struct cn_model *model, size_t chosen) {
     json_t *root = json_object(), *lists[2] = {json_array(), json_array()};
     for (int side = 0; side < 2; side++) {

@@ -1,8 +1,7 @@
-/* model.c: a model in memory: creation, labels, training record, checks of its parts.
+/* model.c: a model in memory: creation, labels, training record, checks.
  *
  * Reads and writes no files. A model is changed by one thread only; once it is served it is
- * read-only and shared.
- */
+ * read-only and shared. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@ static void free_labels(char **labels, size_t count) {
     free(labels);
 }
 
-/* A label reaches logs, CSV and pages: no control characters, and UTF-8. */
+/* Labels appear in logs, CSV and pages, so they must be UTF-8 without control characters. */
 static enum cn_status check_label(const char *label, size_t index, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
     const size_t length = strlen(label);
@@ -39,7 +38,7 @@ static enum cn_status check_label(const char *label, size_t index, struct cn_err
     return CN_OK;
 }
 
-/* Labels that an output has without being asked. */
+/* The number of labels that an output has by default. */
 static size_t usual_label_count(const struct cn_model *model) {
     switch (model->kind) {
     case CN_OUTPUT_SIGMOID:
@@ -158,7 +157,7 @@ enum cn_status cn_model_reset_labels(struct cn_model *model, struct cn_error *er
     return CN_OK;
 }
 
-/* Are the labels the ten digits? */
+/* True if the labels are the ten digits. */
 static bool reads_digits(const struct cn_model *model) {
     bool digits = model->label_count == 10;
     for (size_t i = 0; digits && i < model->label_count; i++)

@@ -1,8 +1,7 @@
-/* model_read.c: a model file, checked in full before it is anyone's model: container, architecture,
- * tensors, weights, labels, preprocessing, training record, probe.
+/* model_read.c: reads a model file and checks it completely before it is used: container,
+ * architecture, tensors, weights, labels, preprocessing, training record, probes.
  *
- * Small statements are checked before large memory is asked for. No state.
- */
+ * Cheap checks precede large allocations. No state. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,8 +17,8 @@
 #include "model/safetensors.h"
 #include "model/signature.h"
 
-/* The largest difference that other instruction sets' rounding makes is near 1e-6 of the largest
- * number. */
+/* The rounding of other instruction sets makes a difference of about 1e-6 of the largest number at
+ * most. */
 static const double probe_tolerance = 1e-4;
 
 /* The same of a quantized network, where a layer of floats between layers of bytes may round to the
@@ -98,8 +97,8 @@ static bool is_expected(const struct cn_safetensors *file, const struct cn_netwo
     return false;
 }
 
-/* The file's tensors must be exactly those that the layers ask for. Works on a network that is not
- * built yet. */
+/* Checks that the file's tensors are exactly those that the layers need. Works on a network that is
+ * not built yet. */
 static enum cn_status check_tensors(const struct cn_safetensors *file,
                                     const struct cn_network *network, struct cn_error *error) {
     char name[CN_TENSOR_NAME], shown[CN_JSON_TEXT];
@@ -162,7 +161,7 @@ out:
     return status;
 }
 
-/* Parses the metadata string `key` if it is there (*ret_json NULL if not). */
+/* Parses the metadata string `key` if it exists (*ret_json NULL if not). */
 static enum cn_status read_json(const struct cn_safetensors *file, const char *key,
                                 json_t **ret_json, struct cn_error *error) {
     const char *text = cn_safetensors_metadata(file, key);
@@ -204,8 +203,8 @@ out:
     return status;
 }
 
-/* A value as cn_preprocessing_set takes it: a list's numbers with colons between them. False: it is
- * of another kind, or too long. */
+/* Writes a value in the form of cn_preprocessing_set: a list's numbers with colons between them.
+ * False: another kind of value, or too long. */
 static bool format_value(const json_t *value, char text[static CN_PREPROCESSING_TEXT]) {
     size_t length = 0;
     if (json_is_string(value) && strlen(json_string_value(value)) < CN_PREPROCESSING_TEXT)
@@ -252,7 +251,7 @@ static enum cn_status parse_preprocessing(json_t *json, struct cn_preprocessing 
             cn_preprocessing_set(preprocessing, key, text, error) != CN_OK)
             return error != NULL ? error->status = CN_MALFORMED : CN_MALFORMED;
     }
-    /* Fit "scale" of the first versions could invert. */
+    /* In the first versions the fit "scale" could invert. */
     preprocessing->invert = preprocessing->invert && preprocessing->fit == CN_FIT_MNIST;
     return CN_OK;
 }
@@ -261,7 +260,7 @@ static enum cn_status read_preprocessing(const struct cn_safetensors *file, stru
                                          struct cn_error *error) {
     json_t *json = NULL;
     enum cn_status status = read_json(file, "preprocessing", &json, error);
-    /* A model is a reader of digits only if its file says so. */
+    /* A model reads digits only if its file says so. */
     model->preprocessing = cn_preprocessing_default(&model->network->input_shape);
     if (status != CN_OK || json == NULL)
         return status;
@@ -272,7 +271,7 @@ static enum cn_status read_preprocessing(const struct cn_safetensors *file, stru
     return cn_preprocessing_check(&model->preprocessing, &model->network->input_shape, error);
 }
 
-/* {"temperature": T}; a file without it is as trained. */
+/* {"temperature": T}; without it the model is not calibrated. */
 static enum cn_status read_calibration(const struct cn_safetensors *file,
                                        struct cn_network *network, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
@@ -291,8 +290,8 @@ static enum cn_status read_calibration(const struct cn_safetensors *file,
     return status == CN_OK ? cn_model_check_temperature(network->temperature, error) : status;
 }
 
-/* One probe's numbers, as stored, against those computed. `logits`: the form of `probes`, which is
- * compared relative to the largest; `probe` of older files has outputs. */
+/* Compares one probe's stored numbers with the computed ones. `logits`: the form of `probes`,
+ * compared relative to the largest; `probe`, in older files, has outputs. */
 static enum cn_status compare_probe(const struct cn_model *model, const json_t *stored, bool logits,
                                     size_t probe, const float *outputs, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
@@ -320,8 +319,8 @@ static enum cn_status compare_probe(const struct cn_model *model, const json_t *
     return CN_OK;
 }
 
-/* The network must answer the probes with finite numbers in any case, and with those that the file
- * gives if it gives some. */
+/* Checks that the network's answers to the probes are finite, and equal to those in the file if it
+ * has some. */
 static enum cn_status read_probe(const struct cn_safetensors *file, const struct cn_model *model,
                                  struct cn_error *error) {
     char shown[CN_JSON_TEXT];
@@ -349,7 +348,7 @@ static enum cn_status read_probe(const struct cn_safetensors *file, const struct
     return status;
 }
 
-/* Files with `probes` are sealed; older and foreign ones may be. */
+/* Files with `probes` must have a checksum; older and foreign ones may. */
 static enum cn_status check_seal(const struct cn_safetensors *file, bool *ret_sealed,
                                  struct cn_error *error) {
     const enum cn_status status = cn_safetensors_check_seal(file, ret_sealed, error);

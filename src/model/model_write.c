@@ -1,6 +1,5 @@
-/* model_write.c: a model to its file. Refuses to write what the reader would refuse. The write
- * itself is atomic (see cn_file_write). No state.
- */
+/* model_write.c: writes a model to a file. Refuses what the reader would refuse. Writing is atomic
+ * (see cn_file_write). No state. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@ enum {
     KEY_COUNT
 };
 
-/* Dumps and releases `json`; NULL if that or an earlier step had no memory. */
+/* Dumps and releases `json`; NULL if this or an earlier step ran out of memory. */
 static char *dump(json_t *json) {
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
@@ -42,7 +41,7 @@ static char *format_labels(const struct cn_model *model) {
     return dump(list);
 }
 
-/* Numbers of all channels; NULL: they are the usual ones, or there is no memory. */
+/* The numbers of all channels; NULL: they are the defaults, or there is no memory. */
 static json_t *numbers_json(const float *values, float usual) {
     const bool usual_all = values[0] == usual && values[1] == usual && values[2] == usual;
     return usual_all
@@ -50,7 +49,7 @@ static json_t *numbers_json(const float *values, float usual) {
                : json_pack("[f, f, f]", (double)values[0], (double)values[1], (double)values[2]);
 }
 
-/* What is as usual is left out: files of digit readers stay what they always were. */
+/* Omits default values, so that files of digit readers do not change between versions. */
 static char *format_preprocessing(const struct cn_preprocessing *preprocessing) {
     const bool digits = preprocessing->fit == CN_FIT_MNIST;
     const bool colour = preprocessing->channels != CN_CHANNELS_GREY;
@@ -111,7 +110,7 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     if (status != CN_OK)
         return status;
     values[FORMAT] = strdup(CN_MODEL_FORMAT);
-    values[CHECKSUM] = strdup(""); /* cn_safetensors_write knows it */
+    values[CHECKSUM] = strdup(""); /* cn_safetensors_write fills it in */
     values[LABELS] = format_labels(model);
     values[PREPROCESSING] = format_preprocessing(&model->preprocessing);
     values[TRAINING] = strdup(model->training);
@@ -155,7 +154,7 @@ static void describe_tensors(const struct cn_network *network, size_t kernels, i
         }
 }
 
-/* To `path`, or to the descriptor `fd` where path is NULL. */
+/* Writes to `path`, or to the descriptor `fd` if path is NULL. */
 static enum cn_status write_model(const struct cn_model *model, const char *path, int fd,
                                   struct cn_error *error) {
     static const char *const keys[KEY_COUNT] = {"format",        CN_SAFETENSORS_CHECKSUM,
@@ -186,7 +185,8 @@ static enum cn_status write_model(const struct cn_model *model, const char *path
         status = format_metadata(model, values, error);
     if (status != CN_OK)
         goto out;
-    /* Files of uncalibrated models that were trained here stay what they always were. */
+    /* Omits optional keys, so that files of uncalibrated models trained here do not change between
+     * versions. */
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (!(i == CALIBRATION && network->temperature == 1) &&
             !(i == TENSORS && model->tensors == NULL) &&

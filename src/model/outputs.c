@@ -1,4 +1,4 @@
-/* outputs.c: see outputs.h. Nothing that is not a probability is called one. Pure. */
+/* outputs.c: see outputs.h. Only probabilities are called so. Pure. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -69,7 +69,7 @@ void cn_report_add_json(struct cn_text *text, const struct cn_preprocessing_repo
     cn_json_close(text, '}');
 }
 
-/* The name of column `index`: the label, or else the number. */
+/* Adds the name of column `index`: the label, or else the number. */
 static void add_column(struct cn_text *text, const struct cn_model *model, const char *prefix,
                        size_t index) {
     cn_text_add(text, prefix);

@@ -1,12 +1,12 @@
-/* outputs.h: a row of a network's outputs in an answer, by what kind of numbers they are. */
+/* outputs.h: writes a row of a network's outputs in an answer, according to their kind. */
 #ifndef CONVNET_MODEL_OUTPUTS_H
 #define CONVNET_MODEL_OUTPUTS_H
 
 #include "convnet/model.h"
 #include "json/write.h"
 
-/* What a row of outputs says of a picture in which `others` parts might be digits beside the one
- * that was read: the confidence is shared with them. */
+/* The answer of a row of outputs for a picture in which `others` parts may be further digits: they
+ * reduce the confidence. */
 struct cn_answer cn_outputs_answer(const struct cn_model *model, const float *outputs, int others);
 
 /* Members of a JSON object that is open:
@@ -19,22 +19,22 @@ struct cn_answer cn_outputs_answer(const struct cn_model *model, const float *ou
 void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs,
                          int others);
 
-/* The member "preprocessing": what was done to a picture. */
+/* Adds the member "preprocessing", the report of a picture. */
 void cn_report_add_json(struct cn_text *text, const struct cn_preprocessing_report *report);
 
-/* The columns of a CSV answer, and a row of them; no line break at the end. */
+/* Add the columns of a CSV answer, and a row of them, without a line break. */
 void cn_outputs_add_csv_head(struct cn_text *text, const struct cn_model *model);
 void cn_outputs_add_csv(struct cn_text *text, const struct cn_model *model, const float *outputs,
                         int others);
 
-/* The same columns with nothing in them. */
+/* Adds the same columns, empty. */
 void cn_outputs_add_csv_empty(struct cn_text *text, const struct cn_model *model);
 
-/* True if the outputs can be a picture: a map of rows and columns. */
+/* True if the outputs can be shown as a picture: a map of rows and columns. */
 bool cn_outputs_is_picture(const struct cn_model *model);
 
-/* The map as a PNG: of one channel its values from 0 to 1 as grey, of several the number of the
- * largest channel of each pixel. */
+/* Adds the map as a PNG: one channel's values from 0 to 1 as grey levels; of several channels the
+ * number of the largest one at each pixel. */
 void cn_outputs_add_png(struct cn_text *text, const struct cn_model *model, const float *outputs);
 
 #endif

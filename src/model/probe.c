@@ -1,6 +1,5 @@
-/* probe.c: what a network answers to fixed inputs: stored when a model is written, compared when it
- * is read, so that a model that computes something else than it did is not served. No state.
- */
+/* probe.c: a network's answers to fixed inputs. They are stored when a model is written and
+ * compared when it is read, so that a model whose results have changed is not served. No state. */
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,14 +8,14 @@
 #include "convnet/plan.h"
 #include "model/model_file.h"
 
-/* About a minute on one core; a served network takes a thousandth of it. */
+/* About a minute on one core; a served network takes a thousandth of that. */
 static const unsigned long long max_macs = 1ull << 37;
 
-/* Probes after the first cost no more than this in all, an eighth of a second or so. */
+/* The probes after the first may cost this much together, about an eighth of a second. */
 static const unsigned long long more_macs = 1ull << 30;
 
-/* A probability is taken as this at least, and as 1e-3 less than 1 at most where what is missing to
- * 1 counts: float32 says no more. */
+/* Probabilities are clipped to at least this, and to at most 1 - 1e-3 where the difference from 1
+ * counts: float32 has no more precision there. */
 static const double least_probability = 1e-30, most_probability = 1 - 1e-3;
 
 /* Output `index` of SplitMix64 seeded with 0, its top byte. */
@@ -27,7 +26,7 @@ static uint8_t noise_byte(uint64_t index) {
     return (uint8_t)((z ^ (z >> 31)) >> 56);
 }
 
-/* Noise alone leaves many networks with one and the same answer: the others are strokes on black,
+/* For noise alone many networks have the same answer; so the other probes are strokes on black,
  * strokes with noise in them, and faint noise. */
 static uint8_t probe_byte(size_t probe, size_t index) {
     const uint8_t noise = noise_byte(index);
@@ -50,7 +49,7 @@ static void fill_input(float *image, size_t size, size_t probe) {
     }
 }
 
-/* Multiply-accumulates of one image, or ULLONG_MAX if they are more than that. */
+/* Multiply-accumulates of one image, or ULLONG_MAX if they overflow. */
 static unsigned long long probe_macs(const struct cn_network *network) {
     unsigned long long macs = 0;
     for (size_t i = 0; i < network->layer_count; i++)
@@ -96,7 +95,7 @@ enum cn_status cn_model_probe(const struct cn_network *network, size_t count, fl
         status = cn_workspace_create(plan, &workspace, error);
     if (status != CN_OK)
         goto out;
-    /* Each input gets the same bytes, as far as it goes. */
+    /* All inputs get the same bytes, cut to their sizes. */
     size_t largest = 0;
     for (size_t i = 0; i < network->input_count; i++)
         if (cn_shape_size(&network->inputs[i].shape) > largest)

@@ -1,8 +1,7 @@
-/* safetensors.c: reading and checking the container; see safetensors.h.
+/* safetensors.c: reads and checks the container; see safetensors.h.
  *
- * Every length and offset is checked before a pointer is made from it. Knows nothing of networks.
- * Works on private memory; a parsed file is read-only and may be shared by threads.
- */
+ * Every length and offset is checked before a pointer is made from it. Independent of networks.
+ * Works on private memory; a parsed file is read-only and may be shared by threads. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +18,14 @@ _Static_assert(sizeof(float) == 4 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 enum { LENGTH_BYTES = 8 };
 
-/* Where one tensor lies in the data, to check that nothing overlaps and nothing is left over. */
+/* The extent of one tensor in the data, for checking that tensors cover it without overlaps. */
 struct span {
     size_t begin, end;
     const char *name;
     bool is_bytes; /* I8 */
 };
 
-/* What is known of the file while it is read. */
+/* The state of the reader. */
 struct reader {
     const char *source;
     struct cn_error *error;
@@ -193,7 +192,8 @@ static int compare_spans(const void *a, const void *b) {
     return (x->end > y->end) - (x->end < y->end);
 }
 
-/* The data must be covered from 0 to its end, each byte once. Sorts the spans. */
+/* Checks that the tensors cover the data from 0 to its end without holes or overlaps. Sorts the
+ * spans. */
 static enum cn_status check_cover(const struct reader *reader, struct span *spans, size_t count) {
     char name[CN_JSON_TEXT];
     size_t covered = 0;
@@ -215,7 +215,7 @@ static enum cn_status check_cover(const struct reader *reader, struct span *span
     return CN_OK;
 }
 
-/* Fills tensors and metadata; `spans` has one entry a tensor, in the tensors' order. */
+/* Fills tensors and metadata; `spans` has one entry per tensor, in the same order. */
 static enum cn_status read_header(const struct reader *reader, json_t *header,
                                   struct cn_safetensors *file, struct span *spans) {
     enum cn_status status = CN_OK;
@@ -235,7 +235,7 @@ static enum cn_status read_header(const struct reader *reader, json_t *header,
     return CN_OK;
 }
 
-/* Points the tensors at their data: in place if it is aligned, else at an aligned copy. */
+/* Points the tensors to their data: in place if it is aligned, else in an aligned copy. */
 static enum cn_status place_data(const struct reader *reader, const unsigned char *data,
                                  const struct span *spans, struct cn_safetensors *file) {
     const unsigned char *base = data;

@@ -1,4 +1,4 @@
-/* safetensors.h: the container that models and checkpoints are stored in.
+/* safetensors.h: the container format of models and checkpoints.
  *
  * Layout: 8 bytes, unsigned little-endian: length N of the header; N bytes of JSON, an object
  * beginning with '{', padded with spaces; then the data. Each key of the object is a tensor,
@@ -10,8 +10,7 @@
  * header to a multiple of 8.
  *
  * A file is sealed if its metadata has CN_SAFETENSORS_CHECKSUM: "sha256:" and the SHA-256 of the
- * whole file, in which those 64 digits are taken as zeros.
- */
+ * whole file, computed with zeros in place of those 64 digits. */
 #ifndef CONVNET_MODEL_SAFETENSORS_H
 #define CONVNET_MODEL_SAFETENSORS_H
 
@@ -40,7 +39,7 @@ struct cn_safetensor {
     const int8_t *bytes;                 /* of I8, in place of `data`, which is NULL then */
 };
 
-/* One string of "__metadata__". The writer only reads both; a parsed file owns them. */
+/* One string of "__metadata__". The writer only reads both pointers; a parsed file owns them. */
 struct cn_metadata {
     char *key;
     char *value;
@@ -51,9 +50,9 @@ struct cn_safetensors {
     struct cn_safetensor *tensors; /* in the order of the header */
     size_t metadata_count;
     struct cn_metadata *metadata;
-    unsigned char *bytes; /* the file, owned; NULL when parsed from borrowed memory */
-    float *copy; /* the data moved to an aligned place, owned; NULL if that was not needed */
-    const unsigned char *raw; /* what was parsed: `bytes`, or borrowed */
+    unsigned char *bytes;     /* the file, owned; NULL when parsed from borrowed memory */
+    float *copy;              /* an aligned copy of the data, owned; NULL if it was not needed */
+    const unsigned char *raw; /* the parsed bytes: `bytes`, or borrowed */
     size_t raw_length;
 };
 
@@ -74,7 +73,7 @@ const struct cn_safetensor *cn_safetensors_tensor(const struct cn_safetensors *f
 /* The metadata string of this key, or NULL. Borrowed until cn_safetensors_free. */
 const char *cn_safetensors_metadata(const struct cn_safetensors *file, const char *key);
 
-/* CN_MALFORMED if the file is sealed and was changed since. *ret_sealed: it is sealed. */
+/* CN_MALFORMED if the file is sealed and was changed afterwards. *ret_sealed: it is sealed. */
 enum cn_status cn_safetensors_check_seal(const struct cn_safetensors *file, bool *ret_sealed,
                                          struct cn_error *error);
 
@@ -88,7 +87,7 @@ enum cn_status cn_safetensors_write(const char *path, const struct cn_safetensor
                                     size_t tensor_count, const struct cn_metadata *metadata,
                                     size_t metadata_count, struct cn_error *error);
 
-/* The same into an open descriptor, which must not be seen before all is written. */
+/* The same into an open descriptor, which nobody may read before the call returns. */
 enum cn_status cn_safetensors_write_descriptor(int fd, const struct cn_safetensor *tensors,
                                                size_t tensor_count,
                                                const struct cn_metadata *metadata,

@@ -1,8 +1,7 @@
-/* safetensors_write.c: writing the container; see safetensors.h.
+/* safetensors_write.c: writes the container; see safetensors.h.
  *
- * Builds the header with jansson and hands header and data to cn_file_write, which makes the write
- * atomic. Writes only what the reader accepts. No state.
- */
+ * Builds the header with jansson and passes header and data to cn_file_write, which writes
+ * atomically. Writes only what the reader accepts. No state. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +114,7 @@ static enum cn_status format_header(const json_t *header, char **ret_text, size_
     return CN_OK;
 }
 
-/* To `path`, or to the descriptor `fd` where path is NULL. */
+/* Writes to `path`, or to the descriptor `fd` if path is NULL. */
 static enum cn_status write_all_parts(const char *path, int fd, const struct cn_safetensor *tensors,
                                       size_t tensor_count, const struct cn_metadata *metadata,
                                       size_t metadata_count, struct cn_error *error) {

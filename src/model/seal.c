@@ -1,5 +1,5 @@
-/* seal.c: the checksum of a sealed file, made and compared; see seal.h and safetensors.h. No state.
- */
+/* seal.c: computes and compares the checksum of a sealed file; see seal.h and safetensors.h. No
+ * state. */
 #include "model/seal.h"
 
 #include <string.h>

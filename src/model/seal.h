@@ -1,4 +1,4 @@
-/* seal.h: where in a header the checksum is, and what it must be; see safetensors.h. */
+/* seal.h: the checksum in the header of a sealed file; see safetensors.h. */
 #ifndef CONVNET_MODEL_SEAL_H
 #define CONVNET_MODEL_SEAL_H
 
@@ -7,18 +7,19 @@
 
 enum { CN_SEAL_DIGITS = CN_SHA256_TEXT - 1 };
 
-/* The checksum before it is known. */
+/* The placeholder for the checksum while it is computed. */
 #define CN_SEAL_OPEN "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
-/* The 64 digits in the header [length], or NULL if they are not there exactly once, as they are
- * written: "checksum":"sha256:...". */
+/* The 64 digits in the header [length], or NULL unless it has exactly one "checksum":"sha256:...".
+ */
 char *cn_seal_find(const char *header, size_t length);
 
-/* SHA-256 of the parts; `digits`, which lie in one of them, are taken as zeros. */
+/* Computes the SHA-256 of the parts, with zeros in place of `digits`, which are in one of the
+ * parts. */
 void cn_seal_compute(const struct cn_file_part *parts, size_t part_count, const char *digits,
                      char ret_text[static CN_SHA256_TEXT]);
 
-/* Writes the checksum of the parts to `digits`, which lie in one of them. */
+/* Writes the checksum of the parts to `digits`, which are in one of the parts. */
 void cn_seal_set(const struct cn_file_part *parts, size_t part_count, char *digits);
 
 #endif

@@ -1,7 +1,7 @@
-/* signature.c: see signature.h. Arithmetic is nettle's. No state; keys are read-only once read.
+/* signature.c: see signature.h. nettle does the arithmetic. No state; keys are read-only once read.
  *
- * GMP, below nettle, ends the process when it gets no memory: what it takes is asked for before.
- */
+ * GMP, which nettle uses, ends the process when an allocation fails. So free memory is tested
+ * before it is called. */
 #include "model/signature.h"
 
 #include <ctype.h>
@@ -29,7 +29,7 @@ enum {
     MAX_KEYS_FILE = 1 << 20, /* bytes */
     MAX_SIGNATURE_FILE = 4096,
     LINE_SIZE = 512,
-    ARITHMETIC = 1 << 16 /* bytes; more than GMP takes for one signature */
+    ARITHMETIC = 1 << 16 /* in bytes; more than GMP allocates for one signature */
 };
 
 static const char signature_head[] = "convnet-signature/1\n",
@@ -37,7 +37,7 @@ static const char signature_head[] = "convnet-signature/1\n",
 
 struct trusted_key {
     uint8_t bytes[KEY_BYTES];
-    long long since; /* seconds; 0: any time */
+    long long since; /* seconds; 0: no limit */
 };
 
 struct cn_trusted_keys {
@@ -50,7 +50,7 @@ static void hex_write(const uint8_t *bytes, size_t count, char *text) {
     text[2 * count] = '\0';
 }
 
-/* Exactly `count` bytes from 2 `count` lower- or upper-case digits. */
+/* Reads exactly `count` bytes from 2 `count` lower- or upper-case digits. */
 static bool hex_read(const char *text, size_t length, uint8_t *bytes, size_t count) {
     for (size_t i = 0; i < length; i++)
         if (!isxdigit((unsigned char)text[i]))
@@ -96,7 +96,7 @@ static bool read_date(const char *text, long long *ret_seconds) {
     return end != NULL && *end == '\0' && strlen(text) == sizeof "2026-01-01" - 1;
 }
 
-/* One line without its newline; cuts it. */
+/* Parses one line without its newline; modifies it. */
 static enum cn_status read_key(char *line, struct trusted_key *key, struct cn_error *error) {
     char *state = NULL, shown[CN_JSON_TEXT];
     const char *kind = strtok_r(line, " \t\r", &state);
@@ -175,7 +175,7 @@ enum cn_status cn_trusted_keys_read(const char *path, struct cn_trusted_keys **r
 
 /* ---- Signatures ---- */
 
-/* What a signature says, once its form is right. */
+/* The contents of a signature file whose format is correct. */
 struct statement {
     uint8_t key[KEY_BYTES], signature[SIGNATURE_BYTES];
     long long time;
@@ -183,7 +183,7 @@ struct statement {
     size_t signed_length;
 };
 
-/* The rest of a line that begins with `name` and a space; *at goes behind its newline. */
+/* The rest of a line that begins with `name` and a space; *at moves to the next line. */
 static const char *take_line(const char **at, const char *name, size_t *ret_length) {
     const size_t length = strlen(name);
     const char *end = strchr(*at, '\n'), *value = *at + length + 1;
@@ -325,7 +325,7 @@ enum cn_status cn_signature_write(const char *key_path, const char *path, const 
     return cn_file_write(file, parts, sizeof parts / sizeof *parts, error);
 }
 
-/* A new file; what is there stays. */
+/* Creates a new file; an existing one is not changed. */
 static enum cn_status write_new(const char *path, const char *text, mode_t mode,
                                 struct cn_error *error) {
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);

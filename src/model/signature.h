@@ -18,7 +18,7 @@
 
 struct cn_trusted_keys;
 
-/* CN_IO, CN_MALFORMED with the line as error->offset; a file without a key is refused. Caller frees
+/* CN_IO; CN_MALFORMED with the line as error->offset; a file without keys is refused. Caller frees
  * with cn_trusted_keys_free. */
 enum cn_status cn_trusted_keys_read(const char *path, struct cn_trusted_keys **ret_keys,
                                     struct cn_error *error);
@@ -27,11 +27,11 @@ enum cn_status cn_trusted_keys_parse(const char *text, size_t length, const char
                                      struct cn_trusted_keys **ret_keys, struct cn_error *error);
 void cn_trusted_keys_free(struct cn_trusted_keys *keys); /* accepts NULL */
 
-/* Same keys with the same dates? Both may be NULL. */
+/* True if both have the same keys with the same dates. Both may be NULL. */
 bool cn_trusted_keys_equal(const struct cn_trusted_keys *a, const struct cn_trusted_keys *b);
 
-/* A file's signature is good and of one of the keys: reads PATH.sig. *ret_time: when it was made.
- * CN_INVALID, with error->source the signature's path, else. */
+/* Checks that PATH.sig is a valid signature of the file by one of the keys. *ret_time: when it was
+ * made. Else CN_INVALID, with the signature's path as error->source. */
 enum cn_status cn_signature_check(const struct cn_trusted_keys *keys, const char *path,
                                   const char *sha256, long long *ret_time, struct cn_error *error);
 /* The same with the signature in memory. */
@@ -39,17 +39,18 @@ enum cn_status cn_signature_check_text(const struct cn_trusted_keys *keys, const
                                        size_t length, const char *sha256, long long *ret_time,
                                        struct cn_error *error);
 
-/* Signs the file of this SHA-256 with the secret key of the file `key_path`: writes PATH.sig. */
+/* Signs the file that has this SHA-256 with the secret key in the file `key_path`: writes PATH.sig.
+ */
 enum cn_status cn_signature_write(const char *key_path, const char *path, const char *sha256,
                                   long long time, struct cn_error *error);
 
-/* Makes a pair of keys: a new secret file of mode 0600, and a file of one trusted key. Overwrites
- * neither. `name` may be NULL. */
+/* Generates a key pair: a new secret file with mode 0600, and a file with the trusted key.
+ * Overwrites neither. `name` may be NULL. */
 enum cn_status cn_signature_generate(const char *secret_path, const char *public_path,
                                      const char *name, struct cn_error *error);
 
-/* cn_model_read of a file that must be signed by one of the keys (NULL: need not be) and must carry
- * its checksum. Nothing but its SHA-256 is computed before its signature is checked. Sets
+/* cn_model_read for a file that must have a checksum and be signed by one of the keys (NULL: need
+ * not be signed). Before the signature is checked only the file's SHA-256 is computed. Sets
  * model->signed_at. */
 enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_keys *keys,
                                      struct cn_model **ret_model, struct cn_error *error);

@@ -1,5 +1,5 @@
-/* augment.c: draws which changes a training image gets and runs them; its scratch. Each augmenter
- * belongs to one thread. */
+/* augment.c: draws the changes of a training image and applies them, with its scratch memory. Each
+ * augmenter belongs to one thread. */
 #include "train/augment.h"
 
 #include <math.h>
@@ -10,18 +10,18 @@
 
 struct cn_augmenter {
     const struct cn_augmentation *augmentation; /* borrowed */
-    struct cn_preprocessing preprocessing;      /* but for the normalisation */
+    struct cn_preprocessing preprocessing;      /* without the normalisation */
     const struct cn_shape *shape;               /* borrowed */
     bool active;
-    int largest_height, largest_width; /* of the canvas: the image's unless it re-renders */
+    int largest_height, largest_width; /* of the canvas: the image's size unless it re-renders */
     float *padded;                     /* one channel of the source with its margins */
     float *places;                     /* [largest, 2] */
     float *plane;                      /* [largest] */
-    float *scratch;                    /* the pixel stages' */
+    float *scratch;                    /* for the pixel stages */
     uint8_t *pixels;                   /* [largest] */
 };
 
-/* A picture of the input's own size would go through the preprocessing untouched. */
+/* At the input's own size a picture might pass the preprocessing unchanged. */
 static const float least_factor = 1.25f;
 
 static float most_factor(float strength) {
@@ -84,7 +84,7 @@ void cn_augmenter_free(struct cn_augmenter *a) {
     free(a);
 }
 
-/* The strength that this image gets: 0 unless it is among the share that does. */
+/* The strength for this image: 0 unless it is in the share that is changed. */
 static float draw_strength(const struct cn_augmentation *a, enum cn_augmentation_index which,
                            struct cn_random *random) {
     if (!(a->strength[which] > 0) || cn_random_float(random) >= a->share[which])
@@ -92,7 +92,7 @@ static float draw_strength(const struct cn_augmentation *a, enum cn_augmentation
     return a->strength[which];
 }
 
-/* One channel of `from` into the middle of the padded plane. */
+/* Copies one channel of `from` into the middle of the padded plane. */
 static void load_channel(struct cn_augmenter *a, const uint8_t *from, int channel) {
     const int height = a->shape->dims[0], width = a->shape->dims[1], channels = a->shape->dims[2];
     const size_t row = (size_t)width + 2 * CN_WARP_MARGIN;
@@ -103,7 +103,7 @@ static void load_channel(struct cn_augmenter *a, const uint8_t *from, int channe
     }
 }
 
-/* The warped image by way of a larger picture; false when that failed. */
+/* Warps the image by way of a larger picture; false if that failed. */
 static bool rerender(struct cn_augmenter *a, const struct cn_warp *warp, float most,
                      struct cn_random *random, const uint8_t *from, float *to) {
     const int height = a->shape->dims[0], width = a->shape->dims[1];
@@ -132,7 +132,7 @@ static void warp_channels(struct cn_augmenter *a, const struct cn_warp *warp, co
     }
 }
 
-/* What the values' stage does to this image, the same for all channels. */
+/* What the third stage does to this image, the same for all channels. */
 struct retouch {
     float stroke, blur, noise, contrast, occlusion, brightness, cutout, erasing;
 };
@@ -177,7 +177,7 @@ static void retouch_plane(struct cn_augmenter *a, const struct retouch *retouch,
         cn_augment_erasing(retouch->erasing, random, plane, height, width);
 }
 
-/* Every channel shows the same. */
+/* Replaces the image by an outlier, the same in every channel. */
 static void become_outlier(struct cn_augmenter *a, struct cn_random *random, const uint8_t *from,
                            float *to) {
     const size_t count = (size_t)a->shape->dims[0] * (size_t)a->shape->dims[1];
@@ -189,7 +189,7 @@ static void become_outlier(struct cn_augmenter *a, struct cn_random *random, con
         to[i] = a->plane[i / channels];
 }
 
-/* Both axes of the warp by the same factor, around the middle. */
+/* Scales both axes of the warp by the same factor around the centre. */
 static void zoom(struct cn_warp *warp, float factor, const struct cn_shape *shape) {
     const float x = (float)(shape->dims[1] - 1) / 2, y = (float)(shape->dims[0] - 1) / 2;
     warp->xx *= factor;
@@ -200,7 +200,7 @@ static void zoom(struct cn_warp *warp, float factor, const struct cn_shape *shap
     warp->y0 = y + (warp->y0 - y) * factor;
 }
 
-/* A piece of `area` of the image, anywhere in it, is enlarged to the whole. */
+/* Enlarges a random part with the share `area` of the image to the whole. */
 static void crop(struct cn_warp *warp, float area, struct cn_random *random,
                  const struct cn_shape *shape) {
     const float side = sqrtf(area);
@@ -235,7 +235,7 @@ static void retouch_channels(struct cn_augmenter *a, struct cn_random *random, f
     const size_t count = (size_t)a->shape->dims[0] * (size_t)a->shape->dims[1];
     const size_t channels = (size_t)a->shape->dims[2];
     const struct retouch retouch = draw_retouch(a->augmentation, random);
-    const struct cn_random before = *random; /* every channel loses the same pixels */
+    const struct cn_random before = *random; /* so that every channel loses the same pixels */
     for (size_t c = 0; c < channels; c++) {
         *random = before;
         for (size_t i = 0; i < count; i++)
@@ -275,7 +275,7 @@ bool cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t 
     const float most = draw_strength(all, CN_AUGMENT_RERENDER, random);
     struct cn_warp warp = cn_warp_draw(&ranges, random, a->shape->dims[0], a->shape->dims[1]);
     const float zoomed = draw_strength(all, CN_AUGMENT_ZOOM, random);
-    if (zoomed > 0) /* the warp says where a pixel comes from */
+    if (zoomed > 0) /* the warp maps target to source */
         zoom(&warp, 1 / cn_random_uniform(random, 1 - zoomed, 1 + zoomed), a->shape);
     const float cropped = draw_strength(all, CN_AUGMENT_CROP, random);
     if (cropped > 0)

@@ -1,4 +1,4 @@
-/* augment_list.c: THE table of augmentations, and the lists that users write of them. Pure. */
+/* augment_list.c: THE table of augmentations, and the parser of users' lists. Pure. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,12 +38,12 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
 _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == CN_AUGMENTATIONS,
                "a row for each augmentation");
 
-/* What people's handwriting and pictures of it differ in, for digits of 28x28 pixels. */
+/* Typical variations of handwriting and pictures of it, for digits of 28x28 pixels. */
 static const char handwriting[] =
     "shift=1.5,rotation=10,scale=0.12,stretch=0.8@0.3,shear=0.15,elastic=1.6,stroke=0.6@0.25,"
     "blur=0.5@0.1,noise=0.05@0.1,contrast=0.5@0.2,occlusion=4@0.05,rerender=3@0.2,outlier=1@0.05";
 
-/* What photographs of one thing differ in, for any size. */
+/* Typical variations of photographs of one object, for any size. */
 static const char photos[] = "flip=1@0.5,rotation=8,zoom=0.15,brightness=0.15,contrast=0.3";
 
 static const struct {
@@ -81,7 +81,7 @@ static bool parse_number(const char **text, const char *ends, float *ret_value) 
     return true;
 }
 
-/* "name=strength[@share]" up to a comma or the end; *text moves there. */
+/* Parses "name=strength[@share]" up to a comma or the end; *text moves there. */
 static bool parse_entry(const char **text, struct cn_augmentation *augmentation) {
     const size_t length = strcspn(*text, "=,");
     for (int i = 0; i < CN_AUGMENTATIONS; i++) {

@@ -1,4 +1,4 @@
-/* augment_mix.c: two images in one, and how much of each. Pure. */
+/* augment_mix.c: mixes two images. Pure. */
 #include <math.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static float draw_share(float alpha, struct cn_random *random) {
     }
 }
 
-/* Where a piece of `size` around a random middle lies within `whole`. */
+/* The part of a piece of `size` around a random centre that lies within `whole`. */
 static void draw_piece(float size, int whole, struct cn_random *random, int *ret_begin,
                        int *ret_end) {
     const float middle = cn_random_uniform(random, 0, (float)whole);

@@ -1,12 +1,12 @@
-/* augment_outlier.c: pictures of no class, for a network that ought to know when it does not know
- * (outlier exposure: Hendrycks, Mazeika and Dietterich 2019). They are made from the seed and the
- * training images alone. Pure. */
+/* augment_outlier.c: makes pictures of no class, with which a network learns to have a low
+ * confidence (outlier exposure: Hendrycks, Mazeika and Dietterich 2019). They depend on the seed
+ * and the training images only. Pure. */
 #include <math.h>
 #include <string.h>
 
 #include "train/augment.h"
 
-/* Smooth random values between -1 and 1: a grid of them, interpolated. */
+/* Smooth random values between -1 and 1: an interpolated grid. */
 struct field {
     int knots;
     float values[9][9];
@@ -30,7 +30,7 @@ static float field_at(const struct field *field, float y, float x) {
     return upper * (1 - down) + lower * down;
 }
 
-/* The image being replaced. */
+/* The image that is replaced. */
 struct view {
     int height, width;
     float *values;
@@ -40,7 +40,7 @@ static float clip(float value) {
     return value < 0 ? 0 : value > 1 ? 1 : value;
 }
 
-/* Grain, from fine to coarse. */
+/* Noise, from fine to coarse. */
 static void noise(const struct view *to, struct cn_random *random, float *scratch) {
     const size_t count = (size_t)to->height * (size_t)to->width;
     const float level = cn_random_uniform(random, 0, 0.8f),
@@ -57,7 +57,7 @@ static void blobs(const struct view *to, struct cn_random *random, float *scratc
     const float steepness = cn_random_uniform(random, 2, 12),
                 grain = cn_random_uniform(random, 0, 0.2f);
     const float unevenness = cn_random_uniform(random, 0, 0.5f);
-    const bool symmetric = cn_random_below(random, 2) == 0; /* as most things people make */
+    const bool symmetric = cn_random_below(random, 2) == 0; /* as most man-made things are */
     (void)scratch;
     for (int i = 0; i < to->height; i++)
         for (int j = 0; j < to->width; j++) {
@@ -70,7 +70,7 @@ static void blobs(const struct view *to, struct cn_random *random, float *scratc
         }
 }
 
-/* A pen that wanders: quadratic curves from point to point. */
+/* A wandering pen: quadratic curves from point to point. */
 static void scribble(const struct view *to, struct cn_random *random, float *scratch) {
     const float radius = cn_random_uniform(random, 0.5f, 1.6f);
     const int curves = 3 + (int)cn_random_below(random, 5);
@@ -109,7 +109,7 @@ static void shuffled(const struct view *to, struct cn_random *random, float *scr
     for (uint32_t i = 0; i < 16; i++)
         order[i] = i;
     cn_random_shuffle(random, order, (size_t)(side * side));
-    if (order[0] == 0) { /* never the image itself */
+    if (order[0] == 0) { /* the result must differ from the image */
         order[0] = order[1];
         order[1] = 0;
     }
@@ -124,7 +124,7 @@ static void shuffled(const struct view *to, struct cn_random *random, float *scr
     }
 }
 
-/* The image as a light thing in a dark frame. */
+/* The image as a light object in a dark frame. */
 static void inverted(const struct view *to, struct cn_random *random, float *scratch) {
     const int frame = (int)cn_random_below(random, (uint32_t)(to->width / 6 + 1));
     const float tone = cn_random_uniform(random, 0.3f, 1);

@@ -1,4 +1,4 @@
-/* augment_pixels.c: changes of the pixels' values: pen, focus, grain, tone, loss. What lies outside
+/* augment_pixels.c: changes the pixels' values: pen, focus, grain, tone, missing parts. Outside of
  * the plane is background. Pure. */
 #include <math.h>
 #include <string.h>
@@ -24,7 +24,8 @@ static float sum_of(const float *plane, size_t count) {
     return (float)sum;
 }
 
-/* The largest of a pixel and its neighbours, those across a corner at what a round pen leaves. */
+/* The largest of a pixel and its neighbours; diagonal neighbours count as much as a round pen would
+ * leave of them. */
 static void grow_row(const float *above, const float *here, const float *below, float part,
                      float *to, int width) {
     const float corner = 0.6f;
@@ -44,8 +45,8 @@ static void shrink_row(const float *above, const float *here, const float *below
     }
 }
 
-/* After a pass that took the ink below `least`: brings back as much of what it took (`padded` has
- * what was there) as makes it `least` again. */
+/* After a pass that reduced the ink below `least`: restores as much of the removed ink (`padded`
+ * has the values before) as makes the sum `least`. */
 static void keep(float least, float was_sum, float *plane, int height, int width,
                  const float *padded) {
     const float left = sum_of(plane, (size_t)height * (size_t)width);

@@ -1,11 +1,11 @@
-/* augment_rerender.c: a digit as somebody might draw and photograph it: another pen, another paper,
- * uneven light; and then what the server does with such a picture. It keeps the training in step
- * with the preprocessing: whatever that leaves of a stroke is what the network has seen. */
+/* augment_rerender.c: shows a digit as somebody might draw and photograph it, with another pen,
+ * another paper and uneven light, and then preprocesses the picture as the server does. So the
+ * network is trained with strokes as the preprocessing delivers them. */
 #include <math.h>
 
 #include "train/augment.h"
 
-/* A pen with a hard edge: the plane cut at `level`, the edge `1 / steepness` of ink wide. */
+/* Draws with a hard-edged pen: the plane cut at `level`, with an edge of `1 / steepness` of ink. */
 static void redraw(float level, float steepness, float *plane, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const float ink = (plane[i] - level) * steepness + 0.5f;
@@ -13,7 +13,7 @@ static void redraw(float level, float steepness, float *plane, size_t count) {
     }
 }
 
-/* How a page looks: brightness of paper and of ink, light falling off across it, grain. */
+/* The appearance of a page: brightness of paper and ink, light that decreases across it, grain. */
 struct page {
     float paper, ink, slope_x, slope_y, grain;
 };
@@ -21,9 +21,10 @@ struct page {
 static struct page draw_page(struct cn_random *random) {
     const float contrast = cn_random_uniform(random, 0.3f, 1);
     const float base = cn_random_uniform(random, 0, 1 - contrast);
-    const bool light = cn_random_below(random, 4) != 0; /* three of four draw dark on light */
+    const bool light =
+        cn_random_below(random, 4) != 0; /* three of four people draw dark on light */
     const float fall = 0.1f * contrast;
-    const bool clean = cn_random_below(random, 2) == 0; /* drawn on a screen, say */
+    const bool clean = cn_random_below(random, 2) == 0; /* for example drawn on a screen */
     return (struct page){.paper = light ? base + contrast : base,
                          .ink = light ? base : base + contrast,
                          .slope_x = clean ? 0 : cn_random_uniform(random, -fall, fall),
@@ -54,7 +55,7 @@ bool cn_rerender(struct cn_random *random, const struct cn_preprocessing *prepro
         .width = canvas->width, .height = canvas->height, .channels = 1, .data = canvas->pixels};
     const float level = cn_random_uniform(random, 0.3f, 0.6f);
     const float steepness = cn_random_uniform(random, 1.5f, 6);
-    const float wider = cn_random_uniform(random, -0.6f, 0.8f); /* pixels of the input */
+    const float wider = cn_random_uniform(random, -0.6f, 0.8f); /* in pixels of the input */
     redraw(level, steepness, canvas->plane, (size_t)canvas->height * (size_t)canvas->width);
     cn_augment_stroke(wider * canvas->factor, canvas->plane, canvas->height, canvas->width,
                       canvas->scratch);

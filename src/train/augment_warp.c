@@ -1,15 +1,15 @@
-/* augment_warp.c: shift, rotation, scale, shear and elastic distortion as one look-up of each
- * pixel, so that an image is interpolated once. Elastic distortion after Simard, Steinkraus and
- * Platt 2003; their smoothed random field is a cubic B-spline surface over random knots here, which
- * has the same smoothness for a fraction of the work. Pure. */
+/* augment_warp.c: shift, rotation, scale, shear and elastic distortion as one look-up per pixel, so
+ * that an image is interpolated once. Elastic distortion follows Simard, Steinkraus and Platt 2003,
+ * with a cubic B-spline surface over random knots in place of their smoothed random field; it is as
+ * smooth for a fraction of the work. Pure. */
 #include <math.h>
 
 #include "train/augment.h"
 
 enum { KNOTS = CN_ELASTIC_KNOTS, SPANS = KNOTS - 3, MARGIN = CN_WARP_MARGIN };
 
-/* Root mean square of a cubic B-spline surface over knots of variance 1: sum over the taps of the
- * mean square weight, 151/315, in each direction. */
+/* The root mean square of a cubic B-spline surface over knots of variance 1: the sum over the taps
+ * of the mean square weight, 151/315, in each direction. */
 static const float surface_deviation = 151.0f / 315.0f;
 
 float cn_warp_aspect(const uint8_t *pixels, const struct cn_shape *shape) {
@@ -26,8 +26,8 @@ float cn_warp_aspect(const uint8_t *pixels, const struct cn_shape *shape) {
     return right < 0 ? 1 : (float)(right - left + 1) / (float)(bottom - top + 1);
 }
 
-/* How much wider and higher a drawing becomes by another aspect, of which any is as likely as its
- * inverse, when its longer side is brought back to the length that it had. */
+/* The factors of width and height for a random change of aspect, in which each ratio is as likely
+ * as its inverse, and the longer side keeps its length. */
 static void draw_stretch(const struct cn_warp_ranges *ranges, struct cn_random *random,
                          float *ret_x, float *ret_y) {
     const float most = logf(1 + ranges->stretch);
@@ -40,7 +40,7 @@ static void draw_stretch(const struct cn_warp_ranges *ranges, struct cn_random *
 struct cn_warp cn_warp_draw(const struct cn_warp_ranges *ranges, struct cn_random *random,
                             int height, int width) {
     const float angle = cn_random_uniform(random, -ranges->rotation, ranges->rotation) *
-                        0.017453293f; /* to radians */
+                        0.017453293f; /* degrees to radians */
     float wider = 1, higher = 1;
     if (ranges->stretch > 0)
         draw_stretch(ranges, random, &wider, &higher);
@@ -71,7 +71,7 @@ struct cn_warp cn_warp_draw(const struct cn_warp_ranges *ranges, struct cn_rando
     return warp;
 }
 
-/* The first of the four knots that bear on `position` (0 to 1 along the image) and their weights.
+/* The first of the four knots that influence `position` (0 to 1 along the image) and their weights.
  */
 static int spline_weights(float position, float weights[4]) {
     const float at = fminf(fmaxf(position, 0), 0.99999f) * (float)SPANS;
@@ -84,7 +84,7 @@ static int spline_weights(float position, float weights[4]) {
     return first;
 }
 
-/* The surfaces of one row of pixels as curves over the columns' knots. */
+/* Reduces the surfaces, for one row of pixels, to curves over the columns' knots. */
 static void bend_row(const struct cn_warp *warp, float position, float curves[2][KNOTS]) {
     float weights[4];
     const int first = spline_weights(position, weights);
@@ -135,7 +135,8 @@ static float clamp(float value, float low, float high) {
 void cn_warp_sample(const float *padded, int height, int width, const float *places, size_t count,
                     float *target) {
     const size_t row = (size_t)width + 2 * MARGIN;
-    /* Beyond these all taps are background: clamping keeps the look-up inside the padding. */
+    /* Beyond these bounds all taps are background; clamping keeps the look-up inside the padding.
+     */
     const float low = -1.0f * (MARGIN - 1), high_x = (float)width, high_y = (float)height;
     for (size_t i = 0; i < count; i++) {
         const float x = clamp(places[2 * i], low, high_x) + MARGIN;

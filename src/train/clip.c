@@ -1,5 +1,5 @@
-/* clip.c: gradients clipped as Keras's clipvalue, clipnorm and global_clipnorm do. Serial: sums run
- * in the parameters' order. */
+/* clip.c: clips gradients like Keras's clipvalue, clipnorm and global_clipnorm. Serial: sums are in
+ * the parameters' order. */
 #include <math.h>
 
 #include "train/trainer_private.h"

@@ -1,5 +1,5 @@
-/* measure.c: a network's answers over a dataset, in inference form. Sums run in the samples'
- * order, so that the result has the same bits for any number of threads. */
+/* measure.c: computes a network's answers over a dataset. Sums are in the samples' order, so that
+ * the result has the same bits for any number of threads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +44,8 @@ static void measure_finish(struct evaluator *e) {
     cn_plan_free(e->plan);
 }
 
-/* One probability of a sigmoid, pairs[count] of [2 * count], becomes those of both classes. */
+/* Turns the one probability of a sigmoid, pairs[count] of [2 * count], into those of both classes.
+ */
 static void make_pairs(float *pairs, size_t count) {
     for (size_t i = count; i-- > 0;) {
         const float second = pairs[i];
@@ -70,7 +71,7 @@ static void score(struct cn_evaluation *evaluation, const struct cn_dataset *dat
     evaluation->accuracy = (double)evaluation->correct / (double)evaluation->samples;
 }
 
-/* Who is told how many images are done; `call` may be NULL. */
+/* A callback that is told how many images are done; `call` may be NULL. */
 struct watcher {
     void (*call)(void *data, size_t done, size_t total);
     void *data;
@@ -80,7 +81,7 @@ static size_t part_begin(size_t samples, const struct cn_ranks *ranks, int rank)
     return ranks != NULL ? samples * (size_t)rank / (size_t)ranks->count : rank > 0 ? samples : 0;
 }
 
-/* Each rank has its part of the answers; then all have all. */
+/* Gives every rank the answers of all ranks. */
 static void gather_answers(const struct cn_ranks *ranks, struct cn_evaluation *evaluation) {
     size_t bounds[CN_RANKS_MAX + 1];
     if (ranks == NULL)

@@ -1,5 +1,5 @@
 /* optimizer.c: THE table of optimizers, and one update of all parameters, as Keras documents them.
- * Serial; each parameter is updated by itself. */
+ * Serial; parameters are independent of one another. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
-/* What one update works on. */
+/* The state of one update. */
 struct update {
     const struct cn_training_options *o;
     float rate;
@@ -116,7 +116,7 @@ static void lion_step(const struct update *u) {
     }
 }
 
-/* The defaults of Keras; NAN: the optimizer has no such option. */
+/* Keras's defaults; NAN: the optimizer has no such option. */
 struct optimizer_type {
     void (*step)(const struct update *u);
     float learning_rate, momentum, beta_1, beta_2, rho, epsilon, weight_decay;
@@ -171,7 +171,7 @@ enum cn_status cn_training_options_complete(struct cn_training_options *o, struc
         if (isnan(*fields[i].value))
             *fields[i].value = isnan(fields[i].usual) ? 0 : fields[i].usual;
     if (isnan(type->epsilon))
-        o->epsilon = 1e-7f; /* unused, and within its rule */
+        o->epsilon = 1e-7f; /* not used; a valid value */
     return CN_OK;
 }
 

@@ -13,7 +13,7 @@ static double cosine(double from, double to, double part) {
 float cn_schedule_rate(const struct cn_training_options *o, uint64_t step, uint64_t total_steps,
                        uint64_t epoch_steps) {
     const double rate = (double)o->learning_rate;
-    const double warm = 0.3; /* of one-cycle's steps go up */
+    const double warm = 0.3; /* the share of one-cycle's steps in which the rate rises */
     const uint64_t climb = (uint64_t)llround((double)o->warmup_epochs * (double)epoch_steps);
     if (step < climb)
         return (float)(rate * (double)(step + 1) / (double)(climb + 1));
@@ -31,7 +31,7 @@ float cn_schedule_rate(const struct cn_training_options *o, uint64_t step, uint6
         return (float)(part < warm ? cosine(rate / 25, rate, part / warm)
                                    : cosine(rate, rate / 1e4, (part - warm) / (1 - warm)));
     case CN_SCHEDULE_STEP:
-        /* A step that falls on the turn belongs behind it, whatever the division's rounding. */
+        /* At a boundary the rate is the one after it, whatever the division's rounding. */
         return (float)(rate * pow((double)o->decay_rate, floor(decays + 1e-9)));
     case CN_SCHEDULE_EXPONENTIAL:
         return (float)(rate * pow((double)o->decay_rate, decays));

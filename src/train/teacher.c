@@ -1,5 +1,5 @@
-/* teacher.c: targets that a trained network gives. The teacher sees the very images that the pupil
- * sees, changed as they are. Each target depends on its image only, so on no number of threads. */
+/* teacher.c: targets from a trained network. The teacher gets the same changed images as the pupil.
+ * Each target depends on its image only, and so not on the number of threads. */
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -13,7 +13,7 @@ struct cn_teacher {
     int threads; /* as many workspaces */
     struct cn_workspace **workspaces;
     float *targets; /* [max_batch_size, output size] */
-    float *own;     /* [output size], a label's target */
+    float *own;     /* [output size]: the target of a label */
 };
 
 static enum cn_status make_plan(struct cn_teacher *teacher, const struct cn_model *model,
@@ -21,7 +21,7 @@ static enum cn_status make_plan(struct cn_teacher *teacher, const struct cn_mode
     struct cn_network *network = NULL;
     enum cn_status status = cn_network_copy(model->network, &network, error);
     if (status == CN_OK) {
-        network->temperature = 1; /* sharpened answers would say less about the other classes */
+        network->temperature = 1; /* calibrated answers would say less about the other classes */
         status = cn_plan_create(network, &teacher->plan, error);
     }
     cn_network_free(network);

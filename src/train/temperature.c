@@ -1,12 +1,12 @@
-/* temperature.c: the temperature that makes a network's probabilities true, and how far from true
- * they are. Serial but for the network's forward passes. */
+/* temperature.c: finds the temperature that calibrates a network's probabilities, and measures
+ * their calibration. Serial except for the network's forward passes. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "convnet/trainer.h"
 
-/* Mean negative log-likelihood of the labels when the logits are divided by `temperature`. log p
- * serves as logits: they differ by a constant a sample, which softmax does not see. */
+/* The mean negative log-likelihood of the labels when the logits are divided by `temperature`. log
+ * p serves as the logits: they differ by a constant per sample, which softmax ignores. */
 static double likelihood(const struct cn_evaluation *e, const uint16_t *labels,
                          double temperature) {
     double sum = 0;
@@ -22,8 +22,8 @@ static double likelihood(const struct cn_evaluation *e, const uint16_t *labels,
     return sum / (double)e->samples;
 }
 
-/* Golden section search (Kiefer 1953) over the logarithm of the temperature: the likelihood has one
- * minimum. */
+/* Golden section search (Kiefer 1953) over the logarithm of the temperature; the likelihood has a
+ * single minimum. */
 static double best_temperature(const struct cn_evaluation *e, const uint16_t *labels) {
     const double ratio = 0.6180339887498949;
     double low = log(0.1), high = log(10.0);

@@ -1,6 +1,5 @@
-/* transfer.c: the network built once more, layer by layer, with what is to change; then the old
- * weights are copied. Serial.
- */
+/* transfer.c: builds the network again, layer by layer, with the changes, and then copies the old
+ * weights. Serial. */
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 
 enum { MAX_PATTERNS = 1024, NAME_LIST = 400 };
 
-/* The number of outputs in a layer's configuration, NULL if it has none. */
+/* The number of outputs in a layer's configuration; NULL: it has none. */
 static int *outputs_of(const struct cn_layer_type *type, void *config) {
     size_t count = 0;
     const struct cn_field *fields = cn_layer_type_fields(type, &count);
@@ -21,7 +20,7 @@ static int *outputs_of(const struct cn_layer_type *type, void *config) {
     return NULL;
 }
 
-/* The last layer before the first output that says how many outputs there are. */
+/* Finds the last layer before the first output that has a number of outputs. */
 static enum cn_status find_head(const struct cn_network *network, size_t *ret_head,
                                 struct cn_error *error) {
     size_t value = network->outputs[0].value;
@@ -119,7 +118,7 @@ static enum cn_status add_layer(const struct cn_network *from, size_t l, size_t 
     return status;
 }
 
-/* The outputs as they were, the first behind the activation. */
+/* Sets the same outputs; the first one is that of the activation. */
 static enum cn_status add_outputs(const struct cn_network *from, enum cn_activation activation,
                                   struct cn_network *network, struct cn_error *error) {
     size_t values[CN_NETWORK_MAX_PORTS];
@@ -144,7 +143,7 @@ static enum cn_status add_outputs(const struct cn_network *from, enum cn_activat
     return cn_network_set_outputs(network, from->output_count, values, names, error);
 }
 
-/* Tensors keep their order: one layer may have other sizes, and the last has none. */
+/* Tensors keep their order: one layer may have other sizes, and the appended one has none. */
 static void copy_weights(const struct cn_network *from, size_t head, struct cn_network *network) {
     for (size_t l = 0; l < from->layer_count; l++)
         if (l != head && from->layers[l].shares == 0)
@@ -176,7 +175,7 @@ static enum cn_status rebuild(const struct cn_network *from, const struct cn_tra
     }
     cn_network_initialize(network, transfer->seed);
     copy_weights(from, head, network);
-    network->temperature = 1; /* other logits */
+    network->temperature = 1; /* the logits are others */
     *ret_network = network;
     return CN_OK;
 }
@@ -188,7 +187,8 @@ enum cn_status cn_model_transfer(struct cn_model *model, const struct cn_transfe
     enum cn_status status = rebuild(model->network, transfer, &network, error);
     if (status != CN_OK)
         return status;
-    status = cn_model_create(network, &other, error); /* for its kind of output and its labels */
+    status =
+        cn_model_create(network, &other, error); /* to get the right kind of output and labels */
     if (status != CN_OK)
         return status;
     const struct cn_model old = *model;
