@@ -1,4 +1,4 @@
-/* archive.c: see archive.h. libzip does the work; the limits are ours. One thread. */
+/* archive.c: see archive.h. libzip reads; this file adds the limits. One thread. */
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
@@ -87,7 +87,7 @@ enum cn_status import_archive_read(struct import_archive *archive, size_t index,
     else if (entry == NULL)
         status = cn_fail(error, CN_UNSUPPORTED, "entry \"%s\" cannot be opened: %s", shown,
                          zip_strerror(archive->zip));
-    /* One byte more is asked for at the end, so that libzip compares the checksum. */
+    /* One more byte is read at the end, so that libzip compares the checksum. */
     while (status == CN_OK) {
         unsigned char beyond;
         const bool whole = used == info.size;

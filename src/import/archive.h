@@ -1,4 +1,4 @@
-/* archive.h: a zip archive in memory, by libzip: entries read whole, with limits. */
+/* archive.h: reads whole entries of a zip archive in memory, with limits, by libzip. */
 #ifndef CONVNET_IMPORT_ARCHIVE_H
 #define CONVNET_IMPORT_ARCHIVE_H
 
@@ -24,7 +24,7 @@ const char *import_archive_name(const struct import_archive *archive, size_t ind
 /* The index of the entry of this name; false if there is none. */
 bool import_archive_find(const struct import_archive *archive, const char *name, size_t *ret_index);
 
-/* The whole entry with one NUL after its end; caller frees with free(). CN_LIMIT above `limit`
+/* Reads a whole entry, with a NUL after its end; caller frees with free(). CN_LIMIT above `limit`
  * bytes, whatever the directory says; CN_MALFORMED for a bad checksum. */
 enum cn_status import_archive_read(struct import_archive *archive, size_t index, size_t limit,
                                    unsigned char **ret_bytes, size_t *ret_length,

@@ -1,6 +1,4 @@
-/* assemble.c: see assemble.h. Reading the architecture is src/model's work; the weights match.c's.
- * One thread.
- */
+/* assemble.c: see assemble.h. src/model reads the architecture, match.c the weights. One thread. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +36,7 @@ static void list_layers(const struct cn_network *network, char *const *paths,
     }
 }
 
-/* Every layer of a class that is not ours, with its place. */
+/* Lists every layer of an unsupported class, with its path. */
 static void list_obstacles(json_t *config, const char *place, int depth, json_t *obstacles) {
     json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers"), *layer;
     size_t i;
