@@ -34,6 +34,7 @@ int cli_quantize(int argc, char **argv);
 int cli_predict(int argc, char **argv);
 int cli_read(int argc, char **argv);
 int cli_info(int argc, char **argv);
+int cli_layers(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_import(int argc, char **argv);
 int cli_edit(int argc, char **argv);

@@ -26,7 +26,8 @@ static const struct cli_command commands[] = {
     {"keygen", "make a pair of keys to sign models with", cli_keygen},
     {"sign", "sign a model", cli_sign},
     {"verify", "check who signed a model", cli_verify},
-    {"export", "write a model as ONNX or for TensorFlow.js", cli_export},
+    {"export", "write a model as ONNX, for Keras or TensorFlow.js", cli_export},
+    {"layers", "list the types of layers", cli_layers},
     {"bench", "measure images per second next to the machine's peak", cli_bench},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -32,6 +32,12 @@ enum cn_status cli_export_layers(const struct cn_network *network, enum cli_dial
 /* Gives a model of cli_export_layers the spelling of Keras 2, without initializers and "holds". */
 void cli_export_respell(json_t *model);
 
+/* Whether layers of this type can be written as ONNX. */
+bool cli_export_onnx_has(const struct cn_layer_type *type);
+
+/* The same in a dialect of Keras: "yes", "no", or "some", by what they compute. */
+const char *cli_export_extent(const struct cn_layer_type *type, enum cli_dialect dialect);
+
 /* An ONNX file, opset 17. Inputs and outputs are as the model's tensors. CN_UNSUPPORTED names a
  * layer that has no operator. */
 enum cn_status cli_export_onnx(const struct cn_model *model, struct cn_text *ret_bytes,

@@ -70,7 +70,7 @@ static const struct {
     unsigned dialects;
     const char *class_name, *key, *activation;
 } own_functions[] = {
-    {"elu", ALL, "ELU", "alpha", NULL},
+    {"elu", KERAS, "ELU", "alpha", NULL},
     {"leaky_relu", CLI_KERAS_3, "LeakyReLU", "negative_slope", NULL},
     {"leaky_relu", CLI_KERAS_2 | CLI_TFJS, "LeakyReLU", "alpha", NULL},
     {"thresholded_relu", CLI_KERAS_3, "ReLU", "threshold", NULL},
@@ -234,6 +234,8 @@ static enum cn_status rewrite_unary(struct rewriting *t) {
     for (size_t i = 0; i < COUNT(own_calls); i++)
         if (strcmp(own_calls[i].function, function) == 0)
             return add_call(t, own_calls[i].module, own_calls[i].class_name, NULL, NULL, NULL);
+    if (strcmp(function, "elu") == 0 && alpha == 1)
+        return add_part(t, "ELU", NULL);
     if (strcmp(function, "affine") == 0)
         return add_scale(t, alpha, beta);
     if (strcmp(function, "negative") == 0)
@@ -380,8 +382,37 @@ static enum cn_status rewrite_resize(struct rewriting *t) {
     return refuse_part(t, "has with other coordinates");
 }
 
+/* The first key that TensorFlow.js does not know and whose value is not the harmless one; NULL:
+ * there is none. */
+static const char *key_beyond_tfjs(const struct rewriting *t) {
+    static const struct {
+        const char *words, *key, *harmless; /* of classes with this in their names */
+    } keys[] = {{"Conv", "groups", "[1]"},
+                {"Conv1D", "padding", "[\"valid\", \"same\"]"},
+                {"Global", "keepdims", "[false]"},
+                {"Transpose", "output_padding", "[null]"},
+                {"Transpose", "dilation_rate", "[[1, 1]]"}};
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        const json_t *value = json_object_get(t->config, keys[i].key);
+        json_t *harmless = json_loads(keys[i].harmless, 0, NULL), *one;
+        bool same = value == NULL;
+        size_t k;
+        json_array_foreach(harmless, k, one) same = same || json_equal(value, one);
+        json_decref(harmless);
+        if (!same && strstr(class_of(t), keys[i].words) != NULL)
+            return keys[i].key;
+    }
+    return NULL;
+}
+
 /* A layer that both have. */
 static enum cn_status rewrite_own(struct rewriting *t) {
+    const char *beyond = t->dialect == CLI_TFJS ? key_beyond_tfjs(t) : NULL;
+    if (beyond != NULL) {
+        char why[64];
+        (void)snprintf(why, sizeof why, "has with other values of \"%s\" only", beyond);
+        return refuse_part(t, why);
+    }
     for (size_t i = 0; i < COUNT(own_classes); i++)
         if (strcmp(own_classes[i].class_name, class_of(t)) == 0 &&
             has(own_classes[i].dialects, t)) {
@@ -421,22 +452,45 @@ static enum cn_status rewrite_matmul(struct rewriting *t) {
     return add_call(t, "numpy", "Matmul", NULL, NULL, NULL);
 }
 
-/* THE list of layers that are not what Keras calls them. */
+/* THE list of layers that are not what Keras calls them: where they can be said at all, beside what
+ * own_classes says, and where some of them only. */
 static const struct {
     const char *class_name;
     enum cn_status (*rewrite)(struct rewriting *t);
+    unsigned dialects, some;
 } rewrites[] = {
-    {"Unary", rewrite_unary},
-    {"Binary", rewrite_binary},
-    {"Reduce", rewrite_reduce},
-    {"Pad", rewrite_pad},
-    {"Slice", rewrite_slice},
-    {"Resize", rewrite_resize},
-    {"MatMul", rewrite_matmul},
-    {"UpSampling1D", rewrite_up_sampling_1d},
-    {"UpSampling2D", rewrite_up_sampling},
-    {"Rescaling", rewrite_rescaling},
+    {"Unary", rewrite_unary, ALL, ALL},
+    {"Binary", rewrite_binary, ALL, ALL},
+    {"Reduce", rewrite_reduce, CLI_KERAS_3, CLI_KERAS_3},
+    {"Pad", rewrite_pad, ALL, CLI_KERAS_2 | CLI_TFJS},
+    {"Slice", rewrite_slice, ALL, CLI_KERAS_2 | CLI_TFJS},
+    {"Resize", rewrite_resize, ALL, ALL},
+    {"MatMul", rewrite_matmul, CLI_KERAS_3, 0},
+    {"Conv1D", rewrite_own, 0, CLI_TFJS},
+    {"Conv2D", rewrite_own, 0, CLI_TFJS},
+    {"Conv2DTranspose", rewrite_own, 0, CLI_TFJS},
+    {"GlobalMaxPooling1D", rewrite_own, 0, CLI_TFJS},
+    {"GlobalMaxPooling2D", rewrite_own, 0, CLI_TFJS},
+    {"GlobalAveragePooling1D", rewrite_own, 0, CLI_TFJS},
+    {"GlobalAveragePooling2D", rewrite_own, 0, CLI_TFJS},
+    {"UpSampling1D", rewrite_up_sampling_1d, 0, 0},
+    {"UpSampling2D", rewrite_up_sampling, 0, CLI_TFJS},
+    {"Rescaling", rewrite_rescaling, 0, CLI_TFJS},
 };
+
+const char *cli_export_extent(const struct cn_layer_type *type, enum cli_dialect dialect) {
+    const char *extent = "no";
+    for (size_t i = 0; i < COUNT(own_classes); i++)
+        if (strcmp(own_classes[i].class_name, cn_layer_type_name(type)) == 0 &&
+            (own_classes[i].dialects & dialect) != 0)
+            extent = "yes";
+    for (size_t i = 0; i < COUNT(rewrites); i++)
+        if (strcmp(rewrites[i].class_name, cn_layer_type_name(type)) == 0)
+            extent = (rewrites[i].some & dialect) != 0       ? "some"
+                     : (rewrites[i].dialects & dialect) != 0 ? "yes"
+                                                             : extent;
+    return extent;
+}
 
 /* Axes without the channels that a layer works on; 0: it takes any. */
 static int axes_of(const struct cn_layer *layer) {

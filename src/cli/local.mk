@@ -9,15 +9,21 @@ convnet_SOURCES += \
 	src/cli/evaluate.c src/cli/evaluate.h \
 	src/cli/evaluate_print.c \
 	src/cli/export.c src/cli/export.h \
+	src/cli/export_functions.c \
+	src/cli/export_graph.c src/cli/export_graph.h \
 	src/cli/export_keras.c \
 	src/cli/export_layers.c \
+	src/cli/export_movements.c \
 	src/cli/export_onnx.c \
 	src/cli/export_tfjs.c \
+	src/cli/export_weighted.c \
+	src/cli/export_windows.c \
 	src/cli/find.c \
 	src/cli/import.c src/cli/import_print.c src/cli/import.h \
 	src/cli/info.c \
 	src/cli/interrupt.c \
 	src/cli/convnet.c \
+	src/cli/layers_command.c \
 	src/cli/arguments.c \
 	src/cli/output.c \
 	src/cli/peak.c src/cli/peak.h \

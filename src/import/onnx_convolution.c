@@ -340,12 +340,13 @@ bool onnx_lower_conv_transpose(struct onnx_import *import) {
     bool beyond = false;
     for (int i = 0; i < 2; i++)
         beyond |= w.extra[i] > w.after[i];
-    layer = onnx_layer(import, "Conv2DTranspose",
-                       json_pack("{s:i, s:o, s:o, s:o, s:s, s:b}", "filters", channels,
-                                 "kernel_size", window_pair(w.size), "strides",
-                                 window_pair(w.stride), "dilation_rate", window_pair(w.dilation),
-                                 "padding", "valid", "use_bias", bias != NULL && !beyond),
-                       1, &layer, 3, full);
+    layer =
+        onnx_layer(import, "Conv2DTranspose",
+                   json_pack("{s:i, s:o, s:o, s:o, s:s, s:[i, i], s:b}", "filters", channels,
+                             "kernel_size", window_pair(w.size), "strides", window_pair(w.stride),
+                             "dilation_rate", window_pair(w.dilation), "padding", "valid",
+                             "output_padding", 0, 0, "use_bias", bias != NULL && !beyond),
+                   1, &layer, 3, full);
     struct onnx_tensor packed = {.floats = turned};
     if (!conv_weights(import, layer, "kernel", &packed, dims, beyond ? NULL : bias, channels))
         return false;

@@ -89,8 +89,9 @@ bool cn_keras_is_name(const char *name);
  * pointer. Adds the configuration that the class name implies to `config`. */
 const char *cn_keras_class(const char *class_name, json_t *config);
 
-/* Renames Keras 1's keys in `config` to today's ("nb_filter" becomes "filters"). */
-void cn_keras_rename_keys(json_t *config);
+/* Renames Keras 1's keys in `config` to today's ("nb_filter" becomes "filters"), but for what are
+ * keys of the type (NULL: none is). */
+void cn_keras_rename_keys(json_t *config, const struct cn_layer_type *type);
 
 /* Finds the word that a string, or an object that stands for one (a serialized function,
  * initializer or dtype policy), means: "relu", "glorot_uniform", "float32". False if it is neither.

@@ -138,9 +138,19 @@ static void rename_key(json_t *config, const char *alias, const char *key) {
         (void)json_object_del(config, alias);
 }
 
-void cn_keras_rename_keys(json_t *config) {
+static bool is_field(const struct cn_layer_type *type, const char *key) {
+    size_t count = 0;
+    const struct cn_field *fields = type != NULL ? cn_layer_type_fields(type, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(fields[i].name, key) == 0)
+            return true;
+    return false;
+}
+
+void cn_keras_rename_keys(json_t *config, const struct cn_layer_type *type) {
     for (size_t i = 0; i < COUNT(key_aliases); i++)
-        rename_key(config, key_aliases[i].alias, key_aliases[i].key);
+        if (!is_field(type, key_aliases[i].alias))
+            rename_key(config, key_aliases[i].alias, key_aliases[i].key);
     json_t *rows = json_object_get(config, "nb_row"), *columns = json_object_get(config, "nb_col");
     if (rows != NULL && columns != NULL && json_object_get(config, "kernel_size") == NULL &&
         json_object_set_new(config, "kernel_size", json_pack("[O, O]", rows, columns)) == 0) {

@@ -247,9 +247,10 @@ enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
 }
 
 const struct cn_layer_type *cn_keras_layer_type(struct cn_keras_layer *entry) {
-    cn_keras_rename_keys(entry->config);
     entry->class_name = cn_keras_class(entry->class_name, entry->config);
-    return cn_layer_type_find(entry->class_name);
+    const struct cn_layer_type *type = cn_layer_type_find(entry->class_name);
+    cn_keras_rename_keys(entry->config, type);
+    return type;
 }
 
 bool cn_keras_is_known(const char *class_name, const json_t *config, const json_t *module) {

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import zipfile
 
+from layer_cases import CASES, layer, write_case, write_model
 from daemon import BUILD, MODEL, check, finish, serving
 from wire import get_json, post_json
 
@@ -19,30 +20,43 @@ CONVNET = os.path.join(BUILD, "convnet")
 IMPORTS = os.path.exists(os.path.join(BUILD, "convnet-import"))
 ONNX = IMPORTS and os.path.exists(os.path.join(BUILD, "libonnx.la"))
 TOLERANCE = 1e-6
+MOST_MODELS = 60
 
 RUN_ONNX = """
 const ort = require('onnxruntime-node'), fs = require('fs');
-(async () => {
-    const session = await ort.InferenceSession.create(process.argv[1], {intraOpNumThreads: 1});
+const run = async (source, inputs) => {
+    const session = await ort.InferenceSession.create(source, {intraOpNumThreads: 1});
     const feeds = {};
-    for (const [name, shape, data] of JSON.parse(fs.readFileSync(process.argv[2])))
+    for (const [name, shape, data] of inputs)
         feeds[name] = new ort.Tensor('float32', Float32Array.from(data), shape);
     const outputs = await session.run(feeds);
-    console.log(JSON.stringify(session.outputNames.map(
-        name => [name, outputs[name].dims, Array.from(outputs[name].data)])));
+    return session.outputNames.map(
+        name => [name, outputs[name].dims, Array.from(outputs[name].data)]);
+};
+(async () => {
+    const answers = [];
+    for (const [source, inputs] of JSON.parse(fs.readFileSync(process.argv[1])))
+        answers.push(await run(source, inputs).catch(error => error.message));
+    console.log(JSON.stringify(answers));
 })();
 """
 RUN_TFJS = """
 const tf = require('@tensorflow/tfjs'), fs = require('fs'), path = require('path');
-(async () => {
-    const file = JSON.parse(fs.readFileSync(process.argv[1])), manifest = file.weightsManifest[0];
-    const bytes = fs.readFileSync(path.join(path.dirname(process.argv[1]), manifest.paths[0]));
+const run = async (source, inputs) => {
+    const file = JSON.parse(fs.readFileSync(source)), manifest = file.weightsManifest[0];
+    const bytes = fs.readFileSync(path.join(path.dirname(source), manifest.paths[0]));
     const model = await tf.loadLayersModel({load: async () => ({
         modelTopology: file.modelTopology, weightSpecs: manifest.weights,
         weightData: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)})});
-    const feeds = JSON.parse(fs.readFileSync(process.argv[2])).map(f => tf.tensor(f[2], f[1]));
+    const feeds = inputs.map(f => tf.tensor(f[2], f[1]));
     const outputs = [model.predict(feeds.length > 1 ? feeds : feeds[0])].flat();
-    console.log(JSON.stringify(outputs.map(o => [o.name, o.shape, Array.from(o.dataSync())])));
+    return outputs.map(o => [o.name, o.shape, Array.from(o.dataSync())]);
+};
+(async () => {
+    const answers = [];
+    for (const [source, inputs] of JSON.parse(fs.readFileSync(process.argv[1])))
+        answers.push(await run(source, inputs).catch(error => error.message));
+    console.log(JSON.stringify(answers));
 })();
 """
 
@@ -52,32 +66,26 @@ def convnet(*arguments):
     return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
-def node(program, *arguments):
-    """The program's answer; None if node or a package is not there."""
+def node(program, pairs):
+    """The program's answers to pairs of a file and its inputs: outputs, or what went wrong; a list
+    of None if node or the package is not there."""
     package = program.split("require('")[1].split("'")[0]
     if shutil.which("node") is None or subprocess.run(
             ["node", "-e", "require('%s')" % package], capture_output=True,
             check=False).returncode != 0:
         print("node does not find %s" % package)
-        return None
-    result = subprocess.run(["node", "-e", program, "--", *arguments], capture_output=True,
-                            timeout=120, check=False)
+        return [None] * len(pairs)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(pairs, file)
+        file.flush()
+        result = subprocess.run(["node", "-e", program, "--", file.name], capture_output=True,
+                                timeout=300, check=False)
     check(result.returncode == 0, result.stderr.decode()[-600:])
     lines = result.stdout.decode().strip().split("\n")
-    return json.loads(lines[-1]) if result.returncode == 0 else None
+    return json.loads(lines[-1]) if result.returncode == 0 else [None] * len(pairs)
 
 
 # ---- A network of many layers ----
-
-def tensor(name):
-    return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
-
-
-def layer(class_name, name, config, *inputs):
-    given = [tensor(x) for x in inputs] if len(inputs) > 1 else tensor(inputs[0]) if inputs else 0
-    return {"class_name": class_name, "name": name, "config": dict(config, name=name),
-            "inbound_nodes": [{"args": [given], "kwargs": {}}] if inputs else []}
-
 
 LAYERS = [
     layer("InputLayer", "x", {"batch_shape": [None, 9, 10, 3]}),
@@ -113,98 +121,134 @@ WEIGHTS = {
     "numbers/kernel": [125, 2], "numbers/bias": [2]}
 
 
-def write_model(path):
-    dice = random.Random(7)
-    header = {"__metadata__": {"format": "convnet/1", "architecture": json.dumps({
-        "class_name": "Functional", "config": {
-            "name": "many", "layers": LAYERS, "input_layers": [["x", 0, 0]],
-            "output_layers": [["scores", 0, 0], ["numbers", 0, 0]]}})}}
-    data = b""
-    for name, shape in WEIGHTS.items():
-        count = 1
-        for size in shape:
-            count *= size
-        low = 0.5 if name.endswith("variance") else -0.5
-        numbers = [dice.uniform(low, low + 1) for _ in range(count)]
-        header[name] = {"dtype": "F32", "shape": shape,
-                        "data_offsets": [len(data), len(data) + 4 * count]}
-        data += struct.pack("<%df" % count, *numbers)
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(head)) + head + data)
-
-
 # ---- The same numbers ----
 
-def infer(model, feeds):
-    """The outputs as (name, shape, numbers), from `feeds` of the same; None: made up."""
-    name = os.path.splitext(os.path.basename(model))[0]
-    with serving(model=model) as server:
-        if feeds is None:
-            dice = random.Random(1)
-            meta = get_json(server, "/v2/models/" + name)[1]
-            feeds = []
-            for port in meta["inputs"]:
-                shape = [2] + port["shape"][1:]
-                count = 1
-                for size in shape:
-                    count *= size
-                feeds.append([port["name"], shape, [dice.uniform(-1, 1) for _ in range(count)]])
-        status, _, body = post_json(server, "/v2/models/%s/infer" % name, {"inputs": [
-            {"name": n, "shape": s, "datatype": "FP32", "data": d} for n, s, d in feeds]})
-        check(status == 200, body)
-    return feeds, [(o["name"], o["shape"], o["data"]) for o in body["outputs"]]
+def infer_all(folder, feeds):
+    """What the models of a folder answer: {name: (feeds, outputs)}, each a list of (name, shape,
+    numbers). `feeds` has those of some models; the others' are made up."""
+    answers, names = {}, sorted(os.listdir(folder))
+    for first in range(0, len(names), MOST_MODELS):
+        with tempfile.TemporaryDirectory() as part:
+            for name in names[first:first + MOST_MODELS]:
+                shutil.copy(os.path.join(folder, name), part)
+            answers.update(infer_part(part, feeds))
+    return answers
+
+
+def infer_part(folder, feeds):
+    """infer_all of as many models as one daemon serves."""
+    answers = {}
+    with serving("--model-dir=" + folder, model=None) as server:
+        for entry in get_json(server, "/v2/models")[1]["models"]:
+            name = entry if isinstance(entry, str) else entry["name"]
+            given = feeds.get(name)
+            if given is None:
+                dice = random.Random(1)
+                given = []
+                meta = get_json(server, "/v2/models/" + name)[1]
+                check("inputs" in meta, "%s: %s" % (name, meta))
+                for port in meta.get("inputs", []):
+                    shape = [2] + port["shape"][1:]
+                    count = 1
+                    for size in shape:
+                        count *= size
+                    given.append([port["name"], shape,
+                                  [dice.uniform(-1, 1) for _ in range(count)]])
+            status, _, body = post_json(server, "/v2/models/%s/infer" % name, {"inputs": [
+                {"name": n, "shape": s, "datatype": "FP32", "data": d} for n, s, d in given]})
+            check(status == 200, "%s: %s" % (name, body))
+            answers[name] = (given, [(o["name"], o["shape"], o["data"])
+                                     for o in body.get("outputs", [])])
+    return answers
 
 
 def compare(what, got, expected, by_name=True):
     if got is None:
         return
+    if isinstance(got, str):
+        check(False, "%s: %s" % (what, got))
+        return
     check(len(got) == len(expected), "%s: %d outputs" % (what, len(got)))
     for (name, shape, data), (other_name, other_shape, other) in zip(got, expected):
         check(not by_name or (name, shape) == (other_name, other_shape),
               "%s: %s %s, not %s %s" % (what, name, shape, other_name, other_shape))
-        worst = max(abs(a - b) / max(1, abs(b)) for a, b in zip(data, other))
+        worst = max((abs(a - b) / max(1, abs(b)) for a, b in zip(data, other)), default=0)
         check(len(data) == len(other) and worst <= TOLERANCE, "%s: %s is off by %g"
               % (what, name, worst))
 
 
-def read_back(folder, source, feeds, expected):
-    path = os.path.join(folder, "back.safetensors")
-    code, _, err = convnet("import", source, "-o", path)
-    check(code == 0, err)
+# ---- Every model in every format ----
+
+FORMATS = {"onnx": ["--format=onnx", ".onnx"], "keras": ["--format=keras", ".keras"],
+           "h5": ["--format=keras", ".h5"], "tfjs": ["--format=tfjs", ".json"]}
+
+
+def export_one(folder, name, kind, extent, class_name):
+    """The file, or None where the format does not have the layer, which is said by its name."""
+    option, end = FORMATS[kind]
+    source = os.path.join(folder, name + "-" + kind + end)
+    code, out, err = convnet("export", os.path.join(folder, "models", name + ".safetensors"),
+                             option, "-o", source)
     if code == 0:
-        compare("read back from " + source, infer(path, feeds)[1], expected, False)
+        check(extent != "no" and "pictures by fit=" in out, name + " " + kind + ": " + out)
+        return source
+    check(extent != "yes" and not os.path.exists(source) and err.count("\n") == 1 and
+          ('layer "y" is a %s' % class_name) in err, "%s %s: %s" % (name, kind, err))
+    return None
 
 
-def test_model(folder, model):
-    feeds, expected = infer(model, None)
-    inputs, source = os.path.join(folder, "inputs.json"), os.path.join(folder, "m.onnx")
-    with open(inputs, "w", encoding="ascii") as file:
-        json.dump(feeds, file)
-    code, out, err = convnet("export", model, "--format=onnx", "-o", source)
-    check(code == 0 and "pictures by fit=" in out, out + err)
-    if ONNX:
-        read_back(folder, source, feeds, expected)
-    compare("ONNX Runtime", node(RUN_ONNX, source, inputs), expected)
-    source = os.path.join(folder, "model.json")
-    code, _, err = convnet("export", model, "--format=tfjs", "-o", source)
-    check(code == 0 and os.path.exists(os.path.join(folder, "model.weights.bin")), err)
-    if IMPORTS:
-        read_back(folder, source, feeds, expected)
-    compare("TensorFlow.js", node(RUN_TFJS, source, inputs), expected, False)
-    for end in (".keras", ".h5") if IMPORTS else ():
-        source = os.path.join(folder, "m" + end)
-        code, out, err = convnet("export", model, "--format=keras", "-o", source)
-        check(code == 0 and "pictures by fit=" in out, out + err)
-        read_back(folder, source, feeds, expected)
+def test_models(folder, extents):
+    """Each model of the folder's "models": `extents` has by its name what each format has of it, and
+    the class that is refused else."""
+    back = os.path.join(folder, "back")
+    os.mkdir(back)
+    answers = infer_all(os.path.join(folder, "models"), {})
+    check(sorted(answers) == sorted(extents), "models are missing: %s" % (set(answers) ^ set(extents)))
+    feeds, seen = {}, {}
+    for kind in FORMATS:
+        if kind in ("keras", "h5") and not IMPORTS:
+            continue
+        sources = {}
+        for name, (given, class_name) in extents.items():
+            source = export_one(folder, name, kind, given[kind], class_name)
+            seen.setdefault((class_name, kind, given[kind]), set()).add(source is not None)
+            if source is not None:
+                sources[name] = source
+        pairs = [[source, answers[name][0]] for name, source in sources.items()]
+        if kind in ("onnx", "tfjs"):
+            outputs = node(RUN_ONNX if kind == "onnx" else RUN_TFJS, pairs)
+            for name, got in zip(sources, outputs):
+                compare(name + " by " + kind, got, answers[name][1], kind == "onnx")
+        for name, source in sources.items() if IMPORTS and (ONNX or kind != "onnx") else ():
+            target = name + "-" + kind
+            code, _, err = convnet("import", source, "-o",
+                                   os.path.join(back, target + ".safetensors"))
+            check(code == 0, "%s: %s" % (source, err))
+            feeds[target] = name
+    for key, done in seen.items():
+        check(key[2] != "some" or done == {True, False}, "%s: not both done and refused" % (key,))
+    if not feeds:
+        return
+    # By place: other formats have other names for their inputs.
+    renamed = {}
+    for target, name in feeds.items():
+        renamed[target] = answers[name][0]
+    for target, (_, got) in infer_all(back, renamed).items():
+        compare("read back " + target, got, answers[feeds[target]][1], False)
 
 
-def test_temperature(folder):
-    """A softmax that is calibrated stays so: the division is a layer or a node."""
-    model = os.path.join(folder, "warm.safetensors")
-    check(convnet("edit", MODEL, "-o", model, "--temperature=2.5")[0] == 0, "edit")
-    test_model(folder, model)
+def layer_models(folder, extents):
+    """A model per case of each row of THE table of layers."""
+    code, out, err = convnet("layers", "--json")
+    check(code == 0, err)
+    rows = json.loads(out)
+    check({row["name"] for row in rows} == set(CASES),
+          "layer_cases.py lacks %s" % ({row["name"] for row in rows} ^ set(CASES)))
+    for row in rows:
+        for i, case in enumerate(CASES.get(row["name"], [])):
+            name = "%s-%d" % (row["name"], i)
+            write_case(os.path.join(folder, name + ".safetensors"), row["name"], case)
+            extents[name] = (row["export"], row["name"])
 
 
 # ---- The order of layers that Keras 3 counts by ----
@@ -268,13 +312,19 @@ def test_order(folder, model):
 
 
 with tempfile.TemporaryDirectory() as place:
-    many = os.path.join(place, "many.safetensors")
-    write_model(many)
-    test_model(place, many)
-    digits = os.path.join(place, "digits.safetensors")
-    check(convnet("edit", MODEL, "-o", digits, "--temperature=1")[0] == 0, "edit")
-    test_model(place, digits)
-    test_temperature(place)
+    ALL = dict.fromkeys(FORMATS, "yes")
+    models = os.path.join(place, "models")
+    os.mkdir(models)
+    write_model(os.path.join(models, "many.safetensors"), LAYERS, ["x"], ["scores", "numbers"],
+                WEIGHTS)
+    # A softmax that is calibrated stays so: the division is a layer or a node.
+    for label, temperature in (("digits", 1), ("warm", 2.5)):
+        code_, _, err_ = convnet("edit", MODEL, "-o", os.path.join(models, label + ".safetensors"),
+                                 "--temperature=%g" % temperature)
+        check(code_ == 0, err_)
+    of_models = {label: (ALL, "none") for label in ("many", "digits", "warm")}
+    layer_models(models, of_models)
+    test_models(place, of_models)
     if IMPORTS:
-        test_order(place, many)
+        test_order(place, os.path.join(models, "many.safetensors"))
 sys.exit(finish())

@@ -1,12 +1,13 @@
 /* onnx_cases.c: runs cases of ONNX's own conformance suite: folders with model.onnx and
  * test_data_set_N/ with input_N.pb and output_N.pb.
  *
- *   onnx_cases [-v] CASE...
+ *   onnx_cases [-v] [-l] CASE...
  *
  * What a case gives as an input and an importer needs as a constant (weights, shapes, axes) is put
  * into the model as an initializer, but for the first input; where all inputs can be computed, they
- * are. Prints a line per case that is not as it should be (-v: all) and the counts; exits with 1 if
- * a case was imported and gave other numbers. */
+ * are. Prints a line per case that is not as it should be (-v: all) and the counts, with -l also in
+ * how many of the passed cases each type of layer was; exits with 1 if a case was imported and gave
+ * other numbers. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -20,10 +21,11 @@
 #include "import/onnx.h"
 #include "import/onnx_private.h"
 
-enum { PORTS = 64 };
+enum { PORTS = 64, TYPES = 128 };
 
 struct counts {
     int passed, wrong, refused, unread;
+    int by_type[TYPES]; /* passed cases with a layer of the type */
 };
 
 static bool verbose;
@@ -249,6 +251,16 @@ static enum cn_status case_import(const char *folder, unsigned char *bytes, size
     return status;
 }
 
+static void count_types(const struct cn_network *network, struct counts *counts) {
+    const struct cn_layer_type *type;
+    for (size_t i = 0; i < TYPES && (type = cn_layer_type_at(i)) != NULL; i++)
+        for (size_t l = 0; l < network->layer_count; l++)
+            if (network->layers[l].type == type) {
+                counts->by_type[i]++;
+                break;
+            }
+}
+
 static void case_run(const char *folder, struct counts *counts) {
     char data[1024], text[256] = "";
     size_t length, input_count = 0;
@@ -287,6 +299,7 @@ static void case_run(const char *folder, struct counts *counts) {
         if (imported) {
             if (case_compare(&result, &reader, inputs, used, data, text)) {
                 counts->passed++;
+                count_types(result.network, counts);
                 if (verbose)
                     printf("PASSED %s\n", folder);
             } else {
@@ -309,12 +322,17 @@ static void case_run(const char *folder, struct counts *counts) {
 
 int main(int count, char **arguments) {
     struct counts counts = {0};
+    bool by_type = false;
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "-v") == 0)
             verbose = true;
+        else if (strcmp(arguments[i], "-l") == 0)
+            by_type = true;
         else
             case_run(arguments[i], &counts);
     }
+    for (size_t i = 0; by_type && i < TYPES && cn_layer_type_at(i) != NULL; i++)
+        printf("LAYER %s %d\n", cn_layer_type_name(cn_layer_type_at(i)), counts.by_type[i]);
     printf("%d passed, %d wrong, %d refused, %d unread\n", counts.passed, counts.wrong,
            counts.refused, counts.unread);
     return counts.wrong > 0;
