@@ -214,12 +214,14 @@ static enum MHD_Result take_key(void *cls, enum MHD_ValueKind kind, const char *
 }
 
 /* False when the query has a key that the route does not know, and the request was rejected: what
- * the client asks for would silently not be done. */
+ * the client asks for would silently not be done. A probe asks for nothing, and load balancers add
+ * queries of their own to it, so that any is taken there. */
 static bool check_query(struct http_request *request, const struct http_route *route) {
     struct query_check check = {.known = route->query};
     char names[128], text[320];
-    (void)MHD_get_connection_values(request->exchange.connection, MHD_GET_ARGUMENT_KIND, take_key,
-                                    &check);
+    if (!route->probe)
+        (void)MHD_get_connection_values(request->exchange.connection, MHD_GET_ARGUMENT_KIND,
+                                        take_key, &check);
     if (check.fault == NULL)
         return true;
     (void)snprintf(text, sizeof text, "%s \"%.64s\"; this path knows %s", check.fault, check.key,

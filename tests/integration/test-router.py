@@ -8,6 +8,7 @@ import sys
 from daemon import IMAGE, MODEL, RAW, Stream, ask, check, finish, get, hold_place, post, serving
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+PROBES = ("/v2/health/live", "/v2/health/ready", "/ping")
 SITE, OTHER = b"https://draw.example", b"https://other.example"
 
 
@@ -72,6 +73,9 @@ def test_queries(server):
             where = path.replace("{model}", "digits").replace("{version}", "1").replace("{file}", "page.js")
             status, _, body = ask(server, get(where + "?colour=%22red", b"Content-Length: 0\r\n",
                                               method=method.upper().encode()))
+            if where in PROBES:
+                check(status == 200, "%s: %s" % (where, body))
+                continue
             check(status == 400 and json.loads(body)["error"] ==
                   'the query has the unknown key "colour"; this path knows ' + wanted,
                   "%s %s: %s" % (method, where, body))
