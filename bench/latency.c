@@ -1,4 +1,4 @@
-/* latency.c PORT FILE CONNECTIONS RATE SECONDS: posts FILE to /predict RATE times a second over
+/* latency.c PORT FILE CONNECTIONS RATE SECONDS: posts FILE to /predict RATE times per second over
  * keep-alive connections and prints the requests and the 50th, 99th and 99.9th percentile and the
  * maximum of their times in microseconds. A request's time runs from the moment it was due, not
  * from the moment a connection was free for it: a server that stalls is charged for all that had to

@@ -107,7 +107,7 @@ def main():
     parser.add_argument("data")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(f"seconds an epoch, one thread, medians of {options.rounds} in turn; PyTorch "
+        print(f"seconds per epoch, one thread, medians of {options.rounds} in turn; PyTorch "
               f"{torch.__version__}; the losses are the first epoch's")
         print("network            convnet    PyTorch   ratio  reach      loss  its loss")
         compare(options, "seed", "6", folder)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Names that a stranger can search for: no two sources share a basename, no static function is called
-# by a verb alone, each layer type is named in a unit test, and metrics are named in their table.
+# by a verb alone, each layer type is named in a unit test and each command in an integration test, and
+# metrics are named in their table.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 failures=0
@@ -23,7 +24,13 @@ done < <(grep -HnE "^static [a-zA-Z_0-9 *]*[ *]($verbs)\(" "${sources[@]}" | gre
 types=$(grep -hoE '\.class_name = "[A-Za-z0-9]+"' src/layers/*.c | cut -d'"' -f2 | LC_ALL=C sort -u)
 [ -n "$types" ] || fail "no layer type was found in src/layers"
 for type in $types; do
-    grep -qF "$type" tests/unit/*.c || fail "no unit test names the layer type $type"
+    grep -qw "$type" tests/unit/*.c || fail "no unit test names the layer type $type"
+done
+
+commands=$(sed -n 's/^    {"\([a-z]*\)", ".*", cli_[a-z_]*},$/\1/p' src/cli/convnet.c)
+[ -n "$commands" ] || fail "no command was found in src/cli/convnet.c"
+for command in $commands; do
+    grep -rqw "$command" tests/integration || fail "no integration test names the command $command"
 done
 
 while read -r line; do

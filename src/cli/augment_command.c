@@ -49,8 +49,7 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    CLI_OPTIONS(options),
     .text = "Draw a sheet of training pictures: in each row one as it is, then as --augment "
             "changes it.",
 };

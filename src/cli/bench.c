@@ -41,11 +41,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
-    .operands = "MODEL|FILE.json|NAME",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(options),
+    CLI_OPERANDS("MODEL|FILE.json|NAME", 1, 1),
     .text = "Measure a model's images per second by batch size and threads, next to the measured "
             "peak of one core.",
 };
@@ -179,7 +176,7 @@ static bool print_steps(const struct bench *bench, const double *seconds, size_t
         total += seconds[s];
     json_t *rows = json_array();
     if (!bench->settings->json) {
-        printf("One core's peak %.1f Gflop/s (%s); %.1f us an image of a batch of %d\n\n",
+        printf("One core's peak %.1f Gflop/s (%s); %.1f us per image of a batch of %d\n\n",
                bench->peak, cn_instruction_set(), total * 1e6, bench->settings->batch_size);
         puts("step                         type                 kernel                  us   share"
              "  Gflop/s  of the peak");
@@ -242,7 +239,7 @@ static bool print_json(const struct bench *bench) {
 }
 
 static bool print_text(const struct bench *bench) {
-    printf("One core's peak %.1f Gflop/s (%s); %.3f Mflop an image\n\n", bench->peak,
+    printf("One core's peak %.1f Gflop/s (%s); %.3f Mflop per image\n\n", bench->peak,
            cn_instruction_set(), bench->flops * 1e-6);
     puts("   batch  threads      images/s    Gflop/s  of the peak");
     for (size_t i = 0; i < bench->count; i++) {

@@ -35,8 +35,7 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    CLI_OPTIONS(options),
     .text = "Calibrate a model's probabilities on data that it was not trained on.",
 };
 

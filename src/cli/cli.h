@@ -71,6 +71,11 @@ struct cli_option {
     char letter; /* of the short form; NUL: none */
 };
 
+/* Members of struct cli_syntax: a table of options, and how many operands there may be. */
+#define CLI_OPTIONS(table) .options = (table), .option_count = sizeof(table) / sizeof *(table)
+#define CLI_OPERANDS(words, least, most)                                                           \
+    .operands = (words), .least_operands = (least), .most_operands = (most)
+
 /* The syntax of one command. */
 struct cli_syntax {
     const struct cli_option *options;

@@ -16,7 +16,7 @@ static const struct cli_command commands[] = {
     {"augment", "draw a sheet of changed training pictures", cli_augment},
     {"evaluate", "measure a model's loss and accuracy on labelled data", cli_evaluate},
     {"report", "draw a training's curves and a model's mistakes", cli_draw_report},
-    {"calibrate", "make a model's probabilities true", cli_calibrate},
+    {"calibrate", "calibrate a model's probabilities", cli_calibrate},
     {"quantize", "make a model of bytes, a quarter of the size and faster", cli_quantize},
     {"predict", "classify pictures", cli_predict},
     {"read", "read rows of digits", cli_read},

@@ -30,11 +30,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
-    .operands = "MODEL",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(options),
+    CLI_OPERANDS("MODEL", 1, 1),
     .text = "Change what a model says: its labels, its preprocessing, which output answers, its "
             "temperature. The weights stay as they are.",
 };

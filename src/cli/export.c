@@ -28,11 +28,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
-    .operands = "MODEL",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(options),
+    CLI_OPERANDS("MODEL", 1, 1),
     .text = "Write a model for other programs. The file takes the network's own input: how a "
             "picture becomes it is said, and is the program's work.",
 };

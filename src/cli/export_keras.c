@@ -263,7 +263,7 @@ static void add_named(struct layout *layout, const char *path, size_t index, con
                                 json_pack("[s, o, I]", place, shape, (json_int_t)first));
 }
 
-/* Keras 2: a group a layer, by name. */
+/* Keras 2: a group per layer, by name. */
 static void lay_out_hdf5(struct layout *layout, const json_t *layers) {
     json_t *names = json_array();
     const json_t *layer;

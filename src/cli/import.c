@@ -67,11 +67,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
-    .operands = "FILE",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(options),
+    CLI_OPERANDS("FILE", 1, 1),
     .text = "Make a model of a network that others trained: Keras .h5 and .keras, TensorFlow.js "
             "model.json, ONNX, and PyTorch or safetensors weights with --architecture. The file is "
             "read by a program of its own with few rights.",
@@ -206,7 +203,7 @@ enum cn_status cli_import_report(int fd, const char *file, int child_status, jso
         return cn_fail_at(error, CN_UNSUPPORTED, file, -1, "%s", text);
     }
     if (status == CN_OK && (*ret_report == NULL || child_status != 0)) {
-        return cn_fail_at(error, CN_IO, file, -1, "the import program failed without a word");
+        return cn_fail_at(error, CN_IO, file, -1, "the import program failed without a report");
     }
     return status;
 }

@@ -17,11 +17,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
-    .operands = "MODEL|FILE.json|NAME",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(options),
+    CLI_OPERANDS("MODEL|FILE.json|NAME", 1, 1),
     .text = "Show the layers, shapes, parameters and multiply-accumulates of a model or of an "
             "architecture; of a model also its labels, preprocessing and training record.",
 };

@@ -53,8 +53,7 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    CLI_OPTIONS(options),
     .operands = "[PICTURE|DIR|FILE.idx|FILE.zip|FILE.tar|-]...",
     .most_operands = (size_t)-1,
     .text = "Classify pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, PNM), folders, zips and tars of "

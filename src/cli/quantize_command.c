@@ -42,11 +42,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
-    .operands = "MODEL",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(options),
+    CLI_OPERANDS("MODEL", 1, 1),
     .text = "Make a model whose values and weights are integers of 8 bits: a quarter of the size, "
             "and faster. Its accuracy is measured before and after, on the data that the training "
             "kept for validation.",

@@ -39,8 +39,7 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_syntax syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    CLI_OPTIONS(options),
     .operands = "FILE...",
     .least_operands = 1,
     .most_operands = (size_t)-1,

@@ -13,9 +13,7 @@ struct sign_settings {
 };
 
 static const struct cli_syntax keygen_syntax = {
-    .operands = "NAME",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPERANDS("NAME", 1, 1),
     .text =
         "Make a pair of Ed25519 keys: NAME.key, which is secret and signs models, and NAME.pub, a "
         "line for the daemon's file of trusted-keys.",
@@ -27,11 +25,8 @@ static const struct cli_option sign_options[] = {
 };
 
 static const struct cli_syntax sign_syntax = {
-    .options = sign_options,
-    .option_count = sizeof sign_options / sizeof sign_options[0],
-    .operands = "MODEL",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(sign_options),
+    CLI_OPERANDS("MODEL", 1, 1),
     .text = "Sign a model file: write MODEL.sig beside it.",
 };
 
@@ -41,11 +36,8 @@ static const struct cli_option verify_options[] = {
 };
 
 static const struct cli_syntax verify_syntax = {
-    .options = verify_options,
-    .option_count = sizeof verify_options / sizeof verify_options[0],
-    .operands = "MODEL",
-    .least_operands = 1,
-    .most_operands = 1,
+    CLI_OPTIONS(verify_options),
+    CLI_OPERANDS("MODEL", 1, 1),
     .text =
         "Check that a model file is signed by a trusted key, as a daemon with trusted-keys does.",
 };

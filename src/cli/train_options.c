@@ -181,7 +181,7 @@ static const struct cli_option options[] = {
     {"spill-dir", "DIR", CLI_STRING, SETTING(spill_folder),
      .text = "folder for that file ($TMPDIR, else /var/tmp)"},
     {"history", "FILE.csv", CLI_STRING, SETTING(history),
-     .text = "losses and accuracies, one row an epoch"},
+     .text = "losses and accuracies, one row per epoch"},
     {"epoch-metrics", NULL, CLI_FLAG, OPTION(epoch_metrics),
      .text = "also precision, recall, F1, AUC and top 5 of the validation data in each epoch"},
     {"log-dir", "DIR", CLI_STRING, SETTING(log_folder),
@@ -193,8 +193,7 @@ static const struct cli_option options[] = {
 };
 
 const struct cli_syntax train_syntax = {
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    CLI_OPTIONS(options),
     .text = "Train a network on labelled pictures and write a model file.\v"
             "DIR holds pictures in one folder per class, pictures and a labels.csv, or one of the "
             "usual data sets (MNIST's, EMNIST's and CIFAR's files, Kaggle's train.csv, NumPy's "

@@ -244,8 +244,8 @@ static enum cn_status check_addresses(const struct daemon_options *options,
     if (exposed == NULL)
         return CN_OK;
     return cn_fail(error, CN_INVALID,
-                   "%s %s is reachable from other machines and nobody would be asked who they "
-                   "are: set api-keys-file, or say insecure = yes",
+                   "%s %s is reachable from other machines without authentication: set "
+                   "api-keys-file, or insecure = yes",
                    option, exposed->text);
 }
 

@@ -187,9 +187,10 @@ static enum cn_status check_exposure(struct service *service, struct cn_error *e
     const struct daemon_options *options = service->options;
     const bool asks = options->insecure || options->api_keys_file[0] != '\0';
     if (!asks && http_server_is_exposed(service->server, options->tls_client_ca[0] == '\0'))
-        return cn_fail(error, CN_INVALID,
-                       "a socket that was passed is reachable from other machines and nobody would "
-                       "be asked who they are: set api-keys-file, or say insecure = yes");
+        return cn_fail(
+            error, CN_INVALID,
+            "a passed socket is reachable from other machines without authentication: set "
+            "api-keys-file, or insecure = yes");
     return CN_OK;
 }
 

@@ -43,7 +43,7 @@ void service_log_models(void *data, const struct registry_event *event) {
     switch (event->kind) {
     case REGISTRY_EVENT_LOADED:
         log_write(LOG_LEVEL_INFO,
-                  "model %s version %u loaded from %s, sha256 %.16s, %.1f us an image, %s kernels",
+                  "model %s version %u loaded from %s, sha256 %.16s, %.1f us per image, %s kernels",
                   event->name, event->version, event->path, event->model->model->sha256,
                   event->model->image_seconds * 1e6, cn_instruction_set());
         if (!event->model->model->sealed && !atomic_exchange(&unsealed_said, true))

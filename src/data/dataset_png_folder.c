@@ -188,7 +188,7 @@ static enum cn_status add_classes(struct cn_picture_list *list, const char *root
     enum cn_status status = CN_OK;
     if (classes->count < 2 || classes->count > MAX_CLASSES)
         return cn_fail_at(error, CN_INVALID, root, -1,
-                          "has %d subfolders, one a class; 2 to %d are possible", classes->count,
+                          "has %d subfolders, one per class; 2 to %d are possible", classes->count,
                           MAX_CLASSES);
     dataset->class_names = calloc((size_t)classes->count, sizeof *dataset->class_names);
     if (dataset->class_names == NULL)

@@ -76,7 +76,7 @@ static enum cn_status read_header(struct bitmap *bitmap, const struct cn_picture
     if (status != CN_OK)
         return status;
     if (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32)
-        return cn_fail(error, CN_MALFORMED, "BMP: %u bits a pixel do not exist", (unsigned)bits);
+        return cn_fail(error, CN_MALFORMED, "BMP: %u bits per pixel do not exist", (unsigned)bits);
     bitmap->width = (int)width;
     bitmap->height = (int)height;
     bitmap->bits = (int)bits;

@@ -61,7 +61,7 @@ enum cn_status cn_png_encode(const uint8_t *pixels, int width, int height, int c
     if (width < 1 || height < 1 || width > 1 << 20 || height > 1 << 20 ||
         (channels != 1 && channels != 3))
         return cn_fail(error, CN_INVALID,
-                       "cannot encode %d x %d pixels of %d channels; 1 to 1048576 pixels a side, "
+                       "cannot encode %d x %d pixels of %d channels; 1 to 1048576 pixels per side, "
                        "and 1 or 3 channels, are possible",
                        width, height, channels);
     encoder.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, on_error, NULL);

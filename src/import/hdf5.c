@@ -176,7 +176,7 @@ static enum cn_status dataset_add(struct import_source *source, hid_t place, con
     return status;
 }
 
-/* ---- Keras 1 and 2: a group a layer, with its list of weights ---- */
+/* ---- Keras 1 and 2: a group per layer, with its list of weights ---- */
 
 static enum cn_status layer_read(struct import_source *source, hid_t place, const char *layer,
                                  struct cn_error *error) {

@@ -36,8 +36,12 @@ static const char *list_types(char *text, size_t size) {
     return text;
 }
 
+/* Reads a field's value into the place that its kind needs. A failure may leave a part of it. */
+typedef enum cn_status field_reader(const struct cn_keras_layer *entry,
+                                    const struct cn_field *field, const json_t *value, void *ret);
+
 static enum cn_status read_int(const struct cn_keras_layer *entry, const struct cn_field *field,
-                               const json_t *value, int *ret_int) {
+                               const json_t *value, void *ret_int) {
     char shown[CN_JSON_TEXT];
     const double number = (double)json_integer_value(value);
     if (!json_is_integer(value) || number < field->minimum || number > field->maximum ||
@@ -45,113 +49,93 @@ static enum cn_status read_int(const struct cn_keras_layer *entry, const struct 
         return cn_fail(entry->error, CN_INVALID,
                        "%s: %s is %s; it must be an integer from %.10g to %.10g", entry->label,
                        field->name, cn_json_show(value, shown), field->minimum, field->maximum);
-    *ret_int = (int)json_integer_value(value);
+    *(int *)ret_int = (int)json_integer_value(value);
     return CN_OK;
 }
 
+/* Reads `count` elements of a list into an array, or one value for all of them. */
+static enum cn_status read_elements(const struct cn_keras_layer *entry,
+                                    const struct cn_field *field, const json_t *value,
+                                    field_reader *read, int count, void *ret, size_t size) {
+    enum cn_status status = CN_OK;
+    for (int i = 0; i < count && status == CN_OK; i++)
+        status = read(entry, field, json_is_array(value) ? json_array_get(value, (size_t)i) : value,
+                      (char *)ret + (size_t)i * size);
+    return status;
+}
+
 static enum cn_status read_pair(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                const json_t *value, int ret_pair[2]) {
+                                const json_t *value, void *ret_pair) {
     char shown[CN_JSON_TEXT];
-    int pair[2] = {0, 0};
     if (json_is_array(value) && json_array_size(value) != 2)
         return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be one integer or two",
                        entry->label, field->name, cn_json_show(value, shown));
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *element = json_is_array(value) ? json_array_get(value, i) : value;
-        const enum cn_status status = read_int(entry, field, element, &pair[i]);
-        if (status != CN_OK)
-            return status;
-    }
-    memcpy(ret_pair, pair, sizeof pair);
-    return CN_OK;
+    return read_elements(entry, field, value, read_int, 2, ret_pair, sizeof(int));
 }
 
 /* Reads one number, or a list of one, for the axis of a one-dimensional layer. */
 static enum cn_status read_width(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                 const json_t *value, int ret_pair[2]) {
-    int width = 0;
+                                 const json_t *value, void *ret_pair) {
+    int *pair = ret_pair;
     const json_t *element = json_array_size(value) == 1 ? json_array_get(value, 0) : value;
-    const enum cn_status status = read_int(entry, field, element, &width);
-    if (status == CN_OK) {
-        ret_pair[0] = 1;
-        ret_pair[1] = width;
-    }
-    return status;
+    pair[0] = 1;
+    return read_int(entry, field, element, &pair[1]);
 }
 
-static enum cn_status read_list(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                const json_t *value, struct cn_ints *ret_list) {
+static enum cn_status read_ints(const struct cn_keras_layer *entry, const struct cn_field *field,
+                                const json_t *value, void *ret_list) {
     char shown[CN_JSON_TEXT];
-    struct cn_ints list = {.count = json_is_array(value) ? (int)json_array_size(value) : 1};
+    struct cn_ints *list = ret_list;
     if (json_array_size(value) > CN_INTS_MAX)
         return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must have at most %d numbers",
                        entry->label, field->name, cn_json_show(value, shown), CN_INTS_MAX);
-    for (int i = 0; i < list.count; i++) {
-        const json_t *element = json_is_array(value) ? json_array_get(value, (size_t)i) : value;
-        const enum cn_status status = read_int(entry, field, element, &list.values[i]);
-        if (status != CN_OK)
-            return status;
-    }
-    *ret_list = list;
-    return CN_OK;
+    *list = (struct cn_ints){.count = json_is_array(value) ? (int)json_array_size(value) : 1};
+    return read_elements(entry, field, value, read_int, list->count, list->values, sizeof(int));
 }
 
-/* Reads two numbers, or one for both. */
+/* Reads the last two of four numbers: two, or one for both. */
 static enum cn_status read_ends(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                const json_t *value, int ret_ends[2]) {
-    return read_pair(entry, field, value, ret_ends);
+                                const json_t *value, void *ret_sides) {
+    return read_pair(entry, field, value, (int *)ret_sides + 2);
 }
 
 /* Reads [[top, bottom], [left, right]], [rows, columns], or one number for all. */
 static enum cn_status read_sides(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                 const json_t *value, int ret_sides[4]) {
+                                 const json_t *value, void *ret_sides) {
     char shown[CN_JSON_TEXT];
-    int sides[4] = {0};
     if (json_is_array(value) && json_array_size(value) != 2)
         return cn_fail(entry->error, CN_INVALID,
                        "%s: %s is %s; it must be one integer, two, or two pairs", entry->label,
                        field->name, cn_json_show(value, shown));
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *element = json_is_array(value) ? json_array_get(value, i) : value;
-        const enum cn_status status = read_ends(entry, field, element, sides + 2 * i);
-        if (status != CN_OK)
-            return status;
-    }
-    memcpy(ret_sides, sides, sizeof sides);
-    return CN_OK;
+    return read_elements(entry, field, value, read_pair, 2, ret_sides, 2 * sizeof(int));
 }
 
 static enum cn_status read_float(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                 const json_t *value, float *ret_float) {
+                                 const json_t *value, void *ret_float) {
     char shown[CN_JSON_TEXT];
     const double number = json_number_value(value);
     if (!json_is_number(value) || number < field->minimum || number > field->maximum)
         return cn_fail(entry->error, CN_INVALID,
                        "%s: %s is %s; it must be a number from %.10g to %.10g", entry->label,
                        field->name, cn_json_show(value, shown), field->minimum, field->maximum);
-    *ret_float = (float)number;
+    *(float *)ret_float = (float)number;
     return CN_OK;
 }
 
 static enum cn_status read_floats(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                  const json_t *value, struct cn_floats *ret_list) {
+                                  const json_t *value, void *ret_list) {
     char shown[CN_JSON_TEXT];
-    struct cn_floats list = {.count = json_is_array(value) ? (int)json_array_size(value) : 1};
-    if (json_is_array(value) && (list.count < 1 || list.count > CN_FLOATS_MAX))
+    struct cn_floats *list = ret_list;
+    const size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    if (count < 1 || count > CN_FLOATS_MAX)
         return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must have from 1 to %d numbers",
                        entry->label, field->name, cn_json_show(value, shown), CN_FLOATS_MAX);
-    for (int i = 0; i < list.count; i++) {
-        const json_t *element = json_is_array(value) ? json_array_get(value, (size_t)i) : value;
-        const enum cn_status status = read_float(entry, field, element, &list.values[i]);
-        if (status != CN_OK)
-            return status;
-    }
-    *ret_list = list;
-    return CN_OK;
+    *list = (struct cn_floats){.count = (int)count};
+    return read_elements(entry, field, value, read_float, list->count, list->values, sizeof(float));
 }
 
 static enum cn_status read_enum(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                const json_t *value, int *ret_index) {
+                                const json_t *value, void *ret_index) {
     char word[CN_JSON_TEXT], shown[CN_JSON_TEXT], names[160];
     if (!cn_keras_word(value, word))
         return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be one of %s", entry->label,
@@ -164,24 +148,32 @@ static enum cn_status read_enum(const struct cn_keras_layer *entry, const struct
         return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; supported are %s", entry->label,
                        field->name, cn_json_show(value, shown),
                        cn_name_list(field->names, names, sizeof names));
-    *ret_index = index;
+    *(int *)ret_index = index;
     return CN_OK;
 }
 
 static enum cn_status read_bool(const struct cn_keras_layer *entry, const struct cn_field *field,
-                                const json_t *value, bool *ret_bool) {
+                                const json_t *value, void *ret_bool) {
     char shown[CN_JSON_TEXT];
     const double number = json_number_value(value);
     if (entry->lenient && json_is_number(value) && (number == 0 || number == 1)) {
-        *ret_bool = number == 1; /* Python treats them alike */
+        *(bool *)ret_bool = number == 1; /* Python treats them alike */
         return CN_OK;
     }
     if (!json_is_boolean(value))
         return cn_fail(entry->error, CN_INVALID, "%s: %s is %s; it must be true or false",
                        entry->label, field->name, cn_json_show(value, shown));
-    *ret_bool = json_is_true(value);
+    *(bool *)ret_bool = json_is_true(value);
     return CN_OK;
 }
+
+static field_reader *const readers[] = {
+    [CN_FIELD_INT] = read_int,         [CN_FIELD_INT_PAIR] = read_pair,
+    [CN_FIELD_INT_WIDTH] = read_width, [CN_FIELD_INT_LIST] = read_ints,
+    [CN_FIELD_INT_SIDES] = read_sides, [CN_FIELD_INT_ENDS] = read_ends,
+    [CN_FIELD_FLOAT] = read_float,     [CN_FIELD_FLOAT_LIST] = read_floats,
+    [CN_FIELD_BOOL] = read_bool,       [CN_FIELD_ENUM] = read_enum,
+};
 
 static enum cn_status read_field(const struct cn_keras_layer *entry, const struct cn_field *field,
                                  unsigned char *config) {
@@ -195,30 +187,7 @@ static enum cn_status read_field(const struct cn_keras_layer *entry, const struc
         return cn_fail(entry->error, CN_INVALID, "%s has no %s, which a %s needs", entry->label,
                        field->name, entry->class_name);
     }
-    switch (field->kind) {
-    case CN_FIELD_INT:
-        return read_int(entry, field, value, place);
-    case CN_FIELD_INT_PAIR:
-        return read_pair(entry, field, value, place);
-    case CN_FIELD_INT_WIDTH:
-        return read_width(entry, field, value, place);
-    case CN_FIELD_INT_LIST:
-        return read_list(entry, field, value, place);
-    case CN_FIELD_INT_SIDES:
-        return read_sides(entry, field, value, place);
-    case CN_FIELD_INT_ENDS:
-        return read_ends(entry, field, value, (int *)place + 2);
-    case CN_FIELD_FLOAT:
-        return read_float(entry, field, value, place);
-    case CN_FIELD_FLOAT_LIST:
-        return read_floats(entry, field, value, place);
-    case CN_FIELD_BOOL:
-        return read_bool(entry, field, value, place);
-    case CN_FIELD_ENUM:
-        return read_enum(entry, field, value, place);
-    }
-    return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is of an unknown kind", entry->label,
-                   field->name);
+    return readers[field->kind](entry, field, value, place);
 }
 
 /* Refuses every key that is neither a field nor known to be harmless with its value. */

@@ -367,7 +367,7 @@ for r in rows:
     assert float(r["confidence"]) == max(p)'
 check "predict an IDX file" run 0 "${predict[@]}" "$sample/t10k-images-idx3-ubyte.gz" --threads 2
 cp out idx.csv
-check "one row an image" test "$(wc -l <idx.csv)" = 201
+check "one row per image" test "$(wc -l <idx.csv)" = 201
 check "predict raw bytes" test "$("$convnet" "${predict[@]}" --raw - <raw 2>err | tee raw.csv | wc -l)" = 21
 "$convnet" "${predict[@]}" - <raw >out 2>err
 check "raw bytes are never taken for images by their length" test "$?" = 1
@@ -403,7 +403,7 @@ for line, r in zip([x for x in open("out") if "error" not in x], rows + rows[:1]
     assert j["probabilities"] == [float(r["p_%d" % i]) for i in range(10)]'
 printf '%s\n' pictures/00.png pictures/bad.png pictures/01.png >list
 check "files from a list" run 1 "${predict[@]}" --format table --files-from list
-check "a row a picture" test "$(wc -l <out)" = 4
+check "a row per picture" test "$(wc -l <out)" = 4
 printf '%s\0' pictures/00.png pictures/01.png pictures/02.png >names
 check "a list with NULs" run 0 "${predict[@]}" --null --files-from names
 check "each of them" test "$(wc -l <out)" = 4
