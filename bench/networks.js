@@ -136,6 +136,48 @@ class Network {
         return name;
     }
 
+    integers(name, values) {
+        this.initializers.push(onnx.TensorProto.create({ name, dims: [values.length],
+            dataType: onnx.TensorProto.DataType.INT64,
+            rawData: new Uint8Array(new BigInt64Array(values.map(BigInt)).buffer) }));
+        return name;
+    }
+
+    // The second or the first half of the channels.
+    half(x, second) {
+        const [height, width, channels] = this.shapes[x], size = channels / 2, begin = second ? size : 0;
+        const name = this.keras('Slice', { begin: [0, 0, begin], size: [height, width, size], strides: [1, 1, 1] },
+            [x], [height, width, size]);
+        this.node('Slice', [x, this.integers(`${name}.from`, [begin]), this.integers(`${name}.to`, [begin + size]),
+            this.integers(`${name}.axis`, [1])], name);
+        return name;
+    }
+
+    // Channels of two groups, one of each in turn.
+    shuffle(x) {
+        const [height, width, channels] = this.shapes[x];
+        const parts = this.keras('Reshape', { target_shape: [height, width, 2, channels / 2] }, [x],
+            [height, width, 2, channels / 2]);
+        const turned = this.keras('Permute', { dims: [1, 2, 4, 3] }, [parts], [height, width, channels / 2, 2]);
+        const name = this.keras('Reshape', { target_shape: [height, width, channels] }, [turned],
+            [height, width, channels]);
+        this.node('Reshape', [x, this.integers(`${name}.parts`, [0, 2, channels / 2, height, width])], `${name}.a`);
+        this.node('Transpose', [`${name}.a`], `${name}.b`, { perm: [0, 2, 1, 3, 4] });
+        this.node('Reshape', [`${name}.b`, this.integers(`${name}.whole`, [0, channels, height, width])], name);
+        return name;
+    }
+
+    // Each pixel becomes four.
+    larger(x) {
+        const [height, width, channels] = this.shapes[x];
+        const name = this.keras('UpSampling2D', { size: [2, 2] }, [x], [2 * height, 2 * width, channels]);
+        const scales = `${name}.scales`;
+        this.initializers.push(onnx.TensorProto.create({ name: scales, dims: [4],
+            dataType: onnx.TensorProto.DataType.FLOAT, rawData: new Uint8Array(new Float32Array([1, 1, 2, 2]).buffer) }));
+        this.node('Resize', [x, '', scales], name);
+        return name;
+    }
+
     // FILE.json and FILE.onnx.
     write(file, output) {
         const chained = this.layers.every((layer, i) => i === 0 || JSON.stringify(layer.inbound_nodes) ===
@@ -148,7 +190,7 @@ class Network {
             elemType: onnx.TensorProto.DataType.FLOAT,
             shape: { dim: [{ dimParam: 'n' }, ...dims.map((dimValue) => ({ dimValue }))] } } } });
         const graph = onnx.GraphProto.create({ name: 'network', node: this.nodes, initializer: this.initializers,
-            input: [float('input', this.input)], output: [float(output, this.shapes[output])] });
+            input: [float('input', this.input)], output: [float(output, [...this.shapes[output].slice(2), ...this.shapes[output].slice(0, 2)])] });
         fs.writeFileSync(`${file}.onnx`, onnx.ModelProto.encode(onnx.ModelProto.create(
             { irVersion: 7, opsetImport: [{ domain: '', version: 13 }], graph })).finish());
     }
@@ -203,6 +245,38 @@ function mobilenetV2() {
                     x = net.add(from, x);
             }
         return net.dense(net.globalAverage(net.conv(x, 1280, 1)), 1000, 'softmax');
+    });
+}
+
+// 1.0 x.
+function shufflenetV2() {
+    return chain(224, 224, 3, (net, input) => {
+        let x = net.pool(net.conv(input, 24, 3, { stride: 2 }), 'Max', 3, 2, true);
+        for (const [width, count] of [[116, 4], [232, 8], [464, 4]])
+            for (let b = 0; b < count; b++) {
+                const down = b === 0, stride = down ? 2 : 1, linear = { stride, activation: 'linear' };
+                const left = down ? net.conv(net.depthwise(x, 3, linear), width / 2, 1) : net.half(x, false);
+                const right = net.conv(net.depthwise(net.conv(down ? x : net.half(x, true), width / 2, 1), 3, linear),
+                    width / 2, 1);
+                x = net.shuffle(net.concatenate(left, right));
+            }
+        return net.dense(net.globalAverage(net.conv(x, 1024, 1)), 1000, 'softmax');
+    });
+}
+
+function unet() {
+    return chain(64, 64, 1, (net, x) => {
+        const twice = (y, width) => net.conv(net.conv(y, width, 3), width, 3);
+        const kept = [];
+        for (const width of [16, 32, 64]) {
+            x = twice(x, width);
+            kept.push(x);
+            x = net.pool(x, 'Max', 2);
+        }
+        x = twice(x, 128);
+        for (const width of [64, 32, 16])
+            x = twice(net.concatenate(net.larger(x), kept.pop()), width);
+        return net.conv(x, 2, 1, { activation: 'linear' });
     });
 }
 
@@ -263,6 +337,8 @@ const networks = {
     'resnet-18': () => resnet(224, (net, x) => net.pool(net.conv(x, 64, 7, { stride: 2 }), 'Max', 3, 2, true), 2,
         [64, 128, 256, 512], 1000),
     'mobilenet-v2': mobilenetV2,
+    'shufflenet-v2': shufflenetV2,
+    'unet': unet,
     'squeezenet': squeezenet,
     'vgg-11': () => chain(224, 224, 3, (net, x) => {
         for (const widths of [[64], [128], [256, 256], [512, 512], [512, 512]])

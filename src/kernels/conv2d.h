@@ -12,7 +12,8 @@ struct cn_conv2d {
     int kernel_height, kernel_width;
     int row_stride, column_stride;
     int row_dilation, column_dilation; /* pixels between two taps of the window; 0 is 1 */
-    int groups; /* of in and out channels, each a convolution of its own; 0 is 1 */
+    int groups;    /* of in and out channels, each a convolution of its own; 0 is 1 */
+    float ceiling; /* what larger outputs become, after ReLU; 0: there is none */
 };
 
 /* Every channel has a window of its own, and makes one channel. */

@@ -18,4 +18,17 @@ struct cn_function_kernels {
     void (*elu)(float *y, const float *x, size_t count);   /* 4; x, or exp(x) - 1 if x <= 0 */
 };
 
+/* Functions of a few instructions. y may be x. */
+struct cn_unary_kernels {
+    /* The least for what is no number; a `most` below the least wins. */
+    void (*clip)(float *y, const float *x, size_t count, float least, float most);
+    void (*line)(float *y, const float *x, size_t count, float slope, float shift);
+    void (*leaky_relu)(float *y, const float *x, size_t count, float slope);
+    /* slope * x + shift, from 0 to 1. */
+    void (*hard_sigmoid)(float *y, const float *x, size_t count, float slope, float shift);
+    void (*hard_swish)(float *y, const float *x, size_t count); /* x hard_sigmoid(x; 1/6, 1/2) */
+    void (*square_root)(float *y, const float *x, size_t count);
+    void (*product)(float *y, const float *x, const float *factor, size_t count);
+};
+
 #endif

@@ -60,6 +60,7 @@ struct cn_kernels {
     void (*softmax)(float *y, size_t rows, int width);
 
     const struct cn_function_kernels *functions;      /* functions.h */
+    const struct cn_unary_kernels *unary;             /* functions.h */
     const struct cn_backward_kernels *backward;       /* backward.h */
     const struct cn_elementwise_kernels *elementwise; /* elementwise.h */
 };

@@ -18,7 +18,7 @@ libcore_portable_la_SOURCES = \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
 	src/kernels/vector_dense.inc src/kernels/vector_depthwise.inc src/kernels/vector_elementwise.inc src/kernels/vector_floats.inc src/kernels/vector_functions.inc \
 	src/kernels/vector_kernels.inc src/kernels/vector_pooling.inc \
-	src/kernels/vector_softmax.inc
+	src/kernels/vector_softmax.inc src/kernels/vector_unary.inc
 libcore_portable_la_LIBTOOLFLAGS = $(pic_only)
 libcore_portable_la_CFLAGS = $(KERNEL_CFLAGS)
 libcore_la_LIBADD += libcore_portable.la

@@ -59,7 +59,8 @@ static struct cn_conv2d group_shape(const struct cn_affine *a, size_t count) {
                               .kernel_height = 1,
                               .kernel_width = 1,
                               .row_stride = 1,
-                              .column_stride = 1};
+                              .column_stride = 1,
+                              .ceiling = s->ceiling};
 }
 
 /* How the numbers of a value lie: floats, or bytes. */
@@ -227,7 +228,13 @@ unsigned long long cn_affine_macs(const struct cn_layer *layer) {
 }
 
 void cn_affine_prepare(struct cn_step *step) {
-    step->affine = step->layer.type->affine(&step->layer);
+    struct cn_affine *a = &step->affine;
+    *a = step->layer.type->affine(&step->layer);
+    a->shape.ceiling = step->ceiling;
+    a->pad_top += step->border.top;
+    a->pad_left += step->border.left;
+    a->height -= step->border.top + step->border.bottom;
+    a->width -= step->border.left + step->border.right;
 }
 
 void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
@@ -292,17 +299,16 @@ void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float
     cn_conv2d_pack(packed, parameters, bias_of(&affine, parameters), &affine.shape);
 }
 
-static size_t affine_scratch_floats(const struct cn_layer *layer, struct affine_numbers in) {
-    const struct cn_affine affine = layer->type->affine(layer);
-    const struct cn_conv2d *s = &affine.shape;
-    const size_t rows = (size_t)rows_under(s, band_rows(&affine, in, 1));
+static size_t affine_scratch_floats(const struct cn_affine *affine, struct affine_numbers in) {
+    const struct cn_conv2d *s = &affine->shape;
+    const size_t rows = (size_t)rows_under(s, band_rows(affine, in, 1));
     const size_t bytes = rows * (size_t)s->in_width * (size_t)s->in_channels * in.size;
-    return needs_padding(&affine) ? cn_floats_aligned((bytes + CN_BYTES_SLACK) / sizeof(float) + 1)
-                                  : 0;
+    return needs_padding(affine) ? cn_floats_aligned((bytes + CN_BYTES_SLACK) / sizeof(float) + 1)
+                                 : 0;
 }
 
-size_t cn_affine_scratch_size(const struct cn_layer *layer) {
-    return affine_scratch_floats(layer, floats);
+size_t cn_affine_scratch_size(const struct cn_step *step) {
+    return affine_scratch_floats(&step->affine, floats);
 }
 
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
@@ -335,8 +341,8 @@ static void affine_bytes_pack(const struct cn_step *step, const float *parameter
                   step->bytes.out);
 }
 
-static size_t affine_bytes_scratch_size(const struct cn_layer *layer) {
-    return affine_scratch_floats(layer, (struct affine_numbers){1, 0});
+static size_t affine_bytes_scratch_size(const struct cn_step *step) {
+    return affine_scratch_floats(&step->affine, (struct affine_numbers){1, 0});
 }
 
 static void affine_bytes_fold(const struct cn_layer *layer, float *packed, const float *scale,
@@ -383,8 +389,8 @@ static const char *affine_bytes_kernel(const struct cn_step *step) {
     .scratch_size = affine_bytes_scratch_size, .fold = affine_bytes_fold, .takes = affine_takes
 
 const struct cn_layer_inference cn_affine_bytes = {AFFINE_BYTES};
-const struct cn_layer_inference cn_convolution_bytes = {AFFINE_BYTES,
-                                                        .absorb_maxima = cn_affine_absorb_maxima};
+const struct cn_layer_inference cn_convolution_bytes = {
+    AFFINE_BYTES, .absorb_maxima = cn_affine_absorb_maxima, .takes_border = true};
 
 /* ---- Training ---- */
 

@@ -27,7 +27,7 @@ void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs
 const char *cn_affine_kernel(const struct cn_step *step);
 size_t cn_affine_packed_size(const struct cn_layer *layer);
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed);
-size_t cn_affine_scratch_size(const struct cn_layer *layer);
+size_t cn_affine_scratch_size(const struct cn_step *step);
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
                     const float *shift);
 

@@ -162,9 +162,14 @@ static void conv2d_training_pack(const struct cn_layer *layer, const float *para
         cn_affine_pack(layer, parameters, packed);
 }
 
+static size_t scratch_of(const struct cn_layer *layer) {
+    const struct cn_step step = cn_step_of(layer, NULL);
+    return cn_affine_scratch_size(&step);
+}
+
 static size_t conv2d_training_scratch_size(const struct cn_layer *layer) {
     const struct cn_affine affine = conv2d_affine(layer);
-    const size_t out = cn_shape_size(&layer->output_shape), forward = cn_affine_scratch_size(layer);
+    const size_t out = cn_shape_size(&layer->output_shape), forward = scratch_of(layer);
     if (is_plain(&affine))
         return cn_affine_training.scratch_size(layer);
     return out > forward ? out : forward;
@@ -186,6 +191,8 @@ static const struct cn_layer_inference conv2d_inference = {.prepare = cn_affine_
                                                            .scratch_size = cn_affine_scratch_size,
                                                            .fold = cn_affine_fold,
                                                            .absorb_maxima = cn_affine_absorb_maxima,
+                                                           .takes_border = true,
+                                                           .takes_ceiling = true,
                                                            .bytes = &cn_convolution_bytes};
 
 #define CONVOLUTION(prefix)                                                                        \

@@ -277,11 +277,15 @@ static const struct cn_layer_training transpose_training = {.forward = transpose
                                                             .scratch_size =
                                                                 transpose_training_scratch_size};
 
+static size_t transpose_scratch_of_step(const struct cn_step *step) {
+    return transpose_scratch_size(&step->layer);
+}
+
 static const struct cn_layer_inference transpose_inference = {.infer = transpose_infer,
                                                               .packed_size = transpose_packed_size,
                                                               .pack = transpose_pack,
                                                               .scratch_size =
-                                                                  transpose_scratch_size};
+                                                                  transpose_scratch_of_step};
 
 #define TRANSPOSE(prefix)                                                                          \
     .onnx = "ConvTranspose", .config_size = sizeof(struct transpose_config),                       \

@@ -40,15 +40,22 @@ struct cn_step_bytes {
     struct cn_byte_range in[2], out; /* of the first two inputs; out.scale 0: it writes floats */
 };
 
+/* Rows and columns of zeros around a picture. */
+struct cn_border {
+    int top, bottom, left, right;
+};
+
 /* A layer made ready for inference, once, so that running it works nothing out. */
 struct cn_step {
     struct cn_layer layer; /* its activation may have come from the layer after it */
     const struct cn_layer_inference *inference; /* its type's, of floats or of bytes */
     const float *packed;                        /* packed_size floats */
     struct cn_step_bytes bytes;                 /* of a step on bytes */
-    struct cn_affine affine;                    /* of Conv2D and Dense */
-    struct cn_pooling pooling;                  /* of the poolings */
-    bool pooled;                                /* the step takes the maxima of `pooling` itself */
+    struct cn_border border;   /* zeros around the input that the layer before it made */
+    float ceiling;             /* of the clip behind its ReLU; 0: none */
+    struct cn_affine affine;   /* of Conv2D and Dense */
+    struct cn_pooling pooling; /* of the poolings */
+    bool pooled;               /* the step takes the maxima of `pooling` itself */
 };
 
 /* Of layers whose samples depend on each other; all are there. collect_*: x, or x and dy, of a
@@ -87,8 +94,9 @@ struct cn_layer_inference {
     /* All floats; NULL: 0. */
     size_t (*packed_size)(const struct cn_layer *layer);
     void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);
-    size_t (*scratch_size)(const struct cn_layer *layer);
+    size_t (*scratch_size)(const struct cn_step *step);
     bool in_place;
+    bool takes_border, takes_ceiling; /* `prepare` heeds the step's */
     /* What computes the step, for `convnet info --plan`; NULL: its class name says it. */
     const char *(*kernel)(const struct cn_step *step);
 
@@ -100,6 +108,10 @@ struct cn_layer_inference {
      * no by returning false, and then writes nothing. */
     bool (*scale_shift)(const struct cn_layer *layer, const float *parameters, float *scale,
                         float *shift);
+    /* The layer as zeros around a picture, or as ReLU with a ceiling (0: it is none); NULL: it is
+     * not one. */
+    struct cn_border (*border)(const struct cn_layer *layer);
+    float (*ceiling)(const struct cn_layer *layer);
     /* The layer as the largest of windows; NULL: it is not one. */
     struct cn_pooling (*maxima)(const struct cn_layer *layer);
     /* Whether the step takes these maxima of its outputs itself, from now on; NULL: never. */

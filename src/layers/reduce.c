@@ -131,13 +131,33 @@ static float reduce_numbers(enum function function, const float *x, size_t lengt
     return (float)sum;
 }
 
+/* y[inner] = the sums, or the means, of the columns of x[length, inner]: row by row, as it lies. */
+static void reduce_columns(const float *x, size_t length, size_t inner, double factor, float *y) {
+    enum { COLUMNS = 64 };
+    for (size_t first = 0; first < inner; first += COLUMNS) {
+        const size_t count = inner - first < COLUMNS ? inner - first : COLUMNS;
+        double sums[COLUMNS] = {0};
+        for (size_t k = 0; k < length; k++)
+            for (size_t i = 0; i < count; i++)
+                sums[i] += (double)x[k * inner + first + i];
+        for (size_t i = 0; i < count; i++)
+            y[first + i] = (float)(sums[i] / factor);
+    }
+}
+
 static void reduce_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
     const struct reduce_view view = reduce_view_of(layer, count);
+    const enum function function = reduce_of(layer)->function;
+    if (view.inner > 1 && (function == SUM || function == MEAN)) {
+        for (size_t o = 0; o < view.outer; o++)
+            reduce_columns(x + o * view.length * view.inner, view.length, view.inner,
+                           function == MEAN ? (double)view.length : 1, y + o * view.inner);
+        return;
+    }
     for (size_t o = 0; o < view.outer; o++)
         for (size_t i = 0; i < view.inner; i++)
-            y[o * view.inner + i] =
-                reduce_numbers(reduce_of(layer)->function, x + o * view.length * view.inner + i,
-                               view.length, view.inner);
+            y[o * view.inner + i] = reduce_numbers(function, x + o * view.length * view.inner + i,
+                                                   view.length, view.inner);
 }
 
 static void reduce_forward(const struct cn_layer *layer, const struct cn_pass *pass) {

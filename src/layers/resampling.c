@@ -212,8 +212,16 @@ static const struct cn_layer_inference resample_bytes = {.infer = resample_bytes
 
 static const struct cn_layer_training resample_training = {.forward = resample_forward,
                                                            .backward = resample_backward};
-static const struct cn_layer_inference resample_inference = {.infer = resample_infer,
-                                                             .bytes = &resample_bytes};
+/* Of padding; negative ones, which nobody takes, of all else. */
+static struct cn_border resample_border(const struct cn_layer *layer) {
+    const int *sides = config_of(layer)->sides;
+    return config_of(layer)->op == RESAMPLE_PAD
+               ? (struct cn_border){sides[0], sides[1], sides[2], sides[3]}
+               : (struct cn_border){-1, -1, -1, -1};
+}
+
+static const struct cn_layer_inference resample_inference = {
+    .infer = resample_infer, .border = resample_border, .bytes = &resample_bytes};
 
 #define RESAMPLE(prefix)                                                                           \
     .config_size = sizeof(struct resample_config), .defaults = &prefix##_defaults,                 \

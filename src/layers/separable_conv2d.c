@@ -229,11 +229,15 @@ static const struct cn_layer_training separable_training = {.forward = separable
                                                             .scratch_size =
                                                                 separable_training_scratch_size};
 
+static size_t separable_scratch_of_step(const struct cn_step *step) {
+    return separable_scratch_size(&step->layer);
+}
+
 static const struct cn_layer_inference separable_inference = {.infer = separable_infer,
                                                               .packed_size = separable_packed_size,
                                                               .pack = separable_pack,
                                                               .scratch_size =
-                                                                  separable_scratch_size,
+                                                                  separable_scratch_of_step,
                                                               .fold = separable_fold};
 
 #define SEPARABLE(prefix)                                                                          \

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "layers/layer_type.h"
 
 enum function {
@@ -103,10 +104,6 @@ static float softplus(float x) {
     return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x));
 }
 
-static float clamped(float x, float from, float to) {
-    return x < from ? from : x > to ? to : x;
-}
-
 #define ROOT_HALF    0.70710678118654752F
 #define ROOT_2_BY_PI 0.79788456080286536F
 #define GELU_CUBIC   0.044715F
@@ -115,50 +112,93 @@ static float gelu_tanh_inner(float x) {
     return ROOT_2_BY_PI * (x + GELU_CUBIC * x * x * x);
 }
 
-/* One loop per function, so that the compiler can vectorise the simple ones. y may be x. */
+/* What takes a function that is a kernel, and then a little: by pieces, whose function's values
+ * stay beside x, which y may be. */
+enum { PIECE = 256 };
+
+static void piece_of(const struct unary_config *config, const float *x, float *y, size_t count) {
+    const struct cn_function_kernels *functions = cn_kernels()->functions;
+    const float a = config->alpha, b = config->beta;
+    const bool selu = config->function == SELU;
+    float values[PIECE];
+    switch (config->function) {
+    case GELU_TANH: /* v/2 (1 + tanh(t)) = v sigmoid(2t) */
+        for (size_t i = 0; i < count; i++)
+            values[i] = 2 * gelu_tanh_inner(x[i]);
+        functions->sigmoid(values, values, count);
+        cn_kernels()->unary->product(y, x, values, count);
+        break;
+    case MISH:
+        functions->softplus(values, x, count);
+        functions->tanh(values, values, count);
+        cn_kernels()->unary->product(y, x, values, count);
+        break;
+    case CELU:
+        for (size_t i = 0; i < count; i++)
+            values[i] = x[i] / a;
+        functions->elu(values, values, count);
+        for (size_t i = 0; i < count; i++)
+            y[i] = x[i] > 0 ? x[i] : a * values[i];
+        break;
+    default: /* ELU and SELU */
+        functions->elu(values, x, count);
+        for (size_t i = 0; i < count; i++)
+            y[i] = (selu ? b : 1) * (x[i] > 0 ? x[i] : a * values[i]);
+    }
+}
+
+static void by_pieces(const struct unary_config *config, const float *x, float *y, size_t size) {
+    for (size_t i = 0; i < size; i += PIECE)
+        piece_of(config, x + i, y + i, size - i < PIECE ? size - i : PIECE);
+}
+
+/* What is rare goes one loop per function. y may be x. */
 #define EACH(expression)                                                                           \
     for (size_t i = 0; i < size; i++) {                                                            \
         const float v = x[i];                                                                      \
         y[i] = (expression);                                                                       \
     }                                                                                              \
     break
+#define KERNEL(call)                                                                               \
+    call;                                                                                          \
+    break
 static void unary_apply(const struct unary_config *config, const float *x, float *y, size_t size) {
+    const struct cn_function_kernels *functions = cn_kernels()->functions;
+    const struct cn_unary_kernels *unary = cn_kernels()->unary;
     const float a = config->alpha, b = config->beta;
     switch (config->function) {
     case ABS:
         EACH(fabsf(v));
     case AFFINE:
-        EACH(a * v + b);
+        KERNEL(unary->line(y, x, size, a, b));
     case CEIL:
         EACH(ceilf(v));
     case CELU:
-        EACH(v > 0 ? v : a * expm1f(v / a));
+    case ELU:
+    case GELU_TANH:
+    case MISH:
+    case SELU:
+        KERNEL(by_pieces(config, x, y, size));
     case CLIP: /* a bound above the other wins */
-        EACH(fminf(fmaxf(v, a), b));
+        KERNEL(unary->clip(y, x, size, a, b));
     case COS:
         EACH(cosf(v));
-    case ELU:
-        EACH(v > 0 ? v : a * expm1f(v));
     case ERF:
-        EACH(erff(v));
+        KERNEL(functions->erf(y, x, size));
     case EXP:
-        EACH(expf(v));
+        KERNEL(functions->exponential(y, x, size));
     case FLOOR:
         EACH(floorf(v));
     case GELU:
-        EACH(0.5F * v * (1 + erff(v * ROOT_HALF)));
-    case GELU_TANH:
-        EACH(0.5F * v * (1 + tanhf(gelu_tanh_inner(v))));
+        KERNEL(functions->gelu(y, x, size));
     case HARD_SIGMOID:
-        EACH(clamped(a * v + b, 0, 1));
+        KERNEL(unary->hard_sigmoid(y, x, size, a, b));
     case HARD_SWISH:
-        EACH(v * clamped(v / 6 + 0.5F, 0, 1));
+        KERNEL(unary->hard_swish(y, x, size));
     case LEAKY_RELU:
-        EACH(v >= 0 ? v : a * v);
+        KERNEL(unary->leaky_relu(y, x, size, a));
     case LOG:
         EACH(logf(v));
-    case MISH:
-        EACH(v * tanhf(softplus(v)));
     case NEGATIVE:
         EACH(-v);
     case NOT:
@@ -169,8 +209,6 @@ static void unary_apply(const struct unary_config *config, const float *x, float
         EACH(1 / v);
     case ROUND:
         EACH(rintf(v));
-    case SELU:
-        EACH(v > 0 ? b * v : b * a * expm1f(v));
     case SHRINK:
         EACH(v < -a ? v + b : v > a ? v - b : 0);
     case SIGN:
@@ -178,11 +216,11 @@ static void unary_apply(const struct unary_config *config, const float *x, float
     case SIN:
         EACH(sinf(v));
     case SOFTPLUS:
-        EACH(softplus(v));
+        KERNEL(functions->softplus(y, x, size));
     case SOFTSIGN:
         EACH(v / (1 + fabsf(v)));
     case SQRT:
-        EACH(sqrtf(v));
+        KERNEL(unary->square_root(y, x, size));
     case SQUARE:
         EACH(v * v);
     case THRESHOLDED_RELU:
@@ -194,6 +232,7 @@ static void unary_apply(const struct unary_config *config, const float *x, float
     }
 }
 #undef EACH
+#undef KERNEL
 
 /* dy/dx at v, where the function gives y. */
 static float unary_slope(const struct unary_config *config, float v, float y) {
@@ -296,10 +335,17 @@ static bool unary_passes_bytes(const struct cn_layer *layer, struct cn_byte_rang
            config->beta >= most - rounding;
 }
 
+static float unary_ceiling(const struct cn_layer *layer) {
+    const struct unary_config *config = unary_of(layer);
+    return config->function == CLIP && config->alpha == 0 && config->beta > 0 ? config->beta : 0;
+}
+
 static const struct cn_layer_training unary_training = {.forward = unary_forward,
                                                         .backward = unary_backward};
-static const struct cn_layer_inference unary_inference = {
-    .infer = unary_infer, .in_place = true, .passes_bytes = unary_passes_bytes};
+static const struct cn_layer_inference unary_inference = {.infer = unary_infer,
+                                                          .in_place = true,
+                                                          .passes_bytes = unary_passes_bytes,
+                                                          .ceiling = unary_ceiling};
 
 const struct cn_layer_type cn_unary_type = {
     .class_name = "Unary",

@@ -154,6 +154,18 @@ static bool fuse_activation(struct cn_step *previous, struct cn_layer layer) {
     return true;
 }
 
+/* A following clip from 0 on becomes ReLU with a ceiling. */
+static bool fuse_ceiling(struct cn_step *previous, const struct cn_layer *layer) {
+    const float ceiling =
+        layer->type->inference->ceiling != NULL ? layer->type->inference->ceiling(layer) : 0;
+    if (ceiling <= 0 || !previous->inference->takes_ceiling || !is_linear(previous))
+        return false;
+    *previous->layer.type->activation(&previous->layer) = CN_ACTIVATION_RELU;
+    previous->ceiling = ceiling;
+    previous->inference->prepare(previous);
+    return true;
+}
+
 /* Following maxima are taken while the step's outputs are still in registers. */
 static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) {
     const struct cn_layer_inference *inference = previous->inference;
@@ -253,6 +265,28 @@ static enum cn_status add_step(struct draft *draft, size_t l, struct cn_error *e
     return append_step(draft, layer, step, error);
 }
 
+/* The last step, which makes `value`, takes the place of `before`, its only source, if that does no
+ * more than put zeros around a picture: it reads the picture itself. */
+static void absorb_border(struct draft *draft, size_t value, size_t before) {
+    struct cn_plan *plan = draft->plan;
+    struct cn_step *to = &plan->steps[before], *last = &plan->steps[plan->step_count - 1];
+    if (to->layer.type->inference->border == NULL || !last->inference->takes_border)
+        return;
+    struct cn_step joined = *last;
+    joined.border = to->layer.type->inference->border(&to->layer);
+    const struct cn_border *b = &joined.border;
+    if (b->top < 0 || b->bottom < 0 || b->left < 0 || b->right < 0)
+        return;
+    joined.layer.inputs[0] = to->layer.inputs[0];
+    joined.inference->prepare(&joined);
+    free(to->layer.inputs);
+    *to = joined;
+    *last = (struct cn_step){0};
+    plan->step_count--;
+    *(step_reads_bytes(&joined) && joined.bytes.out.scale > 0 ? &draft->byte_steps[value]
+                                                              : &draft->steps[value]) = before;
+}
+
 static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *error) {
     const struct cn_layer *layer = &draft->network->layers[l];
     const size_t value = draft->network->input_count + l;
@@ -263,7 +297,8 @@ static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *
     if (previous != NULL && draft->on_bytes[l]) {
         folded = fuse_maxima(previous, layer);
     } else if (previous != NULL) {
-        if (fuse_activation(previous, *layer) || fuse_maxima(previous, layer)) {
+        if (fuse_activation(previous, *layer) || fuse_ceiling(previous, layer) ||
+            fuse_maxima(previous, layer)) {
             folded = true;
         } else {
             const float *parameters = draft->network->parameters + layer->parameter_offset;
@@ -273,8 +308,12 @@ static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *
                 return status;
         }
     }
-    if (!folded)
-        return add_step(draft, l, error);
+    if (!folded) {
+        const enum cn_status status = add_step(draft, l, error);
+        if (status == CN_OK && previous != NULL)
+            absorb_border(draft, value, (size_t)(previous - draft->plan->steps));
+        return status;
+    }
     /* The step now makes this layer's value. */
     size_t *steps = draft->on_bytes[l] ? draft->byte_steps : draft->steps;
     steps[value] = steps[draft->roots[layer->inputs[0].value]];
@@ -332,7 +371,10 @@ static void measure(struct cn_plan *plan) {
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct cn_layer *layer = &plan->steps[i].layer;
         const size_t out = written_floats(&plan->steps[i], 1);
-        const size_t scratch = asked(plan->steps[i].inference->scratch_size, layer);
+        const struct cn_layer_inference *inference = plan->steps[i].inference;
+        const size_t scratch = inference->scratch_size != NULL
+                                   ? cn_floats_aligned(inference->scratch_size(&plan->steps[i]))
+                                   : 0;
         plan->macs += cn_layer_macs(layer);
         if (out > largest)
             largest = out;

@@ -67,7 +67,10 @@ static struct parts measure(const struct cn_trace *trace) {
             continue;
         trace->spans[l].size = cn_floats_aligned(cn_shape_size(&layer->output_shape));
         parts.packed = larger(parts.packed, asked(inference->packed_size, layer));
-        parts.scratch = larger(parts.scratch, asked(inference->scratch_size, layer));
+        const struct cn_step step = cn_step_of(layer, NULL);
+        if (inference->scratch_size != NULL)
+            parts.scratch =
+                larger(parts.scratch, cn_floats_aligned(inference->scratch_size(&step)));
     }
     parts.outputs = cn_place(trace->spans, trace->layer_count);
     return parts;

@@ -193,11 +193,51 @@ Test(plan, a_fused_layer_gives_what_it_gives_alone) {
         "BatchNormalization;Activation activation=relu;MaxPooling2D;MaxPooling2D padding=same",
         "Flatten;Activation activation=softmax",
         "Flatten;BatchNormalization",
+        "Unary function=clip alpha=0 beta=0.25",
+        "BatchNormalization;Unary function=clip alpha=0 beta=0.25;MaxPooling2D",
+        "Unary function=clip alpha=-0.1 beta=0.25",
         "AveragePooling2D;GlobalAveragePooling2D"};
     for (size_t i = 0; i < sizeof convolutions / sizeof *convolutions; i++)
         for (size_t k = 0; k < sizeof followers / sizeof *followers; k++)
             for (int size = 11; size < 15; size++)
                 check_fusion(cn_shape_image(size, size + 1, 2), convolutions[i], followers[k]);
+}
+
+static size_t count_steps(struct cn_shape input, const char *layers) {
+    struct cn_network *network = test_network(input, layers, 1);
+    struct cn_plan *plan = NULL;
+    struct cn_plan_step step;
+    size_t count = 0;
+    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    while (cn_plan_step_at(plan, count, &step))
+        count++;
+    cn_plan_free(plan);
+    cn_network_free(network);
+    return count;
+}
+
+/* Zeros around a picture become the convolution's own border. */
+Test(plan, a_border_before_a_convolution_gives_what_it_gives_alone) {
+    static const char *const borders[] = {"ZeroPadding2D", "ZeroPadding2D padding=0,3,2,1"};
+    static const char *const convolutions[] = {
+        "Conv2D filters=5 kernel_size=3 strides=2 activation=relu",
+        "Conv2D filters=20 kernel_size=3 padding=same; MaxPooling2D",
+        "Conv2D filters=6 kernel_size=1;Unary function=clip alpha=0 beta=0.2",
+        "DepthwiseConv2D kernel_size=3 strides=2;BatchNormalization;Activation activation=relu"};
+    for (size_t i = 0; i < sizeof borders / sizeof *borders; i++)
+        for (size_t k = 0; k < sizeof convolutions / sizeof *convolutions; k++)
+            for (int size = 5; size < 9; size++) {
+                char both[256];
+                (void)snprintf(both, sizeof both, "%s;%s", borders[i], convolutions[k]);
+                check_fusion(cn_shape_image(size, size + 2, 3), borders[i], convolutions[k]);
+                cr_assert_eq(count_steps(cn_shape_image(size, size + 2, 3), both), 1, "%s", both);
+            }
+    check_fusion(cn_shape_image(1, 9, 2), "Reshape target_shape=9,2;ZeroPadding1D padding=2,1",
+                 "Conv1D filters=4 kernel_size=3");
+    /* A picture that somebody else reads stays as it is. */
+    cr_assert_eq(count_steps(cn_shape_image(6, 6, 3), "ZeroPadding2D;Dropout;Conv2D filters=2 "
+                                                      "kernel_size=3;ZeroPadding2D"),
+                 2);
 }
 
 Test(plan, flatten_and_dropout_alone_change_nothing) {
@@ -207,5 +247,29 @@ Test(plan, flatten_and_dropout_alone_change_nothing) {
     float *y = answer(network, x);
     cr_assert_eq(memcmp(x, y, sizeof x), 0);
     free(y);
+    cn_network_free(network);
+}
+
+/* What a chain's values need: no more than the two largest that are there at the same time, a
+ * tenth, and what a convolution's border is copied to. */
+Test(plan, a_chain_s_workspace_is_near_its_two_largest_values) {
+    struct cn_network *network = test_network(
+        cn_shape_image(96, 96, 3),
+        "Conv2D filters=32 kernel_size=3 padding=same activation=relu; Conv2D filters=24 "
+        "kernel_size=3 strides=2 padding=same; Conv2D filters=64 kernel_size=3 padding=same; "
+        "AveragePooling2D; Conv2D filters=128 kernel_size=1; GlobalAveragePooling2D; Dense "
+        "units=10",
+        1);
+    struct cn_plan *plan = NULL;
+    struct cn_plan_step step;
+    size_t largest = 0, before = 0, border = 256 << 10;
+    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    for (size_t s = 0; cn_plan_step_at(plan, s, &step); s++) {
+        if (before + step.activation_bytes > largest)
+            largest = before + step.activation_bytes;
+        before = step.activation_bytes;
+    }
+    cr_assert_leq(cn_plan_workspace_bytes(plan), largest + largest / 10 + border);
+    cn_plan_free(plan);
     cn_network_free(network);
 }

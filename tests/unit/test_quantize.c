@@ -118,7 +118,7 @@ Test(quantize, residuals_and_depthwise_layers_run_on_bytes) {
                      "ZeroPadding2D; DepthwiseConv2D kernel_size=3 strides=2 activation=relu; "
                      "GlobalAveragePooling2D; Dense units=7",
                      "", 2),
-          0.06, 8);
+          0.06, 7);
 }
 
 Test(quantize, branches_are_joined_in_one_range) {
