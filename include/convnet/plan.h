@@ -42,6 +42,7 @@ struct cn_plan_step {
     struct cn_shape output_shape;
     unsigned long long macs;
     size_t weight_bytes;
+    size_t input_bytes;      /* of what it reads, per image */
     size_t activation_bytes; /* of its output, per image */
 };
 

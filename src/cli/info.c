@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/info.h"
 #include "convnet/plan.h"
 
 struct info_settings {
-    bool json;
+    bool json, plan;
 };
 
 static const struct cli_option options[] = {
+    {"plan", NULL, CLI_FLAG, offsetof(struct info_settings, plan),
+     .text =
+         "the steps that it is computed in instead: kernel, shape, arithmetic, bytes, predicted "
+         "time; and the memory of a worker"},
     {"json", NULL, CLI_FLAG, offsetof(struct info_settings, json), .text = "results as JSON"},
 };
 
@@ -20,7 +24,8 @@ static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
     CLI_OPERANDS("MODEL|FILE.json|NAME", 1, 1),
     .text = "Show the layers, shapes, parameters and multiply-accumulates of a model or of an "
-            "architecture; of a model also its labels, preprocessing and training record.",
+            "architecture; of a model also its inputs and outputs, labels, preprocessing, source, "
+            "signature and training record.",
 };
 
 /* The model that is shown, trained or not. */
@@ -28,6 +33,7 @@ struct subject {
     const struct cn_model *model;
     bool trained;
     json_t *training; /* borrowed from its record; NULL: none */
+    const char *path; /* as it was asked for */
 };
 
 static unsigned long long total_macs(const struct cn_network *network) {
@@ -108,6 +114,7 @@ static bool print_json(const struct subject *subject) {
         (void)json_object_set_new(result, "labels", labels_json(model));
         (void)json_object_set_new(result, "preprocessing",
                                   preprocessing_json(&model->preprocessing));
+        cli_info_add_about(model, subject->training, subject->path, result);
         (void)json_object_set(result, "training", subject->training);
     }
     return cli_put_json_value(result);
@@ -144,6 +151,9 @@ static void print_training(const json_t *training, const char *indent) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)training, key, value) {
+        if (strcmp(key, "imported") == 0) {
+            continue; /* said before */
+        }
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
         printf("%s", indent);
         cli_put_plain(key, 18);
@@ -155,20 +165,10 @@ static void print_training(const json_t *training, const char *indent) {
 }
 
 static bool print_text(const struct subject *subject) {
-    char text[CN_PREPROCESSING_TEXT];
-    const struct cn_model *model = subject->model;
-    print_layers(model->network);
+    print_layers(subject->model->network);
     if (subject->trained) {
-        printf("SHA-256               %s\n", model->sha256);
-        printf("Checksum inside       %s\n",
-               model->sealed ? "right" : "none (`convnet edit' writes one)");
-        printf("Preprocessing         %s\n", cn_preprocessing_format(&model->preprocessing, text));
-        printf("Labels                ");
-        for (size_t i = 0; i < model->label_count; i++) {
-            fputs(i > 0 ? ", " : "", stdout);
-            cli_put_plain(model->labels[i], 0);
-        }
-        puts("\nTraining");
+        cli_info_print_about(subject->model, subject->training, subject->path);
+        puts("Training");
         print_training(subject->training, "  ");
     }
     return cli_stdout_good();
@@ -186,9 +186,15 @@ int cli_info(int argc, char **argv) {
         return cli_report(argv[0], &error);
     }
     json_t *training = json_loads(model->training, JSON_REJECT_DUPLICATES, NULL);
-    const struct subject subject = {model, trained, training};
-    bool good = settings.json ? print_json(&subject) : print_text(&subject);
+    const struct subject subject = {model, trained, training, operands[0]};
+    enum cn_status status = CN_OK;
+    bool good = true;
+    if (settings.plan) {
+        status = cli_info_plan(model, settings.json, &good, &error);
+    } else {
+        good = settings.json ? print_json(&subject) : print_text(&subject);
+    }
     json_decref(training);
     cn_model_free(model);
-    return good ? CLI_DONE : CLI_FAILED;
+    return status != CN_OK ? cli_report(argv[0], &error) : good ? CLI_DONE : CLI_FAILED;
 }

@@ -20,7 +20,9 @@ convnet_SOURCES += \
 	src/cli/export_windows.c \
 	src/cli/find.c \
 	src/cli/import.c src/cli/import_print.c src/cli/import.h \
-	src/cli/info.c \
+	src/cli/info.c src/cli/info.h \
+	src/cli/info_about.c \
+	src/cli/info_plan.c \
 	src/cli/interrupt.c \
 	src/cli/convnet.c \
 	src/cli/layers_command.c \

@@ -1,4 +1,5 @@
-/* peak.c: measures one core's peak with a loop of independent multiply-adds.
+/* peak.c: measures one core's peaks: of arithmetic with a loop of independent multiply-adds, of
+ * reading with sums over a block.
  *
  * One body is compiled for each vector width; twelve chains hide the latency of four to five cycles
  * on two units. Measures the calling thread's core. */
@@ -6,8 +7,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/time.h"
 #include "convnet/plan.h"
 
@@ -82,4 +85,53 @@ double peak_gflops(double seconds) {
         taken += run;
     }
     return (double)count * CHAINS * 2 * (double)loop->lanes / best * 1e-9;
+}
+
+/* ---- Reading ---- */
+
+#define READ_LOOP(NAME, BYTES, TARGET)                                                             \
+    TARGET static float NAME(const float *block, size_t count) {                                   \
+        typedef float vector __attribute__((vector_size(BYTES)));                                  \
+        const vector *at = (const vector *)(const void *)block;                                    \
+        vector a = {0}, b = {0}, c = {0}, d = {0};                                                 \
+        const size_t vectors = count / (BYTES / sizeof(float));                                    \
+        for (size_t i = 0; i + 4 <= vectors; i += 4) {                                             \
+            a += at[i];                                                                            \
+            b += at[i + 1];                                                                        \
+            c += at[i + 2];                                                                        \
+            d += at[i + 3];                                                                        \
+        }                                                                                          \
+        a += b + c + d;                                                                            \
+        return a[0];                                                                               \
+    }
+
+READ_LOOP(read_portable, 16, )
+#if defined __x86_64__
+READ_LOOP(read_avx2, 32, __attribute__((target("avx2,fma"))))
+#endif
+
+double peak_gigabytes(size_t bytes, double seconds) {
+    enum { LEAST = 4096 /* floats */ };
+    const size_t count = bytes / sizeof(float) > LEAST ? bytes / sizeof(float) / 64 * 64 : LEAST;
+    const size_t repeats = count < (1 << 18) ? (1 << 18) / count : 1; /* some 0.1 ms */
+    float (*read)(const float *, size_t) = read_portable;
+    float *block = cn_floats_allocate(count);
+    double best = 1e9;
+    if (block == NULL)
+        return 0;
+#if defined __x86_64__
+    if (strcmp(cn_instruction_set(), "portable") != 0)
+        read = read_avx2;
+#endif
+    memset(block, 0, count * sizeof *block);
+    for (double taken = 0; taken < seconds || best > 1e8;) {
+        const uint64_t begun = cn_clock_nanoseconds();
+        for (size_t i = 0; i < repeats; i++)
+            sink = read(block, count);
+        const double run = cn_seconds_since(begun);
+        best = run < best ? run : best;
+        taken += run;
+    }
+    free(block);
+    return (double)(count * repeats * sizeof *block) / best * 1e-9;
 }

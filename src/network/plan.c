@@ -649,12 +649,16 @@ bool cn_plan_step_at(const struct cn_plan *plan, size_t index, struct cn_plan_st
         return false;
     const struct cn_step *step = &plan->steps[index];
     const struct cn_layer_inference *inference = step->inference;
+    size_t read = 0;
+    for (size_t i = 0; i < step->layer.input_count; i++)
+        read += cn_shape_size(&step->layer.inputs[i].shape);
     *ret_step = (struct cn_plan_step){
         .name = step->layer.name,
         .class_name = step->layer.type->class_name,
         .kernel = inference->kernel != NULL ? inference->kernel(step) : "-",
         .output_shape = step->layer.output_shape,
         .macs = cn_layer_macs(&step->layer),
+        .input_bytes = read * (step->bytes.in[0].scale > 0 ? 1 : sizeof(float)),
         .weight_bytes = inference->packed_size != NULL
                             ? inference->packed_size(&step->layer) * sizeof(float)
                             : 0,
