@@ -25,6 +25,20 @@ struct cn_tensor_form {
         *places; /* [size]: the index of each number in the network's order; NULL: the same order */
 };
 
+/* Thresholds for sets of labels, each a probability, made by cn_calibrate_sets. */
+struct cn_error_level {
+    double error; /* the share of pictures whose right label is missing from the set, at most */
+    float reject; /* an answer of a lower confidence has no label */
+    float label;  /* what a label beside the first must have at least */
+};
+enum { CN_ERROR_LEVELS = 8 };
+struct cn_error_levels {
+    size_t samples; /* that they were made from */
+    float doubt;  /* an answer of a lower confidence that is not rejected has two labels or more */
+    size_t count; /* 0: none were made */
+    struct cn_error_level levels[CN_ERROR_LEVELS]; /* by rising errors */
+};
+
 struct cn_model {
     struct cn_network *network;
     enum cn_output_kind kind; /* of the network's first output */
@@ -34,7 +48,8 @@ struct cn_model {
     size_t label_count;
     char **labels;
     struct cn_preprocessing preprocessing;
-    size_t input_forms, output_forms;        /* as many as the network has */
+    struct cn_error_levels error_levels; /* of a softmax; count 0: `convnet calibrate` made none */
+    size_t input_forms, output_forms;    /* as many as the network has */
     struct cn_tensor_form *inputs, *outputs; /* in the order of the source model */
     char *tensors;       /* the JSON that describes them; NULL: they are the network's own */
     bool answers;        /* the network's first output is the answer to a picture */
@@ -69,6 +84,22 @@ struct cn_answer {
 
 /* The answer in outputs [output_size]; every route and command uses it. */
 struct cn_answer cn_model_answer(const struct cn_model *model, const float *outputs);
+
+/* The labels that hold the right one with an error of `level` at most: those of `least` and more.
+ * None is a picture of no class (rejected), several are undecided. */
+struct cn_label_set {
+    float least;
+    size_t count;
+};
+struct cn_label_set cn_model_label_set(const struct cn_model *model,
+                                       const struct cn_error_level *level, const float *outputs);
+
+/* The thresholds for sets that miss the right label in at most `error` of the pictures. CN_INVALID
+ * unless 0 < error < 1 and the model has thresholds, from enough samples to promise it. Borrowed
+ * from the model. */
+enum cn_status cn_model_error_level(const struct cn_model *model, double error_share,
+                                    const struct cn_error_level **ret_level,
+                                    struct cn_error *error);
 
 /* Replaces the forms of the inputs and outputs by those that `json` describes:
  * docs/model-format.md. CN_MALFORMED unless they fit the network. */

@@ -333,6 +333,15 @@ enum cn_status cn_class_means(const struct cn_evaluation *evaluation, const uint
 enum cn_status cn_calibrate(struct cn_network *network, const struct cn_dataset *dataset,
                             int threads, struct cn_error *error);
 
+/* Makes the thresholds of model->error_levels by split conformal prediction (Vovk, Gammerman and
+ * Shafer 2005) from outputs on data that the model was not trained on: a set misses the right label
+ * in at most the level's error of such pictures, with a probability of 95 % over these data (Vovk
+ * 2012). labels: [evaluation->samples]. Levels that so few samples cannot promise are left out, and
+ * so are those that would leave more answers without a single label than a smaller error does: of
+ * under 14 samples all. CN_MEMORY. */
+enum cn_status cn_calibrate_sets(struct cn_model *model, const struct cn_evaluation *evaluation,
+                                 const uint16_t *labels, struct cn_error *error);
+
 /* The answers whose confidence lies in one of the equal parts of 0 to 1. */
 enum { CN_RELIABILITY_BINS = 15 };
 struct cn_reliability_bin {

@@ -54,17 +54,33 @@ static double observe_since(const struct http_exchange *exchange,
     return seconds;
 }
 
-/* A change in the distribution of these two shows drift; the server never learns which answers were
+/* Without a wish the sets of an error of 0.01, or of the next smaller one that there is. */
+static const struct cn_error_level *level_to_count(const struct prediction *prediction) {
+    const struct cn_error_level *level = prediction->level;
+    if (level == NULL)
+        (void)cn_model_error_level(prediction->model->model, 0.01, &level, NULL);
+    return level;
+}
+
+/* A change in the distribution of these shows drift; the server never learns which answers were
  * right. */
-static void observe_confidence(const struct prediction *prediction) {
+static void observe_answers(const struct prediction *prediction) {
     const struct cn_model *model = prediction->model->model;
+    struct statistics_model *statistics = prediction->model->statistics;
+    const struct cn_error_level *level = level_to_count(prediction);
+    size_t rejected = 0, undecided = 0;
     for (size_t i = 0; prediction->work == NULL && i < prediction->count; i++) {
-        const struct cn_answer answer =
-            cn_model_answer(model, prediction->outputs + i * model->output_size);
-        if (answer.is_probable && prediction->items[i].failure == NULL)
-            statistics_observe(prediction->model->statistics, STATISTICS_CONFIDENCE,
-                               (double)answer.confidence);
+        const float *outputs = prediction_outputs(prediction, i);
+        const struct cn_answer answer = cn_model_answer(model, outputs);
+        if (!answer.is_probable || prediction->items[i].failure != NULL)
+            continue;
+        statistics_observe(statistics, STATISTICS_CONFIDENCE, (double)answer.confidence);
+        const size_t labels = level != NULL ? cn_model_label_set(model, level, outputs).count : 1;
+        rejected += labels == 0;
+        undecided += labels > 1;
     }
+    statistics_model_add(statistics, STATISTICS_MODEL_REJECTED, rejected);
+    statistics_model_add(statistics, STATISTICS_MODEL_UNDECIDED, undecided);
 }
 
 /* ---- Answers ---- */
@@ -81,7 +97,7 @@ static enum http_outcome answer_result(struct http_exchange *exchange) {
     }
     statistics_observe(prediction->model->statistics, STATISTICS_REQUEST_IMAGES,
                        (double)prediction->count);
-    observe_confidence(prediction);
+    observe_answers(prediction);
     return http_reply_text(exchange, 200, type, &text);
 }
 
@@ -381,6 +397,19 @@ bool prediction_takes_pictures(struct http_exchange *exchange) {
 
 bool prediction_begin_pictures(struct http_exchange *exchange) {
     return prediction_begin(exchange) && prediction_takes_pictures(exchange);
+}
+
+enum cn_status prediction_read_error(struct http_exchange *exchange, struct cn_error *error) {
+    struct prediction *prediction = exchange->state;
+    const char *text = http_query(exchange, "error");
+    char *end = NULL;
+    if (text == NULL)
+        return CN_OK;
+    const double share = strtod(text, &end);
+    if (strspn(text, "0123456789.e-") != strlen(text) || end == text || *end != '\0')
+        return cn_fail(error, CN_INVALID,
+                       "error is \"%.32s\"; it must be a number above 0 and below 1", text);
+    return cn_model_error_level(prediction->model->model, share, &prediction->level, error);
 }
 
 const float *prediction_outputs(const struct prediction *prediction, size_t index) {

@@ -25,6 +25,8 @@ enum http_outcome api_predict(struct http_exchange *exchange) {
         return http_reply_failure(exchange, &error);
     if (strict != NULL && strcmp(strict, "0") != 0 && strcmp(strict, "1") != 0)
         return http_reply_error(exchange, 400, "strict is \"%.64s\"; it must be 0 or 1", strict);
+    if (prediction_read_error(exchange, &error) != CN_OK)
+        return http_reply_failure(exchange, &error);
     prediction->lenient = strict == NULL || strict[0] == '0';
     return prediction_run(exchange, predict_read, predict_answer);
 }

@@ -40,11 +40,12 @@ struct prediction {
     size_t max_images, max_pixels;
     struct cn_picture_limits picture_limits;
     struct picture_options options;
-    size_t image_size;              /* floats of one image, all inputs together */
-    size_t count, capacity;         /* in images */
-    float *images, *outputs;        /* [count, image_size], [count, output row] */
-    struct picture_report *reports; /* [count] */
-    struct prediction_item *items;  /* [count] */
+    const struct cn_error_level *level; /* ?error=: sets of labels too; NULL: none; the model's */
+    size_t image_size;                  /* floats of one image, all inputs together */
+    size_t count, capacity;             /* in images */
+    float *images, *outputs;            /* [count, image_size], [count, output row] */
+    struct picture_report *reports;     /* [count] */
+    struct prediction_item *items;      /* [count] */
     /* The body is of a form that holds many: its images have their numbers, and if `lenient` one
      * that cannot be used has its own error, where it is not the only one. */
     bool many, lenient;
@@ -92,6 +93,9 @@ void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
  * answered with what to ask; the second one begins it, too. */
 bool prediction_takes_pictures(struct http_exchange *exchange);
 bool prediction_begin_pictures(struct http_exchange *exchange);
+
+/* ?error=0.01: sets of labels of this error, if the query asks for them. The model's refusals. */
+enum cn_status prediction_read_error(struct http_exchange *exchange, struct cn_error *error);
 
 /* The outputs of image `index`. */
 const float *prediction_outputs(const struct prediction *prediction, size_t index);

@@ -37,6 +37,8 @@ void predict_add_json(struct cn_text *text, const struct prediction *prediction,
     }
     const int others = others_of(&prediction->reports[index]);
     cn_outputs_add_json(text, model, p, others);
+    if (prediction->level != NULL)
+        cn_outputs_add_set_json(text, model, prediction->level, p);
     if (others > 0) {
         cn_json_add_size(text, "others", (size_t)others);
         cn_json_add_string(text, "see", "/read");
@@ -59,6 +61,11 @@ static void add_csv_row(struct cn_text *text, const struct prediction *predictio
                            others_of(&prediction->reports[index]));
     else
         cn_outputs_add_csv_empty(text, model);
+    if (prediction->level != NULL && item->failure == NULL)
+        cn_outputs_add_set_csv(text, model, prediction->level,
+                               prediction_outputs(prediction, index));
+    else if (prediction->level != NULL)
+        cn_text_add(text, CN_OUTPUTS_SET_CSV_EMPTY);
     cn_text_add(text, ",");
     cn_text_add_csv(text, item->failure != NULL ? item->failure : "");
 }
@@ -79,6 +86,7 @@ const char *predict_render(const struct prediction *prediction, enum predict_for
     if (format == PREDICT_CSV) {
         cn_text_add(text, "index,file,");
         cn_outputs_add_csv_head(text, model);
+        cn_text_add(text, prediction->level != NULL ? CN_OUTPUTS_SET_CSV_HEAD : "");
         cn_text_add(text, ",error");
     }
     if (format == PREDICT_JSON) {

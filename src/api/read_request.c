@@ -107,8 +107,9 @@ static void read_work(struct prediction *prediction) {
 
 /* ---- The answer ---- */
 
-static void add_json(struct cn_text *text, const struct served_model *model,
+static void add_json(struct cn_text *text, const struct prediction *prediction,
                      const struct cn_reading *reading) {
+    const struct served_model *model = prediction->model;
     struct cn_text all = {0};
     for (size_t i = 0; i < reading->count; i++) {
         cn_text_add(&all, i > 0 ? "\n" : "");
@@ -119,7 +120,7 @@ static void add_json(struct cn_text *text, const struct served_model *model,
     cn_json_add_string(text, "text", cn_text_string(&all));
     text->failed |= all.failed;
     free(all.bytes);
-    cn_reading_add_lines(text, model->model, reading);
+    cn_reading_add_lines(text, model->model, prediction->level, reading);
     cn_json_open(text, "preprocessing", '{');
     cn_json_add_bool(text, "inverted", reading->inverted);
     cn_text_add(text, "}}");
@@ -147,7 +148,7 @@ static const char *read_render(struct http_exchange *exchange, struct cn_text *t
     if (reading == NULL)
         return NULL;
     if (request->format == READ_JSON)
-        add_json(text, prediction->model, reading);
+        add_json(text, prediction, reading);
     if (request->format == READ_CSV)
         cn_text_add(text, "text,confidence,x,y,width,height\r\n");
     for (size_t i = 0; i < reading->count; i++) {
@@ -155,7 +156,7 @@ static const char *read_render(struct http_exchange *exchange, struct cn_text *t
         if (request->format == READ_CSV)
             add_row(text, line);
         if (request->format == READ_NDJSON)
-            cn_reading_add_line(text, prediction->model->model, line);
+            cn_reading_add_line(text, prediction->model->model, prediction->level, line);
         if (request->format == READ_TEXT)
             cn_text_add(text, line->text);
         if (request->format == READ_TEXT || request->format == READ_NDJSON)
@@ -192,6 +193,8 @@ static enum cn_status read_prepare(struct http_exchange *exchange, struct predic
                        "the model %s reads no rows: its pictures are not prepared as digits",
                        prediction->model->name);
     enum cn_status status = read_options(request, error);
+    if (status == CN_OK)
+        status = prediction_read_error(exchange, error);
     if (status == CN_OK)
         status = cn_workspace_create(prediction->model->plan, &request->workspace, error);
     return status;

@@ -5,8 +5,8 @@
 #include "http/router.h"
 
 /* The keys that queries may have. */
-static const char *const predict_query[] = {"preprocess", "image", "strict", NULL};
-static const char *const read_query[] = {"length", "lines", "pattern", "separators", NULL};
+static const char *const predict_query[] = {"preprocess", "image", "strict", "error", NULL};
+static const char *const read_query[] = {"length", "lines", "pattern", "separators", "error", NULL};
 static const char *const explain_query[] = {"preprocess", "layer", "values",
                                             "filters",    "zoom",  NULL};
 

@@ -1,6 +1,6 @@
 /* calibrate.c: `convnet calibrate`: finds the temperature that calibrates a model's probabilities,
- * on data that it was not trained on, and writes it into the model file. One thread here; the
- * library uses its own. */
+ * and the thresholds of its sets of labels, on data that it was not trained on, and writes them
+ * into the model file. One thread here; the library uses its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +44,10 @@ struct quality {
     double loss, error;
 };
 
+/* `calibrated`: that model, whose thresholds are made from the same answers; NULL: none are. */
 static enum cn_status measure(const struct cn_model *model, const struct cn_dataset *data,
-                              int threads, struct quality *ret_quality, struct cn_error *error) {
+                              int threads, struct cn_model *calibrated, struct quality *ret_quality,
+                              struct cn_error *error) {
     struct cn_reliability_bin bins[CN_RELIABILITY_BINS];
     struct cn_evaluation evaluation;
     enum cn_status status = cn_evaluate(model->network, data, CN_LOSS_CATEGORICAL_CROSSENTROPY,
@@ -55,23 +57,36 @@ static enum cn_status measure(const struct cn_model *model, const struct cn_data
     }
     *ret_quality = (struct quality){.loss = evaluation.loss,
                                     .error = cn_calibration_error(&evaluation, data->labels, bins)};
+    if (calibrated != NULL)
+        status = cn_calibrate_sets(calibrated, &evaluation, data->labels, error);
     cn_evaluation_clear(&evaluation);
-    return CN_OK;
+    return status;
 }
 
 static bool calibration_print(const struct calibrate_settings *settings,
                               const struct cn_model *model, size_t samples,
                               const struct quality *before, const struct quality *after) {
     const double temperature = cli_decimal(model->network->temperature);
+    const struct cn_error_levels *levels = &model->error_levels;
     if (settings->json) {
-        return cli_put_json_value(json_pack(
-            "{s:f, s:I, s:f, s:f, s:f, s:f}", "temperature", temperature, "samples",
-            (json_int_t)samples, "loss_before", before->loss, "loss", after->loss,
-            "calibration_error_before", before->error, "calibration_error", after->error));
+        json_t *errors = json_array();
+        for (size_t i = 0; i < levels->count; i++)
+            (void)json_array_append_new(errors, json_real(levels->levels[i].error));
+        return cli_put_json_value(json_pack("{s:f, s:I, s:f, s:f, s:f, s:f, s:o}", "temperature",
+                                            temperature, "samples", (json_int_t)samples,
+                                            "loss_before", before->loss, "loss", after->loss,
+                                            "calibration_error_before", before->error,
+                                            "calibration_error", after->error, "errors", errors));
     }
     printf("temperature        %g (from %zu samples)\n", temperature, samples);
     printf("cross-entropy      %.6f -> %.6f\n", before->loss, after->loss);
     printf("calibration error  %.4f -> %.4f\n", before->error, after->error);
+    for (size_t i = 0; i < levels->count; i++)
+        printf("sets of error %-5g rejected below %.4f, with labels from %.4f\n",
+               levels->levels[i].error, (double)levels->levels[i].reject,
+               (double)levels->levels[i].label);
+    if (levels->count > 0)
+        printf("undecided below    %.4f\n", (double)levels->doubt);
     return cli_stdout_good();
 }
 
@@ -92,11 +107,11 @@ int cli_calibrate(int argc, char **argv) {
     if (status == CN_OK)
         status = cli_data_keep_share(&data, model->training, settings.share, &error);
     if (status == CN_OK)
-        status = measure(model, data, settings.threads, &before, &error);
+        status = measure(model, data, settings.threads, NULL, &before, &error);
     if (status == CN_OK)
         status = cn_calibrate(model->network, data, settings.threads, &error);
     if (status == CN_OK)
-        status = measure(model, data, settings.threads, &after, &error);
+        status = measure(model, data, settings.threads, model, &after, &error);
     if (status == CN_OK)
         status = cn_model_write(model, settings.output, &error);
     int exit_status = CLI_DONE;

@@ -97,8 +97,10 @@ enum cn_status cli_change_model(struct cn_model *model, const struct cli_changes
     if (status == CN_OK && changes->preprocessing != NULL)
         status = cn_preprocessing_parse(changes->preprocessing, &model->network->input_shape,
                                         &model->preprocessing, error);
-    if (changes->temperature != 0)
+    if (changes->temperature != 0) {
         model->network->temperature = changes->temperature;
+        model->error_levels.count = 0; /* they are probabilities of another temperature */
+    }
     return status;
 }
 

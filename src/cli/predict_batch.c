@@ -172,7 +172,7 @@ static void report(struct batch *batch, struct slot *slot) {
     (void)cli_report(batch->options.command, &slot->error);
     batch->counts.failed++;
     const struct prediction prediction = {.file = slot->name, .failure = slot->error.text};
-    batch->options.format->put(batch->model, &prediction, batch->options.top);
+    batch->options.format->put(batch->model, &prediction, &batch->options.choice);
 }
 
 /* Writes the image that the network saw; false, after a message, if that fails. */
@@ -213,14 +213,14 @@ static void rows_print(struct batch *batch, size_t index) {
             prediction.image = path;
         }
     }
-    batch->options.format->put(batch->model, &prediction, batch->options.top);
+    batch->options.format->put(batch->model, &prediction, &batch->options.choice);
 }
 
 bool batch_flush(struct batch *batch) {
     size_t count = batch->count;
     size_t pending = 0;
     if (!batch->begun && batch->options.header) {
-        batch->options.format->begin(batch->model, batch->options.top);
+        batch->options.format->begin(batch->model, &batch->options.choice);
     }
     batch->begun = true;
     for (size_t i = 0; i < count; i++) {

@@ -15,6 +15,7 @@
 struct predict_settings {
     const char *model, *list, *images, *output;
     int format, mode, threads, top;
+    double error;
     bool no_header, resume, quiet;
     struct input_options input;
 };
@@ -44,6 +45,10 @@ static const struct cli_option options[] = {
     {"top", "N", CLI_INT, SETTING(top),
      .text = "the N most probable classes, each with its label and probability, instead of all",
      .minimum = 1, .maximum = 1000000},
+    {"error", "X", CLI_DOUBLE, SETTING(error),
+     .text = "also the labels that miss the right one in X of the pictures at most: one, several, "
+             "or none, which is a picture of no class",
+     .maximum = 0.999},
     {"quiet", NULL, CLI_FLAG, SETTING(quiet), .text = "no progress on the terminal, and no summary",
      .letter = 'q'},
     {"images", "DIR", CLI_STRING, SETTING(images),
@@ -123,6 +128,7 @@ int cli_predict(int argc, char **argv) {
     struct cn_model *model = NULL;
     struct batch *batch = NULL;
     struct predict_done done = {0};
+    const struct cn_error_level *level = NULL;
     char **operands, part[PART_PATH];
     size_t operand_count;
     bool whole = false;
@@ -135,6 +141,8 @@ int cli_predict(int argc, char **argv) {
         status = cn_model_check_input(model, &error);
     if (status == CN_OK && settings.top > 0)
         status = predict_check_top(model, settings.top, &error);
+    if (status == CN_OK && settings.error > 0)
+        status = cn_model_error_level(model, settings.error, &level, &error);
     if (status == CN_OK && settings.output != NULL) {
         const bool ndjson = strcmp(predict_format_names[settings.format], "ndjson") == 0;
         status = open_output(&settings, ndjson, part, &done, &error);
@@ -147,7 +155,7 @@ int cli_predict(int argc, char **argv) {
                                                     .mode = (enum cn_picture_mode)settings.mode,
                                                     .images = settings.images,
                                                     .threads = settings.threads,
-                                                    .top = settings.top,
+                                                    .choice = {settings.top, level},
                                                     .quiet =
                                                         settings.quiet || isatty(STDOUT_FILENO)};
         status = batch_create(&batch_options, model, &batch, &error);

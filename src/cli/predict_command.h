@@ -17,10 +17,17 @@ struct prediction {
     const char *image; /* the file with the image that the network saw; NULL: none */
 };
 
-/* `top`: print this many classes with labels and probabilities instead of all; 0: all. */
+/* `top`: print this many classes with labels and probabilities instead of all; 0: all. `level`:
+ * print the set of labels too; NULL: not. */
+struct predict_choice {
+    int top;
+    const struct cn_error_level *level;
+};
+
 struct predict_format {
-    void (*begin)(const struct cn_model *model, int top);
-    void (*put)(const struct cn_model *model, const struct prediction *prediction, int top);
+    void (*begin)(const struct cn_model *model, const struct predict_choice *choice);
+    void (*put)(const struct cn_model *model, const struct prediction *prediction,
+                const struct predict_choice *choice);
 };
 
 /* CN_INVALID: the outputs are not classes, so there is no order of them. */
@@ -53,7 +60,8 @@ struct batch_options {
     const struct predict_done *done; /* inputs to skip: those with its names, in order */
     enum cn_picture_mode mode;
     const char *images; /* folder for the images that the network saw, or NULL */
-    int threads, top;
+    int threads;
+    struct predict_choice choice;
     bool quiet; /* print no progress and no summary */
 };
 

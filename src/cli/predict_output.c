@@ -62,7 +62,8 @@ static size_t class_after(const struct cn_model *model, const float *outputs, si
 
 /* ---- CSV ---- */
 
-static void csv_begin(const struct cn_model *model, int top) {
+static void csv_begin(const struct cn_model *model, const struct predict_choice *choice) {
+    const int top = choice->top;
     struct cn_text text = {0};
     cn_text_add(&text, "file,");
     if (top == 0) {
@@ -77,6 +78,7 @@ static void csv_begin(const struct cn_model *model, int top) {
                        place, class_value_name(model), place);
         cn_text_add(&text, names);
     }
+    cn_text_add(&text, choice->level != NULL ? CN_OUTPUTS_SET_CSV_HEAD : "");
     cn_text_add(&text, ",error\n");
     cli_put_text(&text);
 }
@@ -95,7 +97,9 @@ static void csv_add_top(struct cn_text *text, const struct cn_model *model, cons
     }
 }
 
-static void csv_put(const struct cn_model *model, const struct prediction *prediction, int top) {
+static void csv_put(const struct cn_model *model, const struct prediction *prediction,
+                    const struct predict_choice *choice) {
+    const int top = choice->top;
     struct cn_text text = {0};
     cn_text_add_csv(&text, prediction->file);
     cn_text_add(&text, ",");
@@ -109,6 +113,10 @@ static void csv_put(const struct cn_model *model, const struct prediction *predi
     for (int i = 1; prediction->failure != NULL && i < 3 * top; i++) {
         cn_text_add(&text, ",");
     }
+    if (choice->level != NULL && prediction->failure == NULL)
+        cn_outputs_add_set_csv(&text, model, choice->level, prediction->outputs);
+    else if (choice->level != NULL)
+        cn_text_add(&text, CN_OUTPUTS_SET_CSV_EMPTY);
     cn_text_add(&text, ",");
     cn_text_add_csv(&text, prediction->failure != NULL ? prediction->failure : "");
     cn_text_add(&text, "\n");
@@ -117,9 +125,9 @@ static void csv_put(const struct cn_model *model, const struct prediction *predi
 
 /* ---- NDJSON ---- */
 
-static void ndjson_begin(const struct cn_model *model, int top) {
+static void ndjson_begin(const struct cn_model *model, const struct predict_choice *choice) {
     (void)model;
-    (void)top;
+    (void)choice;
 }
 
 static void ndjson_add_top(struct cn_text *text, const struct cn_model *model, const float *outputs,
@@ -137,7 +145,9 @@ static void ndjson_add_top(struct cn_text *text, const struct cn_model *model, c
     cn_json_close(text, ']');
 }
 
-static void ndjson_put(const struct cn_model *model, const struct prediction *prediction, int top) {
+static void ndjson_put(const struct cn_model *model, const struct prediction *prediction,
+                       const struct predict_choice *choice) {
+    const int top = choice->top;
     struct cn_text text = {0};
     cn_json_open(&text, NULL, '{');
     cn_json_add_string(&text, "file", prediction->file);
@@ -147,6 +157,8 @@ static void ndjson_put(const struct cn_model *model, const struct prediction *pr
         ndjson_add_top(&text, model, prediction->outputs, top);
     else
         cn_outputs_add_json(&text, model, prediction->outputs, others_of(prediction));
+    if (choice->level != NULL && prediction->failure == NULL)
+        cn_outputs_add_set_json(&text, model, choice->level, prediction->outputs);
     if (prediction->report != NULL)
         cn_report_add_json(&text, prediction->report);
     if (prediction->image != NULL)
@@ -159,7 +171,8 @@ static void ndjson_put(const struct cn_model *model, const struct prediction *pr
 
 enum { FILE_COLUMNS = 32, LABEL_COLUMNS = 10 };
 
-static void table_begin(const struct cn_model *model, int top) {
+static void table_begin(const struct cn_model *model, const struct predict_choice *choice) {
+    const int top = choice->top;
     cli_put_plain("file", FILE_COLUMNS);
     for (int i = 0; i < (top > 0 ? top : 1); i++) {
         fputs(" class ", stdout);
@@ -186,7 +199,21 @@ static void table_put_class(int index, const char *label, const float *value) {
     }
 }
 
-static void table_put(const struct cn_model *model, const struct prediction *prediction, int top) {
+static void table_put_set(const struct cn_model *model, const struct cn_error_level *level,
+                          const float *outputs) {
+    const struct cn_label_set set = cn_model_label_set(model, level, outputs);
+    fputs(set.count == 0 ? " rejected" : " labels", stdout);
+    for (size_t i = 0; i < model->output_size; i++) {
+        if (outputs[i] >= set.least) {
+            putchar(' ');
+            cli_put_plain(class_label(model, i), 0);
+        }
+    }
+}
+
+static void table_put(const struct cn_model *model, const struct prediction *prediction,
+                      const struct predict_choice *choice) {
+    const int top = choice->top;
     cli_put_plain(prediction->file, FILE_COLUMNS);
     if (prediction->failure != NULL) {
         printf(" %s\n", prediction->failure);
@@ -206,6 +233,9 @@ static void table_put(const struct cn_model *model, const struct prediction *pre
         for (size_t i = 0; i < model->output_size; i++) {
             printf(" %6.4f", (double)prediction->outputs[i]);
         }
+    }
+    if (choice->level != NULL) {
+        table_put_set(model, choice->level, prediction->outputs);
     }
     putchar('\n');
 }

@@ -15,6 +15,8 @@ enum { READ_FILE_LIMIT = 64 << 20 }; /* bytes of one picture */
 struct read_settings {
     const char *model, *pattern;
     struct cn_reading_options options;
+    double error;
+    const struct cn_error_level *level; /* of `error`; NULL: no sets */
     int format;
 };
 
@@ -36,6 +38,9 @@ static const struct cli_option options[] = {
      .text = "each line has this form: d is a digit, other characters stand for themselves"},
     {"separators", NULL, CLI_FLAG, SETTING(options.separators),
      .text = "dots, commas and minus become part of the text"},
+    {"error", "X", CLI_DOUBLE, SETTING(error),
+     .text = "ndjson: also each digit's labels, which miss the right one in X of all at most",
+     .maximum = 0.999},
 };
 
 static const struct cli_syntax syntax = {
@@ -46,11 +51,12 @@ static const struct cli_syntax syntax = {
     .text = "Read the rows of digits in pictures.",
 };
 
-static void add_ndjson(struct cn_text *text, const struct cn_model *model, const char *file,
+static void add_ndjson(struct cn_text *text, const struct cn_model *model,
+                       const struct cn_error_level *level, const char *file,
                        const struct cn_reading *reading) {
     cn_json_open(text, NULL, '{');
     cn_json_add_string(text, "file", file);
-    cn_reading_add_lines(text, model, reading);
+    cn_reading_add_lines(text, model, level, reading);
     cn_text_add(text, "}\n");
 }
 
@@ -70,7 +76,7 @@ static void put_reading(const struct read_settings *settings, const struct cn_mo
                         const char *file, const struct cn_reading *reading) {
     struct cn_text text = {0};
     if (settings->format == FORMAT_NDJSON)
-        add_ndjson(&text, model, file, reading);
+        add_ndjson(&text, model, settings->level, file, reading);
     for (size_t i = 0; settings->format != FORMAT_NDJSON && i < reading->count; i++) {
         if (settings->format == FORMAT_CSV) {
             add_csv(&text, file, i + 1, &reading->lines[i]);
@@ -123,6 +129,8 @@ int cli_read(int argc, char **argv) {
     if (cn_reading_options_check(&settings.options, &error) != CN_OK)
         cli_usage_error(argv[0], "%s", error.text);
     enum cn_status status = cli_model_find(settings.model, false, &model, NULL, &error);
+    if (status == CN_OK && settings.error > 0)
+        status = cn_model_error_level(model, settings.error, &settings.level, &error);
     if (status == CN_OK)
         status = cn_plan_create(model->network, &plan, &error);
     if (status == CN_OK)

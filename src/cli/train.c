@@ -79,7 +79,9 @@ static enum cn_status read_model(struct training *training, struct cn_error *err
         enum cn_status status =
             cli_model_find(training->settings.weights, false, &training->model, NULL, error);
         if (status == CN_OK) {
-            training->model->network->temperature = 1; /* its calibration does not hold any more */
+            /* Its calibration does not hold any more. */
+            training->model->network->temperature = 1;
+            training->model->error_levels.count = 0;
         }
         return status;
     }

@@ -56,6 +56,12 @@ const struct statistics_histogram_row statistics_histogram_table[STATISTICS_HIST
 const struct statistics_alias_row statistics_alias_table[] = {
     {"convnetd_images_total", "", "Images answered.", ALIAS_IMAGES, STATISTICS_REQUEST_IMAGES,
      false},
+    {"convnetd_answers_rejected_total", "",
+     "Images answered that are like none of the classes, by the model's thresholds.", ALIAS_COUNTER,
+     STATISTICS_MODEL_REJECTED, false},
+    {"convnetd_answers_undecided_total", "",
+     "Images answered that may be of several classes, by the model's thresholds.", ALIAS_COUNTER,
+     STATISTICS_MODEL_UNDECIDED, false},
     {"nv_inference_request_success", "", "Number of successful inference requests", ALIAS_COUNTER,
      STATISTICS_MODEL_OK, true},
     {"nv_inference_request_failure", ",reason=\"OTHER\"", "Number of failed inference requests",

@@ -37,8 +37,10 @@ enum statistics_histogram {
 };
 
 enum statistics_model_counter {
-    STATISTICS_MODEL_OK = 0, /* answered with a result */
-    STATISTICS_MODEL_FAILED, /* answered with an error */
+    STATISTICS_MODEL_OK = 0,    /* answered with a result */
+    STATISTICS_MODEL_FAILED,    /* answered with an error */
+    STATISTICS_MODEL_REJECTED,  /* images whose set of labels is empty */
+    STATISTICS_MODEL_UNDECIDED, /* images whose set has several labels */
     STATISTICS_MODEL_COUNTERS
 };
 

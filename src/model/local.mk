@@ -8,6 +8,7 @@ libcore_la_SOURCES += \
 	src/model/architecture_operation.c \
 	src/model/foreign.c src/model/foreign.h \
 	src/model/interface.c \
+	src/model/label_set.c \
 	src/model/known_models.c src/model/known_models.h \
 	src/model/model.c src/model/model_file.h \
 	src/model/model_read.c \

@@ -142,6 +142,7 @@ enum cn_status cn_model_set_training(struct cn_model *model, const char *json,
 enum cn_status cn_model_reset_labels(struct cn_model *model, struct cn_error *error) {
     model->kind = cn_network_output_kind(model->network, 0);
     model->output_size = cn_shape_size(&model->network->output_shape);
+    model->error_levels.count = 0;
     free_labels(model->labels, model->label_count);
     const size_t count = usual_label_count(model);
     model->label_count = 0;

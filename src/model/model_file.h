@@ -30,6 +30,9 @@ enum cn_status cn_model_check_weights(const struct cn_network *network, struct c
 /* CN_INVALID unless it is a valid temperature for a softmax. */
 enum cn_status cn_model_check_temperature(float temperature, struct cn_error *error);
 
+/* CN_MALFORMED unless they are probabilities and their errors rise. */
+enum cn_status cn_error_levels_check(const struct cn_error_levels *levels, struct cn_error *error);
+
 /* Sets the network's own names and shapes, which a file without "tensors" means. */
 enum cn_status cn_model_reset_tensors(struct cn_model *model, struct cn_error *error);
 void cn_model_free_interface(struct cn_model *model);

@@ -271,23 +271,66 @@ static enum cn_status read_preprocessing(const struct cn_safetensors *file, stru
     return cn_preprocessing_check(&model->preprocessing, &model->network->input_shape, error);
 }
 
-/* {"temperature": T}; without it the model is not calibrated. */
-static enum cn_status read_calibration(const struct cn_safetensors *file,
-                                       struct cn_network *network, struct cn_error *error) {
+/* {"samples": N, "doubt": p, "levels": [[error, reject, label], ...]} */
+static enum cn_status read_error_levels(const json_t *json, struct cn_model *model,
+                                        struct cn_error *error) {
+    char shown[CN_JSON_TEXT];
+    struct cn_error_levels *levels = &model->error_levels;
+    const json_t *samples = json_object_get(json, "samples");
+    const json_t *doubt = json_object_get(json, "doubt");
+    const json_t *rows = json_object_get(json, "levels");
+    bool good = json_object_size(json) == 3 && json_is_integer(samples) &&
+                json_integer_value(samples) > 0 && json_is_number(doubt) && json_is_array(rows) &&
+                json_array_size(rows) > 0 && json_array_size(rows) <= CN_ERROR_LEVELS &&
+                model->kind == CN_OUTPUT_SOFTMAX;
+    for (size_t i = 0; good && i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        good = json_array_size(row) == 3; /* 0 of what is no array */
+        for (size_t k = 0; good && k < 3; k++)
+            good = json_is_number(json_array_get(row, k));
+        if (good)
+            levels->levels[i] =
+                (struct cn_error_level){.error = json_number_value(json_array_get(row, 0)),
+                                        .reject = (float)json_number_value(json_array_get(row, 1)),
+                                        .label = (float)json_number_value(json_array_get(row, 2))};
+    }
+    if (!good)
+        return cn_fail(error, CN_MALFORMED,
+                       "calibration's sets is %s; it must be an object of samples, doubt and 1 to "
+                       "%d levels of three numbers each, and the model end with a softmax",
+                       cn_json_show(json, shown), CN_ERROR_LEVELS);
+    levels->samples = (size_t)json_integer_value(samples);
+    levels->doubt = (float)json_number_value(doubt);
+    levels->count = json_array_size(rows);
+    return cn_error_levels_check(levels, error);
+}
+
+/* {"temperature": T, "sets": {...}}, each of which may be missing; a file without it is as trained.
+ */
+static enum cn_status read_calibration(const struct cn_safetensors *file, struct cn_model *model,
+                                       struct cn_error *error) {
     char shown[CN_JSON_TEXT];
     json_t *json = NULL;
     enum cn_status status = read_json(file, "calibration", &json, error);
     if (status != CN_OK || json == NULL)
         return status;
     const json_t *temperature = json_object_get(json, "temperature");
-    if (json_object_size(json) != 1 || !json_is_number(temperature))
+    const json_t *sets = json_object_get(json, "sets");
+    const size_t known = (size_t)(temperature != NULL) + (size_t)(sets != NULL);
+    if (known == 0 || json_object_size(json) != known ||
+        (temperature != NULL && !json_is_number(temperature)))
         status = cn_fail(error, CN_MALFORMED,
-                         "calibration is %s; it must be an object of the number temperature",
+                         "calibration is %s; it must be an object of the number temperature and "
+                         "the object sets, or one of them",
                          cn_json_show(json, shown));
-    else
-        network->temperature = (float)json_number_value(temperature);
+    if (status == CN_OK && temperature != NULL) {
+        model->network->temperature = (float)json_number_value(temperature);
+        status = cn_model_check_temperature(model->network->temperature, error);
+    }
+    if (status == CN_OK && sets != NULL)
+        status = read_error_levels(sets, model, error);
     json_decref(json);
-    return status == CN_OK ? cn_model_check_temperature(network->temperature, error) : status;
+    return status;
 }
 
 /* Compares one probe's stored numbers with the computed ones. `logits`: the form of `probes`,
@@ -382,7 +425,7 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
     if (status == CN_OK && training != NULL)
         status = cn_model_set_training(model, training, error);
     if (status == CN_OK)
-        status = read_calibration(file, model->network, error);
+        status = read_calibration(file, model, error);
     if (status == CN_OK)
         status = read_probe(file, model, error);
     if (status != CN_OK) {

@@ -76,8 +76,25 @@ static char *format_preprocessing(const struct cn_preprocessing *preprocessing) 
     return dump(json);
 }
 
-static char *format_calibration(const struct cn_network *network) {
-    return dump(json_pack("{s:f}", "temperature", (double)network->temperature));
+static json_t *sets_json(const struct cn_error_levels *levels) {
+    json_t *rows = json_array();
+    for (size_t i = 0; i < levels->count; i++) {
+        const struct cn_error_level *level = &levels->levels[i];
+        (void)json_array_append_new(rows, json_pack("[f, f, f]", level->error,
+                                                    (double)level->reject, (double)level->label));
+    }
+    return json_pack("{s:I, s:f, s:o}", "samples", (json_int_t)levels->samples, "doubt",
+                     (double)levels->doubt, "levels", rows);
+}
+
+static char *format_calibration(const struct cn_model *model) {
+    json_t *json = json_object();
+    if (model->network->temperature != 1)
+        (void)json_object_set_new(json, "temperature",
+                                  json_real((double)model->network->temperature));
+    if (model->error_levels.count > 0)
+        (void)json_object_set_new(json, "sets", sets_json(&model->error_levels));
+    return dump(json);
 }
 
 /* One list of numbers per probe. */
@@ -115,7 +132,7 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     values[PREPROCESSING] = format_preprocessing(&model->preprocessing);
     values[TRAINING] = strdup(model->training);
     values[PROBES] = format_probes(model, outputs, probes);
-    values[CALIBRATION] = format_calibration(model->network);
+    values[CALIBRATION] = format_calibration(model);
     values[TENSORS] = strdup(model->tensors != NULL ? model->tensors : "");
     values[QUANTIZATION] = model->network->quantization != NULL
                                ? cn_quantized_format_ranges(model->network)
@@ -188,7 +205,7 @@ static enum cn_status write_model(const struct cn_model *model, const char *path
     /* Omits optional keys, so that files of uncalibrated models trained here do not change between
      * versions. */
     for (size_t i = 0; i < KEY_COUNT; i++)
-        if (!(i == CALIBRATION && network->temperature == 1) &&
+        if (!(i == CALIBRATION && network->temperature == 1 && model->error_levels.count == 0) &&
             !(i == TENSORS && model->tensors == NULL) &&
             !(i == QUANTIZATION && network->quantization == NULL))
             metadata[count++] = (struct cn_metadata){(char *)(uintptr_t)keys[i], values[i]};

@@ -1,5 +1,6 @@
 /* outputs.c: see outputs.h. Only probabilities are called so. Pure. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "model/outputs.h"
@@ -54,6 +55,50 @@ void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, con
         cn_json_add_floats(text, "values", outputs, model->output_size);
         break;
     }
+}
+
+/* Calls `add` with the name of each label of the set: the label, or else its number. */
+static void each_label(const struct cn_model *model, const struct cn_label_set *set,
+                       const float *outputs, void (*add)(void *context, const char *label),
+                       void *context) {
+    char number[24];
+    for (size_t i = 0; i < model->output_size; i++) {
+        if (!(outputs[i] >= set->least))
+            continue;
+        (void)snprintf(number, sizeof number, "%zu", i);
+        add(context, i < model->label_count ? model->labels[i] : number);
+    }
+}
+
+static void set_add_json(void *context, const char *label) {
+    cn_json_add_string(context, NULL, label);
+}
+
+static void set_add_plain(void *context, const char *label) {
+    struct cn_text *plain = context;
+    cn_text_add(plain, plain->length > 0 ? " " : "");
+    cn_text_add(plain, label);
+}
+
+void cn_outputs_add_set_json(struct cn_text *text, const struct cn_model *model,
+                             const struct cn_error_level *level, const float *outputs) {
+    const struct cn_label_set set = cn_model_label_set(model, level, outputs);
+    cn_json_open(text, "labels", '[');
+    each_label(model, &set, outputs, set_add_json, text);
+    cn_json_close(text, ']');
+    cn_json_add_bool(text, "rejected", set.count == 0);
+}
+
+void cn_outputs_add_set_csv(struct cn_text *text, const struct cn_model *model,
+                            const struct cn_error_level *level, const float *outputs) {
+    const struct cn_label_set set = cn_model_label_set(model, level, outputs);
+    struct cn_text plain = {0};
+    each_label(model, &set, outputs, set_add_plain, &plain);
+    cn_text_add(text, ",");
+    cn_text_add_csv(text, plain.length > 0 ? cn_text_string(&plain) : "");
+    cn_text_add(text, set.count == 0 ? ",1" : ",0");
+    text->failed |= plain.failed;
+    free(plain.bytes);
 }
 
 void cn_report_add_json(struct cn_text *text, const struct cn_preprocessing_report *report) {

@@ -7,6 +7,7 @@ libcore_la_SOURCES += \
 	src/train/augment_rerender.c \
 	src/train/augment_warp.c \
 	src/train/temperature.c \
+	src/train/label_levels.c \
 	src/train/checkpoint.c \
 	src/train/class_means.c \
 	src/train/measure.c \
@@ -24,6 +25,7 @@ if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_augment.c \
 	tests/unit/test_temperature.c \
+	tests/unit/test_label_sets.c \
 	tests/unit/test_golden.c \
 	tests/unit/test_optimizer.c \
 	tests/unit/test_training_golden.c \

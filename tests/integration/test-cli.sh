@@ -316,6 +316,13 @@ check "its bins are its samples" python 'sum(b["samples"] for b in j["reliabilit
             if b["samples"]) / 200 - j["calibration_error"]) < 1e-9'
 check "data are no outliers of themselves" python 'j["outliers"]["auroc"] == 0.5 and
     j["outliers"]["samples"] == 200'
+check "and sets of labels" run 0 predict --model true.safetensors --error 0.05 --format ndjson \
+    "$sample/t10k-images-idx3-ubyte"
+sed -i 1q out
+check "with one, several or none" python 'isinstance(j["labels"], list) and
+    j["rejected"] == (len(j["labels"]) == 0)'
+check "no error is none" run 1 predict --model model.safetensors --error 0.05 \
+    "$sample/t10k-images-idx3-ubyte"
 check "calibrating the last tenth" run 0 calibrate --model model.safetensors --data "$sample" \
     --output true.safetensors --validation-split 0.1 --json
 check "is of its samples" python 'j["samples"] == 40'

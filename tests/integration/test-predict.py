@@ -256,6 +256,31 @@ def test_formats(curl, images):
     check(status == 200 and kind.startswith("application/x-ndjson") and lines == expected, "NDJSON")
 
 
+def test_sets(curl, images, labels):
+    """?error=: one label, several or none."""
+    rejected = metric(curl(path="/metrics")[2].decode(), "convnetd_answers_rejected_total{")
+    many = predictions(curl.post(b"".join(images), OCTETS, "/predict?error=0.01"))
+    single = [p for p in many if len(p["labels"]) == 1]
+    check(len(single) >= 0.9 * len(many), "single labels: %d of %d" % (len(single), len(many)))
+    check(sum(str(label) in p["labels"] for p, label in zip(many, labels)) >= 0.98 * len(many) and
+          all(p["label"] in p["labels"] for p in single), "the sets hold the right label")
+    noise = bytes(i * 7919 % 251 for i in range(len(images[0])))
+    strange = predictions(curl.post(noise, OCTETS, "/predict?error=0.01"))[0]
+    check(strange["labels"] == [] and strange["rejected"] is True, "noise: %s" % strange)
+    open_answers = metric(curl(path="/metrics")[2].decode(), "convnetd_answers_rejected_total{")
+    check(open_answers > rejected, "the rejected one is counted")
+    wide = predictions(curl.post(noise, OCTETS, "/predict?error=0.001"))[0]
+    check(wide["rejected"] is False and len(wide["labels"]) > 1, "nearly no error: %s" % wide)
+    check("labels" not in predictions(curl.post(noise, OCTETS))[0], "sets come when asked for")
+    body = curl.post(images[0] + noise, OCTETS, "/predict?error=0.01", "-H", "Accept: text/csv")[2]
+    rows = [row.split(",") for row in body.decode().split("\r\n")[:3]]
+    check(rows[0][-3:] == ["labels", "rejected", "error"] and rows[2][-3:] == ["", "1", ""] and
+          rows[1][-2] == "0", "CSV: %s" % rows)
+    for value in ("0", "1", "nan", "0.01x", "", "-0.5", "0x1p-4", "1e-9"):
+        status, _, body = curl.post(images[0], OCTETS, "/predict?error=" + value)
+        check(status == 400 and b"error is" in body, "error=%s: %s" % (value, body))
+
+
 def bomb():
     """A 32x32 picture whose valid data inflate to 16 MiB."""
     return png(b"", 32, 32, rows=bytes(16 << 20))
@@ -392,6 +417,7 @@ def main():
         test_formats_of_pictures(curl)
         test_preprocessing(curl, images)
         test_formats(curl, images)
+        test_sets(curl, images, labels)
         test_bad(curl, images)
         test_others(curl, images)
     test_lanes(images)

@@ -49,6 +49,13 @@ def test_forms(server, rows, texts):
     check([json.loads(line)["text"] for line in lines] == texts, "NDJSON: %s" % lines)
 
 
+def test_sets(server, rows, texts):
+    lines = json.loads(read(server, rows, "?error=0.001")[2])["lines"]
+    for line, text in zip(lines, texts):
+        check(all(label in digit["labels"] and not digit["rejected"]
+                  for label, digit in zip(text, line["digits"])), "sets of labels: %s" % line)
+
+
 def test_narrowed(server, rows, texts):
     one = json.loads(read(server, rows, "?lines=1")[2])
     check([line["text"] for line in one["lines"]] == [texts[1]], "the larger line: %s" % one)
@@ -63,6 +70,7 @@ def test_refused(server, rows):
     refused(read(server, rows, "?length=0"), 400, "length")
     refused(read(server, rows, "?lines=many"), 400, "lines")
     refused(read(server, rows, "?separators=yes"), 400, "separators")
+    refused(read(server, rows, "?error=2"), 400, "error")
     refused(read(server, rows, "?pattern=abc"), 400, "no d")
     refused(read(server, rows, "?pattern=dd&length=2"), 400, "pattern")
     refused(read(server, b""), 400, "empty")
@@ -88,6 +96,7 @@ def main():
     check(command("--pattern", "x", ROWS).returncode == 2, "a pattern without digits")
     with serving() as server:
         test_forms(server, rows, texts)
+        test_sets(server, rows, texts)
         test_narrowed(server, rows, texts)
         test_refused(server, rows)
         check(json.loads(read(server, seven)[2])["text"] == "7", "a single digit is a row of one")
