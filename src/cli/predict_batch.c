@@ -41,6 +41,7 @@ struct batch {
     float *images, *outputs; /* [capacity, ...] */
     struct cn_plan *plan;
     struct cn_workspace **workspaces; /* [threads] */
+    char image_path[PATH_MAX];        /* of the image that was saved last */
 };
 
 enum cn_status batch_create(const struct batch_options *options, const struct cn_model *model,
@@ -203,11 +204,11 @@ static void rows_print(struct batch *batch, size_t index) {
     const struct slot *slot = &batch->slots[index];
     struct prediction prediction = {.file = slot->name,
                                     .outputs = batch->outputs + index * batch->model->output_size};
-    char path[PATH_MAX];
+    char *path = batch->image_path;
     batch->counts.scored++;
     prediction.report = slot->is_picture ? &slot->report : NULL;
     if (batch->options.images != NULL) {
-        (void)snprintf(path, sizeof path, "%s/%zu.png", batch->options.images,
+        (void)snprintf(path, sizeof batch->image_path, "%s/%zu.png", batch->options.images,
                        batch->counts.scored);
         if (save_image(batch, batch->images + index * batch->input_size, path)) {
             prediction.image = path;

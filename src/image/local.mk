@@ -13,6 +13,7 @@ libcore_la_SOURCES += \
 	src/image/plane.c src/image/plane.h \
 	src/image/png.c \
 	src/image/png_encode.c \
+	src/image/png_plain.c src/image/png_plain.h \
 	src/image/png_scan.c src/image/png_scan.h \
 	src/image/pnm.c \
 	src/image/preprocess.c \

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/png_plain.h"
 #include "image/png_scan.h"
 #include "image/rows.h"
 
@@ -199,6 +200,8 @@ static enum cn_status png_decode(const unsigned char *bytes, size_t length,
     enum cn_status status = cn_png_scan(bytes, length, limits, &decoder.header, error);
     if (status != CN_OK)
         return status;
+    if (cn_png_decode_plain(bytes, length, &decoder.header, limits, ret_picture))
+        return CN_OK;
     decoder.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &decoder, on_error, on_warning,
                                            &decoder, on_allocate, on_free);
     if (decoder.png != NULL)

@@ -1,6 +1,7 @@
 /* rows.c: averages squares of pixels while they are decoded, so that the memory depends on what the
  * caller needs, not on the size of the picture. Colours are weighted by their alpha. A picture that
  * is small enough is stored unchanged. Thread-safe. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,10 @@ static int shorter(int length, int by) {
 enum cn_status cn_rows_begin(struct cn_rows *rows, int width, int height, int channels, int done,
                              bool scattered, const struct cn_picture_limits *limits,
                              struct cn_error *error) {
-    *rows = (struct cn_rows){.limits = limits, .scattered = scattered, .by = 1};
+    memset(rows, 0, offsetof(struct cn_rows, colors));
+    rows->limits = limits;
+    rows->scattered = scattered;
+    rows->by = 1;
     rows->width = shorter(width, done);
     rows->height = shorter(height, done);
     const int longer = rows->width > rows->height ? rows->width : rows->height;

@@ -15,9 +15,9 @@ struct cn_rows {
     bool scattered;    /* sums for the whole picture are kept, not for one row */
     bool indexed;      /* rows are indices into `colors` */
     cn_lanes *sums;
-    cn_lanes colors[256];
     int in_band, band; /* decoder's rows in the current row of the picture */
     unsigned since_stop;
+    cn_lanes colors[256]; /* last: set by cn_rows_index alone */
 };
 
 /* Begins a picture for a file of width x height that a decoder delivers reduced by `done` (1: not).

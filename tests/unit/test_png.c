@@ -272,3 +272,104 @@ Test(png, encoder_refuses) {
     cr_assert_not_null(strstr(error.text, "0 x 1"));
     cr_assert_null(bytes);
 }
+
+/* ---- The short way through small pictures ---- */
+
+static uint32_t next_random(uint32_t *state) {
+    *state = *state * 1664525U + 1013904223U;
+    return *state >> 16;
+}
+
+/* A PNG of random samples and filters, its data in `pieces` IDATs; with a comment it is libpng's.
+ */
+static struct bytes make_small(const unsigned char *raw, size_t size, int width, int height,
+                               unsigned char color_type, int pieces, bool comment) {
+    const unsigned char rest[5] = {8, color_type, 0, 0, 0};
+    struct bytes bytes = {0}, header = {0};
+    uLongf length = compressBound(size);
+    unsigned char *packed = malloc(length);
+    cr_assert_eq(compress2(packed, &length, raw, size, 6), Z_OK);
+    append(&bytes, "\x89PNG\r\n\x1a\n", 8);
+    append_u32(&header, (uint32_t)width);
+    append_u32(&header, (uint32_t)height);
+    append(&header, rest, sizeof rest);
+    append_chunk(&bytes, "IHDR", header.data, header.length);
+    if (comment)
+        append_chunk(&bytes, "tEXt", "Comment\0x", 9);
+    for (int i = 0; i < pieces; i++) {
+        const size_t from = length * (size_t)i / (size_t)pieces;
+        append_chunk(&bytes, "IDAT", packed + from,
+                     length * (size_t)(i + 1) / (size_t)pieces - from);
+    }
+    append_chunk(&bytes, "IEND", NULL, 0);
+    free(header.data);
+    free(packed);
+    return bytes;
+}
+
+static bool same_picture(const struct bytes *a, const struct bytes *b) {
+    struct cn_picture first = {0}, second = {0};
+    const enum cn_status status =
+        cn_png_decode(a->data, a->length, &cn_picture_default_limits, &first, NULL);
+    const enum cn_status other =
+        cn_png_decode(b->data, b->length, &cn_picture_default_limits, &second, NULL);
+    const size_t size = (size_t)first.width * (size_t)first.height * (size_t)first.channels;
+    const bool same =
+        status == other &&
+        (status != CN_OK || (first.width == second.width && first.height == second.height &&
+                             first.channels == second.channels && first.gamma == second.gamma &&
+                             memcmp(first.data, second.data, size) == 0));
+    cn_picture_clear(&first);
+    cn_picture_clear(&second);
+    return same;
+}
+
+Test(png, the_short_way_gives_what_libpng_gives) {
+    static const unsigned char color_types[] = {0, 2, 4, 6};
+    static const int samples[] = {1, 3, 2, 4}, sizes[][2] = {{1, 1}, {28, 28}, {31, 5}, {2, 90}};
+    uint32_t state = 7;
+    for (size_t i = 0; i < 4 * 4 * 8; i++) {
+        const size_t type = i % 4;
+        const int width = sizes[i / 4 % 4][0], height = sizes[i / 4 % 4][1];
+        const size_t row = (size_t)(width * samples[type]) + 1, size = row * (size_t)height;
+        unsigned char *raw = malloc(size);
+        for (size_t at = 0; at < size; at++)
+            raw[at] = (unsigned char)(at % row == 0 ? next_random(&state) % 5
+                                                    : next_random(&state) & 0xe3);
+        if (i / 16 == 7) /* a filter that there is not */
+            raw[row * (size_t)(height / 2)] = 5;
+        struct bytes small =
+            make_small(raw, size, width, height, color_types[type], (int)(i / 16 % 3) + 1, false);
+        struct bytes whole = make_small(raw, size, width, height, color_types[type], 1, true);
+        cr_expect(same_picture(&small, &whole), "picture %zu", i);
+        free(small.data);
+        free(whole.data);
+        free(raw);
+    }
+}
+
+/* Damaged data with sums that are right: both ways refuse the same, or see the same. */
+Test(png, the_short_way_refuses_what_libpng_refuses) {
+    unsigned char raw[29 * 28];
+    uint32_t state = 9;
+    for (size_t i = 0; i < sizeof raw; i++)
+        raw[i] = (unsigned char)(i % 29 == 0 ? 0 : next_random(&state) & 3);
+    struct bytes small = make_small(raw, sizeof raw, 28, 28, 0, 1, false);
+    struct bytes whole = make_small(raw, sizeof raw, 28, 28, 0, 1, true);
+    const size_t idat = 8 + 25, comment = 21; /* what is before the data, and the comment chunk */
+    const size_t length = small.length - idat - 12 - 12;
+    for (size_t at = 0; at < length * 8; at++) {
+        unsigned char *bytes[2] = {small.data + idat, whole.data + idat + comment};
+        for (int i = 0; i < 2; i++) {
+            bytes[i][8 + at / 8] ^= (unsigned char)(1 << at % 8);
+            const uint32_t sum = (uint32_t)crc32(0, bytes[i] + 4, (uInt)length + 4);
+            for (int b = 0; b < 4; b++)
+                bytes[i][8 + length + (size_t)b] = (unsigned char)(sum >> (24 - 8 * b));
+        }
+        cr_expect(same_picture(&small, &whole), "bit %zu of the data", at);
+        for (int i = 0; i < 2; i++)
+            bytes[i][8 + at / 8] ^= (unsigned char)(1 << at % 8);
+    }
+    free(small.data);
+    free(whole.data);
+}
