@@ -7,9 +7,11 @@ libcore_la_SOURCES += \
 	src/image/digit.c src/image/digit.h \
 	src/image/exact.c src/image/exact.h \
 	src/image/ink.c src/image/ink.h \
+	src/image/levels.h \
 	src/image/lines.c \
 	src/image/orientation.c src/image/orientation.h \
 	src/image/page.c src/image/page.h \
+	src/image/polarity.c src/image/polarity.h \
 	src/image/plane.c src/image/plane.h \
 	src/image/png.c \
 	src/image/png_encode.c \

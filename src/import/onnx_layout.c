@@ -4,7 +4,8 @@
 
 #include "import/onnx_private.h"
 
-struct onnx_layout onnx_layout_plain(int rank, const int64_t *dims) {
+/* The layout of numbers in the source's own order. */
+static struct onnx_layout layout_plain(int rank, const int64_t *dims) {
     struct onnx_layout layout = {.count = 0};
     for (int i = 0; i < rank; i++)
         if (dims[i] != 1) {
@@ -33,7 +34,9 @@ static bool factor_split(struct onnx_layout *layout, int i, int64_t outer) {
     return true;
 }
 
-bool onnx_layout_refine(struct onnx_layout *layout, int rank, const int64_t *dims) {
+/* Splits factors until each is within one axis of `dims`, whose product is the layout's. False if
+ * that is impossible. */
+static bool layout_refine(struct onnx_layout *layout, int rank, const int64_t *dims) {
     int factor = 0;
     for (int axis = 0; axis < rank; axis++) {
         int64_t left = dims[axis];
@@ -62,7 +65,8 @@ void onnx_layout_axes(const struct onnx_layout *layout, int rank, const int64_t 
     first[rank] = layout->count;
 }
 
-void onnx_layout_join(struct onnx_layout *layout, int rank, const int64_t *dims) {
+/* Joins neighbouring factors of one axis that are adjacent in memory. */
+static void layout_join(struct onnx_layout *layout, int rank, const int64_t *dims) {
     int first[ONNX_RANK + 1];
     onnx_layout_axes(layout, rank, dims, first);
     for (int axis = rank - 1; axis >= 0; axis--)
@@ -175,7 +179,7 @@ void onnx_result(struct onnx_value *value, int type, int rank, const int64_t *di
     if (rank > 0)
         memcpy(value->dims, copy, (size_t)rank * sizeof *dims);
     value->layer = layer;
-    value->layout = onnx_layout_plain(rank, copy);
+    value->layout = layout_plain(rank, copy);
     int first[ONNX_RANK + 1];
     onnx_layout_axes(&value->layout, rank, copy, first);
     for (int i = 0, place = 0; i < axis_count; i++)
@@ -200,19 +204,19 @@ bool onnx_view_reshape(struct onnx_import *import, struct onnx_value *value,
     struct onnx_layout layout = from->layout;
     int layer = from->layer;
     const int type = from->type;
-    if (!onnx_layout_refine(&layout, rank, dims)) {
+    if (!layout_refine(&layout, rank, dims)) {
         int axes[ONNX_RANK], count = 0;
         for (int i = 0; i < from->rank; i++)
             if (from->dims[i] != 1)
                 axes[count++] = i;
         if (!onnx_arrange(import, from, count, axes, &layer))
             return false;
-        layout = onnx_layout_plain(rank, dims);
+        layout = layout_plain(rank, dims);
     }
     int64_t copy[ONNX_RANK] = {0};
     if (rank > 0)
         memcpy(copy, dims, (size_t)rank * sizeof *dims);
-    onnx_layout_join(&layout, rank, copy);
+    layout_join(&layout, rank, copy);
     value->state = ONNX_DYNAMIC;
     value->type = type;
     value->rank = rank;
@@ -241,7 +245,7 @@ bool onnx_view_transpose(struct onnx_import *import, struct onnx_value *value,
             value->layout.place[count] = old.layout.place[k];
         }
     }
-    onnx_layout_join(&value->layout, value->rank, value->dims);
+    layout_join(&value->layout, value->rank, value->dims);
     return true;
 }
 
@@ -417,7 +421,7 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
     for (int i = 0; i < count; i++)
         if (!onnx_broadcast(import, rank, dims, values[i]->rank, values[i]->dims, &rank, dims))
             return false;
-    common = onnx_layout_plain(rank, dims);
+    common = layout_plain(rank, dims);
     for (int i = 0; i < count; i++) {
         ordered[i] = *values[i];
         sizes[i] = 1;
@@ -443,7 +447,7 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
             if (!onnx_arrange(import, &ordered[i], axis_count, axes, &layer))
                 return false;
             ordered[i].layer = layer;
-            ordered[i].layout = onnx_layout_plain(ordered[i].rank, ordered[i].dims);
+            ordered[i].layout = layout_plain(ordered[i].rank, ordered[i].dims);
             if (!operand_refine(&ordered[i], &common, rank, dims, &layouts[i], has[i]))
                 return onnx_refuse(import, "its inputs' axes are split in ways that do not agree");
         }
@@ -490,6 +494,6 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
         memcpy(ret->result.dims, dims, (size_t)rank * sizeof *dims);
     for (int k = 0; k < common.count; k++)
         ret->result.layout.place[sequence[k]] = k;
-    onnx_layout_join(&ret->result.layout, rank, dims);
+    layout_join(&ret->result.layout, rank, dims);
     return true;
 }

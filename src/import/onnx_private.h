@@ -254,19 +254,9 @@ bool onnx_fold_knows(const char *type);
 
 /* ---- Layouts (onnx_layout.c) ---- */
 
-/* The layout of numbers that lie in the source's own order. */
-struct onnx_layout onnx_layout_plain(int rank, const int64_t *dims);
-
-/* Splits factors until each lies within one axis of `dims`, whose product is the layout's. False if
- * the factors do not allow it. */
-bool onnx_layout_refine(struct onnx_layout *layout, int rank, const int64_t *dims);
-
 /* first[a]: the first factor of axis a; first[rank]: their number. */
 void onnx_layout_axes(const struct onnx_layout *layout, int rank, const int64_t *dims,
                       int first[ONNX_RANK + 1]);
-
-/* Joins neighbours of one axis that lie together in memory. */
-void onnx_layout_join(struct onnx_layout *layout, int rank, const int64_t *dims);
 
 /* A layer that gives value's numbers with its factors in the order `sequence` (factors of `layout`,
  * which may be finer than the value's own), as a tensor of `dims`. False: onnx_refuse, onnx_fail.

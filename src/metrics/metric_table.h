@@ -98,8 +98,6 @@ struct statistics_histogram_cell statistics_gather(const struct statistics_model
 
 /* ---- Rendering ---- */
 
-void statistics_render_head(FILE *out, const char *name, const char *type, const char *help);
-
 /* Writes HELP and TYPE of a reading; returns its name. */
 const char *statistics_render_reading_head(FILE *out, enum statistics_reading reading);
 

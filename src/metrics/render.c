@@ -5,13 +5,13 @@
 
 #include "metrics/metric_table.h"
 
-void statistics_render_head(FILE *out, const char *name, const char *type, const char *help) {
+static void render_head(FILE *out, const char *name, const char *type, const char *help) {
     (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 const char *statistics_render_reading_head(FILE *out, enum statistics_reading reading) {
     const struct statistics_reading_row *row = &statistics_reading_table[reading];
-    statistics_render_head(out, row->name, row->type, row->help);
+    render_head(out, row->name, row->type, row->help);
     return row->name;
 }
 
@@ -42,7 +42,7 @@ static void render_counters(FILE *out, const struct statistics *statistics) {
         for (size_t s = 0; s < STATISTICS_SHARDS; s++)
             count += __atomic_load_n(&statistics->shards[s].counters[i], __ATOMIC_RELAXED);
         if (row->help != NULL)
-            statistics_render_head(out, row->name, "counter", row->help);
+            render_head(out, row->name, "counter", row->help);
         (void)fprintf(out, "%s%s %llu\n", row->name, row->label, (unsigned long long)count);
     }
 }
@@ -73,7 +73,7 @@ static void render_histograms(FILE *out, const struct statistics *statistics,
     char labels[128];
     for (size_t h = 0; h < STATISTICS_HISTOGRAMS; h++) {
         const struct statistics_histogram_row *row = &statistics_histogram_table[h];
-        statistics_render_head(out, row->name, "histogram", row->help);
+        render_head(out, row->name, "histogram", row->help);
         for (size_t m = 0; m < snapshot->model_count; m++) {
             label_model(labels, sizeof labels, &snapshot->models[m]);
             render_histogram(out, snapshot->models[m].statistics, (enum statistics_histogram)h,
@@ -102,7 +102,7 @@ static void render_aliases(FILE *out, const struct statistics_snapshot *snapshot
         const struct statistics_alias_row *row = &statistics_alias_table[a];
         if (row->triton && !snapshot->triton)
             continue;
-        statistics_render_head(out, row->name, "counter", row->help);
+        render_head(out, row->name, "counter", row->help);
         for (size_t m = 0; m < snapshot->model_count; m++) {
             label_model(labels, sizeof labels, &snapshot->models[m]);
             (void)fprintf(out, "%s{%s%s} %llu\n", row->name, labels, row->label,
