@@ -48,6 +48,7 @@ libconvnetd_la_SOURCES += \
 # Files that the daemon answers with.
 embedded_files = \
 	src/api/openapi.json \
+	src/api/web/answers.js \
 	src/api/web/drawing.js \
 	src/api/web/icon.svg \
 	src/api/web/index.html \

@@ -20,6 +20,7 @@ const struct http_page_row http_page_rows[] = {
     {"/", "index.html", "text/html; charset=utf-8"},
     {"/page/style.css", "style.css", "text/css; charset=utf-8"},
     {"/page/page.js", "page.js", "text/javascript; charset=utf-8"},
+    {"/page/answers.js", "answers.js", "text/javascript; charset=utf-8"},
     {"/page/drawing.js", "drawing.js", "text/javascript; charset=utf-8"},
     {"/page/layers.js", "layers.js", "text/javascript; charset=utf-8"},
     {"/page/png.js", "png.js", "text/javascript; charset=utf-8"},

@@ -1,11 +1,12 @@
 // check-page.mjs FOLDER [VISIT...]: drives the page of a real convnetd in headless Chromium, as people use it:
-// mouse, photo, paste, drop, keyboard, finger, dark scheme, with an API key, another model. Each visit must end
+// mouse, photo, paste, drop, keyboard, finger, dark scheme, with an API key, another model, many. Each visit must end
 // without console error, policy violation, failed request, request elsewhere or axe violation.
 // Screenshots go to FOLDER. Run by tests/browser/run. Waits for conditions, never for a time.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import path from 'node:path';
+import { makeModels } from './models.mjs';
 import { SEVEN, photo, png } from './pictures.mjs';
 import { PATIENCE, build, check, chromium, counts, expect, folder, label, mouseOnly, only, points, serve, source, sum, text, visit } from './visit.mjs';
 
@@ -219,6 +220,55 @@ async function other(page) {
   check((await text(page, '#bars')).includes('left & <b>right'), 'another model: a label is text');
 }
 
+// ---- Many models: each kind of answer, and two side by side ----
+
+async function many(page) {
+  const choose = async (name) => {
+    await page.selectOption('#model', name);
+    await page.waitForFunction((n) => document.getElementById('curl').textContent.includes(`predict/${n}`), name);
+  };
+  const answered = async () => {
+    await page.waitForFunction(() => document.getElementById('label').textContent !== '–' || !document.getElementById('error').hidden);
+    await page.waitForSelector('#layers[aria-busy=false]');
+  };
+  check(await page.locator('#model option').count() === 6, 'many: six models to choose from');
+  check((await text(page, '#hint')).startsWith('Draw one of these: 0 1'), 'many: digits are drawn');
+  await mouseOnly(page);
+  await expect(page, 'many', '7');
+  await page.selectOption('#rival', 'digits-small');
+  await page.waitForFunction(() => document.getElementById('label-2').textContent === '7');
+  check(await text(page, '#agree') === 'Both say the same.', `many: ${await text(page, '#agree')}`);
+  check(await page.locator('#bars-2 li').count() === 10 && await text(page, '#answer-name') === 'digits', 'many: two answers with their names');
+  await page.screenshot({ path: path.join(folder, 'compared.png'), fullPage: true });
+  await page.selectOption('#rival', '');
+  check(await page.isHidden('#other'), 'many: one answer again');
+  await choose('labels');
+  await answered();
+  check((await text(page, '#sure')).includes('each by itself') && await page.locator('#bars li').count() === 3, `many: sigmoids: ${await text(page, '#sure')}`);
+  check(!/\bink\b|drawn/i.test(await page.evaluate(() => document.body.innerText)), 'many: no word of ink where none is looked for');
+  check(await text(page, '#draw-title') === 'Picture', 'many: a picture, not a drawing');
+  await page.screenshot({ path: path.join(folder, 'labels.png'), fullPage: true });
+  await choose('scores');
+  await answered();
+  check((await text(page, '#sure')).includes('no probability') && !(await text(page, '#bars')).includes('%'), `many: logits: ${await text(page, '#bars')}`);
+  await choose('age');
+  await answered();
+  check(Number.isFinite(Number(await text(page, '#label'))) && await page.isHidden('#bars'), `many: a number: ${await text(page, '#label')}`);
+  await choose('segments');
+  await answered();
+  check(await page.isVisible('canvas.map') && await page.isHidden('#bars'), 'many: a map is shown as one');
+  await page.screenshot({ path: path.join(folder, 'segments.png'), fullPage: true });
+  // What the browser cannot show, the server may still read.
+  await choose('age');
+  const tiff = readFileSync(path.join(source, 'tests/data/pictures/plain.tif'));
+  await page.setInputFiles('#choose', { name: 'scan.tif', mimeType: 'image/tiff', buffer: tiff });
+  await page.waitForFunction(() => document.getElementById('hint').textContent.startsWith('scan.tif') && document.getElementById('seen').width > 0);
+  check(await page.isHidden('#error'), `many: a TIFF: ${await text(page, '#error')}`);
+  await page.click('#clear');
+  await label(page, '–');
+  await choose('digits');
+}
+
 // ---- All of it ----
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--disable-gpu'], timeout: PATIENCE });
@@ -248,6 +298,13 @@ if (only.length === 0 || only.includes('other-model')) {
   const another = await serve(trainOther());
   await visit(browser, another, 'other-model', {}, other);
   await another.stop();
+}
+if (only.length === 0 || only.some((name) => name.startsWith('many'))) {
+  const models = await serve(null, `--model-dir=${makeModels(path.join(folder, 'models'), source)}`, '--default-model=digits');
+  await visit(browser, models, 'many', {}, many);
+  await visit(browser, models, 'many-dark', { colorScheme: 'dark' }, many);
+  await visit(browser, models, 'many-phone', phone, many);
+  await models.stop();
 }
 await browser.close();
 await encoder();

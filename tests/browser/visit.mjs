@@ -26,7 +26,7 @@ export function check(good, what) {
 }
 
 export async function serve(model, ...options) {
-  const process = spawn(path.join(build, 'convnetd'), [`--model=${model}`, '--port=0', ...options], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const process = spawn(path.join(build, 'convnetd'), [...(model ? [`--model=${model}`] : []), '--port=0', ...options], { stdio: ['ignore', 'ignore', 'pipe'] });
   for await (const line of createInterface({ input: process.stderr })) {
     const url = /listening on (http:\/\/\S+)/.exec(line);
     if (url) {

@@ -128,6 +128,21 @@ enum http_outcome api_v2_model_ready(struct http_exchange *exchange) {
     return http_reply_text(exchange, ready ? 200 : 503, "application/json", &text);
 }
 
+/* What the page needs to know of a model: what its answer's numbers are, and how it takes pictures.
+ */
+static void add_parameters(struct cn_text *text, const struct cn_model *model) {
+    const struct cn_shape *shape = &model->network->input_shape;
+    cn_json_open(text, "parameters", '{');
+    cn_json_add_string(text, "kind", cn_output_kind_names[model->kind]);
+    cn_json_open(text, "labels", '[');
+    for (size_t i = 0; i < model->label_count; i++)
+        cn_json_add_string(text, NULL, model->labels[i]);
+    cn_json_close(text, ']');
+    cn_json_add_integers(text, "input_shape", shape->dims, (size_t)shape->rank);
+    cn_json_add_string(text, "fit", cn_fit_names[model->preprocessing.fit]);
+    cn_json_close(text, '}');
+}
+
 /* The model configuration extension: the part of it that clients need to make requests. */
 enum http_outcome api_v2_model_config(struct http_exchange *exchange) {
     struct served_model *model = api_find_path_model(exchange);
@@ -142,6 +157,7 @@ enum http_outcome api_v2_model_config(struct http_exchange *exchange) {
     add_configured(&text, "input", model->model->inputs, model->model->input_forms,
                    picture_format(model->model));
     add_configured(&text, "output", model->model->outputs, model->model->output_forms, NULL);
+    add_parameters(&text, model->model);
     cn_text_add(&text, "}\n");
     served_model_release(model);
     return http_reply_text(exchange, 200, "application/json", &text);

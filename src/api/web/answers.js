@@ -67,7 +67,7 @@ export class Answer {
 
   #say(text, sentence, sure = true) {
     this.label.textContent = text;
-    this.label.classList.toggle('long', text.length > 3);
+    this.label.classList.toggle('long', text.length > 2);
     this.sure.textContent = sentence;
     this.label.parentElement.classList.toggle('unsure', !sure);
     return `${text}. ${sentence}`;

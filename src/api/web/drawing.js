@@ -8,7 +8,8 @@ const STEP = 0.02; // of the keyboard's pen
 
 export class Drawing {
   strokes = [];
-  picture = null;
+  shown = null; // the picture below the strokes
+  file = null; // a picture that the browser cannot show: it is sent as it is
   aspect = 1;
   pen = 0.07; // the stroke's width
   cursor = null; // the keyboard's pen: [x, y], once it is used
@@ -40,25 +41,33 @@ export class Drawing {
     this.paint();
   }
 
-  get empty() { return this.strokes.length === 0 && !this.picture; }
+  get empty() { return this.strokes.length === 0 && !this.shown && !this.file; }
 
   undo() {
     if (this.strokes.length > 0) this.strokes.pop();
-    else this.picture = null;
+    else this.shown = this.file = null;
     this.down = false;
     this.#update();
   }
 
   clear() {
     this.strokes = [];
-    this.picture = null;
+    this.shown = this.file = null;
     this.down = false;
     this.#update();
   }
 
   show(picture) {
     this.strokes = [];
-    this.picture = picture;
+    this.shown = picture;
+    this.file = null;
+    this.#update();
+  }
+
+  send(file) {
+    this.strokes = [];
+    this.shown = null;
+    this.file = file;
     this.#update();
   }
 
@@ -80,6 +89,7 @@ export class Drawing {
     this.pointer = event.pointerId;
     this.box = this.canvas.getBoundingClientRect(); // it stays there until the pen is lifted
     this.cursor = null;
+    this.file = null;
     this.strokes.push({ width: this.pen, points: [this.#place(event)] });
     this.#update();
   }
@@ -117,13 +127,14 @@ export class Drawing {
     this.cursor ??= [0.5, this.aspect / 2];
     this.down = !this.down;
     if (!this.down) return this.paint();
+    this.file = null;
     this.strokes.push({ width: this.pen, points: [this.cursor] });
     this.#update();
   }
 
   // Where the picture stands: as large as fits, in the middle.
   #frame() {
-    const { width, height } = this.picture;
+    const { width, height } = this.shown;
     const scale = Math.min(1 / width, this.aspect / height);
     return { x: (1 - width * scale) / 2, y: (this.aspect - height * scale) / 2, scale };
   }
@@ -151,11 +162,11 @@ export class Drawing {
     context.setTransform(width, 0, 0, width, 0, 0);
     context.fillStyle = colours.paper;
     context.fillRect(0, 0, 1, this.aspect);
-    if (this.picture) {
+    if (this.shown) {
       const { x, y, scale } = this.#frame();
-      context.drawImage(this.picture, x, y, this.picture.width * scale, this.picture.height * scale);
+      context.drawImage(this.shown, x, y, this.shown.width * scale, this.shown.height * scale);
     }
-    this.#stroke(context, this.picture ? '#000' : colours.ink);
+    this.#stroke(context, this.shown ? '#000' : colours.ink);
     if (!this.cursor) return;
     context.lineWidth = 0.006;
     context.strokeStyle = colours.accent;
@@ -164,17 +175,18 @@ export class Drawing {
     context.stroke();
   }
 
-  // What is sent, a PNG's bytes: dark on light, whatever the page's colours are; a picture as it is.
-  async png() {
+  // What is sent, a Blob: a PNG, dark on light, whatever the page's colours are; a picture as it is.
+  async picture() {
     if (this.empty) return null;
+    if (this.file) return this.file;
     const { sent } = this, context = sent.getContext('2d');
     sent.width = 1; // empty, and without a transformation
-    if (this.picture) {
-      const { width, height } = this.picture;
+    if (this.shown) {
+      const { width, height } = this.shown;
       const scale = Math.min(1, LARGEST_PICTURE / Math.max(width, height));
       sent.width = Math.max(1, Math.round(width * scale));
       sent.height = Math.max(1, Math.round(height * scale));
-      context.drawImage(this.picture, 0, 0, sent.width, sent.height);
+      context.drawImage(this.shown, 0, 0, sent.width, sent.height);
       const frame = this.#frame(), zoom = scale / frame.scale;
       context.setTransform(zoom, 0, 0, zoom, -frame.x * zoom, -frame.y * zoom);
     } else {
@@ -185,13 +197,12 @@ export class Drawing {
       context.setTransform(sent.width, 0, 0, sent.width, 0, 0);
     }
     this.#stroke(context, '#000');
-    if (this.picture) {
-      const blob = await new Promise((resolve) => { sent.toBlob(resolve, 'image/png'); });
-      return new Uint8Array(await blob.arrayBuffer());
+    if (this.shown) {
+      return new Promise((resolve) => { sent.toBlob(resolve, 'image/png'); });
     }
     const { width, height } = sent, { data } = context.getImageData(0, 0, width, height);
     const grey = new Uint8Array(width * height);
     for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
-    return encodeGrey(grey, width, height);
+    return new Blob([encodeGrey(grey, width, height)], { type: 'image/png' });
   }
 }

@@ -5,6 +5,7 @@ import { Tiles, paint } from './tiles.js';
 const MOST_TILES = 128; // of one layer
 const MOST_KERNELS = 64; // rows and columns of one sheet of filters
 const ROW = 40; // values in a row of a vector
+const MOST_ROWS = 200;
 
 export function make(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
@@ -80,7 +81,8 @@ function sheet({ shape, minimum, maximum, values }) {
 
 // One layer's place on the page; `show` fills it with an explanation's values.
 class Layer {
-  constructor(layer) {
+  constructor(layer, ink) {
+    this.ink = ink;
     const { name, type, output_shape: shape, tensors } = layer;
     this.shape = shape;
     this.kernel = tensors?.find((tensor) => tensor.shape.length > 1);
@@ -94,7 +96,7 @@ class Layer {
 
   #size() {
     const { shape } = this;
-    return shape.length === 3 ? `${count(shape[2], 'map')} of ${shape[0]} × ${shape[1]}` : count(shape[0], 'value');
+    return shape.length === 3 ? `${count(shape[2], 'map')} of ${shape[0]} × ${shape[1]}` : count(shape.reduce((a, b) => a * b, 1), 'value');
   }
 
   #makeMaps(name) {
@@ -105,7 +107,7 @@ class Layer {
     this.body.append(this.maps.element);
     if (own) this.maps.addKernels(this.kernel.shape[1], this.kernel.shape[0]);
     if (shown < channels) this.body.append(make('p', { className: 'small' }, `These are the first ${shown}.`));
-    if (own) this.body.append(key('Below each map is its filter: '));
+    if (own) this.body.append(key('Below each map is its filter: ', this.ink));
   }
 
   // One input channel: each map has one filter of its own.
@@ -120,7 +122,7 @@ class Layer {
       ? `${count(shape[2] * shape[3], 'filter')} of ${shape[0]} × ${shape[1]}: a column for each map, a row for each map of the layer before`
       : `${count(shape[0] * shape[1], 'weight')}: a row for each of the ${shape[1]} values, a column for each of its ${shape[0].toLocaleString('en')} inputs`;
     const place = make('div', { className: 'scroll', tabIndex: 0, role: 'region', ariaLabel: `Filters of ${name}` });
-    const details = make('details', {}, make('summary', {}, title), place, key(''));
+    const details = make('details', {}, make('summary', {}, title), place, key('', this.ink));
     details.addEventListener('toggle', () => {
       if (details.open) place.replaceChildren(sheet(this.kernel));
     });
@@ -135,7 +137,7 @@ class Layer {
     const data = bytes(layer.values), colours = ramp(layer, layer.minimum < 0);
     const [height, width, channels] = this.shape;
     if (this.vector) {
-      const columns = Math.min(height, ROW), rows = Math.ceil(height / columns);
+      const columns = Math.min(data.length, ROW), rows = Math.min(Math.ceil(data.length / columns), MOST_ROWS);
       paint(this.vector, columns, rows, colours, (y, x) => data[y * columns + x] ?? -1);
       this.vector.style.width = `min(100%, ${columns * 22}px)`;
     }
@@ -144,21 +146,22 @@ class Layer {
   }
 }
 
-function key(text) {
-  return make('p', { className: 'small key' }, text, make('span', {}, make('i', { className: 'plus' }), 'looks for ink here'),
-    make('span', {}, make('i', { className: 'minus' }), 'looks for none'));
+function key(text, ink) {
+  return make('p', { className: 'small key' }, text, make('span', {}, make('i', { className: 'plus' }), ink ? 'looks for ink here' : 'weight above zero'),
+    make('span', {}, make('i', { className: 'minus' }), ink ? 'looks for none' : 'below zero'));
 }
 
 export class Layers {
-  constructor(place) {
-    this.place = place;
+  // `ink`: whether the network looks for it.
+  constructor(place, ink = true) {
+    Object.assign(this, { place, ink });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#fill());
   }
 
   // `explanation` with tensors makes the places anew; without, it fills those that are there.
   show({ layers }) {
     if (layers.some((layer) => layer.tensors)) {
-      this.layers = layers.map((layer) => new Layer(layer));
+      this.layers = layers.map((layer) => new Layer(layer, this.ink));
       this.place.replaceChildren(...this.layers.map((layer) => layer.element));
     }
     this.values = layers;

@@ -1,23 +1,28 @@
-// The page: asks the server about the drawing while it is drawn, and shows what it says. The number
-// of classes, their names and the input's shape come from the server.
+// The page: asks the server about the picture while it is drawn, and shows what it says. The models,
+// what they answer and the input's shape come from the server.
+import { Answer } from './answers.js';
 import { Drawing } from './drawing.js';
 import { Layers, make, showInput } from './layers.js';
 
-const MOST_BARS = 20; // with more classes only the likeliest are shown
 const MOST_RUNNING = 2; // requests about the drawing: a change need not wait for the answer before
 const LONGEST_PAUSE = 400; // milliseconds for which the layers may stand still while one draws
 const find = (id) => document.getElementById(id);
 const drawing = new Drawing(find('canvas'), changed);
-const layers = new Layers(find('layers'));
-let served = { model: null, labels: [], input_shape: [] };
+const NOBODY = { name: null, labels: [], input_shape: [], kind: 'softmax', fit: 'mnist' };
+let layers = new Layers(find('layers'));
+let names = []; // of the models that are served
+let served = NOBODY; // the model that is asked
+let rival = null; // the model beside it; null: none
+const first = new Answer({ label: find('label'), sure: find('sure'), bars: find('bars') });
+const second = new Answer({ label: find('label-2'), sure: find('sure-2'), bars: find('bars-2') });
 let version = 0; // of the drawing
 let asked = 0; // the newest version that was sent
 let shown = 0; // the newest version whose answer is shown: an older one may come later
 let since = null; // when the oldest change came that was not sent yet
 let running = 0; // requests
-let body = null; // the PNG that was answered last
+let body = null; // the picture that was answered last
 let explaining = false;
-let explained = null; // the PNG whose layers are shown
+let explained = null; // the picture whose layers are shown
 let explainedModel = null; // whose filters are on the page
 let explainTime = 0;
 let apiKey = ''; // asked for when the server wants one; kept as long as the page is open
@@ -38,14 +43,16 @@ async function ask(path, options = {}) {
   return answer;
 }
 
-const post = (path, body) => ask(path, { method: 'POST', body, headers: { 'Content-Type': 'image/png', Accept: 'application/json' } });
+const get = (path) => ask(path, { headers: { Accept: 'application/json' } });
+const post = (path, body) => ask(path, { method: 'POST', body, headers: { 'Content-Type': body.type || 'image/png', Accept: 'application/json' } });
+const place = (action, model) => `${action}/${encodeURIComponent(model.name)}`;
 const rest = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
 function changed() {
   version++;
   since ??= performance.now();
   find('undo').disabled = find('clear').disabled = drawing.empty;
-  find('hint').hidden = !drawing.empty;
+  find('hint').hidden = !drawing.empty && !drawing.file;
   find('layers').ariaBusy = true;
   follow();
 }
@@ -64,7 +71,7 @@ async function follow() {
       shown = own;
       body = null;
       find('save').hidden = true;
-      fail(error.message);
+      fail(drawing.file ? `${drawing.file.name}: ${error.message}` : error.message);
     }
   }
   running--;
@@ -74,16 +81,21 @@ async function follow() {
 async function answer(own) {
   const begun = since;
   since = null;
-  const png = await drawing.png();
-  const reply = png && await post('predict?image=png', png);
+  const picture = await drawing.picture();
+  if (picture && served === NOBODY) await meet();
+  const own_rival = rival;
+  const [reply, other] = picture ? await Promise.all([post(`${place('predict', served)}?image=png`, picture),
+    own_rival && post(place('predict', own_rival), picture).catch((error) => error)]) : [];
   const prediction = reply?.predictions[0];
-  if (reply && (reply.model !== served.model || prediction.probabilities.length !== served.labels.length)) await meet();
   if (own < shown) return;
+  const values = prediction?.probabilities ?? prediction?.values;
+  if (values && served.kind !== 'map' && values.length !== served.labels.length) await choose(served.name); // another file since
   shown = own;
-  body = png;
-  find('save').hidden = !png;
-  if (!png) return showNothing();
+  body = picture;
+  find('save').hidden = !picture || drawing.file !== null;
+  if (!picture) return showNothing();
   showAnswer(prediction);
+  if (own_rival && own_rival === rival) showOther(other);
   find('time').textContent = `in ${Math.max(1, performance.now() - (begun ?? 0)).toFixed(0)} ms`;
   showInput(find('seen'), prediction.image).catch((error) => fail(error.message));
   followLayers();
@@ -96,7 +108,7 @@ async function followLayers() {
   while (body && body !== explained) {
     await rest(Math.min(LONGEST_PAUSE, Math.max(60, 4 * explainTime)));
     const latest = body;
-    if (latest) await explain(latest).catch((error) => fail(error.message));
+    if (latest) await explain(latest).catch((error) => showNoLayers(error.message));
     explained = latest;
   }
   explaining = false;
@@ -104,65 +116,83 @@ async function followLayers() {
   find('layers').ariaBusy = running > 0;
 }
 
-async function explain(png) {
+async function explain(picture) {
   const begun = performance.now();
-  const known = explainedModel === served.model;
-  const answer = await post(`explain?values=bytes&filters=${known ? 0 : 1}`, png);
+  const known = explainedModel === served.name;
+  const answer = await post(`${place('explain', served)}?values=bytes&filters=${known ? 0 : 1}`, picture);
+  if (answer.model !== served.name) return;
   layers.show(answer);
   explainedModel = answer.model;
   explainTime = performance.now() - begun;
 }
 
-// What is served here.
-async function meet() {
-  const known = await ask('./', { headers: { Accept: 'application/json' } });
-  // The model is told to those with a key alone: who has none is asked for it.
-  if (known.model === null) await ask('v2/models', { headers: { Accept: 'application/json' } });
-  served = { ...served, ...known };
-  const [height, width, channels] = served.input_shape;
-  drawing.aspect = served.input_shape.length === 3 ? height / width : 1;
-  find('canvas').style.aspectRatio = 1 / drawing.aspect;
-  drawing.look();
-  find('served').replaceChildren('Model ', make('code', {}, served.model ?? 'none'),
-    ` · ${served.input_shape.length === 3 ? `${height} × ${width}${channels > 1 ? ` × ${channels}` : ''}` : served.input_shape} in, ${served.labels.length} classes out`);
-  find('hint').textContent = `Draw one of these: ${list(served.labels)}`;
-  makeBars();
+function showNoLayers(sentence) {
+  explainedModel = null;
+  layers = new Layers(find('layers'), served.fit === 'mnist');
+  find('layers').replaceChildren(make('p', { className: 'small' }, sentence));
 }
 
+// ---- The models ----
+
+async function describe(name) {
+  const { parameters } = await get(`v2/models/${encodeURIComponent(name)}/config`);
+  return { name, ...parameters };
+}
+
+// What is served here, and the model that answers who names none.
+async function meet() {
+  const known = await get('./');
+  // The models are told to those with a key alone: who has none is asked for it.
+  names = (await get('v2/models')).models;
+  fill(find('model'), names);
+  fill(find('rival'), ['none', ...names]);
+  find('rival').parentElement.hidden = names.length < 2;
+  await choose(known.model ?? names[0]);
+}
+
+function fill(select, options) {
+  select.replaceChildren(...options.map((name, i) => make('option', { value: select.id === 'rival' && i === 0 ? '' : name }, name)));
+}
+
+// Everything that depends on the model; the picture stays.
+async function choose(name) {
+  if (name === undefined) return;
+  served = await describe(name);
+  const { input_shape: shape, labels, kind } = served, ink = served.fit === 'mnist';
+  const [height, width, channels] = shape;
+  find('model').value = name;
+  drawing.aspect = shape.length === 3 ? height / width : 1;
+  find('canvas').style.aspectRatio = 1 / drawing.aspect;
+  drawing.look();
+  find('served').textContent = `${shape.length === 3 ? `${height} × ${width}${channels > 1 ? ` × ${channels}` : ''}` : shape.join(' × ')} in, ${WORDS[kind]?.(labels.length) ?? 'numbers'} out`;
+  find('draw-title').textContent = ink ? 'Draw' : 'Picture';
+  if (drawing.empty) find('hint').textContent = ink ? `Draw one of these: ${list(labels)}` : 'Drop or paste a picture here, choose one, or draw';
+  first.meet(served);
+  showNoLayers(`${ink ? 'Draw something' : 'Show a picture'}, and the layers appear here.`);
+  explained = null;
+  showNothing();
+  showCommand();
+}
+
+async function compare(name) {
+  rival = name ? await describe(name) : null;
+  find('other').hidden = !rival;
+  find('other-name').textContent = name;
+  find('answer-name').textContent = rival ? served.name : 'Answer';
+  if (rival) {
+    second.meet(rival);
+    second.clear('Nothing asked yet');
+  }
+  find('agree').textContent = '';
+}
+
+const WORDS = {
+  softmax: (n) => `${n} classes`, sigmoid: () => 'two classes', sigmoids: (n) => `${n} labels`, logits: (n) => `${n} numbers`,
+  number: () => 'a number', map: () => 'a map',
+};
 const list = (labels) => (labels.length <= 12 ? labels.join(' ') : `${labels.slice(0, 10).join(', ')} …`);
 
 // ---- Showing ----
-
-function percent(p) {
-  if (p > 0.9995 && p < 1) return '> 99.9 %';
-  return p > 0 && p < 0.0005 ? '< 0.1 %' : `${(100 * p).toFixed(1)} %`;
-}
-
-let bars = [];
-function makeBars() {
-  const shown = Math.min(served.labels.length, MOST_BARS);
-  bars = Array.from({ length: shown }, () => {
-    const name = make('span', { className: 'name' });
-    const fill = make('div', { className: 'fill' }), value = make('span', { className: 'value' });
-    return { name, fill, value, item: make('li', {}, name, make('div', { className: 'track' }, fill), value) };
-  });
-  find('bars').classList.toggle('named', served.labels.some((label) => label.length > 2));
-  find('bars').replaceChildren(...bars.map((bar) => bar.item));
-  showBars(served.labels.map(() => 0));
-}
-
-function showBars(probabilities) {
-  let order = probabilities.map((_, i) => i);
-  const best = order.reduce((a, b) => (probabilities[b] > probabilities[a] ? b : a), 0);
-  if (order.length > MOST_BARS) order = order.sort((a, b) => probabilities[b] - probabilities[a]);
-  bars.forEach(({ item, name, fill, value }, row) => {
-    const p = probabilities[order[row]];
-    name.textContent = served.labels[order[row]];
-    fill.style.transform = `scaleX(${p})`;
-    value.textContent = percent(p);
-    item.classList.toggle('best', order[row] === best && p > 0);
-  });
-}
 
 let speaking;
 function speak(text) {
@@ -170,32 +200,34 @@ function speak(text) {
   speaking = setTimeout(() => { find('status').textContent = text; }, 700);
 }
 
-function showLabel(text, sentence, sure) {
-  find('label').textContent = text;
-  find('label').classList.toggle('long', text.length > 3);
-  find('sure').textContent = sentence;
-  find('label').parentElement.classList.toggle('unsure', !sure);
+function showAnswer(prediction) {
+  speak(first.show(prediction));
+  showFacts(prediction.preprocessing);
 }
 
-function showAnswer(prediction) {
-  const { label, confidence, probabilities, preprocessing } = prediction;
-  const sure = confidence >= 0.5;
-  showBars(probabilities);
-  showLabel(label, `${sure ? '' : 'Not sure: '}${percent(confidence)}`, sure);
-  showFacts(preprocessing);
-  speak(`${label}, ${percent(confidence)}`);
+// The other model's answer to the same picture, or why it has none.
+function showOther(reply) {
+  const failed = reply instanceof Error;
+  if (failed) second.clear(reply.message);
+  else second.show(reply.predictions[0]);
+  const [a, b] = [find('label').textContent, find('label-2').textContent];
+  find('agree').textContent = failed ? '' : a === b ? 'Both say the same.' : 'They differ.';
 }
 
 function showNothing() {
-  showBars(served.labels.map(() => 0));
-  showLabel('–', 'Nothing drawn yet', false);
+  const sentence = served.fit === 'mnist' ? 'Nothing drawn yet' : 'No picture yet';
+  first.clear(sentence);
+  if (rival) second.clear(sentence);
+  find('agree').textContent = '';
   showFacts();
   find('time').textContent = '';
   showInput(find('seen'), null);
   speak('The drawing area is empty');
 }
 
-// What preprocessing did: whatever the server reports, in words where they are known.
+// What preprocessing did: whatever the server reports, in words where they are known. Where no ink is
+// looked for, it is which part of the picture was taken, and how much smaller it became.
+const PLAIN_FACTS = { crop: 'Part taken', scale: 'Scaled by' };
 const FACTS = {
   unchanged: 'Taken as it is', inverted: 'Dark on light', uneven: 'Light evened', sheet: 'Sheet cut out',
   crop: 'Ink found', scale: 'Scaled by', thickened: 'Strokes widened by',
@@ -209,16 +241,19 @@ function said(value) {
 
 let factsShown = '';
 function showFacts(report = {}) {
-  if (factsShown === (factsShown = JSON.stringify(report))) return;
-  find('facts').replaceChildren(...Object.entries(report).filter(([, value]) => typeof value !== 'object' || Array.isArray(value))
-    .flatMap(([name, value]) => [make('dt', {}, FACTS[name] ?? name), make('dd', {}, said(value))]));
+  const ink = served.fit === 'mnist', words = ink ? FACTS : PLAIN_FACTS;
+  if (factsShown === (factsShown = JSON.stringify([ink, report]))) return;
+  find('facts').replaceChildren(...Object.entries(report)
+    .filter(([name, value]) => (ink || words[name]) && (typeof value !== 'object' || Array.isArray(value)))
+    .flatMap(([name, value]) => [make('dt', {}, words[name] ?? name), make('dd', {}, said(value))]));
 }
 
 function fail(text) {
   find('error').textContent = text;
   find('error').hidden = false;
-  showLabel('–', 'No answer', false);
-  showBars(served.labels.map(() => 0));
+  first.clear('No answer');
+  if (rival) second.clear('No answer');
+  find('agree').textContent = '';
   showFacts();
   find('time').textContent = '';
   showInput(find('seen'), null);
@@ -227,7 +262,7 @@ function fail(text) {
 
 // The picture that was sent, for the command below.
 find('save').addEventListener('click', () => {
-  const url = URL.createObjectURL(new Blob([body], { type: 'image/png' }));
+  const url = URL.createObjectURL(body);
   make('a', { href: url, download: 'drawing.png' }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60000); // long after the download has begun
 });
@@ -238,8 +273,9 @@ async function take(file) {
   if (!file) return;
   try {
     drawing.show(await createImageBitmap(file));
-  } catch {
-    fail(`This browser cannot read ${file.name || 'this file'} as a picture.`);
+  } catch { // the server reads more formats than a browser
+    find('hint').textContent = `${file.name || 'A file'}: this browser cannot show it; the server is asked`;
+    drawing.send(file);
   }
 }
 
@@ -249,7 +285,7 @@ for (const id of ['choose', 'photo']) {
     event.target.value = ''; // the same file may be chosen again
   });
 }
-addEventListener('paste', (event) => take([...event.clipboardData.files].find((file) => file.type.startsWith('image/'))));
+addEventListener('paste', (event) => take([...event.clipboardData.files][0]));
 addEventListener('dragover', (event) => {
   event.preventDefault();
   find('paper').classList.add('over');
@@ -266,6 +302,9 @@ addEventListener('drop', (event) => {
 find('pen').addEventListener('input', (event) => { drawing.pen = event.target.value / 100; });
 find('undo').addEventListener('click', () => drawing.undo());
 find('clear').addEventListener('click', () => drawing.clear());
+const again = (promise) => promise.then(changed, (error) => fail(error.message));
+find('model').addEventListener('change', (event) => again(choose(event.target.value).then(() => compare(rival?.name ?? ''))));
+find('rival').addEventListener('change', (event) => again(compare(event.target.value)));
 addEventListener('keydown', (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.key !== 'z' || drawing.empty) return;
   event.preventDefault();
@@ -281,7 +320,8 @@ find('door').addEventListener('submit', (event) => {
 });
 function showCommand() {
   const key = apiKey ? '-H "X-API-Key: $KEY" ' : '';
-  find('curl').textContent = `curl ${key}--data-binary @drawing.png ${new URL('predict', location.href)}`;
+  const path = served.name === null || names.length < 2 ? 'predict' : place('predict', served);
+  find('curl').textContent = `curl ${key}--data-binary @drawing.png ${new URL(path, location.href)}`;
 }
 showCommand();
 find('copy').addEventListener('click', async () => {
