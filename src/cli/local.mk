@@ -33,6 +33,7 @@ convnet_SOURCES += \
 	src/cli/predict_batch.c \
 	src/cli/predict_input.c \
 	src/cli/predict_output.c \
+	src/cli/predict_ranks.c \
 	src/cli/predict_resume.c \
 	src/cli/progress.c src/cli/progress.h \
 	src/cli/quantize_command.c \

@@ -22,6 +22,7 @@ struct slot {
     size_t length;
     struct cn_archive_member *member; /* if set, unpack this instead */
     bool done;                        /* an earlier run has printed its row */
+    size_t number;                    /* of the input, where ranks share them */
     bool ready;                       /* the image is already in the batch */
     struct cn_error error;            /* why there is no image */
     bool is_picture;                  /* `report` is valid */
@@ -165,6 +166,15 @@ static void decode(const struct batch *batch, struct slot *slot, float *image) {
     slot->bytes = NULL;
 }
 
+/* In a rank's part a row stands behind its input's number. */
+static void put_row(const struct batch *batch, const struct slot *slot,
+                    const struct prediction *prediction) {
+    if (batch->options.share != NULL) {
+        printf("%zu ", slot->number);
+    }
+    batch->options.format->put(batch->model, prediction, &batch->options.choice);
+}
+
 static void report(struct batch *batch, struct slot *slot) {
     if (slot->error.source[0] == '\0' && slot->name != NULL) {
         (void)snprintf(slot->error.source, sizeof slot->error.source, "%s", slot->name);
@@ -173,7 +183,7 @@ static void report(struct batch *batch, struct slot *slot) {
     (void)cli_report(batch->options.command, &slot->error);
     batch->counts.failed++;
     const struct prediction prediction = {.file = slot->name, .failure = slot->error.text};
-    batch->options.format->put(batch->model, &prediction, &batch->options.choice);
+    put_row(batch, slot, &prediction);
 }
 
 /* Writes the image that the network saw; false, after a message, if that fails. */
@@ -214,7 +224,7 @@ static void rows_print(struct batch *batch, size_t index) {
             prediction.image = path;
         }
     }
-    batch->options.format->put(batch->model, &prediction, &batch->options.choice);
+    put_row(batch, slot, &prediction);
 }
 
 bool batch_flush(struct batch *batch) {
@@ -252,9 +262,15 @@ bool batch_flush(struct batch *batch) {
     return fflush(stdout) == 0 && cli_stdout_good() && !cli_interrupted();
 }
 
-/* Takes the next slot, with a copy of `name`; NULL without memory. */
-static struct slot *next_slot(struct batch *batch, const char *name) {
+/* The next slot with a copy of `name`. NULL: there is no memory, or with *ret_going true another
+ * rank has the input. */
+static struct slot *next_slot(struct batch *batch, const char *name, bool *ret_going) {
     struct slot *slot = &batch->slots[batch->count];
+    struct predict_share *share = batch->options.share;
+    *ret_going = share != NULL && !predict_share_takes(share, name, &slot->number, &slot->done);
+    if (*ret_going) {
+        return NULL;
+    }
     slot->name = strdup(name);
     if (slot->name == NULL) {
         batch->counts.failed++;
@@ -267,6 +283,7 @@ static struct slot *next_slot(struct batch *batch, const char *name) {
         slot->done = true;
     }
     batch->count++;
+    *ret_going = true;
     return slot;
 }
 
@@ -275,14 +292,16 @@ static bool flush_if_full(struct batch *batch) {
 }
 
 bool batch_add_file(struct batch *batch, const char *path) {
-    return next_slot(batch, path) != NULL && flush_if_full(batch);
+    bool going;
+    return next_slot(batch, path, &going) != NULL ? flush_if_full(batch) : going;
 }
 
 bool batch_add_png(struct batch *batch, const char *name, unsigned char *bytes, size_t length) {
-    struct slot *slot = next_slot(batch, name);
+    bool going;
+    struct slot *slot = next_slot(batch, name, &going);
     if (slot == NULL) {
         free(bytes);
-        return false;
+        return going;
     }
     slot->bytes = bytes;
     slot->length = length;
@@ -291,9 +310,10 @@ bool batch_add_png(struct batch *batch, const char *name, unsigned char *bytes, 
 
 bool batch_add_member(struct batch *batch, const char *name,
                       const struct cn_archive_member *member) {
-    struct slot *slot = next_slot(batch, name);
+    bool going;
+    struct slot *slot = next_slot(batch, name, &going);
     if (slot == NULL || (slot->member = malloc(sizeof *member)) == NULL) {
-        return false;
+        return slot == NULL && going;
     }
     *slot->member = *member;
     return flush_if_full(batch);
@@ -301,9 +321,10 @@ bool batch_add_member(struct batch *batch, const char *name,
 
 bool batch_add_image(struct batch *batch, const char *name, const unsigned char *samples) {
     size_t index = batch->count;
-    struct slot *slot = next_slot(batch, name);
+    bool going;
+    struct slot *slot = next_slot(batch, name, &going);
     if (slot == NULL) {
-        return false;
+        return going;
     }
     float *image = batch->images + index * batch->input_size;
     cn_image_from_bytes(samples, batch->input_size, image);
@@ -316,9 +337,10 @@ bool batch_add_image(struct batch *batch, const char *name, const unsigned char 
 bool batch_add_other_size(struct batch *batch, const char *name, const struct cn_picture *picture) {
     struct cn_preprocessing as_ink = batch->model->preprocessing;
     size_t index = batch->count;
-    struct slot *slot = next_slot(batch, name);
+    bool going;
+    struct slot *slot = next_slot(batch, name, &going);
     if (slot == NULL) {
-        return false;
+        return going;
     }
     as_ink.invert = false; /* an IDX file's polarity is known */
     slot->is_picture = true;
@@ -329,9 +351,10 @@ bool batch_add_other_size(struct batch *batch, const char *name, const struct cn
 }
 
 bool batch_add_failure(struct batch *batch, const struct cn_error *error) {
-    struct slot *slot = next_slot(batch, error->source);
+    bool going;
+    struct slot *slot = next_slot(batch, error->source, &going);
     if (slot == NULL) {
-        return false;
+        return going;
     }
     slot->error = *error;
     return flush_if_full(batch);

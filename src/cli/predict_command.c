@@ -80,7 +80,9 @@ static enum cn_status open_output(const struct predict_settings *settings, bool 
         return cn_fail_at(error, CN_INVALID, settings->output, -1, "the name is too long");
     }
     enum cn_status status = CN_OK;
-    if (settings->resume) {
+    if (!settings->resume) {
+        predict_share_forget(settings->output);
+    } else {
         status = predict_done_read(part, ndjson, !settings->no_header, ret_done, error);
     }
     if (status == CN_OK && freopen(part, settings->resume ? "a" : "w", stdout) == NULL) {
@@ -89,8 +91,7 @@ static enum cn_status open_output(const struct predict_settings *settings, bool 
     return status;
 }
 
-/* Syncs the file to the disk before it gets its name. */
-static enum cn_status keep_output(const char *part, const char *path, struct cn_error *error) {
+enum cn_status predict_keep_output(const char *part, const char *path, struct cn_error *error) {
     return fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0 &&
                    rename(part, path) == 0
                ? CN_OK
@@ -122,58 +123,157 @@ static void check_usage(const char *command, const struct predict_settings *sett
     }
 }
 
+/* ---- Several ranks ---- */
+
+static bool reads_standard_input(const struct predict_settings *settings, char **operands,
+                                 size_t count) {
+    bool reads = settings->list != NULL && strcmp(settings->list, "-") == 0;
+    for (size_t i = 0; i < count; i++) {
+        reads = reads || strcmp(operands[i], "-") == 0;
+    }
+    return reads;
+}
+
+/* What goes with ranks, and what does not. */
+static enum cn_status check_shared(const struct predict_settings *settings, char **operands,
+                                   size_t count, struct cn_error *error) {
+    if (settings->output == NULL) {
+        return cn_fail(error, CN_INVALID,
+                       "several ranks write one file, in a folder that all of them see: say which "
+                       "by --output");
+    }
+    if (reads_standard_input(settings, operands, count)) {
+        return cn_fail(error, CN_INVALID,
+                       "several ranks cannot share the standard input; name files, folders, "
+                       "archives or a list of them");
+    }
+    if (settings->images != NULL) {
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "--images counts pictures, which ranks share; run it "
+                       "without mpirun");
+    }
+    return CN_OK;
+}
+
+/* What stands above the rows of all. */
+struct heading {
+    const struct predict_settings *settings;
+    const struct cn_model *model;
+    const struct cn_error_level *level;
+};
+
+static void put_heading(void *data) {
+    const struct heading *heading = data;
+    if (!heading->settings->no_header) {
+        const struct predict_choice choice = {heading->settings->top, heading->level};
+        predict_formats[heading->settings->format].begin(heading->model, &choice);
+    }
+}
+
+/* ---- The command ---- */
+
+/* What one run holds. */
+struct prediction_run {
+    struct predict_settings settings;
+    const struct cn_ranks *ranks; /* NULL: this process alone */
+    struct predict_share *share;  /* NULL: all inputs are its own, and the rows go to one file */
+    struct cn_model *model;
+    const struct cn_error_level *level; /* NULL: no sets of labels */
+    struct predict_done done;
+    struct batch *batch;
+    char part[PART_PATH];
+};
+
+/* Where the rows go: standard output, FILE.part, or this rank's part. */
+static enum cn_status run_open_output(struct prediction_run *run, char **operands, size_t count,
+                                      struct cn_error *error) {
+    const struct predict_settings *settings = &run->settings;
+    const char *format = predict_format_names[settings->format];
+    const bool goes_on =
+        settings->resume && settings->output != NULL && predict_share_exists(settings->output);
+    if (run->ranks != NULL || goes_on) {
+        char kind[160];
+        (void)snprintf(kind, sizeof kind, "%s %d %g %s", format, settings->top, settings->error,
+                       run->model->sha256);
+        const enum cn_status status = check_shared(settings, operands, count, error);
+        return status == CN_OK ? predict_share_create(run->ranks, settings->output,
+                                                      settings->resume, kind, &run->share, error)
+                               : status;
+    }
+    return settings->output != NULL
+               ? open_output(settings, strcmp(format, "ndjson") == 0, run->part, &run->done, error)
+               : CN_OK;
+}
+
+static enum cn_status run_prepare(struct prediction_run *run, char **argv, char **operands,
+                                  size_t count, struct cn_error *error) {
+    const struct predict_settings *settings = &run->settings;
+    enum cn_status status = cli_ranks_begin(&run->ranks, error);
+    if (status == CN_OK)
+        status = cli_model_find(settings->model, false, &run->model, NULL, error);
+    if (status == CN_OK)
+        status = cn_model_check_input(run->model, error);
+    if (status == CN_OK && settings->top > 0)
+        status = predict_check_top(run->model, settings->top, error);
+    if (status == CN_OK && settings->error > 0)
+        status = cn_model_error_level(run->model, settings->error, &run->level, error);
+    if (status == CN_OK)
+        status = run_open_output(run, operands, count, error);
+    if (status != CN_OK)
+        return status;
+    const struct batch_options batch_options = {
+        .command = argv[0],
+        .format = &predict_formats[settings->format],
+        .header = !settings->no_header && !run->done.begun && run->share == NULL,
+        .done = &run->done,
+        .share = run->share,
+        .mode = (enum cn_picture_mode)settings->mode,
+        .images = settings->images,
+        .threads = settings->threads,
+        .choice = {settings->top, run->level},
+        .quiet = settings->quiet || isatty(STDOUT_FILENO) || !cli_ranks_speaks(run->ranks)};
+    return batch_create(&batch_options, run->model, &run->batch, error);
+}
+
+/* Gives the rows their place once all are there. */
+static enum cn_status run_finish(struct prediction_run *run, bool whole, struct cn_error *error) {
+    if (run->share != NULL) {
+        struct heading heading = {&run->settings, run->model, run->level};
+        return predict_share_finish(run->share, whole, put_heading, &heading, error);
+    }
+    return whole && run->settings.output != NULL
+               ? predict_keep_output(run->part, run->settings.output, error)
+               : CN_OK;
+}
+
 int cli_predict(int argc, char **argv) {
-    struct predict_settings settings = {.model = "digits", .threads = cn_default_threads()};
+    struct prediction_run run = {.settings = {.model = "digits", .threads = cn_default_threads()}};
     struct cn_error error = {0};
-    struct cn_model *model = NULL;
-    struct batch *batch = NULL;
-    struct predict_done done = {0};
-    const struct cn_error_level *level = NULL;
-    char **operands, part[PART_PATH];
+    char **operands;
     size_t operand_count;
     bool whole = false;
-    cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
-    check_usage(argv[0], &settings, operand_count);
-    enum cn_status status = cli_ranks_refuse("predict", &error);
-    if (status == CN_OK)
-        status = cli_model_find(settings.model, false, &model, NULL, &error);
-    if (status == CN_OK)
-        status = cn_model_check_input(model, &error);
-    if (status == CN_OK && settings.top > 0)
-        status = predict_check_top(model, settings.top, &error);
-    if (status == CN_OK && settings.error > 0)
-        status = cn_model_error_level(model, settings.error, &level, &error);
-    if (status == CN_OK && settings.output != NULL) {
-        const bool ndjson = strcmp(predict_format_names[settings.format], "ndjson") == 0;
-        status = open_output(&settings, ndjson, part, &done, &error);
-    }
-    if (status == CN_OK) {
-        const struct batch_options batch_options = {.command = argv[0],
-                                                    .format = &predict_formats[settings.format],
-                                                    .header = !settings.no_header && !done.begun,
-                                                    .done = &done,
-                                                    .mode = (enum cn_picture_mode)settings.mode,
-                                                    .images = settings.images,
-                                                    .threads = settings.threads,
-                                                    .choice = {settings.top, level},
-                                                    .quiet =
-                                                        settings.quiet || isatty(STDOUT_FILENO)};
-        status = batch_create(&batch_options, model, &batch, &error);
-    }
-    if (status == CN_OK) {
+    cli_parse(&syntax, argc, argv, &run.settings, &operands, &operand_count);
+    check_usage(argv[0], &run.settings, operand_count);
+    enum cn_status status = run_prepare(&run, argv, operands, operand_count, &error);
+    const bool begun = status == CN_OK;
+    if (begun) {
         cli_interrupt_catch();
-        whole = add_all(batch, model, &settings, operands, operand_count);
-        batch_summary(batch);
+        whole = add_all(run.batch, run.model, &run.settings, operands, operand_count);
+        batch_summary(run.batch);
+        status = run_finish(&run, whole, &error);
     }
-    if (whole && settings.output != NULL) {
-        status = keep_output(part, settings.output, &error);
+    if (status != CN_OK && (cli_ranks_speaks(run.ranks) || status != CN_CANCELED)) {
+        (void)cli_report(argv[0], &error);
     }
-    int exit_status = status != CN_OK                            ? cli_report(argv[0], &error)
-                      : cli_interrupted() != 0                   ? CLI_SIGNAL + cli_interrupted()
-                      : whole && batch_counts(batch).failed == 0 ? CLI_DONE
-                                                                 : CLI_FAILED;
-    batch_free(batch);
-    predict_done_clear(&done);
-    cn_model_free(model);
+    int exit_status = cli_interrupted() != 0                ? CLI_SIGNAL + cli_interrupted()
+                      : status != CN_OK || !whole           ? CLI_FAILED
+                      : batch_counts(run.batch).failed == 0 ? CLI_DONE
+                                                            : CLI_FAILED;
+    /* Ranks that have come to the end together end together, whatever each has to say. */
+    cli_ranks_end(begun ? CLI_DONE : exit_status);
+    batch_free(run.batch);
+    predict_share_free(run.share);
+    predict_done_clear(&run.done);
+    cn_model_free(run.model);
     return exit_status;
 }

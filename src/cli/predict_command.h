@@ -53,11 +53,48 @@ enum cn_status predict_done_read(const char *path, bool ndjson, bool header,
                                  struct predict_done *ret_done, struct cn_error *error);
 void predict_done_clear(struct predict_done *done);
 
+/* The end of the row that begins at `text`, behind its line break; NULL if it was cut. */
+const char *predict_row_end(const char *text, const char *end, bool ndjson);
+
+/* All of what `part` has is on the disk before it is called `path`; stdout is `part`. */
+enum cn_status predict_keep_output(const char *part, const char *path, struct cn_error *error);
+
+/* ---- Several ranks: each scores a share of the inputs into a part of its own ---- */
+
+struct cn_ranks;
+struct predict_share;
+
+/* Have several ranks begun this output? */
+bool predict_share_exists(const char *output);
+
+/* Removes what they left. */
+void predict_share_forget(const char *output);
+
+/* Called by all ranks (NULL: this process alone goes on with what several began). Makes standard
+ * output this rank's part; with `resume` what all parts have is done already. kind: its first word
+ * is the format, the rest what else makes rows comparable. */
+enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *output, bool resume,
+                                    const char *kind, struct predict_share **ret_share,
+                                    struct cn_error *error);
+
+/* Numbers the next input. False: it is another rank's. *ret_done: an earlier run has its row. */
+bool predict_share_takes(struct predict_share *share, const char *name, size_t *ret_number,
+                         bool *ret_done);
+
+/* Called by all ranks: `whole` says whether this one has done all of its share. The first one puts
+ * all rows into the output, behind what put_heading prints. CN_CANCELED: a rank was stopped, and
+ * the parts stay. */
+enum cn_status predict_share_finish(struct predict_share *share, bool whole,
+                                    void (*put_heading)(void *data), void *data,
+                                    struct cn_error *error);
+void predict_share_free(struct predict_share *share); /* accepts NULL */
+
 struct batch_options {
     const char *command; /* for messages */
     const struct predict_format *format;
     bool header;                     /* print a heading if the format has one */
     const struct predict_done *done; /* inputs to skip: those with its names, in order */
+    struct predict_share *share;     /* which inputs are this rank's; NULL: all */
     enum cn_picture_mode mode;
     const char *images; /* folder for the images that the network saw, or NULL */
     int threads;

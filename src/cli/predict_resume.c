@@ -45,6 +45,14 @@ static const char *csv_row_end(const char *text, const char *end) {
     return NULL;
 }
 
+const char *predict_row_end(const char *text, const char *end, bool ndjson) {
+    if (!ndjson) {
+        return csv_row_end(text, end);
+    }
+    const char *line_end = memchr(text, '\n', (size_t)(end - text));
+    return line_end != NULL ? line_end + 1 : NULL;
+}
+
 static bool add_csv_name(struct predict_done *done, const char *row, const char *end) {
     if (*row != '"') {
         return add_name(done, row, strcspn(row, ",\n"));
@@ -82,11 +90,10 @@ enum cn_status predict_done_read(const char *path, bool ndjson, bool header,
     const char *at = (const char *)bytes, *end = at + length, *next;
     bool good = true, heading = header && !ndjson;
     for (; good && at < end; at = next) {
-        next = ndjson ? memchr(at, '\n', (size_t)(end - at)) : csv_row_end(at, end);
+        next = predict_row_end(at, end, ndjson);
         if (next == NULL) {
             break;
         }
-        next += ndjson;
         if (heading) {
             good = strncmp(at, "file,", 5) == 0;
         } else {

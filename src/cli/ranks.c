@@ -20,30 +20,18 @@ bool cli_ranks_any(const struct cn_ranks *ranks, bool own) {
     return own;
 }
 
-/* Open MPI sets the number of processes in the environment. */
-static bool has_others(void) {
-    const char *count = getenv("OMPI_COMM_WORLD_SIZE");
-    return count != NULL && atoi(count) > 1;
-}
-
-enum cn_status cli_ranks_refuse(const char *command, struct cn_error *error) {
-    return has_others()
-               ? cn_fail(error, CN_UNSUPPORTED,
-                         "mpirun started %s processes, but %s works alone: each would do all the "
-                         "work and write over the others' files",
-                         getenv("OMPI_COMM_WORLD_SIZE"), command)
-               : CN_OK;
-}
-
 #ifndef HAVE_MPI
 
 enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_error *error) {
+    const char *count = getenv("OMPI_COMM_WORLD_SIZE"); /* Open MPI tells each process */
     *ret_ranks = NULL;
-    return has_others() ? cn_fail(error, CN_UNSUPPORTED,
-                                  "mpirun started %s processes, but this build has no MPI: each "
-                                  "would train by itself (configure --with-mpi)",
-                                  getenv("OMPI_COMM_WORLD_SIZE"))
-                        : CN_OK;
+    return count != NULL && atoi(count) > 1
+               ? cn_fail(
+                     error, CN_UNSUPPORTED,
+                     "mpirun started %s processes, but this build has no MPI: each would do all "
+                     "the work and write over the others' files (configure --with-mpi)",
+                     count)
+               : CN_OK;
 }
 
 void cli_ranks_end(int exit_status) {

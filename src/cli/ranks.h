@@ -14,11 +14,7 @@ enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_erro
 /* Call it before the process ends; a failure ends the other ranks too. */
 void cli_ranks_end(int exit_status);
 
-/* For commands that do not support ranks: CN_UNSUPPORTED when mpirun has started several of them.
- */
-enum cn_status cli_ranks_refuse(const char *command, struct cn_error *error);
-
-/* True on all ranks if `own` is true on any. */
+/* True on all ranks if it is on any; also waits for all. ranks NULL: this process alone. */
 bool cli_ranks_any(const struct cn_ranks *ranks, bool own);
 
 /* True on the one rank that writes files and prints. */

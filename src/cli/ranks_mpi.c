@@ -83,7 +83,7 @@ enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_erro
     (void)MPI_Comm_size(MPI_COMM_WORLD, &count);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (count > CN_RANKS_MAX) {
-        return cn_fail(error, CN_INVALID, "there are %d ranks; up to %d can train together", count,
+        return cn_fail(error, CN_INVALID, "there are %d ranks; up to %d can work together", count,
                        CN_RANKS_MAX);
     }
     ranks = (struct cn_ranks){rank, count, NULL, mpi_send, mpi_receive, mpi_progress, mpi_finish};

@@ -24,6 +24,7 @@ libcore_la_SOURCES += \
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_augment.c \
+	tests/unit/test_class_means.c \
 	tests/unit/test_temperature.c \
 	tests/unit/test_label_sets.c \
 	tests/unit/test_golden.c \

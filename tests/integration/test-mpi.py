@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """`mpirun -n N convnet train`: the same model file to the bit for any number of ranks; a rank that is
 killed loses nothing that a checkpoint had, and another number of ranks goes on from it; ranks that
-differ are refused. Without mpirun, or in a build without MPI, only the refusal is tested (77)."""
+differ are refused. `mpirun -n N convnet predict`: one file in the order of the inputs, and what ranks
+did before one died is kept. Without mpirun, or in a build without MPI, only the refusal is tested (77)."""
 import hashlib
 import os
 import shutil
@@ -88,22 +89,25 @@ def ranks_of(folder):
 
 
 def same_bits(folder):
-    code, _, error = run(command(folder, "1", "--epochs", "2"))
+    """Two epochs alone, then one by 2 ranks that 8 ranks finish; 3 ranks do both."""
+    state = os.path.join(folder, "same.state")
+    code, _, error = run(command(folder, "1", "--epochs", "2", "--threads", "1"))
     check(code == 0, "alone: %s" % error)
     expected = checksum(folder, "1")
-    for ranks, threads in ((2, 2), (4, 1), (8, 1)):
-        code, _, error = run(mpirun(ranks, command(folder, str(ranks), "--epochs", "2", "--threads",
-                                                   str(threads))))
-        check(code == 0 and checksum(folder, str(ranks)) == expected,
+    runs = ((2, 2, ["--epochs", "1", "--checkpoint", state]), (8, 1, ["--epochs", "2", "--resume", state]),
+            (3, 1, ["--epochs", "2"]))
+    for ranks, threads, more in runs:
+        code, _, error = run(mpirun(ranks, command(folder, str(ranks), "--threads", str(threads), *more)))
+        check(code == 0 and (ranks == 2 or checksum(folder, str(ranks)) == expected),
               "%d ranks: %d %s" % (ranks, code, error))
-        check(error.count("Epoch 2/2") == 1, "one rank speaks: %s" % error)
+        check(error.count("/%s - " % more[1]) == 1 or ranks == 3, "one rank speaks: %s" % error)
 
 
 def killed(folder):
     """Rank 1 of 2 is killed in the midst of an epoch; 4 ranks end what 2 began."""
-    more = ["--epochs", "200", "--checkpoint", os.path.join(folder, "state"),
+    more = ["--epochs", "40", "--threads", "1", "--checkpoint", os.path.join(folder, "state"),
             "--history", os.path.join(folder, "history")]
-    code, _, error = run(command(folder, "whole", *more[:2]))
+    code, _, error = run(command(folder, "whole", *more[:4]))
     check(code == 0, error)
     with subprocess.Popen(mpirun(2, command(folder, "broken", *more)), env=ENVIRONMENT,
                           stderr=subprocess.PIPE) as process:
@@ -130,23 +134,121 @@ def differing(folder):
     check(not os.path.exists(os.path.join(folder, "x")), "no model of ranks that differ")
 
 
+# ---- convnet predict ----
+
+def predict(folder, output, *more):
+    """Pictures in a folder, one that is none, and an IDX file of 6,000."""
+    return [CONVNET, "predict", "--threads", "1", "--output", os.path.join(folder, output), *more,
+            os.path.join(folder, "mixed"), os.path.join(folder, "many"), os.path.join(folder, "none.png")]
+
+
+def picture(number):
+    """28 x 28: white strokes on black, another one for each number."""
+    noise = hashlib.shake_128(b"%d" % number).digest(4)
+    pixels = bytearray(784)
+    for row in range(6, 22):
+        at = 28 * row + 6 + (noise[0] * row // 64 + noise[1]) % 14
+        pixels[at:at + 3] = bytes((120 + noise[2] // 2, 255, 120 + noise[3] // 2))
+    return bytes(pixels)
+
+
+def write_pictures(folder):
+    os.makedirs(os.path.join(folder, "mixed"))
+    for i in range(150):
+        name = 'a "quoted"\n%03d.pgm' % i if i % 50 == 0 else "%03d.pgm" % i
+        with open(os.path.join(folder, "mixed", name), "wb") as file:
+            file.write(b"P5 28 28 255\n" + picture(i) if i != 77 else b"P5 28 28 255\nshort")
+    with open(os.path.join(folder, "many"), "wb") as file:
+        file.write(struct.pack(">IIII", 2051, 6000, 28, 28))
+        for i in range(6000):
+            file.write(picture(i))
+
+
+def content(folder, name):
+    with open(os.path.join(folder, name), "rb") as file:
+        return file.read()
+
+
+def parts(folder, name):
+    return sorted(x for x in os.listdir(folder) if x.startswith(name + ".part"))
+
+
+def predicted_together(folder):
+    """One file in order, whoever scored; the faults too."""
+    for form in ("csv", "ndjson"):
+        code, _, error = run(predict(folder, "alone." + form, "--format", form))
+        check(code == 1 and error.count("convnet: predict:") == 2, "alone: %d %s" % (code, error))
+        code, _, error = run(mpirun(3, predict(folder, "three." + form, "--format", form)))
+        check(code == 1 and error.count("077.pgm") == 1, "each fault is said once: %s" % error)
+        check(content(folder, "three." + form) == content(folder, "alone." + form), form)
+        check(parts(folder, "three." + form) == [], "nothing is left beside the file")
+    code, _, error = run(mpirun(2, [CONVNET, "predict", os.path.join(folder, "many")]))
+    check(code != 0 and "--output" in error, "ranks need a file: %s" % error)
+    code, _, error = run(mpirun(2, predict(folder, "x", "--files-from", "-")))
+    check(code != 0 and "standard input" in error, "standard input is not shared: %s" % error)
+
+
+def kill_predicting(folder):
+    """True if rank 1 of 3 was killed after its first rows and before the end."""
+    part = os.path.join(folder, "cut.part.1")
+    with subprocess.Popen(mpirun(3, predict(folder, "cut")), env=ENVIRONMENT,
+                          stderr=subprocess.PIPE) as process:
+        wait_until(lambda: process.poll() is not None or
+                   (os.path.exists(part) and os.path.getsize(part) > 10000), "rank 1 has rows")
+        ranks = ranks_of(folder)
+        if 1 in ranks:
+            os.kill(ranks[1], signal.SIGKILL)
+        process.communicate(timeout=PATIENCE)
+    return not os.path.exists(os.path.join(folder, "cut"))
+
+
+def predicted_after_a_death(folder):
+    for _ in range(5): # a fast machine may have ended before
+        if kill_predicting(folder):
+            break
+        os.unlink(os.path.join(folder, "cut"))
+    kept = sum(os.path.getsize(os.path.join(folder, x)) for x in parts(folder, "cut"))
+    check(kept > 10000 and not os.path.exists(os.path.join(folder, "cut")), "rows are kept: %d" % kept)
+    with open(os.path.join(folder, "head"), "wb") as file:
+        file.write(content(folder, "cut.part.1").split(b"\n")[0] + b"\n")
+    with open(os.path.join(folder, "cut.part.1"), "ab") as file:
+        file.write(b'77 "cut')
+    code, _, error = run(mpirun(2, predict(folder, "cut", "--resume", "--top", "1")))
+    check(code != 0 and "another model, --format, --top" in error, "other rows: %s" % error)
+    code, _, error = run(mpirun(2, predict(folder, "cut", "--resume")))
+    check(content(folder, "cut") == content(folder, "alone.csv"), "2 ranks go on: %s" % error)
+    check(parts(folder, "cut") == [], "nothing is left")
+
+
+def predicted_alone_after_ranks(folder):
+    """One process, too, goes on with what ranks have done."""
+    with open(os.path.join(folder, "left.part.2"), "wb") as file:
+        file.write(content(folder, "head") + b"6000 " + b"not scored again,,,,,,,,,,,,,,\n")
+    code, _, error = run(predict(folder, "left", "--resume"))
+    found, expected = (content(folder, name).split(b"\n") for name in ("left", "alone.csv"))
+    check(code == 1 and len(found) == len(expected) and
+          sum(a != b for a, b in zip(found, expected)) == 1 and b"not scored again" in found[6004],
+          "one goes on alone: %d %s" % (code, error))
+
+
 def main():
     linked = subprocess.run(["ldd", CONVNET], capture_output=True, check=False).stdout
     with tempfile.TemporaryDirectory() as folder:
         write_data(folder)
-        several = dict(ENVIRONMENT, OMPI_COMM_WORLD_SIZE="2")
-        result = subprocess.run([CONVNET, "predict", folder], env=several, capture_output=True,
-                                timeout=PATIENCE, check=False)
-        check(result.returncode == 1 and b"predict works alone" in result.stderr,
-              "predict is not run twice: %s" % result.stderr)
         if b"libmpi" not in linked:
             ENVIRONMENT["OMPI_COMM_WORLD_SIZE"] = "2"
-            code, _, error = run(command(folder, "1", "--epochs", "1"))
-            check(code == 1 and "no MPI" in error, "a build without MPI says so: %d %s" % (code, error))
+            for line in (command(folder, "1", "--epochs", "1"), predict(folder, "x")):
+                code, _, error = run(line)
+                check(code == 1 and "no MPI" in error,
+                      "a build without MPI says so: %d %s" % (code, error))
         elif shutil.which("mpirun"):
+            write_pictures(folder)
             same_bits(folder)
             differing(folder)
             killed(folder)
+            predicted_together(folder)
+            predicted_after_a_death(folder)
+            predicted_alone_after_ranks(folder)
     status = finish()
     if status == 0 and (b"libmpi" not in linked or not shutil.which("mpirun")):
         print("mpirun is missing, or convnet was built without --with-mpi")

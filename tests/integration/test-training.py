@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`convnet train` on data as people have them and within the memory that it says: pictures with a
-labels.csv, weights of samples, data larger than memory, metrics per epoch, and the report."""
+labels.csv, weights of samples, an imported network with a new head, data larger than memory, metrics
+per epoch, and the report."""
 import csv
 import hashlib
 import json
@@ -134,6 +135,53 @@ def weights_matter(folder):
     check(code == 1 and "data=" in said, "other weights are other data: %s" % said)
 
 
+# ---- Transfer from an imported network ----
+
+def write_array(path, shape, data):
+    head = "{'descr': '|u1', 'fortran_order': False, 'shape': %s, }" % (shape,)
+    head += " " * (-(len(head) + 11) % 64) + "\n"
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
+
+
+def tensors_of(path):
+    """{name: bytes} of a .safetensors file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    length = struct.unpack("<Q", data[:8])[0]
+    return {name: data[8 + length + entry["data_offsets"][0]:8 + length + entry["data_offsets"][1]]
+            for name, entry in json.loads(data[8:8 + length]).items() if name != "__metadata__"}
+
+
+def transfer(folder):
+    """Networks that Keras made get a head for three classes; what is frozen keeps its bytes."""
+    data = os.path.join(folder, "arrays")
+    os.makedirs(data)
+    write_array(os.path.join(data, "x_train.npy"), (90, 8, 8, 2),
+                b"".join(bytes(x // 4 + 60 * (i % 3) for x in noise(i, 128)) for i in range(90)))
+    write_array(os.path.join(data, "y_train.npy"), (90,), bytes(i % 3 for i in range(90)))
+    for name in ("tiny.keras", "first.h5"):
+        source = os.path.join(folder, name + ".safetensors")
+        model = os.path.join(folder, name + ".new")
+        code, _, said = convnet("import", os.path.join(TOP, "tests", "data", "import", name), "-o", source)
+        if code != 0 and ("without" in said or "disable" in said):
+            return
+        check(code == 0, "import %s: %s" % (name, said))
+        code, _, said = convnet("train", "--weights", source, "--data", data, "--output", model,
+                                "--new-head", "--freeze", "conv*,bn", "--optimizer", "adam",
+                                "--learning-rate", "0.05", "--loss", "categorical_crossentropy",
+                                "--epochs", "15", "--batch-size", "15")
+        check(code == 0 and "in 3 classes" in said, "train what was imported: %s" % said)
+        before, after = tensors_of(source), tensors_of(model)
+        frozen = [x for x in before if x.startswith(("conv/", "bn/"))]
+        check(len(frozen) >= 5 and all(before[x] == after[x] for x in frozen), "frozen: %s" % frozen)
+        check(before["out/kernel"] != after["out/kernel"] and len(after["out/bias"]) == 12,
+              "a head for three classes")
+        code, out, said = convnet("evaluate", "--model", model, "--data", data, "--split", "train",
+                                  "--json")
+        check(code == 0 and json.loads(out)["accuracy"] > 0.6, "it learned: %s %s" % (out[:80], said))
+
+
 # ---- Memory ----
 
 def write_large(folder, count, side):
@@ -182,6 +230,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         labelled(folder)
         weights_matter(folder)
+        transfer(folder)
         larger_than_memory(folder)
     return finish()
 

@@ -1,0 +1,325 @@
+/* predict_ranks.c: `convnet predict` on several ranks: who scores what, and one file from the rows
+ * of all.
+ *
+ * Every rank walks through all inputs and scores its blocks of them. Its rows go to FILE.part.R,
+ * each behind the number of its input, so that what a rank has done survives it and any number of
+ * ranks can go on. When all are done rank 0 puts the rows into FILE, in the order of the inputs.
+ * The parts lie in one folder that all ranks see. One thread.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/predict_command.h"
+#include "cli/ranks.h"
+
+enum { BLOCK = 64, PATH_BYTES = PATH_MAX };
+static const size_t part_limit = (size_t)1 << 40;
+
+struct predict_share {
+    const struct cn_ranks *ranks; /* NULL: one that goes on with what several have begun */
+    char path[PATH_BYTES];        /* FILE */
+    char head[200];               /* what all parts must begin with */
+    bool ndjson;
+    size_t next;    /* number of the next input */
+    uint64_t names; /* a checksum of the names so far (FNV-1a) */
+    bool *done;     /* [done_count], by earlier runs */
+    size_t done_count;
+};
+
+static int rank_of(const struct predict_share *share) {
+    return share->ranks != NULL ? share->ranks->rank : 0;
+}
+
+static bool part_path(const struct predict_share *share, int rank, char path[static PATH_BYTES]) {
+    return snprintf(path, PATH_BYTES, "%s.part.%d", share->path, rank) < PATH_BYTES;
+}
+
+/* All ranks have come here. */
+static void wait_for_all(const struct predict_share *share) {
+    (void)cli_ranks_any(share->ranks, false);
+}
+
+/* ---- Parts ---- */
+
+/* A row in a part: the number of its input, then the row itself. */
+struct part_row {
+    size_t number;
+    const char *text;
+    size_t length;
+};
+
+/* The row at *at, which moves behind it; false at the end, or where it was cut. */
+static bool next_row(const struct predict_share *share, const char **at, const char *end,
+                     struct part_row *ret_row) {
+    size_t number = 0;
+    const char *text = *at;
+    for (; text < end && *text >= '0' && *text <= '9' && number < SIZE_MAX / 16; text++)
+        number = number * 10 + (size_t)(*text - '0');
+    if (text == *at || text >= end || *text++ != ' ')
+        return false;
+    const char *behind = predict_row_end(text, end, share->ndjson);
+    if (behind == NULL)
+        return false;
+    *ret_row = (struct part_row){number, text, (size_t)(behind - text)};
+    *at = behind;
+    return true;
+}
+
+/* Reads a part and finds where its rows begin; *ret_bytes NULL: there is no such part. */
+static enum cn_status read_part(const struct predict_share *share, int rank,
+                                unsigned char **ret_bytes, const char **ret_rows,
+                                const char **ret_end, struct cn_error *error) {
+    char path[PATH_BYTES];
+    size_t length = 0;
+    const size_t head = strlen(share->head);
+    *ret_bytes = NULL;
+    if (!part_path(share, rank, path) || access(path, F_OK) != 0)
+        return CN_OK;
+    const enum cn_status status = cn_file_read(path, part_limit, ret_bytes, &length, error);
+    if (status != CN_OK)
+        return status;
+    *ret_rows = *ret_end = (const char *)*ret_bytes + length;
+    if (length < head) /* it had no time to write more */
+        return CN_OK;
+    *ret_rows = (const char *)*ret_bytes + head;
+    if (memcmp(*ret_bytes, share->head, head) == 0)
+        return CN_OK;
+    free(*ret_bytes);
+    *ret_bytes = NULL;
+    return cn_fail_at(
+        error, CN_INVALID, path, -1,
+        "was begun with another model, --format, --top or --error; remove the parts to begin "
+        "anew");
+}
+
+static enum cn_status mark_done(struct predict_share *share, size_t number,
+                                struct cn_error *error) {
+    if (number >= share->done_count) {
+        const size_t count = number + 1 + share->done_count / 2;
+        bool *done = realloc(share->done, count);
+        if (done == NULL)
+            return cn_fail(error, CN_MEMORY, "no memory for %zu rows", count);
+        memset(done + share->done_count, 0, count - share->done_count);
+        share->done = done;
+        share->done_count = count;
+    }
+    share->done[number] = true;
+    return CN_OK;
+}
+
+/* What earlier runs have done, in all parts; this rank's own is cut behind its last whole row. */
+static enum cn_status read_done(struct predict_share *share, struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    for (int rank = 0; rank < CN_RANKS_MAX && status == CN_OK; rank++) {
+        unsigned char *bytes = NULL;
+        const char *at, *end;
+        char path[PATH_BYTES];
+        struct part_row row;
+        status = read_part(share, rank, &bytes, &at, &end, error);
+        if (status != CN_OK || bytes == NULL)
+            continue;
+        while (status == CN_OK && next_row(share, &at, end, &row))
+            status = mark_done(share, row.number, error);
+        const size_t whole = (size_t)(at - (const char *)bytes);
+        if (status == CN_OK && rank == rank_of(share) && part_path(share, rank, path) &&
+            truncate(path, whole < strlen(share->head) ? 0 : (off_t)whole) != 0)
+            status = cn_fail_at(error, CN_IO, path, -1, "cannot be cut: %s", strerror(errno));
+        free(bytes);
+    }
+    return status;
+}
+
+static void remove_parts(const struct predict_share *share) {
+    char path[PATH_BYTES];
+    for (int rank = 0; rank < CN_RANKS_MAX; rank++)
+        if (part_path(share, rank, path))
+            (void)unlink(path);
+}
+
+bool predict_share_exists(const char *output) {
+    struct predict_share share = {0};
+    char path[PATH_BYTES];
+    bool found = false;
+    (void)snprintf(share.path, sizeof share.path, "%s", output);
+    for (int rank = 0; rank < CN_RANKS_MAX; rank++)
+        found = found || (part_path(&share, rank, path) && access(path, F_OK) == 0);
+    return found;
+}
+
+void predict_share_forget(const char *output) {
+    struct predict_share share = {0};
+    (void)snprintf(share.path, sizeof share.path, "%s", output);
+    remove_parts(&share);
+}
+
+/* Standard output becomes this rank's part. */
+static enum cn_status open_part(const struct predict_share *share, struct cn_error *error) {
+    char path[PATH_BYTES];
+    if (!part_path(share, rank_of(share), path))
+        return cn_fail_at(error, CN_INVALID, share->path, -1, "the name is too long");
+    if (freopen(path, "a", stdout) == NULL || fseek(stdout, 0, SEEK_END) != 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
+    if (ftell(stdout) == 0)
+        fputs(share->head, stdout);
+    return CN_OK;
+}
+
+enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *output, bool resume,
+                                    const char *kind, struct predict_share **ret_share,
+                                    struct cn_error *error) {
+    struct predict_share *share = calloc(1, sizeof *share);
+    if (share == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for the ranks' rows");
+    share->ranks = ranks;
+    share->ndjson = strncmp(kind, "ndjson", 6) == 0;
+    share->names = 14695981039346656037U;
+    (void)snprintf(share->path, sizeof share->path, "%s", output);
+    (void)snprintf(share->head, sizeof share->head, "convnet-rows/1 %s\n", kind);
+    enum cn_status status = CN_OK;
+    if (resume)
+        status = read_done(share, error);
+    else if (rank_of(share) == 0)
+        remove_parts(share);
+    const bool failed = cli_ranks_any(ranks, status != CN_OK);
+    if (status == CN_OK && failed)
+        status = cn_fail(error, CN_INVALID, "another rank cannot begin");
+    if (status == CN_OK)
+        status = open_part(share, error);
+    if (status != CN_OK) {
+        predict_share_free(share);
+        return status;
+    }
+    *ret_share = share;
+    return CN_OK;
+}
+
+void predict_share_free(struct predict_share *share) {
+    if (share != NULL)
+        free(share->done);
+    free(share);
+}
+
+bool predict_share_takes(struct predict_share *share, const char *name, size_t *ret_number,
+                         bool *ret_done) {
+    const size_t number = share->next++;
+    const int count = share->ranks != NULL ? share->ranks->count : 1;
+    for (const char *c = name;; c++) { /* with the NUL, so that names do not run together */
+        share->names = (share->names ^ (unsigned char)*c) * 1099511628211U;
+        if (*c == '\0')
+            break;
+    }
+    *ret_number = number;
+    *ret_done = number < share->done_count && share->done[number];
+    return (int)(number / BLOCK % (size_t)count) == rank_of(share);
+}
+
+/* ---- One file ---- */
+
+static int compare_rows(const void *a, const void *b) {
+    const size_t x = ((const struct part_row *)a)->number, y = ((const struct part_row *)b)->number;
+    return x < y ? -1 : x > y;
+}
+
+/* All parts' rows, by their numbers: each input must have one. */
+static enum cn_status sort_rows(const struct predict_share *share, unsigned char **bytes,
+                                struct part_row **ret_rows, struct cn_error *error) {
+    struct part_row *rows = calloc(share->next + 1, sizeof *rows);
+    size_t count = 0;
+    enum cn_status status =
+        rows != NULL ? CN_OK : cn_fail(error, CN_MEMORY, "no memory for %zu rows", share->next);
+    for (int rank = 0; rank < CN_RANKS_MAX && status == CN_OK; rank++) {
+        const char *at, *end;
+        struct part_row row;
+        status = read_part(share, rank, &bytes[rank], &at, &end, error);
+        while (status == CN_OK && bytes[rank] != NULL && next_row(share, &at, end, &row)) {
+            if (count == share->next) {
+                count++;
+                break;
+            }
+            rows[count++] = row;
+        }
+    }
+    if (status == CN_OK)
+        qsort(rows, count <= share->next ? count : share->next, sizeof *rows, compare_rows);
+    bool whole = count == share->next;
+    for (size_t i = 0; whole && i < count; i++)
+        whole = rows[i].number == i;
+    if (status == CN_OK && !whole)
+        status = cn_fail_at(error, CN_INVALID, share->path, -1,
+                            "the parts hold %zu rows for %zu inputs: the inputs changed; remove "
+                            "the parts to begin anew",
+                            count, share->next);
+    if (status == CN_OK)
+        *ret_rows = rows;
+    else
+        free(rows);
+    return status;
+}
+
+/* Writes FILE.part behind a heading and gives it its name; the parts go. */
+static enum cn_status join_parts(const struct predict_share *share, void (*put_heading)(void *data),
+                                 void *data, struct cn_error *error) {
+    unsigned char *bytes[CN_RANKS_MAX] = {NULL};
+    struct part_row *rows = NULL;
+    char path[PATH_BYTES];
+    enum cn_status status = sort_rows(share, bytes, &rows, error);
+    if (status == CN_OK && snprintf(path, sizeof path, "%s.part", share->path) >= PATH_BYTES)
+        status = cn_fail_at(error, CN_INVALID, share->path, -1, "the name is too long");
+    if (status == CN_OK && freopen(path, "w", stdout) == NULL)
+        status = cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
+    if (status == CN_OK) {
+        put_heading(data);
+        for (size_t i = 0; i < share->next; i++)
+            (void)fwrite(rows[i].text, 1, rows[i].length, stdout);
+        status = predict_keep_output(path, share->path, error);
+    }
+    if (status == CN_OK)
+        remove_parts(share);
+    for (int rank = 0; rank < CN_RANKS_MAX; rank++)
+        free(bytes[rank]);
+    free(rows);
+    return status;
+}
+
+/* Every rank must have seen the same inputs: another folder on its host would mix the rows up. */
+static enum cn_status compare_inputs(const struct predict_share *share, struct cn_error *error) {
+    uint64_t seen[CN_RANKS_MAX][2];
+    size_t bounds[CN_RANKS_MAX + 1];
+    if (share->ranks == NULL)
+        return CN_OK;
+    const int count = share->ranks->count;
+    for (int r = 0; r <= count; r++)
+        bounds[r] = (size_t)r * sizeof *seen;
+    seen[share->ranks->rank][0] = share->next;
+    seen[share->ranks->rank][1] = share->names;
+    cn_ranks_gather(share->ranks, seen, bounds);
+    for (int r = 1; r < count; r++)
+        if (memcmp(seen[r], seen[0], sizeof *seen) != 0)
+            return cn_fail(error, CN_INVALID,
+                           "rank %d found %llu inputs and rank 0 found %llu, or others: all must "
+                           "see the same",
+                           r, (unsigned long long)seen[r][0], (unsigned long long)seen[0][0]);
+    return CN_OK;
+}
+
+enum cn_status predict_share_finish(struct predict_share *share, bool whole,
+                                    void (*put_heading)(void *data), void *data,
+                                    struct cn_error *error) {
+    const bool written = fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0;
+    if (cli_ranks_any(share->ranks, !whole || !written))
+        return cn_fail(
+            error, CN_CANCELED,
+            "stopped; the rows are in %s.part.*, and the same command with --resume goes "
+            "on, with any number of ranks",
+            share->path);
+    enum cn_status status = compare_inputs(share, error);
+    if (status == CN_OK && rank_of(share) == 0)
+        status = join_parts(share, put_heading, data, error);
+    wait_for_all(share);
+    return status;
+}
