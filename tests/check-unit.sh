@@ -45,6 +45,11 @@ for pair in convnetd.service:convnetd-activated.service convnetd-activated.servi
             fail "${pair%:*}: $key= does not name ${pair#*:}"
     done
 done
+# They hand the folder of the admin socket over: it is one.
+for unit in convnetd.service convnetd-activated.service; do
+    [ "$(grep '^RuntimeDirectory=' "$work/$unit")" = RuntimeDirectory=convnetd ] ||
+        fail "$unit: RuntimeDirectory= is not convnetd alone"
+done
 exposure convnetd.service 10
 exposure convnetd-activated.service 3
 

@@ -5,13 +5,15 @@ with --unit as systemd's unit would start it. Models by name, from a tree that i
 Skipped (77) without openssl.
 """
 import contextlib
+import datetime
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
-from daemon import BUILD, MODEL, SOURCE, check, finish, run, serving, status_of, get
+from daemon import BUILD, MODEL, SOURCE, ask, check, finish, run, serving, status_of, get
 
 KEY = "4f9d2c6b8a7e41f0b3c5d7e9a1b2c3d4"
 WORLD = ("--address=0.0.0.0", "--insecure")
@@ -82,6 +84,13 @@ def test_addresses(folder):
     with serving("--address=localhost", "--tls-certificate=" + pem, "--tls-key=" + key,
                  "--tls-address=[::1]", "--tls-port=0") as server:
         check(status_of(server, get()) == 200 and server.tls_port > 0, "and so it starts")
+        text = ask(server, get("/metrics"))[2].decode()
+        end = float(re.search(r"^convnetd_certificate_end_timestamp_seconds (\S+)$", text, re.M).group(1))
+        said = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", pem],
+                              capture_output=True, text=True, check=True).stdout
+        there = datetime.datetime.strptime(said.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(
+            tzinfo=datetime.timezone.utc)
+        check(end == there.timestamp(), "the metrics tell when the certificate ends: %s %s" % (end, said))
 
 
 class Units:

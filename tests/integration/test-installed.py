@@ -82,6 +82,11 @@ def main():
         pages(root)
         state = root + folder("localstatedir") + "/lib/convnetd/models"
         check(os.path.isdir(state), "the folder of models that docs/operations.md fills: " + state)
+        for program in ("convnet", "convnetd"): # as bash-completion does at the first Tab
+            loaded = subprocess.run(["bash", "-c", '. "$1" && complete -p "$2"', "-",
+                                     os.path.join(root + folder("completionsdir"), program), program],
+                                    check=False, capture_output=True, text=True)
+            check(" -F _convnet " in loaded.stdout, "completion of %s: %s" % (program, loaded))
         make("uninstall", root)
         left = [os.path.join(place, file) for place, _, files in os.walk(root) for file in files]
         check(not left, "after make uninstall: %s" % left)

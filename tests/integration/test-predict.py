@@ -16,7 +16,7 @@ import sys
 import tempfile
 import zlib
 
-from daemon import MODEL, PATIENCE, SOURCE, check, finish, serving
+from daemon import BUILD, MODEL, PATIENCE, SOURCE, check, finish, serving
 
 SAMPLE = os.path.join(SOURCE, "tests", "data", "mnist-sample")
 PNG, JSON, OCTETS = "image/png", "application/json", "application/octet-stream"
@@ -248,6 +248,10 @@ def test_formats(curl, images):
     rows = body.decode().split("\r\n")
     check(status == 200 and kind.startswith("text/csv") and len(rows) == 5 and
           rows[0].startswith("index,file,class,label,confidence,p_0,"), "CSV: %s" % body)
+    scored = subprocess.run([os.path.join(BUILD, "convnet"), "predict", "--model", MODEL,
+                             os.path.join(SOURCE, "examples", "seven.png")], capture_output=True, check=True)
+    check(rows[0].split(",")[1:] == scored.stdout.decode().split("\n", maxsplit=1)[0].split(","),
+          "the command calls its columns alike: %s" % scored.stdout)
     for row, p in zip(rows[1:], expected):
         check([float(v) for v in row.split(",")[5:15]] == p["probabilities"], "CSV's %s" % row)
     status, kind, body = curl.post(b"".join(images[:3]), OCTETS, "/predict", "-H",

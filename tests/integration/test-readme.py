@@ -64,9 +64,9 @@ def test_start(tree):
 
 def folder_of(program, root=""):
     """The folder of models that an installed daemon looks in."""
-    printed = subprocess.run([root + program, "--print-config"], check=True,
-                             capture_output=True).stdout.decode()
-    return os.path.dirname(re.search(r"^model = (.*)$", printed, re.M).group(1))
+    said = subprocess.run([root + program, "--model=letters", "--check-config"], check=False,
+                          capture_output=True).stderr.decode()
+    return os.path.dirname(re.search(r"(/.*/letters\.safetensors): cannot open", said).group(1))
 
 
 def test_install(tree, folder):
