@@ -8,34 +8,34 @@
 
 #include "api/predict.h"
 
+/* Makes room for `capacity` images in all. */
+static enum cn_status images_grow(struct prediction *p, size_t capacity, struct cn_error *error) {
+    if (!http_hold(p->exchange, (capacity - p->capacity) * p->image_size * sizeof(float)))
+        return cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
+    float *images = realloc(p->images, capacity * p->image_size * sizeof *images);
+    if (images != NULL)
+        p->images = images;
+    struct picture_report *reports = realloc(p->reports, capacity * sizeof *reports);
+    if (reports != NULL)
+        p->reports = reports;
+    struct prediction_item *items = realloc(p->items, capacity * sizeof *items);
+    if (items != NULL)
+        p->items = items;
+    if (images == NULL || reports == NULL || items == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
+    p->capacity = capacity;
+    return CN_OK;
+}
+
 float *prediction_add(struct prediction *p, struct cn_error *error) {
     if (p->count >= p->max_images) {
         (void)cn_fail(error, CN_LIMIT, "the request has over %zu images", p->max_images);
         return NULL;
     }
     if (p->count == p->capacity) {
-        size_t capacity = p->capacity > 0 ? 2 * p->capacity : 1;
-        if (capacity > p->max_images)
-            capacity = p->max_images;
-        const size_t more = (capacity - p->capacity) * p->image_size * sizeof(float);
-        if (!http_hold(p->exchange, more)) {
-            (void)cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
+        const size_t capacity = p->capacity > 0 ? 2 * p->capacity : 1;
+        if (images_grow(p, capacity < p->max_images ? capacity : p->max_images, error) != CN_OK)
             return NULL;
-        }
-        float *images = realloc(p->images, capacity * p->image_size * sizeof *images);
-        if (images != NULL)
-            p->images = images;
-        struct picture_report *reports = realloc(p->reports, capacity * sizeof *reports);
-        if (reports != NULL)
-            p->reports = reports;
-        struct prediction_item *items = realloc(p->items, capacity * sizeof *items);
-        if (items != NULL)
-            p->items = items;
-        if (images == NULL || reports == NULL || items == NULL) {
-            (void)cn_fail(error, CN_MEMORY, "no memory for %zu images", capacity);
-            return NULL;
-        }
-        p->capacity = capacity;
     }
     p->reports[p->count].is_picture = false;
     p->items[p->count] = (struct prediction_item){0};
@@ -197,6 +197,9 @@ enum cn_status prediction_add_raw(struct prediction *p, const void *bytes, size_
         return cn_fail(error, CN_LIMIT, "the request has %zu images; the limit is %zu",
                        length / p->image_size, p->max_images);
     p->many = p->many || length > p->image_size;
+    const size_t count = p->count + length / p->image_size;
+    if (count > p->capacity && images_grow(p, count, error) != CN_OK)
+        return CN_MEMORY;
     for (; length > 0; from += p->image_size, length -= p->image_size) {
         float *image = prediction_add(p, error);
         if (image == NULL)

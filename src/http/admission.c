@@ -25,6 +25,19 @@ static size_t images_at_least(const struct http_exchange *exchange, size_t lengt
     return length / image_size;
 }
 
+size_t http_admission_memory(const struct http_exchange *exchange, size_t length) {
+    enum registry_answer found;
+    struct served_model *model =
+        registry_acquire(exchange->context->models, exchange->arguments.values[0], 0, &found);
+    if (model == NULL)
+        return length;
+    const size_t input = cn_plan_input_size(model->plan);
+    const size_t images = images_at_least(exchange, length, input);
+    const size_t row = (input + cn_plan_output_row(model->plan)) * sizeof(float);
+    served_model_release(model);
+    return length + 1 + images * row; /* a body ends with a NUL; images <= length */
+}
+
 size_t http_admission_refused(const struct http_exchange *exchange, size_t length) {
     const struct http_context *context = exchange->context;
     enum registry_answer found;

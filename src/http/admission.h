@@ -8,4 +8,8 @@
  * batch lane would refuse them now; else 0. */
 size_t http_admission_refused(const struct http_exchange *exchange, size_t length);
 
+/* The bytes of memory that a request with a body of `length` bytes will use until it is computed:
+ * the body, and the arrays of its images where the head tells their number. */
+size_t http_admission_memory(const struct http_exchange *exchange, size_t length);
+
 #endif

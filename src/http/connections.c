@@ -12,10 +12,8 @@
 #include "base/time.h"
 #include "http/worker.h"
 
-/* CLOSING_AT_ONCE: the most idle connections that are being closed for new ones and still have
- * entries. CROWD: the number of closed connections after which freed memory is returned to the
- * system. */
-enum { CLOSING_AT_ONCE = 32, CROWD = 16 };
+/* The most idle connections that are being closed for new ones and still have entries. */
+enum { CLOSING_AT_ONCE = 32 };
 
 enum cn_status http_connections_init(struct http_connections *connections, size_t max,
                                      size_t max_per_client, size_t usual_workers,
@@ -179,8 +177,6 @@ struct http_connection *http_connections_add(struct http_connections *connection
     if (*ret_room == HTTP_ROOM) {
         connection->index = connections->count;
         connections->active[connections->count++] = connection;
-        if (connections->count > connections->peak)
-            connections->peak = connections->count;
         connections->clients += class == HTTP_CLASS_CLIENT;
         connections->admins += class == HTTP_CLASS_ADMIN;
         connections->by_fd[fd] = connection;
@@ -228,16 +224,12 @@ struct http_connection *http_connections_unassigned(struct http_connections *con
     return found;
 }
 
-bool http_connections_remove(struct http_connections *connections,
+void http_connections_remove(struct http_connections *connections,
                              struct http_connection *connection) {
     (void)pthread_mutex_lock(&connections->mutex);
     forget(connections, connection);
-    const bool crowd_gone = connections->peak > CROWD && connections->count < connections->peak / 4;
-    if (crowd_gone)
-        connections->peak = connections->count;
     (void)pthread_mutex_unlock(&connections->mutex);
     destroy(connection);
-    return crowd_gone;
 }
 
 struct http_connection *http_connections_find(struct http_connections *connections, int fd) {

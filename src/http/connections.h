@@ -41,11 +41,13 @@ struct http_connection {
     _Atomic uint64_t deadline; /* by cn_clock_nanoseconds; 0: none */
     _Atomic int phase;
     _Atomic uint64_t phase_began;
-    atomic_size_t held; /* bytes of memory that its request uses (hold.c) */
-    bool waited;        /* it waits for its first bytes; used by the acceptor only */
-    _Atomic bool ended; /* the client has sent its last byte */
-    bool closing;       /* being closed to make room; guarded by the connections' mutex */
-    size_t index;       /* in `active` */
+    atomic_size_t held;     /* bytes of memory that its request uses (hold.c) */
+    atomic_size_t promised; /* those of them that it has not allocated yet */
+    atomic_bool half_come;  /* of the body for which they were promised */
+    bool waited;            /* it waits for its first bytes; used by the acceptor only */
+    _Atomic bool ended;     /* the client has sent its last byte */
+    bool closing;           /* being closed to make room; guarded by the connections' mutex */
+    size_t index;           /* in `active` */
     /* Used by its HTTP thread only: the received bytes, and how many of these heads the thread has
      * served. */
     struct http_intake intake;
@@ -60,7 +62,6 @@ struct http_connections {
     size_t count, capacity;
     size_t clients, admins; /* open connections by class */
     size_t closing;         /* clients' connections that are being closed because they were idle */
-    size_t peak;            /* the most open at once since memory was last returned to the system */
     struct http_connection **by_fd;
     size_t fd_capacity;
     size_t max, max_per_client, usual_workers;
@@ -98,9 +99,8 @@ size_t http_connections_of(struct http_connections *connections, const struct ht
 /* A connection without a worker, or NULL. */
 struct http_connection *http_connections_unassigned(struct http_connections *connections);
 
-/* Removes and frees a connection; its socket must be closed afterwards, not before. True if so many
- * have closed that freed memory should be returned to the system. */
-bool http_connections_remove(struct http_connections *connections,
+/* Removes and frees a connection; its socket must be closed afterwards, not before. */
+void http_connections_remove(struct http_connections *connections,
                              struct http_connection *connection);
 
 /* The connection of a socket, or NULL. */

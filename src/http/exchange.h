@@ -150,9 +150,17 @@ void http_deadline_shorten(uint64_t *deadline, uint64_t other);
 enum cn_status http_body_inflate(struct http_exchange *exchange, struct cn_error *error);
 
 /* Counts memory that the exchange is about to allocate, until http_release or its end. False: it
- * would exceed the server's budget, or the half of it that one client may use. Runs on the thread
- * that has the exchange. */
+ * would exceed the server's budget, or the three quarters of it that one client may use. Runs on
+ * the thread that has the exchange. */
 bool http_hold(struct http_exchange *exchange, size_t bytes);
+
+/* Counts memory that the exchange will allocate later: so much of what http_hold is asked for is
+ * then there. Who has been promised memory gets it, whoever comes meanwhile. */
+bool http_hold_ahead(struct http_exchange *exchange, size_t bytes);
+
+/* The most that one request can ever hold; SIZE_MAX without a budget. */
+size_t http_hold_most(const struct http_exchange *exchange);
+
 void http_release(struct http_exchange *exchange, size_t bytes);
 
 /* A number made from the client's address, for sharing resources fairly between clients. */

@@ -50,8 +50,7 @@ static bool is_probe(const struct http_server *server, char *first) {
 
 static void entry_drop(struct http_server *server, struct http_connection *connection) {
     const int fd = connection->fd;
-    if (http_connections_remove(&server->connections, connection))
-        http_timeouts_trim_later(&server->timeouts);
+    http_connections_remove(&server->connections, connection);
     (void)close(fd);
 }
 

@@ -22,8 +22,11 @@ static bool is_alphanumeric(char c) {
 }
 
 bool http_is_tchar(char c) {
-    static const char symbols[] = "!#$%&'*+-.^_`|~";
-    return is_alphanumeric(c) || (c != '\0' && strchr(symbols, c) != NULL);
+    static const bool tchar[256] = {
+        ['!'] = true,         ['#' ... '\''] = true, ['*' ... '+'] = true,
+        ['-' ... '.'] = true, ['0' ... '9'] = true,  ['A' ... 'Z'] = true,
+        ['^' ... 'z'] = true, ['|'] = true,          ['~'] = true};
+    return tchar[(unsigned char)c];
 }
 
 static bool is_token(const char *text, size_t length) {
@@ -34,11 +37,10 @@ static bool is_token(const char *text, size_t length) {
 }
 
 bool http_is_field_content(const char *text, size_t length) {
-    for (size_t i = 0; i < length; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
+    static const bool control[256] = {[0 ... 8] = true, [10 ... 31] = true, [127] = true};
+    for (size_t i = 0; i < length; i++)
+        if (control[(unsigned char)text[i]])
             return false;
-    }
     return true;
 }
 

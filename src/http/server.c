@@ -109,7 +109,6 @@ static uint64_t shortest_timeout(const struct http_server_options *options) {
 }
 
 enum cn_status http_server_start(struct http_server *server, struct cn_error *error) {
-    server->timeouts.budget = server->context.budget;
     enum cn_status status = http_timeouts_start(&server->timeouts, &server->connections,
                                                 shortest_timeout(&server->options), error);
     server->started = status == CN_OK;

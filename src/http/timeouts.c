@@ -6,7 +6,6 @@
 #include "http/timeouts.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -24,14 +23,18 @@ static void timeouts_wake(struct http_timeouts *timeouts) {
     eventfd_write(timeouts->wake, 1);
 }
 
-/* Memory in use below which nothing is awaited; the interval and the number of attempts to return
- * memory, since other threads free it a moment later. */
-enum { TRIM_BELOW = 4 << 20, TRIMS = 8 };
-static const uint64_t trim_interval = CN_SECOND;
-
 static bool has_unread(int fd) {
     int unread = 0;
     return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* True while bytes that came in time lie unread: the connection's HTTP thread is busy, and its
+ * client is not late. When the server stops, only a client that has ended is waited for. */
+static bool awaits_thread(const struct http_timeouts *timeouts,
+                          const struct http_connection *connection) {
+    const int phase = connection->phase;
+    const bool reading = phase == HTTP_PHASE_HEAD || phase == HTTP_PHASE_IDLE;
+    return (connection->ended || (reading && !timeouts->draining)) && has_unread(connection->fd);
 }
 
 /* Shuts down overdue connections; returns the next deadline. */
@@ -46,8 +49,8 @@ static uint64_t cut_overdue(struct http_timeouts *timeouts, uint64_t now) {
             next = now + timeouts->shortest < next ? now + timeouts->shortest : next;
         } else if (deadline > now) {
             next = deadline < next ? deadline : next;
-        } else if (connection->ended && has_unread(connection->fd)) {
-            next = now + last_time; /* its thread is busy */
+        } else if (awaits_thread(timeouts, connection)) {
+            next = now + last_time;
         } else if (atomic_compare_exchange_strong(&connection->deadline, &deadline, 0)) {
             shutdown(connection->fd, SHUT_RDWR);
         } else {
@@ -99,20 +102,6 @@ static void sleep_until(struct http_timeouts *timeouts, uint64_t next) {
     }
 }
 
-/* The C library keeps freed memory. After a burst it is returned to the system, which takes
- * milliseconds, once nearly all of it is free. Returns when to look again. */
-static uint64_t trim_memory(struct http_timeouts *timeouts, uint64_t now) {
-    if (timeouts->trims == 0)
-        return UINT64_MAX;
-    if (now < timeouts->next_trim)
-        return timeouts->next_trim;
-    timeouts->next_trim = now + trim_interval;
-    if (timeouts->budget != NULL && timeouts->budget->used > TRIM_BELOW)
-        return timeouts->next_trim;
-    (void)malloc_trim(0);
-    return atomic_fetch_sub(&timeouts->trims, 1) > 1 ? timeouts->next_trim : UINT64_MAX;
-}
-
 static void *timeouts_thread(void *data) {
     struct http_timeouts *timeouts = data;
     while (!timeouts->stop) {
@@ -125,9 +114,7 @@ static void *timeouts_thread(void *data) {
          * it: each new deadline is at least this far ahead. */
         if (next != UINT64_MAX && next > now + timeouts->shortest)
             next = now + timeouts->shortest;
-        const uint64_t trim = trim_memory(timeouts, now);
         next = lingering < next ? lingering : next;
-        next = trim < next ? trim : next;
         timeouts->next_wake = next;
         sleep_until(timeouts, next);
     }
@@ -140,7 +127,7 @@ enum cn_status http_timeouts_start(struct http_timeouts *timeouts,
     timeouts->connections = connections;
     timeouts->shortest = shortest;
     timeouts->next_wake = UINT64_MAX;
-    timeouts->stop = false;
+    timeouts->stop = timeouts->draining = false;
     (void)pthread_mutex_init(&timeouts->mutex, NULL);
     timeouts->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (timeouts->wake < 0)
@@ -181,8 +168,8 @@ static void shorten(struct http_connection *connection) {
 
 void http_timeouts_phase(struct http_timeouts *timeouts, struct http_connection *connection,
                          enum http_phase phase, uint64_t deadline) {
-    connection->phase = (int)phase;
-    connection->phase_began = cn_clock_nanoseconds();
+    if (atomic_exchange(&connection->phase, (int)phase) != (int)phase)
+        connection->phase_began = cn_clock_nanoseconds();
     connection->deadline = deadline;
     if (connection->ended) /* read after the deadline was set: see below */
         shorten(connection);
@@ -203,11 +190,6 @@ void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd) {
     }
     (void)pthread_mutex_unlock(&connections->mutex);
     timeouts_wake(timeouts);
-}
-
-void http_timeouts_trim_later(struct http_timeouts *timeouts) {
-    if (atomic_exchange(&timeouts->trims, TRIMS) == 0)
-        timeouts_wake(timeouts);
 }
 
 void http_timeouts_linger(struct http_timeouts *timeouts, int fd) {
@@ -242,6 +224,7 @@ static uint64_t drain_deadline(struct http_connection *connection, uint64_t head
 void http_timeouts_drain(struct http_timeouts *timeouts, uint64_t head_deadline,
                          uint64_t deadline) {
     struct http_connections *connections = timeouts->connections;
+    timeouts->draining = true;
     (void)pthread_mutex_lock(&connections->mutex);
     for (size_t i = 0; i < connections->count; i++) {
         struct http_connection *connection = connections->active[i];

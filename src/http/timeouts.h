@@ -13,11 +13,7 @@ struct http_timeouts {
     bool running;
     int wake;          /* eventfd */
     uint64_t shortest; /* of all timeouts, in nanoseconds */
-    atomic_bool stop;
-    struct cn_budget *budget; /* NULL: none */
-    atomic_int
-        trims; /* how many more times freed memory is to be returned, once most of it is free */
-    uint64_t next_trim;         /* the earliest time for that */
+    atomic_bool stop, draining;
     _Atomic uint64_t next_wake; /* the earliest deadline that the thread knows */
     pthread_mutex_t mutex;      /* guards lingering */
     struct {
@@ -41,9 +37,6 @@ void http_timeouts_phase(struct http_timeouts *timeouts, struct http_connection 
  * does not notice an end that arrives with the bytes before it.) Does nothing if the socket now
  * belongs to another connection. */
 void http_timeouts_client_ended(struct http_timeouts *timeouts, int fd);
-
-/* Has memory returned to the system soon, after much of it was used. */
-void http_timeouts_trim_later(struct http_timeouts *timeouts);
 
 /* Takes ownership of `fd`, a socket whose request was answered but whose client may still send:
  * closing it at once would make the kernel reset the connection and lose the answer. */

@@ -230,13 +230,28 @@ static bool check_query(struct http_request *request, const struct http_route *r
     return false;
 }
 
-/* False when the head alone shows that there is no memory for the body. Nothing is reserved: the
- * body is counted as it arrives. */
-static bool has_memory(struct http_request *request, size_t length) {
-    const bool room = http_hold(&request->exchange, length);
-    if (room)
-        http_release(&request->exchange, length);
-    return room;
+/* Promises the memory of a body that is not small and of what it is turned into, so that whoever
+ * may send one is served. False when there is none, and the request was rejected from its head. */
+static bool promise_memory(struct http_request *request, size_t length) {
+    struct http_exchange *exchange = &request->exchange;
+    char text[200];
+    const size_t most = http_hold_most(exchange);
+    const size_t bytes =
+        request->coding == HTTP_CODING_NONE ? http_admission_memory(exchange, length) : length + 1;
+    if (bytes > most) {
+        (void)snprintf(
+            text, sizeof text,
+            "a body of %zu bytes takes %zu bytes of memory; a request may have %zu, three "
+            "quarters of memory-budget",
+            length, bytes, most);
+        http_request_reject(request, 413, text);
+        return false;
+    }
+    if (http_hold_ahead(exchange, bytes))
+        return true;
+    statistics_add(request->server->context.statistics, STATISTICS_REJECTED_MEMORY, 1);
+    http_request_reject(request, 503, "there is no memory for this body now");
+    return false;
 }
 
 /* Checks the body's framing and limits before it is sent; false when the request was rejected. */
@@ -263,18 +278,13 @@ static bool check_body(struct http_request *request, const struct http_route *ro
         return false;
     }
     request->body_expected = (size_t)body->length;
-    if (body->length > LARGE_BODY && !has_memory(request, (size_t)body->length)) {
-        statistics_add(request->server->context.statistics, STATISTICS_REJECTED_MEMORY, 1);
-        http_request_reject(request, 503, "there is no memory for this body now");
-        return false;
-    }
     request->coding = http_coding_of(http_header(&request->exchange, "Content-Encoding"));
     if (request->coding == HTTP_CODING_UNKNOWN) {
         http_add_header(&request->exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING, "gzip, deflate");
         http_request_reject(request, 415, "a body may be encoded as gzip or deflate, once");
         return false;
     }
-    return true;
+    return body->length <= LARGE_BODY || promise_memory(request, (size_t)body->length);
 }
 
 /* Called after the handler or `finish` has run. */
@@ -322,6 +332,8 @@ static enum MHD_Result take_head(struct http_request *request, const char *metho
     if (route != NULL && request->coding == HTTP_CODING_NONE && !body.chunked)
         request->exchange.refused =
             http_admission_refused(&request->exchange, request->body_expected);
+    if (request->exchange.refused > 0) /* its body is not kept */
+        http_release(&request->exchange, request->peer->promised);
     if (request->exchange.refused > 0 && body.expects_continue) {
         request->close = request->linger = true; /* the client is not asked for the body */
         return run_handler(request);
@@ -371,6 +383,8 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
     if (status != 0)
         return refuse_body(request, status);
     *size = 0;
+    if (request->exchange.body_length >= request->body_expected / 2)
+        request->peer->half_come = true;
     /* A long body gets more time: slow lines are served, but not one byte per second. */
     uint64_t allowed = server->options.body_timeout +
                        http_server_transfer_time(server, request->exchange.body_length);
@@ -524,6 +538,5 @@ void http_transaction_notify(void *cls, struct MHD_Connection *connection, void 
         if (copy >= 0)
             http_timeouts_linger(&server->timeouts, copy);
     }
-    if (http_connections_remove(&server->connections, peer))
-        http_timeouts_trim_later(&server->timeouts);
+    http_connections_remove(&server->connections, peer);
 }

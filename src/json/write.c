@@ -11,6 +11,8 @@
 #include "base/number.h"
 #include "base/utf8.h"
 
+enum { LONG_ROOM = 65536 };
+
 char *cn_text_room(struct cn_text *text, size_t more) {
     if (text->failed)
         return NULL;
@@ -66,6 +68,11 @@ char *cn_text_take(struct cn_text *text, size_t *ret_length) {
     char *bytes = text->failed ? NULL : text->bytes;
     if (text->failed)
         free(text->bytes);
+    /* A long text may wait long for its reader: without the room that it grew into. */
+    char *less = bytes != NULL && text->capacity - text->length > LONG_ROOM
+                     ? realloc(bytes, text->length)
+                     : NULL;
+    bytes = less != NULL ? less : bytes;
     *ret_length = text->failed ? 0 : text->length;
     *text = (struct cn_text){0};
     return bytes;

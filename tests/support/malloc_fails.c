@@ -1,7 +1,7 @@
 /* malloc_fails.c: an LD_PRELOAD library for the daemon's tests: when the file MALLOC_FAILS appears,
  * which holds k in decimal, .armed is added to its name, and the k-th allocation from then on
  * fails, once; then that file is removed. -1: none does. With "+" after k all fail from the k-th
- * on, until the file appears again. */
+ * on, until the file appears again. The C library allocates, and not jemalloc. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -14,6 +14,7 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
+extern void __libc_free(void *memory);
 
 static long left = -1; /* atomic; below zero: not armed */
 static char armed[4096];
@@ -60,6 +61,17 @@ static bool fails(void) {
 
 void *malloc(size_t size) {
     return fails() ? NULL : __libc_malloc(size);
+}
+
+/* The daemon's own allocator must not get what it did not give. */
+void free(void *memory) {
+    __libc_free(memory);
+}
+
+/* OpenMP's. It ends the process without memory: it gets some. */
+void *memalign(size_t alignment, size_t size);
+void *memalign(size_t alignment, size_t size) {
+    return __libc_memalign(alignment, size);
 }
 
 void *calloc(size_t count, size_t size) {

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Memory after a storm of requests: it stays within the budget, and comes back when all have gone.
+
+Each storm is small enough for `make check`; bench/soak and bench/abuse have larger ones.
+"""
+import gzip
+import os
+import struct
+import sys
+import zlib
+
+from daemon import Stream, ask, check, finish, get, post, serving
+from gate import wait_until
+
+BUDGET = 64
+OUTSIDE = 96  # MB that the budget does not count: the process, what is written before it is counted,
+              # what was freed and is not given back yet
+AFTERWARDS = 20
+SANITIZED = os.environ.get("sanitizer", "no") != "no"  # one keeps what was freed
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def photograph(width, height):
+    ink = width // 2
+    row = b"\0" + bytes(b"\xf0" * 3 * (width - ink) + b"\x20" * 3 * (ink // 20)).ljust(3 * width, b"\xf0")
+    return (b"\x89PNG\r\n\x1a\n" +
+            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(row * height)) + chunk(b"IEND", b""))
+
+
+def resident(server, name="VmRSS"):
+    with open("/proc/%d/status" % server.process.pid, encoding="ascii") as file:
+        return int([x for x in file if x.startswith(name)][0].split()[1]) / 1024
+
+
+def storm(name, count, request, read, options=()):
+    """`count` connections send `request`; each reads one answer if `read`, or only waits until the
+    first byte of one has come."""
+    with serving("--memory-budget=%dM" % BUDGET, "--max-connections-per-address=0", *options) as server:
+        socks, statuses = [server.connect() for _ in range(count)], {}
+        for sock in socks:
+            try:
+                sock.sendall(request)
+            except OSError: # answered and closed before it was all sent
+                pass
+        for sock in socks:
+            try:
+                answer = Stream(sock).answer() if read else (bool(sock.recv(1)),)
+            except OSError:
+                answer = None
+            status = answer[0] if answer else None
+            statuses[status] = statuses.get(status, 0) + 1
+        peak = resident(server, "VmHWM")
+        for sock in socks:
+            sock.close()
+        if not SANITIZED:
+            check(peak < BUDGET + OUTSIDE, "%s: at most %.0f MB" % (name, peak))
+            wait_until(lambda: resident(server) < AFTERWARDS,
+                       "%s: memory comes back: %.0f MB" % (name, resident(server)))
+        check(ask(server, post())[0] == 200, "%s: it serves on" % name)
+        print("%s: %s, at most %.0f MB, afterwards %.0f MB" % (name, statuses, peak, resident(server)))
+
+
+def main():
+    packed = gzip.compress(bytes(784 * 1000), 9)
+    gzipped = b"Content-Type: application/octet-stream\r\nContent-Encoding: gzip\r\n"
+    storm("slow readers of /explain", 100, 30 * post(path=b"/explain"), False)
+    storm("gzip bombs", 40, post(packed, gzipped, b"/predict?image=png"), True)
+    storm("photographs", 16, post(photograph(4000, 3000), b"Content-Type: image/png\r\n"), True)
+    storm("idle connections", 500, get("/ping"), True)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
