@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "kernels/bytes.h"
+#include "kernels/elementwise.h"
+#include "kernels/kernels.h"
 #include "layers/layer_type.h"
 
 /* ---- Element by element ---- */
@@ -86,6 +88,14 @@ static size_t row_offset(const struct operand *operand, const struct cn_shape *o
 }
 
 static void combine(enum merge_op op, float *y, const float *x, size_t stride, size_t count) {
+    if (stride == 1 && (op == MERGE_ADD || op == MERGE_AVERAGE)) {
+        cn_kernels()->elementwise->add(y, x, count);
+        return;
+    }
+    if (stride == 1 && op == MERGE_MULTIPLY) {
+        cn_kernels()->unary->product(y, y, x, count);
+        return;
+    }
     switch (op) {
     case MERGE_ADD:
     case MERGE_AVERAGE:

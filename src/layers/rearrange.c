@@ -88,10 +88,51 @@ static enum cn_status permute_build(struct cn_layer *layer, struct cn_error *err
     return CN_OK;
 }
 
+/* A permutation that keeps the first axes and turns the others round, as channels last to channels
+ * first does: so many matrices [rows, columns] are transposed. */
+struct turn {
+    size_t matrices, rows, columns;
+};
+
+/* False: it is another permutation. */
+static bool turn_of(const struct cn_layer *layer, struct turn *ret_turn) {
+    const struct cn_ints *dims = permute_dims(layer);
+    const struct cn_shape *in = &layer->input_shape;
+    int kept = 0;
+    *ret_turn = (struct turn){1, 1, 1};
+    while (kept < in->rank && dims->values[kept] == kept + 1)
+        ret_turn->matrices *= (size_t)in->dims[kept++];
+    const int first = kept < in->rank ? dims->values[kept] - 1 : kept; /* of the columns' axes */
+    for (int i = kept; i < in->rank; i++) {
+        const int at = first + i - kept < in->rank ? first + i - kept : first + i - in->rank;
+        if (dims->values[i] - 1 != at)
+            return false;
+        *(i < first ? &ret_turn->rows : &ret_turn->columns) *= (size_t)in->dims[i];
+    }
+    return true;
+}
+
+/* to[columns, rows] from from[rows, columns], by squares that stay in the cache. */
+static void transpose_matrix(const float *from, size_t rows, size_t columns, float *to) {
+    enum { SIDE = 16 };
+    for (size_t first = 0; first < rows; first += SIDE)
+        for (size_t c = 0; c < columns; c++)
+            for (size_t r = first; r < rows && r < first + SIDE; r++)
+                to[c * rows + r] = from[r * columns + c];
+}
+
 /* One sample: to[output order] = from[input order], or back. */
 static void permute_sample(const struct cn_layer *layer, const float *from, float *to, bool back) {
     const struct cn_shape *in = &layer->input_shape, *out = &layer->output_shape;
     const struct cn_ints *dims = permute_dims(layer);
+    struct turn turn;
+    if (turn_of(layer, &turn)) {
+        const size_t size = turn.rows * turn.columns;
+        for (size_t m = 0; m < turn.matrices; m++)
+            transpose_matrix(from + m * size, back ? turn.columns : turn.rows,
+                             back ? turn.rows : turn.columns, to + m * size);
+        return;
+    }
     size_t strides[CN_SHAPE_MAX_RANK], ordered[CN_SHAPE_MAX_RANK], stride = 1;
     int index[CN_SHAPE_MAX_RANK] = {0};
     for (int i = in->rank - 1; i >= 0; i--) {

@@ -129,6 +129,11 @@ static void resample_sample(const struct cn_layer *layer, const float *from, flo
         for (int j = 0; j < axes[1].out; j++) {
             const size_t out = ((size_t)i * (size_t)axes[1].out + (size_t)j) * channels;
             const int right = taps_of(&axes[1], j, columns, column_weights);
+            if (down * right == 1 && !back) { /* one pixel as it is */
+                const size_t in = (size_t)rows[0] * (size_t)axes[1].in + (size_t)columns[0];
+                memcpy(to + out, from + in * channels, channels * sizeof *to);
+                continue;
+            }
             for (int a = 0; a < down; a++)
                 for (int b = 0; b < right; b++) {
                     const size_t in =

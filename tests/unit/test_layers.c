@@ -1,9 +1,11 @@
 /* test_layers.c: every layer type passes the gradient check, infers its shape, and says what does
  * not fit. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "convnet/plan.h"
 #include "support/networks.h"
 
 static void check(struct cn_shape input, const char *layers, enum cn_loss loss, float smoothing) {
@@ -256,4 +258,39 @@ Test(layers, what_does_not_fit_is_named) {
             "(6, 5, 2)");
     refused(vector, "GlobalAveragePooling2D", "\"global_average_pooling2d\"", "(6)");
     refused(cn_shape_image(0, 5, 1), "Flatten", "at least 1", "(0, 5, 1)");
+}
+
+/* Every order of three axes: turns, which are transpositions, and others. */
+Test(layers, permutations_move_each_number_to_its_place) {
+    static const int orders[][3] = {{1, 2, 3}, {1, 3, 2}, {2, 1, 3},
+                                    {2, 3, 1}, {3, 1, 2}, {3, 2, 1}};
+    enum { HEIGHT = 3, WIDTH = 5, CHANNELS = 37, SIZE = HEIGHT * WIDTH * CHANNELS };
+    static const int strides[3] = {WIDTH * CHANNELS, CHANNELS, 1};
+    float *x = test_floats(2 * SIZE, -1, 1, 4), y[2 * SIZE];
+    for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
+        char layer[64];
+        (void)snprintf(layer, sizeof layer, "Permute dims=%d,%d,%d", orders[k][0], orders[k][1],
+                       orders[k][2]);
+        struct cn_network *network =
+            test_network(cn_shape_image(HEIGHT, WIDTH, CHANNELS), layer, 1);
+        const struct cn_shape *out = &network->output_shape;
+        struct cn_workspace *workspace = NULL;
+        struct cn_plan *plan = NULL;
+        cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+        cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
+        cn_plan_run(plan, workspace, x, 2, y);
+        for (int n = 0, i = 0; n < 2; n++)
+            for (int a = 0; a < out->dims[0]; a++)
+                for (int b = 0; b < out->dims[1]; b++)
+                    for (int c = 0; c < out->dims[2]; c++, i++)
+                        cr_assert_eq(
+                            y[i],
+                            x[n * SIZE + a * strides[orders[k][0] - 1] +
+                              b * strides[orders[k][1] - 1] + c * strides[orders[k][2] - 1]],
+                            "%s: number %d", layer, i);
+        cn_workspace_free(workspace);
+        cn_plan_free(plan);
+        cn_network_free(network);
+    }
+    free(x);
 }
