@@ -41,7 +41,7 @@ struct http_connection {
     _Atomic uint64_t deadline; /* by cn_clock_nanoseconds; 0: none */
     _Atomic int phase;
     _Atomic uint64_t phase_began;
-    atomic_size_t held;     /* bytes of memory that its request uses (hold.c) */
+    atomic_size_t held;     /* bytes of memory that its request uses (request_memory.c) */
     atomic_size_t promised; /* those of them that it has not allocated yet */
     atomic_bool half_come;  /* of the body for which they were promised */
     bool waited;            /* it waits for its first bytes; used by the acceptor only */

@@ -12,13 +12,13 @@ libconvnetd_la_SOURCES += \
 	src/http/connections.h \
 	src/http/cors.c \
 	src/http/cors.h \
-	src/http/deadline.c \
+	src/http/request_deadline.c \
 	src/http/exchange.c \
 	src/http/exchange.h \
 	src/http/first_bytes.c \
 	src/http/first_bytes.h \
 	src/http/head.c src/http/head.h \
-	src/http/hold.c \
+	src/http/request_memory.c \
 	src/http/identity.c \
 	src/http/identity.h \
 	src/http/intake.c src/http/intake.h \

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "image/digit.h"
-#include "image/exact.h"
 #include "image/ink.h"
+#include "image/mnist_form.h"
 #include "image/page.h"
 #include "image/plane.h"
 #include "image/sheet.h"
@@ -87,7 +87,7 @@ enum cn_status cn_digit_fit(const struct cn_preprocessing *preprocessing,
         const struct cn_tone tone =
             cn_tone_measure(picture->data, picture->width, picture->height, picture->channels);
         if ((!tone.light || preprocessing->invert) &&
-            cn_exact_is_prepared(picture, &tone, preprocessing->box)) {
+            cn_mnist_form_holds(picture, &tone, preprocessing->box)) {
             take_prepared(picture, tone.light, image);
             report->unchanged = !tone.light;
             report->inverted = tone.light;

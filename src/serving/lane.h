@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "serving/deadlines.h"
+#include "serving/deadline_heap.h"
 #include "serving/served_model.h"
 
 /* The target duration of a batch in seconds; it has at least one image per thread. */

@@ -1,6 +1,6 @@
 libconvnetd_la_SOURCES += \
-	src/serving/deadlines.c \
-	src/serving/deadlines.h \
+	src/serving/deadline_heap.c \
+	src/serving/deadline_heap.h \
 	src/serving/lane.c \
 	src/serving/lane.h \
 	src/serving/loader.c \

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #include "convnet/status.h"
-#include "serving/deadlines.h"
+#include "serving/deadline_heap.h"
 
 enum preparation_outcome {
     PREPARATION_DONE = 0,

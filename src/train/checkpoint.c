@@ -90,13 +90,13 @@ static struct cn_safetensor tensor_of(const char *name, size_t size, const float
     return tensor;
 }
 
-static void write_watch(const struct cn_watch *w, char *text, size_t size) {
+static void write_watch(const struct cn_callback_state *w, char *text, size_t size) {
     (void)snprintf(text, size, "%a %d %d %a %d %a %d %d", w->best, w->best_epoch, w->waited,
                    w->plateau_best, w->plateau_waited, w->plateau_scale, w->stopped,
                    w->plateau_cooldown);
 }
 
-static bool parse_watch(const char *text, struct cn_watch *w) {
+static bool parse_watch(const char *text, struct cn_callback_state *w) {
     int stopped = 0, end = 0, more = 0;
     w->plateau_cooldown = 0; /* older ones do not have it */
     if (sscanf(text, "%la %d %d %la %d %la %d%n %d%n", &w->best, &w->best_epoch, &w->waited,
@@ -216,7 +216,7 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
     const struct cn_safetensor *state = floats_of(file, "optimizer/state");
     const struct cn_safetensor *average = floats_of(file, "average");
     const struct cn_safetensor *best = floats_of(file, "best");
-    struct cn_watch watch;
+    struct cn_callback_state watch;
     int epoch = -1, end = 0;
     size_t step = 0;
     double loss_sum = 0, seconds = 0;

@@ -10,7 +10,7 @@ libcore_la_SOURCES += \
 	src/train/label_levels.c \
 	src/train/checkpoint.c \
 	src/train/class_means.c \
-	src/train/measure.c \
+	src/train/evaluation.c \
 	src/train/optimizer.c \
 	src/train/trainer_options.c \
 	src/train/schedule.c \
@@ -18,7 +18,7 @@ libcore_la_SOURCES += \
 	src/train/clip.c \
 	src/train/training_memory.c \
 	src/train/transfer.c \
-	src/train/watch.c \
+	src/train/callbacks.c \
 	src/train/trainer.c src/train/trainer_private.h
 
 if ENABLE_TESTS
@@ -32,5 +32,5 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_training_golden.c \
 	tests/unit/test_trainer.c \
 	tests/unit/test_transfer.c \
-	tests/unit/test_watch.c
+	tests/unit/test_callbacks.c
 endif

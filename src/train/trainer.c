@@ -456,7 +456,7 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
         cn_evaluation_clear(&evaluation);
     }
     trainer->history[trainer->history_count++] = record;
-    if (cn_watch_epoch(&trainer->watch, o, &record) && trainer->best != NULL)
+    if (cn_callbacks_epoch(&trainer->watch, o, &record) && trainer->best != NULL)
         memcpy(trainer->best, shown_parameters(trainer),
                trainer->model->network->parameter_count * sizeof *trainer->best);
     trainer->epoch++;

@@ -5,7 +5,7 @@
 #include "convnet/trainer.h"
 
 /* How the monitored number has come along: what early stopping and the plateau go by. */
-struct cn_watch {
+struct cn_callback_state {
     double best; /* of epoch best_epoch */
     int best_epoch;
     int waited; /* epochs since */
@@ -16,8 +16,8 @@ struct cn_watch {
 };
 
 /* Takes a finished epoch in; true if it is the best so far. */
-bool cn_watch_epoch(struct cn_watch *watch, const struct cn_training_options *options,
-                    const struct cn_epoch_record *record);
+bool cn_callbacks_epoch(struct cn_callback_state *watch, const struct cn_training_options *options,
+                        const struct cn_epoch_record *record);
 
 /* Clips the gradients [parameter_count] in place, by the options. */
 void cn_clip_gradients(const struct cn_training_options *options, const struct cn_network *network,
@@ -62,7 +62,7 @@ struct cn_trainer {
     double loss_sum;  /* over its samples so far */
     uint64_t correct; /* of its samples so far */
     double seconds;   /* spent in it so far */
-    struct cn_watch watch;
+    struct cn_callback_state watch;
     float *best; /* [parameter_count], the best epoch's; NULL without keep_best */
     size_t history_count;
     struct cn_epoch_record *history; /* [options.epochs] */

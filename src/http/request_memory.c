@@ -1,6 +1,6 @@
-/* hold.c: counts the memory of requests against the server's budget, from the head until the answer
- * is sent. It allocates nothing. The count of an exchange belongs to the thread that has the
- * exchange. */
+/* request_memory.c: counts the memory of requests against the server's budget, from the head until
+ * the answer is sent. It allocates nothing. The count of an exchange belongs to the thread that has
+ * the exchange. */
 #include <string.h>
 #include <sys/socket.h>
 

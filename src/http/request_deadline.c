@@ -1,4 +1,4 @@
-/* deadline.c: the deadline of a request. Runs on the exchange's HTTP thread. */
+/* request_deadline.c: the deadline of a request. Runs on the exchange's HTTP thread. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* watch.c: what Keras's EarlyStopping, ReduceLROnPlateau and ModelCheckpoint do after an epoch.
+/* callbacks.c: what Keras's EarlyStopping, ReduceLROnPlateau and ModelCheckpoint do after an epoch.
  * Pure.
  */
 #include <math.h>
@@ -27,7 +27,8 @@ static double monitored(enum cn_monitor monitor, const struct cn_epoch_record *r
 }
 
 /* The rate that the plateau leaves may not fall below the least. */
-static void lower_rate(struct cn_watch *watch, const struct cn_training_options *o, double rate) {
+static void lower_rate(struct cn_callback_state *watch, const struct cn_training_options *o,
+                       double rate) {
     const double least = (double)o->plateau_min_rate, unscaled = rate / watch->plateau_scale;
     watch->plateau_scale *= (double)o->plateau_factor;
     if (unscaled * watch->plateau_scale < least)
@@ -35,8 +36,8 @@ static void lower_rate(struct cn_watch *watch, const struct cn_training_options 
 }
 
 /* ReduceLROnPlateau. A number that is NaN is never better. */
-static void watch_plateau(struct cn_watch *watch, const struct cn_training_options *o, double now,
-                          bool first, double rate) {
+static void watch_plateau(struct cn_callback_state *watch, const struct cn_training_options *o,
+                          double now, bool first, double rate) {
     if (watch->plateau_cooldown > 0) {
         watch->plateau_cooldown--;
         watch->plateau_waited = 0;
@@ -53,8 +54,8 @@ static void watch_plateau(struct cn_watch *watch, const struct cn_training_optio
 
 /* EarlyStopping. An epoch that is better than those before never ends the training; only one that
  * beats the baseline, too, begins the waiting anew. */
-static bool watch_best(struct cn_watch *watch, const struct cn_training_options *o, double now,
-                       int epoch) {
+static bool watch_best(struct cn_callback_state *watch, const struct cn_training_options *o,
+                       double now, int epoch) {
     const double delta = (double)o->min_delta, baseline = (double)o->baseline;
     const bool rises = o->monitor != CN_MONITOR_AUTO && o->monitor != CN_MONITOR_LOSS &&
                        o->monitor != CN_MONITOR_VALIDATION_LOSS;
@@ -73,8 +74,8 @@ static bool watch_best(struct cn_watch *watch, const struct cn_training_options 
     return better;
 }
 
-bool cn_watch_epoch(struct cn_watch *watch, const struct cn_training_options *o,
-                    const struct cn_epoch_record *record) {
+bool cn_callbacks_epoch(struct cn_callback_state *watch, const struct cn_training_options *o,
+                        const struct cn_epoch_record *record) {
     const double now = monitored(o->monitor, record);
     if (o->plateau_patience > 0)
         watch_plateau(watch, o, now, record->epoch == 1, record->learning_rate);

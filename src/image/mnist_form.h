@@ -1,6 +1,6 @@
-/* exact.h: recognises pictures that already have the form a network needs. */
-#ifndef CONVNET_IMAGE_EXACT_H
-#define CONVNET_IMAGE_EXACT_H
+/* mnist_form.h: recognises pictures that already have the form a network needs. */
+#ifndef CONVNET_IMAGE_MNIST_FORM_H
+#define CONVNET_IMAGE_MNIST_FORM_H
 
 #include "convnet/image.h"
 
@@ -16,6 +16,6 @@ struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, in
 /* True if the plain picture has the form of MNIST's images or their negatives: a uniform page, full
  * contrast, ink whose longer side is `box` pixels (or one less), and a centre of mass in the
  * middle. */
-bool cn_exact_is_prepared(const struct cn_picture *picture, const struct cn_tone *tone, int box);
+bool cn_mnist_form_holds(const struct cn_picture *picture, const struct cn_tone *tone, int box);
 
 #endif

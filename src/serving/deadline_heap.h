@@ -1,7 +1,7 @@
-/* deadlines.h: a heap of deadlines: finds the earliest in constant time and removes any one in
+/* deadline_heap.h: a heap of deadlines: finds the earliest in constant time and removes any one in
  * logarithmic time. It has no clock and no thread: the owner holds the lock. */
-#ifndef CONVNET_SERVING_DEADLINES_H
-#define CONVNET_SERVING_DEADLINES_H
+#ifndef CONVNET_SERVING_DEADLINE_HEAP_H
+#define CONVNET_SERVING_DEADLINE_HEAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

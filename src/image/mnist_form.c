@@ -1,8 +1,9 @@
-/* exact.c: recognises an image that needs no preparation. It changes no samples. Thread-safe. */
+/* mnist_form.c: recognises an image that needs no preparation. It changes no samples. Thread-safe.
+ */
 #include <math.h>
 #include <string.h>
 
-#include "image/exact.h"
+#include "image/mnist_form.h"
 
 struct range {
     uint8_t low, high;
@@ -109,7 +110,7 @@ static void add_stripe(const struct cn_picture *picture, int start, uint8_t page
     }
 }
 
-bool cn_exact_is_prepared(const struct cn_picture *picture, const struct cn_tone *tone, int box) {
+bool cn_mnist_form_holds(const struct cn_picture *picture, const struct cn_tone *tone, int box) {
     const int width = picture->width, height = picture->height;
     const uint8_t page = tone->light ? 255 : 0; /* ink is sample ^ page */
     struct ink ink = {.left = width, .right = -1, .top = height, .bottom = -1};

@@ -1,6 +1,6 @@
-/* deadlines.c: see deadlines.h: a binary heap whose elements know their positions. The owner holds
- * the lock. */
-#include "serving/deadlines.h"
+/* deadline_heap.c: see deadline_heap.h: a binary heap whose elements know their positions. The
+ * owner holds the lock. */
+#include "serving/deadline_heap.h"
 
 #include <stdlib.h>
 

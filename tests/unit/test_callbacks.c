@@ -1,5 +1,5 @@
-/* test_watch.c: early stopping, the plateau and the best epoch by hand-made histories; clipping by
- * hand; the warm-up and the schedules that decay. */
+/* test_callbacks.c: early stopping, the plateau and the best epoch by hand-made histories; clipping
+ * by hand; the warm-up and the schedules that decay. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -15,48 +15,48 @@ static struct cn_epoch_record record_of(int epoch, double loss) {
                                     .learning_rate = 0.1};
 }
 
-Test(watch, stops_after_patience_and_knows_the_best) {
+Test(callbacks, stops_after_patience_and_knows_the_best) {
     static const double losses[] = {5, 3, 4, 2.95, 3.5, 3.4};
     struct cn_training_options o = cn_training_options_default();
-    struct cn_watch watch = {.plateau_scale = 1};
+    struct cn_callback_state watch = {.plateau_scale = 1};
     o.early_stopping = 2;
     o.min_delta = 0.1f; /* 2.95 is not better than 3 by so much */
     for (int i = 0; i < 4; i++) {
         const struct cn_epoch_record record = record_of(i + 1, losses[i]);
         cr_assert(!watch.stopped);
-        cr_assert_eq(cn_watch_epoch(&watch, &o, &record), i < 2);
+        cr_assert_eq(cn_callbacks_epoch(&watch, &o, &record), i < 2);
     }
     cr_assert(watch.stopped);
     cr_assert_eq(watch.best_epoch, 2);
     o.min_delta = 0;
-    watch = (struct cn_watch){.plateau_scale = 1};
+    watch = (struct cn_callback_state){.plateau_scale = 1};
     for (int i = 0; i < 6; i++) {
         const struct cn_epoch_record record = record_of(i + 1, losses[i]);
-        (void)cn_watch_epoch(&watch, &o, &record);
+        (void)cn_callbacks_epoch(&watch, &o, &record);
     }
     cr_assert(watch.stopped && watch.best_epoch == 4);
 }
 
-Test(watch, accuracy_is_better_when_it_is_more) {
+Test(callbacks, accuracy_is_better_when_it_is_more) {
     struct cn_training_options o = cn_training_options_default();
-    struct cn_watch watch = {.plateau_scale = 1};
+    struct cn_callback_state watch = {.plateau_scale = 1};
     struct cn_epoch_record record = record_of(1, 0.5);
     o.monitor = CN_MONITOR_VALIDATION_ACCURACY;
-    cr_assert(cn_watch_epoch(&watch, &o, &record));
+    cr_assert(cn_callbacks_epoch(&watch, &o, &record));
     record = record_of(2, 0.6);
-    cr_assert(!cn_watch_epoch(&watch, &o, &record));
+    cr_assert(!cn_callbacks_epoch(&watch, &o, &record));
     record = record_of(3, 0.4);
-    cr_assert(cn_watch_epoch(&watch, &o, &record));
+    cr_assert(cn_callbacks_epoch(&watch, &o, &record));
     record = record_of(4, (double)NAN); /* without validation the loss counts */
     record.loss = 0.1;
     o.monitor = CN_MONITOR_AUTO;
     watch.best = 0.2;
-    cr_assert(cn_watch_epoch(&watch, &o, &record));
+    cr_assert(cn_callbacks_epoch(&watch, &o, &record));
 }
 
-Test(watch, a_plateau_lowers_the_rate_to_its_least) {
+Test(callbacks, a_plateau_lowers_the_rate_to_its_least) {
     struct cn_training_options o = cn_training_options_default();
-    struct cn_watch watch = {.plateau_scale = 1};
+    struct cn_callback_state watch = {.plateau_scale = 1};
     o.plateau_patience = 2;
     o.plateau_factor = 0.5f;
     o.plateau_min_rate = 0.03f;
@@ -64,7 +64,7 @@ Test(watch, a_plateau_lowers_the_rate_to_its_least) {
     for (int i = 0; i < 7; i++) {
         struct cn_epoch_record record = record_of(i + 1, 1);
         record.learning_rate = 0.1 * watch.plateau_scale;
-        (void)cn_watch_epoch(&watch, &o, &record);
+        (void)cn_callbacks_epoch(&watch, &o, &record);
         cr_assert_float_eq(watch.plateau_scale, scales[i], 1e-6, "after epoch %d: %g", i + 1,
                            watch.plateau_scale);
     }
@@ -72,58 +72,58 @@ Test(watch, a_plateau_lowers_the_rate_to_its_least) {
 
 /* Keras's EarlyStopping(patience=2, baseline=3): better epochs that do not beat it do not begin the
  * waiting anew, and yet none of them ends the training. */
-Test(watch, a_baseline_must_be_beaten) {
+Test(callbacks, a_baseline_must_be_beaten) {
     static const double losses[] = {5, 4.5, 4, 4.2};
     struct cn_training_options o = cn_training_options_default();
-    struct cn_watch watch = {.plateau_scale = 1};
+    struct cn_callback_state watch = {.plateau_scale = 1};
     o.early_stopping = 2;
     o.has_baseline = true;
     o.baseline = 3;
     for (int i = 0; i < 4; i++) {
         const struct cn_epoch_record record = record_of(i + 1, losses[i]);
         cr_assert(!watch.stopped, "epoch %d", i + 1);
-        cr_assert_eq(cn_watch_epoch(&watch, &o, &record), i < 3);
+        cr_assert_eq(cn_callbacks_epoch(&watch, &o, &record), i < 3);
     }
     cr_assert(watch.stopped && watch.best_epoch == 3);
-    watch = (struct cn_watch){.plateau_scale = 1};
+    watch = (struct cn_callback_state){.plateau_scale = 1};
     o.monitor = CN_MONITOR_VALIDATION_ACCURACY;
     o.baseline = 0.5f;
     static const double errors[] = {0.4, 0.45, 0.47}; /* accuracy 0.6 beats it at once */
     for (int i = 0; i < 3; i++) {
         const struct cn_epoch_record record = record_of(i + 1, errors[i]);
         cr_assert(!watch.stopped);
-        (void)cn_watch_epoch(&watch, &o, &record);
+        (void)cn_callbacks_epoch(&watch, &o, &record);
     }
     cr_assert(watch.stopped && watch.best_epoch == 1);
 }
 
-Test(watch, the_first_epochs_may_not_count) {
+Test(callbacks, the_first_epochs_may_not_count) {
     static const double losses[] = {1, 2, 5, 6, 7};
     struct cn_training_options o = cn_training_options_default();
-    struct cn_watch watch = {.plateau_scale = 1};
+    struct cn_callback_state watch = {.plateau_scale = 1};
     o.early_stopping = 2;
     o.start_from_epoch = 2;
     for (int i = 0; i < 5; i++) {
         const struct cn_epoch_record record = record_of(i + 1, losses[i]);
         cr_assert(!watch.stopped);
-        cr_assert_eq(cn_watch_epoch(&watch, &o, &record), i == 2);
+        cr_assert_eq(cn_callbacks_epoch(&watch, &o, &record), i == 2);
     }
     cr_assert(watch.stopped && watch.best_epoch == 3);
 }
 
 /* Keras's ReduceLROnPlateau(patience=1, cooldown=2): after a lowered rate two epochs do not count.
  */
-Test(watch, a_plateau_cools_down) {
+Test(callbacks, a_plateau_cools_down) {
     static const double scales[] = {1, 0.5, 0.5, 0.25, 0.25, 0.125};
     struct cn_training_options o = cn_training_options_default();
-    struct cn_watch watch = {.plateau_scale = 1};
+    struct cn_callback_state watch = {.plateau_scale = 1};
     o.plateau_patience = 1;
     o.plateau_factor = 0.5f;
     o.plateau_cooldown = 2;
     for (int i = 0; i < 6; i++) {
         struct cn_epoch_record record = record_of(i + 1, 1 - 1e-5 * i); /* less than 1e-4 */
         record.learning_rate = 0.1 * watch.plateau_scale;
-        (void)cn_watch_epoch(&watch, &o, &record);
+        (void)cn_callbacks_epoch(&watch, &o, &record);
         cr_assert_float_eq(watch.plateau_scale, scales[i], 1e-6, "after epoch %d: %g", i + 1,
                            watch.plateau_scale);
     }
@@ -138,7 +138,7 @@ static double norm_of(const float *values, size_t count) {
     return sqrt(sum);
 }
 
-Test(watch, gradients_are_clipped_as_asked) {
+Test(callbacks, gradients_are_clipped_as_asked) {
     struct cn_network *network = test_network(cn_shape_vector(4), "Dense units=3;Dense units=2", 1);
     const size_t count = network->parameter_count;
     float *whole = test_floats(count, -2, 2, 1), *gradients = test_floats(count, -2, 2, 1);
@@ -176,7 +176,7 @@ static double rate_at(const struct cn_training_options *o, uint64_t step) {
     return (double)cn_schedule_rate(o, step, 100, 10);
 }
 
-Test(watch, schedules_that_decay) {
+Test(callbacks, schedules_that_decay) {
     struct cn_training_options o = cn_training_options_default();
     o.learning_rate = 1;
     o.decay_rate = 0.5f;

@@ -1,5 +1,5 @@
-/* measure.c: computes a network's answers over a dataset. Sums are in the samples' order, so that
- * the result has the same bits for any number of threads. */
+/* evaluation.c: computes a network's answers over a dataset. Sums are in the samples' order, so
+ * that the result has the same bits for any number of threads. */
 #include <stdlib.h>
 #include <string.h>
 
