@@ -33,10 +33,10 @@ struct cn_dataset {
     size_t class_count;
     char **class_names; /* [class_count] */
     char sha256[65];    /* of images and labels as they lie in memory */
-    /* What the network takes them through: cn_preprocessing_normalize. Zeroed: nothing. */
+    /* The preprocessing of the network's input: cn_preprocessing_normalize. Zeroed: none. */
     struct cn_preprocessing normalization;
-    size_t left_out; /* files that are no pictures */
-    bool whole;      /* the data are in one piece: all of them, whichever split was asked for */
+    size_t left_out; /* number of files that are not pictures */
+    bool whole;      /* the data have no splits: every split is all of them */
     struct cn_dataset_storage storage;
     size_t mapped; /* bytes of the file that holds the images; 0: they are in memory */
     int file;      /* its descriptor, if there is one */
@@ -67,24 +67,23 @@ enum cn_status cn_dataset_read_to(const char *path, enum cn_split split,
 /* Says which samples will be looked at soon, so that what lies in a file is read meanwhile. */
 void cn_dataset_expect(const struct cn_dataset *dataset, const uint32_t *samples, size_t count);
 
-/* True if the data in `path` set this split apart from the others, so that it can be read alone. */
+/* True if the data in `path` have this split separately, so that it can be read alone. */
 bool cn_dataset_has_split(const char *path, enum cn_split split);
 
 /* Reads one IDX image file (plain or .gz), without labels (labels NULL, class_count 0). */
 enum cn_status cn_dataset_read_images(const char *path, struct cn_dataset **ret_dataset,
                                       struct cn_error *error);
 
-/* Turns one-channel images of any size into images of `shape` by cn_preprocess, but that IDX says
- * what is ink (255 on 0), so nothing is inverted. A blank image stays blank: all zeros. The
- * checksum becomes that of the new images. CN_UNSUPPORTED: more than one channel on either side;
- * CN_MEMORY. */
+/* Converts one-channel images of any size to `shape` by cn_preprocess. IDX's polarity is known (255
+ * is ink), so nothing is inverted. A blank image stays blank: all zeros. The checksum becomes that
+ * of the new images. CN_UNSUPPORTED: more than one channel on either side; CN_MEMORY. */
 enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
                                   const struct cn_preprocessing *preprocessing,
                                   const struct cn_shape *shape, struct cn_error *error);
 
-/* Which samples a split keeps for validation. */
+/* How the samples for validation are chosen. */
 enum cn_split_order {
-    CN_SPLIT_BY_CLASS = 0, /* the same share of each class, drawn by the seed */
+    CN_SPLIT_BY_CLASS = 0, /* the same share of each class, drawn with the seed */
     CN_SPLIT_TAIL          /* the last ones, as Keras's fit does */
 };
 extern const char *const cn_split_order_names[]; /* "by-class", "tail", NULL */
@@ -99,9 +98,9 @@ enum cn_status cn_dataset_split(const struct cn_dataset *dataset, double fractio
                                 struct cn_dataset **ret_first, struct cn_dataset **ret_last,
                                 struct cn_error *error);
 
-/* Puts the samples of `more` behind those of `dataset`; both must have the same shape and the same
- * classes in the same order (CN_INVALID). The checksum becomes that of all; nothing changes on
- * failure. `more` stays the caller's. CN_MEMORY. */
+/* Appends the samples of `more` to `dataset`; both must have the same shape and the same classes in
+ * the same order (CN_INVALID). The checksum becomes that of all samples; nothing changes after a
+ * failure. The caller keeps `more`. CN_MEMORY. */
 enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dataset *more,
                                  struct cn_error *error);
 

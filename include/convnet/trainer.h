@@ -1,8 +1,7 @@
-/* trainer.h: epochs over a dataset, with Keras's words and Keras's results.
+/* trainer.h: trains over a dataset in epochs, with Keras's terms and Keras's results.
  *
- * For a given seed the result has the same bits for any number of threads, and a training that was
- * stopped and resumed has the same bits as one that was not.
- */
+ * For a given seed the result has the same bits for any number of threads, and for a training that
+ * was stopped and resumed. */
 #ifndef CONVNET_TRAINER_H
 #define CONVNET_TRAINER_H
 
@@ -13,7 +12,7 @@
 
 CN_DECLARATIONS_BEGIN
 
-/* Keras's, with its defaults. The rows of THE table in optimizer.c. */
+/* Keras's optimizers with Keras's defaults: the rows of THE table in optimizer.c. */
 enum cn_optimizer {
     CN_OPTIMIZER_SGD = 0,
     CN_OPTIMIZER_ADAM,
@@ -31,13 +30,13 @@ enum cn_schedule {
     CN_SCHEDULE_CONSTANT = 0,
     CN_SCHEDULE_COSINE,
     CN_SCHEDULE_ONE_CYCLE,
-    CN_SCHEDULE_STEP,        /* times decay_rate after every decay_epochs */
-    CN_SCHEDULE_EXPONENTIAL, /* the same, smoothly */
-    CN_SCHEDULE_POLYNOMIAL   /* down to end_rate by the power `power` */
+    CN_SCHEDULE_STEP,        /* multiplied by decay_rate after every decay_epochs */
+    CN_SCHEDULE_EXPONENTIAL, /* the same, continuously */
+    CN_SCHEDULE_POLYNOMIAL   /* decreasing to end_rate with the exponent `power` */
 };
 extern const char *const cn_schedule_names[]; /* "constant", "cosine", "one-cycle", ..., NULL */
 
-/* What early stopping, the plateau and the choice of the best epoch look at. */
+/* The number that early stopping, the plateau and the choice of the best epoch use. */
 enum cn_monitor {
     CN_MONITOR_AUTO = 0, /* the validation's loss, or the training's without validation */
     CN_MONITOR_LOSS,
@@ -81,26 +80,26 @@ enum cn_augmentation_index {
 struct cn_augmentation_type {
     const char *name;
     double maximum;
-    const char *text; /* what the strength x means */
+    const char *text; /* the meaning of the strength x */
 };
 extern const struct cn_augmentation_type cn_augmentation_types[];
 
-/* How strongly, and which share of the images (0 to 1) gets it; strength 0: not at all. All zero:
- * images stay as they are. */
+/* The strength, and the share of the images (0 to 1) that is changed; strength 0: none. All zero:
+ * images stay unchanged. */
 struct cn_augmentation {
     float strength[CN_AUGMENTATIONS];
     float share[CN_AUGMENTATIONS];
 };
 
-/* Reads a list such as "shift=2,elastic=1.5,stroke=0.5@0.3": name=strength, @ the share of the
- * images (1 if left out), a later entry in place of an earlier one; "none"; or one of the
- * presets "handwriting" and "photos", which more entries may follow. CN_INVALID quotes the entry
- * and names the rule. */
+/* Parses a list such as "shift=2,elastic=1.5,stroke=0.5@0.3": name=strength, with @ the share of
+ * the images (default 1); a later entry replaces an earlier one. Also "none", or one of the presets
+ * "handwriting" and "photos", which more entries may follow. CN_INVALID quotes the entry and names
+ * the rule. */
 enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *ret_augmentation,
                                      struct cn_error *error);
 
-/* The list that reads back as the same augmentation; "none" without any. */
-enum { CN_AUGMENTATION_TEXT = 1024 }; /* bytes that it needs at most, with the NUL */
+/* Writes the list that parses to the same augmentation; "none" without any. */
+enum { CN_AUGMENTATION_TEXT = 1024 }; /* the most bytes that it needs, with the NUL */
 const char *cn_augmentation_format(const struct cn_augmentation *augmentation,
                                    char text[CN_AUGMENTATION_TEXT]);
 
@@ -124,7 +123,7 @@ struct cn_training_options {
     bool nesterov;                 /* sgd */
     float beta_1, beta_2, epsilon; /* the Adam family; lion without epsilon */
     float rho;                     /* rmsprop, adadelta */
-    float weight_decay;            /* any: decoupled, kernels only */
+    float weight_decay;            /* any optimizer: decoupled, kernels only */
     float clip_value;              /* each gradient is clipped to -x..x; 0: none of the three */
     float clip_norm;               /* each tensor's gradient to this norm */
     float global_clip_norm;        /* all gradients together */
@@ -132,9 +131,9 @@ struct cn_training_options {
     enum cn_schedule schedule;
     float decay_rate, decay_epochs; /* step, exponential */
     float end_rate, power;          /* polynomial */
-    float warmup_epochs; /* the rate climbs from 0 at first, before the schedule begins */
+    float warmup_epochs;            /* at first the rate rises from 0, before the schedule begins */
     enum cn_monitor monitor;
-    float min_delta;    /* what counts as better */
+    float min_delta;    /* the least improvement that counts */
     int early_stopping; /* stops after so many epochs that are not better; 0: never */
     bool has_baseline;  /* an epoch must beat `baseline` to begin the waiting anew */
     float baseline;
@@ -143,21 +142,21 @@ struct cn_training_options {
     float plateau_factor, plateau_min_rate, plateau_min_delta;
     int plateau_cooldown;       /* epochs after a lowered rate that do not count */
     bool epoch_metrics;         /* measure validation_means after each epoch */
-    bool keep_best;             /* cn_trainer_finish gives the weights of the best epoch */
+    bool keep_best;             /* cn_trainer_finish restores the weights of the best epoch */
     const float *class_weights; /* [class count], borrowed; NULL: all 1 */
     uint64_t seed;
     int threads;
     struct cn_augmentation augmentation;
 };
 
-/* Keras's defaults and the published experiment's: 20 epochs, batch 32, sgd 0.01,
+/* Keras's defaults, as in the published experiment: 20 epochs, batch 32, sgd 0.01,
  * mean_squared_error, constant schedule; beta 0.9 and 0.999, epsilon 1e-7, rho 0.9, decay rate 0.1
  * and epochs 10, power 1, plateau factor 0.1. */
 struct cn_training_options cn_training_options_default(void);
 
-/* Replaces those of learning_rate, momentum, beta_1, beta_2, rho, epsilon and weight_decay that are
- * NaN by the optimizer's defaults, Keras's. CN_INVALID names one that is not NaN though the
- * optimizer has no such thing, and says what it has. */
+/* Replaces NaN in learning_rate, momentum, beta_1, beta_2, rho, epsilon and weight_decay by the
+ * optimizer's defaults, which are Keras's. CN_INVALID names one that is not NaN although the
+ * optimizer has no such option, and lists those it has. */
 enum cn_status cn_training_options_complete(struct cn_training_options *options,
                                             struct cn_error *error);
 
@@ -190,7 +189,7 @@ struct cn_class_means {
 /* All NaN. */
 struct cn_class_means cn_class_means_none(void);
 
-/* One line of the history. Validation fields are NaN without validation data. */
+/* One row of the history. Validation fields are NaN without validation data. */
 struct cn_epoch_record {
     int epoch; /* from 1 */
     double loss, accuracy;
@@ -225,53 +224,54 @@ enum cn_status cn_training_memory(const struct cn_network *network, size_t sampl
 struct cn_trainer;
 
 /* Trains `model` in place. Borrows model, training data and validation data (may be NULL) until
- * cn_trainer_free. The network's parameters are taken as they are: initialise first.
+ * cn_trainer_free. The network's parameters are the starting point, so initialise them first.
  * CN_INVALID when shapes or class counts do not fit. */
 enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset *training,
                                  const struct cn_dataset *validation,
                                  const struct cn_training_options *options,
                                  struct cn_trainer **ret_trainer, struct cn_error *error);
 
-/* Lets `teacher` (borrowed for this call) give `share` of each training image's target, the label
- * the rest: knowledge distillation (Hinton, Vinyals and Dean 2015), at temperature 1, on the image
- * as it was changed. At most once, before the first run. CN_INVALID when its input or its classes
- * are not the model's, it does not end with a softmax, or the share is not above 0 and up to 1. */
+/* Adds a teacher (borrowed for this call), which gives `share` of each training image's target; the
+ * label gives the rest: knowledge distillation (Hinton, Vinyals and Dean 2015), at temperature 1,
+ * on the changed image. At most once, before the first run. CN_INVALID when its input or its
+ * classes are not the model's, it does not end with a softmax, or the share is not above 0 and up
+ * to 1. */
 enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct cn_model *teacher,
                                       float share, struct cn_error *error);
 
-/* Lets these ranks (borrowed until cn_trainer_free) train together; each calls this once, before
- * the first run, with the same data, options and weights (CN_INVALID on all ranks names one that
- * differs). Then all functions of the trainer are called by all ranks, and every rank gets the same
- * bits as one alone would. A rank that a callback stops stops the others after the next step. */
+/* Makes these ranks (borrowed until cn_trainer_free) train together. Each rank calls this once,
+ * before the first run, with the same data, options and weights (CN_INVALID on all ranks names one
+ * that differs). From then on all ranks make the same calls, and every rank gets the same bits as
+ * one alone would. When a callback stops one rank the others stop after the next step. */
 enum cn_status cn_trainer_set_ranks(struct cn_trainer *trainer, const struct cn_ranks *ranks,
                                     struct cn_error *error);
 
-/* Runs until the last epoch, until early stopping ends it or until a callback stops it
- * (CN_CANCELED; the state is whole and may be checkpointed, or run again to go on). CN_INVALID when
- * the loss is no longer finite. */
+/* Runs to the last epoch, until early stopping or until a callback stops it (CN_CANCELED; the state
+ * is complete and may be checkpointed, or run again to continue). CN_INVALID when the loss is no
+ * longer finite. */
 enum cn_status cn_trainer_run(struct cn_trainer *trainer,
                               const struct cn_training_callbacks *callbacks,
                               struct cn_error *error);
 
-/* True when no epoch is left: all are done, or early stopping has ended the training. */
+/* True when the training is complete: all epochs are finished, or early stopping has ended it. */
 bool cn_trainer_done(const struct cn_trainer *trainer);
 
-/* The best epoch so far by the monitor, from 1; 0: none is finished. */
+/* The best epoch so far by the monitor, from 1; 0: no epoch is finished. */
 int cn_trainer_best_epoch(const struct cn_trainer *trainer);
 
 /* Ends the training: with `keep_best` the model gets the parameters of the best epoch; else with
- * `ema` the averaged ones, which are what the epochs were validated with. To be called once, after
- * the last checkpoint; nothing may run afterwards. */
+ * `ema` the averaged ones, with which the epochs were validated. Call it once, after the last
+ * checkpoint; nothing may run afterwards. */
 void cn_trainer_finish(struct cn_trainer *trainer);
 
 /* Borrowed until the next run or free: the records of the finished epochs. */
 const struct cn_epoch_record *cn_trainer_history(const struct cn_trainer *trainer,
                                                  size_t *ret_count);
 
-/* Saves / restores all of the training's state (parameters, optimizer state, epoch, step, running
- * sums, history) as a .safetensors file, atomically. Reading refuses (CN_INVALID) a checkpoint of
- * another architecture, dataset or of options that change the result, naming which; `threads` may
- * differ, `epochs` may differ only under the constant schedule. */
+/* Save and restore the whole state of the training (parameters, optimizer state, epoch, step,
+ * running sums, history) as a .safetensors file, atomically. Reading refuses (CN_INVALID) a
+ * checkpoint of another architecture or dataset, or with other options that change the result, and
+ * names the difference; `threads` may differ, `epochs` only under the constant schedule. */
 enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, const char *path,
                                            struct cn_error *error);
 enum cn_status cn_trainer_read_checkpoint(struct cn_trainer *trainer, const char *path,
@@ -289,13 +289,14 @@ struct cn_evaluation {
     float *probabilities; /* [samples, class_count] */
 };
 
-/* Runs the network over the dataset in inference form. Caller clears with cn_evaluation_clear. */
+/* Computes the network's answers for the dataset, as in inference. Caller clears with
+ * cn_evaluation_clear. */
 enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,
                            enum cn_loss loss, int threads, struct cn_evaluation *ret_evaluation,
                            struct cn_error *error);
 
-/* The same, and calls on_images with the number of images that are done, from time to time; it may
- * be NULL. */
+/* The same, with calls of on_images from time to time with the number of finished images; it may be
+ * NULL. */
 enum cn_status cn_evaluate_watched(const struct cn_network *network,
                                    const struct cn_dataset *dataset, enum cn_loss loss, int threads,
                                    void (*on_images)(void *data, size_t done, size_t total),
@@ -328,8 +329,8 @@ enum cn_status cn_class_means(const struct cn_evaluation *evaluation, const uint
 
 /* ---- Calibration ---- */
 
-/* Sets network->temperature to the one under which the dataset, which must not be the training
- * data, is likeliest (Guo, Pleiss, Sun and Weinberger 2017), between 0.1 and 10. */
+/* Sets network->temperature to the value between 0.1 and 10 under which the dataset, which must not
+ * be the training data, is most likely (Guo, Pleiss, Sun and Weinberger 2017). */
 enum cn_status cn_calibrate(struct cn_network *network, const struct cn_dataset *dataset,
                             int threads, struct cn_error *error);
 
@@ -342,7 +343,7 @@ enum cn_status cn_calibrate(struct cn_network *network, const struct cn_dataset 
 enum cn_status cn_calibrate_sets(struct cn_model *model, const struct cn_evaluation *evaluation,
                                  const uint16_t *labels, struct cn_error *error);
 
-/* The answers whose confidence lies in one of the equal parts of 0 to 1. */
+/* The answers whose confidence is in one of the equal intervals from 0 to 1. */
 enum { CN_RELIABILITY_BINS = 15 };
 struct cn_reliability_bin {
     size_t samples, correct;

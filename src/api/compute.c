@@ -54,7 +54,7 @@ static double observe_since(const struct http_exchange *exchange,
     return seconds;
 }
 
-/* Without a wish the sets of an error of 0.01, or of the next smaller one that there is. */
+/* By default the sets of an error of 0.01, or of the next smaller one that there is. */
 static const struct cn_error_level *level_to_count(const struct prediction *prediction) {
     const struct cn_error_level *level = prediction->level;
     if (level == NULL)

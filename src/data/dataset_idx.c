@@ -1,7 +1,6 @@
-/* dataset_idx.c: a folder with an IDX pair of images and labels under MNIST's or EMNIST's names.
- * EMNIST stores its images transposed; they are put upright, and classes are the characters of its
- * mapping file. Without one they are "0" to the largest of the training labels, so that both splits
- * agree. Thread-safe.
+/* dataset_idx.c: reads a folder with an IDX pair of images and labels under MNIST's or EMNIST's
+ * names. EMNIST's images are transposed, and are put upright; its mapping file gives the classes.
+ * Without one they are "0" to the largest training label, so that both splits agree. Thread-safe.
  */
 #include <dirent.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
-/* dataset_split.c: a data set in two parts, for training and for validation. Which samples go where
- * follows from the labels and the seed alone. Thread-safe.
- */
+/* dataset_split.c: divides a data set into two parts, for training and for validation. The labels
+ * and the seed alone determine the parts. Thread-safe. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +23,8 @@ static size_t label_of(const struct cn_dataset *dataset, size_t sample) {
     return dataset->labels != NULL ? dataset->labels[sample] : 0;
 }
 
-/* How many of each class: its quota rounded down, then one more each for the largest remainders.
- * The last sample of a class is never taken. */
+/* The number of samples per class: its quota rounded down, then one more each for the largest
+ * remainders. The last sample of a class is never taken. */
 static void divide_shares(struct share *shares, size_t classes, size_t count, size_t target) {
     size_t given = 0;
     for (size_t c = 0; c < classes; c++) {

@@ -1,10 +1,10 @@
-/* dataset_table.h: what a dataset format is. */
+/* dataset_table.h: the interface of dataset formats. */
 #ifndef CONVNET_DATA_DATASET_TABLE_H
 #define CONVNET_DATA_DATASET_TABLE_H
 
 #include "convnet/dataset.h"
 
-/* What cn_dataset_read was asked for. */
+/* The arguments of cn_dataset_read. */
 struct cn_dataset_request {
     const char *path;
     enum cn_split split;
@@ -20,10 +20,10 @@ void cn_dataset_free_images(struct cn_dataset *dataset);
 
 struct cn_dataset_format {
     const char *name; /* for messages: "IDX" */
-    const char *what; /* what is looked for in the folder, for messages */
+    const char *what; /* files that the format looks for, for messages */
     /* True if the folder holds this format, whole or in part. */
     bool (*recognize)(const struct cn_dataset_request *request);
-    /* True if the folder sets the request's split apart. */
+    /* True if the folder has the request's split separately. */
     bool (*has_split)(const struct cn_dataset_request *request);
     /* Fills shape, count, images, labels, class_count, class_names and whole of a zeroed dataset,
      * also in part after a failure: the caller frees it. */

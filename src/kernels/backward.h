@@ -1,4 +1,4 @@
-/* backward.h: the vectorised arithmetic of the backward passes, one table an instruction set; part
+/* backward.h: the vectorised arithmetic of the backward passes, one table per instruction set; part
  * of struct cn_kernels, where the padding of rows is described. */
 #ifndef CONVNET_KERNELS_BACKWARD_H
 #define CONVNET_KERNELS_BACKWARD_H

@@ -1,7 +1,7 @@
-/* kernels.h: the vectorised arithmetic, one table an instruction set.
+/* kernels.h: the vectorised arithmetic, one table per instruction set.
  *
  * All bodies are compiled from vector_kernels.inc, once per instruction set. Rows of packed arrays
- * are padded to a multiple of CN_LANES floats, the padding zero, so that no kernel has a tail.
+ * are padded with zeros to a multiple of CN_LANES floats, so that no kernel needs a remainder loop.
  */
 #ifndef CONVNET_KERNELS_KERNELS_H
 #define CONVNET_KERNELS_KERNELS_H
@@ -65,10 +65,10 @@ struct cn_kernels {
     const struct cn_elementwise_kernels *elementwise; /* elementwise.h */
 };
 
-/* The table chosen at first use; constant afterwards. */
+/* The table chosen at the first use; constant afterwards. */
 const struct cn_kernels *cn_kernels(void);
 
-/* The tables this build holds and this processor can run, for tests: NULL past the end. */
+/* The tables of this build that this processor can run, for tests; NULL after the last one. */
 const struct cn_kernels *cn_kernels_at(size_t index);
 
 extern const struct cn_kernels cn_kernels_portable, cn_kernels_avx2, cn_kernels_avx512;

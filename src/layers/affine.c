@@ -1,6 +1,6 @@
-/* affine.c: a convolution with bias and activation, in training and in inference. Images whose
- * windows see each input once (Dense, 1x1 convolutions, windows as large as their input) are one
- * matrix product: their pixels become one row. No state. */
+/* affine.c: a convolution with bias and activation, in training and in inference. If each input
+ * belongs to one window only (Dense, 1x1 convolutions, windows as large as their input), several
+ * images are computed as one matrix product: their pixels become one row. No state. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -70,7 +70,7 @@ struct affine_numbers {
 };
 static const struct affine_numbers floats = {sizeof(float), 0};
 
-/* Rows from `first` to before `end` of x with its border, in `to`. */
+/* Copies the rows from `first` to before `end` of x, with its border, to `to`. */
 static void pad_rows(const struct cn_affine *a, struct affine_numbers n, const char *x, int first,
                      int end, char *to) {
     const size_t pixel = (size_t)a->shape.in_channels * n.size;
@@ -96,7 +96,7 @@ const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scr
 
 /* ---- Inference ---- */
 
-/* Which images, of one layer, in which buffers; and which share of the work. */
+/* The images of one layer and their buffers, and the share of the work. */
 struct affine_run {
     const struct cn_affine *affine;
     const struct cn_pooling *pooling; /* of the maxima that are taken too; NULL: none */
@@ -108,14 +108,15 @@ struct affine_run {
     size_t count, part, parts;
 };
 
-/* Rows of the padded input under so many rows of the output. */
+/* The number of rows of the padded input for this many rows of the output. */
 static int rows_under(const struct cn_conv2d *s, int out_rows) {
     const int down = s->row_dilation > 1 ? s->row_dilation : 1;
     return (out_rows - 1) * s->row_stride + (s->kernel_height - 1) * down + 1;
 }
 
-/* Rows of the output that are computed at a time, an even number or all: their input, with its
- * border, stays in the cache from the copy to the product, and there are some for everyone. */
+/* The number of output rows that are computed at a time, an even number or all. Their input, with
+ * its border, stays in the cache from the copy to the product, and there is enough work for all
+ * parts. */
 static int band_rows(const struct cn_affine *a, struct affine_numbers in, size_t parts) {
     enum { BAND_BYTES = 1 << 17 };
     const struct cn_conv2d *s = &a->shape;
@@ -150,7 +151,7 @@ static void affine_kernel(const struct affine_run *run, char *y, const char *x,
                               run->affine->activation);
 }
 
-/* Rows from `first` to before `end` of one image's output, before pooling. */
+/* Computes the output rows from `first` to before `end` of one image, before pooling. */
 static void affine_band(const struct affine_run *run, size_t image, int first, int end) {
     const struct cn_affine *a = run->affine;
     struct cn_conv2d s = a->shape;
@@ -187,9 +188,9 @@ static void affine_bands(const struct affine_run *run) {
                 affine_band(run, image, i, height - i < band ? height : i + band);
 }
 
-/* A share of the lines of one matrix product. */
+/* Computes a share of the rows of one matrix product. */
 static void affine_lines(const struct affine_run *run) {
-    enum { LEAST = 24 }; /* what fills the kernel's tiles */
+    enum { LEAST = 24 }; /* fills the kernel's tiles */
     const struct cn_conv2d one = group_shape(run->affine, 1);
     const size_t lines = run->count * output_pixels(&one);
     size_t share = (lines + run->parts - 1) / run->parts;
@@ -284,7 +285,7 @@ size_t cn_affine_packed_size(const struct cn_layer *layer) {
     return cn_conv2d_packed_size(&affine.shape);
 }
 
-/* The bias among the layer's own parameters, NULL if it has none. */
+/* The bias among the layer's own parameters; NULL: none. */
 static const float *bias_of(const struct cn_affine *a, const float *parameters) {
     const struct cn_conv2d *s = &a->shape;
     return a->use_bias
@@ -394,9 +395,9 @@ const struct cn_layer_inference cn_convolution_bytes = {
 
 /* ---- Training ---- */
 
-enum { GROUP_PIXELS = 64 }; /* rows of a matrix product that are worth one call */
+enum { GROUP_PIXELS = 64 }; /* rows of a matrix product that make a call worthwhile */
 
-/* Samples of one call of the kernels. */
+/* The number of samples per call of the kernels. */
 static size_t group_size(const struct cn_affine *a) {
     const size_t pixels = output_pixels(&a->shape);
     return is_matrix(a) ? (GROUP_PIXELS + pixels - 1) / pixels : 1;
@@ -443,7 +444,7 @@ static void affine_training_pack(const struct cn_layer *layer, const float *para
                   parameters + i * depth * channels, depth, channels);
 }
 
-/* Rows of dw are the gradients' own rows, when these need no padding. */
+/* True if the rows of dw are the gradients' own rows, which then need no padding. */
 static bool is_even(const struct cn_affine *a) {
     return a->shape.out_channels % CN_LANES == 0;
 }
@@ -486,8 +487,8 @@ static void affine_forward(const struct cn_layer *layer, const struct cn_pass *p
     }
 }
 
-/* Takes dy through the activation to dz, and adds dz to the bias's gradient. Returns dz: a buffer
- * of its own, or dy when that is it. */
+/* Computes dz from dy through the activation and adds dz to the bias's gradient. Returns dz, which
+ * is a separate buffer, or dy if they are equal. */
 static const float *activation_gradient(const struct cn_affine *a, const struct cn_conv2d *s,
                                         bool dy_is_dz, const float *dy, const float *y, float *dz,
                                         float *db) {
@@ -507,7 +508,7 @@ static const float *activation_gradient(const struct cn_affine *a, const struct 
     return same ? dy : dz;
 }
 
-/* dx of one group from its dz; `border` has room for dx with its padding. */
+/* Computes dx of one group from its dz; `border` has room for dx with its padding. */
 static void input_gradient(const struct cn_affine *a, const struct cn_conv2d *s, const float *back,
                            const float *dz, float *border, float *dx) {
     float *to = needs_padding(a) ? border : dx;
@@ -540,7 +541,7 @@ static void affine_backward(const struct cn_layer *layer, const struct cn_pass *
     const size_t rows = window_size(&a.shape) * (size_t)a.shape.in_channels;
     float *dw = is_even(&a) ? pass->gradients : pass->scratch + parts.dw;
     float *db = is_even(&a) ? dw + rows * (size_t)a.shape.out_channels : pass->scratch + parts.db;
-    if (!is_even(&a)) /* dz too, for the columns of its padding */
+    if (!is_even(&a)) /* also dz, for the columns of its padding */
         memset(pass->scratch + parts.dz, 0, (parts.dx - parts.dz) * sizeof *dw);
     for (size_t n = 0; n < pass->count; n += group) {
         const size_t count = pass->count - n < group ? pass->count - n : group;

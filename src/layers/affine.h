@@ -1,7 +1,5 @@
-/* affine.h: what Conv2D and Dense share: both are convolutions with bias and activation; Dense's
- * has one pixel and a 1x1 window. A type gives its geometry as `affine` and takes the rest from
- * here.
- */
+/* affine.h: shared by Conv2D and Dense: both are convolutions with bias and activation; Dense's has
+ * one pixel and a 1x1 window. A type gives its geometry as `affine` and uses the functions here. */
 #ifndef CONVNET_LAYERS_AFFINE_H
 #define CONVNET_LAYERS_AFFINE_H
 
@@ -11,7 +9,7 @@
 /* x[height, width, in_channels] with its zero border, in `scratch`; x itself if it has none. */
 const float *cn_affine_pad(const struct cn_affine *affine, const float *x, float *scratch);
 
-/* Training, for every type whose `affine` is given. */
+/* The training part of every type with an `affine`. */
 extern const struct cn_layer_training cn_affine_training;
 
 /* Inference on bytes: of Dense; and of convolutions, which take 2 x 2 maxima too. */

@@ -1,14 +1,14 @@
 /* conv2d.c: Keras's Conv2D, Conv1D, DepthwiseConv2D and DepthwiseConv1D: one convolution over one
- * or two axes, with strides, dilation and groups; depthwise is as many groups as input channels.
- * Inference: affine.c. Training: affine.c for plain ones, convolve.c for groups and dilation. No
- * state. */
+ * or two axes, with strides, dilation and groups; depthwise means as many groups as input channels.
+ * affine.c has inference, and training without groups and dilation; convolve.c has training with
+ * them. No state. */
 #include "kernels/activate.h"
 #include "layers/affine.h"
 #include "layers/convolve.h"
 #include "layers/window.h"
 
 struct conv2d_config {
-    int axes; /* no key: the type's */
+    int axes; /* set by the type, not by a key */
     bool depthwise;
     int filters; /* of DepthwiseConv: depth_multiplier */
     int kernel_size[2], strides[2], dilation_rate[2];
@@ -79,7 +79,7 @@ static struct cn_affine conv2d_affine(const struct cn_layer *layer) {
     const struct conv2d_config *config = config_of(layer);
     struct cn_window windows[2];
     struct cn_shape image;
-    (void)conv2d_windows(layer, windows, &image, NULL); /* build has seen it fit */
+    (void)conv2d_windows(layer, windows, &image, NULL); /* build has checked it */
     const int channels = image.dims[2];
     const int out = config->depthwise ? channels * config->filters : config->filters;
     return cn_convolution_affine(windows, channels, out,

@@ -1,5 +1,5 @@
-/* dense.c: Keras's Dense on a vector. Training is affine.c's, and so is the inference of many
- * units; few have a kernel of their own. No state. */
+/* dense.c: Keras's Dense on a vector. affine.c has training, and inference for many units; few
+ * units have a kernel of their own. No state. */
 #include <string.h>
 
 #include "kernels/activate.h"
@@ -78,13 +78,13 @@ static enum cn_status dense_build(struct cn_layer *layer, struct cn_error *error
     return CN_OK;
 }
 
-/* Whether enough units lie side by side to keep a core busy with one image. A batch reads the
- * weights of such a layer once; those of a smaller one stay in the cache. */
+/* True if there are enough units to keep a core busy with one image. A batch reads the weights of
+ * such a layer once; the weights of a smaller layer stay in the cache. */
 static bool is_wide(const struct cn_layer *layer) {
     return config_of(layer)->units >= 64;
 }
 
-/* Packed unless is_wide: the kernel as the dense kernel wants it | bias. */
+/* Packed unless is_wide: the kernel as the dense kernel needs it | bias. */
 static size_t kernel_size(const struct dense_config *config, const struct cn_layer *layer) {
     return (size_t)cn_padded(layer->input_shape.dims[0]) * (size_t)config->units;
 }

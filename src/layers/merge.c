@@ -1,5 +1,5 @@
 /* merge.c: Keras's merging layers: Add, Subtract, Multiply, Average, Maximum, Minimum, whose inputs
- * are broadcast to one shape as numpy does, and Concatenate. No state. */
+ * are broadcast to one shape as in NumPy, and Concatenate. No state. */
 #include <stddef.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ enum merge_op {
 };
 
 struct merge_config {
-    enum merge_op op; /* no key: the type's */
+    enum merge_op op; /* set by the type, not by a key */
 };
 
 static enum merge_op op_of(const struct cn_layer *layer) {
@@ -57,8 +57,8 @@ static enum cn_status merge_build(struct cn_layer *layer, struct cn_error *error
     return CN_OK;
 }
 
-/* One input seen as an array of the output's shape: where row r begins, and whether it is one
- * number for the whole row. */
+/* One input seen as an array of the output's shape: the offset of row r, and whether one number
+ * applies to the whole row. */
 struct operand {
     size_t strides[CN_SHAPE_MAX_RANK]; /* 0 where it is broadcast */
     size_t size;                       /* floats of one sample */
@@ -165,7 +165,7 @@ static float element_at(const struct cn_layer *layer, const struct cn_pass *pass
 }
 
 /* d output / d input i, at element k of row `row`, whose output is y. Of equal inputs the first one
- * is the maximum. */
+ * counts as the maximum. */
 static float merge_slope(const struct cn_layer *layer, const struct cn_pass *pass, size_t n,
                          size_t i, size_t row, size_t k, float y) {
     float product = 1;
@@ -270,7 +270,7 @@ const struct cn_layer_type cn_minimum_type = {
 /* ---- Concatenate ---- */
 
 struct concatenate_config {
-    int axis; /* Keras's: the batch is 0, -1 the last */
+    int axis; /* as in Keras: the batch is 0, -1 the last */
 };
 
 static const struct concatenate_config concatenate_defaults = {.axis = -1};
@@ -280,7 +280,7 @@ static const struct cn_field concatenate_fields[] = {
      -CN_SHAPE_MAX_RANK, CN_SHAPE_MAX_RANK, NULL},
 };
 
-/* The axis as an index into the shape's dims; -1: there is none such. */
+/* The axis as an index in the shape's dims; -1: invalid. */
 static int concatenate_axis(const struct cn_layer *layer) {
     const int axis = ((const struct concatenate_config *)(const void *)layer->config)->axis;
     const int rank = layer->input_shape.rank;
@@ -317,7 +317,7 @@ static enum cn_status concatenate_build(struct cn_layer *layer, struct cn_error 
     return CN_OK;
 }
 
-/* Floats of `shape` from its axis on: what lies together. */
+/* The number of adjacent floats: those of `shape` from its axis on. */
 static size_t run_size(const struct cn_shape *shape, int axis) {
     size_t size = 1;
     for (int i = axis; i < shape->rank; i++)

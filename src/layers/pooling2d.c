@@ -7,7 +7,7 @@
 #include "layers/window.h"
 
 struct pooling2d_config {
-    int axes; /* no key: the type's */
+    int axes; /* set by the type, not by a key */
     int pool_size[2];
     int strides[2]; /* 0: pool_size */
     int padding;
@@ -44,7 +44,7 @@ static enum cn_status pooling_windows(const struct cn_layer *layer, struct cn_wi
 static struct cn_pooling pooling_shape(const struct cn_layer *layer) {
     struct cn_window windows[2];
     struct cn_shape image;
-    (void)pooling_windows(layer, windows, &image, NULL); /* build has seen them fit */
+    (void)pooling_windows(layer, windows, &image, NULL); /* build has checked them */
     return (struct cn_pooling){.in_height = windows[0].in,
                                .in_width = windows[1].in,
                                .channels = image.dims[2],
@@ -71,7 +71,7 @@ static enum cn_status pooling_build(struct cn_layer *layer, struct cn_error *err
 /* ---- Global ---- */
 
 struct global_config {
-    int axes; /* no key: the type's */
+    int axes; /* set by the type, not by a key */
     bool keepdims;
 };
 

@@ -11,9 +11,9 @@ enum { NEAREST, BILINEAR };
 static const char *const interpolation_names[] = {"nearest", "bilinear", NULL};
 
 struct resample_config {
-    enum resample_op op; /* no key: the type's */
-    int axes;            /* no key: the type's */
-    int sides[4];        /* of padding and cropping */
+    enum resample_op op; /* set by the type, not by a key */
+    int axes;            /* set by the type, not by a key */
+    int sides[4];        /* for padding and cropping */
     int size[2];         /* factors, or the new height and width */
     int interpolation;
 };
@@ -54,7 +54,7 @@ static const struct resample_config *config_of(const struct cn_layer *layer) {
 
 /* One axis: its length before and after. */
 struct axis {
-    int in, out, before; /* before: zeros of padding, or pixels cropped (negative) */
+    int in, out, before; /* before: zeros of padding, or cropped pixels (negative) */
     bool scaled, bilinear;
 };
 
@@ -94,8 +94,8 @@ static enum cn_status resample_build(struct cn_layer *layer, struct cn_error *er
     return CN_OK;
 }
 
-/* The pixels of the input that output pixel `at` is made of; returns how many. Scaling is
- * TensorFlow's, whose pixels have their centres at halves. */
+/* The input pixels of output pixel `at`; returns how many. Scaling is TensorFlow's, whose pixels
+ * have their centres at halves. */
 static int taps_of(const struct axis *axis, int at, int pixels[2], float weights[2]) {
     weights[0] = 1;
     pixels[0] = at - axis->before;

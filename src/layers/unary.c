@@ -1,4 +1,4 @@
-/* unary.c: Unary, a function of each number by itself that is no activation of Keras's, or one with
+/* unary.c: Unary, an elementwise function that is not one of Keras's activations, or one with
  * parameters. No state. */
 #include <math.h>
 #include <string.h>
@@ -179,7 +179,7 @@ static void unary_apply(const struct unary_config *config, const float *x, float
     case MISH:
     case SELU:
         KERNEL(by_pieces(config, x, y, size));
-    case CLIP: /* a bound above the other wins */
+    case CLIP: /* if the bounds cross, the upper one wins */
         KERNEL(unary->clip(y, x, size, a, b));
     case COS:
         EACH(cosf(v));
@@ -295,7 +295,7 @@ static float unary_slope(const struct unary_config *config, float v, float y) {
         return 2 * v;
     case THRESHOLDED_RELU:
         return v > a ? 1 : 0;
-    case CEIL: /* steps */
+    case CEIL: /* piecewise constant functions */
     case FLOOR:
     case NOT:
     case ROUND:

@@ -1,4 +1,4 @@
-/* gradient_workspace.c: lays out and allocates what gradient.c works in; see gradient_private.h. */
+/* gradient_workspace.c: lays out and allocates the memory of gradient.c; see gradient_private.h. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -7,8 +7,8 @@
 #include "network/gradient_private.h"
 #include "network/placement.h"
 
-/* Floats of a chunk's activations and slopes: what a second-level cache holds beside the weights.
- */
+/* Floats of a chunk's activations and gradients that fit into a second-level cache beside the
+ * weights. */
 enum { CHUNK_FLOATS = 160 * 1024, MAX_CHUNK = 16 };
 
 static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_layer *layer) {
@@ -19,7 +19,7 @@ static size_t output_of(const struct cn_network *network, size_t l) {
     return cn_shape_size(&network->layers[l].output_shape);
 }
 
-/* Floats of one sample's local activations; the largest local slope. */
+/* Floats of one sample's local activations; the largest local gradient. */
 static size_t local_sizes(const struct cn_network *network, const struct cn_gradient_workspace *w,
                           size_t *ret_slope) {
     size_t activations = 0;
@@ -33,7 +33,7 @@ static size_t local_sizes(const struct cn_network *network, const struct cn_grad
     return activations;
 }
 
-/* The layer that gives a value; SIZE_MAX: it is an input of the network. */
+/* The layer that computes a value; SIZE_MAX: it is an input of the network. */
 static size_t layer_of(const struct cn_network *network, size_t value) {
     return value < network->input_count ? SIZE_MAX : value - network->input_count;
 }
@@ -47,8 +47,8 @@ static bool learns(const struct cn_network *network, size_t l) {
     return false;
 }
 
-/* The backward pass goes through the layers that lead to the output and that learn, or come after
- * one that does. */
+/* The backward pass includes the layers on which the output depends and that learn, or that come
+ * after one that does. */
 static void plan_backs(const struct cn_network *network, struct cn_gradient_workspace *w) {
     for (size_t l = 0; l < network->layer_count; l++) {
         const struct cn_layer *layer = &network->layers[l];
@@ -70,8 +70,8 @@ static void plan_backs(const struct cn_network *network, struct cn_gradient_work
     }
 }
 
-/* The number of backward regions up to the one in which layer l goes back; the loss belongs to the
- * region of the layers after the last. */
+/* The number of backward regions up to the one that includes layer l; the loss belongs to the
+ * region of the last layers. */
 static size_t region_of(const struct cn_network *network, const struct cn_gradient_workspace *w,
                         size_t l) {
     size_t region = 0;
@@ -80,9 +80,9 @@ static size_t region_of(const struct cn_network *network, const struct cn_gradie
     return region;
 }
 
-/* The last user of a value writes its gradient, those before it add theirs: in this order, whatever
- * the threads. `writers[l]` receives the time of the first write: layers go back at the time
- * layer_count - l, the loss at 0. */
+/* The last user of a value writes its gradient and the users before it add theirs, in this order,
+ * whatever the threads. `writers[l]` receives the time of the first write: layer l runs backward at
+ * the time layer_count - l, the loss at 0. */
 static void plan_edges(const struct cn_network *network, struct cn_gradient_workspace *w,
                        size_t *writers) {
     const size_t layers = network->layer_count;
@@ -118,7 +118,7 @@ static void plan_edges(const struct cn_network *network, struct cn_gradient_work
     }
 }
 
-/* Which activations must outlive a region, and how many samples make a chunk. */
+/* Determines which activations must outlive a region, and how many samples make a chunk. */
 static void plan_lives(const struct cn_network *network, struct cn_gradient_workspace *w) {
     size_t slope = 0;
     w->last_stop = network->layer_count;
@@ -137,7 +137,7 @@ static void plan_lives(const struct cn_network *network, struct cn_gradient_work
         w->chunk = MAX_CHUNK;
 }
 
-/* Places the activations, and the local slopes by their lifetimes. SIZE_MAX without memory. */
+/* Places the activations, and the local gradients by their lifetimes. SIZE_MAX without memory. */
 static size_t place(const struct cn_network *network, struct cn_gradient_workspace *w,
                     const size_t *writers) {
     const size_t layers = network->layer_count;

@@ -1,6 +1,6 @@
-/* plan.c: a network as a list of inference steps over packed parameters, and where each value lies.
- * A plan is immutable; each workspace belongs to one thread. OpenMP only in cn_plan_run_parallel.
- */
+/* plan.c: a network as a list of inference steps over packed parameters, and the place of each
+ * value in memory. A plan is immutable; each workspace belongs to one thread. OpenMP only in
+ * cn_plan_run_parallel. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +13,18 @@
 #include "layers/layer_type.h"
 #include "network/placement.h"
 
-/* Where a value is while the steps run. */
+/* Where a value is stored while the steps run. */
 enum place_kind { PLACE_INPUT, PLACE_ARENA, PLACE_FIRST_OUTPUT };
 struct place {
     enum place_kind kind;
-    size_t at;   /* the input; or floats into the arena, for a block of images */
+    size_t at;   /* the input, or the offset in the arena, for a block of images */
     size_t size; /* floats of one image */
 };
 
 /* An input or an output of the plan. */
 struct port {
     size_t size;        /* floats of one image */
-    size_t offset;      /* in a row of all inputs, or of all outputs */
+    size_t offset;      /* within a row of all inputs, or of all outputs */
     struct place place; /* of an output */
 };
 
@@ -39,8 +39,8 @@ struct cn_plan {
     size_t most_inputs;    /* of a step */
     float *packed;
     size_t packed_size;
-    size_t block;      /* images that go through the steps together */
-    size_t arena_size; /* floats of a block's values between steps */
+    size_t block;      /* images that pass through the steps together */
+    size_t arena_size; /* floats between steps for a block */
     size_t scratch_size;
     unsigned long long macs; /* of one image */
 };
@@ -65,7 +65,7 @@ struct draft {
     const struct cn_network *network;
     size_t value_count;
     size_t *roots;      /* [value_count] */
-    size_t *users;      /* [value_count], of a root: steps and outputs that read it */
+    size_t *users;      /* [value_count], of a root: number of steps and outputs that read it */
     size_t *steps;      /* [value_count], of a root: the step that makes its floats, or an INPUT */
     size_t *byte_steps; /* [value_count], of a root: the one that makes its bytes */
     bool *on_bytes;     /* [layer_count]: the layer's step reads bytes, */
@@ -125,8 +125,8 @@ static size_t source_of(const struct draft *draft, const struct cn_step *step, s
     return step_reads_bytes(step) ? draft->byte_steps[root] : draft->steps[root];
 }
 
-/* The step that makes what `layer` reads, if nobody else reads it and no layer has given it another
- * shape on the way. */
+/* The step that computes the input of `layer`, if nothing else reads it and no layer between has
+ * changed its shape. */
 static struct cn_step *only_source(const struct draft *draft, const struct cn_layer *layer,
                                    bool on_bytes) {
     if (layer->input_count != 1)
@@ -144,7 +144,7 @@ static bool is_linear(struct cn_step *step) {
     return activation != NULL && *activation(&step->layer) == CN_ACTIVATION_LINEAR;
 }
 
-/* A following Activation becomes the step's own. */
+/* Makes a following Activation part of the step. */
 static bool fuse_activation(struct cn_step *previous, struct cn_layer layer) {
     if (!layer.type->activation_only || !is_linear(previous))
         return false;
@@ -166,7 +166,8 @@ static bool fuse_ceiling(struct cn_step *previous, const struct cn_layer *layer)
     return true;
 }
 
-/* Following maxima are taken while the step's outputs are still in registers. */
+/* Makes following maxima part of the step, which computes them while its outputs are in registers.
+ */
 static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) {
     const struct cn_layer_inference *inference = previous->inference;
     if (layer->type->inference->maxima == NULL || inference->absorb_maxima == NULL)
@@ -178,7 +179,7 @@ static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) 
     return true;
 }
 
-/* A following scale and shift of each channel is multiplied into the weights, unless maxima lie
+/* Multiplies a following scale and shift of each channel into the weights, unless maxima are
  * between: a negative scale would turn them into minima. */
 static enum cn_status fold(struct cn_plan *plan, struct cn_step *previous,
                            const struct cn_layer *layer, const float *parameters, bool *ret_folded,
@@ -314,7 +315,7 @@ static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *
             absorb_border(draft, value, (size_t)(previous - draft->plan->steps));
         return status;
     }
-    /* The step now makes this layer's value. */
+    /* The step now computes this layer's value. */
     size_t *steps = draft->on_bytes[l] ? draft->byte_steps : draft->steps;
     steps[value] = steps[draft->roots[layer->inputs[0].value]];
     return CN_OK;
@@ -328,7 +329,7 @@ static enum cn_status convert_outputs(struct draft *draft, struct cn_error *erro
     return status;
 }
 
-/* Divides what the final softmax takes by the network's temperature. */
+/* Divides the inputs of the final softmax by the network's temperature. */
 static enum cn_status fold_temperature(struct draft *draft, struct cn_error *error) {
     const struct cn_network *network = draft->network;
     struct cn_plan *plan = draft->plan;
@@ -355,8 +356,8 @@ static enum cn_status fold_temperature(struct draft *draft, struct cn_error *err
 
 /* ---- Placing the values ---- */
 
-/* A block's activations stay in the second-level cache, and small layers get more than one image at
- * a time, so that their weights are loaded once for several. */
+/* A block's activations fit into the second-level cache; small layers get several images at a time,
+ * so that their weights are loaded once for these. */
 enum { BLOCK_FLOATS = 1 << 15, BLOCK_MOST = 16 };
 
 /* Floats of room for what a step writes of `count` images. */
@@ -383,7 +384,7 @@ static void measure(struct cn_plan *plan) {
         if (layer->input_count > plan->most_inputs)
             plan->most_inputs = layer->input_count;
     }
-    /* Of several inputs or outputs the images lie apart in the caller's rows. */
+    /* With several inputs or outputs the images are not adjacent in the caller's rows. */
     const bool apart = plan->input_count > 1 || plan->output_count > 1;
     plan->block = apart ? 1 : BLOCK_FLOATS / largest;
     if (plan->block > BLOCK_MOST)
@@ -392,8 +393,8 @@ static void measure(struct cn_plan *plan) {
         plan->block = 1;
 }
 
-/* The step's input that it may overwrite: made by a step, read by nobody else, and of one size with
- * the output. SIZE_MAX: none. */
+/* The step's input that it may overwrite: computed by a step, read by nothing else, and of the
+ * output's size. SIZE_MAX: none. */
 static size_t overwritten(const struct draft *draft, const struct cn_step *step) {
     if (!step->inference->in_place || step->layer.input_count == 0 ||
         draft->network->quantization != NULL)
@@ -405,8 +406,8 @@ static size_t overwritten(const struct draft *draft, const struct cn_step *step)
                                                                           : SIZE_MAX;
 }
 
-/* The first output goes where the caller wants it, if a step makes it; the others pass through the
- * arena. buffers[s] is the step whose span step s writes to. */
+/* The first output is written to the caller's array if a step computes it; the others are in the
+ * arena. buffers[s] is the step to whose span step s writes. */
 static void assign(const struct draft *draft, const struct cn_span *spans, const size_t *buffers) {
     struct cn_plan *plan = draft->plan;
     const struct cn_network *network = draft->network;
@@ -475,7 +476,7 @@ out:
 
 /* ---- The plan as a whole ---- */
 
-/* Ports one after another in a row, whose floats are returned. */
+/* Places ports one after another in a row; returns the row's floats. */
 static size_t lay_out(struct port *ports, const struct cn_port *from, size_t count) {
     size_t row = 0;
     for (size_t i = 0; i < count; i++) {
@@ -715,14 +716,14 @@ void cn_workspaces_free(struct cn_workspace **workspaces, int threads) {
     free(workspaces);
 }
 
-/* The caller's arrays, from the block's first image on: an array per port, or one of rows in which
- * the ports lie one after another; and whom to tell after each step. */
+/* The caller's arrays from the block's first image on: one array per port, or rows in which the
+ * ports are adjacent; and the observer of the steps. */
 struct ports {
     const float *const *inputs; /* NULL: rows */
     const float *rows;
     float *first_output;
     size_t output_stride; /* floats from one image's first output to the next one's */
-    bool output_rows;     /* the other outputs lie behind the first one */
+    bool output_rows;     /* the other outputs follow the first one */
     size_t first;
     cn_plan_observer *observer; /* NULL: nobody */
     void *context;
@@ -751,8 +752,8 @@ static const float *read_at(const struct cn_plan *plan, const struct place *plac
     return first_output_at(ports);
 }
 
-/* One of the `parts` that run a block together, each with a workspace of its own; the values are in
- * `shared`. They wait for each other after each step. */
+/* Runs one of the `parts` of a block, each with its own workspace; the values are in `shared`. They
+ * wait for one another after each step. */
 static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
                            const struct cn_workspace *shared, const struct ports *ports,
                            size_t count, size_t part, size_t parts) {
@@ -781,7 +782,7 @@ static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace
     run_block_part(plan, workspace, workspace, ports, count, 0, 1);
 }
 
-/* What the steps did not write where the caller wants it, at `output` for this block. */
+/* Copies outputs that no step wrote to the caller's array, at `output` for this block. */
 static void copy_output(const struct cn_plan *plan, const struct cn_workspace *workspace,
                         const struct ports *ports, size_t k, size_t count, float *output) {
     const struct port *port = &plan->outputs[k];
@@ -840,7 +841,7 @@ static size_t divide_up(size_t count, size_t by) {
     return (count + by - 1) / by;
 }
 
-/* Images of one piece of work: whole blocks, a thread's share at most. */
+/* The number of images per piece of work: whole blocks, at most a thread's share. */
 static size_t piece_size(const struct cn_plan *plan, size_t count, size_t threads) {
     enum { PIECES = 8 }; /* a thread */
     const size_t share = divide_up(count, threads);
@@ -848,11 +849,11 @@ static size_t piece_size(const struct cn_plan *plan, size_t count, size_t thread
     return size < share ? size : share;
 }
 
-/* Multiply-adds of an image that is worth a team: the wait at the end of each step takes some 10 us
- * where threads sleep. */
+/* The multiply-adds of an image that make a team worthwhile: waiting at the end of each step takes
+ * about 10 us where threads sleep. */
 enum { SHARED_MACS = 1 << 23 };
 
-/* Fewer images than two for each thread: the team shares each one. */
+/* With fewer than two images per thread the team works on each image together. */
 static void run_together(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
                          int threads, struct ports ports, size_t count) {
     (void)threads; /* without OpenMP there is one */
@@ -879,8 +880,7 @@ static void run_parallel(const struct cn_plan *plan, struct cn_workspace *const 
         return;
     }
     const size_t size = piece_size(plan, count, (size_t)threads);
-    /* Who comes first takes the next: a thread whose processor does something else too gets less.
-     */
+    /* Pieces are assigned dynamically: a thread whose processor has other work gets fewer. */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (size_t first = 0; first < count; first += size) {
         struct ports piece = *ports;

@@ -5,7 +5,7 @@
 
 #include "train/trainer_private.h"
 
-/* The monitored number, turned so that less is better. */
+/* The monitored number, negated if necessary, so that less is better. */
 static double monitored(enum cn_monitor monitor, const struct cn_epoch_record *record) {
     switch (monitor) {
     case CN_MONITOR_LOSS:
@@ -26,7 +26,7 @@ static double monitored(enum cn_monitor monitor, const struct cn_epoch_record *r
     return isnan(record->validation_loss) ? record->loss : record->validation_loss;
 }
 
-/* The rate that the plateau leaves may not fall below the least. */
+/* The plateau does not lower the rate below its minimum. */
 static void lower_rate(struct cn_callback_state *watch, const struct cn_training_options *o,
                        double rate) {
     const double least = (double)o->plateau_min_rate, unscaled = rate / watch->plateau_scale;

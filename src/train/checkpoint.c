@@ -1,5 +1,6 @@
-/* checkpoint.c: a training's state as a .safetensors file. What must be equal for the resumed bits
- * to be the unbroken ones is written as one text, compared line by line on reading. */
+/* checkpoint.c: the state of a training as a .safetensors file. Everything that must be equal for
+ * the resumed training to have the same bits is written as one text, which is compared line by line
+ * on reading. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "train/trainer_private.h"
 #include "json/load.h"
 
-/* A number in which class weights that differ differ. */
+/* A number that differs for different class weights. */
 static double weights_sum(const struct cn_trainer *trainer) {
     double sum = 0;
     const float *weights = trainer->options.class_weights;
@@ -31,7 +32,7 @@ static const char *callback_conditions(const struct cn_training_options *o, char
 
 void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN_CONDITIONS]) {
     const struct cn_training_options *o = &trainer->options;
-    /* These alone need the number of epochs. */
+    /* Only these depend on the number of epochs. */
     const int epochs = o->schedule == CN_SCHEDULE_COSINE || o->schedule == CN_SCHEDULE_ONE_CYCLE ||
                                o->schedule == CN_SCHEDULE_POLYNOMIAL
                            ? o->epochs
@@ -147,7 +148,7 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
     return status;
 }
 
-/* Names the first line in which the two texts differ. */
+/* Reports the first line in which the two texts differ. */
 static enum cn_status compare_conditions(const char *saved, const char *now, const char *path,
                                          struct cn_error *error) {
     while (*saved != '\0' && *now != '\0') {

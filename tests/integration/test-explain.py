@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """POST /explain: what it says of each layer is computed again here, from the filters and the input
 in the same answer; its forms agree; it is /predict's answer to the bit, in either lane; each bad
-wish gets its sentence. Also GET /: JSON for programs, the page for browsers.
+request gets its sentence. Also GET /: JSON for programs, the page for browsers.
 
 The model is trained here for a moment, so that its architecture is known.
 """
