@@ -40,19 +40,22 @@ static bool is_clean(const char *target) {
     return true;
 }
 
+const char *http_target_authority(const char *target, size_t *ret_length) {
+    const char *authority = strncasecmp(target, "http://", 7) == 0    ? target + 7
+                            : strncasecmp(target, "https://", 8) == 0 ? target + 8
+                                                                      : NULL;
+    const size_t length = authority != NULL ? strcspn(authority, "/?") : 0;
+    if (length == 0 || memchr(authority, '@', length) != NULL)
+        return NULL;
+    *ret_length = length;
+    return authority;
+}
+
 /* The rest of an absolute-form target after its authority, or NULL if it has another form. */
 static const char *after_authority(const char *target) {
-    size_t scheme = 0;
-    if (strncasecmp(target, "http://", 7) == 0)
-        scheme = 7;
-    else if (strncasecmp(target, "https://", 8) == 0)
-        scheme = 8;
-    if (scheme == 0)
-        return NULL;
-    size_t authority = strcspn(target + scheme, "/?");
-    if (authority == 0 || memchr(target + scheme, '@', authority) != NULL)
-        return NULL;
-    return target + scheme + authority;
+    size_t length = 0;
+    const char *authority = http_target_authority(target, &length);
+    return authority != NULL ? authority + length : NULL;
 }
 
 /* True if a segment is "." or "..". */

@@ -14,6 +14,10 @@ enum { HTTP_PATH_SIZE = 1024 };
 unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZE],
                           const char **ret_fault);
 
+/* The authority of an absolute-form target, of *ret_length bytes within it, or NULL if the target
+ * has another form. */
+const char *http_target_authority(const char *target, size_t *ret_length);
+
 enum { HTTP_MAX_ARGUMENTS_IN_QUERY = 64 };
 
 /* False if the query of `target` has too many arguments: they are then joined into one, in place,

@@ -24,6 +24,21 @@ static uint64_t from_now(uint64_t nanoseconds) {
     return cn_clock_nanoseconds() + nanoseconds;
 }
 
+/* The host in an absolute-form target wins over Host (RFC 9112, 3.2.2), so the same rule holds. */
+static bool target_host_is_allowed(const struct http_request *request) {
+    const struct http_connection *peer = request->peer;
+    char host[300];
+    size_t length = 0;
+    const char *authority = http_target_authority(request->target, &length);
+    if (authority == NULL || peer->class != HTTP_CLASS_CLIENT || peer->client.bytes[0] == 0)
+        return true;
+    if (length >= sizeof host)
+        return false;
+    memcpy(host, authority, length);
+    host[length] = '\0';
+    return http_origin_host_is_allowed(host, request->server->allowed_hosts);
+}
+
 /* Called after the request line has been read, before the rest of the head. The result is *con_cls
  * of the later callbacks. */
 void *http_transaction_target(void *cls, const char *target, struct MHD_Connection *connection) {
@@ -42,6 +57,11 @@ void *http_transaction_target(void *cls, const char *target, struct MHD_Connecti
     /* Read now, because libmicrohttpd later cuts and decodes it in place. */
     request->target_status =
         http_target_path(request->target, request->path, &request->target_fault);
+    if (request->target_status == 0 && !target_host_is_allowed(request)) {
+        request->target_status = 421;
+        request->target_fault = "the target names a host that is neither an address nor localhost "
+                                "nor in allowed-hosts";
+    }
     /* libmicrohttpd 0.9.75 neither answers nor closes when its memory cannot hold all arguments, so
      * it must not see them. The text is in its own, writable buffer. */
     if (!http_target_check_query((char *)(uintptr_t)request->target)) {

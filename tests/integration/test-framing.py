@@ -232,7 +232,7 @@ GOOD = {
                                get(extra=b"Upgrade: websocket\r\n"), [200] * 3),
     "ranges are not taken": (get(extra=b"Range: bytes=0-1,0-2\r\n"), [200]),
     "a broken cookie": (get(extra=b"Cookie: ;;=;a\r\nCookie:\r\n"), [200]),
-    "another host in an absolute target": (first_line(b"GET http://b/v2 HTTP/1.1"), [200]),
+    "another host in an absolute target": (first_line(b"GET http://b/v2 HTTP/1.1"), [421]),
     "zeros before a chunk's size": (chunk_bytes(b"0" * 20 + b"310\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
                                 [200]),
     "nothing in chunks": (chunked(), [400]),
