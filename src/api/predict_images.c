@@ -217,6 +217,36 @@ static bool is_type(const char *header, const char *type) {
     return strncasecmp(header, type, length) == 0 && strchr("; \t", header[length]) != NULL;
 }
 
+/* Is it a file's name, which curl sends where "@" is missing before it, or behind the "@" of
+ * --data-raw? */
+static bool is_file_name(const unsigned char *body, size_t length) {
+    static const char *const ends[] = {".png", ".jpg", ".jpeg", ".webp",
+                                       ".gif", ".bmp", ".tif",  ".tiff"};
+    bool named = length > 0 && length < 256 && body[0] == '@';
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && length < 256; i++) {
+        const size_t end = strlen(ends[i]);
+        named |= length > end && strncasecmp((const char *)body + length - end, ends[i], end) == 0;
+    }
+    for (size_t i = 0; i < length && named; i++)
+        named = body[i] >= ' ' && body[i] != 0x7f;
+    return named;
+}
+
+/* CN_OK, or what curl was not asked for. The body's bytes are no whole picture. */
+static enum cn_status check_curl(const unsigned char *body, size_t length, struct cn_error *error) {
+    if (is_file_name(body, length))
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the body is the text \"%.*s\": curl reads a file with --data-binary @FILE, "
+                       "and not with --data-raw or without the @",
+                       length < 40 ? (int)length : 40, (const char *)body);
+    if (length >= 4 && memcmp(body, "\x89PNG", 4) == 0)
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "the %zu bytes begin as a PNG that has lost its line ends: curl drops them "
+                       "with -d; send the file with --data-binary @FILE",
+                       length);
+    return CN_OK;
+}
+
 static enum cn_status add_recognized(struct prediction *p, const unsigned char *body, size_t length,
                                      struct cn_error *error) {
     size_t blank = 0;
@@ -228,11 +258,9 @@ static enum cn_status add_recognized(struct prediction *p, const unsigned char *
         blank++;
     if (blank < length && body[blank] == '{')
         return prediction_add_json(p, (const char *)body, length, error);
-    if (body[0] == '@')
-        return cn_fail(error, CN_UNSUPPORTED,
-                       "the body is the text \"%.*s\": curl reads a file with --data-binary @FILE, "
-                       "and not with --data-raw",
-                       length < 40 ? (int)length : 40, (const char *)body);
+    const enum cn_status slip = check_curl(body, length, error);
+    if (slip != CN_OK)
+        return slip;
     return cn_fail(error, CN_UNSUPPORTED,
                    "the %zu bytes are neither a picture (%s), a zip or tar of them, nor JSON; raw "
                    "images of %zu bytes each need Content-Type: application/octet-stream",

@@ -165,6 +165,9 @@ enum cn_status prediction_add_multipart(struct prediction *p, const char *conten
         at = next + size;
     }
     if (p->count == 0)
-        return cn_fail(error, CN_INVALID, "the multipart body has no part that is a picture");
+        return cn_fail(
+            error, CN_INVALID,
+            "the multipart body has no part that is a picture; curl sends a file with -F "
+            "NAME=@FILE");
     return CN_OK;
 }

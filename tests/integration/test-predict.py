@@ -138,6 +138,12 @@ def test_forms(curl, images, labels):
               "%s is not taken by its length: %s" % (name, answer))
     status, _, body = curl.post(b"@picture.png")
     check(status == 415 and b"--data-binary @FILE" in body, "curl's slip: %s" % body)
+    for slip, words in ((("--data-binary", "scan.PNG"), b'the text \\"scan.PNG\\": curl reads a file'),
+                        (("-d", "@" + os.path.join(SOURCE, "examples", "seven.png")), b"--data-binary @FILE"),
+                        (("-F", "file=scan.png"), b"-F NAME=@FILE"),
+                        (("--data-binary", "a text\nof.png"), b"neither a picture")):
+        status, _, body = curl(*slip)
+        check(status in (400, 415) and words in body, "%s: %s" % (slip, body))
     check(probabilities(curl.post(image, OCTETS, "/predict/digits")) == expected or
           not MODEL.endswith("digits.safetensors"), "by the model's name")
     status, _, body = curl.post(image, OCTETS, "/predict/nonesuch")
