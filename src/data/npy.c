@@ -1,5 +1,5 @@
-/* npy.c: NumPy's .npy and .npz. Every size is checked against the bytes that are there before it is
- * used, and no more is allocated than a member's compressed bytes can give. Thread-safe.
+/* npy.c: NumPy's .npy and .npz. Every size is checked against the available bytes before it is
+ * used, and no more memory is allocated than a member's compressed bytes can produce. Thread-safe.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 /* ---- .npy ---- */
 
-/* The text behind 'key': in a head such as {'descr': '|u1', 'fortran_order': False, 'shape': (2,
+/* The text after 'key': in a header such as {'descr': '|u1', 'fortran_order': False, 'shape': (2,
  * 3)}. */
 static const char *find_key(const char *head, const char *key) {
     char quoted[32];
@@ -112,7 +112,7 @@ double cn_npy_value(const struct cn_npy *array, size_t i) {
 /* ---- .npz: a zip archive (PKWARE's APPNOTE 6.3), read by its central directory ---- */
 
 enum { END_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30, MAX_COMMENT = 65535 };
-static const size_t deflate_ratio = 1032; /* what deflate gains at most */
+static const size_t deflate_ratio = 1032; /* the most that deflate can compress */
 
 static size_t number(const unsigned char *p, int bytes) {
     size_t value = 0;
@@ -144,7 +144,7 @@ static enum cn_status inflate_member(const unsigned char *from, size_t packed, s
     return whole ? CN_OK : cn_fail_at(error, CN_MALFORMED, source, -1, "is corrupt zip data");
 }
 
-/* Takes the member that the directory's entry describes out. */
+/* Reads the member that the directory's entry describes. */
 static enum cn_status take_member(const unsigned char *bytes, size_t length,
                                   const unsigned char *entry, size_t limit, const char *source,
                                   unsigned char **ret_bytes, size_t *ret_length,

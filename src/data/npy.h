@@ -20,9 +20,9 @@ struct cn_npy {
     const unsigned char *data; /* [count, item], little-endian; borrowed */
 };
 
-/* Reads the head of the array in `bytes`, which are borrowed. CN_MALFORMED: no such array, or other
- * bytes than its shape needs; CN_UNSUPPORTED: a type that is no number, big-endian, Fortran's order
- * or a rank above 4. `source` names it in errors. */
+/* Reads the header of the array in `bytes`, which are borrowed. CN_MALFORMED: not an array, or
+ * another number of bytes than its shape needs; CN_UNSUPPORTED: a type that is not a number,
+ * big-endian, Fortran's order or a rank above 4. `source` is its name in errors. */
 enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const char *source,
                             struct cn_npy *ret_array, struct cn_error *error);
 
@@ -30,9 +30,9 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
 double cn_npy_value(const struct cn_npy *array, size_t i);
 
 /* Finds the member called `name` of a zip archive. *ret_found false: there is none. Else *ret_bytes
- * is the member, uncompressed, malloc'd; the caller frees it with free(). CN_MALFORMED,
- * CN_UNSUPPORTED (encrypted, another method than stored and deflated), CN_LIMIT (over `limit`
- * bytes), CN_MEMORY. */
+ * is the uncompressed member, malloc'd; the caller frees it with free(). CN_MALFORMED,
+ * CN_UNSUPPORTED (encrypted, or a method other than stored and deflated), CN_LIMIT (more than
+ * `limit` bytes), CN_MEMORY. */
 enum cn_status cn_npz_member(const unsigned char *bytes, size_t length, const char *name,
                              size_t limit, const char *source, bool *ret_found,
                              unsigned char **ret_bytes, size_t *ret_length, struct cn_error *error);

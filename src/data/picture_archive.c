@@ -1,8 +1,7 @@
-/* picture_archive.c: see picture_archive.h. A reader of its own, since those who unpack a foreign
- * zip here are the daemon, which keeps large parsers out of its address space, and a command that
- * reads an archive of a million pictures by its pages: inflating is zlib's, and what is left is
- * headers. Writes no file. No state: any thread.
- */
+/* picture_archive.c: see picture_archive.h. It is written here and not taken from a library because
+ * its users are the daemon, which keeps large parsers out of its address space, and a command that
+ * reads an archive of a million pictures from a memory mapping. zlib decompresses; the rest is
+ * headers. Writes no file. No state; thread-safe. */
 #include "data/picture_archive.h"
 
 #include <stdlib.h>
@@ -95,7 +94,7 @@ static enum cn_status zip_open(struct cn_archive *archive, struct cn_error *erro
     return CN_OK;
 }
 
-/* The values of 64 bits that stand in an entry's extra field for those of all ones. */
+/* Reads the 64-bit values in an entry's extra field that replace fields of all ones. */
 static bool zip64_values(const unsigned char *extra, size_t length, uint64_t *values[], int count) {
     while (length >= 4) {
         const size_t size = (size_t)little(extra + 2, 2);
@@ -121,7 +120,7 @@ static bool zip_is_link(const unsigned char *entry) {
     return entry[5] == 3 && kind != 0 && kind != 8;
 }
 
-/* The directory's next entry; its content is found by its own header. */
+/* Reads the directory's next entry; its own header locates its content. */
 static enum cn_status zip_entry(struct cn_archive *archive, struct cn_archive_member *member,
                                 bool *ret_is_file, struct cn_error *error) {
     const unsigned char *bytes = archive->bytes, *entry = bytes + archive->at;
@@ -160,8 +159,8 @@ static enum cn_status zip_entry(struct cn_archive *archive, struct cn_archive_me
     archive->at += whole;
     archive->packed += packed;
     *ret_is_file = !zip_is_link(entry);
-    /* Members may not share their bytes: a small zip whose entries all name one would be as large
-     * as its directory says. */
+    /* Members must not share bytes: otherwise a small zip whose entries all refer to the same bytes
+     * would be as large as its directory says. */
     return archive->packed <= archive->length
                ? CN_OK
                : cn_fail(error, CN_MALFORMED, "the zip's members lie over each other");
@@ -169,7 +168,7 @@ static enum cn_status zip_entry(struct cn_archive *archive, struct cn_archive_me
 
 /* ---- Tar (POSIX's ustar and pax, GNU's long names) ---- */
 
-/* A number in octal digits, or in GNU's base 256; false: it is neither. */
+/* Parses a number in octal digits or GNU's base 256; false if it is malformed. */
 static bool tar_number(const unsigned char *field, size_t length, uint64_t *ret_value) {
     uint64_t value = 0;
     size_t i = 0;
@@ -198,7 +197,7 @@ static bool tar_header_is_sound(const unsigned char *block) {
            stated == sum;
 }
 
-/* The records "LENGTH KEY=VALUE\n" of a pax header that matter. */
+/* Reads the needed records "LENGTH KEY=VALUE\n" of a pax header. */
 static bool tar_pax(struct cn_archive *archive, const unsigned char *bytes, size_t length) {
     while (length > 0) {
         size_t record = 0, at = 0;
@@ -232,7 +231,7 @@ static void tar_name(const struct cn_archive *archive, const unsigned char *bloc
         memcpy(name, archive->long_name, CN_MEMBER_NAME);
         return;
     }
-    /* GNU's own format, "ustar  ", keeps other things where ustar has the prefix. */
+    /* GNU's format, "ustar  ", has other fields where ustar has the prefix. */
     if (block[345] != '\0' && memcmp(block + 257, "ustar\0", 6) == 0) {
         member_name(name, block + 345, 155);
         prefix = strlen(name);
@@ -243,7 +242,7 @@ static void tar_name(const struct cn_archive *archive, const unsigned char *bloc
     memcpy(name + prefix, last, strlen(last) + 1);
 }
 
-/* The next header and what follows it; *ret_end after the last one. */
+/* Reads the next header and its data; *ret_end after the last one. */
 static enum cn_status tar_entry(struct cn_archive *archive, struct cn_archive_member *member,
                                 bool *ret_is_file, bool *ret_end, struct cn_error *error) {
     const unsigned char *block = archive->bytes + archive->at;
@@ -285,7 +284,7 @@ static enum cn_status tar_entry(struct cn_archive *archive, struct cn_archive_me
     return CN_OK;
 }
 
-/* ---- Either ---- */
+/* ---- Both formats ---- */
 
 bool cn_archive_recognize(const void *bytes, size_t length) {
     return is_zip(bytes, length) || (length >= TAR_BLOCK && tar_header_is_sound(bytes));
@@ -323,12 +322,13 @@ enum cn_status cn_archive_next(struct cn_archive *archive, struct cn_archive_mem
     }
 }
 
-/* Exactly `size` bytes out of the member's; false: they are not. */
+/* Decompresses exactly `size` bytes; false if the member has more or fewer. */
 static bool member_inflate(const struct cn_archive_member *member, unsigned char *to) {
     z_stream stream = {.next_in = (Bytef *)(uintptr_t)member->bytes,
                        .avail_in = (uInt)member->length,
                        .next_out = to,
-                       .avail_out = (uInt)member->size + 1}; /* one too many would be seen */
+                       .avail_out =
+                           (uInt)member->size + 1}; /* so that one byte too many is detected */
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
         return false;
     const int code = inflate(&stream, Z_FINISH);

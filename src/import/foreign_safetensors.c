@@ -1,7 +1,7 @@
-/* foreign_safetensors.c: safetensors that others wrote: PyTorch's names and any number type.
+/* foreign_safetensors.c: reads safetensors files of other programs, with PyTorch's names and any
+ * number type.
  *
- * A model of this program's own is refused, since it needs no import. One thread.
- */
+ * A model of this program is refused, since it needs no import. One thread. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

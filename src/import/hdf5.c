@@ -1,8 +1,7 @@
-/* hdf5.c: Keras's HDF5: whole models and weights of Keras 1 and 2, and the weights of Keras 3.
+/* hdf5.c: reads Keras's HDF5 files: models and weights of Keras 1 and 2, and weights of Keras 3.
  *
- * libhdf5 reads the file from memory and never opens one. Its known crashes on crafted files are
- * why this runs in the sandboxed program. One thread.
- */
+ * libhdf5 reads the file from memory and never opens one. It has known crashes on crafted files,
+ * which is one reason for the sandboxed program. One thread. */
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@ enum {
     MAX_LAYERS = 4096,   /* names in one attribute */
 };
 
-/* Strings of an attribute; `texts` and each of them are owned. */
+/* The strings of an attribute, all owned. */
 struct texts {
     size_t count;
     char **texts;
@@ -36,7 +35,7 @@ static void copy_path(char to[static IMPORT_NAME], const char *from) {
     to[used] = '\0';
 }
 
-/* Number of elements and the type of an attribute of strings; false if it is none. */
+/* The number and the type of the strings in an attribute; false if it has no strings. */
 static bool strings_measure(hid_t attribute, hid_t type, size_t *ret_count, size_t *ret_width) {
     const hid_t space = H5Aget_space(attribute);
     const hssize_t count = space >= 0 ? H5Sget_simple_extent_npoints(space) : -1;
@@ -70,8 +69,8 @@ static bool strings_read_variable(hid_t attribute, hid_t type, struct texts *tex
     return good;
 }
 
-/* Appends the strings of attribute `name`; false if there is none of that name. An empty list of
- * another type is one without strings. */
+/* Appends the strings of attribute `name`; false if it does not exist. An empty list of another
+ * type counts as one without strings. */
 static bool strings_read(hid_t object, const char *name, struct texts *ret_texts,
                          enum cn_status *status, struct cn_error *error) {
     struct texts texts = {0};
@@ -116,7 +115,8 @@ out:
     return true;
 }
 
-/* The list of names `name`, or in pieces name0, name1, ... where it was too long for one. */
+/* Reads the list of names `name`, or its parts name0, name1, ... if it was too long for one
+ * attribute. */
 static bool names_read(hid_t object, const char *name, struct texts *texts, enum cn_status *status,
                        struct cn_error *error) {
     char piece[64];
@@ -206,7 +206,7 @@ static enum cn_status layers_read(struct import_source *source, hid_t place, str
     return status;
 }
 
-/* The first string of an attribute; caller frees with free(). NULL: it has none. */
+/* The first string of an attribute; caller frees with free(). NULL: there is none. */
 static char *text_read(hid_t object, const char *name, enum cn_status *status,
                        struct cn_error *error) {
     struct texts texts = {0};
@@ -231,7 +231,7 @@ static enum cn_status origin_read(struct import_source *source, hid_t place,
     return status;
 }
 
-/* ---- Keras 3: groups all the way down, "vars" in each ---- */
+/* ---- Keras 3: nested groups, with "vars" in each ---- */
 
 struct walk {
     struct import_source *source;

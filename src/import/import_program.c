@@ -1,10 +1,9 @@
-/* import_program.c: `convnet-import`: reads one foreign file and writes a model, locked in; or
- * packs a model as a file of Keras, whose libraries it has.
+/* import_program.c: `convnet-import`: reads one foreign file and writes a model, in a sandbox; or
+ * packs a model as a Keras file, since it has the libraries for that.
  *
  * `convnet import` and `convnet export` start it with the descriptors of protocol.h and one
- * argument, the request as JSON. It names no file itself. Its report is JSON; what it cannot do is
- * in there, too.
- */
+ * argument, the request as JSON. It opens no file by name. Its report is JSON, also after a
+ * failure. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,19 +31,19 @@ struct job {
     struct import_file file;
     unsigned char *bytes, *architecture;
     size_t architecture_length;
-    struct cn_shape shape; /* rank 0: none was given */
+    struct cn_shape shape; /* rank 0: not given */
     struct import_report report;
     struct cn_network *network;
     json_t *labels; /* from the file; NULL: none */
     const char *format;
-    json_t *tensors; /* the source's own names and shapes of its ports; NULL: as the network's */
+    json_t *tensors; /* names and shapes of the source's ports; NULL: the network's */
     struct cn_error error;
 };
 
 typedef enum cn_status (*source_reader)(const struct import_file *file,
                                         struct import_source *source, struct cn_error *error);
 
-/* THE list of containers that give tensors and Keras JSON. */
+/* THE list of containers that have tensors and Keras JSON. */
 static const struct {
     enum cn_foreign kind;
     source_reader read;
@@ -89,7 +88,8 @@ static enum cn_status open_job(struct job *job) {
     job->file.folder = folder ? IMPORT_FD_FOLDER : -1;
     if (job->file.name == NULL || fstat(IMPORT_FD_INPUT, &info) != 0)
         return cn_fail(&job->error, CN_INVALID, "convnet-import is started by `convnet import'");
-    (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, or aborts */
+    (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, and aborts
+                                    if it cannot */
     enum cn_status status = import_lock_down(
         job->file.folder, info.st_size > 0 ? (size_t)info.st_size : 0, &landlock, &job->error);
     if (status == CN_OK)
@@ -122,7 +122,7 @@ static enum cn_status give_architecture(struct job *job, struct import_source *s
 }
 
 static enum cn_status import_by_source(struct job *job, source_reader read) {
-    /* A file of n bytes holds n numbers at most, of a byte each, and compressed some more. A
+    /* A file of n bytes has at most n numbers of a byte each, and some more if it is compressed. A
      * model.json has its numbers in other files. */
     const bool beside = read == import_tfjs;
     struct import_source source = {.limit = beside ? MAX_BESIDE : 4 * job->file.length + 65536};
@@ -183,7 +183,7 @@ static enum cn_status set_labels(struct cn_model *model, const json_t *labels,
                                  struct cn_error *error) {
     const size_t count = json_array_size(labels);
     if (count != model->label_count)
-        return CN_OK; /* what a file says by the way binds nobody */
+        return CN_OK; /* additional information in a file is not binding */
     const char **texts = calloc(count + 1, sizeof *texts);
     enum cn_status status = texts != NULL ? CN_OK : cn_fail(error, CN_MEMORY, "no memory");
     for (size_t i = 0; i < count && status == CN_OK; i++) {
@@ -197,7 +197,7 @@ static enum cn_status set_labels(struct cn_model *model, const json_t *labels,
     return status;
 }
 
-/* Says where the model comes from, in its training record. */
+/* Writes the model's source into its training record. */
 static enum cn_status set_origin(struct cn_model *model, const struct job *job,
                                  struct cn_error *error) {
     char sha256[CN_SHA256_TEXT];
@@ -212,7 +212,8 @@ static enum cn_status set_origin(struct cn_model *model, const struct job *job,
     return status;
 }
 
-/* The inputs and outputs as the file has them; of several outputs the one softmax answers. */
+/* Sets the inputs and outputs of the file; of several outputs the one with a softmax answers
+ * pictures. */
 static enum cn_status set_tensors(struct cn_model *model, const json_t *tensors,
                                   struct cn_error *error) {
     char *text = json_dumps(tensors, JSON_COMPACT);
@@ -265,7 +266,7 @@ static bool write_report(const struct job *job) {
     return good;
 }
 
-/* The input is floats, and the architecture is the layout. */
+/* The input has the floats, and the architecture has the layout. */
 static enum cn_status pack_file(struct job *job) {
     json_error_t problem;
     const char *text = (const char *)job->architecture;

@@ -1,6 +1,5 @@
-/* keras_pack.c: see keras_pack.h. libhdf5 and libzip write into memory; what a layer is called and
- * what lies where was decided by `convnet export`. One thread.
- */
+/* keras_pack.c: see keras_pack.h. libhdf5 and libzip write into memory; `convnet export` has chosen
+ * names and positions. One thread. */
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,8 @@
 
 enum { GROWTH = 1 << 20, /* bytes by which the file in memory grows */ ZIP_EPOCH = 315532800 };
 
-/* What libhdf5 needs to know of each object: parents are made with it, and no times are kept, so
- * that the same model gives the same bytes. */
+/* Properties of all objects for libhdf5: parents are created, and no times are stored, so that the
+ * same model gives the same bytes. */
 struct pack {
     hid_t file, links, group, dataset;
     const float *values;
@@ -25,7 +24,7 @@ static enum cn_status failed(const struct pack *p, const char *what) {
     return cn_fail(p->error, CN_IO, "libhdf5 cannot write \"%s\"", what);
 }
 
-/* Text, or a list of texts, as UTF-8 strings of any length: what h5py makes of str. */
+/* Writes a text, or a list of texts, as UTF-8 strings of variable length, as h5py does for str. */
 static enum cn_status pack_attribute(const struct pack *p, hid_t object, const char *name,
                                      const json_t *value) {
     const size_t count = json_is_array(value) ? json_array_size(value) : 1;
@@ -100,7 +99,7 @@ static enum cn_status pack_contents(const struct pack *p, const json_t *layout) 
     return status;
 }
 
-/* The HDF5 file; caller frees *ret_bytes with free(). */
+/* Makes the HDF5 file; caller frees *ret_bytes with free(). */
 static enum cn_status pack_hdf5(struct pack *p, const json_t *layout, void **ret_bytes,
                                 size_t *ret_length) {
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
@@ -135,7 +134,8 @@ static enum cn_status pack_hdf5(struct pack *p, const json_t *layout, void **ret
     return status;
 }
 
-/* Adds bytes that stay until the archive is closed; stored as they are, as Keras does. */
+/* Adds bytes, which must exist until the archive is closed. They are stored uncompressed, as in
+ * Keras. */
 static bool zip_put(zip_t *zip, const char *name, const void *bytes, size_t length) {
     zip_source_t *source = zip_source_buffer(zip, bytes, length, 0);
     const zip_int64_t index =

@@ -1,7 +1,6 @@
-/* keras_zip.c: Keras 3's `.keras`: a zip of config.json, metadata.json and model.weights.h5.
+/* keras_zip.c: reads Keras 3's `.keras`: a zip of config.json, metadata.json and model.weights.h5.
  *
- * The weights go to hdf5.c. One thread.
- */
+ * hdf5.c reads the weights. One thread. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* lock_down.c: see lock_down.h. Limits, then base/confine. One thread. */
+/* lock_down.c: see lock_down.h. Sets limits, then uses base/confine. One thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -57,7 +57,8 @@ static bool restrict_calls(int folder) {
         {.call = SCMP_SYS(tgkill)},
         {.call = SCMP_SYS(sched_yield)},
         {.call = SCMP_SYS(sched_getaffinity)},
-        /* Below the folder, and to read only. Last: left out without a folder. */
+        /* Below the folder, for reading only. This entry is last, so that it can be omitted without
+           a folder. */
         {.call = SCMP_SYS(openat),
          .arg_count = 2,
          .args = {{.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)folder},

@@ -1,8 +1,7 @@
-/* match.c: which tensor of a foreign file is which weight of the network, and how it is turned.
+/* match.c: matches the tensors of a foreign file with the network's weights, and reorders them.
  *
- * By the names that the format gives; PyTorch's, whose modules have names of their own, by order
- * and shape. One thread.
- */
+ * It matches by the names of the format; PyTorch's modules have free names, so these are matched by
+ * order and shape. One thread. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,15 +15,15 @@ struct matcher {
     struct import_source *source;
     struct cn_network *network;
     char *const *paths;
-    json_t *groups; /* Keras 3: path of a layer -> its group in the file */
+    json_t *groups; /* Keras 3: a layer's path -> its group in the file */
     struct import_report *report;
     struct cn_error *error;
 };
 
-/* How a tensor becomes a weight. */
+/* How a tensor's elements are reordered for a weight. */
 enum transposition { ORDER_NONE, ORDER_TORCH, ORDER_DEPTHWISE };
 
-/* Names of the same thing. */
+/* Different names of the same weight. */
 static const char *const synonyms[][2] = {
     {"weight", "kernel"},
     {"weight", "gamma"},
@@ -55,7 +54,7 @@ static bool is_named(const struct import_tensor *tensor, const char *expected) {
     return same;
 }
 
-/* Do the shapes agree where axes of size 1 are left out? */
+/* True if the shapes are equal without axes of length 1. */
 static bool fits_squeezed(const struct import_tensor *tensor, const struct cn_tensor_spec *spec) {
     int k = 0;
     for (int i = 0; i < tensor->rank; i++) {
@@ -93,7 +92,8 @@ static bool fits_torch(const struct import_tensor *tensor, const struct cn_tenso
     return k == places;
 }
 
-/* PyTorch's [channels * multiplier, 1, rows, columns] against [rows, columns, channels, m]. */
+/* Compares PyTorch's [channels * multiplier, 1, rows, columns] with [rows, columns, channels, m].
+ */
 static bool fits_depthwise(const struct import_tensor *tensor, const struct cn_tensor_spec *spec) {
     return tensor->rank == spec->rank && tensor->rank >= 3 && tensor->dims[1] == 1 &&
            strcmp(spec->name, "depthwise_kernel") == 0 &&
@@ -138,7 +138,7 @@ static void copy_reordered(const struct import_tensor *tensor, enum transpositio
                     tensor->values[(i * b + k) * places + p];
 }
 
-/* Turns a kernel [rows, columns, in, out] by 180 degrees. */
+/* Rotates a kernel [rows, columns, in, out] by 180 degrees. */
 static void flip_kernel(float *kernel, const struct cn_tensor_spec *spec) {
     const size_t places = (size_t)spec->dims[0] * (size_t)(spec->rank == 4 ? spec->dims[1] : 1);
     const size_t rest = (size_t)spec->dims[spec->rank - 2] * (size_t)spec->dims[spec->rank - 1];
@@ -150,7 +150,7 @@ static void flip_kernel(float *kernel, const struct cn_tensor_spec *spec) {
         }
 }
 
-/* ---- What Flatten made of a picture ---- */
+/* ---- The order that Flatten makes of a picture ---- */
 
 static const struct cn_layer *layer_of_value(const struct cn_network *network, size_t value) {
     return value >= network->input_count ? &network->layers[value - network->input_count] : NULL;
@@ -164,7 +164,7 @@ static bool is_channels_first(const struct cn_network *network, size_t value) {
            layer->output_shape.dims[1] == layer->input_shape.dims[0];
 }
 
-/* The picture that a layer's vector was flattened from; false if it was none. */
+/* The picture from which a layer's vector was flattened; false if there is none. */
 static bool flattened_from(const struct cn_network *network, const struct cn_layer *layer,
                            struct cn_shape *ret_picture) {
     for (size_t steps = 0; steps < network->layer_count; steps++) {
@@ -185,7 +185,7 @@ static bool flattened_from(const struct cn_network *network, const struct cn_lay
     return false;
 }
 
-/* Rows in the order channels, height, width become height, width, channels. */
+/* Reorders rows from channels, height, width to height, width, channels. */
 static enum cn_status reorder_rows(float *values, size_t size, const struct cn_shape *picture,
                                    struct cn_error *error) {
     const size_t channels = (size_t)picture->dims[picture->rank - 1];
@@ -257,7 +257,7 @@ static const char *last_part(const char *path) {
     return slash != NULL ? slash + 1 : path;
 }
 
-/* Has the path the component `part`? */
+/* True if `part` is a component of the path. */
 static bool has_part(const char *path, const char *part) {
     const size_t length = strlen(part);
     for (const char *place = path; (place = strstr(place, part)) != NULL; place++)
@@ -266,7 +266,7 @@ static bool has_part(const char *path, const char *part) {
     return false;
 }
 
-/* Could the tensor be one of this layer's? */
+/* True if the tensor may belong to this layer. */
 static bool is_candidate(const struct matcher *matcher, size_t layer,
                          const struct import_tensor *tensor) {
     const char *path = matcher->paths[layer], *leaf = last_part(path);
@@ -300,7 +300,7 @@ static long number_of(const struct import_tensor *tensor) {
     return strtol(last_part(tensor->name), NULL, 10);
 }
 
-/* Tensor `index` by its place among the candidates, in the file's order or by its number. */
+/* Tensor `index` among the candidates, in the file's order or by its number. */
 static struct import_tensor *by_order(const struct matcher *matcher, size_t layer, size_t index) {
     const struct import_source *source = matcher->source;
     const bool numbered = source->naming == IMPORT_BY_CLASS;
@@ -345,7 +345,7 @@ static enum cn_status match_named(const struct matcher *matcher, size_t index) {
 
 /* ---- Keras 3: the nth layer of a class has the nth group of that class ---- */
 
-/* Is `group` "PLACE/STEM" or "PLACE/STEM_3"? Its number, 0 without one, or -1. */
+/* The number of `group` if it is "PLACE/STEM_3", 0 for "PLACE/STEM", else -1. */
 static long group_number(const char *group, const char *place, const char *stem) {
     const size_t place_length = strlen(place), stem_length = strlen(stem);
     char *end = NULL;
@@ -361,7 +361,7 @@ static long group_number(const char *group, const char *place, const char *stem)
     return *end == '\0' ? number : -1;
 }
 
-/* The group with the smallest number above `above`; NULL if there is none. */
+/* The group with the smallest number above `above`; NULL: there is none. */
 static const char *next_group(const struct import_source *source, const char *place,
                               const char *stem, long above, long *ret_number) {
     const char *found = NULL;
@@ -378,7 +378,7 @@ static const char *next_group(const struct import_source *source, const char *pl
 static void resolve_groups(const struct matcher *matcher, json_t *config, const char *place,
                            const char *path, int depth) {
     json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers"), *layer;
-    json_t *last = json_object(); /* class -> the number last taken */
+    json_t *last = json_object(); /* class -> the last number used */
     size_t i;
     json_array_foreach(layers, i, layer) {
         json_t *inner = json_object_get(layer, "config");
@@ -406,13 +406,13 @@ static void resolve_groups(const struct matcher *matcher, json_t *config, const 
     json_decref(last);
 }
 
-/* The group that holds the model's layers: "layers/", and in 2.12 "_layer_checkpoint_...". */
+/* Finds the group of the model's layers: "layers/", and "_layer_checkpoint_..." in Keras 2.12. */
 static void resolve_all(const struct matcher *matcher) {
     static const char *const roots[] = {"layers/", "_layer_checkpoint_dependencies/"};
     json_t *config = json_object_get(matcher->source->architecture, "config");
     const char *name = json_string_value(json_object_get(config, "name"));
     const char *first = matcher->network->layer_count > 0 ? matcher->paths[0] : "";
-    /* The paths may or may not begin with the outermost model's own name. */
+    /* The paths may begin with the outermost model's own name or not. */
     const size_t length = name != NULL ? strlen(name) : 0;
     const bool rooted = length > 0 && strncmp(first, name, length) == 0 && first[length] == '/';
     for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++)
@@ -426,7 +426,7 @@ static bool is_counter(const struct import_tensor *tensor) {
     return strcmp(tensor->name, "num_batches_tracked") == 0;
 }
 
-/* Can the group of tensor `first` be this layer's? Fills `chosen`. */
+/* True if the group of tensor `first` fits this layer. Fills `chosen`. */
 static bool group_fits(const struct matcher *matcher, const struct cn_layer *layer, size_t first,
                        struct import_tensor *chosen[CN_LAYER_MAX_TENSORS]) {
     const struct import_source *source = matcher->source;

@@ -1,5 +1,5 @@
-/* onnx.c: from an ONNX file to a network: its inputs, a walk over its nodes, its outputs. What a
- * node becomes is the business of the list in onnx_operators.c. Used by one thread. */
+/* onnx.c: makes a network from an ONNX file: its inputs, then its nodes in order, then its outputs.
+ * The list in onnx_operators.c converts nodes. Used by one thread. */
 #include "import/onnx.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 /* ---- Inputs ---- */
 
-/* True if the node leaves the order of axes as it is, so that one may look behind it. */
+/* True if the operator keeps the order of axes, so that the nodes behind it tell about it too. */
 static bool node_keeps_axes(const char *type) {
     static const char *const types[] = {"Add", "Sub",  "Mul",     "Div",  "Cast",     "Identity",
                                         "Pad", "Clip", "Dropout", "Relu", "Neg",      "Sigmoid",
@@ -55,8 +55,8 @@ static bool node_takes_rows(const struct onnx_import *import, const struct onnx_
 
 enum hint { HINT_NONE, HINT_CHANNELS_FIRST, HINT_CHANNELS_LAST, HINT_BATCHED };
 
-/* What the nodes that read `value`, directly or behind others that keep the axes, say of them.
- * *left: values to look at, so that a web of nodes does not take for ever. */
+/* What the readers of `value` tell about its axes, directly or behind operators that keep them.
+ * *left: how many more values to look at, which bounds the time. */
 static enum hint input_hint(const struct onnx_import *import, int value, int depth, int *left) {
     enum hint found = HINT_NONE;
     for (size_t i = 0; i < import->node_count && depth < 16 && *left > 0; i++) {
@@ -85,7 +85,8 @@ static enum hint input_hint(const struct onnx_import *import, int value, int dep
     return found;
 }
 
-/* The text of --input-shape for this input: after "name=", or the whole of the only one. */
+/* The text of --input-shape for this input: what follows "name=", or the whole text for the only
+ * input. */
 static const char *shape_option(const struct import_onnx_options *options, const char *name,
                                 bool only) {
     for (size_t i = 0; i < options->input_shape_count; i++) {
@@ -127,7 +128,7 @@ static bool shape_option_read(struct onnx_import *import, const char *text, int 
     return true;
 }
 
-/* The declared dims, -1 where they are free. */
+/* The declared dims; -1 for free ones. */
 static bool input_declared(struct onnx_import *import, const Onnx__ValueInfoProto *info,
                            int *ret_type, int *ret_rank, int64_t *ret_dims) {
     const Onnx__TensorTypeProto *type = info->type != NULL ? info->type->tensor_type : NULL;
@@ -155,8 +156,8 @@ static bool input_declared(struct onnx_import *import, const Onnx__ValueInfoProt
     return true;
 }
 
-/* The batch is 1, also of a source that is made for another one, if it has no other input (only);
- * other free axes must have been given. */
+/* Sets the dims. The batch is 1, even for a source made for another batch if this is its only input
+ * (`only`); other free axes must have been given. */
 static bool input_dims(struct onnx_import *import, const char *name, enum hint hint, bool only,
                        int rank, int64_t *dims, bool *ret_batched) {
     *ret_batched = rank > 0 && (dims[0] == -1 || dims[0] == 1 || (hint != HINT_NONE && only)) &&
@@ -178,7 +179,7 @@ static bool input_dims(struct onnx_import *import, const char *name, enum hint h
     return true;
 }
 
-/* Notes an input or output as the source has it: its batch as declared, -1 where that is free. */
+/* Records an input or output as in the source, with its batch as declared, -1 if it is free. */
 static void port_add(json_t *ports, const Onnx__ValueInfoProto *info, bool batched, int rank,
                      const int64_t *dims, int axis_count, const int *axes) {
     const Onnx__TensorTypeProto *type = info->type != NULL ? info->type->tensor_type : NULL;
@@ -196,7 +197,7 @@ static void port_add(json_t *ports, const Onnx__ValueInfoProto *info, bool batch
                                            shape, "axes", order, "batched", (int)batched));
 }
 
-/* One graph input that is no initializer. */
+/* Reads one graph input that is not an initializer. */
 static bool input_read(struct onnx_import *import, const struct import_onnx_options *options,
                        const Onnx__ValueInfoProto *info, bool only, json_t *ports) {
     int type = 0, rank = 0, axes[ONNX_RANK], count = 0, engine[ONNX_RANK] = {1};
@@ -236,13 +237,12 @@ static bool input_read(struct onnx_import *import, const struct import_onnx_opti
                          info->name);
     onnx_layer_rename(import, layer, info->name);
     port_add(ports, info, batched, rank, dims, count, axes);
-    if (index >= 0) /* else no node reads it */
+    if (index >= 0) /* otherwise no node reads it */
         onnx_result(&import->values[index], type, rank, dims, count, axes, layer);
     return true;
 }
 
-/* True for an initializer that is named as an input, as older files do, and for what no node reads.
- */
+/* True for an input that no node reads, or that older files list although it is an initializer. */
 static bool input_is_idle(struct onnx_import *import, const Onnx__ValueInfoProto *info) {
     const int index = info->name != NULL ? onnx_value_index(import, info->name) : -1;
     return index < 0 || import->values[index].state == ONNX_CONSTANT ||
@@ -272,7 +272,7 @@ static bool inputs_read(struct onnx_import *import, const struct import_onnx_opt
 
 /* ---- Nodes ---- */
 
-/* Marks the nodes that an output depends on: the others' operators do not matter. */
+/* Marks the nodes on which an output depends: other nodes' operators do not matter. */
 static bool *nodes_needed(struct onnx_import *import) {
     bool *needed = onnx_allocate(import, import->node_count + 1, sizeof *needed);
     bool *used = onnx_allocate(import, import->value_count + 1, sizeof *used);
@@ -370,7 +370,7 @@ static bool outputs_mark(struct onnx_import *import) {
     return true;
 }
 
-/* A constant that is an output becomes a layer's. */
+/* Makes a Constant layer for a constant that is an output. */
 static bool constant_computed(struct onnx_import *import, struct onnx_value *value) {
     const struct onnx_tensor *tensor = value->tensor;
     const int dims[1] = {(int)tensor->count};
@@ -413,7 +413,7 @@ static bool output_write(struct onnx_import *import, const Onnx__ValueInfoProto 
         return false;
     count = onnx_axes_of(value, 0, -1, axes);
     if (value->rank != 4 || count != 3 ||
-        axes[2] != 1) { /* a vector or a list is as the source's */
+        axes[2] != 1) { /* a vector or a list has the source's order */
         count = 0;
         for (int i = 0; i < value->rank; i++)
             if (value->dims[i] != 1)
@@ -436,7 +436,7 @@ static bool output_write(struct onnx_import *import, const Onnx__ValueInfoProto 
 
 /* ---- The network ---- */
 
-/* Layers that an output needs, and all inputs. */
+/* Marks the layers that an output needs, and all inputs. */
 static bool *layers_needed(struct onnx_import *import, const json_t *outputs) {
     bool *needed = onnx_allocate(import, import->layer_count + 1, sizeof *needed);
     size_t i;
@@ -535,7 +535,8 @@ static json_t *layers_describe(const struct onnx_import *import, const bool *nee
     return list;
 }
 
-/* Labels that exporters leave in the metadata: {"names": "{0: 'cat', 1: 'dog'}"} or a JSON list. */
+/* Reads labels that some exporters store in the metadata: {"names": "{0: 'cat', 1: 'dog'}"} or a
+ * JSON list. */
 static json_t *labels_read(const struct onnx_import *import) {
     for (size_t i = 0; i < import->model->n_metadata_props; i++) {
         const Onnx__StringStringEntryProto *entry = import->model->metadata_props[i];

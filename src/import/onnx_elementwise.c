@@ -1,5 +1,5 @@
-/* onnx_elementwise.c: ONNX's functions of each number by itself, of several numbers, and softmax.
- * Used by one thread. */
+/* onnx_elementwise.c: ONNX's elementwise functions of one and of several tensors, and softmax. Used
+ * by one thread. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -7,14 +7,14 @@
 #include "convnet/activation.h"
 #include "import/onnx_private.h"
 
-/* ---- Of one number ---- */
+/* ---- Functions of one tensor ---- */
 
-/* An operator that is an activation of Keras's or a function of the Unary layer. */
+/* An operator that is one of Keras's activations or a function of the Unary layer. */
 static const struct unary {
     const char *type;
     const char *activation; /* NULL: none */
-    const char *function;   /* Unary's */
-    float alpha, beta;      /* the attributes' defaults, 0 where the operator has none */
+    const char *function;   /* of Unary */
+    float alpha, beta;      /* the attributes' defaults; 0 without attributes */
 } unaries[] = {
     {"Relu", "relu", NULL, 0, 0},
     {"Sigmoid", "sigmoid", NULL, 0, 0},
@@ -70,7 +70,7 @@ static bool activation_known(const char *name) {
     return false;
 }
 
-/* Keras's activation for the operator with its attributes at Keras's values, NULL: there is none.
+/* Keras's activation for the operator if its attributes have Keras's values; NULL: there is none.
  */
 static const char *activation_for(const char *type, float alpha, float beta) {
     static const char *const activations[][2] = {
@@ -123,7 +123,7 @@ bool onnx_lower_unary(struct onnx_import *import) {
     return onnx_refuse(import, "is not supported");
 }
 
-/* The bound in an attribute (older) or an input (newer). */
+/* Reads the bound from an attribute (older opsets) or an input (newer ones). */
 static bool clip_bound(struct onnx_import *import, size_t input, const char *name, double *bound) {
     *bound = (double)onnx_float(import->node, name, (float)*bound);
     if (onnx_input(import, input) == NULL)
@@ -165,7 +165,7 @@ bool onnx_lower_cast(struct onnx_import *import) {
     return unary_result(import, x, to, layer);
 }
 
-/* ---- Of several ---- */
+/* ---- Functions of several tensors ---- */
 
 /* Layers of all operands; constants become Constant layers. */
 static bool operand_layers(struct onnx_import *import, const struct onnx_operands *operands,
@@ -181,7 +181,7 @@ static bool operand_layers(struct onnx_import *import, const struct onnx_operand
     return true;
 }
 
-/* Keras's layer for operands of one shape, NULL: there is none. */
+/* Keras's layer for operands of equal shape; NULL: there is none. */
 static const char *merge_class(const char *function) {
     static const char *const classes[][2] = {
         {"add", "Add"},         {"subtract", "Subtract"}, {"multiply", "Multiply"},
@@ -193,8 +193,7 @@ static const char *merge_class(const char *function) {
     return NULL;
 }
 
-/* The largest part of the dims that one operand has: if it is the innermost dim alone, its numbers
- * are one per channel. */
+/* True if the operand's numbers are one per channel: only its innermost dim differs from 1. */
 static bool is_per_channel(const struct onnx_operands *operands, int i) {
     for (int d = 0; d + 1 < operands->rank; d++)
         if (operands->of[i].dims[d] != 1)
@@ -209,8 +208,8 @@ static bool is_single(const struct onnx_operands *operands, int i) {
     return true;
 }
 
-/* x (.) constant where that is a scale and a shift; -2: it is not. constant: which operand it is.
- */
+/* Lowers an operation with a constant that is a scale or a shift; -2: it is neither. constant: the
+ * index of that operand. */
 static int affine_lower(struct onnx_import *import, const struct onnx_operands *operands,
                         const char *function, int constant) {
     const float *c = operands->of[constant].numbers;
@@ -257,7 +256,7 @@ static int affine_lower(struct onnx_import *import, const struct onnx_operands *
     return onnx_layer_affine(import, x, scaled ? scales : NULL, shifted ? shifts : NULL);
 }
 
-/* A constant added to a Dense layer that nobody else reads is its bias. */
+/* A constant that is added to a Dense layer, which nothing else reads, is its bias. */
 static bool dense_bias(struct onnx_import *import, const struct onnx_operands *operands,
                        const struct onnx_value *x, int constant) {
     struct onnx_layer *dense = &import->layers[x->layer];
@@ -323,7 +322,7 @@ static bool merge_lower(struct onnx_import *import, int count, struct onnx_value
     return true;
 }
 
-/* x to a constant power that a simpler function is. */
+/* Lowers a constant power for which there is a simpler function. */
 static int power_lower(struct onnx_import *import, const struct onnx_value *x,
                        const struct onnx_value *exponent) {
     if (exponent->state != ONNX_CONSTANT || exponent->tensor->count != 1 ||
@@ -427,7 +426,7 @@ bool onnx_lower_prelu(struct onnx_import *import) {
     if (values[0] == NULL || values[1] == NULL || y == NULL)
         return false;
     struct onnx_value slope = *values[1];
-    /* Older exporters give one slope per channel as a vector. */
+    /* Older exporters write one slope per channel as a vector. */
     if (slope.state == ONNX_CONSTANT && slope.rank == 1 && slope.dims[0] != 1 &&
         values[0]->rank > 2 && slope.dims[0] == values[0]->dims[1] &&
         slope.dims[0] != values[0]->dims[values[0]->rank - 1]) {
@@ -475,7 +474,7 @@ bool onnx_lower_softmax(struct onnx_import *import) {
         return false;
     if (!onnx_axis(import, onnx_int(import->node, "axis", flattens ? 1 : -1), x->rank, &axis))
         return false;
-    /* Before opset 13 all axes from `axis` on are one. */
+    /* Before opset 13 all axes from `axis` on are treated as one. */
     int64_t inner = 1;
     for (int i = axis + 1; i < x->rank; i++)
         inner *= x->dims[i];

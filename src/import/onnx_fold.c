@@ -1,22 +1,22 @@
-/* onnx_fold.c: nodes whose inputs are all constant, worked out while importing: shape arithmetic,
- * weights that are made by nodes, dequantized weights. Plain loops in double precision, results
+/* onnx_fold.c: computes nodes whose inputs are all constant during the import: shape arithmetic,
+ * weights that nodes make, dequantized weights. Plain loops in double precision; results are
  * rounded to the type. It makes no layer. Used by one thread. */
 #include <math.h>
 #include <string.h>
 
 #include "import/onnx_private.h"
 
-/* The present node's inputs, all constant, and how many there are. */
+/* The present node's inputs, which are all constant, and their number. */
 struct folding {
     struct onnx_import *import;
     const struct onnx_node *node;
     size_t count;
-    const struct onnx_tensor *inputs[16]; /* NULL: left out */
+    const struct onnx_tensor *inputs[16]; /* NULL: omitted */
 };
 
 struct fold_operator {
     const char *name;
-    size_t least; /* inputs that must be there */
+    size_t least; /* number of required inputs */
     bool (*fold)(const struct folding *folding);
 };
 
@@ -223,7 +223,7 @@ static bool fold_dequantize(const struct folding *folding) {
 
 /* ---- Shapes ---- */
 
-/* The tensor's numbers in another shape. */
+/* A tensor of another shape with the same numbers. */
 static const struct onnx_tensor *tensor_reshaped(struct onnx_import *import,
                                                  const struct onnx_tensor *tensor, int rank,
                                                  const int64_t *dims) {
@@ -653,7 +653,7 @@ bool onnx_fold_knows(const char *type) {
     return known;
 }
 
-/* Shape and Size know their answer from a dynamic value, too. */
+/* Shape and Size have a constant result for dynamic values, too. */
 static bool fold_shape(struct onnx_import *import, bool *ret_folded) {
     const struct onnx_value *value = onnx_input(import, 0);
     struct onnx_value *output = onnx_output(import, 0);
@@ -699,7 +699,7 @@ bool onnx_fold(struct onnx_import *import, bool *ret_folded) {
     for (size_t i = 0; i < node->input_count; i++) {
         const struct onnx_value *value = onnx_input(import, i);
         if (value != NULL && value->state != ONNX_CONSTANT)
-            return true; /* an operator's work */
+            return true; /* the operator makes a layer */
         folding.inputs[i] = value != NULL ? value->tensor : NULL;
     }
     for (size_t i = 0; i < one->least; i++)

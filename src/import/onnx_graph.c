@@ -1,13 +1,13 @@
-/* onnx_graph.c: an ONNX file's message as a graph: each value named once, each initializer decoded,
- * each node after those that it depends on. It looks at no operator but Constant's and Identity's
- * names. Used by one thread. */
+/* onnx_graph.c: reads an ONNX file's message as a graph: names values, decodes initializers, and
+ * sorts nodes topologically. It knows only the operators Constant and Identity. Used by one thread.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "import/onnx_private.h"
 
-/* What the message's parser may take: a file of many empty messages is small and asks for much. */
+/* A limit for the message's parser, since a small file of many empty messages needs much memory. */
 struct parser_memory {
     size_t left;
 };
@@ -27,7 +27,7 @@ static void parser_free(void *data, void *pointer) {
 
 bool onnx_model_parse(struct onnx_import *import, const void *bytes, size_t size) {
     struct parser_memory memory = {4 * size + ((size_t)64 << 20)};
-    import->memory_limit = 4 * size + ((size_t)256 << 20); /* weights are held about twice */
+    import->memory_limit = 4 * size + ((size_t)256 << 20); /* weights are in memory about twice */
     ProtobufCAllocator allocator = {parser_allocate, parser_free, &memory};
     import->model = onnx__model_proto__unpack(&allocator, size, bytes);
     if (import->model == NULL)
@@ -44,7 +44,7 @@ void onnx_model_free(struct onnx_import *import) {
 
 /* ---- Values ---- */
 
-/* The value of this name, a new one if there is none; -1 after onnx_fail. */
+/* The value with this name, which is created if it does not exist; -1 after onnx_fail. */
 static int value_named(struct onnx_import *import, const char *name) {
     const json_t *known = json_object_get(import->names, name);
     if (known != NULL)
@@ -121,7 +121,8 @@ static bool node_read(struct onnx_import *import, const Onnx__NodeProto *proto,
     node->label = node_label(proto);
     node->input_count = proto->n_input;
     node->output_count = proto->n_output;
-    if (!domain_is_onnx(proto->domain)) { /* "com.microsoft.FusedConv": no operator has this name */
+    if (!domain_is_onnx(
+            proto->domain)) { /* "com.microsoft.FusedConv" matches no supported operator */
         char *type = onnx_allocate(import, strlen(proto->domain) + strlen(node->type) + 2, 1);
         if (type == NULL)
             return false;
@@ -136,14 +137,14 @@ static bool node_read(struct onnx_import *import, const Onnx__NodeProto *proto,
            names_resolve(import, proto->output, proto->n_output, &node->outputs);
 }
 
-/* Puts the nodes in an order in which each comes after those that give its inputs, and as they were
- * where that leaves a choice. maker[v]: the node that gives value v, -1. */
+/* Sorts the nodes so that each follows those that compute its inputs; otherwise their order is
+ * kept. maker[v]: the node that computes value v, or -1. */
 static bool nodes_sort(struct onnx_import *import, const int *maker) {
     const size_t count = import->node_count;
     struct onnx_node *sorted = onnx_allocate(import, count + 1, sizeof *sorted);
     unsigned char *mark = onnx_allocate(import, count + 1, 1); /* 1: on the path, 2: placed */
     size_t *path = onnx_allocate(import, count + 1, sizeof *path);
-    size_t *next = onnx_allocate(import, count + 1, sizeof *next); /* input to look at */
+    size_t *next = onnx_allocate(import, count + 1, sizeof *next); /* the next input to visit */
     size_t placed = 0;
     if (sorted == NULL || mark == NULL || path == NULL || next == NULL)
         return false;

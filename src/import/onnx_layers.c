@@ -1,12 +1,12 @@
-/* onnx_layers.c: the layers that an import makes: names, shapes, weights. It knows no operator.
- * Used by one thread. */
+/* onnx_layers.c: makes the layers of an import: names, shapes, weights. It knows no operator. Used
+ * by one thread. */
 #include <stdio.h>
 #include <string.h>
 
 #include "convnet/network.h"
 #include "import/onnx_private.h"
 
-/* A name for a layer: the source's, of letters that a layer's name may have, and not taken yet. */
+/* An unused name for a layer: the source's, with only the characters that are allowed. */
 static bool layer_name(struct onnx_import *import, const char *base, char ret_name[64]) {
     char name[64];
     size_t length = 0;
@@ -27,7 +27,7 @@ static bool layer_name(struct onnx_import *import, const char *base, char ret_na
            onnx_fail(import, CN_MEMORY, "no memory for a name");
 }
 
-/* "conv2d" for "Conv2D": what a layer is called that no node of the source stands for. */
+/* "conv2d" for "Conv2D": the name of a layer that no node of the source corresponds to. */
 static void class_lower(const char *class_name, char ret[64]) {
     size_t i = 0;
     for (; class_name[i] != '\0' && i < 40; i++)
@@ -120,7 +120,7 @@ int onnx_layer_reshape(struct onnx_import *import, int layer, int rank, const in
     if (from->rank == rank && memcmp(from->dims, dims, (size_t)rank * sizeof *dims) == 0)
         return layer;
     if (strcmp(from->class_name, "Reshape") == 0 || strcmp(from->class_name, "Flatten") == 0)
-        /* one view of it is enough */
+        /* a single reshape of the first one is enough */
         return onnx_layer_reshape(import, from->inputs[0], rank, dims);
     if (rank == 1)
         return onnx_layer(import, "Flatten", NULL, 1, &layer, rank, dims);
@@ -145,7 +145,7 @@ int onnx_layer_constant(struct onnx_import *import, int rank, const int *dims, c
     json_t *shape = json_array();
     for (int i = 0; i < rank; i++)
         json_array_append_new(shape, json_integer(dims[i]));
-    const int first = 0; /* the first InputLayer: every layer reads something */
+    const int first = 0; /* the first InputLayer, since every layer reads something */
     const int layer =
         onnx_layer(import, "Constant", json_pack("{s:o}", "shape", shape), 1, &first, rank, dims);
     return layer >= 0 && onnx_layer_weight(import, layer, "value", rank, dims, data) ? layer : -1;

@@ -1,5 +1,5 @@
-/* onnx_layout.c: where a value's numbers lie: the algebra of layouts, and the Permutes that it
- * costs to have them elsewhere. It knows no operator. Used by one thread. */
+/* onnx_layout.c: the order of a value's numbers in memory: operations on layouts, and the Permute
+ * layers for another order. It knows no operator. Used by one thread. */
 #include <string.h>
 
 #include "import/onnx_private.h"
@@ -16,7 +16,7 @@ static struct onnx_layout layout_plain(int rank, const int64_t *dims) {
     return layout;
 }
 
-/* Splits factor i into outer and inner = size / outer, which stay together. */
+/* Splits factor i into outer and inner = size / outer, which stay adjacent. */
 static bool factor_split(struct onnx_layout *layout, int i, int64_t outer) {
     if (layout->count == ONNX_FACTORS)
         return false;
@@ -91,7 +91,8 @@ bool onnx_arrange_factors(struct onnx_import *import, const struct onnx_value *v
                           const struct onnx_layout *layout, const int *sequence, int rank,
                           const int *dims, int *ret_layer) {
     int layer = value->layer;
-    /* Runs: factors that stay together. run_place: where the run's first factor lies now. */
+    /* Runs are factors that stay adjacent. run_place: the present position of the run's first
+     * factor. */
     int runs = 0, run_place[ONNX_FACTORS];
     int64_t run_size[ONNX_FACTORS];
     for (int k = 0; k < layout->count; k++) {
@@ -251,14 +252,14 @@ bool onnx_view_transpose(struct onnx_import *import, struct onnx_value *value,
 
 /* ---- Operands of elementwise operators ---- */
 
-/* Dim of `value` along axis `axis` of a result of `rank`. */
+/* The dim of `value` along axis `axis` of a result of `rank`. */
 static int64_t operand_dim(const struct onnx_value *value, int rank, int axis) {
     const int own = axis - (rank - value->rank);
     return own >= 0 ? value->dims[own] : 1;
 }
 
 /* Splits the factors of `common` (of `rank` axes `dims`) where those of a dynamic operand are
- * split. What does not fit is left: the operand is then put in order. */
+ * split. If that is impossible they stay, and the operand is reordered later. */
 static void common_refine(struct onnx_layout *common, const struct onnx_value *value, int rank,
                           const int64_t *dims) {
     int own_first[ONNX_RANK + 1], first[ONNX_RANK + 1];
@@ -289,8 +290,8 @@ static void common_refine(struct onnx_layout *common, const struct onnx_value *v
     }
 }
 
-/* The value's own layout split as `common` is along the axes that it has. has[k]: the operand has
- * common factor k. False: its numbers must be put in order first. */
+/* The value's own layout, split as `common` is along its axes. has[k]: the operand has the common
+ * factor k. False: its numbers must be reordered first. */
 static bool operand_refine(const struct onnx_value *value, const struct onnx_layout *common,
                            int rank, const int64_t *dims, struct onnx_layout *ret_layout,
                            bool *ret_has) {
@@ -314,7 +315,7 @@ static bool operand_refine(const struct onnx_value *value, const struct onnx_lay
     return layout.count == count;
 }
 
-/* A constant's numbers with the common factors it has in the order `sequence`. */
+/* A constant's numbers, with its common factors in the order `sequence`. */
 static const float *constant_arrange(struct onnx_import *import, const struct onnx_value *value,
                                      const struct onnx_layout *common, int rank,
                                      const int64_t *dims, const int *sequence, const bool *has) {
@@ -344,8 +345,8 @@ static const float *constant_arrange(struct onnx_import *import, const struct on
     return numbers;
 }
 
-/* The order of the common factors in the result: as the leader has them; what it lacks goes right
- * before the next factor of the source that it has, or last. */
+/* The order of the common factors in the result: as in the leader; a factor that it lacks comes
+ * right before the source's next factor that it has, or last. */
 static void result_sequence(const struct onnx_layout *common, const struct onnx_layout *leader,
                             const bool *has, int *ret_sequence) {
     int factor_at[ONNX_FACTORS], own = 0, count = 0;
@@ -365,8 +366,8 @@ static void result_sequence(const struct onnx_layout *common, const struct onnx_
     }
 }
 
-/* Groups the factors in their order into the dims of a tensor: those of `like` if each operand has
- * all or nothing of each group, else as few as that asks for. */
+/* Groups the factors, in their order, into the dims of a tensor: those of `like` if each operand
+ * has all or nothing of each group, else as few groups as possible. */
 static bool operands_group(const struct onnx_layout *common, const int *sequence, int count,
                            bool (*has)[ONNX_FACTORS], const struct onnx_layer *like, int *ret_rank,
                            int *ret_dims, int *ret_group) {
@@ -439,7 +440,8 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
         return onnx_refuse(import, "all its inputs are constant, and it is not worked out");
     for (int i = 0; i < count; i++)
         if (!operand_refine(&ordered[i], &common, rank, dims, &layouts[i], has[i])) {
-            /* Its factors are other ones: in the order of the source they can be any. */
+            /* The factors differ; numbers in the order of the source can be split into any factors.
+             */
             int axes[ONNX_RANK], axis_count = 0, layer;
             for (int a = 0; a < ordered[i].rank; a++)
                 if (ordered[i].dims[a] != 1)

@@ -1,12 +1,12 @@
-/* onnx_matmul.c: ONNX's matrix products: with a constant matrix a Dense layer, else MatMul.
- * Used by one thread. */
+/* onnx_matmul.c: ONNX's matrix products: Dense for a constant matrix, else MatMul. Used by one
+ * thread. */
 #include <string.h>
 
 #include "import/onnx_private.h"
 
-/* A Dense layer that sums over axis `axis` of x: kernel [K, units] in the source's order of that
- * axis, whose rows are put in the order that its numbers have. The other axes stay, units come
- * last. ret_axes: the other axes, from outermost to innermost. */
+/* Makes a Dense layer that sums over axis `axis` of x. kernel: [K, units] in the source's order of
+ * that axis; its rows are reordered like x's numbers. The other axes stay, and units come last.
+ * ret_axes: the other axes, from outermost to innermost. */
 static int dense_over(struct onnx_import *import, const struct onnx_value *x, int axis,
                       const float *kernel, size_t row_stride, size_t column_stride, int units,
                       const float *bias, int ret_axes[ONNX_RANK], int *ret_axis_count) {
@@ -26,7 +26,7 @@ static int dense_over(struct onnx_import *import, const struct onnx_value *x, in
             sequence[count++] = k;
     }
     dims[rank++] = (int)inputs;
-    /* The summed axis's factors in the order of memory. */
+    /* The factors of the summed axis, in the order of memory. */
     const int begin = count;
     for (int place = 0; place < x->layout.count; place++)
         for (int k = first[axis]; k < first[axis + 1]; k++)
@@ -68,7 +68,7 @@ static int dense_over(struct onnx_import *import, const struct onnx_value *x, in
     return layer;
 }
 
-/* A constant bias of one number per unit, scaled; false if C is something else. */
+/* Reads a constant bias of one number per unit, scaled; false if C is anything else. */
 static bool gemm_bias(struct onnx_import *import, const struct onnx_value *c, float beta,
                       int64_t units, const float **ret_bias) {
     if (c->state != ONNX_CONSTANT || c->tensor->floats == NULL)
@@ -94,7 +94,7 @@ static const float *numbers_scaled(struct onnx_import *import, const float *numb
     return scaled;
 }
 
-/* Both operands as [.., M, K] and [.., K, N] layers; the product. */
+/* Makes the product of the operands as [.., M, K] and [.., K, N] layers. */
 static bool product_lower(struct onnx_import *import, const struct onnx_value *a,
                           const struct onnx_value *b, struct onnx_value *y) {
     int layers[2], rank, dims[ONNX_ENGINE_RANK];
@@ -107,7 +107,7 @@ static bool product_lower(struct onnx_import *import, const struct onnx_value *a
                            (long long)a->dims[a->rank - 1], (long long)b->dims[b->rank - 2]);
     if (!onnx_broadcast(import, a->rank - 2, a->dims, b->rank - 2, b->dims, &rank, outer))
         return false;
-    /* Leading axes of 1 are dropped; the rest must do with the network's rank. */
+    /* Leading axes of length 1 are dropped; the rest must fit the network's rank. */
     int lead = 0;
     while (lead < rank && outer[lead] == 1)
         lead++;
@@ -151,7 +151,8 @@ static bool product_lower(struct onnx_import *import, const struct onnx_value *a
     return true;
 }
 
-/* y, whose layer sums over `axis` of x and has the units last. unit_axis: where they are in y. */
+/* Sets y, whose layer sums over `axis` of x and has the units last. unit_axis: the units' axis in
+ * y. */
 static bool dense_result(struct onnx_import *import, struct onnx_value *y, int rank,
                          const int64_t *dims, int axis_count, int *axes, int unit_axis, int layer) {
     (void)import;
@@ -162,7 +163,7 @@ static bool dense_result(struct onnx_import *import, struct onnx_value *y, int r
     return true;
 }
 
-/* beta * C added to y. */
+/* Adds beta * C to y. */
 static bool gemm_add(struct onnx_import *import, struct onnx_value *y, struct onnx_value *c,
                      float beta) {
     struct onnx_operands operands;
@@ -210,7 +211,7 @@ bool onnx_lower_gemm(struct onnx_import *import) {
             return false;
         layer = dense_over(import, a, !transpose_a, kernel, transpose_b ? 1 : (size_t)n,
                            transpose_b ? (size_t)k : 1, (int)n, bias, axes, &axis_count);
-        if (transpose_a) /* what stays of a is its axis 1, and y's 0 */
+        if (transpose_a) /* what remains of a is its axis 1, which is y's axis 0 */
             for (int i = 0; i < axis_count; i++)
                 axes[i] = 0;
         return dense_result(import, y, 2, dims, axis_count, axes, 1, layer) &&

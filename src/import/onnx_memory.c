@@ -1,6 +1,6 @@
-/* onnx_memory.c: the memory of one ONNX import, freed as a whole, and the two ways in which it goes
- * wrong: a failure ends it at once, an obstacle is collected with all others. It knows no operator.
- * Used by one thread. */
+/* onnx_memory.c: the memory of one ONNX import, which is freed as a whole, and its two kinds of
+ * errors: a failure ends the import at once, obstacles are collected. It knows no operator. Used by
+ * one thread. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ bool onnx_fail(struct onnx_import *import, enum cn_status status, const char *fo
     return false;
 }
 
-/* Appends "text", which may hold any bytes, as JSON's UTF-8. */
+/* Appends a text of any bytes as UTF-8 for JSON. */
 static void list_append(json_t *list, const char *text) {
     json_t *string = json_string(text);
     if (string == NULL) {

@@ -1,5 +1,5 @@
-/* onnx_movement.c: ONNX's operators that move numbers, cut, join, pad, resize or reduce them. What
- * the layout can tell costs no layer. Used by one thread. */
+/* onnx_movement.c: ONNX's operators that move, cut, join, pad, resize or reduce. Changes that the
+ * layout can express need no layer. Used by one thread. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static json_t *json_ints(int count, const int *values) {
     return list;
 }
 
-/* The place of `axis` among `axes`, -1. */
+/* The position of `axis` in `axes`; -1: it is not there. */
 static int axis_place(int count, const int *axes, int axis) {
     for (int i = 0; i < count; i++)
         if (axes[i] == axis)
@@ -21,7 +21,7 @@ static int axis_place(int count, const int *axes, int axis) {
     return -1;
 }
 
-/* Output i as the first input's dims but `axis` of `dim`. */
+/* Sets output i to the first input's dims, with `dim` for `axis`. */
 static void result_resized(struct onnx_import *import, size_t i, const struct onnx_value *x,
                            int axis, int64_t dim, int axis_count, const int *axes, int layer) {
     struct onnx_value *y = onnx_output(import, i);
@@ -73,7 +73,7 @@ bool onnx_lower_transpose(struct onnx_import *import) {
            onnx_view_transpose(import, y, x, order);
 }
 
-/* Reshape, transpose, reshape. */
+/* Makes Reshape, Permute, Reshape. */
 static bool blocks_move(struct onnx_import *import, const int64_t split[6], const int order[6],
                         const int64_t joined[4]) {
     struct onnx_value *y = onnx_output(import, 0), pieces = {0}, moved = {0};
@@ -187,8 +187,8 @@ bool onnx_lower_concat(struct onnx_import *import) {
     return true;
 }
 
-/* A Slice layer of `from`, whose axes are `axes`: starts, steps, dims of each axis of the source.
- */
+/* Makes a Slice layer of `from`, whose axes are `axes`: starts, steps and dims are per axis of the
+ * source. */
 static int slice_layer(struct onnx_import *import, int from, int n, const int *axes,
                        const int64_t *starts, const int64_t *steps, const int64_t *dims) {
     int begin[ONNX_RANK], size[ONNX_RANK], strides[ONNX_RANK];
@@ -270,7 +270,7 @@ bool onnx_lower_gather(struct onnx_import *import) {
     const int place = axis_place(n, axes, axis);
     if (!onnx_arrange(import, x, n, axes, &layer))
         return false;
-    /* Runs of neighbouring indices are slices. */
+    /* Runs of consecutive indices become slices. */
     int64_t starts[ONNX_RANK] = {0}, steps[ONNX_RANK], dims[ONNX_RANK];
     for (int i = 0; i < ONNX_RANK; i++)
         steps[i] = 1;
@@ -308,7 +308,7 @@ bool onnx_lower_gather(struct onnx_import *import) {
         return false;
     struct onnx_value gathered = {.name = y->name};
     onnx_result(&gathered, x->type, x->rank, dims, n, axes, layer);
-    /* The indices' own shape in place of the axis. */
+    /* The axis is replaced by the indices' own shape. */
     int rank = 0;
     int64_t shape[ONNX_RANK];
     for (int i = 0; i < x->rank; i++) {
@@ -432,7 +432,7 @@ bool onnx_lower_pad(struct onnx_import *import) {
     }
     if (strcmp(mode, "constant") != 0 && strcmp(mode, "reflect") != 0 && strcmp(mode, "edge") != 0)
         return onnx_refuse(import, "its mode is '%s'", mode);
-    /* Negative padding cuts: a Slice before the rest. */
+    /* Negative padding is a Slice before the rest. */
     int64_t starts[ONNX_RANK], steps[ONNX_RANK], kept[ONNX_RANK];
     for (int i = 0; i < x->rank; i++) {
         if (before[i] < -(1 << 24) || before[i] > 1 << 24 || after[i] < -(1 << 24) ||
@@ -511,14 +511,14 @@ bool onnx_lower_reduce(struct onnx_import *import) {
         return false;
     }
     const bool keep = onnx_int(import->node, "keepdims", 1) != 0;
-    /* What stays goes first, as it lies, what is reduced last, as one axis. */
+    /* The axes that stay come first, in their order; the reduced ones come last, as one axis. */
     int order[ONNX_RANK], axes[ONNX_RANK], count = 0, stay = 0, layer;
     const int n = onnx_axes_of(x, 0, -1, order);
     for (int i = 0; i < n; i++)
         if ((reduced >> order[i] & 1) == 0)
             axes[count++] = order[i];
     stay = count;
-    /* The usual case needs no transposition: what is reduced lies before the channels. */
+    /* The usual case needs no Permute: the reduced axes are before the channels. */
     int begin = 0, end = n;
     while (begin < n && (reduced >> order[begin] & 1) == 0)
         begin++;
@@ -570,7 +570,7 @@ bool onnx_lower_reduce(struct onnx_import *import) {
 
 /* ---- Resizing ---- */
 
-/* Sizes and scales along each axis, from attributes and inputs of all opsets. */
+/* Reads sizes and scales of each axis, from attributes and inputs of all opsets. */
 static bool resize_sizes(struct onnx_import *import, const struct onnx_value *x, int64_t *dims,
                          double *scales) {
     const bool upsample = strcmp(import->node->type, "Upsample") == 0;
@@ -665,7 +665,7 @@ bool onnx_lower_resize(struct onnx_import *import) {
     const int n = onnx_axes_of(x, keep, -1, axes);
     if (!onnx_arrange(import, x, n, axes, &layer))
         return false;
-    /* One layer per axis: all of the modes are products of the axes. */
+    /* One layer per axis, since all modes are separable. */
     for (int k = 0; k < n && layer >= 0; k++) {
         const int axis = axes[k];
         if (dims[axis] == x->dims[axis] && scales[axis] == 1)

@@ -1,4 +1,4 @@
-/* onnx_node.c: what the present node says: attributes, inputs, axes. Used by one thread. */
+/* onnx_node.c: reads the present node: attributes, inputs, axes. Used by one thread. */
 #include <string.h>
 
 #include "import/onnx_private.h"

@@ -5,7 +5,7 @@
 
 #include "import/onnx_private.h"
 
-/* Constant input i as `count` floats; NULL after onnx_refuse. */
+/* Reads the constant input i as `count` floats; NULL after onnx_refuse. */
 static const float *parameter_read(struct onnx_import *import, size_t i, const char *what,
                                    size_t count) {
     const struct onnx_tensor *tensor = onnx_constant(import, i, what);
@@ -19,12 +19,12 @@ static const float *parameter_read(struct onnx_import *import, size_t i, const c
     return tensor->floats;
 }
 
-/* Within what the layers take. */
+/* Limited to the layers' range. */
 static double epsilon_read(struct onnx_import *import) {
     return fmin(fmax((double)onnx_float(import->node, "epsilon", 1e-5F), 1e-10), 1);
 }
 
-/* x with its axis 1 innermost, the others as they lie. */
+/* Arranges x with axis 1 innermost and the others in their order. */
 static bool channels_last(struct onnx_import *import, const struct onnx_value *x,
                           int axes[ONNX_RANK], int *ret_count, int *ret_layer) {
     if (x->rank < 2)
@@ -65,7 +65,7 @@ bool onnx_lower_batch_normalization(struct onnx_import *import) {
     return true;
 }
 
-/* Also InstanceNormalization, whose groups are single channels. */
+/* Also lowers InstanceNormalization, whose groups are single channels. */
 bool onnx_lower_group_normalization(struct onnx_import *import) {
     const struct onnx_value *x = onnx_dynamic(import, 0);
     struct onnx_value *y = onnx_output(import, 0);
@@ -115,7 +115,7 @@ bool onnx_lower_layer_normalization(struct onnx_import *import) {
             return onnx_refuse(import, "its output %zu is used; only the first is supported", i);
     for (int i = 0; i < x->rank; i++)
         dims[i >= axis] *= (int)x->dims[i];
-    /* What is normalised lies together and in the source's order, and becomes one axis. */
+    /* The normalised axes must be adjacent and in the source's order; they become one axis. */
     int order[ONNX_RANK];
     const int all = onnx_axes_of(x, 0, -1, order);
     for (int i = 0; i < all; i++)

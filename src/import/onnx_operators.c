@@ -1,5 +1,5 @@
-/* onnx_operators.c: THE list of the operators of ONNX that become layers. (Nodes of constants alone
- * are onnx_fold.c's.) No state. */
+/* onnx_operators.c: THE list of ONNX operators that become layers. (onnx_fold.c computes nodes with
+ * constant inputs.) No state. */
 #include <string.h>
 
 #include "import/onnx_private.h"

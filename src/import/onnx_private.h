@@ -1,13 +1,12 @@
-/* onnx_private.h: what the files of the ONNX importer share.
+/* onnx_private.h: shared by the files of the ONNX importer.
  *
- * The importer walks the source's nodes in order. Each value of the source is a constant, whose
- * numbers are known now, or dynamic: the output of a layer of the network that is being made. A
- * dynamic value's numbers lie in memory in an order of their own, its layout; Transpose, Reshape,
- * Flatten, Squeeze, Unsqueeze, DepthToSpace change the layout alone, and a layer that needs another
- * order asks for it (onnx_arrange), which costs a Permute only where it must.
+ * The importer visits the source's nodes in order. Each value of the source is either a constant,
+ * whose numbers are known, or dynamic: the output of a layer of the new network. The order of a
+ * dynamic value's numbers in memory is its layout. Transpose, Reshape, Flatten, Squeeze, Unsqueeze
+ * and DepthToSpace change only the layout; a layer that needs a certain order requests it
+ * (onnx_arrange), which adds a Permute only where it is needed.
  *
- * The batch is taken as 1 throughout: the network's layers work on one sample.
- */
+ * The batch is 1 throughout, since the network's layers work on one sample. */
 #ifndef CONVNET_IMPORT_ONNX_PRIVATE_H
 #define CONVNET_IMPORT_ONNX_PRIVATE_H
 
@@ -20,11 +19,11 @@
 #include "import/onnx.pb-c.h"
 
 enum {
-    ONNX_RANK = 8,        /* axes of a value of the source */
-    ONNX_FACTORS = 16,    /* pieces of its axes that lie in memory one by one */
-    ONNX_ENGINE_RANK = 5, /* axes of a tensor of the network, without the batch */
+    ONNX_RANK = 8,        /* most axes of a value of the source */
+    ONNX_FACTORS = 16,    /* most parts of its axes that are ordered separately */
+    ONNX_ENGINE_RANK = 5, /* most axes of a tensor of the network, without the batch */
     ONNX_MAX_NODES = 1 << 16,
-    ONNX_MAX_FOLDED = 1 << 25 /* numbers of one folded constant */
+    ONNX_MAX_FOLDED = 1 << 25 /* most numbers of a folded constant */
 };
 
 /* TensorProto.DataType */
@@ -55,15 +54,20 @@ struct onnx_tensor {
     const int64_t *integers;
 };
 
-/* Where a dynamic value's numbers are. Factors are in the source's row-major order, none of them 1,
- * and each lies within one axis; `place` is the factor's position in memory, 0 outermost. */
+/* The order of a dynamic value's numbers. Factors are in the source's row-major order, greater than
+ * 1, and each is within one axis; `place` is the factor's position in memory, 0 outermost. */
 struct onnx_layout {
     int count;
     int64_t size[ONNX_FACTORS];
     int place[ONNX_FACTORS];
 };
 
-enum onnx_state { ONNX_UNSET = 0, ONNX_CONSTANT, ONNX_DYNAMIC, ONNX_POISONED /* refused above */ };
+enum onnx_state {
+    ONNX_UNSET = 0,
+    ONNX_CONSTANT,
+    ONNX_DYNAMIC,
+    ONNX_POISONED /* was refused before */
+};
 
 struct onnx_value {
     const char *name;
@@ -74,20 +78,20 @@ struct onnx_value {
     const struct onnx_tensor *tensor; /* constant */
     int layer;                        /* dynamic: index into `layers` */
     struct onnx_layout layout;        /* dynamic */
-    int uses;                         /* inputs of nodes and outputs of the graph that name it */
+    int uses;                         /* number of readers: nodes' inputs and the graph's outputs */
     bool is_output;
 };
 
-/* One node of the source. Indices of values; -1: an optional one is left out. */
+/* One node of the source, with indices of values; -1: an omitted optional one. */
 struct onnx_node {
     const Onnx__NodeProto *proto;
     const char *type;  /* "Conv" */
-    const char *label; /* what messages and layers call it */
+    const char *label; /* its name in messages and of its layers */
     size_t input_count, output_count;
     int *inputs, *outputs;
 };
 
-/* One layer of the network that is being made. */
+/* A weight of a layer of the new network. */
 struct onnx_weight {
     const char *name; /* "kernel" */
     int rank;
@@ -103,46 +107,45 @@ struct onnx_layer {
     int rank, dims[ONNX_ENGINE_RANK]; /* of its output */
     int weight_count;
     struct onnx_weight weights[ONNX_WEIGHTS];
-    const char *source; /* the node of the source, NULL: made for the order of numbers */
+    const char *source; /* the node of the source; NULL: made for the order of numbers */
 };
 
 struct onnx_block;
 
 struct onnx_import {
     struct cn_error *error;
-    enum cn_status status; /* of what ends the import at once */
+    enum cn_status status; /* of the failure that ends the import */
     const char *path;      /* the file's name, for messages */
     int folder;            /* of the file, -1: none */
     size_t memory_limit;
     int64_t opset;
-    int64_t batch; /* the batch that the source was made for, if it is fixed and above 1; else 1 */
+    int64_t batch; /* the batch of the source if it is fixed and above 1; else 1 */
     Onnx__ModelProto *model;
     size_t node_count;
-    struct onnx_node *nodes; /* each after those that it depends on */
+    struct onnx_node *nodes; /* in topological order */
     size_t value_count, value_room;
     struct onnx_value *values;
     json_t *names; /* value's name -> index */
     size_t layer_count, layer_room;
     struct onnx_layer *layers;
-    json_t *layer_names;          /* taken */
+    json_t *layer_names;          /* names in use */
     json_t *obstacles;            /* strings */
     json_t *notes;                /* strings: what was folded and dropped */
-    const struct onnx_node *node; /* the present one */
-    struct onnx_block *blocks;    /* all memory, freed with the import */
+    const struct onnx_node *node; /* the present node */
+    struct onnx_block *blocks;    /* all memory, freed at the end of the import */
     size_t allocated;
 };
 
 /* ---- Memory and failures (onnx_memory.c) ---- */
 
-/* Zeroed, freed with the import. NULL after onnx_fail. */
+/* Allocates zeroed memory that is freed with the import. NULL after onnx_fail. */
 void *onnx_allocate(struct onnx_import *import, size_t count, size_t size);
 
-/* Ends the import: false, so that a check reads `return onnx_fail(...)`. */
+/* Ends the import. Returns false, so that a check reads `return onnx_fail(...)`. */
 bool onnx_fail(struct onnx_import *import, enum cn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Notes an obstacle at the present node, with which the import will end when all are known. False.
- */
+/* Records an obstacle at the present node; the import fails when all are known. Returns false. */
 bool onnx_refuse(struct onnx_import *import, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -153,18 +156,19 @@ void onnx_free_memory(struct onnx_import *import);
 
 /* ---- Constants (onnx_tensor.c) ---- */
 
-/* The number of elements of these dims; false after onnx_fail when a dim is negative or the product
- * is above `most`. */
+/* Computes the number of elements; false after onnx_fail when a dim is negative or the product is
+ * above `most`. */
 bool onnx_count(struct onnx_import *import, const char *what, int rank, const int64_t *dims,
                 size_t most, size_t *ret_count);
 
-/* Decodes an initializer or an attribute; reads external data beside the model. NULL: onnx_fail. */
+/* Decodes an initializer or an attribute; reads external data beside the model. NULL after
+ * onnx_fail. */
 const struct onnx_tensor *onnx_tensor_read(struct onnx_import *import, Onnx__TensorProto *proto);
 
-/* An empty constant of this shape, whose numbers the caller fills. NULL: onnx_fail. */
+/* Creates a constant of this shape, whose numbers the caller fills in. NULL after onnx_fail. */
 struct onnx_tensor *onnx_tensor_make(struct onnx_import *import, int type, int rank,
                                      const int64_t *dims);
-float *onnx_floats(struct onnx_tensor *tensor); /* of one just made */
+float *onnx_floats(struct onnx_tensor *tensor); /* of one that was just created */
 int64_t *onnx_integers(struct onnx_tensor *tensor);
 
 bool onnx_is_float(int type);
@@ -176,50 +180,51 @@ void onnx_set_number(struct onnx_tensor *tensor, size_t i, double value);
 
 /* ---- The graph (onnx_graph.c) ---- */
 
-/* The message of a file's bytes; freed with onnx_model_free. False: onnx_fail. */
+/* Parses a file's bytes; caller frees with onnx_model_free. False after onnx_fail. */
 bool onnx_model_parse(struct onnx_import *import, const void *bytes, size_t size);
 void onnx_model_free(struct onnx_import *import);
 
-/* Reads the message: nodes sorted, values named, initializers decoded. False: onnx_fail. */
+/* Reads the message: sorts nodes, names values, decodes initializers. False after onnx_fail. */
 bool onnx_graph_read(struct onnx_import *import);
 
-/* The value of this name, -1: there is none. */
+/* The index of the value with this name; -1: there is none. */
 int onnx_value_index(struct onnx_import *import, const char *name);
 
 /* ---- A node's inputs and attributes (onnx_node.c) ---- */
 
 int64_t onnx_int(const struct onnx_node *node, const char *name, int64_t otherwise);
 float onnx_float(const struct onnx_node *node, const char *name, float otherwise);
-/* The attribute as text equals `text`; when it is missing, `otherwise` does. */
+/* The attribute as text, or `otherwise` if it is missing. */
 const char *onnx_string(struct onnx_import *import, const struct onnx_node *node, const char *name,
                         const char *otherwise);
 const Onnx__AttributeProto *onnx_attribute(const struct onnx_node *node, const char *name);
 /* A list of integers: NULL if it is missing. */
 const int64_t *onnx_ints(const struct onnx_node *node, const char *name, size_t *ret_count);
 
-/* Input i, NULL when it is left out. */
+/* Input i; NULL if it is omitted. */
 struct onnx_value *onnx_input(struct onnx_import *import, size_t i);
 struct onnx_value *onnx_output(struct onnx_import *import, size_t i);
-/* The same, but onnx_refuse when it is missing or not dynamic / not constant. */
+/* The same; NULL after onnx_refuse if it is missing or not dynamic / not constant. */
 struct onnx_value *onnx_dynamic(struct onnx_import *import, size_t i);
 const struct onnx_tensor *onnx_constant(struct onnx_import *import, size_t i, const char *what);
-/* Integers of an optional constant input or attribute: *ret_given tells whether there are any. */
+/* Reads integers of an optional constant input or attribute: *ret_given tells whether there are
+ * any. */
 bool onnx_integers_of(struct onnx_import *import, size_t input, const char *attribute,
                       const int64_t **ret_values, size_t *ret_count);
 
-/* -1 and so on counted from the end. False after onnx_refuse when out of range. */
+/* Resolves an axis, which counts from the end if it is negative. False after onnx_refuse if it is
+ * out of range. */
 bool onnx_axis(struct onnx_import *import, int64_t axis, int rank, int *ret_axis);
 
 void onnx_set_constant(struct onnx_value *value, const struct onnx_tensor *tensor);
 
-/* The dims of NumPy's broadcast of both. False after onnx_refuse. */
+/* Computes the dims of NumPy's broadcast of both. False after onnx_refuse. */
 bool onnx_broadcast(struct onnx_import *import, int rank_a, const int64_t *a, int rank_b,
                     const int64_t *b, int *ret_rank, int64_t *ret_dims);
 
-/* ---- Shapes that the present node asks for (onnx_shapes.c) ----
- * False after onnx_refuse. */
+/* ---- Shapes that the present node specifies (onnx_shapes.c); false after onnx_refuse ---- */
 
-/* Reshape: dims of a value of `rank` and `dims`. */
+/* Reshape: the new dims of a value with `rank` and `dims`. */
 bool onnx_reshape_dims(struct onnx_import *import, int rank, const int64_t *dims, int *ret_rank,
                        int64_t *ret_dims);
 /* Flatten. */
@@ -231,12 +236,12 @@ bool onnx_unsqueeze_dims(struct onnx_import *import, int rank, const int64_t *di
                          int64_t *ret_dims);
 /* Transpose: axis i of the result is axis order[i]. */
 bool onnx_transpose_order(struct onnx_import *import, int rank, int *ret_order);
-/* Slice: for each axis where it starts, its step, and how many it takes. */
+/* Slice: start, step and size of each axis. */
 bool onnx_slice_ranges(struct onnx_import *import, int rank, const int64_t *dims,
                        int64_t *ret_starts, int64_t *ret_steps, int64_t *ret_dims);
 /* Reduce...: the axes as bits. */
 bool onnx_reduce_axes(struct onnx_import *import, int rank, unsigned *ret_axes);
-/* Split: its axis, and the size of each output. */
+/* Split: the axis, and the size of each output. */
 bool onnx_split_sizes(struct onnx_import *import, int rank, const int64_t *dims, int *ret_axis,
                       const int64_t **ret_sizes);
 
@@ -245,11 +250,11 @@ bool onnx_split_sizes(struct onnx_import *import, int rank, const int64_t *dims,
 const struct onnx_tensor *onnx_tensor_transpose(struct onnx_import *import,
                                                 const struct onnx_tensor *x, const int *order);
 
-/* True if the present node's outputs were worked out now. False with import->status CN_OK: the node
- * is not one that this file can do, or its inputs are not constant. */
+/* True if the present node's outputs were computed. False with import->status CN_OK: this file does
+ * not support the operator, or its inputs are not constant. */
 bool onnx_fold(struct onnx_import *import, bool *ret_folded);
 
-/* True if nodes of this operator can be worked out at all. */
+/* True if nodes of this operator can be computed. */
 bool onnx_fold_knows(const char *type);
 
 /* ---- Layouts (onnx_layout.c) ---- */
@@ -258,48 +263,48 @@ bool onnx_fold_knows(const char *type);
 void onnx_layout_axes(const struct onnx_layout *layout, int rank, const int64_t *dims,
                       int first[ONNX_RANK + 1]);
 
-/* A layer that gives value's numbers with its factors in the order `sequence` (factors of `layout`,
- * which may be finer than the value's own), as a tensor of `dims`. False: onnx_refuse, onnx_fail.
- */
+/* Makes a layer with value's numbers in the order `sequence` of its factors (those of `layout`,
+ * which may be finer than the value's own), as a tensor of `dims`. False after onnx_refuse or
+ * onnx_fail. */
 bool onnx_arrange_factors(struct onnx_import *import, const struct onnx_value *value,
                           const struct onnx_layout *layout, const int *sequence, int rank,
                           const int *dims, int *ret_layer);
 
-/* The same for whole axes, from outermost to innermost; what is left out must be 1. */
+/* The same for whole axes, from outermost to innermost; omitted axes must have length 1. */
 bool onnx_arrange(struct onnx_import *import, const struct onnx_value *value, int axis_count,
                   const int *axes, int *ret_layer);
 
-/* The axes of the value above 1, and those in `keep` (bits), in the order that its numbers have
- * now, as far as axes are whole; last >= 0: that axis goes last. Their number. */
+/* The axes of the value that are longer than 1 or in `keep` (bits), in the present order of its
+ * numbers as far as axes are whole; last >= 0: with that axis last. Returns their number. */
 int onnx_axes_of(const struct onnx_value *value, unsigned keep, int last, int axes[ONNX_RANK]);
 
-/* Makes `value` dynamic: dims `dims`, numbers from `layer` in which `axes` lie from outermost to
- * innermost; an axis that is left out must be 1. */
+/* Makes `value` dynamic: its dims are `dims`, its numbers come from `layer` with `axes` from
+ * outermost to innermost; omitted axes must have length 1. */
 void onnx_result(struct onnx_value *value, int type, int rank, const int64_t *dims, int axis_count,
                  const int *axes, int layer);
 
-/* The same, with the layout of `like`, whose dims it has. */
+/* The same with the layout and dims of `like`. */
 void onnx_result_like(struct onnx_value *value, int type, const struct onnx_value *like, int layer);
 
-/* `value` becomes `from` in other dims, or with its axes in another order; without a layer where
- * the layout can tell it. */
+/* Makes `value` the value `from` with other dims, or with its axes in another order, without a
+ * layer if the layout can express it. */
 bool onnx_view_reshape(struct onnx_import *import, struct onnx_value *value,
                        const struct onnx_value *from, int rank, const int64_t *dims);
 bool onnx_view_transpose(struct onnx_import *import, struct onnx_value *value,
                          const struct onnx_value *from, const int *order);
 
-/* n operands of an elementwise operator made alike: of each a layer, or for a constant its numbers,
- * whose tensor has one rank and dims that are the result's or 1. */
+/* The operands of an elementwise operator, aligned: a layer, or the numbers of a constant, for
+ * each. Their tensors have one rank, and dims that are the result's or 1. */
 enum { ONNX_OPERANDS = 64 };
 struct onnx_operands {
     int count;
     int rank, dims[ONNX_ENGINE_RANK]; /* of the result */
-    struct onnx_value result;         /* its type is the first operand's, its layer unset */
+    struct onnx_value result;         /* has the first operand's type and no layer yet */
     struct {
         int layer; /* -1: constant */
         const float *numbers;
         int dims[ONNX_ENGINE_RANK];
-        bool whole; /* dims are the result's */
+        bool whole; /* its dims are the result's */
     } of[ONNX_OPERANDS];
 };
 bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_value *const *values,
@@ -307,28 +312,28 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
 
 /* ---- Layers (onnx_layers.c) ---- */
 
-/* A layer; takes ownership of config (NULL: {}). -1 after onnx_fail or onnx_refuse. `inputs` are
- * layers; dims: of one sample. */
+/* Adds a layer; takes ownership of config (NULL: {}). -1 after onnx_fail or onnx_refuse. `inputs`
+ * are layers; dims: of one sample. */
 int onnx_layer(struct onnx_import *import, const char *class_name, json_t *config, int input_count,
                const int *inputs, int rank, const int *dims);
-/* `data` must live as long as the import. */
+/* `data` must exist as long as the import. */
 bool onnx_layer_weight(struct onnx_import *import, int layer, const char *name, int rank,
                        const int *dims, const float *data);
 
-/* Calls the layer by the source's name, as far as a layer may have it and it is not taken. */
+/* Gives the layer the source's name, with allowed characters, unless it is in use. */
 void onnx_layer_rename(struct onnx_import *import, int layer, const char *name);
 
-/* The same numbers in another shape; the layer itself when it has it. */
+/* The same numbers in another shape; returns the layer itself if it has that shape. */
 int onnx_layer_reshape(struct onnx_import *import, int layer, int rank, const int *dims);
 /* Axis i of the result is axis order[i]. */
 int onnx_layer_permute(struct onnx_import *import, int layer, int rank, const int *order);
-/* A layer that gives numbers, whatever the input. */
+/* Adds a layer with constant numbers. */
 int onnx_layer_constant(struct onnx_import *import, int rank, const int *dims, const float *data);
 
 /* scale[c] * x + shift[c] for each number c of the innermost axis; NULL: 1, 0. */
 int onnx_layer_affine(struct onnx_import *import, int layer, const float *scale,
                       const float *shift);
-/* A function of each number by itself. */
+/* Adds an elementwise function. */
 int onnx_layer_unary(struct onnx_import *import, int layer, const char *function, double alpha,
                      double beta);
 
@@ -336,7 +341,7 @@ int onnx_layer_unary(struct onnx_import *import, int layer, const char *function
 
 struct onnx_operator {
     const char *name;
-    bool (*lower)(struct onnx_import *import); /* false: onnx_refuse or onnx_fail was called */
+    bool (*lower)(struct onnx_import *import); /* false after onnx_refuse or onnx_fail */
 };
 const struct onnx_operator *onnx_operator_find(const char *name);
 

@@ -1,5 +1,5 @@
-/* onnx_shapes.c: the shapes that nodes ask for by attribute (older opsets) or by constant input
- * (newer ones), for constants and for dynamic values alike. Used by one thread. */
+/* onnx_shapes.c: the shapes that nodes specify by attribute (older opsets) or by constant input
+ * (newer ones), for constants and dynamic values. Used by one thread. */
 #include <string.h>
 
 #include "import/onnx_private.h"
@@ -58,7 +58,7 @@ bool onnx_flatten_dims(struct onnx_import *import, int rank, const int64_t *dims
     return true;
 }
 
-/* Bits of the axes in a list; *ret_given: there is a list. */
+/* Reads a list of axes as bits; *ret_given: there is a list. */
 static bool axes_read(struct onnx_import *import, int rank, bool *ret_given, unsigned *ret_axes) {
     const int64_t *axes;
     size_t count;

@@ -1,4 +1,4 @@
-/* onnx_tensor.c: the constants of an ONNX file: decoded from the message, from raw bytes or from a
+/* onnx_tensor.c: decodes the constants of an ONNX file from the message, from raw bytes or from a
  * file beside the model. It computes nothing. Used by one thread. */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ struct onnx_tensor *onnx_tensor_make(struct onnx_import *import, int type, int r
         return NULL;
     tensor->type = type;
     tensor->rank = rank;
-    for (int i = 0; i < rank; i++) /* of a scalar there is no array */
+    for (int i = 0; i < rank; i++) /* a scalar has no array */
         tensor->dims[i] = dims[i];
     tensor->count = count;
     if (onnx_is_float(type))
@@ -81,7 +81,7 @@ double onnx_number(const struct onnx_tensor *tensor, size_t i) {
     return tensor->floats != NULL ? (double)tensor->floats[i] : (double)tensor->integers[i];
 }
 
-/* An integer of this type, with the wrap that a cast of it has; out of range is its nearest. */
+/* Converts to an integer type, out of range to the nearest value. */
 static int64_t integer_clamped(double value) {
     if (value != value)
         return 0;
@@ -122,7 +122,7 @@ static float brain_value(uint16_t brain) {
     return value;
 }
 
-/* Little-endian bytes of `type` to numbers. */
+/* Decodes little-endian bytes of `type`. */
 static void raw_decode(struct onnx_tensor *tensor, const unsigned char *raw) {
     const size_t width = (size_t)types[tensor->type].bytes;
     for (size_t i = 0; i < tensor->count; i++) {
@@ -161,7 +161,7 @@ static void raw_decode(struct onnx_tensor *tensor, const unsigned char *raw) {
     }
 }
 
-/* The numbers that the message holds in its typed lists. False: there are not as many. */
+/* Decodes the message's typed lists. False: there are too few numbers. */
 static bool list_decode(struct onnx_tensor *tensor, const Onnx__TensorProto *proto) {
     const size_t count = tensor->count;
     switch (tensor->type) {
@@ -198,7 +198,7 @@ static bool list_decode(struct onnx_tensor *tensor, const Onnx__TensorProto *pro
 
 /* ---- External data ---- */
 
-/* A name within the model's own folder: no absolute path, no "..", no empty part. */
+/* True for a name within the model's own folder: no absolute path, no "..", no empty part. */
 static bool location_safe(const char *location) {
     const size_t length = strlen(location);
     if (length == 0 || length > 1024 || location[0] == '/' || strchr(location, '\\') != NULL)
@@ -223,7 +223,7 @@ static bool number_read(const char *text, size_t *ret_value) {
     return true;
 }
 
-/* Opens `location` beside the model; a link is not followed. */
+/* Opens `location` beside the model; links are not followed. */
 static int external_open(struct onnx_import *import, const char *location) {
     const int file = import->folder < 0 ? -1
                                         : openat(import->folder, location,
@@ -244,7 +244,7 @@ static int external_open(struct onnx_import *import, const char *location) {
     return file;
 }
 
-/* Reads `length` bytes at `offset` of the file that external_data names. NULL: onnx_fail. */
+/* Reads `length` bytes at `offset` of the file that external_data names. NULL after onnx_fail. */
 static unsigned char *external_read(struct onnx_import *import, const Onnx__TensorProto *proto,
                                     size_t length) {
     const char *location = NULL;
@@ -347,7 +347,7 @@ const struct onnx_tensor *onnx_tensor_read(struct onnx_import *import, Onnx__Ten
     }
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (raw != NULL && type == ONNX_FLOAT && (uintptr_t)raw % _Alignof(float) == 0) {
-        tensor->floats = (const float *)(const void *)raw; /* lives as long as the message */
+        tensor->floats = (const float *)(const void *)raw; /* exists as long as the message */
         return tensor;
     }
 #endif

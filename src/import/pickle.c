@@ -1,8 +1,7 @@
 /* pickle.c: see pickle.h. The opcodes are those of Python's Lib/pickletools.py, protocols 0 to 5.
  *
- * Every value belongs to the pickle's list and is freed with it, so that cycles do no harm. One
- * thread.
- */
+ * The pickle's list owns every value and is freed as a whole, so that cycles are harmless. One
+ * thread. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +23,7 @@ struct pickle {
     struct stack all;
 };
 
-/* One pickle while it is read. A mark on the stack is a NULL. */
+/* The state while one pickle is read. A mark on the stack is a NULL. */
 struct machine {
     struct pickle *pickle;
     const unsigned char *bytes;
@@ -34,7 +33,7 @@ struct machine {
     enum cn_status status;
 };
 
-/* What a global stands for when it is called. */
+/* What happens when a global is called. */
 enum role {
     ROLE_DICT,
     ROLE_TENSOR,
@@ -178,7 +177,7 @@ static void append(struct machine *machine, struct pickle_value *list, struct pi
     list->capacity = items.capacity;
 }
 
-/* The topmost value, taken off; NULL and a failure for a mark or an empty stack. */
+/* Removes and returns the topmost value; NULL and a failure for a mark or an empty stack. */
 static struct pickle_value *machine_pop(struct machine *machine) {
     struct stack *stack = &machine->stack;
     if (stack->count == 0 || stack->values[stack->count - 1] == NULL) {
@@ -251,7 +250,7 @@ static void push_integer(struct machine *machine, int64_t integer) {
     machine_push(machine, value);
 }
 
-/* LONG1 and LONG4: two's complement; longer ones than 8 bytes are kept by their low ones. */
+/* LONG1 and LONG4: two's complement; of more than 8 bytes only the low ones are kept. */
 static void push_long(struct machine *machine, uint64_t width) {
     const unsigned char *bytes = machine_take(machine, width);
     uint64_t number = 0;
@@ -291,7 +290,7 @@ static void collect(struct machine *machine, enum pickle_kind kind, size_t first
     machine->stack.count = first;
 }
 
-/* Replaces all above the last mark, and the mark, by a tuple, list or dict. */
+/* Replaces everything above the last mark, and the mark, by a tuple, list or dict. */
 static void collect_marked(struct machine *machine, enum pickle_kind kind) {
     const size_t mark = find_mark(machine);
     if (mark == SIZE_MAX)
@@ -315,7 +314,7 @@ static void collect_last(struct machine *machine, size_t count) {
         machine_push(machine, machine->pickle->all.values[machine->pickle->all.count - 1]);
 }
 
-/* SETITEMS and APPENDS: all above the mark goes into what lies below it. */
+/* SETITEMS and APPENDS: adds everything above the mark to the value below it. */
 static void extend_marked(struct machine *machine, enum pickle_kind kind) {
     const size_t mark = find_mark(machine);
     if (mark == SIZE_MAX)
@@ -352,7 +351,7 @@ static bool is_kind(const struct pickle_value *value, enum pickle_kind kind) {
     return value != NULL && value->kind == kind;
 }
 
-/* REDUCE: the few calls that are known, done here and not called. */
+/* REDUCE: evaluates the few known calls without calling anything. */
 static void reduce(struct machine *machine) {
     struct pickle_value *arguments = machine_pop(machine), *function = machine_pop(machine),
                         *result = NULL;
@@ -425,13 +424,13 @@ static void recall(struct machine *machine, uint64_t index) {
 }
 
 static void build_state(struct machine *machine) {
-    /* OrderedDict's attributes (_metadata): the state is dropped. */
+    /* The state of OrderedDict's attributes (_metadata) is dropped. */
     (void)machine_pop(machine);
     if (!is_kind(top(machine), PICKLE_DICT) && !is_kind(top(machine), PICKLE_BESIDE))
         (void)machine_fail(machine, "a state for what is no dict");
 }
 
-/* A decimal number of protocol 0, perhaps with Python 2's "L" after it. */
+/* A decimal number of protocol 0, possibly with Python 2's "L" after it. */
 static int64_t line_number(struct machine *machine, const char *line, size_t length) {
     const bool negative = length > 0 && line[0] == '-';
     int64_t number = 0;
@@ -487,7 +486,7 @@ static void step_number(struct machine *machine, unsigned char opcode) {
     case 0x8b:
         push_long(machine, take_number(machine, 4));
         break;
-    default: /* BINFLOAT: its value is never needed */
+    default: /* BINFLOAT: its value is not needed */
         (void)machine_take(machine, 8);
         machine_push(machine, value_make(machine, PICKLE_FLOAT, NULL, 0));
         break;
@@ -526,7 +525,7 @@ static void unknown_opcode(struct machine *machine, unsigned char opcode) {
                     opcode, machine->place - 1);
 }
 
-/* One opcode. True at STOP. */
+/* Executes one opcode. True at STOP. */
 static bool machine_step(struct machine *machine) {
     const unsigned char *byte = machine_take(machine, 1);
     if (byte == NULL)

@@ -1,7 +1,6 @@
-/* source.c: the tensors of a foreign file, its number types, and the files beside it; see source.h.
+/* source.c: the tensors of a foreign file, number types, and files beside it; see source.h.
  *
- * Knows no container. One thread.
- */
+ * Independent of containers. One thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -153,7 +152,7 @@ float import_dtype_value(enum import_dtype dtype, const unsigned char *bytes, si
     return (float)bits;
 }
 
-/* A name that stays in its folder: relative, without "..". */
+/* True for a relative name without "..", which stays in its folder. */
 static bool stays_inside(const char *name) {
     if (name[0] == '\0' || name[0] == '/' || strlen(name) >= IMPORT_NAME)
         return false;

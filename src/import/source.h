@@ -1,10 +1,9 @@
-/* source.h: what a foreign model file says, before anything is made of it.
+/* source.h: the contents of a foreign model file.
  *
  * Each reader of a container (Keras's HDF5 and zip, TensorFlow.js, PyTorch, safetensors) fills a
  * `struct import_source`: the architecture as Keras JSON if the file has one, and the tensors by
  * name. assemble.c makes a network of it. A reader checks every size against the file's length
- * before it allocates.
- */
+ * before it allocates. */
 #ifndef CONVNET_IMPORT_SOURCE_H
 #define CONVNET_IMPORT_SOURCE_H
 
@@ -15,9 +14,9 @@
 #include "convnet/status.h"
 
 enum {
-    IMPORT_NAME = 512,    /* bytes of a path or a name, with its NUL */
-    IMPORT_MAX_RANK = 8,  /* dimensions of a tensor */
-    IMPORT_MAX_DEPTH = 64 /* nesting of groups, dictionaries and models */
+    IMPORT_NAME = 512,    /* bytes of a path or a name with its NUL */
+    IMPORT_MAX_RANK = 8,  /* most dimensions of a tensor */
+    IMPORT_MAX_DEPTH = 64 /* deepest nesting of groups, dictionaries and models */
 };
 
 /* How a file names its tensors. */
@@ -35,13 +34,13 @@ struct import_tensor {
     size_t dims[IMPORT_MAX_RANK];
     size_t size;   /* floats */
     float *values; /* owned; row-major */
-    bool used;     /* some layer has taken it */
+    bool used;     /* a layer has taken it */
 };
 
 struct import_source {
     const char *format; /* "Keras 3 .keras file" */
     enum import_naming naming;
-    bool flipped_kernels; /* Theano's convolutions: kernels lie turned by 180 degrees */
+    bool flipped_kernels; /* Theano's convolutions: kernels are rotated by 180 degrees */
     bool keras_1;
     json_t *architecture; /* Keras JSON, owned; NULL if the file has none */
     json_t *labels;       /* array of strings, owned; NULL if the file has none */
@@ -49,7 +48,7 @@ struct import_source {
     struct import_tensor *tensors;
     size_t group_count, group_capacity;
     char **groups;        /* Keras 3: every group's path, with or without variables */
-    size_t floats, limit; /* floats taken so far and at most */
+    size_t floats, limit; /* number of floats so far, and the most allowed */
 };
 
 /* One foreign file. */
@@ -57,23 +56,23 @@ struct import_file {
     const char *name; /* for messages */
     const unsigned char *bytes;
     size_t length;
-    int folder; /* descriptor of its folder, for the files that it names; -1: none */
+    int folder; /* descriptor of its folder, for files that it refers to; -1: none */
 };
 
-/* Adds a tensor with room for the product of its dims; the names are copied. The caller fills
- * ret_tensor's values. CN_LIMIT above the source's limit, CN_MALFORMED for an impossible shape. */
+/* Adds a tensor with room for its elements; the names are copied. The caller fills in ret_tensor's
+ * values. CN_LIMIT above the source's limit, CN_MALFORMED for an impossible shape. */
 enum cn_status import_source_add(struct import_source *source, const char *group, const char *name,
                                  int rank, const size_t *dims, struct import_tensor **ret_tensor,
                                  struct cn_error *error);
 
-/* Notes a group of a Keras 3 file. */
+/* Adds a group of a Keras 3 file. */
 enum cn_status import_source_add_group(struct import_source *source, const char *path,
                                        struct cn_error *error);
 
-/* Releases what the source owns. Accepts a source that is all zero. */
+/* Frees what the source owns. Accepts a source that is all zero. */
 void import_source_clear(struct import_source *source);
 
-/* Number types of the containers, as they lie in a file: little-endian. */
+/* Number types of the containers; little-endian. */
 enum import_dtype {
     IMPORT_F32,
     IMPORT_F64,
@@ -94,16 +93,16 @@ size_t import_dtype_size(enum import_dtype dtype);
 /* Element `index` of the array at `bytes`. */
 float import_dtype_value(enum import_dtype dtype, const unsigned char *bytes, size_t index);
 
-/* Reads the file `name` in the folder of `file`, at most `limit` bytes; `name` must not lead out of
- * that folder. Caller frees with free(). */
+/* Reads the file `name` in the folder of `file`, at most `limit` bytes; `name` must stay in that
+ * folder. Caller frees with free(). */
 enum cn_status import_read_beside(const struct import_file *file, const char *name, size_t limit,
                                   unsigned char **ret_bytes, size_t *ret_length,
                                   struct cn_error *error);
 
 /* ---- The readers ---- */
 
-/* Each fills `source`, which the caller has set to zero but for `limit`, and clears it whatever
- * comes. */
+/* Each fills `source`, which the caller has zeroed except for `limit`, and which the caller clears,
+ * also after a failure. */
 enum cn_status import_hdf5(const struct import_file *file, struct import_source *source,
                            struct cn_error *error);
 enum cn_status import_keras_zip(const struct import_file *file, struct import_source *source,

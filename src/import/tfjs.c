@@ -1,15 +1,14 @@
-/* tfjs.c: TensorFlow.js layers models: model.json, and the shards of weights that it names.
+/* tfjs.c: reads TensorFlow.js layers models: model.json, and the shards of weights that it names.
  *
- * Quantized weights are taken back to numbers: value * scale + min. Graph models are refused. One
- * thread.
- */
+ * Quantized weights are converted to numbers: value * scale + min. Graph models are refused. One
+ * thread. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "import/source.h"
 #include "json/load.h"
 
-/* The bytes of a group of shards, one after another. */
+/* The bytes of a group of shards, concatenated. */
 struct shards {
     unsigned char *bytes;
     size_t length, used;

@@ -1,7 +1,7 @@
-/* torch.c: PyTorch's state dicts: the zip of today and the row of pickles of before 1.6.
+/* torch.c: reads PyTorch's state dicts: today's zip, and the sequence of pickles before 1.6.
  *
- * Whole modules and TorchScript are refused with the line that saves what is needed. One thread.
- */
+ * Whole modules and TorchScript are refused with the line of Python that saves a state dict. One
+ * thread. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,16 +27,16 @@ struct storage {
     const char *key; /* borrowed from the pickle */
     const unsigned char *bytes;
     size_t length;
-    unsigned char *owned; /* bytes, if they are ours */
+    unsigned char *owned; /* its bytes, if owned */
 };
 
 struct reader {
     struct import_source *source;
     struct import_archive *archive; /* NULL for a legacy file */
-    const char *prefix;             /* of its entries: "archive" */
+    const char *prefix;             /* of the entries' names: "archive" */
     struct storage *storages;
     size_t storage_count;
-    size_t taken; /* bytes of storages read so far */
+    size_t taken; /* bytes of storages so far */
     struct cn_error *error;
 };
 
@@ -82,7 +82,7 @@ static enum cn_status storage_load(struct reader *reader, const char *key,
     return CN_OK;
 }
 
-/* Sizes and strides of a tensor; false if they are not numbers or too many. */
+/* Reads sizes and strides of a tensor; false if they are not numbers or too many. */
 static bool geometry_read(const struct pickle_value *tensor, int *ret_rank,
                           size_t dims[IMPORT_MAX_RANK], size_t strides[IMPORT_MAX_RANK],
                           size_t *ret_offset) {
@@ -105,7 +105,7 @@ static bool geometry_read(const struct pickle_value *tensor, int *ret_rank,
     return true;
 }
 
-/* The last element that the strides reach, or false if that overflows. */
+/* The index of the last element that the strides reach; false if it overflows. */
 static bool last_element(int rank, const size_t *dims, const size_t *strides, size_t offset,
                          size_t *ret_last) {
     size_t last = offset, reach;
@@ -167,7 +167,7 @@ static const char *const wrappers[] = {
     "state_dict", "model_state_dict", "model_state", "model",  "net",
     "network",    "weights",          "params",      "module", NULL};
 
-/* Tensors of a dict, and of dicts in it. An optimizer's are left out. */
+/* Adds the tensors of a dict, and of dicts in it, except an optimizer's. */
 static enum cn_status dict_walk(struct reader *reader, const struct pickle_value *dict,
                                 const char *prefix, int depth) {
     enum cn_status status = CN_OK;
@@ -226,7 +226,7 @@ static void reader_clear(struct reader *reader) {
     free(reader->storages);
 }
 
-/* Finds PREFIX/data.pkl; PREFIX becomes the NUL-terminated `prefix`. */
+/* Finds PREFIX/data.pkl; `prefix` becomes PREFIX with a NUL. */
 static bool pickle_find(const struct import_archive *archive, char prefix[static IMPORT_NAME],
                         size_t *ret_index) {
     static const char ending[] = "/data.pkl";
@@ -283,7 +283,7 @@ enum cn_status import_torch_zip(const struct import_file *file, struct import_so
     return status;
 }
 
-/* ---- Before 1.6: magic, protocol, system, the pickle, the keys, the storages ---- */
+/* ---- Before 1.6: magic number, protocol, system, the pickle, the keys, the storages ---- */
 
 static enum cn_status storages_read(struct reader *reader, const struct import_file *file,
                                     const struct pickle_value *keys, size_t offset,
@@ -311,7 +311,7 @@ static enum cn_status storages_read(struct reader *reader, const struct import_f
     return CN_OK;
 }
 
-/* The width of the storage with this key, found in the tensors; 0: no tensor uses it. */
+/* The element width of the storage with this key, from the tensors; 0: no tensor uses it. */
 static size_t width_find(const struct pickle_value *value, const char *key, int depth) {
     enum import_dtype dtype;
     if (value == NULL || depth > 6)

@@ -1,5 +1,5 @@
-/* elementwise.h: the vectorised arithmetic of training that is no convolution, one table an
- * instruction set; part of struct cn_kernels. Arrays of outputs never overlap the inputs. */
+/* elementwise.h: vectorised arithmetic of training other than convolutions, one table per
+ * instruction set; part of struct cn_kernels. Output arrays never overlap inputs. */
 #ifndef CONVNET_KERNELS_ELEMENTWISE_H
 #define CONVNET_KERNELS_ELEMENTWISE_H
 
@@ -13,12 +13,12 @@ struct cn_elementwise_kernels {
     /* dx[count] = dy[count] where y[count] > 0, else 0. */
     void (*relu_gradient)(float *dx, const float *dy, const float *y, size_t count);
 
-    /* to[i] = 0 with probability `rate`, else from[i] / (1 - rate). Which of them follows from
-     * (key, i) alone: a hash of both, the same at every instruction set. */
+    /* to[i] = 0 with probability `rate`, else from[i] / (1 - rate). The choice is a hash of (key,
+     * i), the same for every instruction set. */
     void (*dropout)(float *to, const float *from, float rate, uint64_t key, size_t count);
 
-    /* mean[channels] of the rows of x[rows, channels], and the sum of the squared distances to it.
-     */
+    /* mean[channels] of the rows of x[rows, channels], and the sum of the squared differences from
+     * it. */
     void (*moments)(float *mean, float *squares, const float *x, size_t rows, size_t channels);
     /* y[rows, channels] = (x - mean[channels]) * scale[channels] + shift[channels]. */
     void (*normalize)(float *y, const float *x, const float *mean, const float *scale,

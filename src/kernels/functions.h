@@ -1,12 +1,12 @@
-/* functions.h: the functions of activations over arrays, one table an instruction set; part of
- * struct cn_kernels. y[count] = f(x[count]); y may be x. What is not a number stays so. */
+/* functions.h: the functions of activations over arrays, one table per instruction set; part of
+ * struct cn_kernels. y[count] = f(x[count]); y may be x. NaN stays NaN. */
 #ifndef CONVNET_KERNELS_FUNCTIONS_H
 #define CONVNET_KERNELS_FUNCTIONS_H
 
 #include <stddef.h>
 
-/* The bounds hold for every float, at every instruction set: units in the last place of the result,
- * where it is a normal number. */
+/* The error bounds, for every float and instruction set, in units in the last place of the result
+ * if it is a normal number. */
 struct cn_function_kernels {
     void (*exponential)(float *y, const float *x, size_t count); /* 2 */
     void (*sigmoid)(float *y, const float *x, size_t count);     /* 3 */

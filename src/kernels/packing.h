@@ -1,4 +1,4 @@
-/* packing.h: the weights of a convolution in the order in which its kernel reads them. */
+/* packing.h: arranges the weights of a convolution in the order in which its kernel reads them. */
 #ifndef CONVNET_KERNELS_PACKING_H
 #define CONVNET_KERNELS_PACKING_H
 
@@ -16,7 +16,7 @@ void cn_conv2d_pack(float *packed, const float *kernel, const float *bias,
 /* The same from a kernel[out_channels, rows of the reduction] without bias, of one group. */
 void cn_conv2d_pack_transposed(float *packed, const float *kernel, const struct cn_conv2d *shape);
 
-/* Output channel c becomes c * scale[c] + shift[c]. */
+/* Folds a scale and a shift into the weights: output channel c becomes c * scale[c] + shift[c]. */
 void cn_conv2d_fold(float *packed, const struct cn_conv2d *shape, const float *scale,
                     const float *shift);
 

@@ -1,9 +1,9 @@
-/* pooling.h: maxima and means over windows of one image, NHWC; forward: kernels.h. */
+/* pooling.h: maxima and means over windows of one image, NHWC. The forward pass is in kernels.h. */
 #ifndef CONVNET_KERNELS_POOLING_H
 #define CONVNET_KERNELS_POOLING_H
 
-/* The window may leave the image at pad_*: what is outside takes no part, neither in the maximum
- * nor in the mean's count (as TensorFlow does). */
+/* The window may extend beyond the image by pad_*; pixels outside count neither for the maximum nor
+ * for the mean (as in TensorFlow). */
 struct cn_pooling {
     int in_height, in_width, channels;
     int out_height, out_width;
@@ -12,7 +12,7 @@ struct cn_pooling {
     int pad_top, pad_left;
 };
 
-/* dx[in_height, in_width, channels], overwritten. The maximum's: backward.h. */
+/* Overwrites dx[in_height, in_width, channels]. The maximum's gradient is in backward.h. */
 void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape);
 
 #endif

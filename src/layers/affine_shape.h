@@ -1,4 +1,4 @@
-/* affine_shape.h: the geometry of a convolution with bias and activation, as a layer has it. */
+/* affine_shape.h: the geometry of a layer that is a convolution with bias and activation. */
 #ifndef CONVNET_LAYERS_AFFINE_SHAPE_H
 #define CONVNET_LAYERS_AFFINE_SHAPE_H
 

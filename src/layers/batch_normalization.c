@@ -1,8 +1,8 @@
 /* batch_normalization.c: Keras's BatchNormalization over the channels (Ioffe and Szegedy 2015).
  * Training normalises with the mini-batch's mean and biased variance and moves the moving
- * statistics towards them; inference is a scale and a shift with the moving ones. Sums of a batch
- * are collected by shard and added in the shards' order, so that results depend on no number of
- * threads. No state. */
+ * statistics towards them; inference is a scale and a shift with the moving ones. Sums over a batch
+ * are collected per shard and added in the shards' order, so that results do not depend on the
+ * number of threads. No state. */
 #include <math.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ static size_t channels_of(const struct cn_layer *layer) {
     return (size_t)cn_shape_channels(&layer->input_shape);
 }
 
-/* Where each tensor begins in the layer's parameters; gamma and beta may be missing (-1). */
+/* The offset of each tensor in the layer's parameters; gamma and beta may be missing (-1). */
 struct places {
     ptrdiff_t gamma, beta, mean, variance;
 };
@@ -98,7 +98,7 @@ static size_t batch_normalization_partial_size(const struct cn_layer *layer) {
     return 1 + 4 * channels_of(layer);
 }
 
-/* Sums of a block of rows, in float. */
+/* Room for the sums of a block of rows, in float. */
 static size_t batch_normalization_scratch_size(const struct cn_layer *layer) {
     return 2 * channels_of(layer);
 }
@@ -161,7 +161,7 @@ static void batch_normalization_prepare_forward(const struct cn_layer *layer,
     }
 }
 
-/* A frozen layer is what it is in inference: packed holds its scale and shift. */
+/* A frozen layer computes as in inference: `packed` has its scale and shift. */
 static void batch_normalization_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const size_t channels = channels_of(layer);
     if (layer->frozen) {
@@ -195,7 +195,7 @@ static void batch_normalization_prepare_backward(const struct cn_layer *layer,
                                                  const struct cn_pass *pass) {
     const struct places at = places_of(layer);
     const size_t channels = channels_of(layer);
-    const double rows = pass->partial[0]; /* prepare_forward has added all shards' here */
+    const double rows = pass->partial[0]; /* prepare_forward has added all shards here */
     float *factors = pass->state + FACTORS * channels;
     for (size_t c = 0; c < channels; c++) {
         const double scale = (double)pass->state[SCALE * channels + c];

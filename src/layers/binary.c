@@ -1,5 +1,5 @@
-/* binary.c: Binary, a function of two tensors of one rank, whose axes of 1 are repeated as NumPy
- * repeats them. Keras's merges are for tensors of one shape. No state. */
+/* binary.c: Binary, a function of two tensors of one rank; axes of length 1 are broadcast as in
+ * NumPy. (Keras's merging layers need equal shapes.) No state. */
 #include <math.h>
 #include <string.h>
 
@@ -59,8 +59,8 @@ static enum cn_status binary_build(struct cn_layer *layer, struct cn_error *erro
     return cn_shape_check(&layer->output_shape, layer->name, error);
 }
 
-/* One row; sa, sb: 0 where the operand's innermost axis is repeated. One loop per function, so that
- * the compiler can vectorise the simple ones. */
+/* Computes one row; sa, sb: 0 where the operand's innermost axis is broadcast. One loop per
+ * function, so that the compiler can vectorise the simple ones. */
 #define EACH(expression)                                                                           \
     for (ptrdiff_t i = 0; i < n; i++) {                                                            \
         const float u = a[i * sa], v = b[i * sb];                                                  \
@@ -129,7 +129,7 @@ static void binary_apply(const struct cn_layer *layer, const float *const *input
     }
 }
 
-/* The derivatives of y = f(u, v) by both. */
+/* The derivatives of y = f(u, v) with respect to both. */
 static void binary_slopes(enum function function, float u, float v, float y, float *by_u,
                           float *by_v) {
     *by_u = *by_v = 0;
@@ -169,7 +169,7 @@ static void binary_slopes(enum function function, float u, float v, float y, flo
     case REMAINDER:
         *by_u = 1;
         break;
-    default: /* steps */
+    default: /* piecewise constant functions */
         break;
     }
 }

@@ -1,5 +1,5 @@
-/* constant.c: Constant, a layer that gives its weight `value` whatever it reads: for graphs of
- * other programs that compute with constants. No twin in Keras. No state. */
+/* constant.c: Constant, a layer whose output is its weight `value`, for imported graphs that
+ * compute with constants. Keras has no such layer. No state. */
 #include <string.h>
 
 #include "layers/layer_type.h"

@@ -1,6 +1,6 @@
-/* conv2d_transpose.c: Keras's Conv2DTranspose and Conv1DTranspose: each input pixel adds a window
- * of outputs. A row of the input is one matrix product, whose columns are then added where they
- * belong. No state. */
+/* conv2d_transpose.c: Keras's Conv2DTranspose and Conv1DTranspose: each input pixel contributes a
+ * window of outputs. A row of the input is one matrix product, whose columns are then added to the
+ * output. No state. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -11,10 +11,10 @@
 #include "layers/window.h"
 
 struct transpose_config {
-    int axes; /* no key: the type's */
+    int axes; /* set by the type, not by a key */
     int filters;
     int kernel_size[2], strides[2], dilation_rate[2];
-    int output_padding[2]; /* -1: none given */
+    int output_padding[2]; /* -1: not given */
     int padding;
     enum cn_activation activation;
     bool use_bias;
@@ -51,8 +51,8 @@ static const struct transpose_config *config_of(const struct cn_layer *layer) {
     return (const struct transpose_config *)(const void *)layer->config;
 }
 
-/* Along one axis, Keras's output length: as TensorFlow's for "valid" and "same", where the padding
- * is what the convolution that this one reverses would have. */
+/* Keras's output length along one axis: TensorFlow's for "valid" and "same", with the padding of
+ * the convolution that this one reverses. */
 static enum cn_status transpose_axis(const struct cn_layer *layer, int axis, int in,
                                      struct cn_window *ret_window, struct cn_error *error) {
     const struct transpose_config *c = config_of(layer);
@@ -110,11 +110,11 @@ static enum cn_status transpose_build(struct cn_layer *layer, struct cn_error *e
     return CN_OK;
 }
 
-/* Geometry worked out once per call. */
+/* The geometry, computed once per call. */
 struct geometry {
     struct cn_window rows, columns;
-    size_t in, filters, taps; /* channels in and out; places of the window */
-    struct cn_conv2d product; /* of one row of the input with all taps */
+    size_t in, filters, taps; /* channels in and out; number of positions in the window */
+    struct cn_conv2d product; /* for one row of the input with all taps */
 };
 
 static struct geometry geometry_of(const struct cn_layer *layer) {
@@ -122,7 +122,7 @@ static struct geometry geometry_of(const struct cn_layer *layer) {
     struct cn_window windows[2];
     struct cn_shape image;
     struct geometry g;
-    (void)transpose_windows(layer, windows, &image, NULL); /* build has seen it fit */
+    (void)transpose_windows(layer, windows, &image, NULL); /* build has checked it */
     g.rows = windows[0];
     g.columns = windows[1];
     g.in = (size_t)image.dims[2];
@@ -171,7 +171,7 @@ static size_t transpose_scratch_size(const struct cn_layer *layer) {
     return (size_t)g.columns.in * g.taps * g.filters;
 }
 
-/* Adds what row `row` of the input gives, products[width, taps, filters], to y. */
+/* Adds the contribution of input row `row`, products[width, taps, filters], to y. */
 static void add_row(const struct geometry *g, int row, const float *products, float *y) {
     for (int j = 0; j < g->columns.in; j++)
         for (int u = 0; u < g->rows.size; u++)
@@ -223,7 +223,7 @@ static size_t transpose_training_scratch_size(const struct cn_layer *layer) {
     return forward > out ? forward : out;
 }
 
-/* One pixel of the input: x and dx [in], w and dw [taps, filters, in], dz the image's. */
+/* One pixel of the input: x and dx [in], w and dw [taps, filters, in], dz of the whole image. */
 static void transpose_pixel_backward(const struct geometry *g, const float *w, const float *x,
                                      const float *dz, float *dw, float *dx, int row, int column) {
     for (int u = 0; u < g->rows.size; u++)

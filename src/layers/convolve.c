@@ -103,7 +103,8 @@ static void tap_backward(const struct cn_affine *a, const float *w, const float 
         }
 }
 
-/* The taps of one output pixel, from its first row and column of the input on. */
+/* Processes the taps of one output pixel, whose window begins at a row and a column of the input.
+ */
 static void pixel_backward(const struct cn_affine *a, const float *w, const float *x,
                            const float *dz, float *dw, float *dx, int top, int left) {
     const struct cn_conv2d *s = &a->shape;

@@ -1,6 +1,5 @@
-/* convolve.h: what the convolution types share beside affine.c: tensors, geometry, and the backward
- * pass of one image with groups and dilation, in plain loops.
- */
+/* convolve.h: shared by the convolution types besides affine.c: tensors, geometry, and the backward
+ * pass of one image with groups and dilation, in plain loops. */
 #ifndef CONVNET_LAYERS_CONVOLVE_H
 #define CONVNET_LAYERS_CONVOLVE_H
 
@@ -12,8 +11,8 @@ struct cn_affine cn_convolution_affine(const struct cn_window windows[2], int in
                                        int out_channels, int groups, enum cn_activation activation,
                                        bool use_bias);
 
-/* Appends the tensor `name` [rows, columns, in, out] to the layer's, without rows for a layer over
- * one axis. */
+/* Appends the tensor `name` [rows, columns, in, out] to the layer's; for a layer over one axis
+ * without rows. */
 void cn_convolution_tensors(struct cn_layer *layer, const char *name,
                             const struct cn_window windows[2], int in, int out,
                             enum cn_initializer initializer);
@@ -24,13 +23,13 @@ void cn_bias_tensor(struct cn_layer *layer, int channels, enum cn_initializer in
 /* Floats of the kernel [kernel_height, kernel_width, in_channels / groups, out_channels]. */
 size_t cn_convolve_kernel_size(const struct cn_affine *affine);
 
-/* dz of one image [out_height, out_width, out_channels] from dy and y, both of that shape; adds its
- * sums to the bias's gradient db[out_channels] if there is a bias. */
+/* Computes dz of one image [out_height, out_width, out_channels] from dy and y of the same shape;
+ * adds its sums to the bias's gradient db[out_channels] if there is a bias. */
 void cn_convolve_activation_gradient(const struct cn_affine *affine, bool dy_is_dz, const float *dy,
                                      const float *y, float *dz, float *db);
 
 /* The backward pass of one image x[height, width, in_channels]: adds to dw, the gradient of the
- * kernel w, and overwrites dx (NULL: nobody needs it). */
+ * kernel w, and overwrites dx (NULL: not needed). */
 void cn_convolve_backward(const struct cn_affine *affine, const float *w, const float *x,
                           const float *dz, float *dw, float *dx);
 

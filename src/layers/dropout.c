@@ -1,6 +1,6 @@
-/* dropout.c: inverted dropout (Srivastava et al. 2014): in training an element is zero with
- * probability `rate`, else divided by 1 - rate; inference does nothing. The mask is drawn again in
- * the backward pass from the same key instead of being kept. No state. */
+/* dropout.c: inverted dropout (Srivastava et al. 2014): in training an element becomes zero with
+ * probability `rate`, and is divided by 1 - rate otherwise; inference does nothing. The backward
+ * pass draws the mask again from the same key instead of storing it. No state. */
 #include <stddef.h>
 
 #include "base/random.h"

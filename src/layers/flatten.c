@@ -1,5 +1,5 @@
-/* flatten.c: Keras's Flatten: the same floats, as a vector; and the training of every layer that
- * only gives its input another shape. No state. */
+/* flatten.c: Keras's Flatten: the same floats as a vector; and the training part of every layer
+ * that only changes its input's shape. No state. */
 #include <string.h>
 
 #include "layers/layer_type.h"

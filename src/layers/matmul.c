@@ -1,5 +1,5 @@
 /* matmul.c: MatMul, the product of two computed matrices, [..., rows, inner] and [..., inner,
- * columns], whose leading axes of 1 are repeated. No twin in Keras. No state. */
+ * columns]; leading axes of length 1 are broadcast. Keras has no such layer. No state. */
 #include <string.h>
 
 #include "layers/layer_type.h"
@@ -43,7 +43,7 @@ static void matrix_multiply(const float *a, const float *b, float *y, size_t row
         }
 }
 
-/* Walks over the leading axes: at[0], at[1] are the matrices' begins. */
+/* Walks over the leading axes: at[0] and at[1] are the offsets of the matrices. */
 static struct cn_walk matmul_walk(const struct cn_layer *layer) {
     const int rank = layer->output_shape.rank;
     struct cn_shape lead = layer->output_shape;

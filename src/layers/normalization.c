@@ -1,5 +1,5 @@
-/* normalization.c: normalisations of each sample by itself: Keras's LayerNormalization (Ba, Kiros
- * and Hinton 2016), GroupNormalization (Wu and He 2018) and UnitNormalization, and local response
+/* normalization.c: normalisations of each sample: Keras's LayerNormalization (Ba, Kiros and Hinton
+ * 2016), GroupNormalization (Wu and He 2018) and UnitNormalization, and local response
  * normalisation across channels (Krizhevsky, Sutskever and Hinton 2012). No state. */
 #include <math.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 /* ---- LayerNormalization and GroupNormalization ---- */
 
 struct normalization_config {
-    bool grouped;        /* no key: the type's */
-    struct cn_ints axis; /* of LayerNormalization: the last ones; the batch is 0 */
-    int groups;          /* of GroupNormalization; -1: each channel by itself */
+    bool grouped;        /* set by the type, not by a key */
+    struct cn_ints axis; /* of LayerNormalization: the last axes; the batch is axis 0 */
+    int groups;          /* of GroupNormalization; -1: one group per channel */
     float epsilon;
     bool center, scale;
 };
@@ -37,7 +37,7 @@ static const struct normalization_config *config_of(const struct cn_layer *layer
     return (const struct normalization_config *)(const void *)layer->config;
 }
 
-/* A sample as images [pixels, channels], whose groups of channels are normalised one by one. */
+/* A sample as images [pixels, channels], whose groups of channels are normalised separately. */
 struct sets {
     size_t images, pixels, channels, groups;
 };
@@ -99,12 +99,12 @@ static enum cn_status normalization_build(struct cn_layer *layer, struct cn_erro
     return CN_OK;
 }
 
-/* One group: its first element, and how its elements lie. */
+/* One group: its first element, and the positions of the others. */
 struct set {
-    size_t pixels, stride, width; /* width elements at each of the pixels */
+    size_t pixels, stride, width; /* `width` elements at each pixel */
 };
 
-/* The mean and 1 / sqrt(variance + epsilon). */
+/* Computes the mean and 1 / sqrt(variance + epsilon). */
 static void moments_of(const struct set *set, const float *x, float epsilon, double *ret_mean,
                        double *ret_inverse) {
     const double count = (double)(set->pixels * set->width);
@@ -189,7 +189,7 @@ static void normalization_backward(const struct cn_layer *layer, const struct cn
         }
 }
 
-/* Packed: the parameters as they are. */
+/* Packed: the parameters, unchanged. */
 static size_t normalization_packed_size(const struct cn_layer *layer) {
     const struct normalization_config *config = config_of(layer);
     return sets_of(layer).channels * ((size_t)config->scale + (size_t)config->center);
@@ -230,8 +230,8 @@ const struct cn_layer_type cn_group_normalization_type = {
 /* ---- UnitNormalization and LocalResponseNormalization: y = x * f(squares of the row) ---- */
 
 struct response_config {
-    bool unit; /* no key: the type's */
-    int size;  /* of LocalResponseNormalization: channels around each one */
+    bool unit; /* set by the type, not by a key */
+    int size;  /* of LocalResponseNormalization: number of channels around each one */
     float alpha, beta, bias;
 };
 
@@ -258,7 +258,7 @@ static enum cn_status response_build(struct cn_layer *layer, struct cn_error *er
     return CN_OK;
 }
 
-/* The channels whose squares count for channel c. */
+/* The channels whose squares are summed for channel c. */
 static void around(const struct response_config *config, size_t c, size_t width, size_t *ret_from,
                    size_t *ret_to) {
     const size_t before = (size_t)(config->size - 1) / 2;

@@ -1,5 +1,5 @@
-/* pad.c: Pad, numbers before and after along each axis: one value, the edge repeated, or the inside
- * mirrored at the edge. Keras's ZeroPadding2D is for zeros around pictures. No state. */
+/* pad.c: Pad, numbers before and after each axis: one value, the edge repeated, or the inside
+ * mirrored at the edge. (Keras's ZeroPadding2D pads pictures with zeros.) No state. */
 #include <string.h>
 
 #include "layers/layer_type.h"
@@ -49,8 +49,8 @@ static enum cn_status pad_build(struct cn_layer *layer, struct cn_error *error) 
     return cn_shape_check(&layer->output_shape, layer->name, error);
 }
 
-/* Where along an axis of `dim` the number comes from that stands at `at` from its begin; -1: none.
- */
+/* The input position, along an axis of `dim`, of the number at output position `at` relative to the
+ * input's beginning; -1: none. */
 static int pad_source(enum pad_mode mode, int at, int dim) {
     if (at >= 0 && at < dim)
         return at;
@@ -61,7 +61,7 @@ static int pad_source(enum pad_mode mode, int at, int dim) {
     return at < 0 ? -at : 2 * (dim - 1) - at;
 }
 
-/* The input's row that the walk's row of the output comes from, in floats; -1: none. */
+/* The offset of the input's row for the walk's row of the output; -1: none. */
 static ptrdiff_t pad_row(const struct cn_layer *layer, const struct cn_walk *walk) {
     const struct pad_config *config = pad_of(layer);
     ptrdiff_t strides[CN_SHAPE_MAX_RANK], at = 0;

@@ -1,5 +1,5 @@
-/* rearrange.c: Keras's Reshape, Permute and RepeatVector: the same numbers in another order. No
- * state. */
+/* rearrange.c: Keras's Reshape, Permute and RepeatVector, which change the order or shape of
+ * numbers. No state. */
 #include <string.h>
 
 #include "layers/layer_type.h"
@@ -7,7 +7,7 @@
 /* ---- Reshape ---- */
 
 struct reshape_config {
-    struct cn_ints target_shape; /* one may be -1: what is left */
+    struct cn_ints target_shape; /* one may be -1: computed from the others */
 };
 
 static const struct reshape_config reshape_defaults = {{0, {0}}};
@@ -121,7 +121,7 @@ static void transpose_matrix(const float *from, size_t rows, size_t columns, flo
                 to[c * rows + r] = from[r * columns + c];
 }
 
-/* One sample: to[output order] = from[input order], or back. */
+/* Copies one sample: to[output order] = from[input order], or back. */
 static void permute_sample(const struct cn_layer *layer, const float *from, float *to, bool back) {
     const struct cn_shape *in = &layer->input_shape, *out = &layer->output_shape;
     const struct cn_ints *dims = permute_dims(layer);

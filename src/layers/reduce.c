@@ -1,5 +1,5 @@
-/* reduce.c: Reduce, one number of all those along an axis, which goes away. No twin in Keras. Sums
- * are in double precision. No state. */
+/* reduce.c: Reduce, which replaces all numbers along an axis by one and removes the axis. Keras has
+ * no such layer. Sums are in double precision. No state. */
 #include <math.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static const char *const function_names[] = {
 
 struct reduce_config {
     enum function function;
-    int axis; /* Keras's: the batch is 0, -1 the last */
+    int axis; /* as in Keras: the batch is 0, -1 the last */
 };
 
 static const struct reduce_config reduce_defaults = {SUM, -1};
@@ -42,7 +42,7 @@ static const struct reduce_config *reduce_of(const struct cn_layer *layer) {
     return (const struct reduce_config *)(const void *)layer->config;
 }
 
-/* Index into the shape's dims; -1: there is none such. */
+/* The axis as an index in the shape's dims; -1: invalid. */
 static int reduce_axis(const struct cn_layer *layer) {
     const int axis = reduce_of(layer)->axis, rank = layer->input_shape.rank;
     const int index = axis < 0 ? axis + rank : axis - 1;
@@ -81,7 +81,7 @@ static struct reduce_view reduce_view_of(const struct cn_layer *layer, size_t co
     return view;
 }
 
-/* The numbers x[0], x[stride], ... */
+/* Reduces the numbers x[0], x[stride], ... */
 static float reduce_numbers(enum function function, const float *x, size_t length, size_t stride) {
     double sum = function == PRODUCT ? 1 : 0;
     float most = x[0];
@@ -164,7 +164,7 @@ static void reduce_forward(const struct cn_layer *layer, const struct cn_pass *p
     reduce_apply(layer, pass->x, pass->count, pass->y);
 }
 
-/* dy/dx of number i of those that give y. */
+/* dy/dx for number i of those that are reduced to y. */
 static float reduce_slope(enum function function, const float *x, size_t length, size_t stride,
                           size_t i, float y) {
     const float v = x[i * stride];

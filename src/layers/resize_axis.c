@@ -1,6 +1,6 @@
-/* resize_axis.c: Resize, another size of one axis, each number a weighted sum of at most four:
- * ONNX's Resize by nearest, linear and cubic, axis by axis. Keras's UpSampling2D is for whole
- * factors. The formulas are those of ONNX's specification of Resize. No state. */
+/* resize_axis.c: Resize, which changes the length of one axis; each number is a weighted sum of at
+ * most four. This is ONNX's Resize by nearest, linear and cubic, axis by axis, with the formulas of
+ * its specification. (Keras's UpSampling2D has whole factors.) No state. */
 #include <math.h>
 #include <string.h>
 
@@ -28,14 +28,16 @@ static const char *const rounding_names[] = {"round_prefer_floor", "round_prefer
                                              "ceil", NULL};
 
 struct resize_config {
-    int axis; /* Keras's: the batch is 0, -1 the last */
+    int axis; /* as in Keras: the batch is 0, -1 the last */
     int size;
-    float scale; /* what the source says, size / the input's but for rounding; 0: that */
+    float scale; /* the source's scale, which may differ from size / the input's by rounding; 0:
+                    that quotient */
     enum interpolation interpolation;
     enum coordinates coordinates;
-    enum rounding rounding; /* of nearest */
+    enum rounding rounding; /* for nearest */
     float cubic_coefficient;
-    bool exclude_outside; /* of cubic: what lies outside counts nothing, instead of the edge */
+    bool exclude_outside; /* for cubic: numbers outside have no weight, instead of the edge's value
+                           */
 };
 
 static const struct resize_config resize_defaults = {
@@ -57,7 +59,7 @@ static const struct resize_config *resize_of(const struct cn_layer *layer) {
     return (const struct resize_config *)(const void *)layer->config;
 }
 
-/* Index into the shape's dims; -1: there is none such. */
+/* The axis as an index in the shape's dims; -1: invalid. */
 static int resize_axis(const struct cn_layer *layer) {
     const int axis = resize_of(layer)->axis, rank = layer->input_shape.rank;
     const int index = axis < 0 ? axis + rank : axis - 1;
@@ -82,7 +84,7 @@ struct resize_taps {
     float weight[4];
 };
 
-/* Where number i of `out` is among `in`. */
+/* The position in `in` that corresponds to number i of `out`. */
 static float resize_place(const struct resize_config *config, int i, int in, int out) {
     const float scale = config->scale > 0 ? config->scale : (float)out / (float)in;
     const float middle = ((float)i + 0.5F) / scale - 0.5F;

@@ -1,5 +1,5 @@
-/* scaling.c: Keras's Rescaling and Normalization, which scale and shift what they read, and PReLU
- * (He et al. 2015), whose slope below zero is learnt. No state. */
+/* scaling.c: Keras's Rescaling and Normalization, which scale and shift their input, and PReLU (He
+ * et al. 2015), whose slope below zero is learnt. No state. */
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 /* ---- Rescaling and Normalization: y = x * scale + shift, of each channel ---- */
 
 struct rescaling_config {
-    struct cn_floats scale, offset; /* one, or one per channel */
+    struct cn_floats scale, offset; /* one number, or one per channel */
 };
 
 static const struct rescaling_config rescaling_defaults = {{1, {1}}, {1, {0}}};
@@ -163,7 +163,7 @@ const struct cn_layer_type cn_normalization_type = {.class_name = "Normalization
 /* ---- PReLU ---- */
 
 struct prelu_config {
-    struct cn_ints shared_axes; /* counted from 1: one slope for all of them */
+    struct cn_ints shared_axes; /* counted from 1: axes that share one slope */
 };
 
 static const struct prelu_config prelu_defaults = {{0, {0}}};
@@ -198,7 +198,7 @@ static enum cn_status prelu_build(struct cn_layer *layer, struct cn_error *error
     return CN_OK;
 }
 
-/* The slope's index for element k of a sample. */
+/* The index of the slope for element k of a sample. */
 static size_t slope_at(const struct cn_shape *in, const struct cn_shape *slopes, size_t k) {
     size_t at = 0, stride = 1;
     for (int i = in->rank - 1; i >= 0; i--) {

@@ -1,5 +1,5 @@
 /* separable_conv2d.c: Keras's SeparableConv2D and SeparableConv1D: a depthwise convolution without
- * bias or activation, and a 1x1 convolution of what it gives. No state. */
+ * bias or activation, followed by a 1x1 convolution. No state. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -11,7 +11,7 @@
 #include "layers/window.h"
 
 struct separable_config {
-    int axes; /* no key: the type's */
+    int axes; /* set by the type, not by a key */
     int filters, depth_multiplier;
     int kernel_size[2], strides[2], dilation_rate[2];
     int padding;
@@ -69,7 +69,7 @@ static enum cn_status separable_windows(const struct cn_layer *layer, struct cn_
 struct parts {
     struct cn_affine depthwise, pointwise;
     size_t depthwise_packed; /* floats, aligned */
-    size_t between;          /* floats of one image between the two, aligned */
+    size_t between;          /* floats of one image between the two convolutions, aligned */
 };
 
 static struct parts parts_of(const struct cn_layer *layer) {
@@ -77,7 +77,7 @@ static struct parts parts_of(const struct cn_layer *layer) {
     struct cn_window windows[2], dots[2];
     struct cn_shape image;
     struct parts parts;
-    (void)separable_windows(layer, windows, &image, NULL); /* build has seen it fit */
+    (void)separable_windows(layer, windows, &image, NULL); /* build has checked it */
     const int in = image.dims[2], between = in * config->depth_multiplier;
     for (int i = 0; i < 2; i++)
         dots[i] = (struct cn_window){
@@ -151,7 +151,7 @@ static size_t separable_scratch_size(const struct cn_layer *layer) {
            cn_floats_aligned((size_t)s->in_height * (size_t)s->in_width * (size_t)s->in_channels);
 }
 
-/* What lies between the two convolutions of one image, in `scratch`. */
+/* Computes the output of the first convolution for one image, in `scratch`. */
 static void separable_between(const struct parts *parts, const float *packed, const float *x,
                               float *scratch) {
     const float *padded = cn_affine_pad(&parts->depthwise, x, scratch + parts->between);
@@ -195,7 +195,7 @@ static void separable_forward(const struct cn_layer *layer, const struct cn_pass
     separable_run(layer, pass->packed, pass->x, pass->count, pass->y, pass->scratch);
 }
 
-/* Scratch: as forward | dz | gradient by what lies between. */
+/* Scratch: as forward | dz | gradient of the intermediate output. */
 static size_t separable_training_scratch_size(const struct cn_layer *layer) {
     const struct parts parts = parts_of(layer);
     return separable_scratch_size(layer) + cn_floats_aligned(cn_shape_size(&layer->output_shape)) +

@@ -1,5 +1,5 @@
-/* slice.c: Slice, every stride-th number from `begin` on along each axis, `size` of them. No twin
- * in Keras. No state. */
+/* slice.c: Slice, every stride-th number from `begin` on along each axis, `size` of them. Keras has
+ * no such layer. No state. */
 #include <string.h>
 
 #include "layers/layer_type.h"
@@ -45,7 +45,7 @@ static enum cn_status slice_build(struct cn_layer *layer, struct cn_error *error
     return cn_shape_check(&layer->output_shape, layer->name, error);
 }
 
-/* Over the output, following the input. */
+/* Walks over the output and follows the input. */
 static struct cn_walk slice_walk(const struct cn_layer *layer) {
     const struct slice_config *config = slice_of(layer);
     ptrdiff_t strides[CN_SHAPE_MAX_RANK], at = 0;

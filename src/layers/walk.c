@@ -1,4 +1,4 @@
-/* walk.c: walks over tensors by rows, following others by strides. No state. */
+/* walk.c: walks over tensors row by row, following other tensors by strides. No state. */
 #include "layers/walk.h"
 
 struct cn_walk cn_walk_over(const struct cn_shape *shape) {

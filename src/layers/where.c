@@ -1,5 +1,5 @@
-/* where.c: Where, the second input's number where the first's is not 0, else the third's; axes of 1
- * are repeated. No twin in Keras. No state. */
+/* where.c: Where, which takes the second input's number where the first's is not 0, else the
+ * third's; axes of length 1 are broadcast. Keras has no such layer. No state. */
 #include <string.h>
 
 #include "layers/layer_type.h"

@@ -1,5 +1,5 @@
-/* gradient_check.c: the analytic gradient against central differences. Allocates its own workspace;
- * leaves the parameters as they were. */
+/* gradient_check.c: compares the analytic gradient with central differences. It allocates its own
+ * workspace and restores the parameters. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ struct check {
     enum cn_loss loss;
     float label_smoothing;
     float *gradients;
-    const float *original; /* moving statistics change with every forward pass */
+    const float *original; /* since every forward pass changes the moving statistics */
 };
 
 /* The mean loss with parameter `index` at `value`. */

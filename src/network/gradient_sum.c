@@ -1,6 +1,6 @@
-/* gradient_sum.c: see gradient_sum.h. A thread that completes the second child of a node adds the
- * two, into the buffer of the left one; the right one's is then free. What threads share is behind
- * one lock; additions and messages are outside it. */
+/* gradient_sum.c: see gradient_sum.h. The thread that completes the second child of a node adds the
+ * two into the left one's buffer and frees the right one's. One lock guards what threads share;
+ * additions and messages are made without it. */
 #include "network/gradient_sum.h"
 
 #include <pthread.h>
@@ -15,19 +15,19 @@
 enum { SHARDS = CN_GRADIENT_SHARDS, NODES = 2 * SHARDS, LEVELS = 6 };
 _Static_assert(1 << (LEVELS - 1) == SHARDS, "a whole binary tree");
 
-/* Floats that a message is worth sending for. */
+/* The least floats per message. */
 enum { GROUP_FLOATS = 16 * 1024 };
 
-/* One range of the parameters; `lowest`: the layer after which the pass is done with it. */
+/* A range of the parameters; `lowest`: the pass has finished the range after this layer. */
 struct group {
     size_t offset, size, lowest;
-    int roots; /* subtrees of this rank that are not whole yet */
+    int roots; /* subtrees of this rank that are not complete yet */
 };
 
 struct cn_gradient_sum {
     const struct cn_ranks *ranks; /* NULL: this process alone */
-    pthread_mutex_t lock;         /* of what threads share */
-    size_t stride;                /* floats of a buffer */
+    pthread_mutex_t lock;         /* guards what threads share */
+    size_t stride;                /* floats per buffer */
     size_t first_shard, end_shard;
     int buffer_count, free_count;
     float *buffers; /* [buffer_count, stride] */
@@ -36,11 +36,11 @@ struct cn_gradient_sum {
     size_t count; /* samples of the batch */
     size_t group_count, group_capacity, sent;
     struct group *groups; /* [group_capacity] */
-    bool *ready;          /* [group_capacity, NODES]: waits for its sibling */
-    size_t merged[NODES]; /* groups of the node that are added */
-    size_t *lowest;       /* [layers], scratch of the cutting */
-    float *inbox;         /* the others' subtrees, this rank's slices */
-    float *whole;         /* [stride], what all ranks have added */
+    bool *ready;          /* [group_capacity, NODES]: the node waits for its sibling */
+    size_t merged[NODES]; /* number of groups that are added, per node */
+    size_t *lowest;       /* [layers], scratch for making the groups */
+    float *inbox;         /* the other ranks' subtrees, for this rank's slices */
+    float *whole;         /* [stride], the sum over all ranks */
 };
 
 size_t cn_gradient_shard_begin(size_t shard, size_t count) {
@@ -76,14 +76,14 @@ static bool within(size_t node, size_t first_shard, size_t end_shard) {
     return first >= first_shard && end <= end_shard;
 }
 
-/* The largest subtrees that a rank adds by itself. */
+/* True for the largest subtrees that this rank adds alone. */
 static bool is_root_of(const struct cn_gradient_sum *sum, int rank, size_t node) {
     const size_t first = first_shard_of(sum->ranks, rank);
     const size_t end = first_shard_of(sum->ranks, rank + 1);
     return within(node, first, end) && (node == 1 || !within(node / 2, first, end));
 }
 
-/* A node's sum lies in the buffer of its first shard with samples. */
+/* A node's sum is in the buffer of its first shard with samples. */
 static float *buffer_at(const struct cn_gradient_sum *sum, size_t node) {
     size_t first, end;
     shards_below(node, &first, &end);
@@ -109,7 +109,7 @@ size_t cn_gradient_sum_size(const struct cn_network *network, int threads) {
     return (size_t)buffers_needed(threads, SHARDS) * cn_floats_aligned(network->parameter_count);
 }
 
-/* Floats for the subtrees of all other ranks, each a slice of every group. */
+/* Floats for the subtrees of all other ranks: a slice of every group each. */
 static size_t inbox_size(const struct cn_gradient_sum *sum, size_t layers) {
     size_t blocks = 0;
     for (int r = 0; r < sum->ranks->count; r++)
@@ -173,8 +173,8 @@ static size_t owner_of(const struct cn_network *network, size_t l) {
     return network->layers[l].shares > 0 ? network->layers[l].shares - 1 : l;
 }
 
-/* What a layer's backward pass adds to: nothing where it is frozen, has no parameters or gets its
- * gradient from the whole batch's sums. */
+/* The parameters to which a layer's backward pass adds; none if it is frozen, has no parameters or
+ * computes its gradient from the whole batch's sums. */
 static size_t range_of(const struct cn_network *network, size_t l) {
     const struct cn_layer *layer = &network->layers[l];
     return layer->frozen || cn_layer_stops(layer)
@@ -199,7 +199,8 @@ void cn_gradient_sum_begin(struct cn_gradient_sum *sum, const struct cn_network 
     int roots = 0;
     sum->count = count;
     sum->group_count = sum->sent = 0;
-    for (size_t l = back_to; l-- > back_from;) /* the lowest user of each layer's parameters */
+    for (size_t l = back_to;
+         l-- > back_from;) /* the lowest layer that uses each layer's parameters */
         if (has_backward[l])
             sum->lowest[owner_of(network, l)] = l;
     for (size_t l = back_to; l-- > back_from;) {
@@ -221,7 +222,7 @@ void cn_gradient_sum_begin(struct cn_gradient_sum *sum, const struct cn_network 
 
 float *cn_gradient_sum_take(struct cn_gradient_sum *sum, size_t shard) {
     int index;
-    if (sum->group_count == 0) /* a forward pass adds to nothing, and so gives nothing back */
+    if (sum->group_count == 0) /* without a backward part there is nothing to add */
         return sum->buffers;
     (void)pthread_mutex_lock(&sum->lock);
     index = sum->free_list[--sum->free_count];
@@ -233,7 +234,7 @@ float *cn_gradient_sum_take(struct cn_gradient_sum *sum, size_t shard) {
     return buffer;
 }
 
-/* Group g of `node` is whole. */
+/* Called when group g of `node` is complete. */
 static void climb(struct cn_gradient_sum *sum, size_t g, size_t node) {
     struct group *group = &sum->groups[g];
     const int rank = sum->ranks != NULL ? sum->ranks->rank : 0;
@@ -269,7 +270,7 @@ void cn_gradient_sum_layer(struct cn_gradient_sum *sum, size_t shard, size_t l) 
 
 /* ---- Ranks ---- */
 
-/* The part of a group that a rank adds for all. */
+/* The part of a group that a rank adds for all ranks. */
 static size_t slice_begin(const struct cn_gradient_sum *sum, const struct group *group, int rank) {
     const size_t begin = cn_floats_aligned(group->size * (size_t)rank / (size_t)sum->ranks->count);
     return group->offset + (begin < group->size ? begin : group->size);
@@ -303,7 +304,7 @@ static size_t exchange_subtrees(const struct cn_gradient_sum *sum, const struct 
     return used;
 }
 
-/* Where group g's part of the inbox begins. */
+/* The offset of group g in the inbox. */
 static float *inbox_of(const struct cn_gradient_sum *sum, size_t g) {
     size_t blocks = 0, before = 0;
     for (size_t node = 1; node < NODES; node++)
@@ -330,7 +331,7 @@ void cn_gradient_sum_send(struct cn_gradient_sum *sum) {
     sum->ranks->progress(sum->ranks->data);
 }
 
-/* Adds all ranks' subtrees in this rank's slice of a group. */
+/* Adds all ranks' subtrees for this rank's slice of a group. */
 static void add_slice(struct cn_gradient_sum *sum, size_t g) {
     const struct group *group = &sum->groups[g];
     const int rank = sum->ranks->rank;

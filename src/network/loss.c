@@ -1,18 +1,18 @@
-/* loss.c: THE table of losses, as Keras defines them (keras.io/api/losses): what one output adds,
- * and its derivative. No state. */
+/* loss.c: THE table of losses, as Keras defines them (keras.io/api/losses): the contribution of
+ * each output, and its derivative. No state. */
 #include <math.h>
 
 #include "layers/layer_type.h"
 #include "network/loss.h"
 
-/* What the outputs must be for the loss to mean anything. */
+/* What a loss requires of the outputs. */
 enum need { NEED_NOTHING, NEED_SOFTMAX, NEED_PROBABILITIES };
 
 struct loss_type {
-    double (*value)(double p, double t); /* what one output adds */
-    double (*slope)(double p, double t); /* its derivative by p */
-    bool mean;                           /* over the outputs, or their sum */
-    bool binary;                         /* each output says yes or no by itself */
+    double (*value)(double p, double t); /* the contribution of one output */
+    double (*slope)(double p, double t); /* its derivative with respect to p */
+    bool mean;                           /* the mean over the outputs, or else their sum */
+    bool binary;                         /* outputs are independent yes/no answers */
     enum need need;
     enum cn_activation fuses_with; /* CN_ACTIVATION_LINEAR: none */
 };
@@ -92,7 +92,7 @@ static double binary_slope(double p, double t) {
     return (1 - t) / (1 - q) - t / q;
 }
 
-static const double focal_alpha = 0.25; /* and gamma 2 */
+static const double focal_alpha = 0.25; /* with gamma 2 */
 
 static double categorical_focal_value(double p, double t) {
     const double q = clipped(p);

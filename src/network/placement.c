@@ -17,7 +17,7 @@ static bool meet(const struct cn_span *a, const struct cn_span *b) {
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The start of the tightest gap for `span` among the placed ones, which are sorted by offset. */
+/* The offset of the smallest gap for `span` among the placed ones, which are sorted by offset. */
 static size_t find_gap(const struct cn_span *span, struct cn_span *const *placed, size_t count) {
     size_t end = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
     for (size_t i = 0; i < count; i++) {

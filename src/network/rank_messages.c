@@ -1,4 +1,4 @@
-/* rank_messages.c: what is made of messages between ranks. Knows no network. */
+/* rank_messages.c: operations that consist of messages between ranks. Independent of networks. */
 #include "convnet/ranks.h"
 
 void cn_ranks_gather(const struct cn_ranks *ranks, void *buffer, const size_t *bounds) {

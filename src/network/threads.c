@@ -1,6 +1,5 @@
-/* threads.c: how many threads are worth starting here: the processors that the affinity mask
- * allows, and no more than the service's or container's quota, which OpenMP does not look at. No
- * state. */
+/* threads.c: the number of threads to use: the processors that the affinity mask allows, limited by
+ * the cgroup's quota, which OpenMP ignores. No state. */
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,14 +19,14 @@ static long read_long(const char *path) {
     return value;
 }
 
-/* Processors that a quota is worth; 0: there is none. */
+/* The number of processors that a quota allows; 0: no quota. */
 static long worth(long limit, long period) {
     if (limit <= 0 || period <= 0)
         return 0;
     return limit / period > 0 ? limit / period : 1;
 }
 
-/* Of the control group `group`, "/a/b" or "" for the topmost that can be seen: version 2. */
+/* The quota of the control group `group`, "/a/b" or "" for the topmost visible one: version 2. */
 static long quota_of(const char *group) {
     char path[PATH_SIZE + 64];
     long limit = -1, period = -1;
@@ -41,7 +40,7 @@ static long quota_of(const char *group) {
     return worth(limit, period);
 }
 
-/* The same of version 1. */
+/* The same for version 1. */
 static long old_quota_of(const char *group) {
     char path[PATH_SIZE + 64];
     (void)snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
@@ -50,7 +49,7 @@ static long old_quota_of(const char *group) {
     return worth(limit, read_long(path));
 }
 
-/* The least quota of the group and those above it, and `least`. Cuts `group`. */
+/* The smallest of the quotas of the group and those above it, and `least`. Modifies `group`. */
 static long least_quota(long least, long (*quota)(const char *group), char *group) {
     for (;;) {
         const long here = quota(group);
@@ -63,8 +62,8 @@ static long least_quota(long least, long (*quota)(const char *group), char *grou
     }
 }
 
-/* A service's quota is its own group's; in a container that group is the topmost to be seen,
- * whether /proc says so or gives its path outside. */
+/* A service's quota is set on its own group. In a container that group is the topmost visible one,
+ * whether or not /proc gives its path outside. */
 static long quota(void) {
     char line[PATH_SIZE], top[1] = "";
     long least = least_quota(least_quota(0, old_quota_of, top), quota_of, top);

@@ -1,5 +1,5 @@
-/* trace.c: one image through a network layer by layer, unfused, with the outputs kept. Packs each
- * layer's parameters anew when it runs the layer, so that a server holds no second plan for it. A
+/* trace.c: runs one image through a network layer by layer, unfused, and keeps the outputs. Packs
+ * each layer's parameters when it runs the layer, so that a server needs no second plan for it. A
  * trace belongs to one thread. */
 #include "convnet/trace.h"
 
@@ -14,11 +14,12 @@
 
 struct cn_trace {
     const struct cn_network *network;
-    size_t first_kept, layer_count; /* layers [0, layer_count) run; from first_kept on they stay */
-    struct cn_span *spans;          /* [layer_count]: where their outputs lie in the block */
-    const float **outputs;          /* [layer_count] */
-    const float **inputs;           /* of the layer that runs */
-    float *block;                   /* outputs | packed | scratch */
+    size_t first_kept,
+        layer_count;       /* layers [0, layer_count) run; outputs from first_kept on are kept */
+    struct cn_span *spans; /* [layer_count]: the outputs' places in the block */
+    const float **outputs; /* [layer_count] */
+    const float **inputs;  /* of the running layer */
+    float *block;          /* outputs | packed | scratch */
     float *packed, *scratch;
 };
 
@@ -35,7 +36,7 @@ struct parts {
     size_t outputs, packed, scratch, inputs;
 };
 
-/* The layer whose output a value shows, behind those that inference skips; SIZE_MAX: an input. */
+/* The layer whose output a value is, skipping layers without inference; SIZE_MAX: an input. */
 static size_t origin_of(const struct cn_network *network, size_t value) {
     while (value >= network->input_count) {
         const struct cn_layer *layer = &network->layers[value - network->input_count];
@@ -113,8 +114,8 @@ enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, s
     return CN_OK;
 }
 
-/* What the final softmax gives when its input is divided by the temperature (Guo et al. 2017):
- * softmax(z / t) is softmax(z) to the power of 1 / t, with a sum of one again. */
+/* Applies a temperature to a softmax (Guo et al. 2017): softmax(z / t) is softmax(z) to the power
+ * of 1 / t, normalised to a sum of one. */
 static void set_temperature(float *probabilities, size_t count, float temperature) {
     double sum = 0;
     if (temperature == 1)
