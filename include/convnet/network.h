@@ -192,7 +192,7 @@ enum cn_status cn_gradient_workspace_create(const struct cn_network *network, si
                                             struct cn_gradient_workspace **ret_workspace,
                                             struct cn_error *error);
 
-/* How many bytes such a workspace takes, of one process alone; nothing is allocated. */
+/* The number of bytes of such a workspace for one process; nothing is allocated. */
 enum cn_status cn_gradient_workspace_bytes(const struct cn_network *network, size_t max_batch_size,
                                            int threads, size_t *ret_bytes, struct cn_error *error);
 void cn_gradient_workspace_free(struct cn_gradient_workspace *workspace);

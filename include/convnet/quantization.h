@@ -17,7 +17,7 @@ CN_DECLARATIONS_BEGIN
 
 struct cn_network;
 
-/* What a byte q stands for: scale * (q - zero). */
+/* The meaning of a byte q: scale * (q - zero). */
 struct cn_byte_range {
     float scale; /* above 0; 0: the value is a float */
     int zero;    /* 0 to 255 */

@@ -178,7 +178,7 @@ void cn_optimizer_step(const struct cn_training_options *options, float rate, ui
                        const uint8_t *decay, const float *gradients, float *state,
                        float *parameters, size_t count);
 
-/* How a model fares over all classes that have samples. NaN: not measured. */
+/* Means over all classes that have samples. NaN: not measured. */
 struct cn_class_means {
     double precision, recall, f1; /* macro: every class alike */
     double weighted_f1;           /* by the classes' samples */
@@ -214,7 +214,7 @@ struct cn_training_memory {
     size_t network, batch, validation, samples, total;
 };
 
-/* What a training of one process takes; nothing is allocated but for a while. CN_UNSUPPORTED: the
+/* Predicts the memory of a training of one process; frees what it allocates. CN_UNSUPPORTED: the
  * network cannot be trained. */
 enum cn_status cn_training_memory(const struct cn_network *network, size_t samples,
                                   size_t validation_samples,
@@ -314,7 +314,7 @@ void cn_evaluation_clear(struct cn_evaluation *evaluation);
  * of `inside` is larger than one of `outside`, where ties count half. Sorts both in place. */
 double cn_auroc(float *inside, size_t count, float *outside, size_t outside_count);
 
-/* How one class fared: samples of it, answers of it, both at once. */
+/* The results for one class: samples of it, answers of it, and both together. */
 struct cn_class_result {
     size_t samples, predicted, correct;
 };

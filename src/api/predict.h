@@ -22,7 +22,7 @@ struct picture_source {
     void *owned; /* the bytes, if they are not the body's; freed after decoding */
     size_t image;
     size_t pixels; /* according to its header, or an estimate */
-    /* Of an archive: its member that is still to be unpacked, malloc'd; else NULL. */
+    /* For an archive's picture: its member, which is still to be unpacked, malloc'd; else NULL. */
     struct cn_archive_member *member;
 };
 

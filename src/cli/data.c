@@ -85,8 +85,8 @@ enum cn_status cli_data_read_to(const char *path, enum cn_split split, const str
     return CN_OK;
 }
 
-/* What the training kept for validation, as the model's record has it. A record without a split,
- * as older ones are, kept the last ones. */
+/* The validation data of the training, according to the model's record. Older records without a
+ * split kept the last samples. */
 struct kept {
     double share;
     enum cn_split_order order;

@@ -5,8 +5,8 @@
 #include "cli/cli.h"
 #include "json/write.h"
 
-/* What layer `layer` has under a key of its configuration, as its field's kind says; NULL: no such
- * key. */
+/* The value that layer `layer` has under a key of its configuration, by the kind of its field;
+ * NULL: no such key. */
 const void *cli_export_field(const struct cn_layer *layer, const char *key);
 
 /* The word of the layer's key "function"; "" without one. */
@@ -20,7 +20,8 @@ const float *cli_export_weights(const struct cn_network *network, const struct c
 /* The layer whose softmax is divided by the network's temperature; NULL: it is 1. */
 const struct cn_layer *cli_export_calibrated(const struct cn_network *network);
 
-/* Whose Keras reads a file: Keras 3's own, all that read Keras 2's HDF5, TensorFlow.js. */
+/* The version of Keras that reads a file: Keras 3, all versions that read Keras 2's HDF5,
+ * TensorFlow.js. */
 enum cli_dialect { CLI_KERAS_3 = 1, CLI_KERAS_2 = 2, CLI_TFJS = 4 };
 
 /* The network as a Keras 3 model (Sequential or Functional) of layers that the dialect has, with
@@ -32,7 +33,7 @@ enum cn_status cli_export_layers(const struct cn_network *network, enum cli_dial
 /* Gives a model of cli_export_layers the spelling of Keras 2, without initializers and "holds". */
 void cli_export_respell(json_t *model);
 
-/* Whether layers of this type can be written as ONNX. */
+/* True if layers of this type can be written as ONNX. */
 bool cli_export_onnx_has(const struct cn_layer_type *type);
 
 /* The same in a dialect of Keras: "yes", "no", or "some", by what they compute. */

@@ -554,7 +554,7 @@ static json_t *tensor_of(const char *name, size_t call, const struct cn_shape *s
                      "shape", dims, "dtype", "float32", "keras_history", name, (json_int_t)call, 0);
 }
 
-/* What a function takes: the tensors one by one, then the rest. */
+/* Adds a function's arguments: the tensors one by one, then the rest. */
 static void fill_call(json_t *call, const json_t *part) {
     json_t *args = json_object_get(call, "args"), *first = json_array_get(args, 0);
     if (json_object_get(part, "more") == NULL)
@@ -677,7 +677,7 @@ static enum cn_status rewrite_all(struct rewriting *t, json_t *from, json_t *lay
     return status;
 }
 
-/* What a chain's layers need not say. */
+/* Removes what the layers of a chain need not say. */
 static json_t *make_chain(json_t *layers) {
     json_t *layer;
     size_t i;

@@ -22,7 +22,7 @@ static const struct cli_syntax syntax = {
             "and the formats that `convnet export' can write it in.",
 };
 
-/* What is said of one type. */
+/* The row of one type. */
 struct layer_row {
     const char *name, *onnx, *trains, *to_onnx, *to_keras, *to_hdf5, *to_tfjs;
 };

@@ -134,7 +134,7 @@ static bool reads_standard_input(const struct predict_settings *settings, char *
     return reads;
 }
 
-/* What goes with ranks, and what does not. */
+/* Checks that the options can be combined with ranks. */
 static enum cn_status check_shared(const struct predict_settings *settings, char **operands,
                                    size_t count, struct cn_error *error) {
     if (settings->output == NULL) {
@@ -155,7 +155,7 @@ static enum cn_status check_shared(const struct predict_settings *settings, char
     return CN_OK;
 }
 
-/* What stands above the rows of all. */
+/* The heading of the JSON or text before all rows. */
 struct heading {
     const struct predict_settings *settings;
     const struct cn_model *model;
@@ -172,7 +172,7 @@ static void put_heading(void *data) {
 
 /* ---- The command ---- */
 
-/* What one run holds. */
+/* The state of one run. */
 struct prediction_run {
     struct predict_settings settings;
     const struct cn_ranks *ranks; /* NULL: this process alone */

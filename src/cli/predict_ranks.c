@@ -112,7 +112,8 @@ static enum cn_status mark_done(struct predict_share *share, size_t number,
     return CN_OK;
 }
 
-/* What earlier runs have done, in all parts; this rank's own is cut behind its last whole row. */
+/* Reads what earlier runs have done, in all parts; this rank's own part is cut after its last
+ * complete row. */
 static enum cn_status read_done(struct predict_share *share, struct cn_error *error) {
     enum cn_status status = CN_OK;
     for (int rank = 0; rank < CN_RANKS_MAX && status == CN_OK; rank++) {

@@ -49,7 +49,7 @@ static const struct cli_syntax syntax = {
             "kept for validation.",
 };
 
-/* What quantization changes. */
+/* The numbers that quantization changes. */
 struct fidelity {
     double accuracy, loss;
 };

@@ -6,7 +6,7 @@
 
 static const double mebibyte = 1 << 20;
 
-/* What the training may take, and who says so. */
+/* The memory that the training may use, and the source of that limit. */
 static size_t memory_limit(const struct train_settings *settings, const char **ret_who) {
     *ret_who = settings->memory > 0 ? "--memory allows" : "this machine has";
     return settings->memory > 0 ? settings->memory : cn_budget_machine();

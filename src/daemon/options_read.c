@@ -274,7 +274,7 @@ static enum cn_status read_all(const struct arguments *arguments, struct daemon_
     return status == CN_OK ? options_check(options, error) : status;
 }
 
-/* What the unit says stands in for what was not given; its environment is all there is. */
+/* The unit supplies the options that were not given; only its environment counts. */
 static enum cn_status take_unit(const struct argp *parser, struct arguments *arguments,
                                 struct cn_error *error) {
     struct arguments from_unit = {0};

@@ -313,7 +313,7 @@ enum cn_status unit_file_read(const char *name, struct unit_file *ret_unit,
 
 /* ---- What the service may read ---- */
 
-/* Could a user that has no rights of its own read the file or folder, as the modes tell? */
+/* True if a user without rights of its own can read the file or folder, judged by the modes. */
 static bool others_may_read(const char *path) {
     char part[PATH_MAX];
     struct stat info;

@@ -106,7 +106,7 @@ static bool read_head(struct cn_csv *csv, struct labels *labels) {
     return true;
 }
 
-/* Whether there is such a list at `path`; fills the columns. */
+/* True if there is such a list at `path`; fills in the columns. */
 static bool try_list(struct labels *labels) {
     struct cn_csv csv = {0};
     if (!is_file(labels->path) || cn_csv_open(labels->path, &csv, NULL) != CN_OK)

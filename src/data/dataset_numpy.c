@@ -17,7 +17,7 @@
 enum { PATH_SIZE = 4096, MAX_LABEL = 65534 };
 static const size_t size_limit = (size_t)1 << 31;
 
-/* How a split's arrays are called. The last rows are data in one piece. */
+/* The names of a split's arrays. The last rows are data without splits. */
 struct names {
     const char *images, *labels;
     int split; /* -1: any */

@@ -51,7 +51,7 @@ void cn_picture_list_clear(struct cn_picture_list *list) {
 
 /* ---- Reading ---- */
 
-/* What the threads share. */
+/* The state that the threads share. */
 struct reader {
     const struct cn_picture_list *list;
     struct cn_preprocessing preprocessing;

@@ -16,7 +16,7 @@ struct cn_picture_list {
     size_t count, capacity;
 };
 
-/* Whether a file's name ends as pictures' do. */
+/* True if a file's name has a picture's ending. */
 bool cn_picture_is_named(const char *name);
 
 /* Copies the path. CN_MEMORY. */

@@ -73,7 +73,7 @@ enum cn_status http_connections_init(struct http_connections *connections, size_
                                      struct cn_error *error);
 void http_connections_clear(struct http_connections *connections);
 
-/* Is there room for one more connection, or what leaves none? */
+/* Whether one more connection is allowed, or the limit that forbids it. */
 enum http_room {
     HTTP_ROOM = 0,
     HTTP_ROOM_ALL,    /* max */

@@ -56,7 +56,7 @@ static bool cut_slow(struct http_connections *connections) {
     return worst != NULL;
 }
 
-/* What one client may hold. */
+/* The memory that one client may use. */
 static size_t share_of(const struct cn_budget *budget) {
     return budget->limit - budget->limit / 4;
 }

@@ -452,7 +452,8 @@ static bool group_fits(const struct matcher *matcher, const struct cn_layer *lay
     return true;
 }
 
-/* Is the module's name, or the end of it behind a dot, the layer's, dots and underscores alike? */
+/* True if the module's name, or its end after a dot, is the layer's, without distinction of dots
+ * and underscores. */
 static bool same_name(const char *group, const char *layer) {
     for (const char *from = group; from != NULL; from = strchr(from, '.')) {
         const char *name = from + (from[0] == '.'), *other = layer;
@@ -468,8 +469,8 @@ static bool same_name(const char *group, const char *layer) {
     return false;
 }
 
-/* Does group `second` come right after group `first` in the file, or is it called the same but for
- * the kind, as "layer1.bn2" is "layer1.conv2"? */
+/* True if group `second` follows group `first` in the file, or has the same name except for the
+ * kind, as "layer1.bn2" and "layer1.conv2". */
 static bool are_partners(const struct import_source *source, const char *first,
                          const char *second) {
     const size_t length = strlen(first), other = strlen(second);
@@ -494,7 +495,7 @@ static const char *group_before(const struct matcher *matcher, char *const *grou
                : NULL;
 }
 
-/* How sure it is that a group is a layer's. */
+/* How certain it is that a group belongs to a layer. */
 enum evidence { BY_ITS_NAME, BY_ITS_PARTNER, BY_ITS_SHAPE, EVIDENCES };
 
 /* Gives the layer the first group that is left, fits it and has the evidence, if there is one, and

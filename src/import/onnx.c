@@ -389,7 +389,7 @@ static bool constant_computed(struct onnx_import *import, struct onnx_value *val
     return true;
 }
 
-/* Is the layer one of the outputs that are written already? */
+/* True if the layer is already one of the outputs. */
 static bool is_output(const json_t *layers, int layer) {
     size_t i;
     json_t *other;

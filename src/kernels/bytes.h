@@ -23,8 +23,8 @@ enum {
     CN_BYTES_DEPTH = 1 << 16
 };
 
-/* What becomes of a sum times its channel's scale: at least `least`, at most `most`; then it is
- * stored as a float, or rounded to even, with `zero` added, as a byte. */
+/* How a sum times its channel's scale is stored: clipped to `least` and `most`; then as a float, or
+ * rounded to even, with `zero` added, as a byte. */
 struct cn_requantize {
     float least, most;
     int zero;

@@ -5,13 +5,13 @@
 
 #include "kernels/kernels.h"
 
-/* What the groups' parts have in common. */
+/* The sizes that all groups share. */
 struct group_sizes {
     size_t groups, rows, channels, padded; /* rows: of the reduction */
 };
 
 static struct group_sizes sizes_of(const struct cn_conv2d *s) {
-    /* Depthwise channels lie side by side, as those of one group. */
+    /* Depthwise channels are adjacent, like those of one group. */
     const int windows = s->groups > 1 ? s->groups : 1;
     const int groups = cn_conv2d_is_depthwise(s) ? 1 : windows;
     return (struct group_sizes){.groups = (size_t)groups,

@@ -63,7 +63,7 @@ static struct cn_conv2d group_shape(const struct cn_affine *a, size_t count) {
                               .ceiling = s->ceiling};
 }
 
-/* How the numbers of a value lie: floats, or bytes. */
+/* The representation of a value's numbers: floats or bytes. */
 struct affine_numbers {
     size_t size; /* bytes of one */
     int zero;    /* what each byte of a zero is */
@@ -204,8 +204,8 @@ static void affine_lines(const struct affine_run *run) {
                   run->x + first * (size_t)s.in_channels * run->in.size, &s, 1, s.out_width);
 }
 
-/* Whether the layer is one matrix product. Of bytes, whose weights come in words of four, the rows
- * of a window follow each other if they are whole words. */
+/* True if the layer is one matrix product. For bytes, whose weights are in words of four, the rows
+ * of a window are adjacent if they are whole words. */
 static bool is_product(const struct affine_run *run) {
     const struct cn_conv2d *s = &run->affine->shape;
     return run->pooling == NULL && is_matrix(run->affine) &&

@@ -630,7 +630,7 @@ static enum cn_status order_inputs(struct assembly *a, const struct node *node, 
     return status;
 }
 
-/* What the configuration says of axes, for a layer of ours that has them last. */
+/* The axes in the configuration, for a layer of this program, which has them last. */
 static void rewrite_axes(struct node *node, bool moved, int rank) {
     json_t *config = node->entry.config;
     if (order_of(node) == CN_KERAS_CHANNELS_FIRST)
@@ -916,7 +916,7 @@ static enum cn_status declared_shape(const struct assembly *a,
     return status;
 }
 
-/* What reads an input first. */
+/* The kind of layer that first reads an input. */
 enum reader { HANDS_IT_ON, READS_CHANNELS_FIRST, READS_OTHERWISE };
 
 static enum reader model_reads(const struct keras_model *model, size_t input);

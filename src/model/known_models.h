@@ -17,8 +17,8 @@ enum cn_known_folder {
 /* The folder, "" if there is none; it may be written to `room`, or be elsewhere. */
 const char *cn_known_folder(enum cn_known_folder which, char room[static PATH_MAX]);
 
-/* Is this a file rather than a name: with a slash or one of the endings .json and .safetensors, or
- * there? */
+/* True for a file rather than a name: it has a slash or one of the endings .json and .safetensors,
+ * or it exists. */
 bool cn_known_is_path(const char *argument);
 
 /* Finds NAME + ending, a file, in the folders from `first` on. */

@@ -128,8 +128,8 @@ enum http_outcome api_v2_model_ready(struct http_exchange *exchange) {
     return http_reply_text(exchange, ready ? 200 : 503, "application/json", &text);
 }
 
-/* What the page needs to know of a model: what its answer's numbers are, and how it takes pictures.
- */
+/* Adds what the page needs to know about a model: the kind of its output, and how it takes
+ * pictures. */
 static void add_parameters(struct cn_text *text, const struct cn_model *model) {
     const struct cn_shape *shape = &model->network->input_shape;
     cn_json_open(text, "parameters", '{');

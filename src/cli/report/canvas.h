@@ -28,7 +28,7 @@ void canvas_printf(cairo_t *cairo, double x, double y, double size, enum align a
 void canvas_fit(cairo_t *cairo, double x, double y, double size, enum align align, double width,
                 const char *text);
 
-/* How wide a line would be. */
+/* The width of a line. */
 double canvas_width(cairo_t *cairo, double size, const char *text);
 
 /* A heading over `box`; returns what is left below it. */

@@ -14,7 +14,7 @@ static void draw_bar(cairo_t *cairo, struct box plot, int index,
     cairo_rectangle(cairo, x + 2, bottom - accuracy * plot.height, width - 4,
                     accuracy * plot.height);
     cairo_fill(cairo);
-    /* What chance alone explains: few samples say little. */
+    /* The range that chance alone explains: few samples tell little. */
     canvas_color(cairo, INK_FAINT);
     cairo_set_line_width(cairo, 1.5);
     cairo_move_to(cairo, x + width / 2, bottom - interval[0] * plot.height);

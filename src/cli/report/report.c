@@ -21,7 +21,7 @@ enum cn_status report_check(const char *path, struct cn_error *error) {
     return cli_check_writable(path, error);
 }
 
-/* What cairo writes, gathered. */
+/* Collects the output of cairo. */
 struct output {
     unsigned char *bytes;
     size_t length;
@@ -57,7 +57,7 @@ static void draw_title(cairo_t *cairo, const struct evaluate_result *result) {
         result->settings->data, result->model->sha256);
 }
 
-/* What a page holds, from top to bottom. */
+/* The parts of a page, from top to bottom. */
 struct page {
     const struct evaluate_result *result; /* NULL: the curves alone */
     struct history history;
