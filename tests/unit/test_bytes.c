@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -22,12 +24,29 @@ struct problem {
     double *sums; /* exact, times input scale and the channel's are the outputs */
 };
 
-/* `count` bytes and room for what kernels read past them. Caller frees with free(). */
+/* Bytes of whole pages for `count` bytes and what kernels may read past them. */
+static size_t guarded_size(size_t count) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (count + CN_BYTES_SLACK + page - 1) / page * page;
+}
+
+/* `count` bytes, and CN_BYTES_SLACK more, behind which nothing may be read. Caller frees with
+ * free_guarded. */
 static uint8_t *bytes_by_chance(struct cn_random *random, size_t count) {
-    uint8_t *bytes = malloc(count + CN_BYTES_SLACK);
+    const size_t size = guarded_size(count), page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *pages =
+        mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq((void *)pages, MAP_FAILED);
+    cr_assert_eq(mprotect(pages + size, page, PROT_NONE), 0);
+    uint8_t *bytes = pages + size - count - CN_BYTES_SLACK;
     for (size_t i = 0; i < count + CN_BYTES_SLACK; i++)
         bytes[i] = (uint8_t)cn_random_below(random, 256);
     return bytes;
+}
+
+static void free_guarded(uint8_t *bytes, size_t count) {
+    const size_t size = guarded_size(count), page = (size_t)sysconf(_SC_PAGESIZE);
+    (void)munmap(bytes + count + CN_BYTES_SLACK - size, size + page);
 }
 
 /* `extreme`: the largest inputs and weights, which would overflow 16 bits if any did. */
@@ -73,7 +92,7 @@ static struct problem make(struct cn_random *random, const struct cn_conv2d *s,
 }
 
 static void clear(struct problem *p) {
-    free(p->x);
+    free_guarded(p->x, p->in);
     free(p->packed);
     free(p->scales);
     free(p->sums);
@@ -211,8 +230,8 @@ static void check_elements(const struct cn_bytes_kernels *kernels, size_t count)
     kernels->quantize(y, floats, count, in[0]);
     cr_assert_eq(memcmp(y, a, count), 0, "%s: there and back", kernels->name);
     cr_assert_eq(y[count], 42, "%s wrote past the end", kernels->name);
-    free(a);
-    free(b);
+    free_guarded(a, count);
+    free_guarded(b, count);
     free(y);
     free(floats);
 }
@@ -268,7 +287,7 @@ static void check_pooling(const struct cn_bytes_kernels *kernels, const struct c
                              "%s: mean %zu", kernels->name, at);
             }
     cr_assert(most[out] == 42 && mean[out] == 42, "%s wrote past the end", kernels->name);
-    free(x);
+    free_guarded(x, in);
     free(most);
     free(mean);
 }

@@ -188,6 +188,19 @@ Test(quantize, rows_of_numbers_and_one_axis_run_on_bytes) {
           0.05, 5);
 }
 
+/* Enough work that a team shares each image: by bands of rows, and by lines of a product. */
+Test(quantize, a_team_gives_one_image_the_same_bits) {
+    check(test_network(cn_shape_image(33, 31, 8),
+                       "Conv2D filters=64 kernel_size=3 padding=same activation=relu; "
+                       "Conv2D filters=64 kernel_size=3 strides=2 padding=same activation=relu; "
+                       "DepthwiseConv2D kernel_size=3 padding=same; "
+                       "Conv2D filters=70 kernel_size=1 activation=relu; "
+                       "Conv2D filters=16 kernel_size=3 activation=relu; MaxPooling2D; Flatten; "
+                       "Dense units=5",
+                       7),
+          0.06, 6);
+}
+
 Test(quantize, what_cannot_be_quantized_is_refused) {
     struct cn_network *network = test_network(cn_shape_image(8, 8, 1), "MaxPooling2D; Flatten", 1);
     struct cn_network *quantized = NULL;
