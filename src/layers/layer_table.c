@@ -58,6 +58,18 @@ static const struct cn_layer_type *const layer_table[] = {
     &cn_unit_normalization_type,
     &cn_local_response_normalization_type,
     &cn_prelu_type,
+    &cn_spatial_dropout1d_type,
+    &cn_spatial_dropout2d_type,
+    &cn_gaussian_noise_type,
+    &cn_gaussian_dropout_type,
+    &cn_alpha_dropout_type,
+    &cn_activity_regularization_type,
+    &cn_random_flip_type,
+    &cn_random_rotation_type,
+    &cn_random_zoom_type,
+    &cn_random_translation_type,
+    &cn_random_contrast_type,
+    &cn_random_brightness_type,
 };
 enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
 

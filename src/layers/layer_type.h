@@ -33,6 +33,8 @@ struct cn_pass {
     float *scratch;             /* scratch_size floats of this thread */
     uint64_t seed, step, layer; /* what random numbers depend on, with the sample */
     bool dy_is_dz;              /* the loss has been derived through the activation already */
+    float scale;                /* of one sample's loss in the batch's, which dy carries */
+    double *penalty;            /* sum over samples; forward may add to it */
 };
 
 /* A step's values in a quantized network. */
@@ -171,7 +173,11 @@ extern const struct cn_layer_type cn_conv2d_type, cn_conv1d_type, cn_depthwise_c
     cn_zero_padding1d_type, cn_cropping2d_type, cn_cropping1d_type, cn_up_sampling2d_type,
     cn_up_sampling1d_type, cn_resizing_type, cn_layer_normalization_type,
     cn_group_normalization_type, cn_unit_normalization_type, cn_local_response_normalization_type,
-    cn_rescaling_type, cn_normalization_type, cn_prelu_type;
+    cn_rescaling_type, cn_normalization_type, cn_prelu_type, cn_spatial_dropout1d_type,
+    cn_spatial_dropout2d_type, cn_gaussian_noise_type, cn_gaussian_dropout_type,
+    cn_alpha_dropout_type, cn_activity_regularization_type, cn_random_flip_type,
+    cn_random_rotation_type, cn_random_zoom_type, cn_random_translation_type,
+    cn_random_contrast_type, cn_random_brightness_type;
 
 /* What other programs' graphs have and Keras does not. */
 extern const struct cn_layer_type cn_binary_type, cn_constant_type, cn_matmul_type, cn_pad_type,

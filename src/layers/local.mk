@@ -13,8 +13,10 @@ libcore_la_SOURCES += \
 	src/layers/layer_table.c src/layers/layer_type.h \
 	src/layers/matmul.c \
 	src/layers/merge.c \
+	src/layers/noise.c \
 	src/layers/pad.c \
 	src/layers/pooling2d.c \
+	src/layers/random_pictures.c \
 	src/layers/reduce.c \
 	src/layers/resize_axis.c \
 	src/layers/normalization.c \
@@ -29,5 +31,6 @@ libcore_la_SOURCES += \
 	src/layers/window.c src/layers/window.h
 
 if ENABLE_TESTS
-tests_unit_unit_tests_SOURCES += tests/unit/test_foreign_layers.c tests/unit/test_layers.c
+tests_unit_unit_tests_SOURCES += tests/unit/test_foreign_layers.c tests/unit/test_layers.c \
+	tests/unit/test_random_layers.c
 endif

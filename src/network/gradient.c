@@ -109,7 +109,9 @@ static struct cn_pass pass_of(const struct run *run, size_t l, const struct chun
                             .seed = run->batch->seed,
                             .step = run->batch->step,
                             .layer = l,
-                            .dy_is_dz = run->fused && l == w->output};
+                            .dy_is_dz = run->fused && l == w->output,
+                            .scale = 1 / (float)run->batch->count,
+                            .penalty = &w->outcomes[chunk->shard].loss};
 }
 
 /* Backward through layer l; then what it has to add is added to what later users wrote. */
