@@ -22,9 +22,46 @@ enum cn_initializer {
     CN_INITIALIZER_GLOROT_UNIFORM = 0,
     CN_INITIALIZER_HE_NORMAL,
     CN_INITIALIZER_ZEROS,
-    CN_INITIALIZER_ONES
+    CN_INITIALIZER_ONES,
+    CN_INITIALIZER_GLOROT_NORMAL,
+    CN_INITIALIZER_HE_UNIFORM,
+    CN_INITIALIZER_LECUN_NORMAL,
+    CN_INITIALIZER_LECUN_UNIFORM,
+    CN_INITIALIZER_RANDOM_NORMAL,
+    CN_INITIALIZER_RANDOM_UNIFORM,
+    CN_INITIALIZER_TRUNCATED_NORMAL,
+    CN_INITIALIZER_CONSTANT,
+    CN_INITIALIZER_ORTHOGONAL,
+    CN_INITIALIZER_IDENTITY,
+    CN_INITIALIZER_VARIANCE_SCALING
 };
 extern const char *const cn_initializer_names[]; /* "glorot_uniform", "he_normal", ..., NULL */
+
+/* What an initializer is given beside its name; else Keras's defaults. */
+enum cn_fan_mode { CN_FAN_IN = 0, CN_FAN_OUT, CN_FAN_AVERAGE };
+enum cn_scaled_distribution { CN_SCALED_TRUNCATED = 0, CN_SCALED_NORMAL, CN_SCALED_UNIFORM };
+struct cn_initializer_numbers {
+    bool given;
+    float a, b;                /* mean, deviation; from, to; value; gain; scale */
+    enum cn_fan_mode fan_mode; /* of variance scaling, as is the next */
+    enum cn_scaled_distribution distribution;
+};
+
+/* What training does to a tensor beside the optimizer: Keras's regularizer, which adds l1 |w| +
+ * l2 w^2 to the loss, and its constraint, which changes the weights after each update. */
+enum cn_constraint {
+    CN_CONSTRAINT_NONE = 0,
+    CN_CONSTRAINT_MAX_NORM,
+    CN_CONSTRAINT_UNIT_NORM,
+    CN_CONSTRAINT_NON_NEG,
+    CN_CONSTRAINT_MIN_MAX_NORM
+};
+struct cn_weight_rule {
+    float l1, l2;
+    enum cn_constraint constraint;
+    float least, most, rate; /* of norms */
+    unsigned axes;           /* bit i: norms go over axis i */
+};
 
 enum {
     CN_LAYER_NAME = 64,    /* bytes of a layer's name with its NUL; characters [A-Za-z0-9_.-] */
@@ -82,6 +119,12 @@ struct cn_tensor_spec {
     bool trainable;
     enum cn_initializer initializer;
     double fan_in, fan_out; /* for the initializer, as Keras defines them */
+
+    /* What the architecture says, not the type's `build`. */
+    bool initializer_read;               /* it names the initializer */
+    enum cn_initializer own_initializer; /* the one that `build` chose */
+    struct cn_initializer_numbers initializer_numbers;
+    struct cn_weight_rule rule;
 };
 
 struct cn_layer_type; /* functions: src/layers/layer_type.h */

@@ -74,7 +74,22 @@ static const struct cn_layer_type *const layer_table[] = {
 enum { LAYER_TYPES = sizeof layer_table / sizeof *layer_table };
 
 const char *const cn_padding_names[] = {"valid", "same", NULL};
-const char *const cn_initializer_names[] = {"glorot_uniform", "he_normal", "zeros", "ones", NULL};
+const char *const cn_initializer_names[] = {"glorot_uniform",
+                                            "he_normal",
+                                            "zeros",
+                                            "ones",
+                                            "glorot_normal",
+                                            "he_uniform",
+                                            "lecun_normal",
+                                            "lecun_uniform",
+                                            "random_normal",
+                                            "random_uniform",
+                                            "truncated_normal",
+                                            "constant",
+                                            "orthogonal",
+                                            "identity",
+                                            "variance_scaling",
+                                            NULL};
 
 const struct cn_layer_type *cn_layer_type_at(size_t index) {
     return index < LAYER_TYPES ? layer_table[index] : NULL;

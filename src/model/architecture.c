@@ -527,6 +527,7 @@ static enum cn_status add_layer(struct assembly *a, struct node *node, const cha
     if (status == CN_OK && node->made == 0) {
         node->made = network->layer_count;
         node->uses = 1;
+        status = cn_keras_read_rules(&node->entry, &network->layers[node->made - 1]);
     }
     return status == CN_OK ? note_path(a, path) : status;
 }

@@ -123,6 +123,18 @@ struct cn_keras_function {
 struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
                                                 bool *ret_alone);
 
+/* ---- Initializers, regularizers and constraints (architecture_rules.c) ---- */
+
+/* True for the key of one. */
+bool cn_keras_is_rule(const char *key);
+
+/* Reads those of the weights of a layer that has just been added. CN_UNSUPPORTED names what is not
+ * known; a lenient entry's is skipped. */
+enum cn_status cn_keras_read_rules(const struct cn_keras_layer *entry, struct cn_layer *layer);
+
+/* Writes them into the layer's configuration; not 0: no memory. */
+int cn_keras_format_rules(const struct cn_layer *layer, json_t *config);
+
 /* ---- Axes (architecture_axes.c) ---- */
 
 /* In which order of the axes a layer may read a value of a channels_first model. */

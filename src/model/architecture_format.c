@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "convnet/model.h"
+#include "model/architecture.h"
 
 /* 9 digits distinguish any two floats; fewer are written where they suffice, so that 0.3f is 0.3.
  */
@@ -109,6 +110,7 @@ static json_t *format_layer(const struct cn_layer *layer) {
                    field_size(&fields[i])) != 0)
             failed |= json_object_set_new(config, fields[i].name,
                                           format_field(&fields[i], layer->config, defaults));
+    failed |= cn_keras_format_rules(layer, config);
     if (layer->frozen)
         failed |= json_object_set_new(config, "trainable", json_false());
     if (failed) {

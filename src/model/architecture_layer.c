@@ -200,7 +200,7 @@ enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
         bool known = false;
         for (size_t i = 0; i < count && !known; i++)
             known = strcmp(fields[i].name, key) == 0;
-        if (known || cn_keras_ignorable(key, value, rank, &rule) ||
+        if (known || cn_keras_is_rule(key) || cn_keras_ignorable(key, value, rank, &rule) ||
             (entry->lenient && cn_keras_trains_only(key)))
             continue;
         (void)cn_text_show(key, name);

@@ -4,6 +4,7 @@ libcore_la_SOURCES += \
 	src/network/gradient_sum.c src/network/gradient_sum.h \
 	src/network/rank_messages.c \
 	src/network/gradient_workspace.c \
+	src/network/initialize.c \
 	src/network/loss.c src/network/loss.h \
 	src/network/network.c \
 	src/network/placement.c src/network/placement.h \

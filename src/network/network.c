@@ -239,8 +239,10 @@ static enum cn_status prepare_layer(struct cn_network *network, const struct cn_
         return status;
     (void)snprintf(given, sizeof given, "the output of layer \"%s\"", layer->name);
     status = cn_shape_check(&layer->output_shape, given, error);
-    for (size_t i = 0; i < layer->tensor_count; i++)
+    for (size_t i = 0; i < layer->tensor_count; i++) {
         layer->tensors[i].trainable = layer->tensors[i].trainable && !layer->frozen;
+        layer->tensors[i].own_initializer = layer->tensors[i].initializer;
+    }
     if (status == CN_OK)
         status = array_grow(network, error);
     return status;
@@ -361,47 +363,6 @@ enum cn_status cn_network_build(struct cn_network *network, struct cn_error *err
     if (network->parameters == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu parameters", network->parameter_count);
     return CN_OK;
-}
-
-/* Keras's: glorot_uniform (Glorot and Bengio 2010) in +-sqrt(6 / (fan_in + fan_out)); he_normal (He
- * et al. 2015), a normal cut at two deviations whose standard deviation is sqrt(2 / fan_in). */
-static void initialize(float *values, size_t size, const struct cn_tensor_spec *spec,
-                       struct cn_random *random) {
-    const float limit = (float)sqrt(6.0 / (spec->fan_in + spec->fan_out));
-    /* A normal cut at +-2 has this deviation; dividing by it restores the one that was asked for.
-     */
-    const float deviation = (float)(sqrt(2.0 / spec->fan_in) / 0.87962566103423978);
-    for (size_t i = 0; i < size; i++) {
-        float normal = 0;
-        switch (spec->initializer) {
-        case CN_INITIALIZER_GLOROT_UNIFORM:
-            values[i] = cn_random_uniform(random, -limit, limit);
-            break;
-        case CN_INITIALIZER_HE_NORMAL:
-            do
-                normal = cn_random_normal(random);
-            while (fabsf(normal) > 2);
-            values[i] = normal * deviation;
-            break;
-        case CN_INITIALIZER_ZEROS:
-            values[i] = 0;
-            break;
-        case CN_INITIALIZER_ONES:
-            values[i] = 1;
-            break;
-        }
-    }
-}
-
-void cn_network_initialize(struct cn_network *network, uint64_t seed) {
-    size_t index = 0;
-    for (size_t l = 0; l < network->layer_count; l++)
-        for (size_t t = 0; t < network->layers[l].tensor_count; t++, index++) {
-            const struct cn_tensor *tensor = &network->tensors[index];
-            struct cn_random random = cn_random_stream(seed, 0x696e6974u, index, 0);
-            initialize(network->parameters + tensor->offset, tensor->size,
-                       &network->layers[l].tensors[t], &random);
-        }
 }
 
 /* `size` bytes at `from`, anew; room for one byte if there are none. */

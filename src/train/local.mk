@@ -19,6 +19,7 @@ libcore_la_SOURCES += \
 	src/train/training_memory.c \
 	src/train/transfer.c \
 	src/train/callbacks.c \
+	src/train/weight_rules.c \
 	src/train/trainer.c src/train/trainer_private.h
 
 if ENABLE_TESTS
@@ -32,5 +33,6 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_training_golden.c \
 	tests/unit/test_trainer.c \
 	tests/unit/test_transfer.c \
-	tests/unit/test_callbacks.c
+	tests/unit/test_callbacks.c \
+	tests/unit/test_weight_rules.c
 endif

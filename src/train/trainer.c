@@ -416,9 +416,11 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
             "the loss is no longer finite in epoch %d, step %zu; lower the learning rate "
             "(%g)",
             trainer->epoch + 1, trainer->step + 1, (double)o->learning_rate);
+    result.loss_sum += cn_regularize(network, trainer->gradients) * (double)batch.count;
     cn_clip_gradients(o, network, trainer->gradients);
     cn_optimizer_step(o, rate_of(trainer, update), update + 1, trainer->decay, trainer->gradients,
                       trainer->state, network->parameters, network->parameter_count);
+    cn_constrain(network);
     follow(trainer, update);
     trainer->stop_agreed = result.flag;
     trainer->loss_sum += result.loss_sum;

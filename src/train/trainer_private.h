@@ -23,6 +23,13 @@ bool cn_callbacks_epoch(struct cn_callback_state *watch, const struct cn_trainin
 void cn_clip_gradients(const struct cn_training_options *options, const struct cn_network *network,
                        float *gradients);
 
+/* Adds the regularizers' gradients to `gradients` [parameter_count]; returns what they add to the
+ * mean loss. */
+double cn_regularize(const struct cn_network *network, float *gradients);
+
+/* Makes the weights obey their constraints. */
+void cn_constrain(struct cn_network *network);
+
 /* How many images of so many floats an evaluation takes at a time. */
 size_t cn_measure_chunk(size_t input_size);
 

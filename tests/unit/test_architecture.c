@@ -224,7 +224,7 @@ Test(architecture, refuses_what_it_does_not_do) {
         {CONV3("\"dilation_rate\":0"), "dilation_rate is 0", CN_INVALID},
         {CONV3("\"groups\":2"), "1 input channels and 2 filters do not divide into 2 groups",
          CN_INVALID},
-        {CONV3("\"kernel_regularizer\":{\"class_name\":\"L2\"}"), "kernel_regularizer",
+        {CONV3("\"kernel_regularizer\":{\"class_name\":\"L3\"}"), "supported are L1, L2, L1L2",
          CN_UNSUPPORTED},
         {CONV3("\"activation\":\"sparsemax\""), "activation is \"sparsemax\"; supported are",
          CN_UNSUPPORTED},
