@@ -718,6 +718,20 @@ static enum cn_status add_ordered(struct assembly *a, struct node *node, const c
     return status;
 }
 
+/* A layer that only changes training stops nothing: it is left out where it does not fit. */
+static enum cn_status try_layer(struct assembly *a, struct node *node, const char *outer,
+                                const char *path, size_t input, size_t *ret_value) {
+    struct cn_error ignored = {0}, *error = a->error;
+    size_t value = input;
+    if (node->made == 0 && cn_keras_layer_type(&node->entry) == NULL)
+        return CN_OK;
+    a->error = node->entry.error = &ignored;
+    if (add_ordered(a, node, outer, path, &value, 1, ret_value) != CN_OK)
+        *ret_value = input;
+    a->error = node->entry.error = error;
+    return CN_OK;
+}
+
 /* The same with what belongs to it in the network: nothing, or more layers than one. */
 static enum cn_status call_layer(struct assembly *a, struct node *node, const char *outer,
                                  const char *path, const json_t *given, const size_t *inputs,
@@ -728,7 +742,7 @@ static enum cn_status call_layer(struct assembly *a, struct node *node, const ch
         return cn_fail(a->error, CN_MALFORMED, "%s reads nothing", node->entry.label);
     *ret_value = inputs[0];
     if (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name))
-        return CN_OK;
+        return try_layer(a, node, outer, path, inputs[0], ret_value);
     memcpy(values, inputs, input_count * sizeof *values);
     if (!node->is_operation)
         return add_ordered(a, node, outer, path, values, input_count, ret_value);

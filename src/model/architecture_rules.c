@@ -50,8 +50,8 @@ static int word_index(const char *const *names, const json_t *config, const char
     return index >= 0 ? index : otherwise;
 }
 
-static enum cn_status refuse(const struct cn_keras_layer *entry, const char *key,
-                             const json_t *value, const char *supported) {
+static enum cn_status rule_refuse(const struct cn_keras_layer *entry, const char *key,
+                                  const json_t *value, const char *supported) {
     char shown[CN_JSON_TEXT];
     if (entry->lenient)
         return CN_OK;
@@ -65,7 +65,8 @@ static enum cn_status initializer_read(const struct cn_keras_layer *entry, const
     const json_t *config = json_object_get(value, "config");
     const int index = cn_keras_word(value, word) ? cn_name_index(cn_initializer_names, word) : -1;
     if (index < 0)
-        return refuse(entry, key, value, cn_name_list(cn_initializer_names, names, sizeof names));
+        return rule_refuse(entry, key, value,
+                           cn_name_list(cn_initializer_names, names, sizeof names));
     struct cn_initializer_numbers n = {.given = json_is_object(config)};
     spec->initializer = (enum cn_initializer)index;
     switch (spec->initializer) {
@@ -109,7 +110,7 @@ static enum cn_status regularizer_read(const struct cn_keras_layer *entry, const
                l2 = known && (strcmp(word, "l2") == 0 || strcmp(word, "l1_l2") == 0 ||
                               strcmp(word, "l1l2") == 0);
     if (!l1 && !l2)
-        return refuse(entry, key, value, "L1, L2, L1L2");
+        return rule_refuse(entry, key, value, "L1, L2, L1L2");
     const double otherwise = json_is_object(config) ? 0 : 0.01;
     rule->l1 = (float)(l1 ? number_or(config, "l1", otherwise) : 0);
     rule->l2 = (float)(l2 ? number_or(config, "l2", otherwise) : 0);
@@ -125,7 +126,7 @@ static enum cn_status constraint_read(const struct cn_keras_layer *entry, const 
     const int index = cn_keras_word(value, word) ? cn_name_index(words, word) : -1;
     size_t i;
     if (index <= 0)
-        return refuse(entry, key, value, "MaxNorm, UnitNorm, NonNeg, MinMaxNorm");
+        return rule_refuse(entry, key, value, "MaxNorm, UnitNorm, NonNeg, MinMaxNorm");
     rule->constraint = (enum cn_constraint)index;
     rule->least = (float)number_or(config, "min_value", 0);
     rule->most = (float)number_or(config, "max_value",

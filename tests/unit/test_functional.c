@@ -321,7 +321,7 @@ Test(functional, activations_of_keras) {
         "\"batch_input_shape\":[null,3]}},{\"class_name\":\"GaussianNoise\",\"config\":{\"stddev\":"
         "0.1}},{\"class_name\":\"Dense\",\"config\":{\"units\":2,\"activation\":\"elu\"}}]}",
         &lenient, NULL);
-    cr_expect_eq(network->layer_count, 2u);
+    cr_expect_eq(network->layer_count, 3u); /* the noise, too, and the activation */
     cn_network_free(network);
 }
 
