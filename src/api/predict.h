@@ -61,9 +61,9 @@ struct prediction {
     uint64_t begun_nanoseconds; /* when reading the images began */
     prediction_reader *read;
     prediction_renderer *render;
-    /* NULL: the images through the model's plan. Else this, in either lane; it costs about
-     * `work_cost` times as much. With `work_prepares` it decodes, too: the preparer runs it, and
-     * nothing goes to a lane. */
+    /* NULL: the images are computed by the model's plan. Else this runs in either lane and costs
+     * about `work_cost` times as much. With `work_prepares` it also decodes: the preparer runs it,
+     * and no lane is used. */
     void (*work)(struct prediction *prediction);
     double work_cost;
     bool work_prepares, work_ended;
@@ -89,8 +89,8 @@ bool prediction_begin(struct http_exchange *exchange);
 void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
                                 void (*state_free)(void *state));
 
-/* False when no picture is for the model of a prediction that has begun, and the request has been
- * answered with what to ask; the second one begins it, too. */
+/* False when the model of a prediction that has begun takes no pictures, and the request has been
+ * answered with advice; the second function also begins the prediction. */
 bool prediction_takes_pictures(struct http_exchange *exchange);
 bool prediction_begin_pictures(struct http_exchange *exchange);
 

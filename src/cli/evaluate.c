@@ -1,6 +1,6 @@
-/* evaluate.c: `convnet evaluate`: how good a model is on labelled data: accuracy, classes,
- * calibration, and how well it tells what is none of its classes. One thread here; the library's
- * own inside. */
+/* evaluate.c: `convnet evaluate`: measures a model on labelled data: accuracy, classes,
+ * calibration, and how well the confidence detects pictures of no class. One thread here; the
+ * library uses its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,7 @@ struct evaluate_settings {
     bool json, confusion;
 };
 
-/* Confidence as a detector of what is no class of the model's. */
+/* How well the confidence detects inputs of no class. */
 struct outlier_result {
     size_t samples;
     double auroc;           /* how often data are more confident than outliers; ties count half */

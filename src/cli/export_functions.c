@@ -10,7 +10,7 @@
 
 /* ---- Functions of each number ---- */
 
-/* Towards 0: the operator is none of opset 17's. */
+/* Rounds towards 0, for which opset 17 has no operator. */
 static struct onnx_name put_truncated(struct onnx_graph *g, struct onnx_name x) {
     const struct onnx_name size = graph_put_unary(g, "Floor", graph_put_unary(g, "Abs", x));
     return graph_put_binary(g, "Mul", graph_put_unary(g, "Sign", x), size);

@@ -205,7 +205,7 @@ static enum cn_status add_scale(struct rewriting *t, double scale, double offset
     return add_part(t, "Rescaling", json_pack("{s:f, s:f}", "scale", scale, "offset", offset));
 }
 
-/* Limits that are none are written as large numbers here. */
+/* Values that are no limit are written as large numbers here. */
 static bool is_limit(double x) {
     return x > -1e38 && x < 1e38;
 }
@@ -591,7 +591,7 @@ static bool is_taken(const struct rewriting *t, const json_t *layers, const char
     return false;
 }
 
-/* A name for part `index` of a layer, which nobody has. */
+/* An unused name for part `index` of a layer. */
 static void name_part(const struct rewriting *t, const json_t *layers, size_t index,
                       char name[static CN_LAYER_NAME]) {
     (void)snprintf(name, CN_LAYER_NAME, "%.36s_part%zu", t->layer->name, index + 1);

@@ -262,8 +262,8 @@ bool batch_flush(struct batch *batch) {
     return fflush(stdout) == 0 && cli_stdout_good() && !cli_interrupted();
 }
 
-/* The next slot with a copy of `name`. NULL: there is no memory, or with *ret_going true another
- * rank has the input. */
+/* The next slot with a copy of `name`. NULL without memory, or with *ret_going true if another rank
+ * has the input. */
 static struct slot *next_slot(struct batch *batch, const char *name, bool *ret_going) {
     struct slot *slot = &batch->slots[batch->count];
     struct predict_share *share = batch->options.share;

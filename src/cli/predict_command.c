@@ -116,10 +116,10 @@ static void check_usage(const char *command, const struct predict_settings *sett
         cli_usage_error(command, "no picture is named");
     }
     if (settings->resume && settings->output == NULL) {
-        cli_usage_error(command, "--resume needs --output, whose rows it goes on with");
+        cli_usage_error(command, "--resume needs --output, whose rows it continues");
     }
     if (settings->resume && strcmp(predict_format_names[settings->format], "table") == 0) {
-        cli_usage_error(command, "--resume goes on with csv or ndjson, not with a table");
+        cli_usage_error(command, "--resume continues csv or ndjson, not a table");
     }
 }
 
@@ -155,7 +155,7 @@ static enum cn_status check_shared(const struct predict_settings *settings, char
     return CN_OK;
 }
 
-/* The heading of the JSON or text before all rows. */
+/* The heading above the rows of all ranks. */
 struct heading {
     const struct predict_settings *settings;
     const struct cn_model *model;

@@ -70,9 +70,9 @@ bool predict_share_exists(const char *output);
 /* Removes what they left. */
 void predict_share_forget(const char *output);
 
-/* Called by all ranks (NULL: this process alone goes on with what several began). Makes standard
- * output this rank's part; with `resume` what all parts have is done already. kind: its first word
- * is the format, the rest what else makes rows comparable. */
+/* Called by all ranks (NULL: this process continues alone what several ranks began). Redirects
+ * standard output to this rank's part. With `resume` the inputs in all parts are done already.
+ * kind: its first word is the format, the rest whatever else makes rows comparable. */
 enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *output, bool resume,
                                     const char *kind, struct predict_share **ret_share,
                                     struct cn_error *error);

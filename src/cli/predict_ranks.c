@@ -70,7 +70,7 @@ static bool next_row(const struct predict_share *share, const char **at, const c
     return true;
 }
 
-/* Reads a part and finds where its rows begin; *ret_bytes NULL: there is no such part. */
+/* Reads a part and finds where its rows begin; *ret_bytes NULL: the part does not exist. */
 static enum cn_status read_part(const struct predict_share *share, int rank,
                                 unsigned char **ret_bytes, const char **ret_rows,
                                 const char **ret_end, struct cn_error *error) {

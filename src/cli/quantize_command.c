@@ -88,8 +88,8 @@ static enum cn_status quantize_best(const struct cn_network *network, const stru
                                     struct cn_network **ret_best, struct fidelity *ret_fidelity,
                                     struct cn_error *error) {
     static const double clips[] = {0, 1e-4, 1e-3};
-    const size_t wanted = (size_t)settings->samples;
-    const size_t count = data->count < wanted ? data->count : wanted;
+    const size_t most = (size_t)settings->samples;
+    const size_t count = data->count < most ? data->count : most;
     struct cn_network *best = NULL;
     struct fidelity lowest = {0};
     enum cn_status status = CN_OK;

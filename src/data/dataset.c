@@ -252,7 +252,7 @@ static enum cn_status append_samples(struct cn_dataset *dataset, const struct cn
     for (size_t i = 0; weights != NULL && i < more->count; i++)
         weights[before + i] = more->weights != NULL ? more->weights[i] : 1;
     for (size_t i = 0; dataset->names != NULL && i < before; i++)
-        free(dataset->names[i]); /* of training pictures nobody asks the names */
+        free(dataset->names[i]); /* names of training pictures are not needed */
     free(dataset->names);
     dataset->names = NULL;
     memcpy(dataset->images + before * size, more->images, more->count * size);

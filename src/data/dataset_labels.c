@@ -67,7 +67,7 @@ static bool find_picture(const struct labels *labels, const char *name,
     return false;
 }
 
-/* Reads the columns of the first line. False: it is no head of such a list. */
+/* Reads the columns of the first line. False: it is not the heading of such a list. */
 static bool read_head(struct cn_csv *csv, struct labels *labels) {
     static const char *const files[] = {"file",     "filename", "file_name",  "path",
                                         "filepath", "image",    "img",        "image_id",
@@ -162,13 +162,13 @@ bool cn_dataset_labels_recognize(const struct cn_dataset_request *request) {
 struct label_row {
     char *file, *label; /* borrowed from the line */
     float weight;
-    bool wanted; /* it belongs to the split that is read */
+    bool selected; /* it belongs to the split that is read */
 };
 
 static enum cn_status read_row(struct cn_csv *csv, const struct labels *labels, enum cn_split split,
                                struct label_row *row, struct cn_error *error) {
     char *rest = csv->line;
-    *row = (struct label_row){.weight = 1, .wanted = true};
+    *row = (struct label_row){.weight = 1, .selected = true};
     size_t column = 0;
     for (char *field; (field = cn_csv_field(csv, &rest)) != NULL; column++) {
         if (column == labels->file)
@@ -176,7 +176,7 @@ static enum cn_status read_row(struct cn_csv *csv, const struct labels *labels, 
         else if (column == labels->label)
             row->label = field;
         else if (column == labels->split)
-            row->wanted = is_one_of(field, split_names[split]);
+            row->selected = is_one_of(field, split_names[split]);
         else if (column == labels->weight && !cn_dataset_parse_weight(field, &row->weight))
             return cn_fail_at(error, CN_MALFORMED, csv->path, -1,
                               "line %zu: '%.20s' is no weight from 0 to 1e6", csv->number, field);
@@ -292,7 +292,7 @@ static enum cn_status take_picture(void *data, const struct cn_csv *csv,
     struct picture_rows *rows = data;
     char path[PATH_SIZE];
     bool found;
-    if (!row->wanted)
+    if (!row->selected)
         return CN_OK;
     if (!find_picture(rows->labels, row->file, path))
         return cn_fail_at(error, CN_IO, csv->path, -1,
@@ -367,7 +367,7 @@ static enum cn_status note_picture(void *data, const struct cn_csv *csv,
                                    const struct label_row *row, struct cn_error *error) {
     (void)csv;
     (void)error;
-    *(bool *)data = *(bool *)data || row->wanted;
+    *(bool *)data = *(bool *)data || row->selected;
     return CN_OK;
 }
 

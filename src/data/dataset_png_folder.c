@@ -112,7 +112,7 @@ static bool find_split(const char *path, enum cn_split split, char root[static P
     return false;
 }
 
-/* A folder called "val" alone may be a class; beside a training or test folder it is none. */
+/* A folder called "val" alone may be a class; beside a training or test folder it is not. */
 static bool has_splits(const char *path) {
     char root[PATH_SIZE];
     return find_split(path, CN_SPLIT_TRAIN, root) || find_split(path, CN_SPLIT_TEST, root);

@@ -12,8 +12,8 @@ struct cn_dataset_request {
     const struct cn_preprocessing *preprocessing; /* NULL: the default of the shape */
 };
 
-/* Room for `bytes` of images, the first `used` of them kept. CN_MEMORY; CN_IO: there is no room in
- * a file either. Nothing changes on failure. */
+/* Makes room for `bytes` of images and keeps the first `used`. CN_MEMORY; CN_IO: there is no room
+ * in a file either. Nothing changes after a failure. */
 enum cn_status cn_dataset_resize(struct cn_dataset *dataset, size_t used, size_t bytes,
                                  struct cn_error *error);
 void cn_dataset_free_images(struct cn_dataset *dataset);

@@ -13,7 +13,7 @@
 
 #include "data/dataset_table.h"
 
-/* Opens a file that is gone when it is closed. */
+/* Opens a file that is deleted when it is closed. */
 static int open_nameless(const char *folder) {
     char path[PATH_MAX];
     int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

@@ -154,8 +154,8 @@ enum cn_status http_body_inflate(struct http_exchange *exchange, struct cn_error
  * the thread that has the exchange. */
 bool http_hold(struct http_exchange *exchange, size_t bytes);
 
-/* Counts memory that the exchange will allocate later: so much of what http_hold is asked for is
- * then there. Who has been promised memory gets it, whoever comes meanwhile. */
+/* Reserves memory that the exchange will allocate later, so that a later http_hold of as much
+ * succeeds, whatever other requests do. */
 bool http_hold_ahead(struct http_exchange *exchange, size_t bytes);
 
 /* The most that one request can ever hold; SIZE_MAX without a budget. */

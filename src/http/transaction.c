@@ -250,8 +250,9 @@ static bool check_query(struct http_request *request, const struct http_route *r
     return false;
 }
 
-/* Promises the memory of a body that is not small and of what it is turned into, so that whoever
- * may send one is served. False when there is none, and the request was rejected from its head. */
+/* Reserves memory for a body that is not small and for what is made of it, so that a client that is
+ * asked for its body is also served. False without memory, and the request was rejected from its
+ * head. */
 static bool promise_memory(struct http_request *request, size_t length) {
     struct http_exchange *exchange = &request->exchange;
     char text[200];

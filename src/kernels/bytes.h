@@ -59,7 +59,7 @@ struct cn_bytes_kernels {
     void (*average_pooling)(uint8_t *y, const uint8_t *x, const struct cn_pooling *shape,
                             struct cn_byte_range in, struct cn_byte_range out);
 
-    /* Bytes from floats, of which one that is no number becomes the least, and back. */
+    /* Converts floats to bytes and back; NaN becomes the least byte. */
     void (*quantize)(uint8_t *y, const float *x, size_t count, struct cn_byte_range out);
     void (*dequantize)(float *y, const uint8_t *x, size_t count, struct cn_byte_range in);
 };

@@ -217,7 +217,7 @@ static const struct cn_layer_inference resample_bytes = {.infer = resample_bytes
 
 static const struct cn_layer_training resample_training = {.forward = resample_forward,
                                                            .backward = resample_backward};
-/* Of padding; negative ones, which nobody takes, of all else. */
+/* The border of padding; negative values, which no layer accepts, for other types. */
 static struct cn_border resample_border(const struct cn_layer *layer) {
     const int *sides = config_of(layer)->sides;
     return config_of(layer)->op == RESAMPLE_PAD

@@ -47,7 +47,7 @@ static void format_file_dims(const struct cn_safetensor *tensor, char *text, siz
         (void)snprintf(text + used, size - used, ")");
 }
 
-/* Whether tensor `k` of a layer may be one of bytes, with a tensor of scales beside it. */
+/* True if tensor `k` of a layer may have bytes, with a tensor of scales beside it. */
 static bool may_be_bytes(const struct cn_safetensors *file, const struct cn_layer *layer,
                          size_t k) {
     return k == 0 && cn_layer_has_scales(layer) &&
@@ -285,7 +285,7 @@ static enum cn_status read_error_levels(const json_t *json, struct cn_model *mod
                 model->kind == CN_OUTPUT_SOFTMAX;
     for (size_t i = 0; good && i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
-        good = json_array_size(row) == 3; /* 0 of what is no array */
+        good = json_array_size(row) == 3; /* 0 unless it is an array */
         for (size_t k = 0; good && k < 3; k++)
             good = json_is_number(json_array_get(row, k));
         if (good)

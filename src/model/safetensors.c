@@ -87,7 +87,7 @@ no_memory:
 static enum cn_status read_shape(const struct reader *reader, const char *name, const json_t *shape,
                                  struct cn_safetensor *tensor) {
     char shown[CN_JSON_TEXT];
-    const size_t rank = json_array_size(shape); /* 0 for what is no array */
+    const size_t rank = json_array_size(shape); /* 0 unless it is an array */
     if (!json_is_array(shape))
         return cn_fail_at(reader->error, CN_MALFORMED, reader->source, LENGTH_BYTES,
                           "tensor \"%s\" has shape %s; it must be a list", name,

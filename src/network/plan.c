@@ -84,8 +84,8 @@ static struct cn_byte_range range_of(const struct draft *draft, size_t value) {
                                                 : (struct cn_byte_range){0};
 }
 
-/* Whether the value of layer `l` is that of its first input: what goes into it is what comes out,
- * or the bytes of both are the same. */
+/* True if the value of layer `l` is that of its first input: the layer passes it on, or the bytes
+ * of both are the same. */
 static bool passes(const struct draft *draft, size_t l) {
     const struct cn_layer *layer = &draft->network->layers[l];
     const struct cn_layer_inference *inference = layer->type->inference;
@@ -97,7 +97,7 @@ static bool passes(const struct draft *draft, size_t l) {
            inference->passes_bytes(layer, out);
 }
 
-/* Whether layer `l` reads bytes, and whether it must write floats then. */
+/* True if layer `l` reads bytes; sets whether it must then write floats. */
 static bool reads_bytes(const struct draft *draft, size_t l, bool *ret_to_floats) {
     const struct cn_layer *layer = &draft->network->layers[l];
     const struct cn_layer_inference *bytes =
@@ -321,7 +321,7 @@ static enum cn_status add_layer(struct draft *draft, size_t l, struct cn_error *
     return CN_OK;
 }
 
-/* What the caller gets is floats. */
+/* Adds a step that converts an output to floats for the caller. */
 static enum cn_status convert_outputs(struct draft *draft, struct cn_error *error) {
     enum cn_status status = CN_OK;
     for (size_t k = 0; k < draft->network->output_count && status == CN_OK; k++)

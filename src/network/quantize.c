@@ -205,7 +205,7 @@ static enum cn_status fold_network(const struct cn_network *from, struct cn_netw
 
 enum { BINS = 2048 };
 
-/* What a value was on the samples. */
+/* The range of a value over the samples. */
 struct extent {
     float least, most;
     uint32_t *bins; /* [BINS] between them; NULL: not counted */
@@ -217,7 +217,7 @@ struct measuring {
     size_t values;
     struct extent *extents;     /* [values] */
     size_t *users;              /* [values] */
-    bool *wanted;               /* [values]: somebody would read its bytes */
+    bool *bytes_needed;         /* [values]: a layer would read its bytes */
     struct cn_byte_range *ones; /* [CN_LAYER_MAX_INPUTS]: {1, 0} */
     size_t *groups;             /* [values]: the first value of those that must be of one range */
 };
@@ -298,8 +298,8 @@ static enum cn_status measure(struct measuring *m, const float *images, size_t c
 
 /* ---- Ranges ---- */
 
-/* Whether the layer's output may have its input's bytes: it hands them on, or cuts off what is
- * below or above a bound, and nobody else reads the input. */
+/* True if the layer's output may use its input's bytes: the layer passes them on, or clips them,
+ * and nothing else reads the input. */
 static bool may_pass(const struct measuring *m, const struct cn_layer *layer) {
     const struct cn_layer_inference *inference = layer->type->inference;
     if (inference == NULL)
@@ -307,7 +307,7 @@ static bool may_pass(const struct measuring *m, const struct cn_layer *layer) {
     const size_t input = layer->inputs[0].value;
     const float most =
         m->extents[m->network->input_count + (size_t)(layer - m->network->layers)].most;
-    /* Of numbers from 0 on: what activations and clips ask. */
+    /* For numbers from 0 on, which activations and clips need. */
     return inference->passes_bytes != NULL && layer->input_count == 1 && m->users[input] == 1 &&
            inference->passes_bytes(layer, (struct cn_byte_range){most / 255, 0});
 }
@@ -322,17 +322,17 @@ static const struct cn_layer_inference *bytes_of(const struct measuring *m,
                : NULL;
 }
 
-/* A value's bytes are wanted by a layer with a kernel, or by one between such layers. */
-static void find_wanted(struct measuring *m) {
+/* A value's bytes are needed by a layer with a kernel, or by one between such layers. */
+static void find_bytes_needed(struct measuring *m) {
     for (size_t l = m->network->layer_count; l-- > 0;) {
         const struct cn_layer *layer = &m->network->layers[l];
         const struct cn_layer_inference *bytes = bytes_of(m, layer);
-        const bool out = m->wanted[m->network->input_count + l];
+        const bool out = m->bytes_needed[m->network->input_count + l];
         const bool has_kernel = cn_layer_has_scales(layer);
         const bool between =
             out && (may_pass(m, layer) || (bytes != NULL && bytes->pack_bytes == NULL));
         for (size_t i = 0; i < layer->input_count && (has_kernel || between); i++)
-            m->wanted[layer->inputs[i].value] = true;
+            m->bytes_needed[layer->inputs[i].value] = true;
     }
 }
 
@@ -359,7 +359,7 @@ static void find_groups(struct measuring *m) {
         const bool passes = may_pass(m, layer);
         for (size_t i = 0; i < layer->input_count; i++) {
             const size_t in = layer->inputs[i].value;
-            if (!m->wanted[out] || !(passes || (bytes != NULL && bytes->one_range)))
+            if (!m->bytes_needed[out] || !(passes || (bytes != NULL && bytes->one_range)))
                 continue;
             if (passes && layer->type->inference != NULL)
                 m->extents[in] = m->extents[out];
@@ -379,7 +379,7 @@ static void choose_ranges(struct measuring *m) {
         const struct extent *whole = &m->extents[group_of(m, v)];
         const float scale = (whole->most - whole->least) / 255;
         const float zero = scale > 0 ? rintf(-whole->least / scale) : 0;
-        if (m->wanted[v])
+        if (m->bytes_needed[v])
             ranges[v] =
                 (struct cn_byte_range){scale > 0 ? scale : 1, (int)fminf(fmaxf(zero, 0), 255)};
     }
@@ -441,10 +441,10 @@ enum cn_status cn_quantize(const struct cn_network *network, const float *images
     m.values = m.network->input_count + m.network->layer_count;
     m.extents = calloc(m.values, sizeof *m.extents);
     m.users = calloc(m.values, sizeof *m.users);
-    m.wanted = calloc(m.values, sizeof *m.wanted);
+    m.bytes_needed = calloc(m.values, sizeof *m.bytes_needed);
     m.groups = calloc(m.values, sizeof *m.groups);
     m.ones = calloc(CN_LAYER_MAX_INPUTS, sizeof *m.ones);
-    if (m.extents == NULL || m.users == NULL || m.wanted == NULL || m.groups == NULL ||
+    if (m.extents == NULL || m.users == NULL || m.bytes_needed == NULL || m.groups == NULL ||
         m.ones == NULL) {
         status = cn_fail(error, CN_MEMORY, "no memory for %zu values", m.values);
         goto out;
@@ -455,7 +455,7 @@ enum cn_status cn_quantize(const struct cn_network *network, const float *images
     status = measure(&m, images, count, clip, error);
     if (status != CN_OK)
         goto out;
-    find_wanted(&m);
+    find_bytes_needed(&m);
     find_groups(&m);
     choose_ranges(&m);
     status = round_kernels(m.network, error);
@@ -467,7 +467,7 @@ out:
     cn_network_free(m.network);
     free(m.extents);
     free(m.users);
-    free(m.wanted);
+    free(m.bytes_needed);
     free(m.groups);
     free(m.ones);
     return status;

@@ -132,7 +132,7 @@ static void warp_channels(struct cn_augmenter *a, const struct cn_warp *warp, co
     }
 }
 
-/* What the third stage does to this image, the same for all channels. */
+/* The changes of the third stage for this image, the same for all channels. */
 struct retouch {
     float stroke, blur, noise, contrast, occlusion, brightness, cutout, erasing;
 };

@@ -19,7 +19,7 @@ static double weights_sum(const struct cn_trainer *trainer) {
     return sum;
 }
 
-/* What Keras's callbacks have beyond the rest; "" where nothing of it is asked for. */
+/* The options of Keras's callbacks that not every training has; "" if none is set. */
 static const char *callback_conditions(const struct cn_training_options *o, char *text,
                                        size_t size) {
     text[0] = '\0';
