@@ -10,6 +10,7 @@
 #include "convnet/model.h"
 #include "convnet/plan.h"
 #include "convnet/trace.h"
+#include "convnet/trainer.h"
 #include "support/networks.h"
 
 static const struct cn_shape image = {3, {6, 5, 2, 1, 1}}, vector = {1, {4, 1, 1, 1, 1}};
@@ -129,6 +130,80 @@ Test(graph, gradient_has_the_same_bits_for_any_threads) {
             cn_network_free(more);
         }
         free(expected);
+        cn_network_free(one);
+    }
+}
+
+/* A U-Net: down, up again, and what was there before beside it; its output is a map. */
+static const char u_net[] =
+    "Conv2D :a filters=4 kernel_size=3 padding=same use_bias=false;BatchNormalization :b;"
+    "Activation :c activation=relu;MaxPooling2D :d pool_size=2;"
+    "Conv2D :e filters=6 kernel_size=3 padding=same activation=relu;"
+    "Conv2DTranspose :f filters=4 kernel_size=2 strides=2;Concatenate :g <f <c;"
+    "Conv2D :h filters=4 kernel_size=3 padding=same activation=relu;"
+    "Conv2D :i filters=1 kernel_size=1 activation=sigmoid";
+
+/* The loss before and after some updates of a network whose targets are the images' first
+ * channel, or the labels. */
+static void train_steps(struct cn_network *network, int threads, double ret_losses[2]) {
+    const size_t count = 37, size = cn_shape_size(&network->input_shape);
+    const size_t outputs = cn_shape_size(&network->output_shape);
+    const bool map = outputs > 10;
+    struct cn_training_options options = cn_training_options_default();
+    options.optimizer = CN_OPTIMIZER_ADAM;
+    struct cn_gradient_workspace *workspace = NULL;
+    float *images = test_floats(count * size, 0, 1, 8);
+    float *targets = test_floats(count * outputs, 0, 1, 8);
+    uint16_t *labels = test_labels(count, map ? 2 : outputs, 9);
+    float *gradients = cn_floats_allocate(network->parameter_count);
+    float *state = cn_floats_allocate(2 * network->parameter_count);
+    uint8_t *decay = calloc(network->parameter_count, 1);
+    struct cn_minibatch_result result;
+    for (size_t n = 0; map && n < count; n++)
+        for (size_t i = 0; i < outputs; i++)
+            targets[n * outputs + i] = images[n * size + i * (size / outputs)];
+    cr_assert_eq(cn_gradient_workspace_create(network, count, threads, &workspace, NULL), CN_OK);
+    for (uint64_t step = 1; step <= 12; step++) {
+        const struct cn_minibatch batch = {.count = count,
+                                           .images = images,
+                                           .labels = labels,
+                                           .seed = 5,
+                                           .step = step,
+                                           .targets = map ? targets : NULL};
+        cn_network_gradient(network, workspace, &batch,
+                            map ? CN_LOSS_MEAN_SQUARED_ERROR : CN_LOSS_CATEGORICAL_CROSSENTROPY, 0,
+                            gradients, &result);
+        cn_optimizer_step(&options, 0.02F, step, decay, gradients, state, network->parameters,
+                          network->parameter_count);
+        ret_losses[step > 1] = result.loss_sum;
+    }
+    cn_gradient_workspace_free(workspace);
+    free(images);
+    free(targets);
+    free(labels);
+    free(gradients);
+    free(state);
+    free(decay);
+}
+
+Test(graph, a_residual_network_and_a_u_net_learn_the_same_bits_for_any_threads) {
+    static const struct cn_shape square = {3, {8, 8, 2, 1, 1}};
+    static const char *const networks[] = {residual, u_net};
+    for (size_t i = 0; i < 2; i++) {
+        struct cn_network *one = test_graph(&square, 1, networks[i], "", 3);
+        double losses[2], others[2];
+        train_steps(one, 1, losses);
+        cr_assert_lt(losses[1], losses[0], "network %zu learns nothing: %g, %g", i, losses[0],
+                     losses[1]);
+        for (int threads = 2; threads <= 3; threads++) {
+            struct cn_network *more = test_graph(&square, 1, networks[i], "", 3);
+            train_steps(more, threads, others);
+            cr_assert_eq(memcmp(more->parameters, one->parameters,
+                                one->parameter_count * sizeof *one->parameters),
+                         0, "network %zu, %d threads", i, threads);
+            cr_assert_eq(memcmp(losses, others, sizeof losses), 0);
+            cn_network_free(more);
+        }
         cn_network_free(one);
     }
 }
