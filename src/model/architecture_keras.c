@@ -28,6 +28,10 @@ static const struct {
     {"GlobalAvgPool1D", "GlobalAveragePooling1D", NULL, NULL},
     {"GlobalMaxPool1D", "GlobalMaxPooling1D", NULL, NULL},
     {"CenterCrop", "Cropping2D", NULL, NULL},
+    /* of add-ons and of programs that many models come from */
+    {"Addons>GroupNormalization", "GroupNormalization", NULL, NULL},
+    {"FixedDropout", "Dropout", NULL, NULL},
+    {"Custom>FixedDropout", "Dropout", NULL, NULL},
     {"ReLU", "Activation", "activation", "relu"},
     {"Softmax", "Activation", "activation", "softmax"},
 };
@@ -216,6 +220,9 @@ bool cn_keras_word(const json_t *value, char ret_word[static CN_JSON_TEXT]) {
         else
             word = class_name;
     }
+    /* "Custom>relu6": the package that registered it */
+    if (word != NULL && strchr(word, '>') != NULL)
+        word = strrchr(word, '>') + 1;
     if (word == NULL || !snake_case(word, ret_word))
         return false;
     for (size_t i = 0; i < COUNT(word_aliases); i++)
@@ -331,6 +338,8 @@ static struct cn_keras_function take_layer(const char *class_name, const json_t 
             "thresholded_relu", number_or(config, "theta", 1), 0, 0, false, false};
     if (strcmp(class_name, "ReLU") == 0)
         return take_relu(config);
+    if (strcmp(class_name, "Swish") == 0 || strcmp(class_name, "Custom>Swish") == 0)
+        return (struct cn_keras_function){"sigmoid", 0, 0, 0, true, false};
     return (struct cn_keras_function){NULL, 0, 0, 0, false, false};
 }
 
