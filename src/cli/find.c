@@ -47,15 +47,22 @@ static void list_names(const char *ending, char *list, size_t size) {
         free(entries);
     }
     size_t used = strlen(list);
-    (void)strcpy(used > 0 ? list + used - 2 : list, used > 0 ? "" : "none found");
+    if (used > 0) {
+        list[used - 2] = '\0';
+    }
 }
 
 static enum cn_status unknown_name(const char *argument, const char *what, const char *ending,
                                    struct cn_error *error) {
     char list[200] = "";
     list_names(ending, list, sizeof list);
-    return cn_fail(error, CN_INVALID, "there is no %s file or name '%s'; known names: %s", what,
-                   argument, list);
+    return list[0] != '\0'
+               ? cn_fail(error, CN_INVALID, "there is no %s file or name '%s'; known names: %s",
+                         what, argument, list)
+               : cn_fail(error, CN_INVALID,
+                         "there is no %s file '%s', and no %s is known by a name: none is in the "
+                         "folders models, $CONVNET_MODELSDIR and the installed one",
+                         what, argument, what);
 }
 
 enum cn_status cli_architecture_find(const char *argument, struct cn_network **ret_network,

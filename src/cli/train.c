@@ -233,8 +233,9 @@ static void say_end(const struct training *training) {
     fprintf(stderr, "Written: %s, the weights of epoch %d of %zu\n", settings->output,
             written->epoch, count);
     if (isfinite(written->validation_loss)) {
-        fprintf(stderr, "It is right on %.2f %% of the %zu pictures kept for validation\n",
-                100 * written->validation_accuracy, training->data.validation->count);
+        fprintf(stderr, "It is right on %.2f %% of the %zu picture%s kept for validation\n",
+                100 * written->validation_accuracy, training->data.validation->count,
+                training->data.validation->count == 1 ? "" : "s");
     } else {
         fprintf(stderr,
                 "It was right on %.2f %% of the pictures that it learned from; on new ones it will "
@@ -283,12 +284,17 @@ int cli_train(int argc, char **argv) {
         NAN; /* NaN: use the optimizer's default */
     cli_parse(&train_syntax, argc, argv, &training.settings, &operands, &operand_count);
     if ((training.settings.architecture == NULL) == (training.settings.weights == NULL)) {
-        cli_usage_error(argv[0], "one of --architecture and --weights is required, and only one");
+        cli_usage_error(argv[0],
+                        "give either --architecture, for a new network, or --weights, to go on "
+                        "from a trained model");
     }
     if (training.settings.teacher_share == 0) {
         training.settings.teacher_share = 0.5f;
     } else if (training.settings.teacher == NULL) {
         cli_usage_error(argv[0], "--teacher-share needs --teacher");
+    }
+    if (options->monitor >= CN_MONITOR_VALIDATION_F1) {
+        options->epoch_metrics = true; /* it must be measured to be monitored */
     }
     if (cn_training_options_complete(options, &error) != CN_OK ||
         cn_training_options_check(&training.settings.options, &error) != CN_OK) {

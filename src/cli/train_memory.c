@@ -78,13 +78,18 @@ void train_say_memory(const struct train_settings *settings, const struct cn_net
                            NULL) != CN_OK) {
         return;
     }
-    fprintf(stderr,
-            "Memory: about %.0f MiB: %.1f for pictures, %.1f for mini-batches of %d on %d "
-            "thread%s, %.1f for the network and the rest\n",
-            (double)(memory.total + kept) / mebibyte, (double)kept / mebibyte,
-            (double)memory.batch / mebibyte, settings->options.batch_size,
-            settings->options.threads, settings->options.threads == 1 ? "" : "s",
-            (double)(memory.total - memory.batch) / mebibyte);
+    const double total = (double)(memory.total + kept) / mebibyte;
+    if (total < 1) {
+        fputs("Memory: less than 1 MiB\n", stderr);
+    } else {
+        fprintf(stderr,
+                "Memory: about %.0f MiB: %.1f for pictures, %.1f for mini-batches of %d on %d "
+                "thread%s, %.1f for the network and the rest\n",
+                total, (double)kept / mebibyte, (double)memory.batch / mebibyte,
+                settings->options.batch_size, settings->options.threads,
+                settings->options.threads == 1 ? "" : "s",
+                (double)(memory.total - memory.batch) / mebibyte);
+    }
     if (on_disk > 0) {
         fprintf(stderr,
                 "Disk: %.0f MiB of pictures are in a file without a name, read ahead as they are "

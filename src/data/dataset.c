@@ -34,6 +34,9 @@ static enum cn_status find_format(const struct cn_dataset_request *request,
         }
     }
     DIR *folder = opendir(request->path);
+    if (folder == NULL && errno == ENOTDIR)
+        return cn_fail_at(error, CN_IO, request->path, -1,
+                          "is a file; data are a folder, a .csv (or .csv.gz) or a .npz");
     if (folder == NULL)
         return cn_fail_at(error, CN_IO, request->path, -1, "cannot open the folder: %s",
                           strerror(errno));

@@ -188,8 +188,8 @@ static enum cn_status add_classes(struct cn_picture_list *list, const char *root
     enum cn_status status = CN_OK;
     if (classes->count < 2 || classes->count > MAX_CLASSES)
         return cn_fail_at(error, CN_INVALID, root, -1,
-                          "has %d subfolders, one per class; 2 to %d are possible", classes->count,
-                          MAX_CLASSES);
+                          "has %d subfolder%s; each is a class, and a training needs 2 to %d",
+                          classes->count, classes->count == 1 ? "" : "s", MAX_CLASSES);
     dataset->class_names = calloc((size_t)classes->count, sizeof *dataset->class_names);
     if (dataset->class_names == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %d class names", classes->count);

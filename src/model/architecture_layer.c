@@ -190,6 +190,21 @@ static enum cn_status read_field(const struct cn_keras_layer *entry, const struc
     return readers[field->kind](entry, field, value, place);
 }
 
+/* A rule in words: the JSON list "[1, [1, 1]]" becomes "1 or [1, 1]", other text stays. */
+static void rule_show(const char *rule, char text[static CN_JSON_TEXT]) {
+    json_t *list = json_loads(rule, 0, NULL), *element;
+    size_t i, used = 0;
+    (void)snprintf(text, CN_JSON_TEXT, "%s", rule);
+    json_array_foreach(list, i, element) {
+        char shown[CN_JSON_TEXT];
+        (void)cn_json_show(element, shown);
+        const int length =
+            snprintf(text + used, CN_JSON_TEXT - used, "%s%s", i > 0 ? " or " : "", shown);
+        used += length > 0 && (size_t)length < CN_JSON_TEXT - used ? (size_t)length : 0;
+    }
+    json_decref(list);
+}
+
 /* Refuses every key that is neither a field nor known to be harmless with its value. */
 enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
                                    const struct cn_field *fields, size_t count, int rank) {
@@ -205,9 +220,12 @@ enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
             continue;
         (void)cn_text_show(key, name);
         (void)cn_json_show(value, shown);
-        if (rule != NULL)
-            return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; supported: %s",
-                           entry->label, name, shown, rule);
+        if (rule != NULL) {
+            char words[CN_JSON_TEXT];
+            rule_show(rule, words);
+            return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; it must be %s",
+                           entry->label, name, shown, words);
+        }
         return cn_fail(entry->error, CN_UNSUPPORTED,
                        "%s: %s is %s; a %s with this key is not supported", entry->label, name,
                        shown, entry->class_name);

@@ -76,11 +76,14 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
     if (status == CN_OK)
         status = check_loss(network, options->loss, error);
     if (status == CN_OK && validation == NULL && options->monitor >= CN_MONITOR_VALIDATION_LOSS)
-        status = cn_fail(error, CN_INVALID, "%s is to be monitored; there are no validation data",
+        status = cn_fail(error, CN_INVALID,
+                         "%s cannot be monitored: there are no validation data (a share of the "
+                         "pictures, or a folder of their own)",
                          cn_monitor_names[options->monitor]);
     if (status == CN_OK && validation == NULL && options->epoch_metrics)
         status = cn_fail(error, CN_INVALID,
-                         "the metrics of each epoch are the validation data's; there are none");
+                         "the metrics of each epoch are measured on validation data, and there are "
+                         "none (a share of the pictures, or a folder of their own)");
     if (status != CN_OK)
         return status;
     struct cn_trainer *trainer = calloc(1, sizeof *trainer);

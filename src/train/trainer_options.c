@@ -34,32 +34,32 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
         double value, minimum, maximum;
     } rules[] = {
         {"epochs", o->epochs, 1, 1000000},
-        {"batch_size", o->batch_size, 1, 65536},
-        {"learning_rate", (double)o->learning_rate, 1e-12, 1e6},
-        {"label_smoothing", (double)o->label_smoothing, 0, 0.999},
+        {"batch-size", o->batch_size, 1, 65536},
+        {"learning-rate", (double)o->learning_rate, 1e-12, 1e6},
+        {"label-smoothing", (double)o->label_smoothing, 0, 0.999},
         {"momentum", (double)o->momentum, 0, 0.99999},
-        {"beta_1", (double)o->beta_1, 0, 0.99999},
-        {"beta_2", (double)o->beta_2, 0, 0.999999},
+        {"beta-1", (double)o->beta_1, 0, 0.99999},
+        {"beta-2", (double)o->beta_2, 0, 0.999999},
         {"epsilon", (double)o->epsilon, 1e-12, 1},
         {"rho", (double)o->rho, 0, 0.999999},
-        {"clip_value", (double)o->clip_value, 0, 1e6},
-        {"clip_norm", (double)o->clip_norm, 0, 1e6},
-        {"global_clip_norm", (double)o->global_clip_norm, 0, 1e6},
-        {"decay_rate", (double)o->decay_rate, 1e-6, 1},
-        {"decay_epochs", (double)o->decay_epochs, 1e-3, 1e6},
-        {"end_rate", (double)o->end_rate, 0, 1e6},
+        {"clip-value", (double)o->clip_value, 0, 1e6},
+        {"clip-norm", (double)o->clip_norm, 0, 1e6},
+        {"global-clip-norm", (double)o->global_clip_norm, 0, 1e6},
+        {"decay-rate", (double)o->decay_rate, 1e-6, 1},
+        {"decay-epochs", (double)o->decay_epochs, 1e-3, 1e6},
+        {"end-rate", (double)o->end_rate, 0, 1e6},
         {"power", (double)o->power, 1e-3, 100},
-        {"warmup_epochs", (double)o->warmup_epochs, 0, 1e6},
-        {"min_delta", (double)o->min_delta, 0, 1e6},
-        {"early_stopping", o->early_stopping, 0, 1000000},
+        {"warmup-epochs", (double)o->warmup_epochs, 0, 1e6},
+        {"min-delta", (double)o->min_delta, 0, 1e6},
+        {"early-stopping", o->early_stopping, 0, 1000000},
         {"baseline", (double)o->baseline, -1e6, 1e6},
-        {"start_from_epoch", o->start_from_epoch, 0, 1000000},
-        {"plateau_patience", o->plateau_patience, 0, 1000000},
-        {"plateau_min_delta", (double)o->plateau_min_delta, 0, 1e6},
-        {"plateau_cooldown", o->plateau_cooldown, 0, 1000000},
-        {"plateau_factor", (double)o->plateau_factor, 1e-6, 0.999999},
-        {"plateau_min_rate", (double)o->plateau_min_rate, 0, 1e6},
-        {"weight_decay", (double)o->weight_decay, 0, 1},
+        {"start-from-epoch", o->start_from_epoch, 0, 1000000},
+        {"reduce-on-plateau", o->plateau_patience, 0, 1000000},
+        {"plateau-min-delta", (double)o->plateau_min_delta, 0, 1e6},
+        {"plateau-cooldown", o->plateau_cooldown, 0, 1000000},
+        {"plateau-factor", (double)o->plateau_factor, 1e-6, 0.999999},
+        {"min-rate", (double)o->plateau_min_rate, 0, 1e6},
+        {"weight-decay", (double)o->weight_decay, 0, 1},
         {"ema", (double)o->ema, 0, 0.999999},
         {"threads", o->threads, 1, 1024},
     };
@@ -69,11 +69,12 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
                            rules[i].value, rules[i].minimum, rules[i].maximum);
     if ((o->clip_value > 0) + (o->clip_norm > 0) + (o->global_clip_norm > 0) > 1)
         return cn_fail(error, CN_INVALID,
-                       "only one of clip_value, clip_norm and global_clip_norm may be set");
+                       "clip-value, clip-norm and global-clip-norm exclude each other");
     if (o->warmup_epochs > 0 && o->schedule == CN_SCHEDULE_ONE_CYCLE)
-        return cn_fail(error, CN_INVALID, "one-cycle warms up by itself; warmup_epochs must be 0");
+        return cn_fail(error, CN_INVALID,
+                       "the schedule one-cycle warms up by itself; it goes without warmup-epochs");
     if (o->monitor >= CN_MONITOR_VALIDATION_F1 && !o->epoch_metrics)
-        return cn_fail(error, CN_INVALID, "%s is measured with epoch_metrics only",
+        return cn_fail(error, CN_INVALID, "%s is one of the epoch-metrics, which are off",
                        cn_monitor_names[o->monitor]);
     return cn_augmentation_check(&o->augmentation, error);
 }

@@ -103,9 +103,9 @@ for model in begun on; do
 done
 check "changes nothing" cmp begun.txt on.txt
 check "neither architecture nor weights" further 2
-check "says that" says "one of --architecture and --weights is required"
+check "says that" says "give either --architecture"
 check "both" further 2 --architecture "$seed" --weights begun.safetensors
-check "says only one" says "and only one"
+check "says only one" says "give either --architecture"
 check "data of other classes" run 1 train --data extra --weights begun.safetensors --output x
 check "names the model" says "has 2 classes, but model begun.safetensors has 10 outputs"
 
@@ -317,12 +317,12 @@ check "its bins are its samples" python 'sum(b["samples"] for b in j["reliabilit
 check "data are no outliers of themselves" python 'j["outliers"]["auroc"] == 0.5 and
     j["outliers"]["samples"] == 200'
 check "and sets of labels" run 0 predict --model true.safetensors --error 0.05 --format ndjson \
-    "$sample/t10k-images-idx3-ubyte"
+    "$sample/t10k-images-idx3-ubyte.gz"
 sed -i 1q out
 check "with one, several or none" python 'isinstance(j["labels"], list) and
     j["rejected"] == (len(j["labels"]) == 0)'
 check "no error is none" run 1 predict --model model.safetensors --error 0.05 \
-    "$sample/t10k-images-idx3-ubyte"
+    "$sample/t10k-images-idx3-ubyte.gz"
 check "calibrating the last tenth" run 0 calibrate --model model.safetensors --data "$sample" \
     --output true.safetensors --validation-split 0.1 --json
 check "is of its samples" python 'j["samples"] == 40'

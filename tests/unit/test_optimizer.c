@@ -93,10 +93,10 @@ Test(optimizer, bad_options_are_named) {
     refused(o, "epochs is 0");
     o = cn_training_options_default();
     o.learning_rate = NAN;
-    refused(o, "learning_rate");
+    refused(o, "learning-rate");
     o = cn_training_options_default();
     o.label_smoothing = 1;
-    refused(o, "label_smoothing");
+    refused(o, "label-smoothing");
     o = cn_training_options_default();
     o.augmentation.strength[CN_AUGMENT_ROTATION] = -1;
     refused(o, "rotation");

@@ -224,7 +224,7 @@ Test(trainer, what_cannot_be_learned_is_refused_before_the_first_step) {
     refused_training(layers, o, "no validation data");
     o = options_of(1);
     o.clip_norm = o.clip_value = 1;
-    refused_training(layers, o, "only one of");
+    refused_training(layers, o, "exclude each other");
 }
 
 /* What the average should be, worked out beside the training. */

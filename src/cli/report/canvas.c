@@ -61,9 +61,8 @@ void canvas_fit(cairo_t *cairo, double x, double y, double size, enum align alig
     enum { SMALLEST = 7, LONGEST = 160 };
     char cut[LONGEST + 4];
     size_t length = strlen(text);
-    const double wide = canvas_width(cairo, size, text);
-    if (wide > width) {
-        size = fmax(size * width / wide, SMALLEST);
+    while (size > SMALLEST && canvas_width(cairo, size, text) > width) {
+        size = fmax(size - 0.25, SMALLEST); /* hinted widths do not follow the size exactly */
     }
     (void)snprintf(cut, sizeof cut, "%.*s", LONGEST, text);
     length = length > LONGEST ? LONGEST : length;

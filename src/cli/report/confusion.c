@@ -45,9 +45,9 @@ void report_confusion(cairo_t *cairo, struct box box, const struct evaluate_resu
         widest = fmax(widest, canvas_width(cairo, 11, result->model->labels[i]));
     }
     /* Names that are wider than a cell stand on end above it. */
-    const double left = fmin(fmax(widest, 20) + 16, box.width / 3);
+    const double left = fmin(fmax(widest, 20) + 16, box.width * 0.45);
     const bool upright = widest > (box.width - left) / (double)classes - 2;
-    const double top = upright ? fmin(widest + 10, box.height / 3) : 20;
+    const double top = upright ? fmin(widest + 18, box.height * 0.45) : 20;
     const double side = fmin(box.width - left, box.height - top) / (double)classes;
     for (size_t i = 0; i < classes; i++) {
         const double along = (double)i * side;

@@ -120,6 +120,9 @@ static void draw_pair(cairo_t *cairo, struct box box, const struct history *hist
             }
         }
     }
+    if (validation_offset == offset) { /* a rate: its zero matters */
+        low = 0;
+    }
     if (!(high > low)) {
         high = low + 1e-3;
     }

@@ -81,7 +81,9 @@ void report_mistakes(cairo_t *cairo, struct box box, const struct evaluate_resul
     const size_t size = cn_shape_size(&data->shape);
     size_t count = 0;
     struct mistake *mistakes = find_mistakes(result, &count);
-    box = canvas_heading(cairo, box, "Worst mistakes: true class, answer and its confidence");
+    box = canvas_heading(
+        cairo, box,
+        "Worst mistakes: true class (blue), answer (red), its confidence and the picture");
     if (count == 0) {
         canvas_color(cairo, INK_FAINT);
         canvas_text(cairo, box.x, box.y + 14, 12, ALIGN_LEFT, "None.");
@@ -94,13 +96,12 @@ void report_mistakes(cairo_t *cairo, struct box box, const struct evaluate_resul
         const double y = box.y + (double)(i / COLUMNS) * step_y;
         draw_image(cairo, (struct box){x, y, side, side}, &data->shape,
                    data->images + m->sample * size);
-        canvas_color(cairo, INK_TEXT);
-        char answer[160];
-        (void)snprintf(answer, sizeof answer, "\xe2\x86\x92 %.150s",
-                       result->model->labels[m->answer]);
+        canvas_color(cairo, INK_GOOD);
         canvas_fit(cairo, x, y + side + 12, 10, ALIGN_LEFT, step_x - 6,
                    result->model->labels[data->labels[m->sample]]);
-        canvas_fit(cairo, x, y + side + 23, 10, ALIGN_LEFT, step_x - 6, answer);
+        canvas_color(cairo, INK_BAD);
+        canvas_fit(cairo, x, y + side + 23, 10, ALIGN_LEFT, step_x - 6,
+                   result->model->labels[m->answer]);
         canvas_color(cairo, INK_FAINT);
         char place[160];
         const char *name = data->names != NULL ? strrchr(data->names[m->sample], '/') : NULL;
