@@ -36,10 +36,11 @@ def resident(server, name="VmRSS"):
         return int([x for x in file if x.startswith(name)][0].split()[1]) / 1024
 
 
-def storm(name, count, request, read, options=()):
+def storm(name, count, request, read):
     """`count` connections send `request`; each reads one answer if `read`, or only waits until the
     first byte of one has come."""
-    with serving("--memory-budget=%dM" % BUDGET, "--max-connections-per-address=0", *options) as server:
+    with serving("--memory-budget=%dM" % BUDGET, "--max-connections-per-address=0", "--http-threads=2",
+                 "--threads=2") as server:
         socks, statuses = [server.connect() for _ in range(count)], {}
         for sock in socks:
             try:
