@@ -85,6 +85,8 @@ static const struct {
     {"alpha_initializer", "[\"zeros\"]"},
     {"crop_to_aspect_ratio", "[false]"},
     {"pad_to_aspect_ratio", "[false]"},
+    {"fill_mode", NULL}, /* of what pad_to_aspect_ratio adds */
+    {"fill_value", NULL},
     {"antialias", "[false]"},
     {"rms_scaling", "[false]"},
     {"gamma_initializer", "[\"ones\"]"},

@@ -101,6 +101,14 @@ Test(axes, crops_of_the_middle_and_given_statistics) {
                 L("Rescaling", "\"scale\":[0.5,2.0],\"offset\":[-0.5,-4.0]"), "5,2");
 }
 
+/* Keras 3 writes how it would pad, though it does not. */
+Test(axes, resizing_as_keras_3_writes_it) {
+    expect_same(L("Resizing", "\"height\":3,\"width\":4,\"crop_to_aspect_ratio\":false,"
+                              "\"pad_to_aspect_ratio\":false,\"fill_mode\":\"constant\","
+                              "\"fill_value\":0.0,\"antialias\":false"),
+                "6,5,2", L("Resizing", "\"height\":3,\"width\":4"), "6,5,2");
+}
+
 /* The network has its channels last, whatever the file has: its input is the same picture. */
 Test(axes, channels_first) {
     expect_same(
