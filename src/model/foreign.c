@@ -57,12 +57,13 @@ static bool is_protobuf(const unsigned char *bytes, size_t length) {
 }
 
 enum cn_foreign cn_foreign_recognize(const unsigned char *bytes, size_t length) {
-    if (is_hdf5(bytes, length))
-        return CN_FOREIGN_HDF5;
+    /* A zip first: HDF5 inside a .keras file may begin where the signature is sought below. */
     if (begins(bytes, length, "PK\x03\x04", 4) || begins(bytes, length, "PK\x05\x06", 4))
         return holds(bytes, length, "config.json") && !holds(bytes, length, "/data.pkl")
                    ? CN_FOREIGN_KERAS_ZIP
                    : CN_FOREIGN_TORCH_ZIP;
+    if (is_hdf5(bytes, length))
+        return CN_FOREIGN_HDF5;
     if (length > 8 && memcmp(bytes + 4, "TFL3", 4) == 0)
         return CN_FOREIGN_TFLITE;
     if (is_safetensors(bytes, length))

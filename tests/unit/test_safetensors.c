@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "model/foreign.h"
 #include "model/safetensors.h"
 
 /* Two tensors, 8 and 4 bytes, in one file. */
@@ -278,4 +279,14 @@ Test(safetensors, names_a_missing_file) {
     struct cn_error error = {0};
     cr_expect_eq(cn_safetensors_read("/nonexistent/x", &file, NULL, &error), CN_IO);
     cr_expect_str_eq(error.source, "/nonexistent/x");
+}
+
+/* The weights in a .keras file lie as they are, and may begin where HDF5's signature is sought. */
+Test(safetensors, knows_a_zip_that_holds_hdf5) {
+    unsigned char bytes[600] = "PK\x03\x04";
+    memcpy(bytes + 30, "config.json", 11);
+    memcpy(bytes + 512, "\x89HDF\r\n\x1a\n", 8);
+    cr_expect_eq(cn_foreign_recognize(bytes, sizeof bytes), CN_FOREIGN_KERAS_ZIP);
+    bytes[0] = 0; /* what stands before the signature then is a user block */
+    cr_expect_eq(cn_foreign_recognize(bytes, sizeof bytes), CN_FOREIGN_HDF5);
 }
