@@ -77,6 +77,21 @@ static void format_bar(char *text, size_t done, size_t total, int columns) {
     (void)strcpy(text + 2 + cells, "]");
 }
 
+/* The line that stays loses nothing: where it is too wide it goes on below, after a " - ". */
+static void put_last_line(const char *line, int width) {
+    fputc('\r', stderr);
+    while ((int)strlen(line) > width) {
+        int cut = width;
+        for (const char *at = strstr(line, " - "); at != NULL && at - line <= width;
+             at = strstr(at + 3, " - ")) {
+            cut = (int)(at - line);
+        }
+        fprintf(stderr, "%.*s\033[K\n", cut, line);
+        line += strncmp(line + cut, " - ", 3) == 0 ? cut + 3 : cut;
+    }
+    fprintf(stderr, "%s\033[K\n", line);
+}
+
 static void put_line(const struct progress *progress, uint64_t now, size_t done, size_t before,
                      size_t total, const char *unit, const char *text, bool ended) {
     const double seconds = cn_seconds(now - progress->begun);
@@ -97,7 +112,11 @@ static void put_line(const struct progress *progress, uint64_t now, size_t done,
                    ended || total > 0 ? left : "", text[0] != '\0' ? " - " : "", text);
     format_bar(bar, done, total, width - (int)strlen(head) - (int)strlen(tail));
     (void)snprintf(line, sizeof line, "%s%s%s", head, bar, tail);
-    fprintf(stderr, "\r%.*s\033[K%s", width, line, ended ? "\n" : "");
+    if (ended) {
+        put_last_line(line, width);
+    } else {
+        fprintf(stderr, "\r%.*s\033[K", width, line);
+    }
 }
 
 bool progress_draw(struct progress *progress, size_t done, size_t before, size_t total,

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """`convnet train` on data as people have them and within the memory that it says: pictures with a
 labels.csv, weights of samples, an imported network with a new head, data larger than memory, metrics
-per epoch, and the report."""
+per epoch, the report, and a narrow terminal."""
 import csv
+import fcntl
 import hashlib
 import json
 import os
+import pty
 import resource
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 from daemon import check, finish
 
@@ -226,12 +229,40 @@ def larger_than_memory(folder):
           "a limit refuses before the data are read: %s" % said)
 
 
+# ---- A terminal ----
+
+def narrow(folder):
+    """The line that stays of an epoch goes on below where the terminal ends, and loses nothing."""
+    sample = os.path.join(TOP, "tests", "data", "mnist-sample")
+    leader, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    with open(os.path.join(folder, "said"), "wb") as out:
+        with subprocess.Popen([CONVNET, "train", "--architecture", "seed", "--data", sample, "--epochs", "1",
+                               "--validation-split", "0.2", "--epoch-metrics", "--output",
+                               os.path.join(folder, "narrow.st")], stdout=out, stderr=terminal) as child:
+            os.close(terminal)
+            said = b""
+            try:
+                while True:
+                    said += os.read(leader, 4096)
+            except OSError:  # EIO: the other end is closed
+                pass
+            check(child.wait(PATIENCE) == 0, "training on a terminal: %s" % said)
+    os.close(leader)
+    drawn = [part for line in said.decode().replace("\r\n", "\n").split("\n") if "\r" in line
+             for part in line.replace("\x1b[K", "").split("\r")]
+    check(drawn and max(map(len, drawn)) < 60, "no line is wider than the terminal: %s" % drawn)
+    check(all(b"%s: 0." % name in said for name in (b"val_accuracy", b"val_f1", b"val_auc")),
+          "nothing is cut off: %s" % said)
+
+
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         labelled(folder)
         weights_matter(folder)
         transfer(folder)
         larger_than_memory(folder)
+        narrow(folder)
     return finish()
 
 
