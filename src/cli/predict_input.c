@@ -94,8 +94,13 @@ static bool is_folder(const char *path, unsigned char type) {
  * followed; faults of files are found when they are read. */
 static bool add_folder(struct batch *batch, const char *folder, int depth, size_t *found) {
     struct dirent **entries = NULL;
-    int count = depth > MAX_DEPTH ? 0 : scandir(folder, &entries, is_visible, alphasort);
     bool going = true;
+    if (depth > MAX_DEPTH) {
+        (*found)++;
+        return add_failure(batch, CN_UNSUPPORTED, folder,
+                           "lies more than 32 folders deep; name it on the command line");
+    }
+    int count = scandir(folder, &entries, is_visible, alphasort);
     if (count < 0) {
         (*found)++; /* it has its own message */
         return add_failure(batch, CN_IO, folder, strerror(errno));
@@ -106,7 +111,10 @@ static bool add_folder(struct batch *batch, const char *folder, int depth, size_
         bool usable = going && length > 0 && length < PATH_MAX;
         const bool is_below = usable && is_folder(path, entries[i]->d_type);
         free(entries[i]);
-        if (is_below) {
+        if (going && !usable) {
+            (*found)++;
+            going = add_failure(batch, CN_UNSUPPORTED, folder, "holds a path that is too long");
+        } else if (is_below) {
             going = add_folder(batch, path, depth + 1, found);
         } else if (usable && is_picture_name(path)) {
             (*found)++;

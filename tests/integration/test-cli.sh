@@ -372,6 +372,13 @@ for r in rows:
     p = [float(r["p_%d" % i]) for i in range(10)]
     assert abs(sum(p) - 1) < 1e-6 and p.index(max(p)) == int(r["class"]) == int(r["label"])
     assert float(r["confidence"]) == max(p)'
+deep=deep$(printf '/d%.0s' {1..34})
+mkdir -p "$deep"
+cp pictures/00.png deep/d/
+cp pictures/01.png "$deep/"
+check "a folder that is too deep has its own error" run 1 "${predict[@]}" deep
+check "it is named" grep -q 'deep/d/d.*: lies more than 32 folders deep' err
+check "what is above it is predicted" grep -q '^deep/d/00.png,' out
 check "predict an IDX file" run 0 "${predict[@]}" "$sample/t10k-images-idx3-ubyte.gz" --threads 2
 cp out idx.csv
 check "one row per image" test "$(wc -l <idx.csv)" = 201
