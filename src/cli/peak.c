@@ -94,7 +94,7 @@ double peak_gflops(double seconds) {
         typedef float vector __attribute__((vector_size(BYTES)));                                  \
         const vector *at = (const vector *)(const void *)block;                                    \
         vector a = {0}, b = {0}, c = {0}, d = {0};                                                 \
-        const size_t vectors = count / (BYTES / sizeof(float));                                    \
+        const size_t vectors = count / ((BYTES) / sizeof(float));                                  \
         for (size_t i = 0; i + 4 <= vectors; i += 4) {                                             \
             a += at[i];                                                                            \
             b += at[i + 1];                                                                        \
