@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/sched.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -118,12 +119,26 @@ static void allow_system(struct sandbox_paths *list) {
         allow_path(list, system_places[i], strlen(system_places[i]), CN_CONFINE_READ);
 }
 
+static void *thread_exit(void *data) {
+    (void)data;
+    pthread_exit(NULL);
+}
+
+/* Lets libraries open what they open at their first use, which the sandbox forbids, and without
+ * which they abort: LLVM's OpenMP takes shared memory, and the C library loads its unwinder
+ * (libgcc_s) where a thread calls pthread_exit, as GNU's OpenMP does at its end. */
+static void begin_libraries(void) {
+    pthread_t thread;
+    (void)omp_get_max_threads();
+    if (pthread_create(&thread, NULL, thread_exit, NULL) == 0)
+        (void)pthread_join(thread, NULL);
+}
+
 void sandbox_close_files(const struct daemon_options *options) {
     struct sandbox_paths list = {0};
     if (options->no_sandbox || !cn_confine_possible())
         return;
-    (void)omp_get_max_threads(); /* LLVM's OpenMP opens shared memory at its first use, and aborts
-                                    if it cannot */
+    begin_libraries();
     allow_system(&list);
     allow_place(&list, options->model_dir[0] != '\0' ? options->model_dir : options->model_file,
                 options->model_dir[0] != '\0');
@@ -308,6 +323,21 @@ void sandbox_close_calls(const struct daemon_options *options) {
 }
 
 #else
+
+static void *thread_exit(void *data) {
+    (void)data;
+    pthread_exit(NULL);
+}
+
+/* Lets libraries open what they open at their first use, which the sandbox forbids, and without
+ * which they abort: LLVM's OpenMP takes shared memory, and the C library loads its unwinder
+ * (libgcc_s) where a thread calls pthread_exit, as GNU's OpenMP does at its end. */
+static void begin_libraries(void) {
+    pthread_t thread;
+    (void)omp_get_max_threads();
+    if (pthread_create(&thread, NULL, thread_exit, NULL) == 0)
+        (void)pthread_join(thread, NULL);
+}
 
 void sandbox_close_files(const struct daemon_options *options) {
     (void)options;
