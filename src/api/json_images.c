@@ -126,7 +126,9 @@ struct sample_range {
 
 static struct sample_range sample_range_of(const float *values, size_t count) {
     float least = 0, most = 0;
+#ifndef __clang__ /* clang 14 does not vectorise minima of floats, and warns */
 #pragma omp simd reduction(min : least) reduction(max : most)
+#endif
     for (size_t i = 0; i < count; i++) {
         least = values[i] < least ? values[i] : least;
         most = values[i] > most ? values[i] : most;
