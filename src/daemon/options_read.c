@@ -282,6 +282,8 @@ static enum cn_status take_unit(const struct argp *parser, struct arguments *arg
     if (status != CN_OK)
         return status;
     (void)clearenv();
+    /* systemd sets it, too, and LLVM's OpenMP crashes where there is no variable at all. */
+    (void)setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", 1);
     for (size_t i = 0; i < unit.variable_count; i++)
         if (strchr(unit.variables[i], '=') != NULL)
             (void)putenv(unit.variables[i]); /* which lives as long as the process */
