@@ -324,21 +324,6 @@ void sandbox_close_calls(const struct daemon_options *options) {
 
 #else
 
-static void *thread_exit(void *data) {
-    (void)data;
-    pthread_exit(NULL);
-}
-
-/* Lets libraries open what they open at their first use, which the sandbox forbids, and without
- * which they abort: LLVM's OpenMP takes shared memory, and the C library loads its unwinder
- * (libgcc_s) where a thread calls pthread_exit, as GNU's OpenMP does at its end. */
-static void begin_libraries(void) {
-    pthread_t thread;
-    (void)omp_get_max_threads();
-    if (pthread_create(&thread, NULL, thread_exit, NULL) == 0)
-        (void)pthread_join(thread, NULL);
-}
-
 void sandbox_close_files(const struct daemon_options *options) {
     (void)options;
 }
