@@ -190,10 +190,10 @@ def export_one(folder, name, kind, extent, class_name):
     code, out, err = convnet("export", os.path.join(folder, "models", name + ".safetensors"),
                              option, "-o", source)
     if code == 0:
-        check(extent != "no" and "pictures by fit=" in out, name + " " + kind + ": " + out)
+        check(extent != "no" and "pictures by fit=" in out, "%s %s: %r %r" % (name, kind, out, err))
         return source
     check(extent != "yes" and not os.path.exists(source) and err.count("\n") == 1 and
-          ('layer "y" is a %s' % class_name) in err, "%s %s: %s" % (name, kind, err))
+          ('layer "y" is a %s' % class_name) in err, "%s %s: %d %r %r" % (name, kind, code, out, err))
     return None
 
 
