@@ -55,6 +55,7 @@ static void start_server(void) {
     pass_socket();
     options_init(&options);
     memcpy(options.model, path, strlen(path) + 1);
+    memcpy(options.model_file, path, strlen(path) + 1);
     options.http_threads = 1;
     options.threads = 1;
     options.max_body = 1 << 20;
