@@ -226,6 +226,7 @@ static enum cn_status origin_read(struct import_source *source, hid_t place,
     char *version = text_read(place, "keras_version", &status, error);
     source->flipped_kernels = backend != NULL && strcmp(backend, "theano") == 0;
     source->keras_1 = source->keras_1 || (version != NULL && version[0] == '1');
+    import_source_set_version(source, version);
     free(backend);
     free(version);
     return status;

@@ -34,6 +34,26 @@ static enum cn_status config_read(struct import_archive *archive, struct import_
     return status;
 }
 
+/* Reads the version of Keras from metadata.json, if there is one. */
+static enum cn_status version_read(struct import_archive *archive, struct import_source *source,
+                                   struct cn_error *error) {
+    unsigned char *bytes = NULL;
+    json_error_t problem;
+    size_t index, length = 0;
+    if (!import_archive_find(archive, "metadata.json", &index))
+        return CN_OK;
+    const enum cn_status status =
+        import_archive_read(archive, index, MAX_CONFIG, &bytes, &length, error);
+    if (status != CN_OK)
+        return status;
+    json_t *metadata = cn_json_load((const char *)bytes, length, &problem);
+    import_source_set_version(source,
+                              json_string_value(json_object_get(metadata, "keras_version")));
+    json_decref(metadata);
+    free(bytes);
+    return CN_OK;
+}
+
 enum cn_status import_keras_zip(const struct import_file *file, struct import_source *source,
                                 struct cn_error *error) {
     struct import_archive *archive = NULL;
@@ -42,6 +62,8 @@ enum cn_status import_keras_zip(const struct import_file *file, struct import_so
     enum cn_status status = import_archive_open(file->bytes, file->length, &archive, error);
     if (status == CN_OK)
         status = config_read(archive, source, error);
+    if (status == CN_OK)
+        status = version_read(archive, source, error);
     if (status == CN_OK)
         status = entry_read(archive, "model.weights.h5", source->limit * sizeof(float), &bytes,
                             &weights.length, error);

@@ -83,6 +83,11 @@ enum cn_status import_source_add_group(struct import_source *source, const char 
     return CN_OK;
 }
 
+void import_source_set_version(struct import_source *source, const char *version) {
+    if (version != NULL && json_is_object(source->architecture))
+        (void)json_object_set_new(source->architecture, "keras_version", json_string(version));
+}
+
 void import_source_clear(struct import_source *source) {
     for (size_t i = 0; i < source->tensor_count; i++) {
         free(source->tensors[i].group);

@@ -69,6 +69,10 @@ enum cn_status import_source_add(struct import_source *source, const char *group
 enum cn_status import_source_add_group(struct import_source *source, const char *path,
                                        struct cn_error *error);
 
+/* Notes in the architecture, if there is one, the version of Keras that wrote it, since some words
+ * of Keras 3 mean something else in Keras 2. NULL: unknown. */
+void import_source_set_version(struct import_source *source, const char *version);
+
 /* Frees what the source owns. Accepts a source that is all zero. */
 void import_source_clear(struct import_source *source);
 

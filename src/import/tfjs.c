@@ -164,6 +164,8 @@ static enum cn_status topology_read(struct import_source *source, const json_t *
     }
     if (!json_is_object(source->architecture))
         return cn_fail(error, CN_MALFORMED, "has no modelTopology of layers");
+    import_source_set_version(source,
+                              json_string_value(json_object_get(topology, "keras_version")));
     return CN_OK;
 }
 

@@ -16,6 +16,15 @@ static enum cn_status picture_build(struct cn_layer *layer, struct cn_error *err
     return cn_layer_need_rank(layer, 3, "", error);
 }
 
+static enum cn_status factor_check(const struct cn_layer *layer, const struct cn_floats *factor,
+                                   struct cn_error *error) {
+    if (factor->count <= 2)
+        return CN_OK;
+    return cn_fail(error, CN_INVALID,
+                   "layer \"%s\" (%s): a factor has %d numbers; it must be one number or two",
+                   layer->name, layer->type->class_name, factor->count);
+}
+
 static struct cn_random sample_stream(const struct cn_pass *pass, size_t n) {
     return cn_random_stream(pass->seed, pass->step, pass->layer, pass->first + n);
 }
@@ -68,6 +77,15 @@ static const struct geometry_config flip_defaults = GEOMETRY(FLIP),
                                     rotation_defaults = GEOMETRY(ROTATION),
                                     zoom_defaults = GEOMETRY(ZOOM),
                                     translation_defaults = GEOMETRY(TRANSLATION);
+
+static enum cn_status geometry_build(struct cn_layer *layer, struct cn_error *error) {
+    const struct geometry_config *config =
+        (const struct geometry_config *)(const void *)layer->config;
+    enum cn_status status = factor_check(layer, &config->rows, error);
+    if (status == CN_OK)
+        status = factor_check(layer, &config->columns, error);
+    return status == CN_OK ? picture_build(layer, error) : status;
+}
 
 /* Where output pixel (y, x) comes from: row = a y + b x + c, column = d y + e x + f. */
 struct warp {
@@ -207,7 +225,7 @@ static const struct cn_layer_training geometry_training = {.forward = geometry_f
 #define GEOMETRY_TYPE(kind)                                                                        \
     .config_size = sizeof(struct geometry_config), .defaults = &kind##_defaults,                   \
     .fields = kind##_fields, .field_count = sizeof kind##_fields / sizeof *kind##_fields,          \
-    .build = picture_build, .training = &geometry_training
+    .build = geometry_build, .training = &geometry_training
 
 const struct cn_layer_type cn_random_flip_type = {.class_name = "RandomFlip", GEOMETRY_TYPE(flip)};
 const struct cn_layer_type cn_random_rotation_type = {.class_name = "RandomRotation",
@@ -239,7 +257,8 @@ static enum cn_status tone_build(struct cn_layer *layer, struct cn_error *error)
         return cn_fail(error, CN_INVALID,
                        "layer \"%s\" (%s): value_range must be two numbers, the smaller one first",
                        layer->name, layer->type->class_name);
-    return picture_build(layer, error);
+    const enum cn_status status = factor_check(layer, &config->factor, error);
+    return status == CN_OK ? picture_build(layer, error) : status;
 }
 
 /* y = (x - mean of the channel) * slope + mean + shift, kept within the range. */

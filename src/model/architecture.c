@@ -1135,6 +1135,7 @@ static enum cn_status assemble(struct assembly *a, json_t *root) {
         return cn_fail(a->error, CN_UNSUPPORTED,
                        "the architecture is a %s; Sequential and Functional models are supported",
                        cn_json_show(class_name, shown));
+    cn_keras_mark_version(root);
     enum cn_status status = open_model(a, &entry, false, 0, &model);
     if (status == CN_OK)
         status = refuse_classes(a);

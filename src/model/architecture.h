@@ -118,6 +118,10 @@ struct cn_keras_function {
 };
 #define CN_KERAS_LARGEST 3.4e38 /* stands for no bound */
 
+/* Gives all layers of a file of Keras 3 the dtype policies by which cn_keras_take_function knows
+ * it: until 3.2 Keras wrote dtypes as words, as Keras 2 does. */
+void cn_keras_mark_version(json_t *root);
+
 /* Takes such an activation out of `config`, which then has "linear". *ret_alone: the layer is
  * nothing else. */
 struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,

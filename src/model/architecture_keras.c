@@ -4,6 +4,7 @@
  * The fields of layer types are in the types' own tables. No state. */
 #include <ctype.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/architecture.h"
@@ -368,9 +369,11 @@ struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *
     for (size_t i = 0; i < COUNT(functions); i++)
         if (strcmp(functions[i].word, word) == 0) {
             none = functions[i].function;
-            /* Keras 3, recognised by its dtype policies, has another hard_sigmoid. */
+            /* Keras 3, recognised by its dtype policies, has another hard_sigmoid; see
+             * cn_keras_mark_version. */
             if (strcmp(word, "hard_sigmoid") == 0 &&
-                json_is_object(json_object_get(config, "dtype")))
+                strstr(member(json_object_get(config, "dtype"), "class_name"), "DTypePolicy") !=
+                    NULL)
                 none.alpha = 1.0 / 6;
             (void)json_object_set_new(config, "activation",
                                       json_string(none.after_softmax ? "softmax" : "linear"));
@@ -378,6 +381,49 @@ struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *
         }
     *ret_alone = *ret_alone && none.function != NULL && !none.after_softmax;
     return none;
+}
+
+enum { MAX_NESTING = 64 /* of models */ };
+
+static json_t *layers_of(json_t *model) {
+    json_t *config = json_object_get(model, "config");
+    return json_is_array(config) ? config : json_object_get(config, "layers");
+}
+
+/* True if an input has Keras 3's batch_shape and says where its class is from: Keras 2 writes
+ * batch_input_shape, and this program no module. */
+static bool has_input_of_3(json_t *model, int depth) {
+    json_t *layers = layers_of(model), *layer;
+    size_t i;
+    json_array_foreach(layers, i, layer) {
+        if (json_object_get(layer, "module") != NULL &&
+            strcmp(member(layer, "class_name"), "InputLayer") == 0 &&
+            json_object_get(json_object_get(layer, "config"), "batch_shape") != NULL)
+            return true;
+        if (depth < MAX_NESTING && has_input_of_3(layer, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+static void add_policies(json_t *model, int depth) {
+    json_t *layers = layers_of(model), *layer;
+    size_t i;
+    json_array_foreach(layers, i, layer) {
+        json_t *config = json_object_get(layer, "config");
+        if (json_is_object(config) && !json_is_object(json_object_get(config, "dtype")))
+            (void)json_object_set_new(config, "dtype",
+                                      json_pack("{s:s, s:{s:s}}", "class_name", "DTypePolicy",
+                                                "config", "name", "float32"));
+        if (depth < MAX_NESTING)
+            add_policies(layer, depth + 1);
+    }
+}
+
+void cn_keras_mark_version(json_t *root) {
+    const char *version = json_string_value(json_object_get(root, "keras_version"));
+    if (version != NULL ? strtol(version, NULL, 10) >= 3 : has_input_of_3(root, 0))
+        add_policies(root, 0);
 }
 
 bool cn_keras_trains_only_class(const char *class_name) {

@@ -104,6 +104,22 @@ def test_formats(folder):
             answers.append(infer(server, [("x", shape, values)])[0]["data"])
         os.replace(model, os.path.join(folder, name + ".safetensors"))
     check(all(abs(a - b) < 1e-6 for a, b in zip(*answers)), "channels_first: %s" % answers)
+    # Keras 3 has another hard_sigmoid than Keras 2.
+    with zipfile.ZipFile(os.path.join(FILES, "tiny.keras")) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    for version, slope in (("2.15.0", 0.2), ("3.0.5", 1 / 6)):
+        path = os.path.join(folder, "hard.keras")
+        entries["config.json"] = entries["config.json"].replace(b'"relu"', b'"hard_sigmoid"')
+        entries["metadata.json"] = json.dumps({"keras_version": version}).encode()
+        with zipfile.ZipFile(path, "w") as file:
+            for name, content in entries.items():
+                file.writestr(name, content)
+        code, _, err = convnet("import", path, "-o", path + ".out")
+        functions = [x["config"] for x in json.loads(
+            read_model(path + ".out")[0]["architecture"])["config"]["layers"]
+            if x["config"].get("function") == "hard_sigmoid"] if code == 0 else []
+        check(len(functions) == 1 and abs(functions[0]["alpha"] - slope) < 1e-6,
+              "hard_sigmoid of %s: %s %s" % (version, functions, err))
     output = os.path.join(folder, "tfjs.safetensors")
     code, _, err = convnet("import", tfjs(folder, False), "-o", output)
     check(code == 0 and read_model(output)[1] == tensors["tiny.h5"], "TensorFlow.js: " + err)

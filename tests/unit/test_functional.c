@@ -272,6 +272,60 @@ Test(functional, names_of_others_are_made_ours) {
     "\"batch_input_shape\":[null,3]}},{\"class_name\":\"" class "\",\"config\":{\"name\":"         \
                                                                 "\"a\"" config "}}]}"
 
+/* A model of three numbers gives these for -2, 0.5 and 8, and is written and read back. */
+static void expect_outputs(const char *json, const float outputs[3]) {
+    static const struct cn_architecture_options lenient = {.lenient = true};
+    static const float x[] = {-2, 0.5f, 8};
+    struct cn_network *network = assemble(json, &lenient, NULL);
+    struct cn_plan *plan = NULL;
+    struct cn_workspace *workspace = NULL;
+    float y[3];
+    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
+    cn_plan_run(plan, workspace, x, 1, y);
+    for (size_t k = 0; k < 3; k++)
+        cr_expect_float_eq((double)y[k], (double)outputs[k], 2e-6, "%s: %zu is %.7g", json, k,
+                           (double)y[k]);
+    expect_round_trip(network);
+    cn_workspace_free(workspace);
+    cn_plan_free(plan);
+    cn_network_free(network);
+}
+
+/* As ONE, with keys of the model and of the input's layer, and its shape's key. */
+#define HARD(keys, input, shape, dtype)                                                            \
+    "{" keys "\"class_name\":\"Sequential\",\"config\":{\"layers\":[{" input "\"class_name\":"     \
+    "\"InputLayer\",\"config\":{\"" shape "\":[null,3]}},{\"class_name\":\"Activation\","          \
+    "\"config\":{\"name\":\"a\",\"dtype\":" dtype ",\"activation\":\"hard_sigmoid\"}}]}}"
+
+/* Keras 2 has 0.2 x + 0.5, Keras 3 x / 6 + 0.5; which one wrote a file says the version, the dtype
+ * policies, or the input. */
+Test(functional, hard_sigmoid_of_keras_2_and_3) {
+    static const float keras_2[] = {0.1f, 0.6f, 1}, keras_3[] = {0.1666667f, 0.5833333f, 1};
+    const struct {
+        const char *json;
+        const float *outputs;
+    } cases[] = {
+        {HARD("", "", "batch_shape", "\"float32\""), keras_2},
+        {HARD("", "\"module\":\"keras.layers\",", "batch_input_shape", "\"float32\""), keras_2},
+        {HARD("", "\"module\":\"keras.layers\",", "batch_shape", "\"float32\""), keras_3},
+        {HARD("\"keras_version\":\"3.0.5\",", "", "batch_input_shape", "\"float32\""), keras_3},
+        {HARD("\"keras_version\":\"2.15.0\",", "\"module\":\"keras.layers\",", "batch_shape",
+              "\"float32\""),
+         keras_2},
+        {HARD("\"keras_version\":\"tfjs-layers 4.22.0\",", "", "batch_input_shape", "\"float32\""),
+         keras_2},
+        {HARD("", "", "batch_input_shape",
+              "{\"class_name\":\"DTypePolicy\",\"config\":{\"name\":\"float32\"}}"),
+         keras_3},
+        {HARD("", "", "batch_input_shape",
+              "{\"class_name\":\"Policy\",\"config\":{\"name\":\"mixed_float16\"}}"),
+         keras_2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_outputs(cases[i].json, cases[i].outputs);
+}
+
 /* Activations that have no place in a layer of ours follow it; what only trains is not there. */
 Test(functional, activations_of_keras) {
     static const struct cn_architecture_options lenient = {.lenient = true};
@@ -302,23 +356,8 @@ Test(functional, activations_of_keras) {
         {ONE("Activation", ",\"activation\":\"log_softmax\""),
          {-10.000598f, -7.500598f, -0.000598f}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        static const float x[] = {-2, 0.5f, 8};
-        struct cn_network *network = assemble(cases[i].json, &lenient, NULL);
-        struct cn_plan *plan = NULL;
-        struct cn_workspace *workspace = NULL;
-        float y[3];
-        cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
-        cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
-        cn_plan_run(plan, workspace, x, 1, y);
-        for (size_t k = 0; k < 3; k++)
-            cr_expect_float_eq((double)y[k], (double)cases[i].outputs[k], 2e-6, "%s: %zu is %.7g",
-                               cases[i].json, k, (double)y[k]);
-        expect_round_trip(network);
-        cn_workspace_free(workspace);
-        cn_plan_free(plan);
-        cn_network_free(network);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_outputs(cases[i].json, cases[i].outputs);
     struct cn_network *network = assemble(
         "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"InputLayer\",\"config\":{"
         "\"batch_input_shape\":[null,3]}},{\"class_name\":\"GaussianNoise\",\"config\":{\"stddev\":"

@@ -252,6 +252,8 @@ Test(layers, what_does_not_fit_is_named) {
     refused(image, "MaxPooling2D pool_size=6", "\"max_pooling2d\"", "(6, 5, 2)");
     refused(image, "Dense units=3", "Flatten", "(6, 5, 2)");
     refused(vector, "Conv2D filters=3 kernel_size=1", "\"conv2d\" (Conv2D)", "(6)");
+    refused(image, "RandomRotation factor=0.1,0.2,0.3", "has 3 numbers", "one number or two");
+    refused(image, "RandomContrast factor=0.1,0.2,0.3", "has 3 numbers", "one number or two");
     refused(image, "Conv1D filters=3 kernel_size=1", "\"conv1d\" (Conv1D)", "(6, 5, 2)");
     refused(image, "Conv2D filters=3 kernel_size=1 groups=2", "do not divide", "2 groups");
     refused(image, "Conv2D filters=3 kernel_size=3 dilation_rate=3", "its window (7, 7)",
