@@ -1,9 +1,11 @@
 /* crash.c: says where a unit test was when a signal ended it. Criterion says only that there was
- * one. Each line begins with "CRASH:", which .ci/run shows. The signal ends the test as before. */
+ * one. The lines are appended to the file that the environment's CRASH_REPORT names, or go to
+ * stderr, which Criterion's TAP output silences. The signal ends the test as before. */
 #include <execinfo.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,21 +16,26 @@ static void crash_report(int signal_number, siginfo_t *info, void *context) {
     (void)context;
     void *frames[FRAMES];
     char line[512];
+    const char *path = getenv("CRASH_REPORT");
+    FILE *report = path != NULL ? fopen(path, "a") : stderr;
+    if (report == NULL)
+        return;
     const uintptr_t address = (uintptr_t)info->si_addr;
-    (void)fprintf(stderr, "CRASH: %s, code %d, address %#zx\n", strsignal(signal_number),
+    (void)fprintf(report, "CRASH: %s, code %d, address %#zx\n", strsignal(signal_number),
                   info->si_code, (size_t)address);
     const int count = backtrace(frames, FRAMES);
     char **names = backtrace_symbols(frames, count);
     for (int i = 0; names != NULL && i < count; i++)
-        (void)fprintf(stderr, "CRASH: %s\n", names[i]);
+        (void)fprintf(report, "CRASH: %s\n", names[i]);
     /* The mappings around the address tell a read beyond the end from a wild one. */
     FILE *maps = fopen("/proc/self/maps", "r");
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
         size_t from, to;
         if (sscanf(line, "%zx-%zx", &from, &to) == 2 && address + (1 << 20) >= from &&
             address <= to + (1 << 20))
-            (void)fprintf(stderr, "CRASH: mapped %s", line);
+            (void)fprintf(report, "CRASH: mapped %s", line);
     }
+    (void)fflush(report);
 }
 
 /* A sanitizer's handlers are there before and stay. */
