@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every curl line of docs/http-api.md against the daemon, and wants each route to have one.
+"""Runs every curl line of docs/http-api.md against the daemon, and wants each route to have one; wants
+the keys of queries to be those of the contract and of the router, and limits to be the options'.
 
 Needs curl, jq and gzip (77 without).
 """
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from daemon import MODEL, PATIENCE, SOURCE, ask, check, finish, serving
+from daemon import MODEL, PATIENCE, SOURCE, ask, check, finish, run as run_daemon, serving
 from wire import request
 
 BASE = "http://127.0.0.1:8080"
@@ -54,6 +55,47 @@ def test_coverage(server, used):
                       % (method.upper(), path))
 
 
+def test_queries(server, text):
+    """Each path's section names in its tables the keys that the contract has and the server takes."""
+    doc = json.loads(ask(server, request("/openapi.json", method=b"GET"))[2])
+    parameters = doc["components"]["parameters"]
+    keys = {}
+    for path, item in doc["paths"].items():
+        for method, operation in item.items():
+            found = [parameters[p["$ref"].split("/")[-1]] if "$ref" in p else p
+                     for p in operation.get("parameters", [])]
+            keys[path] = method, {p["name"] for p in found if p["in"] == "query"}
+    every = set().union(*(found for _, found in keys.values()))
+    check({"image", "layer", "length"} <= every, "the contract's keys are found: %s" % every)
+    for section in re.split(r"\n## ", text)[1:]:
+        for path in re.findall(r"`POST (/[^`]*)`", section.split("\n")[0]):
+            named = set(re.findall(r"^\| `([a-z]+)=", section, re.MULTILINE))
+            check(named == keys[path][1], "%s: the page has %s, the contract %s"
+                  % (path, sorted(named), sorted(keys[path][1])))
+    for path, (method, taken) in keys.items():
+        here = path.replace("{model}", "digits").replace("{version}", "1")
+        for key in every - taken if method == "post" else ():
+            answer = ask(server, request("%s?%s=1" % (here, key), b"x", method=b"POST"))
+            # A path of the admin socket is closed whatever the query says.
+            check(answer[0] == 403 or (answer[0] == 400 and key in json.loads(answer[2])["error"]),
+                  "POST %s takes %s: %s" % (path, key, answer))
+
+
+def test_limits(text):
+    """The table of limits has each option with its default."""
+    code, printed, _ = run_daemon("--print-config")
+    defaults = dict(re.findall(r"^([a-z-]+) = ?(.*)$", printed, re.MULTILINE))
+    rows = re.findall(r"^\|[^|]*\| `([a-z-]+)` \| ([^|]*) \|", text.split("## Limits at a glance")[1],
+                      re.MULTILINE)
+    check(code == 0 and len(rows) > 12, "the table is found: %s" % rows)
+    for name, value in rows:
+        check(value.split(":")[0] == defaults.get(name), "%s is %s, the page says %s"
+              % (name, defaults.get(name), value))
+    limits = {name for name in defaults if re.match(r"max-|.*-timeout$|least-|queue-|memory-", name)}
+    absent = limits - {name for name, _ in rows} - {"stall-timeout", "shutdown-timeout"}
+    check(not absent, "limits that the table lacks: %s" % absent)
+
+
 def main():
     if not os.path.exists(MODEL) or not all(map(shutil.which, ("curl", "jq", "gzip"))):
         print("curl, jq, gzip or %s is missing" % MODEL)
@@ -73,6 +115,8 @@ def main():
         print("%d commands" % len(list(commands(text))))
         check("/predict" in used and len(used) > 20, "the commands are found: %s" % used)
         test_coverage(server, used)
+        test_queries(server, text)
+    test_limits(text)
     return finish()
 
 

@@ -132,7 +132,7 @@ def bodies(contract, operation):
         if kind == "image/png":
             yield kind, header, SEVEN
         elif kind == "application/octet-stream":
-            if contract.parameters(operation, "header"):
+            if "Inference-Header-Content-Length" in contract.parameters(operation, "header"):
                 header += b"Inference-Header-Content-Length: 0\r\n"
             yield kind, header, bytes(range(196)) * 4
         elif kind == "multipart/form-data":
@@ -163,6 +163,13 @@ def test_operation(contract, server, path, method, operation):
         for name, parameter in contract.parameters(operation, "query").items():
             asked = "%s?%s=%s" % (here, name, parameter["example"])
             expect(contract, operation, what + " " + asked, ask(server, request(asked, SEVEN)), 200)
+        for name, parameter in contract.parameters(operation, "header").items():
+            for value, status in ((parameter.get("example"), 200), ("soon", 400)):
+                kind, header, body = next(bodies(contract, operation))
+                header += b"%s: %s\r\n" % (name.encode(), str(value).encode())
+                if value is not None:
+                    expect(contract, operation, "%s %s, %s: %s" % (what, kind, name, value),
+                           ask(server, request(here, body, header)), status)
         refuse(contract, server, what, here, operation)
     names = contract.parameters(operation, "path")
     for name, absent in (("model", "letters"), ("version", "77")):
