@@ -8,7 +8,8 @@ libimport_la_SOURCES = \
 	src/import/hdf5.c \
 	src/import/keras_pack.c src/import/keras_pack.h \
 	src/import/keras_zip.c \
-	src/import/match.c \
+	src/import/match.c src/import/match.h \
+	src/import/match_modules.c \
 	src/import/pickle.c src/import/pickle.h \
 	src/import/source.c src/import/source.h \
 	src/import/tfjs.c \

@@ -1,24 +1,15 @@
 /* match.c: matches the tensors of a foreign file with the network's weights, and reorders them.
  *
- * It matches by the names of the format; PyTorch's modules have free names, so these are matched by
- * order and shape. One thread. */
+ * It matches by the names of the format; PyTorch's modules have free names, so match_modules.c
+ * finds theirs. One thread. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "import/assemble.h"
+#include "import/match.h"
 #include "model/architecture.h"
 #include "json/load.h"
-
-struct matcher {
-    struct import_source *source;
-    struct cn_network *network;
-    char *const *paths;
-    json_t *groups; /* Keras 3: a layer's path -> its group in the file */
-    struct import_report *report;
-    struct cn_error *error;
-};
 
 /* How a tensor's elements are reordered for a weight. */
 enum transposition { ORDER_NONE, ORDER_TORCH, ORDER_DEPTHWISE };
@@ -45,7 +36,7 @@ static void leaf_name(const char *name, char leaf[static 64]) {
     leaf[strcspn(leaf, ":")] = '\0';
 }
 
-static bool is_named(const struct import_tensor *tensor, const char *expected) {
+bool import_match_named(const struct import_tensor *tensor, const char *expected) {
     char leaf[64];
     leaf_name(tensor->name, leaf);
     bool same = strcmp(leaf, expected) == 0;
@@ -103,7 +94,7 @@ static bool fits_depthwise(const struct import_tensor *tensor, const struct cn_t
            tensor->dims[tensor->rank - 1] == (size_t)spec->dims[spec->rank - 3];
 }
 
-static bool fits(const struct matcher *matcher, const struct import_tensor *tensor,
+static bool fits(const struct import_matcher *matcher, const struct import_tensor *tensor,
                  const struct cn_tensor_spec *spec, enum transposition *ret_order) {
     const bool torch = matcher->source->naming == IMPORT_BY_SHAPE;
     *ret_order = ORDER_NONE;
@@ -120,6 +111,12 @@ static bool fits(const struct matcher *matcher, const struct import_tensor *tens
     if (!torch && spec->rank == 1 && (tensor->size == 1 || tensor->size == (size_t)spec->dims[0]))
         return true; /* one number for all, or several axes that are one here */
     return !(torch && tensor->rank > 1 && spec->rank > 1) && fits_squeezed(tensor, spec);
+}
+
+bool import_match_fits(const struct import_matcher *matcher, const struct import_tensor *tensor,
+                       const struct cn_tensor_spec *spec) {
+    enum transposition order;
+    return fits(matcher, tensor, spec, &order);
 }
 
 static void copy_reordered(const struct import_tensor *tensor, enum transposition order,
@@ -215,8 +212,8 @@ static void describe_shape(char *text, size_t size, int rank, const size_t *dims
         (void)snprintf(text + used, size - used, ")");
 }
 
-static enum cn_status give(const struct matcher *matcher, const struct cn_layer *layer,
-                           size_t index, struct import_tensor *tensor) {
+enum cn_status import_match_give(const struct import_matcher *matcher, const struct cn_layer *layer,
+                                 size_t index, struct import_tensor *tensor) {
     const struct cn_tensor_spec *spec = &layer->tensors[index];
     float *to = matcher->network->parameters + layer->parameter_offset;
     struct cn_shape picture;
@@ -252,7 +249,7 @@ static enum cn_status give(const struct matcher *matcher, const struct cn_layer 
 }
 
 /* The last component of a path. */
-static const char *last_part(const char *path) {
+const char *import_match_leaf(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;
 }
@@ -267,9 +264,9 @@ static bool has_part(const char *path, const char *part) {
 }
 
 /* True if the tensor may belong to this layer. */
-static bool is_candidate(const struct matcher *matcher, size_t layer,
+static bool is_candidate(const struct import_matcher *matcher, size_t layer,
                          const struct import_tensor *tensor) {
-    const char *path = matcher->paths[layer], *leaf = last_part(path);
+    const char *path = matcher->paths[layer], *leaf = import_match_leaf(path);
     const char *group;
     char before[IMPORT_NAME];
     switch (matcher->source->naming) {
@@ -277,7 +274,7 @@ static bool is_candidate(const struct matcher *matcher, size_t layer,
         group = json_string_value(json_object_get(matcher->groups, path));
         return group != NULL && strcmp(group, tensor->group) == 0;
     case IMPORT_BY_NAME:
-        return strcmp(last_part(tensor->group), leaf) == 0;
+        return strcmp(import_match_leaf(tensor->group), leaf) == 0;
     case IMPORT_BY_LAYER:
         if (strcmp(tensor->group, leaf) == 0)
             return true;
@@ -291,17 +288,19 @@ static bool is_candidate(const struct matcher *matcher, size_t layer,
     return false;
 }
 
-static enum cn_status missing(const struct matcher *matcher, size_t layer, const char *what) {
+static enum cn_status missing(const struct import_matcher *matcher, size_t layer,
+                              const char *what) {
     return cn_fail(matcher->error, CN_INVALID, "layer \"%s\": the file has no %s for it",
                    matcher->paths[layer], what);
 }
 
 static long number_of(const struct import_tensor *tensor) {
-    return strtol(last_part(tensor->name), NULL, 10);
+    return strtol(import_match_leaf(tensor->name), NULL, 10);
 }
 
 /* Tensor `index` among the candidates, in the file's order or by its number. */
-static struct import_tensor *by_order(const struct matcher *matcher, size_t layer, size_t index) {
+static struct import_tensor *by_order(const struct import_matcher *matcher, size_t layer,
+                                      size_t index) {
     const struct import_source *source = matcher->source;
     const bool numbered = source->naming == IMPORT_BY_CLASS;
     struct import_tensor *found = NULL;
@@ -318,17 +317,17 @@ static struct import_tensor *by_order(const struct matcher *matcher, size_t laye
     return found;
 }
 
-static struct import_tensor *by_name(const struct matcher *matcher, size_t layer,
+static struct import_tensor *by_name(const struct import_matcher *matcher, size_t layer,
                                      const char *name) {
     const struct import_source *source = matcher->source;
     for (size_t i = 0; i < source->tensor_count; i++)
-        if (!source->tensors[i].used && is_named(&source->tensors[i], name) &&
+        if (!source->tensors[i].used && import_match_named(&source->tensors[i], name) &&
             is_candidate(matcher, layer, &source->tensors[i]))
             return &source->tensors[i];
     return NULL;
 }
 
-static enum cn_status match_named(const struct matcher *matcher, size_t index) {
+static enum cn_status match_named(const struct import_matcher *matcher, size_t index) {
     const struct cn_layer *layer = &matcher->network->layers[index];
     enum cn_status status = CN_OK;
     bool named = matcher->source->naming != IMPORT_BY_CLASS;
@@ -337,7 +336,7 @@ static enum cn_status match_named(const struct matcher *matcher, size_t index) {
     for (size_t i = 0; i < layer->tensor_count && status == CN_OK; i++) {
         struct import_tensor *tensor =
             named ? by_name(matcher, index, layer->tensors[i].name) : by_order(matcher, index, i);
-        status = tensor != NULL ? give(matcher, layer, i, tensor)
+        status = tensor != NULL ? import_match_give(matcher, layer, i, tensor)
                                 : missing(matcher, index, layer->tensors[i].name);
     }
     return status;
@@ -375,7 +374,7 @@ static const char *next_group(const struct import_source *source, const char *pl
     return found;
 }
 
-static void resolve_groups(const struct matcher *matcher, json_t *config, const char *place,
+static void resolve_groups(const struct import_matcher *matcher, json_t *config, const char *place,
                            const char *path, int depth) {
     json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers"), *layer;
     json_t *last = json_object(); /* class -> the last number used */
@@ -407,7 +406,7 @@ static void resolve_groups(const struct matcher *matcher, json_t *config, const 
 }
 
 /* Finds the group of the model's layers: "layers/", and "_layer_checkpoint_..." in Keras 2.12. */
-static void resolve_all(const struct matcher *matcher) {
+static void resolve_all(const struct import_matcher *matcher) {
     static const char *const roots[] = {"layers/", "_layer_checkpoint_dependencies/"};
     json_t *config = json_object_get(matcher->source->architecture, "config");
     const char *name = json_string_value(json_object_get(config, "name"));
@@ -420,142 +419,16 @@ static void resolve_all(const struct matcher *matcher) {
             resolve_groups(matcher, config, roots[i], rooted ? name : "", 0);
 }
 
-/* ---- PyTorch: by order and shape ---- */
-
-static bool is_counter(const struct import_tensor *tensor) {
+bool import_match_counter(const struct import_tensor *tensor) {
     return strcmp(tensor->name, "num_batches_tracked") == 0;
 }
 
-/* True if the group of tensor `first` fits this layer. Fills `chosen`. */
-static bool group_fits(const struct matcher *matcher, const struct cn_layer *layer, size_t first,
-                       struct import_tensor *chosen[CN_LAYER_MAX_TENSORS]) {
-    const struct import_source *source = matcher->source;
-    const char *group = source->tensors[first].group;
-    size_t count = 0;
-    enum transposition order;
-    for (size_t i = 0; i < source->tensor_count; i++)
-        count += strcmp(source->tensors[i].group, group) == 0 && !is_counter(&source->tensors[i]);
-    if (count != layer->tensor_count)
-        return false;
-    for (size_t k = 0; k < layer->tensor_count; k++) {
-        chosen[k] = NULL;
-        for (size_t i = 0; i < source->tensor_count && chosen[k] == NULL; i++) {
-            struct import_tensor *tensor = &source->tensors[i];
-            if (!tensor->used && strcmp(tensor->group, group) == 0 &&
-                is_named(tensor, layer->tensors[k].name) &&
-                fits(matcher, tensor, &layer->tensors[k], &order))
-                chosen[k] = tensor;
-        }
-        if (chosen[k] == NULL)
-            return false;
-    }
-    return true;
-}
-
-/* True if the module's name, or its end after a dot, is the layer's, without distinction of dots
- * and underscores. */
-static bool same_name(const char *group, const char *layer) {
-    for (const char *from = group; from != NULL; from = strchr(from, '.')) {
-        const char *name = from + (from[0] == '.'), *other = layer;
-        while (*name != '\0' && (*name == *other || (*name == '.' && *other == '_'))) {
-            name++;
-            other++;
-        }
-        if (*name == '\0' && *other == '\0')
-            return true;
-        if (from[0] == '.')
-            from++;
-    }
-    return false;
-}
-
-/* True if group `second` follows group `first` in the file, or has the same name except for the
- * kind, as "layer1.bn2" and "layer1.conv2". */
-static bool are_partners(const struct import_source *source, const char *first,
-                         const char *second) {
-    const size_t length = strlen(first), other = strlen(second);
-    const char *dot = strrchr(first, '.');
-    const size_t place = dot != NULL ? (size_t)(dot - first) + 1 : 0;
-    if (length > 0 && other > 0 && strncmp(first, second, place) == 0 && length > place + 4 &&
-        strncmp(first + place, "conv", 4) == 0 && strncmp(second + place, "bn", 2) == 0)
-        return strcmp(first + place + 4, second + place + 2) == 0;
-    for (size_t i = 0; i + 1 < source->tensor_count; i++)
-        if (strcmp(source->tensors[i].group, first) == 0 &&
-            strcmp(source->tensors[i + 1].group, first) != 0)
-            return strcmp(source->tensors[i + 1].group, second) == 0;
-    return false;
-}
-
-/* The group that gave its weights to the layer which this one reads; NULL: none. */
-static const char *group_before(const struct matcher *matcher, char *const *groups, size_t index) {
-    const struct cn_layer *layer = &matcher->network->layers[index];
-    const size_t inputs = matcher->network->input_count;
-    return layer->input_count == 1 && layer->inputs[0].value >= inputs
-               ? groups[layer->inputs[0].value - inputs]
-               : NULL;
-}
-
-/* How certain it is that a group belongs to a layer. */
-enum evidence { BY_ITS_NAME, BY_ITS_PARTNER, BY_ITS_SHAPE, EVIDENCES };
-
-/* Gives the layer the first group that is left, fits it and has the evidence, if there is one, and
- * groups[index] its name. */
-static enum cn_status match_group(const struct matcher *matcher, size_t index,
-                                  enum evidence evidence, char **groups) {
-    const struct cn_layer *layer = &matcher->network->layers[index];
-    const char *before = group_before(matcher, groups, index);
-    struct import_tensor *chosen[CN_LAYER_MAX_TENSORS];
-    enum cn_status status = CN_OK;
-    for (size_t i = 0; i < matcher->source->tensor_count; i++) {
-        const struct import_tensor *tensor = &matcher->source->tensors[i];
-        if (tensor->used || is_counter(tensor) ||
-            (evidence == BY_ITS_NAME &&
-             !same_name(tensor->group, last_part(matcher->paths[index]))) ||
-            (evidence == BY_ITS_PARTNER &&
-             (before == NULL || !are_partners(matcher->source, before, tensor->group))) ||
-            !group_fits(matcher, layer, i, chosen))
-            continue;
-        groups[index] = chosen[0]->group;
-        for (size_t k = 0; k < layer->tensor_count && status == CN_OK; k++)
-            status = give(matcher, layer, k, chosen[k]);
-        return status;
-    }
-    return CN_OK;
-}
-
-/* Names first, for all layers; then what follows a layer that has been found; then the order. */
-static enum cn_status match_shapes(const struct matcher *matcher) {
-    const struct cn_network *network = matcher->network;
-    char **groups = calloc(network->layer_count + 1, sizeof *groups); /* borrowed */
-    enum cn_status status =
-        groups != NULL ? CN_OK : cn_fail(matcher->error, CN_MEMORY, "no memory for the modules");
-    for (size_t i = 0; i < network->layer_count && status == CN_OK; i++)
-        if (network->layers[i].tensor_count > 0)
-            status = match_group(matcher, i, BY_ITS_NAME, groups);
-    for (size_t i = 0; i < network->layer_count && status == CN_OK; i++) {
-        if (network->layers[i].tensor_count == 0)
-            continue;
-        for (int e = BY_ITS_PARTNER; e < EVIDENCES && status == CN_OK && groups[i] == NULL; e++)
-            status = match_group(matcher, i, (enum evidence)e, groups);
-        if (status == CN_OK && groups[i] == NULL)
-            status = cn_fail(matcher->error, CN_INVALID,
-                             "layer \"%s\" (%s): no module that is left in the file has its "
-                             "weights' shapes",
-                             matcher->paths[i], cn_layer_type_name(network->layers[i].type));
-        if (status == CN_OK)
-            import_note(matcher->report->notes, "%s takes the weights of %s", matcher->paths[i],
-                        groups[i][0] != '\0' ? groups[i] : "the outermost module");
-    }
-    free(groups);
-    return status;
-}
-
-static enum cn_status refuse_leftovers(const struct matcher *matcher) {
+static enum cn_status refuse_leftovers(const struct import_matcher *matcher) {
     size_t left = 0;
     const char *first = NULL;
     for (size_t i = 0; i < matcher->source->tensor_count; i++) {
         const struct import_tensor *tensor = &matcher->source->tensors[i];
-        if (tensor->used || is_counter(tensor) || tensor->size == 0)
+        if (tensor->used || import_match_counter(tensor) || tensor->size == 0)
             continue;
         left++;
         first = first != NULL ? first : tensor->group;
@@ -575,17 +448,17 @@ static enum cn_status refuse_leftovers(const struct matcher *matcher) {
 enum cn_status import_match(struct import_source *source, struct cn_network *network,
                             char *const *paths, struct import_report *report,
                             struct cn_error *error) {
-    struct matcher matcher = {.source = source,
-                              .network = network,
-                              .paths = paths,
-                              .groups = json_object(),
-                              .report = report,
-                              .error = error};
+    struct import_matcher matcher = {.source = source,
+                                     .network = network,
+                                     .paths = paths,
+                                     .groups = json_object(),
+                                     .report = report,
+                                     .error = error};
     enum cn_status status = CN_OK;
     if (source->naming == IMPORT_BY_CLASS)
         resolve_all(&matcher);
     if (source->naming == IMPORT_BY_SHAPE)
-        status = match_shapes(&matcher);
+        status = import_match_modules(&matcher);
     for (size_t i = 0;
          source->naming != IMPORT_BY_SHAPE && i < network->layer_count && status == CN_OK; i++)
         if (network->layers[i].tensor_count > 0)

@@ -228,6 +228,55 @@ def test_state_habits(folder):
     refused(path, "torch.save(model.state_dict()")
 
 
+def test_order(folder):
+    """Modules with weights of the same shapes: told apart by names and order, or refused."""
+    sizes = [3, 4, 4, 4, 2]
+    architecture = written(folder, "chain.json", json.dumps({"class_name": "Sequential", "config": [
+        {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3]}}, *[
+            {"class_name": "Dense", "config": {"name": "l%s" % x, "units": sizes[i + 1]}}
+            for i, x in enumerate("abcd")]]}).encode())
+
+    def state(names, order, tensors=("weight", "bias")):
+        """A file of layers 0 to 3 by these names, whose numbers are the layers', in this order."""
+        head, data = {}, b""
+        for k in order:
+            for tensor in tensors:
+                shape = [sizes[k + 1], sizes[k]] if tensor == "weight" else [sizes[k + 1]]
+                content = struct.pack("<f", k + 1) * (sizes[k + 1] * (sizes[k] if shape[1:] else 1))
+                head["%s.%s" % (names[k], tensor)] = {
+                    "dtype": "F32", "shape": shape,
+                    "data_offsets": [len(data), len(data) + len(content)]}
+                data += content
+        text = json.dumps(head).encode()
+        return written(folder, "order.safetensors", struct.pack("<Q", len(text)) + text + data)
+
+    numbers, words = ["f.1", "f.2", "f.10", "f.11"], ["in", "one", "two", "out"]
+    right = b"".join(struct.pack("<f", k + 1) * (sizes[k + 1] * (sizes[k] + 1)) for k in range(4))
+    by_name = ("bias", "weight")
+    for names, order, tensors, warns in (
+            (words, (0, 1, 2, 3), ("weight", "bias"), False),
+            (numbers, (0, 1, 2, 3), ("weight", "bias"), False),
+            (["f.9", "f.8", "f.7", "f.6"], (0, 1, 2, 3), ("weight", "bias"), False),
+            (numbers, (3, 2, 1, 0), ("weight", "bias"), False),
+            (numbers, (0, 2, 3, 1), by_name, False), # sorted: f.1, f.10, f.11, f.2
+            (words, (0, 3, 1, 2), ("weight", "bias"), True),
+            (["net.l" + x for x in "abcd"], (1, 2, 3, 0), ("weight", "bias"), False),
+            (["x.la", "lb", "x.lb", "lc"], (3, 0, 2, 1), ("weight", "bias"), False)):
+        path = state(names, order, tensors)
+        code, out, err = convnet("import", path, "-o", path + ".out", "--architecture",
+                                 architecture)
+        check(code == 0 and read_model(path + ".out")[1] == right and
+              ("warning: " in out) == warns, "%s %s: %s%s" % (names, order, out, err))
+    for names, order, tensors in ((words, (3, 2, 1, 0), ("weight", "bias")),
+                                  (["a", "c", "b", "d"], (0, 2, 1, 3), by_name),
+                                  (["f.1", "f.5", "f.3", "f.7"], (0, 3, 1, 2), ("weight", "bias"))):
+        path = state(names, order, tensors)
+        if os.path.exists(path + ".out"):
+            os.remove(path + ".out")
+        refused(path, "have weights of the same shapes, and their order", "--architecture",
+                architecture)
+
+
 def test_edit(folder):
     model, output = os.path.join(folder, "tiny.h5.safetensors"), os.path.join(folder, "edited")
     labels = os.path.join(folder, "labels.txt")
@@ -529,6 +578,7 @@ if not os.path.exists(os.path.join(BUILD, "convnet-import")):
 with tempfile.TemporaryDirectory() as place:
     test_formats(place)
     test_state_habits(place)
+    test_order(place)
     test_edit(place)
     test_refusals(place)
     test_broken(place)
