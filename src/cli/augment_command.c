@@ -36,22 +36,23 @@ static const struct cli_option options[] = {
     {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the training data",
      .required = true},
     {"model", "NAME|FILE", CLI_STRING, SETTING(model),
-     .text = "architecture or model that says how large pictures are (default: digits)"},
+     .text = "architecture or model whose input size the pictures get (default: digits)"},
     {"augment", "LIST", CLI_CUSTOM, SETTING(augmentation),
-     .text = "as train has it: handwriting, photos, or a list like shift=2,flip=1@0.5 (none)",
+     .text =
+         "changes, as for train: handwriting, photos, or a list such as shift=2,flip=1@0.5 (none)",
      .parse = parse_list},
-    {"output", "FILE.png", CLI_STRING, SETTING(output), .text = "the sheet to write",
-     .required = true},
-    {"rows", "N", CLI_INT, SETTING(rows), .text = "pictures (8)", .minimum = 1, .maximum = 200},
-    {"columns", "N", CLI_INT, SETTING(columns), .text = "changed forms of each (10)", .minimum = 1,
+    {"output", "FILE.png", CLI_STRING, SETTING(output), .text = "sheet to write", .required = true},
+    {"rows", "N", CLI_INT, SETTING(rows), .text = "number of pictures (8)", .minimum = 1,
      .maximum = 200},
-    {"seed", "N", CLI_SEED, SETTING(seed), .text = "random seed"},
+    {"columns", "N", CLI_INT, SETTING(columns),
+     .text = "number of changed images of each picture (10)", .minimum = 1, .maximum = 200},
+    {"seed", "N", CLI_SEED, SETTING(seed), .text = "random seed (0)"},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
-    .text = "Draw a sheet of training pictures: in each row one as it is, then as --augment "
-            "changes it.",
+    .text = "Draw a sheet of training pictures: each row shows a picture as it is, then as "
+            "--augment changes it.",
 };
 
 /* The sheet: cells with gaps between them. */

@@ -29,22 +29,24 @@ struct bench_settings {
 
 static const struct cli_option options[] = {
     {"batch-size", "N", CLI_INT, SETTING(batch_size),
-     .text = "only this batch size (default: 1, 32, 256 and 1024)", .minimum = 1, .maximum = 65536},
+     .text = "measure only this batch size (default: 1, 32, 256 and 1024)", .minimum = 1,
+     .maximum = 65536},
     {"threads", "N", CLI_INT, SETTING(threads),
-     .text = "most threads: measured with 1, 2, 4 ... and N (default: the processors)",
+     .text = "largest number of threads: measures 1, 2, 4 ... and N (default: the available "
+             "processors)",
      .minimum = 1, .maximum = 1024},
-    {"seconds", "X", CLI_DOUBLE, SETTING(seconds), .text = "time for each number (0.5)",
+    {"seconds", "X", CLI_DOUBLE, SETTING(seconds), .text = "seconds per measurement (0.5)",
      .minimum = 0.001, .maximum = 600},
     {"layers", NULL, CLI_FLAG, SETTING(layers),
-     .text = "the time of each step of the network, on one thread, for --batch-size (1)"},
+     .text = "measure each step of the network on one thread, at --batch-size (default: 1)"},
     {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
     CLI_OPERANDS("MODEL|FILE.json|NAME", 1, 1),
-    .text = "Measure a model's images per second by batch size and threads, next to the measured "
-            "peak of one core.",
+    .text = "Measure how many images per second a model computes, by batch size and number of "
+            "threads, and compare with the measured peak of one core.",
 };
 
 struct bench_result {

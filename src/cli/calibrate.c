@@ -27,11 +27,12 @@ static const struct cli_option options[] = {
     {"split", "NAME", CLI_NAME, SETTING(split), .text = "train (default) or test",
      .names = cli_split_names},
     {"validation-split", "X", CLI_DOUBLE, SETTING(share),
-     .text = "use the share X of the split that the training kept for validation (all of it)",
+     .text = "use only the share X of the split that the training kept for validation (default: 0, "
+             "the whole split)",
      .maximum = 0.99},
     {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
-    {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
-     .minimum = 1, .maximum = 1024},
+    {"threads", "N", CLI_INT, SETTING(threads),
+     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
 };
 
 static const struct cli_syntax syntax = {

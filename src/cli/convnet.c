@@ -17,11 +17,11 @@ static const struct cli_command commands[] = {
     {"evaluate", "measure a model's loss and accuracy on labelled data", cli_evaluate},
     {"report", "draw a training's curves and a model's mistakes", cli_draw_report},
     {"calibrate", "calibrate a model's probabilities", cli_calibrate},
-    {"quantize", "make a model of bytes, a quarter of the size and faster", cli_quantize},
+    {"quantize", "convert a model to 8-bit integers: smaller and faster", cli_quantize},
     {"predict", "classify pictures", cli_predict},
     {"read", "read rows of digits", cli_read},
     {"info", "show a model's layers, shapes, costs and training record", cli_info},
-    {"import", "make a model of a network that Keras, PyTorch or others trained", cli_import},
+    {"import", "make a model of a network that another program trained", cli_import},
     {"edit", "change a model's labels, preprocessing or temperature", cli_edit},
     {"keygen", "make a pair of keys to sign models with", cli_keygen},
     {"sign", "sign a model", cli_sign},
@@ -39,7 +39,8 @@ static void print_help(FILE *stream) {
     for (size_t i = 0; i < COMMANDS; i++) {
         fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
     }
-    fputs("\n`convnet COMMAND --help' shows a command's options; `convnet --version' the version.\n"
+    fputs("\n`convnet COMMAND --help' lists the options of a command; `convnet --version' prints "
+          "the version.\n"
           "Exit status: 0 done, 1 failed, 2 wrong usage, 128+N stopped by signal N.\n",
           stream);
 }

@@ -17,23 +17,25 @@ struct edit_settings {
 
 static const struct cli_option options[] = {
     {"output", "MODEL", CLI_STRING, SETTING(output), .letter = 'o',
-     .text = "model file to write; it may be the one that is read", .required = true},
+     .text = "model file to write, which may be the one that is read", .required = true},
     {"labels", "FILE|A,B,...", CLI_STRING, SETTING(changes.labels),
-     .text = "the classes' names: a file with one per line, or a list"},
+     .text = "names of the classes: a file with one per line, or a list"},
     {"preprocessing", "KEY=VALUE,...", CLI_STRING, SETTING(changes.preprocessing),
-     .text = "how pictures become the network's input: fit, channels, interpolation, scale, mean, "
-             "std"},
+     .text = "how pictures become the network's input: fit, channels, interpolation, scale, mean "
+             "and std"},
     {"answer", "OUTPUT", CLI_STRING, SETTING(changes.answer),
-     .text = "which of several outputs answers a picture, by its name"},
+     .text = "name of the output that answers a picture, if the network has several"},
     {"temperature", "X", CLI_FLOAT, SETTING(changes.temperature),
-     .text = "divide the final softmax's inputs by X", .minimum = 0.01, .maximum = 100},
+     .text = "divide the inputs of the final softmax by X; another temperature than the model's "
+             "removes the thresholds of predict --error",
+     .minimum = 0.01, .maximum = 100},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
     CLI_OPERANDS("MODEL", 1, 1),
-    .text = "Change what a model says: its labels, its preprocessing, which output answers, its "
-            "temperature. The weights stay as they are.",
+    .text = "Change a model's labels, preprocessing, answering output or temperature. The weights "
+            "stay as they are.",
 };
 
 /* Splits `text` in place at each `separator` and removes white space and carriage returns at the
@@ -97,9 +99,10 @@ enum cn_status cli_change_model(struct cn_model *model, const struct cli_changes
     if (status == CN_OK && changes->preprocessing != NULL)
         status = cn_preprocessing_parse(changes->preprocessing, &model->network->input_shape,
                                         &model->preprocessing, error);
-    if (changes->temperature != 0) {
+    if (changes->temperature != 0 && changes->temperature != model->network->temperature) {
         model->network->temperature = changes->temperature;
-        model->error_levels.count = 0; /* they are probabilities of another temperature */
+        model->error_levels.count =
+            0; /* thresholds hold for the probabilities of one temperature */
     }
     return status;
 }

@@ -19,19 +19,22 @@ static const struct cli_option options[] = {
     {"split", "NAME", CLI_NAME, SETTING(split), .text = "test (default), train or validation",
      .names = cli_split_names},
     {"loss", "NAME", CLI_NAME, SETTING(loss),
-     .text = "mean_squared_error or categorical_crossentropy (default: what it was trained with)",
+     .text = "the loss to measure, by the names of convnet train (default: the one that the model "
+             "was trained with)",
      .names = cn_loss_names},
     {"confusion-matrix", NULL, CLI_FLAG, SETTING(confusion),
-     .text = "also how often each class was taken for each"},
+     .text = "also print how often each class was taken for each other one"},
     {"outliers", "DIR", CLI_STRING, SETTING(outliers),
-     .text = "pictures of no class: how well the confidence tells them (AUROC)"},
+     .text =
+         "pictures of no class: measures how well the confidence tells them from the data (AUROC)"},
     {"report", "FILE.svg|png", CLI_STRING, SETTING(report),
-     .text = "draw confusion matrix, calibration, worst mistakes and training curves"},
+     .text =
+         "draw the confusion matrix, the calibration, the worst mistakes and the training curves"},
     {"history", "FILE.csv", CLI_STRING, SETTING(history),
-     .text = "what train --history wrote, for the report's curves"},
+     .text = "history that convnet train wrote, for the report's curves"},
     {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
-    {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
-     .minimum = 1, .maximum = 1024},
+    {"threads", "N", CLI_INT, SETTING(threads),
+     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
 };
 
 static const struct cli_syntax syntax = {
@@ -125,28 +128,28 @@ enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error 
     return status;
 }
 
-/* Says it when what is measured may be what was learned. */
-static void warn_of_training_data(const struct evaluate_result *result) {
+/* Warns if the model may have learned from the pictures that are measured. */
+static void warn_of_training_data(const char *command, const struct evaluate_result *result) {
     const struct evaluate_settings *settings = result->settings;
     json_t *record = json_loads(result->model->training, JSON_REJECT_DUPLICATES, NULL);
     const char *learned =
         json_string_value(json_object_get(json_object_get(record, "data"), "sha256"));
     if (learned != NULL && strcmp(learned, result->data->sha256) == 0) {
-        fprintf(stderr,
-                "convnet: evaluate: %s: these are the pictures that the model was trained on; "
-                "new ones will fare worse\n",
-                settings->data);
+        (void)cli_fail(command,
+                       "%s: the model was trained on these pictures; its accuracy on new pictures "
+                       "will be lower",
+                       settings->data);
     } else if (result->data->whole) {
-        fprintf(stderr,
-                "convnet: evaluate: %s: has no test folder; all its pictures are measured, and "
-                "those that the model was trained on say nothing of new ones\n",
-                settings->data);
+        (void)cli_fail(command,
+                       "%s: the folder has no test split, so all its pictures are measured; if the "
+                       "model was trained on them, its accuracy on new pictures will be lower",
+                       settings->data);
     }
     json_decref(record);
 }
 
-enum cn_status evaluate_read(struct evaluate_settings *settings, struct evaluate_result *result,
-                             struct cn_error *error) {
+enum cn_status evaluate_read(const char *command, struct evaluate_settings *settings,
+                             struct evaluate_result *result, struct cn_error *error) {
     enum cn_status status = cli_model_find(settings->model, false, &result->model, NULL, error);
     if (status == CN_OK) {
         status = cli_data_read(settings->data, (enum cn_split)settings->split, result->model,
@@ -154,7 +157,7 @@ enum cn_status evaluate_read(struct evaluate_settings *settings, struct evaluate
     }
     if (status == CN_OK) {
         settings->loss = settings->loss >= 0 ? settings->loss : trained_loss(result->model);
-        warn_of_training_data(result);
+        warn_of_training_data(command, result);
     }
     return status;
 }
@@ -175,7 +178,7 @@ int cli_evaluate(int argc, char **argv) {
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     enum cn_status status = settings.report != NULL ? report_check(settings.report, &error) : CN_OK;
     if (status == CN_OK) {
-        status = evaluate_read(&settings, &result, &error);
+        status = evaluate_read(argv[0], &settings, &result, &error);
     }
     if (status == CN_OK) {
         status = evaluate_measure(&result, &error);

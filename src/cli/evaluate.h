@@ -33,11 +33,11 @@ struct evaluate_result {
 /* The Wilson score interval of `correct` of `samples`, 95 % (Wilson 1927). */
 void evaluate_interval(size_t correct, size_t samples, double ret_interval[2]);
 
-/* Reads the model and the data that the settings name, and warns on stderr where the model may have
- * learned from them. `result` is zeroed but for its settings; evaluate_clear frees what it holds.
- */
-enum cn_status evaluate_read(struct evaluate_settings *settings, struct evaluate_result *result,
-                             struct cn_error *error);
+/* Reads the model and the data that the settings name, and warns on stderr, in the name of
+ * `command`, if the model may have learned from them. `result` is zero except for its settings;
+ * evaluate_clear frees what it holds. */
+enum cn_status evaluate_read(const char *command, struct evaluate_settings *settings,
+                             struct evaluate_result *result, struct cn_error *error);
 
 /* Fills all the rest. */
 enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error *error);

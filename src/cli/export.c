@@ -21,17 +21,18 @@ struct export_settings {
 
 static const struct cli_option options[] = {
     {"format", "NAME", CLI_NAME, SETTING(format), .names = format_names,
-     .text = "onnx (the default); keras: a .keras file of Keras 3, or a .h5 file if the name ends "
-             "so; tfjs: a TensorFlow.js layers model"},
+     .text = "onnx (default), keras (a .keras file of Keras 3, or an .h5 file if the name of the "
+             "output ends with .h5), or tfjs (a TensorFlow.js layers model)"},
     {"output", "FILE", CLI_STRING, SETTING(output), .letter = 'o', .required = true,
-     .text = "file to write; of tfjs the model.json, whose weights go beside it"},
+     .text = "file to write; for tfjs this is model.json, and the weights are written beside it"},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
     CLI_OPERANDS("MODEL", 1, 1),
-    .text = "Write a model for other programs. The file takes the network's own input: how a "
-            "picture becomes it is said, and is the program's work.",
+    .text =
+        "Write a model for other programs. The written network takes the network's own input; the "
+        "command prints how a picture becomes that input, which the other program has to do.",
 };
 
 const void *cli_export_field(const struct cn_layer *layer, const char *key) {

@@ -51,27 +51,28 @@ static bool add_shape(const char *text, void *field, const char **ret_rule) {
 static const struct cli_option options[] = {
     {"output", "MODEL", CLI_STRING, SETTING(output), .letter = 'o', .text = "model file to write"},
     {"architecture", "FILE.json", CLI_STRING, SETTING(architecture),
-     .text = "Keras JSON of the network, for files that hold weights alone"},
+     .text = "Keras JSON of the network, for files that contain only weights"},
     {"labels", "FILE|A,B,...", CLI_STRING, SETTING(changes.labels),
-     .text = "the classes' names: a file with one per line, or a list"},
+     .text = "names of the classes: a file with one per line, or a list"},
     {"preprocessing", "KEY=VALUE,...", CLI_STRING, SETTING(changes.preprocessing),
-     .text = "how pictures become the network's input: fit, channels, interpolation, scale, mean, "
-             "std"},
+     .text = "how pictures become the network's input: fit, channels, interpolation, scale, mean "
+             "and std"},
     {"input-shape", "[NAME=]H,W,C", CLI_CUSTOM, SETTING(shapes), .parse = add_shape,
-     .text = "an input's shape where the file leaves it open; of an ONNX file in its own order; "
-             "once per input"},
+     .text = "shape of an input whose shape the file leaves open, in the file's own order for "
+             "ONNX; may be given once per input"},
     {"answer", "OUTPUT", CLI_STRING, SETTING(changes.answer),
-     .text = "which of several outputs answers a picture, by its name"},
-    {"dry-run", NULL, CLI_FLAG, SETTING(dry_run), .text = "tell what would be made, write nothing"},
-    {"json", NULL, CLI_FLAG, SETTING(json), .text = "tell it as JSON"},
+     .text = "name of the output that answers a picture, if the network has several"},
+    {"dry-run", NULL, CLI_FLAG, SETTING(dry_run),
+     .text = "show the model that would be made, and write nothing"},
+    {"json", NULL, CLI_FLAG, SETTING(json), .text = "show it as JSON"},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
     CLI_OPERANDS("FILE", 1, 1),
-    .text = "Make a model of a network that others trained: Keras .h5 and .keras, TensorFlow.js "
-            "model.json, ONNX, and PyTorch or safetensors weights with --architecture. The file is "
-            "read by a program of its own with few rights.",
+    .text = "Convert a network that another program trained into a model: Keras .h5 and .keras, "
+            "TensorFlow.js model.json, ONNX, and with --architecture the weights of PyTorch or "
+            "safetensors. A separate program with few rights reads the file.",
 };
 
 /* The import program beside this one, as in a build tree, or where it was installed. */

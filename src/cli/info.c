@@ -14,17 +14,16 @@ struct info_settings {
 
 static const struct cli_option options[] = {
     {"plan", NULL, CLI_FLAG, offsetof(struct info_settings, plan),
-     .text =
-         "the steps that it is computed in instead: kernel, shape, arithmetic, bytes, predicted "
-         "time; and the memory of a worker"},
+     .text = "show instead the steps that compute the network: kernel, shape, arithmetic, bytes, "
+             "predicted time; and the memory per worker"},
     {"json", NULL, CLI_FLAG, offsetof(struct info_settings, json), .text = "results as JSON"},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
     CLI_OPERANDS("MODEL|FILE.json|NAME", 1, 1),
-    .text = "Show the layers, shapes, parameters and multiply-accumulates of a model or of an "
-            "architecture; of a model also its inputs and outputs, labels, preprocessing, source, "
+    .text = "Show the layers, shapes, parameters and multiply-accumulates of a model or "
+            "architecture; for a model also its inputs, outputs, labels, preprocessing, source, "
             "signature and training record.",
 };
 

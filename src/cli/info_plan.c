@@ -57,7 +57,7 @@ static bool print_plan(const struct cn_plan *plan, const struct roofline *roof, 
     for (size_t s = 0; cn_plan_step_at(plan, s, &step); s++)
         total += predicted_seconds(roof, &step, &by_memory);
     if (!json) {
-        printf("One core's peak %.1f Gflop/s and %.1f GB/s (%s); predicted %.1f us an image\n",
+        printf("One core's peak %.1f Gflop/s and %.1f GB/s (%s); predicted %.1f us per image\n",
                roof->gflops, roof->gigabytes, cn_instruction_set(), total * 1e6);
         printf("Memory: weights %.1f KiB for all workers, %.1f KiB for each worker\n\n",
                (double)cn_plan_weight_bytes(plan) / 1024,

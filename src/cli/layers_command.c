@@ -18,8 +18,8 @@ static const struct cli_option options[] = {
 static const struct cli_syntax syntax = {
     .options = options,
     .option_count = sizeof options / sizeof options[0],
-    .text = "List the types of layers: the operators of ONNX that become one, whether it trains, "
-            "and the formats that `convnet export' can write it in.",
+    .text = "List the types of layers: for each type the ONNX operators that import makes it of, "
+            "whether it can be trained, and the formats that `convnet export' can write it in.",
 };
 
 /* The row of one type. */

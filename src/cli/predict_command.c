@@ -28,33 +28,39 @@ static const struct cli_option options[] = {
     {"format", "NAME", CLI_NAME, SETTING(format), .text = "csv (default), ndjson or table",
      .names = predict_format_names},
     {"files-from", "FILE", CLI_STRING, SETTING(list),
-     .text = "also what FILE (- for standard input) names, one per line"},
+     .text = "also classify the files that FILE (-: standard input) names, one per line"},
     {"null", NULL, CLI_FLAG, SETTING(input.null),
-     .text = "the names of --files-from end with NUL (find -print0), not with a line break",
+     .text =
+         "names in --files-from end with NUL, as find -print0 writes them, not with a line break",
      .letter = '0'},
     {"raw", NULL, CLI_FLAG, SETTING(input.raw),
      .text = "standard input (-) holds raw images of one byte per sample, one after another"},
     {"preprocess", "NAME", CLI_NAME, SETTING(mode),
-     .text = "auto (default), or none: a picture must have the model's size and is taken as it is",
+     .text = "auto (default) prepares each picture for the model; none takes it as it is, if it "
+             "has the model's size",
      .names = cn_picture_mode_names},
     {"output", "FILE", CLI_STRING, SETTING(output),
-     .text = "write to FILE, which appears when all is done; until then the rows are in FILE.part"},
+     .text = "write to FILE, which appears when all inputs are done; until then the rows are in "
+             "FILE.part"},
     {"resume", NULL, CLI_FLAG, SETTING(resume),
-     .text = "with --output: keep the whole rows of FILE.part and score what comes after them"},
-    {"no-header", NULL, CLI_FLAG, SETTING(no_header), .text = "no heading above CSV or a table"},
+     .text =
+         "with --output: keep the complete rows of FILE.part, and classify the remaining inputs"},
+    {"no-header", NULL, CLI_FLAG, SETTING(no_header), .text = "no header line above csv or table"},
     {"top", "N", CLI_INT, SETTING(top),
-     .text = "the N most probable classes, each with its label and probability, instead of all",
+     .text =
+         "show the N most probable classes with their probabilities, instead of all probabilities",
      .minimum = 1, .maximum = 1000000},
     {"error", "X", CLI_DOUBLE, SETTING(error),
-     .text = "also the labels that miss the right one in X of the pictures at most: one, several, "
-             "or none, which is a picture of no class",
+     .text = "also show a set of labels that misses the right one in at most the share X of the "
+             "pictures; an empty set means a picture of no class",
      .maximum = 0.999},
-    {"quiet", NULL, CLI_FLAG, SETTING(quiet), .text = "no progress on the terminal, and no summary",
-     .letter = 'q'},
+    {"quiet", NULL, CLI_FLAG, SETTING(quiet),
+     .text = "show no progress and no summary on the terminal", .letter = 'q'},
     {"images", "DIR", CLI_STRING, SETTING(images),
-     .text = "also write what the network saw as DIR/N.png, N counting the scored ones, from 1"},
-    {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
-     .minimum = 1, .maximum = 1024},
+     .text = "also write each image that the network saw, as DIR/N.png; N counts the classified "
+             "pictures from 1"},
+    {"threads", "N", CLI_INT, SETTING(threads),
+     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
 };
 
 static const struct cli_syntax syntax = {
@@ -62,9 +68,8 @@ static const struct cli_syntax syntax = {
     .operands = "[PICTURE|DIR|FILE.idx|FILE.zip|FILE.tar|-]...",
     .most_operands = (size_t)-1,
     .text = "Classify pictures (PNG, JPEG, WebP, GIF, TIFF, BMP, PNM), folders, zips and tars of "
-            "them, IDX files, or standard input (-): one picture or archive, or with --raw raw "
-            "images of one byte per sample, one "
-            "after another.",
+            "pictures, IDX files, or the standard input (-): one picture or archive, or with --raw "
+            "raw images of one byte per sample, one after another.",
 };
 
 /* ---- The output ---- */

@@ -28,25 +28,28 @@ static const struct cli_option options[] = {
      .text = "train, test or validation (default: validation where the data have it, else train)",
      .names = cli_split_names},
     {"validation-split", "X", CLI_DOUBLE, SETTING(share),
-     .text = "use the share X of the split that the training kept for validation (default: what "
-             "the model's record says; 0: all)",
+     .text = "use only the share X of the split that the training kept for validation (default: "
+             "the share in the model's training record; 0: the whole split)",
      .maximum = 0.99},
     {"samples", "N", CLI_INT, SETTING(samples),
-     .text = "pictures that the ranges are measured on (256)", .minimum = 1, .maximum = 1 << 16},
+     .text = "number of pictures to measure the ranges of values on (256)", .minimum = 1,
+     .maximum = 1 << 16},
     {"max-loss", "POINTS", CLI_DOUBLE, SETTING(most_loss),
-     .text = "refuse to lose more accuracy than this, in points of a hundred (0.1)",
+     .text = "percentage points of accuracy that the model may lose; if it loses more, no file is "
+             "written (0.1)",
      .maximum = 100},
     {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
-    {"threads", "N", CLI_INT, SETTING(threads), .text = "threads (default: the processors)",
-     .minimum = 1, .maximum = 1024},
+    {"threads", "N", CLI_INT, SETTING(threads),
+     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
     CLI_OPERANDS("MODEL", 1, 1),
-    .text = "Make a model whose values and weights are integers of 8 bits: a quarter of the size, "
-            "and faster. Its accuracy is measured before and after, on the data that the training "
-            "kept for validation.",
+    .text = "Make a model with 8-bit integers as weights and values, which is faster and a quarter "
+            "of the size. The command measures the accuracy before and after on the data that the "
+            "training kept for validation, and makes the thresholds of predict --error anew if the "
+            "model has some.",
 };
 
 /* The numbers that quantization changes. */
@@ -132,6 +135,21 @@ static enum cn_status check_loss(const struct fidelity *before, const struct fid
                                   100 * after->accuracy, 100 * before->accuracy, lost, most);
 }
 
+/* Makes the thresholds of a model that had some anew: they hold for one network's probabilities. */
+static enum cn_status renew_sets(struct cn_model *model, const struct cn_dataset *data, int threads,
+                                 struct cn_error *error) {
+    struct cn_evaluation evaluation;
+    if (model->error_levels.count == 0)
+        return CN_OK;
+    enum cn_status status = cn_evaluate(model->network, data, CN_LOSS_CATEGORICAL_CROSSENTROPY,
+                                        threads, &evaluation, error);
+    if (status != CN_OK)
+        return status;
+    status = cn_calibrate_sets(model, &evaluation, data->labels, error);
+    cn_evaluation_clear(&evaluation);
+    return status;
+}
+
 static bool quantize_print(const struct quantize_settings *settings, size_t samples,
                            const struct fidelity *before, const struct fidelity *after) {
     if (settings->json) {
@@ -197,8 +215,10 @@ int cli_quantize(int argc, char **argv) {
         cn_network_free(model->network);
         model->network = quantized;
         quantized = NULL;
-        status = cn_model_write(model, settings.output, &error);
+        status = renew_sets(model, data, settings.threads, &error);
     }
+    if (status == CN_OK)
+        status = cn_model_write(model, settings.output, &error);
     int exit_status = CLI_DONE;
     if (status != CN_OK) {
         exit_status = cli_report(argv[0], &error);

@@ -30,16 +30,17 @@ static const struct cli_option options[] = {
      .text = "model file, or the name of a known one (default: digits)"},
     {"format", "NAME", CLI_NAME, SETTING(format), .text = "text (default), csv or ndjson",
      .names = format_names},
-    {"length", "N", CLI_INT, SETTING(options.length), .text = "each line has N digits",
+    {"length", "N", CLI_INT, SETTING(options.length), .text = "read only rows of N digits",
      .minimum = 1, .maximum = 256},
-    {"lines", "N", CLI_INT, SETTING(options.lines), .text = "read the N largest lines only",
+    {"lines", "N", CLI_INT, SETTING(options.lines), .text = "read only the N largest rows",
      .minimum = 1, .maximum = 256},
     {"pattern", "PATTERN", CLI_STRING, SETTING(pattern),
-     .text = "each line has this form: d is a digit, other characters stand for themselves"},
+     .text = "form of each row: d is a digit, other characters appear in the text as they are"},
     {"separators", NULL, CLI_FLAG, SETTING(options.separators),
-     .text = "dots, commas and minus become part of the text"},
+     .text = "include dots, commas and minus signs in the text"},
     {"error", "X", CLI_DOUBLE, SETTING(error),
-     .text = "ndjson: also each digit's labels, which miss the right one in X of all at most",
+     .text = "ndjson: also show for each digit a set of labels that misses the right one in at "
+             "most the share X of the digits",
      .maximum = 0.999},
 };
 

@@ -13,21 +13,23 @@ struct report_settings {
 
 static const struct cli_option options[] = {
     {"history", "FILE.csv", CLI_STRING, SETTING(evaluate.history),
-     .text = "what train --history wrote: draws the curves"},
+     .text = "history that convnet train wrote: draws its curves"},
     {"model", "MODEL", CLI_STRING, SETTING(evaluate.model),
-     .text = "with --data: also the confusion matrix, the calibration and the worst mistakes"},
-    {"data", "DIR", CLI_STRING, SETTING(evaluate.data), .text = "labelled pictures for --model"},
+     .text =
+         "with --data: also draws the confusion matrix, the calibration and the worst mistakes"},
+    {"data", "DIR", CLI_STRING, SETTING(evaluate.data),
+     .text = "labelled pictures to measure --model with"},
     {"split", "NAME", CLI_NAME, SETTING(evaluate.split),
      .text = "test (default), train or validation", .names = cli_split_names},
-    {"output", "FILE.svg|png", CLI_STRING, SETTING(output), .text = "the page to write",
+    {"output", "FILE.svg|png", CLI_STRING, SETTING(output), .text = "page to write",
      .required = true},
     {"threads", "N", CLI_INT, SETTING(evaluate.threads),
-     .text = "threads (default: the processors)", .minimum = 1, .maximum = 1024},
+     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
 };
 
 static const struct cli_syntax syntax = {
     CLI_OPTIONS(options),
-    .text = "Draw how a training went and what its model gets wrong.",
+    .text = "Draw the curves of a training and the mistakes of its model.",
 };
 
 int cli_draw_report(int argc, char **argv) {
@@ -48,7 +50,7 @@ int cli_draw_report(int argc, char **argv) {
     }
     enum cn_status status = report_check(settings.output, &error);
     if (status == CN_OK && evaluate->model != NULL) {
-        status = evaluate_read(evaluate, &result, &error);
+        status = evaluate_read(argv[0], evaluate, &result, &error);
     }
     if (status == CN_OK && evaluate->model != NULL) {
         status = evaluate_measure(&result, &error);

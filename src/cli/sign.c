@@ -14,14 +14,13 @@ struct sign_settings {
 
 static const struct cli_syntax keygen_syntax = {
     CLI_OPERANDS("NAME", 1, 1),
-    .text =
-        "Make a pair of Ed25519 keys: NAME.key, which is secret and signs models, and NAME.pub, a "
-        "line for the daemon's file of trusted-keys.",
+    .text = "Make a pair of Ed25519 keys: NAME.key is secret and signs models, NAME.pub is a line "
+            "for the file of the daemon's option trusted-keys.",
 };
 
 static const struct cli_option sign_options[] = {
     {"key", "FILE", CLI_STRING, offsetof(struct sign_settings, key), .letter = 'k',
-     .text = "the secret key, of convnet keygen", .required = true},
+     .text = "secret key that convnet keygen wrote", .required = true},
 };
 
 static const struct cli_syntax sign_syntax = {

@@ -234,9 +234,9 @@ check "is found" says "Validation: 10 pictures from its validation folder"
 check "validation data" train --epochs 1 --output x.safetensors --validation-data parts
 check "are named" says "Validation: 10 pictures from parts"
 check "no test folder" run 0 evaluate --model flat.safetensors --data flat
-check "is said" says "has no test folder"
+check "is said" says "evaluate: flat: the folder has no test split"
 check "training data" run 0 evaluate --model on.safetensors --data "$sample" --split train
-check "are known" says "these are the pictures that the model was trained on"
+check "are known" says "the model was trained on these pictures"
 
 # ---- Interrupted and resumed: the same bits as unbroken ----
 mkfifo progress
@@ -330,6 +330,9 @@ if run 0 evaluate --model true.safetensors --data "$sample" --report report.svg 
     check "the report is SVG" grep -q '<svg' report.svg
     check "report as PNG" run 0 evaluate --model true.safetensors --data "$sample" --report report.png
     check "the report is PNG" grep -q PNG report.png
+    check "a report of training data" run 0 report --model on.safetensors --data "$sample" --split train \
+        --output report.svg
+    check "the warning names the command" says "convnet: report: $sample: the model was trained on these"
     check "another ending" run 1 evaluate --model true.safetensors --data "$sample" --report r.pdf
     check "is refused" says "must end with .svg or .png"
     echo "1,2,3" >bad.csv

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 
-from daemon import BUILD, MODEL, check, finish
+from daemon import BUILD, MODEL, SOURCE, check, finish
 from layer_cases import write_case
 
 CONVNET = os.path.join(BUILD, "convnet")
+PICTURE = os.path.join(SOURCE, "examples", "seven.png")
 
 
 def convnet(*arguments):
@@ -119,6 +120,12 @@ def test_edit(folder):
         for same in ("labels", "temperature", "preprocessing", "layers", "outputs", "training"):
             check(said[same] == expected[same], "%s: %s is %s" % (options, same, said[same]))
         source = path
+    # Thresholds hold for one temperature: the same one keeps them, another one removes them.
+    for temperature, kept in ((before["temperature"], True), (2.25, False)):
+        convnet("edit", MODEL, "-o", path, "--temperature=%r" % temperature)
+        code, _, err = convnet("predict", "--model", path, "--error=0.01", PICTURE)
+        check((code == 0) == kept and ("has no thresholds" in err) != kept,
+              "thresholds at temperature %g: %d %s" % (temperature, code, err))
     refusals = [(["--labels=a,b"], "10"), (["--temperature=0"], "0.01"),
                 (["--preprocessing=fit=round"], "round"), (["--preprocessing=size"], "size"),
                 (["--preprocessing=mean=x"], "x"), (["--answer=nobody"], "nobody"),

@@ -51,6 +51,10 @@ def check_command(folder):
     check(result["samples"] > 0 and 0 < result["loss"] < 1, f"the result is {result}")
     share = os.path.getsize(small) / os.path.getsize(MODEL)
     check(share < 0.28, f"the file has {share} of the size")
+    # Its thresholds are of its own answers: the model's own promise rests on other pictures.
+    before, after = (json.loads(read_model(path)[1]["calibration"]) for path in (MODEL, small))
+    check(after["sets"]["samples"] == result["samples"] != before["sets"]["samples"] and
+          after["temperature"] == before["temperature"], f"thresholds of {before}: {after}")
     info = json.loads(convnet("info", "--json", small).stdout)
     check(info["quantized_layers"] == 7, f"info says {info.get('quantized_layers')} layers")
     check("bytes" in convnet("info", small).stdout, "info does not say that kernels are bytes")
