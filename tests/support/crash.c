@@ -23,6 +23,8 @@ static void crash_report(int signal_number, siginfo_t *info, void *context) {
     const uintptr_t address = (uintptr_t)info->si_addr;
     (void)fprintf(report, "CRASH: %s, code %d, address %#zx\n", strsignal(signal_number),
                   info->si_code, (size_t)address);
+    if (info->si_code <= 0) /* another process or raise() sent it */
+        (void)fprintf(report, "CRASH: sent by process %d of %d\n", info->si_pid, (int)getpid());
     const int count = backtrace(frames, FRAMES);
     char **names = backtrace_symbols(frames, count);
     for (int i = 0; names != NULL && i < count; i++)
@@ -36,11 +38,12 @@ static void crash_report(int signal_number, siginfo_t *info, void *context) {
             (void)fprintf(report, "CRASH: mapped %s", line);
     }
     (void)fflush(report);
+    (void)raise(signal_number); /* once this handler has returned */
 }
 
 /* A sanitizer's handlers are there before and stay. */
 __attribute__((constructor)) static void crash_report_register(void) {
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTERM};
     const struct sigaction action = {.sa_sigaction = crash_report,
                                      .sa_flags = SA_SIGINFO | (int)SA_RESETHAND};
     struct sigaction before;
