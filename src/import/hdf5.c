@@ -3,6 +3,7 @@
  * libhdf5 reads the file from memory and never opens one. It has known crashes on crafted files,
  * which is one reason for the sandboxed program. One thread. */
 #include <hdf5.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,9 +316,41 @@ static enum cn_status file_read(struct import_source *source, hid_t file, struct
     return status;
 }
 
+static uint64_t number_at(const unsigned char *bytes, size_t width) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < width; i++)
+        number |= (uint64_t)bytes[i] << 8 * i;
+    return number;
+}
+
+/* True if a global heap, which has the texts of attributes, has an object without any length:
+ * libhdf5 1.10 would walk on the spot. Version 1 of "III.E. Global Heap" in HDF5's file format. */
+static bool has_endless_heap(const struct import_file *file) {
+    static const unsigned char mark[8] = {'G', 'C', 'O', 'L', 1};
+    const unsigned char *end = file->bytes + file->length, *heap = file->bytes;
+    while ((heap = memmem(heap, (size_t)(end - heap), mark, sizeof mark)) != NULL) {
+        const size_t left = (size_t)(end - heap);
+        const uint64_t size = left >= 16 ? number_at(heap + 8, 8) : 0;
+        uint64_t at = 16;
+        while (at + 16 <= size && at + 16 <= left) {
+            const uint64_t length = number_at(heap + at + 8, 8);
+            const uint64_t step = number_at(heap + at, 2) == 0 ? length : 16 + (length + 7) / 8 * 8;
+            if (step == 0)
+                return true;
+            if (step > left)
+                break;
+            at += step;
+        }
+        heap += sizeof mark;
+    }
+    return false;
+}
+
 enum cn_status import_hdf5(const struct import_file *file, struct import_source *source,
                            struct cn_error *error) {
     source->naming = IMPORT_BY_LAYER;
+    if (has_endless_heap(file))
+        return cn_fail(error, CN_MALFORMED, "has a damaged heap of texts");
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     hid_t hdf5 = -1;

@@ -28,4 +28,10 @@ if HAVE_ONNX
 convnet_import_LDADD += libonnx.la $(PROTOBUF_C_LIBS)
 endif
 convnet_import_LDADD += libconfine.la libcore.la $(IMPORT_LIBS) $(CONVNET_LIBS)
+
+check_PROGRAMS += tests/support/broken_files
+tests_support_broken_files_SOURCES = tests/support/broken_files.c
+tests_support_broken_files_CPPFLAGS = $(convnet_import_CPPFLAGS)
+tests_support_broken_files_LDFLAGS = $(convnet_LDFLAGS)
+tests_support_broken_files_LDADD = $(convnet_import_LDADD)
 endif
