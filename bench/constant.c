@@ -1,12 +1,13 @@
-/* constant.c PORT THREADS: an HTTP server that answers every request with the same bytes, once the
- * body is in: what libmicrohttpd can do at most, for bench/serving to compare with. */
+/* constant.c PORT THREADS: an HTTP server that answers every request with the same bytes once its
+ * body has arrived. It shows the most that libmicrohttpd can do, for comparison in bench/serving.
+ */
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static struct MHD_Response *response;
-static char seen; /* its address marks a request whose headers have been seen */
+static char seen; /* its address marks a request whose head has been seen */
 
 static enum MHD_Result answer(void *data, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,

@@ -1,12 +1,13 @@
-/* drawings.c: how many of the tests' own drawings a model reads, by what they are drawn on, and a
- * gate: each kind has a least figure, which only rises. Nobody's data and none of it trained on.
+/* drawings.c: counts how many of the tests' own drawings a model reads, by the kind of paper, and
+ * checks each kind against the least number that must be right. The drawings are no one's data, and
+ * no model was trained on them.
  *
  *   make bench/drawings && bench/drawings ../models/digits.safetensors [COUNT | KIND]
  *
- * Without COUNT or KIND all kinds are drawn as often as their least figures say; it ends with
- * status 1 if one is below. With COUNT that many drawings are made of the first kinds, and nothing
- * is demanded. With KIND only the kinds whose names begin so are drawn, and misses are named.
- */
+ * Without COUNT or KIND the program makes as many drawings of each kind as its least figure is
+ * defined for, and ends with status 1 if fewer are right. With COUNT it makes that many drawings of
+ * the first kinds and checks nothing. With KIND it makes only the kinds whose names begin with
+ * KIND, and names the mistakes. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,18 +18,18 @@
 #include "image/resample.h"
 #include "support/drawing.h"
 
-/* A model and what it needs to answer. */
+/* A model and the buffers that it needs to answer. */
 struct reader {
     struct cn_model *model;
     struct cn_plan *plan;
     struct cn_workspace *workspace;
 };
 
-/* Of drawing_make's papers, 3,000 drawings in all. */
+/* For the papers of drawing_make: 3,000 drawings in all. */
 static const int least_of_paper[DRAWING_PAPERS] = {300, 300, 296, 281, 291,
                                                    288, 297, 297, 268, 284};
 
-/* Of drawing_make_dimmed: forty digits for each share. */
+/* For drawing_make_dimmed: forty digits for each share. */
 enum { DIGITS = 40, SHARES = 6, WIDTH = 640, HEIGHT = 480 };
 static const struct dimmed {
     const char *name;
@@ -43,7 +44,7 @@ static const struct dimmed {
     {"shadow-hard", DRAWING_SHADOW_HARD, {0.2F, 0.3F, 0.35F, 0.4F, 0.5F, 0.6F}, 239},
 };
 
-/* One picture at these widths: it is one class at all of them. */
+/* The widths of one picture, which must get the same class at all of them. */
 enum { SIZED = 20, LARGEST = 2000 };
 static const int widths[] = {2000, 1600, 1280, 1024, 900, 800, 720, 640, 560, 480, 320};
 static const int least_sized = 20;

@@ -10,7 +10,7 @@ const { exportModel } = require('./onnx.js');
 
 const [convnet, work, data, python] = process.argv.slice(2);
 const PICTURES = path.join(data, 't10k-images-idx3-ubyte.gz');
-const ROUNDS = 5, SECONDS = 0.3; // as convnet bench: a round is the median of many short runs
+const ROUNDS = 5, SECONDS = 0.3; // as in convnet bench, a round is the median of many short runs
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
 const session = (file, threads) => ort.InferenceSession.create(file, {
@@ -39,7 +39,7 @@ async function theirs(peer, batch) {
     return batch / median(times);
 }
 
-// PyTorch in a process of its own: forward.py. `ask` sends it a line and waits for one.
+// PyTorch in a process of its own, forward.py. `ask` sends it a line and waits for its answer.
 async function torch(model, threads) {
     const child = spawn(python, [path.join(__dirname, 'forward.py'), model, PICTURES,
         String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -58,7 +58,8 @@ async function torch(model, threads) {
     return { probabilities, ask, end: () => child.stdin.end() };
 }
 
-// The largest difference of a probability from either peer's, over the pictures of the tests' sample.
+// The largest difference of a probability between convnet and either peer, over the pictures of the tests'
+// sample.
 async function difference(model, peer, torched) {
     const bytes = zlib.gunzipSync(fs.readFileSync(PICTURES)).subarray(16);
     const count = bytes.length / 784;

@@ -1,7 +1,7 @@
-"""forward.py MODEL IDX.gz THREADS: PyTorch's part of bench/forward, one network in one process.
+"""forward.py MODEL IDX.gz THREADS: PyTorch's part of bench/forward, one network in one process. Prints the
+probabilities of all pictures of the IDX file as one line of JSON; then, for each line "BATCH SECONDS" of its
+input, the images per second of the median pass within that many seconds.
 
-Prints the probabilities of all pictures of the IDX file as one line of JSON; then, for each line "BATCH SECONDS" of
-its input, the images per second of the median pass of so many seconds.
 """
 import gzip
 import json

@@ -1,8 +1,8 @@
 /* latency.c PORT FILE CONNECTIONS RATE SECONDS: posts FILE to /predict RATE times per second over
- * keep-alive connections and prints the requests and the 50th, 99th and 99.9th percentile and the
- * maximum of their times in microseconds. A request's time runs from the moment it was due, not
- * from the moment a connection was free for it: a server that stalls is charged for all that had to
- * wait ("coordinated omission" is what the opposite is called). */
+ * keep-alive connections, and prints the number of requests and the 50th, 99th and 99.9th
+ * percentile and the maximum of their latencies in microseconds. The latency of a request begins
+ * when the request is due, not when a connection becomes free for it, so that a server that stalls
+ * is charged for all requests that had to wait (this avoids "coordinated omission"). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 struct connection {
     int fd;
-    uint64_t due; /* of the request under way */
+    uint64_t due; /* of the current request */
     size_t length;
     char answer[4096];
 };
@@ -67,7 +67,7 @@ static void open_connection(struct connection *connection, uint16_t port, int ep
         fail("epoll");
 }
 
-/* True when the answer is whole. */
+/* True when the answer is complete. */
 static bool receive(struct connection *connection) {
     const ssize_t got = recv(connection->fd, connection->answer + connection->length,
                              sizeof connection->answer - 1 - connection->length, 0);

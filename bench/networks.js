@@ -12,8 +12,8 @@ const ROUNDS = number('ROUNDS', 5), SECONDS = number('SLICE', 0.15);
 const BATCHES = (process.env.BATCHES || '1,8,32').split(',').map(Number);
 const THREADS = number('THREADS', 1);
 
-// A network written down once, as a Keras Functional model and as an ONNX graph. The weights are random on
-// both sides: only the geometry matters for the time.
+// Describes a network once and writes it both as a Keras Functional model and as an ONNX graph. The weights
+// are random on both sides: only the shapes matter for the time.
 class Network {
     constructor(height, width, channels) {
         this.layers = [{ class_name: 'InputLayer', name: 'input', inbound_nodes: [],
@@ -49,7 +49,7 @@ class Network {
         return name;
     }
 
-    // The layer's own activation in Keras, a node of its own in ONNX.
+    // In Keras the layer's own activation, in ONNX a node of its own.
     activated(name, activation) {
         const operators = { relu: 'Relu', tanh: 'Tanh', sigmoid: 'Sigmoid', softmax: 'Softmax' };
         if (activation !== 'linear')
@@ -153,7 +153,7 @@ class Network {
         return name;
     }
 
-    // Channels of two groups, one of each in turn.
+    // Interleaves the channels of two groups.
     shuffle(x) {
         const [height, width, channels] = this.shapes[x];
         const parts = this.keras('Reshape', { target_shape: [height, width, 2, channels / 2] }, [x],
@@ -167,7 +167,7 @@ class Network {
         return name;
     }
 
-    // Each pixel becomes four.
+    // Each pixel becomes four pixels.
     larger(x) {
         const [height, width, channels] = this.shapes[x];
         const name = this.keras('UpSampling2D', { size: [2, 2] }, [x], [2 * height, 2 * width, channels]);
@@ -351,7 +351,7 @@ const ordered = (values) => [...values].sort((a, b) => a - b);
 const median = (values) => ordered(values)[values.length >> 1];
 const fastest = (values) => ordered(values)[Math.floor(values.length * 0.1)]; // the best decile of times
 
-// Times of one image, in seconds, of one slice of runs.
+// Times per image, in seconds, of one slice of runs.
 function ours(file, batch) {
     const text = execFileSync(convnet, ['bench', `${file}.json`, '--json', '--seconds', String(SECONDS),
         '--batch-size', String(batch), '--threads', String(THREADS)], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -361,7 +361,7 @@ function ours(file, batch) {
         flops: report.flops_per_image, peak: report.peak_gflops, set: report.instruction_set };
 }
 
-// One thread's time is the processor's, which other work on the machine hardly changes, as in convnet bench.
+// With one thread the time is processor time, which other programs hardly change, as in convnet bench.
 function clock() {
     const { user, system } = process.cpuUsage();
     return THREADS > 1 ? Number(process.hrtime.bigint()) * 1e-9 : (user + system) * 1e-6;

@@ -1,6 +1,6 @@
-// onnx.js: a model file of the published shape (Conv2D, MaxPooling2D, Dropout, Flatten, Dense) as an
-// ONNX graph. Keras's arrays are channels-last and ONNX's channels-first: kernels are transposed, and
-// the rows of the Dense kernel after Flatten are put into the order of ONNX's Flatten.
+// onnx.js: writes a model file of the published shape (Conv2D, MaxPooling2D, Dropout, Flatten, Dense) as an
+// ONNX graph. Keras's arrays are channels-last and ONNX's channels-first: kernels are transposed, and the
+// rows of the Dense kernel after Flatten are put into the order of ONNX's Flatten.
 'use strict';
 const fs = require('fs');
 const { onnx } = require('onnx-proto');

@@ -1,5 +1,5 @@
-// peer.js MODEL.safetensors PORT: the server of bench/peers that one would write with Node: its own
-// HTTP, pngjs and ONNX Runtime, one process.
+// peer.js MODEL.safetensors PORT: a typical server written with Node, for bench/peers: Node's HTTP, pngjs and
+// ONNX Runtime in one process.
 'use strict';
 const http = require('http');
 const ort = require('onnxruntime-node');

@@ -1,5 +1,5 @@
-"""peer.py MODEL.safetensors PORT: the server of bench/peers that one would write with FastAPI, Pillow and
-PyTorch, one process."""
+"""peer.py MODEL.safetensors PORT: a typical server written with FastAPI, Pillow and PyTorch, for bench/peers,
+in one process."""
 import io
 import sys
 

@@ -1,8 +1,7 @@
-/* preprocess.c: what the way from a picture to a network's input costs: time and memory, by size
- * and kind of picture. Prints a table; a number is the least of several runs' means.
+/* preprocess.c: the cost of preprocessing a picture, in time and memory, by size and kind of
+ * picture. Prints a table; each number is the least of the means of several runs.
  *
- *   make bench/preprocess && bench/preprocess
- */
+ *   make bench/preprocess && bench/preprocess */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 
 #include "convnet/image.h"
 
-/* glibc's own, under the ones below that count. */
+/* glibc's own functions, which the counting ones below call. */
 void *__libc_malloc(size_t size);
 void __libc_free(void *block);
 
@@ -28,7 +27,7 @@ void free(void *block) {
     __libc_free(block);
 }
 
-/* This thread's processor time: a busy machine delays it less than the clock on the wall. */
+/* This thread's processor time, which a busy machine affects less than wall time. */
 static double processor_nanoseconds(void) {
     struct timespec time;
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);

@@ -18,7 +18,8 @@ def read_tensors(path):
 
 
 def read_network(path):
-    """seed or seed-unstrided, told by the size of the last layer: channels last in the file, first in PyTorch."""
+    """seed or seed-unstrided, recognised by the size of the last layer: channels last in the file, first in
+    PyTorch."""
     kernel_1, bias_1, kernel_2, bias_2, dense, bias_3 = read_tensors(path)
     inputs = dense.shape[0]
     strided, side = inputs == 32, 1 if inputs == 32 else 5

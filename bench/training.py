@@ -18,7 +18,7 @@ CLASSES = 10
 
 
 def read_idx(path, header):
-    """The bytes after an IDX header of so many 32-bit words."""
+    """The bytes after an IDX header of `words` 32-bit words."""
     with open(path, "rb") as file:
         words = struct.unpack(f">{header}I", file.read(4 * header))
         values = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
@@ -43,7 +43,7 @@ class Peer:
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
 
     def epoch(self):
-        """Seconds of one epoch, its loss."""
+        """The seconds of one epoch, and its loss."""
         begun, total = time.perf_counter(), 0.0
         order = torch.randperm(len(self.images))
         for first in range(0, len(order), 32):
@@ -57,7 +57,7 @@ class Peer:
 
 
 def ours(options, name, folder):
-    """Seconds of one epoch, its loss."""
+    """The seconds of one epoch, and its loss."""
     history = os.path.join(folder, "history.csv")
     subprocess.run([options.convnet, "train", "--quiet", "--epochs", "1", "--batch-size", "32",
                     "--optimizer", "sgd", "--learning-rate", "0.01", "--loss",
@@ -72,7 +72,7 @@ def ours(options, name, folder):
 
 def compare(options, name, reach, folder):
     peer = Peer(options.data, name == "seed")
-    peer.model(peer.images[:32])  # its first call sets up
+    peer.model(peer.images[:32])  # the first call sets up threads and memory
     left, right, losses = [], [], None
     for _ in range(options.rounds):
         mine, theirs = ours(options, name, folder), peer.epoch()
