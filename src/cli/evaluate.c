@@ -21,7 +21,7 @@ static const struct cli_option options[] = {
     {"loss", "NAME", CLI_NAME, SETTING(loss),
      .text = "the loss to measure, by the names of convnet train (default: the one that the model "
              "was trained with)",
-     .names = cn_loss_names},
+     .names = cn_loss_names, .short_names = cn_loss_short_names},
     {"confusion-matrix", NULL, CLI_FLAG, SETTING(confusion),
      .text = "also print how often each class was taken for each other one"},
     {"outliers", "DIR", CLI_STRING, SETTING(outliers),

@@ -180,6 +180,7 @@ static enum cn_status train_epochs(struct training *training, struct cn_error *e
     const struct cn_training_callbacks callbacks = {training, on_step, on_epoch};
     enum cn_status status = CN_OK;
     while (status == CN_OK && !cn_trainer_done(training->trainer) && !is_stopped(training)) {
+        progress_begin(&training->progress.bar);
         struct cn_error pause = {0}; /* a pause is no error, and the first error would win */
         status = cn_trainer_run(training->trainer, &callbacks, &pause);
         if (status == CN_OK || status == CN_CANCELED) {

@@ -19,7 +19,6 @@ static void begin_epoch(struct train_progress *progress, int epoch, size_t step)
     }
     progress->epoch = epoch;
     progress->first_step = step > 0 ? step - 1 : 0;
-    progress_begin(&progress->bar);
     if (progress->bar.terminal) {
         fprintf(stderr, "Epoch %d/%d\n", epoch, progress->epochs);
     }

@@ -35,14 +35,19 @@ static void lower_rate(struct cn_callback_state *watch, const struct cn_training
         watch->plateau_scale = least < unscaled ? least / unscaled : 1;
 }
 
-/* ReduceLROnPlateau. A number that is NaN is never better. */
+/* A number that is NaN is never better, and any other one is better than NaN. */
+static bool is_better(double now, double best, double delta) {
+    return now < best - delta || (isnan(best) && !isnan(now));
+}
+
+/* ReduceLROnPlateau. */
 static void watch_plateau(struct cn_callback_state *watch, const struct cn_training_options *o,
                           double now, bool first, double rate) {
     if (watch->plateau_cooldown > 0) {
         watch->plateau_cooldown--;
         watch->plateau_waited = 0;
     }
-    if (first || now < watch->plateau_best - (double)o->plateau_min_delta) {
+    if (first || is_better(now, watch->plateau_best, (double)o->plateau_min_delta)) {
         watch->plateau_best = now;
         watch->plateau_waited = 0;
     } else if (watch->plateau_cooldown == 0 && ++watch->plateau_waited >= o->plateau_patience) {
@@ -61,7 +66,7 @@ static bool watch_best(struct cn_callback_state *watch, const struct cn_training
                        o->monitor != CN_MONITOR_VALIDATION_LOSS;
     if (epoch <= o->start_from_epoch)
         return false;
-    const bool better = watch->best_epoch == 0 || now < watch->best - delta;
+    const bool better = watch->best_epoch == 0 || is_better(now, watch->best, delta);
     const bool beats = !o->has_baseline || now < (rises ? -baseline : baseline) - delta;
     watch->waited++;
     if (better) {

@@ -445,7 +445,7 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
                                      .seconds = trainer->seconds,
                                      .validation_means = cn_class_means_none()};
     if (trainer->validation != NULL) {
-        struct cn_evaluation evaluation;
+        struct cn_evaluation evaluation = {0};
         exchange_average(trainer);
         enum cn_status status =
             cn_evaluate_shared(trainer->model->network, trainer->validation, o->loss, o->threads,
@@ -454,11 +454,11 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
         if (status == CN_OK && o->epoch_metrics)
             status = cn_class_means(&evaluation, trainer->validation->labels,
                                     &record.validation_means, error);
-        if (status != CN_OK)
-            return status;
         record.validation_loss = evaluation.loss;
         record.validation_accuracy = evaluation.accuracy;
         cn_evaluation_clear(&evaluation);
+        if (status != CN_OK)
+            return status;
     }
     trainer->history[trainer->history_count++] = record;
     if (cn_callbacks_epoch(&trainer->watch, o, &record) && trainer->best != NULL)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import resource
 import struct
 import subprocess
@@ -136,6 +137,14 @@ def weights_matter(folder):
     check(code == 0 and weighted != plain[2], "weights are heeded: %s %s" % (weighted, said))
     code, said, _ = result("w3", "--resume", state)
     check(code == 1 and "data=" in said, "other weights are other data: %s" % said)
+    for command, more in (("evaluate", ("--loss", "mse")),
+                          ("report", ("--output", os.path.join(folder, "rows.svg")))):
+        code, _, said = convnet(command, "--model", os.path.join(folder, "w2"), "--data", data,
+                                "--split", "train", *more)
+        if "without cairo" not in said:
+            check(code == 0, "%s on the pictures of the training: %s" % (command, said))
+            check("convnet: %s: %s: the model was trained on these" % (command, data) in said,
+                  "%s warns in its own name: %s" % (command, said))
 
 
 # ---- Transfer from an imported network ----
@@ -237,7 +246,7 @@ def narrow(folder):
     leader, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     with open(os.path.join(folder, "said"), "wb") as out:
-        with subprocess.Popen([CONVNET, "train", "--architecture", "seed", "--data", sample, "--epochs", "1",
+        with subprocess.Popen([CONVNET, "train", "--architecture", "digits", "--data", sample, "--epochs", "1",
                                "--validation-split", "0.2", "--epoch-metrics", "--output",
                                os.path.join(folder, "narrow.st")], stdout=out, stderr=terminal) as child:
             os.close(terminal)
@@ -252,6 +261,9 @@ def narrow(folder):
     drawn = [part for line in said.decode().replace("\r\n", "\n").split("\n") if "\r" in line
              for part in line.replace("\x1b[K", "").split("\r")]
     check(drawn and max(map(len, drawn)) < 60, "no line is wider than the terminal: %s" % drawn)
+    paces = [float(value) / {"u": 1e6, "m": 1e3, "": 1}[unit] for line in drawn
+             for value, unit in re.findall(r"([0-9.]+)([um]?)s/step", line)]
+    check(paces and paces[0] > paces[-1] / 50, "the first step takes time, too: %s" % paces)
     check(all(b"%s: 0." % name in said for name in (b"val_accuracy", b"val_f1", b"val_auc")),
           "nothing is cut off: %s" % said)
 

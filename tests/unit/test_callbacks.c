@@ -54,6 +54,23 @@ Test(callbacks, accuracy_is_better_when_it_is_more) {
     cr_assert(cn_callbacks_epoch(&watch, &o, &record));
 }
 
+/* A number that cannot be measured, such as the AUC of one class, is no best one. */
+Test(callbacks, any_number_is_better_than_none) {
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_callback_state watch = {.plateau_scale = 1};
+    o.early_stopping = o.plateau_patience = 2;
+    o.monitor = CN_MONITOR_VALIDATION_LOSS;
+    static const double losses[] = {NAN, NAN, 5, 4, NAN, 4.5};
+    static const bool better[] = {true, false, true, true, false, false};
+    for (int i = 0; i < 6; i++) {
+        const struct cn_epoch_record record = record_of(i + 1, losses[i]);
+        cr_assert(!watch.stopped, "epoch %d", i + 1);
+        cr_assert_eq(cn_callbacks_epoch(&watch, &o, &record), better[i], "epoch %d", i + 1);
+        cr_assert_eq(watch.plateau_scale < 1, i == 5, "epoch %d", i + 1);
+    }
+    cr_assert(watch.stopped && watch.best_epoch == 4);
+}
+
 Test(callbacks, a_plateau_lowers_the_rate_to_its_least) {
     struct cn_training_options o = cn_training_options_default();
     struct cn_callback_state watch = {.plateau_scale = 1};
