@@ -1,20 +1,301 @@
 /* explain.c: POST /explain: reads the query and a body with one image, computes in the lane that
  * the cost calls for, and answers. Runs on the exchange's HTTP thread, except for `work`, which the
  * batch lane runs on the compute thread. */
-#include "api/explain.h"
-#include "api/routes.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/media_type.h"
+#include "api/predict.h"
+#include "api/routes.h"
 #include "base/names.h"
+#include "convnet/trace.h"
+
+enum {
+    EXPLAIN_MAX_NUMBERS = 1 << 20, /* most values in one answer as decimal numbers */
+    EXPLAIN_MAX_BYTES = 1 << 22    /* most values in one answer as bytes, and most pixels */
+};
+
+enum explain_values { EXPLAIN_FLOATS = 0, EXPLAIN_BYTES, EXPLAIN_NONE };
+
+/* What the query and the Accept header ask for. */
+struct explain_options {
+    enum explain_values values;
+    bool png;     /* the tiles of one layer as a PNG instead of JSON */
+    bool filters; /* JSON: include the parameters; PNG: show the kernel instead of the feature maps
+                   */
+    size_t layer; /* index of the layer, or CN_TRACE_ALL */
+    int zoom;     /* PNG: pixels per value; 0: chosen so that a tile has a good size */
+};
+
+/* The state of an explanation: its prediction's protocol_state. */
+struct explanation {
+    struct explain_options options;
+    struct cn_workspace *workspace;
+    struct cn_trace *trace;
+};
+
+/* The smallest and the largest of `count` >= 1 values. */
+struct explain_range {
+    float minimum, maximum;
+};
+
+/* ---- The answer as JSON ---- */
+
+static struct explain_range explain_range_of(const float *values, size_t count) {
+    struct explain_range range = {values[0], values[0]};
+    for (size_t i = 1; i < count; i++) {
+        range.minimum = values[i] < range.minimum ? values[i] : range.minimum;
+        range.maximum = values[i] > range.maximum ? values[i] : range.maximum;
+    }
+    return range;
+}
+
+/* One byte per value, in base64: 0 is the minimum, 255 the maximum. */
+static void add_bytes(struct cn_text *text, const float *values, size_t count,
+                      struct explain_range range) {
+    const float span = range.maximum - range.minimum;
+    const float scale = span > 0 ? 255 / span : 0;
+    uint8_t *bytes = malloc(count);
+    text->failed |= bytes == NULL;
+    for (size_t i = 0; bytes != NULL && i < count; i++) {
+        const float value = (values[i] - range.minimum) * scale + 0.5f;
+        bytes[i] = value < 255 ? (uint8_t)value : 255;
+    }
+    cn_json_add_base64(text, "values", bytes, count);
+    free(bytes);
+}
+
+/* Adds "minimum", "maximum" and "values" in the form that the request asks for. */
+static void add_values(struct cn_text *text, const float *values, size_t count,
+                       enum explain_values how) {
+    const struct explain_range range = explain_range_of(values, count);
+    cn_json_add_float(text, "minimum", range.minimum);
+    cn_json_add_float(text, "maximum", range.maximum);
+    if (how == EXPLAIN_BYTES)
+        add_bytes(text, values, count, range);
+    else if (how != EXPLAIN_NONE)
+        cn_json_add_floats(text, "values", values, count);
+}
+
+static void add_tensors(struct cn_text *text, const struct cn_network *network,
+                        const struct cn_layer *layer, enum explain_values how) {
+    const float *values = network->parameters + layer->parameter_offset;
+    cn_json_open(text, "tensors", '[');
+    for (size_t t = 0; t < layer->tensor_count; t++) {
+        const struct cn_tensor_spec *tensor = &layer->tensors[t];
+        size_t size = 1;
+        for (int i = 0; i < tensor->rank; i++)
+            size *= (size_t)tensor->dims[i];
+        cn_json_open(text, NULL, '{');
+        cn_json_add_string(text, "name", tensor->name);
+        cn_json_add_integers(text, "shape", tensor->dims, (size_t)tensor->rank);
+        add_values(text, values, size, how);
+        cn_json_close(text, '}');
+        values += size;
+    }
+    cn_json_close(text, ']');
+}
+
+static void add_layer(struct cn_text *text, const struct prediction *prediction, size_t l) {
+    const struct explanation *explanation = prediction->protocol_state;
+    const struct explain_options *options = &explanation->options;
+    const struct cn_network *network = prediction->model->model->network;
+    const struct cn_layer *layer = &network->layers[l];
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "name", layer->name);
+    cn_json_add_string(text, "type", cn_layer_type_name(layer->type));
+    cn_json_add_integers(text, "output_shape", layer->output_shape.dims,
+                         (size_t)layer->output_shape.rank);
+    add_values(text, cn_trace_output(explanation->trace, l), cn_shape_size(&layer->output_shape),
+               options->values);
+    if (options->filters)
+        add_tensors(text, network, layer, options->values);
+    cn_json_close(text, '}');
+}
+
+static void explain_render(const struct prediction *prediction, struct cn_text *text) {
+    const struct explanation *explanation = prediction->protocol_state;
+    const struct cn_network *network = prediction->model->model->network;
+    const size_t only = explanation->options.layer;
+    cn_json_open(text, NULL, '{');
+    cn_json_add_string(text, "model", prediction->model->name);
+    cn_json_open(text, "prediction", '{');
+    predict_add_json(text, prediction, 0);
+    cn_json_close(text, '}');
+    cn_json_open(text, "input", '{');
+    cn_json_add_integers(text, "shape", network->input_shape.dims,
+                         (size_t)network->input_shape.rank);
+    add_values(text, prediction->images, prediction->image_size, explanation->options.values);
+    cn_json_close(text, '}');
+    cn_json_open(text, "layers", '[');
+    for (size_t l = only == CN_TRACE_ALL ? 0 : only; l < network->layer_count; l++) {
+        add_layer(text, prediction, l);
+        if (l == only)
+            break;
+    }
+    cn_text_add(text, "]}\n");
+}
+
+/* ---- The answer as a picture: one grey PNG with one tile per map or filter ---- */
+
+enum { LARGEST_ZOOM = 16, TARGET_TILE = 48, GAP_GREY = 64 };
+
+/* A grid of `rows` x `columns` tiles of `height` x `width` values; only the first `count` tiles
+ * exist. The index of value (y, x) of tile (row, column) is the sum of each coordinate times its
+ * step. */
+struct mosaic {
+    size_t height, width, rows, columns, count;
+    size_t step_y, step_x, step_row, step_column;
+};
+
+/* [height, width, channels]: one tile per channel, in a square grid that is filled row by row. */
+static struct mosaic mosaic_square(size_t height, size_t width, size_t channels) {
+    size_t columns = 1;
+    while (columns * columns < channels)
+        columns++;
+    return (struct mosaic){height,   width,    (channels + columns - 1) / columns,
+                           columns,  channels, width * channels,
+                           channels, columns,  1};
+}
+
+/* [height, width]: a single tile. */
+static struct mosaic mosaic_matrix(size_t height, size_t width) {
+    return (struct mosaic){height, width, 1, 1, 1, width, 1, 0, 0};
+}
+
+static struct mosaic mosaic_of_maps(const struct cn_shape *shape) {
+    const int *dims = shape->dims;
+    return shape->rank == 1 ? mosaic_matrix(1, (size_t)dims[0])
+                            : mosaic_square((size_t)dims[0], (size_t)dims[1], (size_t)dims[2]);
+}
+
+/* A convolution's kernel: one column of tiles per filter, one row per input channel. */
+static struct mosaic mosaic_of_kernel(const struct cn_tensor_spec *kernel) {
+    const size_t d[] = {(size_t)kernel->dims[0], (size_t)kernel->dims[1], (size_t)kernel->dims[2],
+                        (size_t)kernel->dims[3]};
+    if (kernel->rank == 1)
+        return mosaic_matrix(1, d[0]);
+    if (kernel->rank == 2)
+        return mosaic_matrix(d[0], d[1]);
+    if (d[2] == 1)
+        return mosaic_square(d[0], d[1], d[3]);
+    return (struct mosaic){d[0],        d[1], d[2], d[3], d[2] * d[3], d[1] * d[2] * d[3],
+                           d[2] * d[3], d[3], 1};
+}
+
+/* How values become grey levels. Maps: the layer's minimum is black, its maximum white. Kernels:
+ * zero is middle grey. */
+struct tone {
+    float offset, scale;
+};
+
+static struct tone tone_of(struct explain_range range, bool is_signed) {
+    const float largest = fmaxf(fabsf(range.minimum), fabsf(range.maximum));
+    const float span = range.maximum - range.minimum;
+    if (is_signed)
+        return (struct tone){128, largest > 0 ? 127 / largest : 0};
+    const float scale = span > 0 ? 255 / span : 0;
+    return (struct tone){-range.minimum * scale, scale};
+}
+
+static uint8_t grey_of(struct tone tone, float value) {
+    const float grey = value * tone.scale + tone.offset + 0.5f;
+    return grey >= 0 && grey < 255 ? (uint8_t)grey : grey >= 255 ? 255 : 0;
+}
+
+/* Draws one tile at `to`; a row of the sheet has `stride` bytes. */
+static void tile_draw(uint8_t *to, size_t stride, const struct mosaic *m, size_t zoom,
+                      const float *values, struct tone tone) {
+    for (size_t y = 0; y < m->height * zoom; y++)
+        for (size_t x = 0; x < m->width * zoom; x++)
+            to[y * stride + x] = grey_of(tone, values[y / zoom * m->step_y + x / zoom * m->step_x]);
+}
+
+static size_t zoom_of(const struct mosaic *m, int requested) {
+    const size_t side = m->height > m->width ? m->height : m->width;
+    const size_t zoom = requested > 0 ? (size_t)requested : TARGET_TILE / side;
+    return zoom < 1 ? 1 : zoom > LARGEST_ZOOM ? LARGEST_ZOOM : zoom;
+}
+
+/* The size of the whole picture in pixels: the tiles, with a line around each if there are several.
+ */
+struct sheet {
+    size_t zoom, gap, tile_width, tile_height, width, height;
+};
+
+static struct sheet sheet_of(const struct mosaic *m, int requested_zoom) {
+    struct sheet sheet = {.zoom = zoom_of(m, requested_zoom), .gap = m->count > 1 ? 1 : 0};
+    sheet.tile_width = m->width * sheet.zoom + sheet.gap;
+    sheet.tile_height = m->height * sheet.zoom + sheet.gap;
+    sheet.width = m->columns * sheet.tile_width + sheet.gap;
+    sheet.height = m->rows * sheet.tile_height + sheet.gap;
+    return sheet;
+}
+
+static struct mosaic mosaic_of(const struct explain_options *options,
+                               const struct cn_layer *layer) {
+    return options->filters ? mosaic_of_kernel(&layer->tensors[0])
+                            : mosaic_of_maps(&layer->output_shape);
+}
+
+/* CN_INVALID: the layer that the options name has no filters; CN_LIMIT: the picture would have more
+ * than EXPLAIN_MAX_BYTES pixels. */
+static enum cn_status explain_tiles_check(const struct explain_options *options,
+                                          const struct cn_network *network,
+                                          struct cn_error *error) {
+    const struct cn_layer *layer = &network->layers[options->layer];
+    if (options->filters && layer->tensor_count == 0)
+        return cn_fail(error, CN_INVALID, "layer \"%s\" (%s) has no filters", layer->name,
+                       cn_layer_type_name(layer->type));
+    const struct mosaic mosaic = mosaic_of(options, layer);
+    const struct sheet sheet = sheet_of(&mosaic, options->zoom);
+    if (sheet.width * sheet.height <= EXPLAIN_MAX_BYTES)
+        return CN_OK;
+    return cn_fail(error, CN_LIMIT,
+                   "the picture would have %zu x %zu pixels; the limit is %d pixels%s", sheet.width,
+                   sheet.height, EXPLAIN_MAX_BYTES,
+                   sheet.zoom > 1 ? "; a smaller zoom may fit" : "");
+}
+
+/* Adds the tiles of that layer as a PNG. Without memory the text is marked as failed. */
+static void explain_tiles(const struct prediction *prediction, struct cn_text *text) {
+    const struct explanation *explanation = prediction->protocol_state;
+    const struct explain_options *options = &explanation->options;
+    const struct cn_network *network = prediction->model->model->network;
+    const struct cn_layer *layer = &network->layers[options->layer];
+    const float *values = options->filters ? network->parameters + layer->parameter_offset
+                                           : cn_trace_output(explanation->trace, options->layer);
+    const struct mosaic m = mosaic_of(options, layer);
+    const struct sheet sheet = sheet_of(&m, options->zoom);
+    const struct tone tone =
+        tone_of(explain_range_of(values, m.height * m.width * m.count), options->filters);
+    void *png = NULL;
+    size_t length = 0;
+    uint8_t *pixels = malloc(sheet.width * sheet.height);
+    text->failed |= pixels == NULL;
+    if (pixels == NULL)
+        return;
+    memset(pixels, GAP_GREY, sheet.width * sheet.height);
+    for (size_t tile = 0; tile < m.count; tile++) {
+        const size_t row = tile / m.columns, column = tile % m.columns;
+        tile_draw(pixels + (row * sheet.tile_height + sheet.gap) * sheet.width +
+                      column * sheet.tile_width + sheet.gap,
+                  sheet.width, &m, sheet.zoom, values + row * m.step_row + column * m.step_column,
+                  tone);
+    }
+    if (cn_png_encode(pixels, (int)sheet.width, (int)sheet.height, 1, &png, &length, NULL) == CN_OK)
+        cn_text_add_bytes(text, png, length);
+    else
+        text->failed = true;
+    free(png);
+    free(pixels);
+}
 
 /* An explanation costs about this many times as much as a prediction, since each layer is packed
  * and run by itself besides the plan. */
 #define COST_FACTOR 4
-
-enum { LARGEST_ZOOM = 16 };
 
 static void explanation_free(void *data) {
     struct explanation *explanation = data;

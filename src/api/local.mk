@@ -1,11 +1,7 @@
 libconvnetd_la_SOURCES += \
 	src/api/admin.c \
 	src/api/compute.c \
-	src/api/embedded.h \
 	src/api/explain.c \
-	src/api/explain.h \
-	src/api/explain_reply.c \
-	src/api/explain_tiles.c \
 	src/api/health.c \
 	src/api/index.c \
 	src/api/json_images.c \
@@ -15,7 +11,6 @@ libconvnetd_la_SOURCES += \
 	src/api/metrics.c \
 	src/api/models.c \
 	src/api/models.h \
-	src/api/openapi.c \
 	src/api/picture.c \
 	src/api/picture.h \
 	src/api/predict.c \
@@ -31,16 +26,13 @@ libconvnetd_la_SOURCES += \
 	src/api/static_files.h \
 	src/api/tfserving.c \
 	src/api/tfserving.h \
-	src/api/tfserving_parse.c \
 	src/api/torchserve.c
 libconvnetd_la_SOURCES += \
 	src/api/oip/infer.c \
 	src/api/oip/infer.h \
-	src/api/oip/infer_data.c \
 	src/api/oip/infer_parse.c \
 	src/api/oip/infer_reply.c \
-	src/api/oip/infer_shape.c \
-	src/api/oip/infer_types.c \
+	src/api/oip/infer_tensor.c \
 	src/api/oip/metadata.c \
 	src/api/oip/model_stats.c \
 	src/api/oip/repository.c

@@ -2,15 +2,34 @@
  * picture or connection from elsewhere, and no frame around the page. Runs on the exchange's HTTP
  * thread; the files are constant. */
 #include "api/static_files.h"
-#include "api/routes.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "api/embedded.h"
+#include "api/routes.h"
+#include "api/static_files.h"
 #include "base/sha256.h"
 #include "http/exchange.h"
 #include "json/write.h"
+
+/* ---- What is built in ---- */
+
+const struct api_embedded *api_embedded_find(const char *name) {
+    for (size_t i = 0; i < api_embedded_count; i++)
+        if (strcmp(api_embedded_files[i].name, name) == 0)
+            return &api_embedded_files[i];
+    return NULL;
+}
+
+enum http_outcome api_openapi(struct http_exchange *exchange) {
+    const struct api_embedded *file = api_embedded_find("openapi.json");
+    struct cn_text text = {0};
+    if (file == NULL)
+        return http_reply_error(exchange, 500, "openapi.json is not built in");
+    cn_text_add_bytes(&text, file->bytes, file->length);
+    return http_reply_text(exchange, 200, "application/json", &text);
+}
 
 #define POLICY                                                                                     \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "                    \

@@ -1,6 +1,6 @@
 # In front of main, and so of each program itself.
-convnet_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
-convnetd_SOURCES += src/base/passive_openmp.c src/base/passive_openmp.h
+convnet_SOURCES += src/base/openmp.c
+convnetd_SOURCES += src/base/openmp.c
 
 libcore_la_SOURCES += \
 	src/base/budget.c src/base/budget.h \

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/passive_openmp.h"
+#include "base/openmp.h"
 #include "cli/cli.h"
 
 static const struct cli_command commands[] = {

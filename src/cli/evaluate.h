@@ -43,10 +43,6 @@ enum cn_status evaluate_read(const char *command, struct evaluate_settings *sett
 enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error *error);
 void evaluate_clear(struct evaluate_result *result);
 
-/* Each prints everything; false when stdout can no longer be written. */
-bool evaluate_print_text(const struct evaluate_result *result);
-bool evaluate_print_json(const struct evaluate_result *result);
-
 /* A page that is drawn, SVG or PNG by the ending of `path`: confusion matrix, calibration and
  * mistakes of `result` (NULL: none of them) and the curves of the file `history` that `convnet
  * train` wrote (NULL: none). Without cairo: CN_UNSUPPORTED. */

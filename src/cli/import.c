@@ -2,6 +2,8 @@
  *
  * Reads no foreign format itself: the result is a model file in memory, which is read by the same
  * reader as in the daemon and written anew. One thread. */
+#include "cli/import.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -16,9 +18,82 @@
 
 #include "base/file.h"
 #include "cli/edit.h"
-#include "cli/import.h"
 #include "import/protocol.h"
 #include "places.h"
+#include "json/load.h"
+
+/* ---- The report ---- */
+
+static void put_member(const json_t *object, const char *key, int width) {
+    const char *text = json_string_value(json_object_get(object, key));
+    cli_put_plain(text != NULL ? text : "", width);
+    putchar(' ');
+}
+
+static void put_layer(const json_t *layer) {
+    char shape[CN_JSON_TEXT];
+    put_member(layer, "name", 28);
+    put_member(layer, "class", 24);
+    cli_put_plain(cn_json_show(json_object_get(layer, "shape"), shape), 18);
+    putchar(' ');
+    put_member(layer, "source", 0);
+    putchar('\n');
+}
+
+static bool import_print(const json_t *report, const struct cn_model *model, const char *output) {
+    char text[CN_PREPROCESSING_TEXT];
+    const json_t *layer, *note;
+    size_t i;
+    put_member(report, "format", 0);
+    printf("\n%-28s %-24s %-18s %s\n", "Layer", "Type", "Output shape", "In the file");
+    json_array_foreach(json_object_get(report, "layers"), i, layer) {
+        put_layer(layer);
+    }
+    json_array_foreach(json_object_get(report, "notes"), i, note) {
+        fputs("note: ", stdout);
+        cli_put_plain(json_string_value(note), 0);
+        putchar('\n');
+    }
+    printf("Parameters     %zu\n", model->network->parameter_count);
+    printf("Preprocessing  %s\n", cn_preprocessing_format(&model->preprocessing, text));
+    fputs("Labels         ", stdout);
+    for (i = 0; i < model->label_count && i < 20; i++) {
+        fputs(i > 0 ? ", " : "", stdout);
+        cli_put_plain(model->labels[i], 0);
+    }
+    puts(model->label_count > 20 ? ", ..." : "");
+    if (output != NULL) {
+        printf("Written to     %s\n", output);
+    }
+    return cli_stdout_good();
+}
+
+static bool import_print_json(const json_t *report, const struct cn_model *model,
+                              const char *output) {
+    char text[CN_PREPROCESSING_TEXT];
+    json_t *copy = json_copy((json_t *)(uintptr_t)report);
+    (void)json_object_set_new(copy, "parameters",
+                              json_integer((json_int_t)model->network->parameter_count));
+    (void)json_object_set_new(copy, "labels_count", json_integer((json_int_t)model->label_count));
+    (void)json_object_set_new(copy, "preprocessing",
+                              json_string(cn_preprocessing_format(&model->preprocessing, text)));
+    (void)json_object_set_new(copy, "output", output != NULL ? json_string(output) : json_null());
+    return cli_put_json_value(copy);
+}
+
+static void import_print_obstacles(const json_t *report) {
+    const json_t *obstacle;
+    size_t i;
+    json_array_foreach(json_object_get(report, "obstacles"), i, obstacle) {
+        char shown[4 * CN_JSON_TEXT];
+        const char *text = json_string_value(obstacle);
+        (void)snprintf(shown, sizeof shown, "%s", text != NULL ? text : "");
+        for (char *c = shown; *c != '\0'; c++) {
+            *c = *c < ' ' || *c > '~' ? '?' : *c;
+        }
+        fprintf(stderr, "  %s\n", shown);
+    }
+}
 
 enum { MAX_REPORT = 16 << 20 /* bytes */ };
 
@@ -254,12 +329,12 @@ int cli_import(int argc, char **argv) {
     if (status == CN_OK && output != NULL)
         status = cn_model_write(model, output, &error);
     if (status == CN_OK)
-        good = settings.json ? cli_import_print_json(report, model, output)
-                             : cli_import_print(report, model, output);
+        good = settings.json ? import_print_json(report, model, output)
+                             : import_print(report, model, output);
     int exit_status = good ? CLI_DONE : CLI_FAILED;
     if (status != CN_OK) {
         exit_status = cli_report(argv[0], &error);
-        cli_import_print_obstacles(report);
+        import_print_obstacles(report);
     }
     json_decref(report);
     cn_model_free(model);

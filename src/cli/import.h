@@ -1,4 +1,4 @@
-/* import.h: runs the import program, and prints the report of `convnet import`. */
+/* import.h: runs the import program. */
 #ifndef CONVNET_CLI_IMPORT_H
 #define CONVNET_CLI_IMPORT_H
 
@@ -15,15 +15,5 @@ enum cn_status cli_import_run(const int descriptors[static CLI_IMPORT_DESCRIPTOR
  * `file`. Caller releases *ret_report. */
 enum cn_status cli_import_report(int fd, const char *file, int child_status, json_t **ret_report,
                                  struct cn_error *error);
-
-/* Prints the report, node by node. `model` is the imported model, `output` the file it was written
- * to (NULL: none). False if stdout cannot be written. */
-bool cli_import_print(const json_t *report, const struct cn_model *model, const char *output);
-
-/* The same as JSON. */
-bool cli_import_print_json(const json_t *report, const struct cn_model *model, const char *output);
-
-/* Prints the report's obstacles to stderr, one per line. */
-void cli_import_print_obstacles(const json_t *report);
 
 #endif

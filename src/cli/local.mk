@@ -7,7 +7,6 @@ convnet_SOURCES += \
 	src/cli/edit.c src/cli/edit.h \
 	src/cli/event_log.c src/cli/event_log.h \
 	src/cli/evaluate.c src/cli/evaluate.h \
-	src/cli/evaluate_print.c \
 	src/cli/export.c src/cli/export.h \
 	src/cli/export_functions.c \
 	src/cli/export_graph.c src/cli/export_graph.h \
@@ -19,7 +18,7 @@ convnet_SOURCES += \
 	src/cli/export_weighted.c \
 	src/cli/export_windows.c \
 	src/cli/find.c \
-	src/cli/import.c src/cli/import_print.c src/cli/import.h \
+	src/cli/import.c src/cli/import.h \
 	src/cli/info.c src/cli/info.h \
 	src/cli/info_about.c \
 	src/cli/info_plan.c \

@@ -10,7 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/passive_openmp.h"
+#include "base/openmp.h"
 #include "base/time.h"
 #include "daemon/control.h"
 #include "daemon/log.h"

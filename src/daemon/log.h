@@ -2,7 +2,9 @@
 #ifndef CONVNET_DAEMON_LOG_H
 #define CONVNET_DAEMON_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "convnet/status.h"
 
@@ -47,5 +49,23 @@ void log_event(enum log_level level, const char *message, const struct log_field
 /* Escapes quotes, backslashes and all bytes other than printable ASCII, for the inside of a quoted
  * logfmt value; cuts the text if it is too long. */
 void log_escape(const char *text, char *to, unsigned long size);
+
+/* ---- Similar lines ---- */
+
+enum { LOG_REPEATS_KINDS = 32, LOG_REPEATS_AT_ONCE = 5 };
+
+/* Zero-initialised. */
+struct log_repeats {
+    struct {
+        uint64_t begun;
+        unsigned lines, left_out;
+    } kinds[LOG_REPEATS_KINDS];
+};
+
+/* True if this line should be written at `now` (nanoseconds): five similar lines are per ten
+ * seconds. Lines are similar when they are equal up to the first digit or quote. *ret_left_out: how
+ * many similar lines were not written before it. */
+bool log_repeats_allow(struct log_repeats *repeats, const char *text, uint64_t now,
+                       unsigned *ret_left_out);
 
 #endif

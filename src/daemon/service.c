@@ -1,7 +1,11 @@
-/* service.c: starts the daemon's parts in the order of their dependencies and ends them in reverse.
- * service_reload.c reloads, service_log.c logs. Owns no thread; used by the main thread, except for
+/* service.c: starts the daemon's parts in the order of their dependencies and ends them in reverse;
+ * reloads them; logs what they report. Owns no thread; used by the main thread, except for
  * the callbacks, which only read. */
+#include "daemon/service.h"
+
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +14,215 @@
 #include <unistd.h>
 
 #include "api/routes.h"
+#include "base/budget.h"
 #include "base/time.h"
 #include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
-#include "daemon/service_private.h"
 #include "http/listen.h"
+#include "http/server.h"
+#include "serving/preparer.h"
+
+struct service {
+    const struct daemon_options *options;
+    struct registry *models;
+    struct loader *loader;
+    struct loader_job reload;
+    bool reloading, again; /* used by the main thread only */
+    int reloaded;          /* eventfd */
+    struct statistics *statistics;
+    struct lane *lane;
+    struct preparer *preparer;
+    struct cn_budget budget;
+    struct http_server *server;
+    atomic_bool stopping;
+    char where[800]; /* the addresses of the listeners */
+    pthread_mutex_t note_mutex;
+    char note[CN_ERROR_TEXT]; /* the fault of the last reload; "": none */
+};
+
+/* ---- Status ---- */
+
+void service_describe(struct service *service, char *text, size_t size) {
+    enum registry_answer found;
+    struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
+    (void)pthread_mutex_lock(&service->note_mutex);
+    (void)snprintf(text, size, "listening on %s with model %s%s%s", service->where,
+                   model != NULL ? model->name : "none",
+                   service->note[0] != '\0' ? "; the last reload was refused: " : "",
+                   service->note);
+    (void)pthread_mutex_unlock(&service->note_mutex);
+    served_model_release(model);
+}
+
+/* Keeps the first fault of a reload for service_describe; NULL begins a new reload. Thread-safe. */
+static void service_note(struct service *service, const struct cn_error *error) {
+    (void)pthread_mutex_lock(&service->note_mutex);
+    if (error == NULL)
+        service->note[0] = '\0';
+    else if (service->note[0] == '\0' && error->status != CN_OK)
+        (void)snprintf(service->note, sizeof service->note, "%s", error->text);
+    (void)pthread_mutex_unlock(&service->note_mutex);
+}
+
+/* ---- Log lines of requests, models and reloads: on any thread ---- */
+
+static void service_log_access(void *data, const struct http_access_entry *entry) {
+    (void)data;
+    const struct log_field fields[] = {{"method", entry->method, 0},
+                                       {"path", entry->path, 0},
+                                       {"route", entry->route, 0},
+                                       {"status", NULL, entry->status},
+                                       {"seconds", NULL, entry->seconds},
+                                       {"bytes_in", NULL, (double)entry->bytes_in},
+                                       {"bytes_out", NULL, (double)entry->bytes_out},
+                                       {"peer", entry->peer, 0},
+                                       {"client", entry->client, 0},
+                                       {"id", entry->id, 0},
+                                       {"trace", entry->trace, 0},
+                                       {"model", entry->model, 0},
+                                       {"version", NULL, entry->version},
+                                       {"images", NULL, (double)entry->images},
+                                       {"queue_seconds", NULL, entry->queue_seconds},
+                                       {"compute_seconds", NULL, entry->compute_seconds}};
+    const size_t all = sizeof fields / sizeof *fields;
+    /* The last five fields concern a model. */
+    log_event(LOG_LEVEL_INFO, "request", fields, entry->model[0] != '\0' ? all : all - 5);
+}
+
+static void service_log_http(void *data, enum http_log_level level, const char *text) {
+    static const enum log_level levels[] = {[HTTP_LOG_ERROR] = LOG_LEVEL_ERROR,
+                                            [HTTP_LOG_WARNING] = LOG_LEVEL_WARNING,
+                                            [HTTP_LOG_INFO] = LOG_LEVEL_INFO,
+                                            [HTTP_LOG_DEBUG] = LOG_LEVEL_DEBUG};
+    (void)data;
+    log_write(levels[level], "%s", text);
+}
+
+/* The warning about a file without a checksum was written. */
+static atomic_bool unsealed_said;
+
+static void service_log_models(void *data, const struct registry_event *event) {
+    (void)data;
+    switch (event->kind) {
+    case REGISTRY_EVENT_LOADED:
+        log_write(LOG_LEVEL_INFO,
+                  "model %s version %u loaded from %s, sha256 %.16s, %.1f us per image, %s kernels",
+                  event->name, event->version, event->path, event->model->model->sha256,
+                  event->model->image_seconds * 1e6, cn_instruction_set());
+        if (!event->model->model->sealed && !atomic_exchange(&unsealed_said, true))
+            log_write(LOG_LEVEL_WARNING,
+                      "model file %s carries no checksum, so damage to it may go unseen; convnet "
+                      "edit writes it with one (said once for all such files)",
+                      event->path);
+        break;
+    case REGISTRY_EVENT_REFUSED:
+        log_write_each(LOG_LEVEL_ERROR, "model file %s refused: %s", event->path,
+                       event->error->text);
+        break;
+    case REGISTRY_EVENT_MORE:
+        log_write(LOG_LEVEL_ERROR, "%zu model files more were refused", event->count);
+        break;
+    case REGISTRY_EVENT_UNLOADED:
+        log_write(LOG_LEVEL_INFO, "model %s version %u unloaded", event->name, event->version);
+        break;
+    case REGISTRY_EVENT_GONE:
+        log_write(LOG_LEVEL_INFO, "model %s version %u is no longer served: its file %s is gone",
+                  event->name, event->version, event->path);
+        break;
+    case REGISTRY_EVENT_DEFAULT:
+        if (event->name[0] != '\0')
+            log_write(LOG_LEVEL_INFO, "requests that name no model get %s", event->name);
+        else
+            log_write(LOG_LEVEL_WARNING, "no model is left to serve");
+        break;
+    }
+}
+
+/* Counts a reload of the models and logs its result. */
+static void service_log_reload(struct service *service, const struct loader_job *job) {
+    const struct registry_result *result = &job->result;
+    const bool good = job->status == CN_OK;
+    statistics_add(service->statistics, good ? STATISTICS_RELOADS_OK : STATISTICS_RELOADS_FAILED,
+                   1);
+    if (good)
+        log_write(LOG_LEVEL_INFO, "reload done: %zu loaded, %zu unchanged, %zu gone",
+                  result->loaded, result->unchanged, result->gone);
+    else
+        service_note(service, &job->error);
+    if (!good)
+        log_write(LOG_LEVEL_ERROR,
+                  "reload failed, what was served before still is: %s%s%s (%zu loaded, "
+                  "%zu unchanged, %zu refused, %zu gone)",
+                  job->error.source, job->error.source[0] != '\0' ? ": " : "", job->error.text,
+                  result->loaded, result->unchanged, result->refused, result->gone);
+}
+
+/* ---- Reload, on a signal or on an admin's call ----
+ * The loader's thread reads models, one reload at a time; the rest is read at once. A part that
+ * fails keeps its old value. Used by the main thread, except where a comment names the loader's. */
+
+/* Called on the main thread or the loader's, since these files are small. */
+static void reload_credentials(struct service *service, struct cn_error *error) {
+    if (credentials_load(service->options, service->server, error) != CN_OK) {
+        statistics_add(service->statistics, STATISTICS_RELOADS_FAILED, 1);
+        log_failure("reload failed, the old keys and certificates stay in use", error);
+    } else if (options_check_unchanged(service->options, error) != CN_OK) {
+        log_failure("a reload does not change options", error);
+    }
+    service_note(service, error);
+}
+
+/* Shows the service manager what is served and the fault of the last reload. */
+static void show_status(struct service *service) {
+    char text[1200];
+    service_describe(service, text, sizeof text);
+    notify_status(text);
+}
+
+/* Called on the loader's thread at the end of a client's reload. */
+static void service_admin_reloaded(void *data, const struct loader_job *job,
+                                   struct cn_error *error) {
+    struct service *service = data;
+    service_note(service, NULL);
+    service_log_reload(service, job);
+    reload_credentials(service, error);
+    show_status(service);
+}
+
+/* Called on the loader's thread. */
+static void reload_done(struct loader_job *job) {
+    struct service *service = job->data;
+    service_log_reload(service, job);
+    (void)eventfd_write(service->reloaded, 1);
+}
+
+void service_reload(struct service *service) {
+    struct cn_error error = {0};
+    service_note(service, NULL);
+    reload_credentials(service, &error);
+    service->again = service->reloading;
+    if (service->reloading)
+        return;
+    service->reload =
+        (struct loader_job){.action = LOADER_RELOAD, .done = reload_done, .data = service};
+    service->reloading = loader_submit(service->loader, &service->reload);
+}
+
+int service_reload_fd(const struct service *service) {
+    return service->reloaded;
+}
+
+bool service_reloaded(struct service *service) {
+    eventfd_t ended = 0;
+    if (eventfd_read(service->reloaded, &ended) != 0)
+        return false;
+    service->reloading = false;
+    if (!service->again)
+        return true;
+    service_reload(service);
+    return false;
+}
 
 /* How long a model that is being read may take after all else has ended, within shutdown-timeout,
  * and at least: nanoseconds. */
@@ -261,27 +468,6 @@ enum cn_status service_check(const struct daemon_options *options, struct cn_err
            options->tls_certificate[0] != '\0' ? ", certificate of " : "",
            options->tls_certificate);
     return CN_OK;
-}
-
-void service_describe(struct service *service, char *text, size_t size) {
-    enum registry_answer found;
-    struct served_model *model = registry_acquire(service->models, NULL, 0, &found);
-    (void)pthread_mutex_lock(&service->note_mutex);
-    (void)snprintf(text, size, "listening on %s with model %s%s%s", service->where,
-                   model != NULL ? model->name : "none",
-                   service->note[0] != '\0' ? "; the last reload was refused: " : "",
-                   service->note);
-    (void)pthread_mutex_unlock(&service->note_mutex);
-    served_model_release(model);
-}
-
-void service_note(struct service *service, const struct cn_error *error) {
-    (void)pthread_mutex_lock(&service->note_mutex);
-    if (error == NULL)
-        service->note[0] = '\0';
-    else if (service->note[0] == '\0' && error->status != CN_OK)
-        (void)snprintf(service->note, sizeof service->note, "%s", error->text);
-    (void)pthread_mutex_unlock(&service->note_mutex);
 }
 
 void service_begin_stop(struct service *service) {

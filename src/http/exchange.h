@@ -138,7 +138,7 @@ struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct se
 /* Sets the deadline of the request by cn_clock_nanoseconds; 0: none. It is the configured time
  * after the request was read or, if that is earlier, the time in its header Request-Timeout-Ms
  * after the request's first line. False when that header is not a number: the request has been
- * answered with 400. (request_deadline.c) */
+ * answered with 400. (request.c) */
 bool http_deadline(struct http_exchange *exchange, uint64_t *ret_deadline);
 
 /* Sets *deadline to the earlier one. */

@@ -12,7 +12,6 @@ libconvnetd_la_SOURCES += \
 	src/http/connections.h \
 	src/http/cors.c \
 	src/http/cors.h \
-	src/http/request_deadline.c \
 	src/http/exchange.c \
 	src/http/exchange.h \
 	src/http/first_bytes.c \
@@ -44,7 +43,6 @@ libconvnetd_la_SOURCES += \
 	src/http/timeouts.h \
 	src/http/tls.c \
 	src/http/tls.h \
-	src/http/tls_memory.c src/http/tls_memory.h \
 	src/http/transaction.c \
 	src/http/transaction.h \
 	src/http/worker.c \

@@ -3,13 +3,101 @@
  * are in use. It does not reload by itself. Thread-safe: only the reference count changes. */
 #include "http/tls.h"
 
+#include <gmp.h>
 #include <gnutls/x509.h>
+#include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
-#include "http/tls_memory.h"
+#include "base/time.h"
+
+/* ---- Memory ----
+ * GnuTLS itself needs no help when memory is short; the two libraries under it do. One mutex guards
+ * the reserve. */
+
+/* The most memory that a handshake and the reading of certificates need, with a wide margin, in
+ * bytes. */
+enum { HANDSHAKE_MEMORY = 256 * 1024, FILES_MEMORY = 4 * 1024 * 1024 };
+
+/* Enough for several simultaneous handshakes with 8192-bit keys; unused pages cost no memory. */
+enum { BLOCK = 16 * 1024, BLOCKS = 64 };
+
+static pthread_mutex_t reserve_mutex = PTHREAD_MUTEX_INITIALIZER;
+static alignas(max_align_t) char reserve[BLOCKS][BLOCK];
+static bool reserve_used[BLOCKS];
+
+static bool is_reserve(const void *memory) {
+    const uintptr_t at = (uintptr_t)memory, begin = (uintptr_t)reserve;
+    return at >= begin && at < begin + sizeof reserve;
+}
+
+static void *reserve_take(size_t size) {
+    void *taken = NULL;
+    (void)pthread_mutex_lock(&reserve_mutex);
+    for (size_t i = 0; i < BLOCKS && taken == NULL && size <= BLOCK; i++)
+        if (!reserve_used[i]) {
+            reserve_used[i] = true;
+            taken = reserve[i];
+        }
+    (void)pthread_mutex_unlock(&reserve_mutex);
+    return taken;
+}
+
+/* Never returns NULL, since GMP would use it. */
+static void *gmp_take(size_t size) {
+    void *memory = malloc(size);
+    while (memory == NULL && (memory = reserve_take(size)) == NULL) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = CN_MILLISECOND}, NULL);
+        memory = malloc(size);
+    }
+    return memory;
+}
+
+static void gmp_give(void *memory, size_t size) {
+    (void)size;
+    if (!is_reserve(memory)) {
+        free(memory);
+        return;
+    }
+    (void)pthread_mutex_lock(&reserve_mutex);
+    reserve_used[(size_t)((char *)memory - reserve[0]) / BLOCK] = false;
+    (void)pthread_mutex_unlock(&reserve_mutex);
+}
+
+static void *gmp_change(void *memory, size_t old_size, size_t size) {
+    void *changed = is_reserve(memory) ? NULL : realloc(memory, size);
+    if (changed != NULL)
+        return changed;
+    changed = gmp_take(size);
+    memcpy(changed, memory, old_size < size ? old_size : size);
+    gmp_give(memory, old_size);
+    return changed;
+}
+
+static void set_functions(void) {
+    mp_set_memory_functions(gmp_take, gmp_change, gmp_give);
+}
+
+/* GMP, GnuTLS's library for key arithmetic, ends the process when an allocation fails. From now on
+ * it has a reserve, and waits when that is used up. Call this before any key is read. */
+static void tls_memory_init(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, set_functions);
+}
+
+/* True if this much memory is free now. libtasn1 4.19, GnuTLS's library for certificates and
+ * signatures, crashes when an allocation fails (_asn1_copy_structure3 uses the result unchecked),
+ * so it must not start without. */
+static bool tls_memory_is_there(size_t bytes) {
+    void *volatile memory = malloc(bytes);
+    free(memory);
+    return memory != NULL;
+}
 
 struct http_tls {
     atomic_size_t references;
@@ -102,12 +190,12 @@ enum cn_status http_tls_read(const struct http_tls_files *files, struct http_tls
                              struct cn_error *error) {
     struct http_tls *tls = calloc(1, sizeof *tls);
     enum cn_status status = CN_OK;
-    if (tls == NULL || !http_tls_memory_is_there(HTTP_TLS_FILES_MEMORY)) {
+    if (tls == NULL || !tls_memory_is_there(FILES_MEMORY)) {
         free(tls);
         return cn_fail(error, CN_MEMORY, "no memory for a certificate");
     }
     tls->references = 1;
-    http_tls_memory_init();
+    tls_memory_init();
     if (gnutls_certificate_allocate_credentials(&tls->credentials) != GNUTLS_E_SUCCESS)
         status = cn_fail(error, CN_MEMORY, "no memory for a certificate");
     if (status == CN_OK)
@@ -145,7 +233,7 @@ bool http_tls_begin(const struct http_tls *tls, gnutls_session_t session) {
     static unsigned char http_1_1[] = "http/1.1", http_1_0[] = "http/1.0";
     static const gnutls_datum_t protocols[] = {{http_1_1, sizeof http_1_1 - 1},
                                                {http_1_0, sizeof http_1_0 - 1}};
-    if (!http_tls_memory_is_there(HTTP_TLS_HANDSHAKE_MEMORY))
+    if (!tls_memory_is_there(HANDSHAKE_MEMORY))
         return false;
     if (tls->asks_clients) {
         /* The handshake fails without a client certificate that the client CA has signed. */

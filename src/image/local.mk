@@ -5,7 +5,6 @@ libcore_la_SOURCES += \
 	src/image/image.c \
 	src/image/cells.c src/image/cells.h \
 	src/image/digit.c src/image/digit.h \
-	src/image/mnist_form.c src/image/mnist_form.h \
 	src/image/ink.c src/image/ink.h \
 	src/image/levels.h \
 	src/image/lines.c \

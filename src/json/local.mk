@@ -4,8 +4,6 @@ libcore_la_SOURCES += \
 	src/json/load_memory.c \
 	src/json/scan.c \
 	src/json/scan.h \
-	src/json/scan_number.c \
-	src/json/scan_string.c \
 	src/json/write.c \
 	src/json/write.h
 

@@ -3,59 +3,42 @@
 #include "kernels/bytes.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
-#include "kernels/bytes_layout.h"
 #include "kernels/kernels.h"
 
 /* ---- The tables ---- */
-
-#if defined(__x86_64__)
-static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-static bool has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-}
-static bool has_vnni(void) {
-    return has_avx512() && __builtin_cpu_supports("avx512vnni");
-}
-#endif
-
-static bool has_portable(void) {
-    return true;
-}
 
 /* THE list, best first. */
 static const struct {
     const struct cn_bytes_kernels *kernels;
     const char *set; /* of struct cn_kernels */
-    bool (*runs_here)(void);
 } tables[] = {
 #if defined(__x86_64__)
-    {&cn_bytes_vnni, "avx512", has_vnni},
-    {&cn_bytes_avx512, "avx512", has_avx512},
-    {&cn_bytes_avx2, "avx2", has_avx2},
+    {&cn_bytes_vnni, "avx512"},
+    {&cn_bytes_avx512, "avx512"},
+    {&cn_bytes_avx2, "avx2"},
 #endif
-    {&cn_bytes_portable, "portable", has_portable},
+    {&cn_bytes_portable, "portable"},
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
 const struct cn_bytes_kernels *cn_bytes_kernels_at(size_t index) {
     for (size_t i = 0; i < TABLES; i++)
-        if (tables[i].runs_here() && index-- == 0)
+        if (cn_has_instructions(tables[i].kernels->name) && index-- == 0)
             return tables[i].kernels;
     return NULL;
 }
 
 const struct cn_bytes_kernels *cn_bytes_kernels(void) {
-    static const struct cn_bytes_kernels *chosen;
-    const struct cn_bytes_kernels *kernels = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
+    static _Atomic(const struct cn_bytes_kernels *) chosen;
+    const struct cn_bytes_kernels *kernels = atomic_load_explicit(&chosen, memory_order_acquire);
     for (size_t i = 0; i < TABLES && kernels == NULL; i++)
-        if (strcmp(tables[i].set, cn_kernels()->name) == 0 && tables[i].runs_here())
+        if (strcmp(tables[i].set, cn_kernels()->name) == 0 &&
+            cn_has_instructions(tables[i].kernels->name))
             kernels = tables[i].kernels;
-    __atomic_store_n(&chosen, kernels, __ATOMIC_RELEASE);
+    atomic_store_explicit(&chosen, kernels, memory_order_release);
     return kernels;
 }
 

@@ -87,6 +87,19 @@ void cn_bytes_pack(float *packed, const float *kernel, const float *bias, const 
 /* Multiplies the outputs of channel c, which are floats, by factors[c]. */
 void cn_bytes_scale(float *packed, const struct cn_conv2d *shape, const float *factors);
 
+/* Where the packed weights of a convolution of bytes lie, for packing and kernels: panels of
+ * CN_LANES output channels as kernels.h has them, but of words of four inputs' weights (of one
+ * input's, depthwise); then the sums' beginnings, whole numbers; then their scales. */
+struct cn_bytes_layout {
+    size_t groups, out, padded; /* output channels of a group, and room for them */
+    size_t run, runs;           /* inputs side by side, and how often in a window */
+    size_t words;               /* that hold a run */
+    size_t bias;                /* words before the beginnings */
+    size_t scales;              /* words from the beginnings to the scales */
+};
+
+struct cn_bytes_layout cn_bytes_layout_of(const struct cn_conv2d *shape);
+
 extern const struct cn_bytes_kernels cn_bytes_portable, cn_bytes_avx2, cn_bytes_avx512,
     cn_bytes_vnni;
 

@@ -1,6 +1,6 @@
 /* kernels.h: the vectorised arithmetic, one table per instruction set.
  *
- * All bodies are compiled from vector_kernels.inc, once per instruction set. Rows of packed arrays
+ * All bodies are compiled from vector_kernels.c, once per instruction set. Rows of packed arrays
  * are padded with zeros to a multiple of CN_LANES floats, so that no kernel needs a remainder loop.
  */
 #ifndef CONVNET_KERNELS_KERNELS_H
@@ -10,7 +10,6 @@
 #include <stddef.h>
 
 #include "kernels/conv2d.h"
-#include "kernels/functions.h"
 #include "kernels/pooling.h"
 
 enum { CN_LANES = 16 }; /* floats of the widest vector: what packed rows are padded to */
@@ -22,6 +21,33 @@ static inline int cn_padded(int n) {
 
 struct cn_dense {
     int in, out;
+};
+
+/* The functions of activations over arrays: y[count] = f(x[count]); y may be x. NaN stays NaN. The
+ * error bounds, for every float and instruction set, in units in the last place of the result
+ * if it is a normal number. */
+struct cn_function_kernels {
+    void (*exponential)(float *y, const float *x, size_t count); /* 2 */
+    void (*sigmoid)(float *y, const float *x, size_t count);     /* 3 */
+    void (*tanh)(float *y, const float *x, size_t count);        /* 3 */
+    void (*erf)(float *y, const float *x, size_t count);         /* 3 */
+    void (*softplus)(float *y, const float *x, size_t count);    /* 4; log(1 + exp(x)) */
+    void (*swish)(float *y, const float *x, size_t count); /* 4; x sigmoid(x) with its subnormals */
+    void (*gelu)(float *y, const float *x, size_t count);  /* x/2 (1 + erf(x / sqrt 2)): 2e-7 |x| */
+    void (*elu)(float *y, const float *x, size_t count);   /* 4; x, or exp(x) - 1 if x <= 0 */
+};
+
+/* Functions of a few instructions. y may be x. */
+struct cn_unary_kernels {
+    /* The least for what is no number; a `most` below the least wins. */
+    void (*clip)(float *y, const float *x, size_t count, float least, float most);
+    void (*line)(float *y, const float *x, size_t count, float slope, float shift);
+    void (*leaky_relu)(float *y, const float *x, size_t count, float slope);
+    /* slope * x + shift, from 0 to 1. */
+    void (*hard_sigmoid)(float *y, const float *x, size_t count, float slope, float shift);
+    void (*hard_swish)(float *y, const float *x, size_t count); /* x hard_sigmoid(x; 1/6, 1/2) */
+    void (*square_root)(float *y, const float *x, size_t count);
+    void (*product)(float *y, const float *x, const float *factor, size_t count);
 };
 
 struct cn_kernels {
@@ -59,8 +85,8 @@ struct cn_kernels {
      * and a row sums to 1 within 1e-6. */
     void (*softmax)(float *y, size_t rows, int width);
 
-    const struct cn_function_kernels *functions;      /* functions.h */
-    const struct cn_unary_kernels *unary;             /* functions.h */
+    const struct cn_function_kernels *functions;
+    const struct cn_unary_kernels *unary;
     const struct cn_backward_kernels *backward;       /* backward.h */
     const struct cn_elementwise_kernels *elementwise; /* elementwise.h */
 };
@@ -70,6 +96,9 @@ const struct cn_kernels *cn_kernels(void);
 
 /* The tables of this build that this processor can run, for tests; NULL after the last one. */
 const struct cn_kernels *cn_kernels_at(size_t index);
+
+/* True if this processor has the instruction set of this table's name, of kernels.h or bytes.h. */
+bool cn_has_instructions(const char *set);
 
 extern const struct cn_kernels cn_kernels_portable, cn_kernels_avx2, cn_kernels_avx512;
 

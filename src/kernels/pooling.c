@@ -1,8 +1,7 @@
 /* pooling.c: see pooling.h. No state. */
-#include <stddef.h>
-#include <string.h>
+#include "kernels/pooling.h"
 
-#include "kernels/pooling_window.h"
+#include <string.h>
 
 void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape) {
     const size_t channels = (size_t)shape->channels;

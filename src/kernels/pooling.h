@@ -2,6 +2,8 @@
 #ifndef CONVNET_KERNELS_POOLING_H
 #define CONVNET_KERNELS_POOLING_H
 
+#include <stddef.h>
+
 /* The window may extend beyond the image by pad_*; pixels outside count neither for the maximum nor
  * for the mean (as in TensorFlow). */
 struct cn_pooling {
@@ -14,5 +16,35 @@ struct cn_pooling {
 
 /* Overwrites dx[in_height, in_width, channels]. The maximum's gradient is in backward.h. */
 void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape);
+
+/* ---- For the kernels that go through a window ---- */
+
+/* The part of a window that lies in the image: rows [top, bottom), columns [left, right). */
+struct cn_pooling_window {
+    int top, bottom, left, right;
+};
+
+/* The window of output (i, j). */
+static inline struct cn_pooling_window cn_pooling_window_at(const struct cn_pooling *shape, int i,
+                                                            int j) {
+    struct cn_pooling_window window = {i * shape->row_stride - shape->pad_top, 0,
+                                       j * shape->column_stride - shape->pad_left, 0};
+    window.bottom = window.top + shape->pool_height;
+    window.right = window.left + shape->pool_width;
+    if (window.top < 0)
+        window.top = 0;
+    if (window.left < 0)
+        window.left = 0;
+    if (window.bottom > shape->in_height)
+        window.bottom = shape->in_height;
+    if (window.right > shape->in_width)
+        window.right = shape->in_width;
+    return window;
+}
+
+/* Floats before input pixel (i, j). */
+static inline size_t cn_pooling_offset(const struct cn_pooling *shape, int i, int j) {
+    return ((size_t)i * (size_t)shape->in_width + (size_t)j) * (size_t)shape->channels;
+}
 
 #endif

@@ -3,7 +3,6 @@
 #ifndef CONVNET_LAYERS_AFFINE_H
 #define CONVNET_LAYERS_AFFINE_H
 
-#include "layers/affine_shape.h"
 #include "layers/layer_type.h"
 
 /* x[height, width, in_channels] with its zero border, in `scratch`; x itself if it has none. */

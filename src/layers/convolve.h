@@ -3,7 +3,7 @@
 #ifndef CONVNET_LAYERS_CONVOLVE_H
 #define CONVNET_LAYERS_CONVOLVE_H
 
-#include "layers/affine_shape.h"
+#include "layers/layer_type.h"
 #include "layers/window.h"
 
 /* The geometry of a convolution over `windows`. */

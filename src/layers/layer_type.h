@@ -12,8 +12,17 @@
 
 #include "convnet/layer.h"
 #include "convnet/quantization.h"
+#include "kernels/conv2d.h"
 #include "kernels/pooling.h"
-#include "layers/affine_shape.h"
+
+/* The geometry of a layer that is a convolution with bias and activation. */
+struct cn_affine {
+    struct cn_conv2d shape; /* in_*: with padding */
+    int pad_top, pad_left;
+    int height, width; /* of the input without padding */
+    enum cn_activation activation;
+    bool use_bias;
+};
 
 /* One layer's part in one mini-batch. Arrays of samples begin at sample `first`. */
 struct cn_pass {

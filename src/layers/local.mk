@@ -9,7 +9,6 @@ libcore_la_SOURCES += \
 	src/layers/convolve.c src/layers/convolve.h \
 	src/layers/dense.c \
 	src/layers/dropout.c \
-	src/layers/flatten.c \
 	src/layers/layer_table.c src/layers/layer_type.h \
 	src/layers/matmul.c \
 	src/layers/merge.c \

@@ -257,3 +257,27 @@ const struct cn_layer_type cn_repeat_vector_type = {.class_name = "RepeatVector"
                                                     .build = repeat_build,
                                                     .training = &repeat_training,
                                                     .inference = &repeat_inference};
+
+static enum cn_status flatten_build(struct cn_layer *layer, struct cn_error *error) {
+    (void)error;
+    layer->output_shape = cn_shape_vector((int)cn_shape_size(&layer->input_shape));
+    return CN_OK;
+}
+
+static void view_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    memcpy(pass->y, pass->x, pass->count * cn_shape_size(&layer->input_shape) * sizeof *pass->y);
+}
+
+static void view_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    if (pass->dx != NULL)
+        memcpy(pass->dx, pass->dy,
+               pass->count * cn_shape_size(&layer->input_shape) * sizeof *pass->dx);
+}
+
+const struct cn_layer_training cn_view_training = {.forward = view_forward,
+                                                   .backward = view_backward};
+
+const struct cn_layer_type cn_flatten_type = {.class_name = "Flatten",
+                                              .onnx = "Flatten",
+                                              .build = flatten_build,
+                                              .training = &cn_view_training};

@@ -9,7 +9,6 @@ libcore_la_SOURCES += \
 	src/network/network.c \
 	src/network/placement.c src/network/placement.h \
 	src/network/plan.c \
-	src/network/quantization.c \
 	src/network/quantize.c \
 	src/network/threads.c \
 	src/network/trace.c

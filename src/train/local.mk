@@ -13,9 +13,7 @@ libcore_la_SOURCES += \
 	src/train/evaluation.c \
 	src/train/optimizer.c \
 	src/train/trainer_options.c \
-	src/train/schedule.c \
 	src/train/teacher.c src/train/teacher.h \
-	src/train/clip.c \
 	src/train/training_memory.c \
 	src/train/transfer.c \
 	src/train/callbacks.c \

@@ -7,6 +7,7 @@
 #include "convnet/trainer.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
+#include "train/trainer_private.h"
 
 /* The state of one update. */
 struct update {
@@ -184,4 +185,79 @@ void cn_optimizer_step(const struct cn_training_options *options, float rate, ui
         for (size_t i = 0; i < count; i++)
             parameters[i] -= decay[i] ? parameters[i] * options->weight_decay * rate : 0;
     types[options->optimizer].step(&update);
+}
+
+/* ---- Clipping ---- */
+
+static double squares_of(const float *values, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)values[i] * (double)values[i];
+    return sum;
+}
+
+/* Scales so that the norm is at most `limit`. */
+static void limit_norm(float *values, size_t count, double norm, double limit) {
+    if (!(norm > limit))
+        return;
+    const float scale = (float)(limit / norm);
+    for (size_t i = 0; i < count; i++)
+        values[i] *= scale;
+}
+
+void cn_clip_gradients(const struct cn_training_options *o, const struct cn_network *network,
+                       float *gradients) {
+    const size_t count = network->parameter_count;
+    if (o->clip_value > 0)
+        for (size_t i = 0; i < count; i++)
+            gradients[i] = fminf(fmaxf(gradients[i], -o->clip_value), o->clip_value);
+    if (o->global_clip_norm > 0)
+        limit_norm(gradients, count, sqrt(squares_of(gradients, count)),
+                   (double)o->global_clip_norm);
+    for (size_t t = 0; o->clip_norm > 0 && t < network->tensor_count; t++) {
+        const struct cn_tensor *tensor = &network->tensors[t];
+        float *part = gradients + tensor->offset;
+        limit_norm(part, tensor->size, sqrt(squares_of(part, tensor->size)), (double)o->clip_norm);
+    }
+}
+
+/* ---- Schedule ---- */
+
+const char *const cn_schedule_names[] = {"constant",    "cosine",     "one-cycle", "step",
+                                         "exponential", "polynomial", NULL};
+
+static double cosine(double from, double to, double part) {
+    return to + (from - to) * 0.5 * (1 + cos(3.141592653589793 * part));
+}
+
+float cn_schedule_rate(const struct cn_training_options *o, uint64_t step, uint64_t total_steps,
+                       uint64_t epoch_steps) {
+    const double rate = (double)o->learning_rate;
+    const double warm = 0.3; /* the share of one-cycle's steps in which the rate rises */
+    const uint64_t climb = (uint64_t)llround((double)o->warmup_epochs * (double)epoch_steps);
+    if (step < climb)
+        return (float)(rate * (double)(step + 1) / (double)(climb + 1));
+    step -= climb;
+    total_steps -= climb < total_steps ? climb : total_steps;
+    const double part = total_steps > 1 ? (double)step / (double)(total_steps - 1) : 0;
+    const double decays =
+        (double)step / ((double)o->decay_epochs * (double)(epoch_steps > 0 ? epoch_steps : 1));
+    switch (o->schedule) {
+    case CN_SCHEDULE_CONSTANT:
+        break;
+    case CN_SCHEDULE_COSINE:
+        return (float)cosine(rate, 0, part);
+    case CN_SCHEDULE_ONE_CYCLE:
+        return (float)(part < warm ? cosine(rate / 25, rate, part / warm)
+                                   : cosine(rate, rate / 1e4, (part - warm) / (1 - warm)));
+    case CN_SCHEDULE_STEP:
+        /* At a boundary the rate is the one after it, whatever the division's rounding. */
+        return (float)(rate * pow((double)o->decay_rate, floor(decays + 1e-9)));
+    case CN_SCHEDULE_EXPONENTIAL:
+        return (float)(rate * pow((double)o->decay_rate, decays));
+    case CN_SCHEDULE_POLYNOMIAL:
+        return (float)((rate - (double)o->end_rate) * pow(1 - part, (double)o->power) +
+                       (double)o->end_rate);
+    }
+    return o->learning_rate;
 }

@@ -1,6 +1,6 @@
 /* test_log_repeats.c: warnings that clients can provoke do not fill the log, and are not forgotten.
  */
-#include "daemon/log_repeats.h"
+#include "daemon/log.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

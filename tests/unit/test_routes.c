@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "api/embedded.h"
+#include "api/static_files.h"
 
 static const struct http_route *route;
 static char text[256], allow[HTTP_ALLOW_SIZE];

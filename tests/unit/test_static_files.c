@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/embedded.h"
+#include "api/static_files.h"
 #include "http/exchange.h"
 
 static bool has_route(const char *path) {

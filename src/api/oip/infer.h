@@ -2,8 +2,8 @@
  * inputs to one for each of its outputs, as JSON or with the binary tensor extension. Names, shapes
  * and order are the model's (struct cn_tensor_form).
  *
- * infer.c takes the request apart, infer_parse.c reads its JSON, infer_shape.c what the shape of a
- * tensor means, infer_data.c turns the tensors into images, infer_reply.c writes the answer.
+ * infer.c takes the request apart, infer_parse.c reads its JSON, infer_tensor.c turns the tensors
+ * into images, infer_reply.c writes the answer.
  */
 #ifndef CONVNET_API_OIP_INFER_H
 #define CONVNET_API_OIP_INFER_H

@@ -1,10 +1,10 @@
-/* passive_openmp.c: see passive_openmp.h. Part of each program, not of the library, since only a
- * program has functions that run before the constructors of its libraries.
+/* openmp.c: makes OpenMP's threads sleep between two regions. Part of each program, not of the
+ * library, since only a program has functions that run before the constructors of its libraries.
  *
  * The variable must be set when libgomp is initialised, but the C library's own functions are not
  * usable at that point. So the setting replaces an environment variable that no library reads.
  * Starting the program again instead would take a quarter of the time until the first answer. */
-#include "base/passive_openmp.h"
+#include "base/openmp.h"
 
 #include <limits.h>
 #include <stdbool.h>

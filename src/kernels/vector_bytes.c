@@ -1,13 +1,21 @@
-/* vector_bytes.inc: the one source of the kernels of bytes; see bytes.h. The including file defines
- * what vector.inc asks for, and KERNELS and KERNELS_NAME. Compiled without contraction of a product and a
- * sum, which would round otherwise from one instruction set to the next.
+/* vector_bytes.c: the one source of the kernels of bytes; see bytes.h. local.mk compiles it once
+ * per instruction set, with the set's name in INSTRUCTIONS and what vector.inc asks for, and
+ * without contraction of a product and a sum, which would round otherwise from one set to the next.
+ * No state.
  *
- * A step of the reduction is a word: four inputs, side by side, and four weights of each channel. */
+ * A step of the reduction is a word: four inputs, side by side, and four weights of each channel.
+ */
 #include <math.h>
 
+/* Any processor's: what a compiler is told no set for. */
+#ifndef INSTRUCTIONS
+#define INSTRUCTIONS portable
+#define LANES        4
+#define TILE_PIXELS  4
+#endif
+
 #include "kernels/bytes.h"
-#include "kernels/bytes_layout.h"
-#include "kernels/pooling_window.h"
+#include "kernels/pooling.h"
 #include "kernels/vector.inc"
 
 typedef mask ints;
@@ -149,8 +157,9 @@ INLINE ints splat_word(const uint8_t *x) {
 #define START        load_ints
 #define load_weights load_ints
 /* Past the last channel lie other bytes, which nobody stores. */
-#define load_inputs_part(x, count)         load_inputs(x)
-#define MULTIPLY_ADD(sum, x, step, weight) ((sum) = add_dots(sum, splat_word((x) + 4 * (step)), weight))
+#define load_inputs_part(x, count) load_inputs(x)
+#define MULTIPLY_ADD(sum, x, step, weight)                                                         \
+    ((sum) = add_dots(sum, splat_word((x) + 4 * (step)), weight))
 #define MULTIPLY_ADD_LANES(sum, x, weight) ((sum) = add_products(sum, x, weight))
 #define MERGES_ROWS                        false /* sums of integers need no more than a cycle */
 
@@ -162,7 +171,8 @@ struct finish {
     size_t unit;   /* bytes of an output */
 };
 
-static struct finish finish_of(const struct cn_requantize *to, const struct cn_bytes_layout *layout) {
+static struct finish finish_of(const struct cn_requantize *to,
+                               const struct cn_bytes_layout *layout) {
     return (struct finish){.least = to->least,
                            .most = to->most,
                            .zero = to->zero,
@@ -171,8 +181,8 @@ static struct finish finish_of(const struct cn_requantize *to, const struct cn_b
                            .unit = to->floats ? sizeof(float) : 1};
 }
 
-/* Rounds to even by adding 1.5 * 2^23, whose low bits then hold the integer; `value` is a byte's less
- * its zero. */
+/* Rounds to even by adding 1.5 * 2^23, whose low bits then hold the integer; `value` is a byte's
+ * less its zero. */
 INLINE void store_rounded(uint8_t *y, vector value, int zero, int count) {
     const vector shift = splat(12582912);
     store_bytes(y, (ints)(value + shift) - (ints)shift + zero, count);
@@ -185,8 +195,9 @@ INLINE vector limit(vector value, float least, float most) {
 
 INLINE void store_lanes(uint8_t *y, ints sum, const int32_t *b, const struct finish *finish,
                         int left) {
-    const vector value = limit(to_floats(sum) * load((const float *)(const void *)b + finish->scales),
-                               finish->least, finish->most);
+    const vector value =
+        limit(to_floats(sum) * load((const float *)(const void *)b + finish->scales), finish->least,
+              finish->most);
     if (finish->floats)
         store_part((float *)(void *)y, value, left);
     else
@@ -253,7 +264,8 @@ static void bytes_max_pooling(uint8_t *y, const uint8_t *x, const struct cn_pool
         }
 }
 
-/* The channels from x on of a window: LANES of them; the bytes after the last one are no channels. */
+/* The channels from x on of a window: LANES of them; the bytes after the last one are no channels.
+ */
 INLINE ints window_sum(const uint8_t *x, const struct cn_pooling *shape,
                        const struct cn_pooling_window *w) {
     ints sum = {0};
@@ -285,7 +297,8 @@ static void bytes_quantize(uint8_t *y, const float *x, size_t count, struct cn_b
     const vector unit = splat(1 / out.scale);
     for (size_t i = 0; i < count; i += LANES) {
         const int left = count - i < LANES ? (int)(count - i) : LANES;
-        store_rounded(y + i, limit(load_part(x + i, left) * unit, to.least, to.most), to.zero, left);
+        store_rounded(y + i, limit(load_part(x + i, left) * unit, to.least, to.most), to.zero,
+                      left);
     }
 }
 
@@ -295,11 +308,12 @@ static void bytes_dequantize(float *y, const uint8_t *x, size_t count, struct cn
                    count - i < LANES ? (int)(count - i) : LANES);
 }
 
-const struct cn_bytes_kernels KERNELS = {.name = KERNELS_NAME,
-                                         .conv2d = bytes_conv2d,
-                                         .conv2d_max_pooled = bytes_conv2d_max_pooled,
-                                         .add = bytes_add,
-                                         .max_pooling = bytes_max_pooling,
-                                         .average_pooling = bytes_average_pooling,
-                                         .quantize = bytes_quantize,
-                                         .dequantize = bytes_dequantize};
+const struct cn_bytes_kernels TABLE_OF(cn_bytes_, INSTRUCTIONS) = {
+    .name = NAME_OF(INSTRUCTIONS),
+    .conv2d = bytes_conv2d,
+    .conv2d_max_pooled = bytes_conv2d_max_pooled,
+    .add = bytes_add,
+    .max_pooling = bytes_max_pooling,
+    .average_pooling = bytes_average_pooling,
+    .quantize = bytes_quantize,
+    .dequantize = bytes_dequantize};
