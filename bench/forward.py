@@ -1,7 +1,6 @@
 """forward.py MODEL IDX.gz THREADS: PyTorch's part of bench/forward, one network in one process. Prints the
 probabilities of all pictures of the IDX file as one line of JSON; then, for each line "BATCH SECONDS" of its
 input, the images per second of the median pass within that many seconds.
-
 """
 import gzip
 import json

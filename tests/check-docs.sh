@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every file of the tree that a document names exists, so that a reader who follows a name arrives.
+# Every file of the tree that a document names must exist.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 documents=(README.md CONTRIBUTING.md SECURITY.md docs/*.md)
@@ -7,9 +7,9 @@ names=0 missing=0
 while IFS=: read -r document name; do
     name=${name%.}
     names=$((names + 1))
-    # A name may be a pattern ("src/image/*.c") or have a place holder ("test_<source>.c").
+    # A name may be a pattern ("src/image/*.c") or contain a placeholder ("test_<source>.c").
     case $name in *'<'*) continue ;; esac
-    # A program that is built has the name of its source.
+    # A built program has the name of its source.
     compgen -G "$name" >/dev/null || [ -f "$name.c" ] || {
         echo "$document names $name, which does not exist"
         missing=$((missing + 1))

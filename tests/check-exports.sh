@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every global symbol of libconvnet begins with cn_, so that it fits into any program; none of the
-# daemon's has the name of a function in a library.
+# Every global symbol of libconvnet must begin with cn_, so that it cannot clash with symbols of the
+# program that uses it; no global symbol of the daemon may have the name of a library function.
 set -u
 archive=${top_builddir:-.}/.libs/libconvnet.a
 command -v nm >/dev/null || { echo "nm is missing"; exit 77; }
@@ -16,8 +16,8 @@ if [ -n "$strangers" ]; then
 fi
 printf '%s symbols\n' "$(printf '%s\n' "$symbols" | wc -l)"
 
-# The daemon's own names hide no function of a library it links, which would call them, too; but for
-# the two that src/http/intake.c means so.
+# A function of the daemon with the name of a library function would also be called by the
+# libraries. Only the two in src/http/intake.c do this on purpose.
 program=${top_builddir:-.}/convnetd
 daemon=${top_builddir:-.}/.libs/libconvnetd.a
 command -v ldd >/dev/null && [ -f "$daemon" ] && [ -x "$program" ] || exit 0

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Every C file is formatted as .clang-format says. Skipped (77) without clang-format 14, because
-# other versions format differently.
+# Every C file must be formatted as .clang-format says. Skipped (77) without clang-format 14,
+# because other versions format differently.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 tool=$(command -v clang-format-14) || { echo "clang-format-14 is missing"; exit 77; }

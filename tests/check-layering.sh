@@ -1,10 +1,11 @@
 #!/bin/bash
-# Includes run one way: a file of src/ includes only its own level or lower ones. The levels are the
-# tables below; public headers (convnet/...) belong to the level that implements them.
+# Includes go in one direction: a file of src/ may include only files of its own level or lower
+# ones. The tables below define the levels; a public header (convnet/...) belongs to the level that
+# implements it.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 
-# folder -> folders it may include besides its own and those that these may include
+# folder -> folders that it may include, besides itself and those that these may include
 declare -A below=(
     [base]=""
     [json]="base"
@@ -50,7 +51,7 @@ mapfile -t files < <(find include src -name '*.[ch]' | LC_ALL=C sort)
 [ "${#files[@]}" -gt 0 ] || { echo "no sources found in $PWD"; exit 1; }
 
 includes=0 failures=0
-# folder_of FILE: sets `from`, the level's folder; false if the file is in none.
+# folder_of FILE: sets `from` to the folder of the file's level; false if it has none.
 folder_of() {
     case $1 in
     src/*/*) from=${1#src/} from=${from%%/*} ;;

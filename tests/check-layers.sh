@@ -1,6 +1,6 @@
 #!/bin/bash
-# docs/layers.md is what tests/list-layers makes of the table that is compiled in. (The counts of
-# ONNX's cases are test-onnx.sh's.)
+# docs/layers.md must be what tests/list-layers makes of the compiled table. (test-onnx.sh checks
+# the counts of ONNX's cases.)
 set -u
 build=$(readlink -f "${top_builddir:-build}")
 cd "${top_srcdir:-.}" || exit 1

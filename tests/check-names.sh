@@ -1,6 +1,6 @@
 #!/bin/bash
-# Names that a stranger can search for: no two sources share a basename, no static function is called
-# by a verb alone, each layer type is named in a unit test and each command in an integration test, and
+# Names must be easy to search: no two sources share a basename, no static function is named by a
+# verb alone, each layer type is named in a unit test and each command in an integration test, and
 # metrics are named in their table.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every shell script passes shellcheck. Skipped (77) without shellcheck.
+# Every shell script must pass shellcheck. Skipped (77) without shellcheck.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 command -v shellcheck >/dev/null || { echo "shellcheck is missing"; exit 77; }

@@ -1,7 +1,8 @@
 #!/bin/bash
-# The checks of .clang-tidy hold in every source (clang-tidy 14; 20 s of processor time). The
-# compiler's flags come from make: make check TESTS=tests/check-tidy.sh. Skipped (77) without them,
-# without clang-tidy-14, and under a sanitizer, where the sources are the same. With FILE...: those.
+# The checks of .clang-tidy must hold in every source (clang-tidy 14; 20 s of processor time). The
+# compiler's flags come from make: make check TESTS=tests/check-tidy.sh. Skipped (77) without these
+# flags, without clang-tidy-14, and in a build with a sanitizer, which has the same sources. With
+# FILE... only these are checked.
 set -u
 build=$(realpath "${top_builddir:-.}")
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
@@ -10,7 +11,7 @@ command -v clang-tidy-14 >/dev/null || { echo "clang-tidy-14 is missing (Debian:
 [ "${sanitizer:-no}" = no ] || { echo "built with a sanitizer"; exit 77; }
 files=("$@")
 [ $# -gt 0 ] || mapfile -t files < <(find src -name '*.c' | LC_ALL=C sort)
-# What is not built here has no headers here.
+# Sources that are not part of this build may lack their headers.
 [[ $tidy_flags == *HAVE_MPI* ]] || mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -v '_mpi\.c$')
 [ "${#files[@]}" -gt 0 ] || { echo "no sources found in $PWD"; exit 1; }
 # shellcheck disable=SC2162 # the backslashes are make's, before quotes and blanks

@@ -1,7 +1,7 @@
 #!/bin/bash
-# systemd accepts the units, the exposure of the plain service stays at or below 1.0 and that of the
-# socket-activated one at or below 0.3, and each setting of the sandbox has its reason. Skipped (77)
-# without systemd's tools.
+# systemd must accept the units; the exposure of the plain service must be at most 1.0 and that of
+# the socket-activated one at most 0.3; and each setting of the sandbox must have a comment with its
+# reason. Skipped (77) without systemd's tools.
 set -u
 top=${top_srcdir:-.}
 built=${top_builddir:-.}/systemd
@@ -15,7 +15,7 @@ fail() {
     failures=$((failures + 1))
 }
 
-# `verify` insists that the program exists: it gets the one that was built.
+# `verify` requires that the program exists, so the units name the program that was built.
 for unit in convnetd.service convnetd-activated.service; do
     sed -E "s#^(ExecStart|ExecReload)=[^ ]*#\1=$(realpath "${top_builddir:-.}")/convnetd#" "$built/$unit" \
         >"$work/$unit" || exit 1
@@ -38,14 +38,15 @@ exposure() {
         fail "$report"
     fi
 }
-# A start of one stops the other first, and waits for its end: they want the same port and folder.
+# The start of one unit first stops the other and waits for its end: both need the same port and
+# folder.
 for pair in convnetd.service:convnetd-activated.service convnetd-activated.service:convnetd.service; do
     for key in Conflicts After; do
         grep -qE "^$key=(.* )?${pair#*:}( |$)" "$work/${pair%:*}" ||
             fail "${pair%:*}: $key= does not name ${pair#*:}"
     done
 done
-# They hand the folder of the admin socket over: it is one.
+# Both units use the same folder for the admin socket.
 for unit in convnetd.service convnetd-activated.service; do
     [ "$(grep '^RuntimeDirectory=' "$work/$unit")" = RuntimeDirectory=convnetd ] ||
         fail "$unit: RuntimeDirectory= is not convnetd alone"
@@ -53,7 +54,7 @@ done
 exposure convnetd.service 10
 exposure convnetd-activated.service 3
 
-# Within [Service] a setting follows its reason, or a setting that has one.
+# In [Service] each setting must follow a comment, or a setting that has one.
 for unit in convnetd.service convnetd-activated.service; do
     awk -v unit="$unit" '
         /^\[/ { service = ($0 == "[Service]"); explained = 0; next }

@@ -1,7 +1,8 @@
-// check-page.mjs FOLDER [VISIT...]: drives the page of a real convnetd in headless Chromium, as people use it:
-// mouse, photo, paste, drop, keyboard, finger, dark scheme, with an API key, another model, many. Each visit must end
-// without console error, policy violation, failed request, request elsewhere or axe violation.
-// Screenshots go to FOLDER. Run by tests/browser/run. Waits for conditions, never for a time.
+// check-page.mjs FOLDER [VISIT...]: operates the page of a real convnetd in headless Chromium as people do:
+// mouse, photo, paste, drop, keyboard, finger, dark scheme, with an API key, another model, many models. No
+// visit may cause a console error, a policy violation, a failed request, a request to another origin or an
+// axe violation. Screenshots are written to FOLDER. tests/browser/run runs this program. It waits for
+// conditions, never for a fixed time.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
@@ -81,7 +82,7 @@ async function pasteAndDrop(page) {
   }
 }
 
-// Everything is reached by Tab, and each place shows that it has the focus.
+// Tab reaches every control, and each control shows that it has the focus.
 async function keyboard(page) {
   const reached = [];
   const press = async (key, times) => { for (let i = 0; i < times; i++) await page.keyboard.press(key); };
@@ -151,7 +152,7 @@ async function refusals(page) {
   await expect(page, 'after a refusal', '7');
 }
 
-// A server that wants a key says so; the page asks for it, and keeps it as long as it is open.
+// If a server needs a key, the page says so, asks for it, and keeps it until it is closed.
 async function key(page) {
   await mouseOnly(page);
   await page.waitForSelector('#door:not([hidden])');
@@ -258,7 +259,7 @@ async function many(page) {
   await answered();
   check(await page.isVisible('canvas.map') && await page.isHidden('#bars'), 'many: a map is shown as one');
   await page.screenshot({ path: path.join(folder, 'segments.png'), fullPage: true });
-  // What the browser cannot show, the server may still read.
+  // The server may read pictures that the browser cannot show.
   await choose('age');
   const tiff = readFileSync(path.join(source, 'tests/data/pictures/plain.tif'));
   await page.setInputFiles('#choose', { name: 'scan.tif', mimeType: 'image/tiff', buffer: tiff });
@@ -269,7 +270,7 @@ async function many(page) {
   await choose('digits');
 }
 
-// ---- All of it ----
+// ---- All visits ----
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--disable-gpu'], timeout: PATIENCE });
 const digits = await serve(DIGITS);

@@ -1,8 +1,8 @@
-// A folder of models whose answers are of each kind, for the visit of check-page.mjs.
+// A folder of models with each kind of answer, for a visit of check-page.mjs.
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-// A model file: a Sequential network, and weights that repeat.
+// A model file: a Sequential network with repeated weights.
 function writeModel(file, shape, layers, weights, labels) {
   const layer = ([class_name, config]) => ({ class_name, config });
   const architecture = { class_name: 'Sequential', config: { name: 'made', layers: [layer(['InputLayer', { batch_shape: [null, ...shape] }]), ...layers.map(layer)] } };

@@ -1,4 +1,4 @@
-// A convnetd of its own and visits to its page: what every visit must keep, and what all share.
+// Starts a convnetd, visits its page, and checks what every visit must fulfil.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -40,8 +40,8 @@ export async function serve(model, ...options) {
 
 // ---- A visit ----
 
-// Opens the page in a context of its own, runs `story(page)`, looks at it with axe, and checks what
-// the browser complained about. `refusals`: the story provokes error answers.
+// Opens the page in a context of its own, runs `story(page)`, checks it with axe, and checks the messages of
+// the browser. `refusals`: the story causes error answers.
 export async function visit(browser, server, name, options, story, refusals = false) {
   if (only.length > 0 && !only.includes(name)) return;
   const begun = performance.now(), before = counts.passed + counts.failed;
@@ -63,7 +63,7 @@ export async function visit(browser, server, name, options, story, refusals = fa
   });
   await page.addInitScript(() => {
     window.violations = [];
-    window.answers = []; // [milliseconds the page says an answer took, and those until it was painted]
+    window.answers = []; // [milliseconds that the page reports for an answer, milliseconds until it was painted]
     addEventListener('DOMContentLoaded', () => new MutationObserver(() => {
       const told = Number(/\d+/.exec(document.getElementById('time').textContent)), at = performance.now();
       if (!told) return;
@@ -80,7 +80,7 @@ export async function visit(browser, server, name, options, story, refusals = fa
     await page.waitForSelector('#bars li, #door:not([hidden])');
     await story(page);
     await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
-    await page.evaluate(axe); // by the debugger, which the page's policy does not bind
+    await page.evaluate(axe); // set by the debugger, which the page's policy does not restrict
     const report = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
     check(report.violations.length === 0, `${name}: axe: ${report.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`).join('\n  ')}`);
     check(report.passes.length > 20, `${name}: axe looked at ${report.passes.length} rules`);
@@ -100,7 +100,7 @@ export const text = (page, selector) => page.textContent(selector);
 export const sum = (page) => page.$$eval('.fill', (fills) => fills.reduce((s, f) => s + Number(/scaleX\((.*)\)/.exec(f.style.transform)[1]), 0));
 export const label = (page, expected) => page.waitForFunction((w) => document.getElementById('label').textContent === w, expected);
 
-// The answer is there and rests: the label, the probabilities' sum, the picture seen, the layers.
+// The answer is complete and stable: the label, the sum of the probabilities, the image seen, the layers.
 export async function expect(page, name, expected) {
   await label(page, expected);
   await page.waitForSelector('#layers[aria-busy=false]');
@@ -120,7 +120,7 @@ export async function points(page, relative) {
   return relative.map(([x, y]) => [box.x + x * box.width, box.y + y * box.width]);
 }
 
-// Draws a 7, and does not wait for the answer.
+// Draws a 7 without waiting for the answer.
 export async function mouseOnly(page) {
   const [first, ...others] = await points(page, SEVEN);
   await page.mouse.move(...first);

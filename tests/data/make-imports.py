@@ -36,7 +36,7 @@ WEIGHTS = {
            ("moving_mean", random.normal(size=3)), ("moving_variance", random.uniform(0.5, 2, 3))],
     "out": [("kernel", random.normal(size=(27, 4))), ("bias", random.normal(size=4))],
 }
-# What Flatten makes of a channels_first picture is in another order.
+# Flatten of a channels_first picture has another order.
 ROWS = WEIGHTS["out"][0][1].reshape(3, 3, 3, 4).transpose(2, 0, 1, 3).reshape(27, 4)
 
 
@@ -56,7 +56,7 @@ def legacy(name, first):
 
 
 def archive(name, numbers):
-    """`numbers`: of the groups of each class, as Keras 2.13 counts them twice."""
+    """`numbers`: the numbers of groups that Keras 2.13 writes twice for each class."""
     data = io.BytesIO()
     with h5py.File(data, "w") as file:
         for one, group in numbers.items():

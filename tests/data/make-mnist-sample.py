@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes mnist-sample/: the first 400 training and 200 test images of MNIST as gzipped IDX pairs.
 
-Usage: make-mnist-sample.py MNIST_FOLDER   (plain files, as scripts/fetch-dataset leaves them)
+Usage: make-mnist-sample.py MNIST_FOLDER   (plain files, as scripts/fetch-dataset writes them)
 """
 import gzip
 import os

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes pngs/: one small PNG of each legal colour type, depth, interlacing and kind of
-transparency, and pngs/expected.txt, what each must decode to ("name width height channels hex").
+"""Writes pngs/: one small PNG of each legal colour type, depth, interlacing and kind of transparency, and
+pngs/expected.txt with the decoded samples of each ("name width height channels hex").
 
-Everything is made from the PNG specification with zlib alone, so that the decoder under test is not
-its own judge. The pictures are pseudo-random and the same on every run.
+The files are made from the PNG specification with zlib alone, independently of the decoder under test. The
+pictures are pseudo-random and the same on every run.
 """
 import os
 import random
@@ -38,7 +38,7 @@ def paeth(a, b, c):
 
 
 def filter_rows(rows, unit, first):
-    """Each row with another of the five filters."""
+    """Each row uses another of the five filters."""
     out = bytearray()
     above = bytes(len(rows[0]))
     for i, row in enumerate(rows):

@@ -1,4 +1,4 @@
-/* fuzz.h: what the fuzzers share: libFuzzer's entry point, a file for readers that want one, a
+/* fuzz.h: common parts of the fuzzers: libFuzzer's entry point, a file for readers that need one, a
  * small model. */
 #ifndef CONVNET_FUZZ_H
 #define CONVNET_FUZZ_H
@@ -13,14 +13,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-/* A refusal says why and gives nothing; a success says nothing. */
+/* A refusal has a message and no result; a success has no message. */
 static inline void fuzz_check(enum cn_status status, const struct cn_error *error, bool given) {
     if ((status == CN_OK) != given || error->status != status ||
         (status != CN_OK) != (error->text[0] != '\0'))
         abort();
 }
 
-/* The bytes as a file, one for the process. */
+/* Writes the bytes to a file, which the process uses again and again. */
 static inline const char *fuzz_file(const uint8_t *bytes, size_t length) {
     static char path[64];
     if (path[0] == '\0')
@@ -31,7 +31,7 @@ static inline const char *fuzz_file(const uint8_t *bytes, size_t length) {
     return path;
 }
 
-/* 2 x 2 pixels to 3 classes. Caller frees with cn_model_free. */
+/* A model of 2 x 2 pixels and 3 classes. Caller frees with cn_model_free. */
 static inline struct cn_model *fuzz_model(void) {
     static const char architecture[] =
         "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"tiny\",\"layers\":["

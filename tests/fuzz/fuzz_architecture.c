@@ -1,5 +1,5 @@
-/* fuzz_architecture.c: any bytes as Keras JSON: refused, or a network that is written and read back
- * as the same. */
+/* fuzz_architecture.c: any bytes as Keras JSON: they are refused, or become a network that is the
+ * same after it was written and read back. */
 #include "fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {

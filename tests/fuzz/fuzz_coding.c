@@ -1,5 +1,5 @@
-/* fuzz_coding.c: any bytes as a compressed body, with the limits that a body has; and packed and
- * unpacked again. */
+/* fuzz_coding.c: any bytes as a compressed body, with the limits of a body; and the bytes
+ * compressed and decompressed. */
 #include "fuzz/fuzz.h"
 #include "http/coding.h"
 

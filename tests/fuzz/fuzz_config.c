@@ -1,5 +1,5 @@
-/* fuzz_config.c: any bytes as a configuration file: refused with a line, or options that are
- * printed and read back as the same. */
+/* fuzz_config.c: any bytes as a configuration file: they are refused with the line, or become
+ * options that are the same after they were printed and read back. */
 #include "daemon/options.h"
 #include "fuzz/fuzz.h"
 

@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t length);
 
-/* A CSV file is read from the disk: one for the process. */
+/* The CSV reader reads from the disk, so the process uses one file for it. */
 static const char *file_path(void) {
     static char path[64];
     if (path[0] == '\0')

@@ -1,5 +1,6 @@
-/* fuzz_formats.c: pictures that begin as their format does, so that each decoder is reached: the
- * first byte chooses the format, the second how much smaller the picture is expected. */
+/* fuzz_formats.c: pictures with the magic bytes of a format, so that each decoder is reached: the
+ * first byte of the input chooses the format, the second how much smaller the picture is requested.
+ */
 #include "convnet/image.h"
 #include "fuzz/fuzz.h"
 
@@ -31,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
         .max_width = 512, .max_height = 512, .max_memory = 8 << 20, .side = bytes[1] % 64};
     struct cn_picture picture = {0};
     struct cn_error error = {0};
-    uint8_t *file = malloc(size > 0 ? size : 1); /* so that a step too far is seen */
+    uint8_t *file = malloc(size > 0 ? size : 1); /* a block of exact size, so that sanitizers
+                                                  * detect a read past its end */
     if (file == NULL)
         return 0;
     if (begun > 0)

@@ -1,6 +1,6 @@
-/* fuzz_hdf5.c: any bytes as an HDF5 file. libhdf5 is known to crash on some, which is why it is
- * read in a process of its own: here each input gets one, too. What is looked for are hangs, and
- * answers that contradict themselves. */
+/* fuzz_hdf5.c: any bytes as an HDF5 file. libhdf5 is known to crash on some files, which is why a
+ * process of its own reads them; here each input has a process of its own, too. This fuzzer finds
+ * hangs and contradictory answers. */
 #include <signal.h>
 #include <sys/wait.h>
 

@@ -1,6 +1,6 @@
 /* fuzz_import.c: any bytes as a model of another program: the first byte chooses the reader (.keras
- * zip, TensorFlow.js, PyTorch's two, safetensors, a pickle alone). What is read becomes a network,
- * or is refused. */
+ * zip, TensorFlow.js, PyTorch's two formats, safetensors, a bare pickle). The bytes are refused or
+ * become a network. */
 #include "fuzz/fuzz.h"
 #include "import/assemble.h"
 #include "import/pickle.h"

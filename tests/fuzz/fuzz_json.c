@@ -1,10 +1,9 @@
-/* fuzz_json.c: any bytes as a request body of each protocol that takes JSON: refused with a
- * sentence, or images: of samples from 0 to 1, and of finite numbers where an inference request
- * gives the network's input as it is.
+/* fuzz_json.c: any bytes as a request body of each protocol with JSON: they are refused with a
+ * message, or become images with samples from 0 to 1, or with any finite numbers if an inference
+ * request has the network's input itself.
  *
- * The first byte chooses the protocol, the second where the JSON of an inference request ends and
- * its binary tensor begins. libFuzzer; seeds are in fuzz_json.seeds.
- */
+ * The first byte chooses the protocol, the second the place where the JSON of an inference request
+ * ends and its binary tensor begins. libFuzzer; seeds are in fuzz_json.seeds. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -90,7 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     const unsigned protocol = bytes[0];
     const size_t size = length - 2,
                  cut = protocol % 4 == 1 && bytes[1] < size ? size - bytes[1] : size;
-    /* The JSON with its NUL, in a block of its own so that a step too far is seen. */
+    /* The JSON with its NUL in a block of exact size, so that sanitizers detect a read past its
+     * end. */
     char *text = malloc(size + 2);
     if (text == NULL)
         return 0;

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     struct cn_error error = {0};
     struct cn_model *model = NULL;
     const enum cn_status status = cn_model_parse(bytes, length, "input", &model, &error);
-    /* A refusal says why and gives nothing; a success gives a model and says nothing. */
+    /* A refusal has a message and no model; a success has a model and no message. */
     if ((status == CN_OK) != (model != NULL) || error.status != status ||
         (status != CN_OK) != (error.text[0] != '\0'))
         abort();

@@ -1,5 +1,6 @@
-/* fuzz_model_run.c: any bytes as a model file, as fuzz_model, and what passes computes: two images
- * alone and together give the same bits. Files without a checksum, or none would pass. */
+/* fuzz_model_run.c: any bytes as a model file, as in fuzz_model; an accepted model must compute the
+ * same bits for two images alone and together. The files have no checksum, since almost no mutation
+ * would pass with one. */
 #include "base/memory.h"
 #include "convnet/plan.h"
 #include "fuzz/fuzz.h"

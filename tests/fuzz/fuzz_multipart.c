@@ -1,4 +1,5 @@
-/* fuzz_multipart.c: any bytes as a body of multipart/form-data; the first line is its type. */
+/* fuzz_multipart.c: any bytes as a body of multipart/form-data; the first line is its Content-Type.
+ */
 #include "api/predict.h"
 #include "fuzz/fuzz.h"
 
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
                            .image_size = 4};
     (void)snprintf(type, sizeof type, "%.*s", (int)(end - bytes), (const char *)bytes);
     const size_t size = length - (size_t)(end + 1 - bytes);
-    unsigned char *body = malloc(size + 1); /* bodies have a NUL behind them */
+    unsigned char *body = malloc(size + 1); /* bodies end with a NUL */
     if (body == NULL)
         return 0;
     memcpy(body, end + 1, size);

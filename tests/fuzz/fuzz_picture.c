@@ -1,8 +1,6 @@
-/* fuzz_picture.c: arbitrary bytes as a picture of any format, as large as it is and reduced, and
- * what decodes for both kinds of network, by every way that there is to take it. libFuzzer's entry
- * point; build with -fsanitize=fuzzer,address,undefined, seed with tests/data/pictures and
- * tests/data/pngs.
- */
+/* fuzz_picture.c: any bytes as a picture of any format, decoded at full size and reduced, and
+ * preprocessed for both kinds of network in every way. libFuzzer's entry point; build with
+ * -fsanitize=fuzzer,address,undefined, seed with tests/data/pictures and tests/data/pngs. */
 #include <stdlib.h>
 
 #include "convnet/image.h"

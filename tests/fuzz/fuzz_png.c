@@ -1,6 +1,6 @@
-/* fuzz_png.c: PNG files whose form is right, made from the input: header, palette, transparency and
- * pixels are any bytes, but lengths, checksums and compression are as they must be, so that the
- * decoder itself is reached. Now and then one of them is not. */
+/* fuzz_png.c: well-formed PNG files made from the input, so that the decoder itself is reached:
+ * header, palette, transparency and pixels are any bytes, but lengths, checksums and compression
+ * are right. Occasionally one of these is wrong. */
 #include <zlib.h>
 
 #include "convnet/image.h"
@@ -63,7 +63,7 @@ static void make_png(struct png *png, const uint8_t *bytes, size_t left) {
     if (size > 0)
         put_chunk(png, "tRNS", part, size, 0);
     uLongf length = sizeof packed;
-    /* Pixels: the rest, again and again, as long as the picture may be. */
+    /* Pixels: the rest of the input, repeated up to the largest size of a picture. */
     static uint8_t pixels[1 << 16];
     size_t filled = 0;
     const size_t expected = header[7] % 2 == 0 ? sizeof pixels : left;

@@ -1,7 +1,6 @@
-/* fuzz_preprocess.c: arbitrary pixels as a picture of any small size, through the preprocessing
- * path with each of its options: a PNG's checksums would keep most mutations from getting there.
- * libFuzzer's entry point; build with -fsanitize=fuzzer,address,undefined.
- */
+/* fuzz_preprocess.c: any pixels as a picture of any small size, preprocessed with each option. A
+ * fuzzer of PNG files would not reach this code, because a mutation breaks a PNG's checksums.
+ * libFuzzer's entry point; build with -fsanitize=fuzzer,address,undefined. */
 #include <stdlib.h>
 
 #include "convnet/image.h"

@@ -1,5 +1,5 @@
-/* fuzz_server.c: any bytes on a connection to the real server, over a unix socket: it answers with
- * whole HTTP responses, or closes; it never hangs. */
+/* fuzz_server.c: any bytes on a connection to the real server over a unix socket: it must answer
+ * with complete HTTP responses or close the connection, and must never hang. */
 #include <errno.h>
 #include <poll.h>
 #include <sanitizer/lsan_interface.h>
@@ -17,7 +17,7 @@ enum { PATIENCE = 20000 /* milliseconds without a byte or an end */ };
 static struct sockaddr_un place = {.sun_family = AF_UNIX};
 static socklen_t place_length;
 
-/* The server gets its socket as from a service manager: descriptor 3. */
+/* The server gets its socket like from a service manager, as descriptor 3. */
 static void pass_socket(void) {
     char number[20];
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -36,7 +36,7 @@ static void pass_socket(void) {
 
 static struct service *service;
 
-/* At the end of the process. */
+/* Called when the process ends. */
 static void stop_server(void) {
     if (!service_free(service))
         abort();
@@ -60,7 +60,8 @@ static void start_server(void) {
     options.threads = 1;
     options.max_body = 1 << 20;
     log_set_level(LOG_LEVEL_ERROR);
-    __lsan_disable(); /* the statistics lie in mapped memory, where no pointers are looked for */
+    __lsan_disable(); /* the statistics are in mapped memory, where LeakSanitizer looks for no
+                       * pointers */
     if (service_start(&options, &service, &error) != CN_OK) {
         (void)fprintf(stderr, "%s\n", error.text);
         abort();
@@ -74,7 +75,7 @@ static void send_all(int fd, const uint8_t *bytes, size_t length) {
     while (length > 0) {
         const ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno != EAGAIN)
-            return; /* it has closed: what follows need not be read */
+            return; /* the server has closed the connection and need not read the rest */
         if (sent < 0) {
             struct pollfd wait = {.fd = fd, .events = POLLOUT | POLLIN};
             char dropped[4096];
@@ -90,7 +91,7 @@ static void send_all(int fd, const uint8_t *bytes, size_t length) {
     }
 }
 
-/* What comes until the end begins as a response does. */
+/* Each answer until the end must begin like a response. */
 static void receive_all(int fd) {
     char text[16384];
     size_t got = 0;

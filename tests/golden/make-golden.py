@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Writes the golden numbers that tests/unit/test_golden.c compares libconvnet with.
 
-An independent implementation: PyTorch's convolutions, pooling and autograd in float64, with Keras's
-semantics by hand where they differ ("same" padding, averages without the padding, losses, optimizers).
-Needs Debian's python3-torch. Usage: tests/golden/make-golden.py [FOLDER], default: this one.
+They come from an independent implementation: PyTorch's convolutions, pooling and autograd in float64, with
+Keras's semantics written by hand where they differ ("same" padding, averages without the padding, losses,
+optimizers). Needs Debian's python3-torch. Usage: tests/golden/make-golden.py [FOLDER], default: this one.
 
-Weights, images and labels are not stored: both sides compute them by the same integer hash.
+Weights, images and labels are not stored: both sides compute them with the same integer hash.
 """
 import json
 import math
@@ -29,11 +29,11 @@ STREAM_IMAGES, STREAM_LABELS = 1000, 1001
 
 
 def f32(value):
-    """A constant as libconvnet holds it."""
+    """A constant as libconvnet stores it."""
     return float(np.float32(value))
 
 
-# ---- What both sides compute: a hash of 32 bits, and numbers that are exact in float32 ----
+# ---- Computed by both sides: a hash of 32 bits, and numbers that are exact in float32 ----
 
 
 def scramble(x):
@@ -178,7 +178,7 @@ class Network:
         return x
 
     def Dropout(self, x, _config, _training):
-        return x  # rate 0: the masks of two implementations cannot agree
+        return x  # rate 0, because two implementations draw different masks
 
     def BatchNormalization(self, x, c, training):
         channels = [x.shape[-1]]

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Writes golden-training.json: losses with their gradients, and updates of every optimizer.
 
-An independent implementation, in float64: PyTorch's own optimizers (torch.optim) where they follow
-Keras's formula, PyTorch's losses and autograd. By hand, from the papers: lion (Chen et al. 2023, not in
-PyTorch), nadam (Dozat 2016), the focal losses (Lin et al. 2017), log-cosh and the hinges. Keras's 1e-7 goes into the same
-places as PyTorch's eps within the test's tolerance. Usage: tests/golden/make-training.py [FOLDER].
+They come from an independent implementation in float64: PyTorch's own optimizers (torch.optim) where they
+follow Keras's formula, PyTorch's losses and autograd. Written by hand from the papers: lion (Chen et al. 2023,
+not in PyTorch), nadam (Dozat 2016), the focal losses (Lin et al. 2017), log-cosh and the hinges. Keras's 1e-7
+is used in the places of PyTorch's eps, within the tolerance of the test. Usage: tests/golden/make-training.py
+[FOLDER].
 """
 import json
 import os

@@ -1,11 +1,11 @@
-// Each document of the folder's YAML files against the published schema of its kind: types, required fields, and
-// fields that the schema does not know. KServe publishes no schema as a package: of its ServingRuntime
-// the containers and volumes are checked as Kubernetes's, the fields around them by name.
+// Checks each document of the folder's YAML files against the published schema of its kind: types, required
+// fields, and fields that the schema does not know. KServe publishes no schema as a package: the containers
+// and volumes of its ServingRuntime are checked as Kubernetes's, the fields around them by name.
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-// Where the packages are installed, the manifests, and the folder of compose.yaml.
+// The folder of the installed packages, the manifests, and the folder of compose.yaml.
 const [folder, manifests, container] = process.argv.slice(2);
 const require = createRequire(join(folder, "package.json"));
 const { parseAllDocuments } = require("yaml");
@@ -20,8 +20,8 @@ function fail(text) {
   failures++;
 }
 
-// A copy of value whose fields tell when the validator asks for them: those that it never asks for are
-// unknown to the schema. A validator that walks over all fields, as of labels, knows them all.
+// A copy of value that records which fields the validator reads: the schema does not know the fields that it
+// never reads. A validator that reads all fields, such as those of labels, knows them all.
 function watched(value, path, unknown) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map((item, i) => watched(item, `${path}[${i}]`, unknown));
@@ -40,7 +40,7 @@ function watched(value, path, unknown) {
   });
 }
 
-// What is wrong with the document as a `kind`, one line each.
+// The faults of the document as a `kind`, one per line.
 function faults(kind, document) {
   const { apiVersion, kind: name, metadata, spec, ...others } = document;
   if (apiVersion !== kind.apiVersion || name !== kind.kind)
@@ -96,7 +96,7 @@ const compose = parseAllDocuments(readFileSync(join(container, "compose.yaml"), 
 if (compose.length !== 1 || compose[0].errors.length > 0 || !compose[0].toJS().services.convnetd.read_only)
   fail("compose.yaml: no service convnetd, or its root can be written to");
 
-// What must be found is found.
+// The check must find these faults.
 function planted(kind, change) {
   const document = structuredClone(seen[kind]);
   change(document);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """export_torchvision.py FOLDER: writes torchvision's classifiers with random weights as ONNX files (Debian:
-python3-torchvision). Batch statistics are made uneven, as training leaves them."""
+python3-torchvision). The statistics of batch normalization get random values, like after a training."""
 import sys
 import torch
 import torchvision

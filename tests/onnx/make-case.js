@@ -1,6 +1,6 @@
-// make_case.js MODEL FOLDER [NAME=SHAPE...]: runs an ONNX model once with ONNX Runtime on made-up inputs and
-// leaves a case in FOLDER as ONNX's conformance suite has them, for tests/support/onnx_cases.
-// Needs onnxruntime-node (npm), found by NODE_PATH.
+// make_case.js MODEL FOLDER [NAME=SHAPE...]: runs an ONNX model once with ONNX Runtime on generated inputs,
+// and writes a case to FOLDER in the form of ONNX's conformance suite, for tests/support/onnx_cases. Needs
+// onnxruntime-node (npm), found by NODE_PATH.
 const fs = require('fs'), path = require('path');
 const ort = require('onnxruntime-node');
 

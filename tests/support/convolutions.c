@@ -6,7 +6,8 @@
 #include "base/memory.h"
 #include "kernels/kernels.h"
 
-/* kernel, stride, in_channels, out_channels, height, width: odd and even, one and many. */
+/* kernel, stride, in_channels, out_channels, height, width: odd and even sizes, one and many
+ * channels. */
 static const int sweep[][8] = {
     {1, 1, 1, 1, 1, 1, 1, 1},    {1, 1, 1, 1, 1, 10, 1, 1},    {4, 4, 1, 1, 1, 32, 28, 28},
     {4, 4, 4, 4, 1, 32, 28, 28}, {3, 3, 1, 1, 32, 32, 12, 12}, {3, 3, 3, 3, 32, 32, 3, 3},

@@ -8,10 +8,10 @@
 #include "base/random.h"
 #include "kernels/conv2d.h"
 
-/* The shape at `index`: odd and even, one and many; false past the end. */
+/* The shape at `index`: odd and even sizes, one and many channels; false past the end. */
 bool test_convolution_at(size_t index, struct cn_conv2d *ret_shape);
 
-/* A geometry by chance: channels 1 to 70, sizes 1 to 40, strides, dilations, groups. */
+/* A random geometry: channels 1 to 70, sizes 1 to 40, strides, dilations, groups. */
 struct cn_conv2d test_convolution_by_chance(struct cn_random *random);
 
 /* [rows, columns] with each row padded to the kernels' stride. Caller frees with free(). */

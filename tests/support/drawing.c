@@ -1,5 +1,5 @@
-/* drawing.c: digits as strokes (control points joined by Catmull-Rom curves, moved about), drawn by
- * the distance to the curve, on a paper with its light. */
+/* drawing.c: draws digits as strokes (control points joined by Catmull-Rom curves and moved at
+ * random), by the distance of each pixel from the curve, on a paper with its light. */
 #include "support/drawing.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ const char *const drawing_paper_names[DRAWING_PAPERS] = {"plain",  "transparent"
                                                          "ruled",  "framed",      "sheet", "boxed",
                                                          "grainy", "faint"};
 
-/* A way to write a digit: strokes of points "x,y" in hundredths of the digit's height, y down. */
+/* A form of a digit: strokes of points "x,y" in hundredths of the digit's height, y down. */
 struct shape {
     int label;
     const char *strokes[STROKES];
@@ -58,12 +58,12 @@ static float catmull_rom(float a, float b, float c, float d, float t) {
     return b + 0.5F * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
 }
 
-/* How one hand writes: slant, proportions, unrest, pressure. */
+/* One person's handwriting: slant, proportions, irregularity, pressure. */
 struct hand {
     float height, width, slant, turn, unrest, pen, pressure, x, y;
 };
 
-/* Where this hand puts the points; their number. */
+/* Writes the points of a form as this person places them; returns their number. */
 static int place_points(const char *points, const struct hand *hand, struct cn_random *random,
                         float ret_points[MAX_POINTS][2]) {
     int count = 0, right, down, length;
@@ -98,7 +98,7 @@ static void add_stroke(const char *points, const struct hand *hand, struct cn_ra
     }
 }
 
-/* Coverage by ink of the pixel at (x, y). */
+/* The share of the pixel at (x, y) that ink covers. */
 static float ink_at(const struct curve *curve, float x, float y) {
     float best = -1e9F;
     for (int i = 0; i < curve->count; i++) {
@@ -115,18 +115,18 @@ static float ink_at(const struct curve *curve, float x, float y) {
     return fminf(fmaxf(best + 0.5F, 0), 1);
 }
 
-/* The scene's light and colours, 0 to 1. */
+/* The light and colours of the scene, 0 to 1. */
 struct scene {
     float paper[3], ink[3], rule[3];
     float slope_x, slope_y, vignette, grain, opacity;
     float shadow, shadow_x, shadow_y, shadow_at,
-        shadow_soft; /* share of light lost beyond an edge */
+        shadow_soft; /* share of the light that is lost beyond an edge */
     float rule_step, rule_width, rule_from;
     bool squares;
-    float edge[4]; /* of the dark around the paper: left, top, right, bottom */
-    float table, sheet_width, sheet_height, sheet_angle; /* a sheet's halves; 0: there is none */
+    float edge[4]; /* of the dark area around the paper: left, top, right, bottom */
+    float table, sheet_width, sheet_height, sheet_angle; /* half the size of a sheet; 0: no sheet */
     float box[4], box_pen;                               /* left, top, right, bottom in pixels */
-    int fall;                                            /* of a vignette: its drawing_dimming */
+    int fall;                                            /* the drawing_dimming of a vignette */
     float fall_share, aspect;
 };
 
@@ -163,7 +163,7 @@ static void choose_light(struct cn_random *random, enum drawing_paper paper, str
     scene->shadow_soft = cn_random_uniform(random, 0.02F, 0.2F);
 }
 
-/* A table of another brightness than the paper. */
+/* A table with a different brightness than the paper. */
 static void choose_table(struct cn_random *random, struct scene *scene) {
     scene->table = cn_random_uniform(random, 0.1F, 0.45F);
     scene->sheet_width = cn_random_uniform(random, 0.3F, 0.42F);
@@ -204,7 +204,7 @@ static void choose_scene(struct cn_random *random, enum drawing_paper paper, int
             scene->edge[i] = cn_random_uniform(random, 0.01F, 0.07F);
 }
 
-/* The light that a vignette leaves, by the distance from the middle: 1 is a corner. */
+/* The light that remains with a vignette, by the distance from the middle; 1 is a corner. */
 static float fall_at(const struct scene *scene, float x, float y) {
     const float corner = hypotf(scene->aspect, 1) / 2, share = scene->fall_share;
     const float distance = hypotf(x * scene->aspect, y) / corner;
@@ -269,7 +269,7 @@ static void paint_pixel(const struct scene *scene, struct cn_random *random, flo
     pixel[3] = transparent ? to_sample(cover) : 255;
 }
 
-/* On paper that is only a part of the picture digits are smaller, and in the middle. */
+/* If the paper is only a part of the picture, digits are smaller and near the middle. */
 static void choose_hand(struct cn_random *random, enum drawing_paper paper, int width, int height,
                         struct hand *hand) {
     const float side = (float)(width < height ? width : height);
@@ -294,7 +294,7 @@ void drawing_make(uint64_t seed, struct drawing *ret_drawing) {
     struct scene scene;
     struct drawing drawing = {.paper = (enum drawing_paper)(seed % DRAWING_PAPERS)};
     const struct shape *shape = &shapes[cn_random_below(&random, sizeof shapes / sizeof *shapes)];
-    /* Papers that show light or lines need a few pixels for it. */
+    /* Papers with uneven light or lines must be large enough to show them. */
     const float least = drawing.paper >= DRAWING_LIT ? 4.2F : 3.3F;
     const int width = (int)expf(cn_random_uniform(&random, least, 5.9F));
     const int height = (int)((float)width * cn_random_uniform(&random, 0.75F, 1.4F));

@@ -1,6 +1,6 @@
-/* emulated_exec.c: an LD_PRELOAD library for tests/cross-arm64: a program that runs in qemu's user
- * mode and starts itself again, as Criterion does for each test, is started in qemu again. Without
- * it the kernel is asked to run a program of another architecture. EMULATOR is qemu's own path. */
+/* emulated_exec.c: an LD_PRELOAD library for tests/cross-arm64. A program in qemu's user mode that
+ * executes itself again, as Criterion does for each test, is started in qemu again; otherwise the
+ * kernel would have to run a program of another architecture. EMULATOR is qemu's own path. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ int execve(const char *program, char *const argv[], char *const environment[]) {
     *(void **)&real = dlsym(RTLD_NEXT, "execve");
     while (argv[count] != NULL)
         count++;
-    const char *emulated[count + 3]; /* after fork(): no allocation */
+    const char *emulated[count + 3]; /* after fork(), so it must not allocate */
     emulated[0] = emulator;
     emulated[1] = program;
     for (size_t i = 1; i <= count; i++)

@@ -1,4 +1,4 @@
-/* folder.h: a temporary folder for a test, in TMPDIR or the system's place for such. */
+/* folder.h: a temporary folder for a test, in TMPDIR or else in the system's temporary folder. */
 #ifndef CONVNET_TESTS_SUPPORT_FOLDER_H
 #define CONVNET_TESTS_SUPPORT_FOLDER_H
 
@@ -38,7 +38,7 @@ static inline int folder_remove_entry(const char *path, const struct stat *info,
     return remove(path);
 }
 
-/* Removes the folder and all in it. */
+/* Removes the folder and everything in it. */
 static inline void folder_remove(const char *folder) {
     cr_assert_eq(nftw(folder, folder_remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
 }

@@ -1,8 +1,8 @@
-/* hang.c: an LD_PRELOAD library for the daemon's tests: while the file that HANG_WHILE names is
- * there, the compute thread does not get past asking whether a client still waits; only it asks so.
- * While the one that HANG_READ names is there, a file as large as a model is not read. Once the
- * thread is held, the file is renamed: .held is added to its name, and that is waited for.
- */
+/* hang.c: an LD_PRELOAD library for the daemon's tests, which holds threads. While the file that
+ * HANG_WHILE names exists, the compute thread is held when it asks whether a client is still
+ * waiting; no other thread asks that. While the file that HANG_READ names exists, a thread that
+ * reads a file as large as a model is held. Once a thread is held, the file is renamed to its name
+ * with .held added, and the thread waits until that is removed. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size);
 ssize_t __read_chk(int fd, void *bytes, size_t count, size_t size);
 
-/* Until the file is removed; at once if it is not there. */
+/* Waits until the file is removed; returns at once if it does not exist. */
 static void hold(const char *gate) {
     char held[4096], event[sizeof(struct inotify_event) + 4096];
     const int removals = inotify_init1(IN_CLOEXEC);

@@ -1,7 +1,8 @@
-/* malloc_fails.c: an LD_PRELOAD library for the daemon's tests: when the file MALLOC_FAILS appears,
- * which holds k in decimal, .armed is added to its name, and the k-th allocation from then on
- * fails, once; then that file is removed. -1: none does. With "+" after k all fail from the k-th
- * on, until the file appears again. The C library allocates, and not jemalloc. */
+/* malloc_fails.c: an LD_PRELOAD library for the daemon's tests, which makes an allocation fail.
+ * When the file MALLOC_FAILS appears with a decimal number k, it is renamed to its name with .armed
+ * added, and the k-th allocation from then on fails once; then the file is removed. -1: none fails.
+ * With "+" after k all allocations from the k-th on fail, until the file appears again. The C
+ * library's allocator is used instead of jemalloc. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -63,12 +64,12 @@ void *malloc(size_t size) {
     return fails() ? NULL : __libc_malloc(size);
 }
 
-/* The daemon's own allocator must not get what it did not give. */
+/* The daemon's own allocator must not free blocks that it did not allocate. */
 void free(void *memory) {
     __libc_free(memory);
 }
 
-/* OpenMP's. It ends the process without memory: it gets some. */
+/* OpenMP ends the process when it gets no memory, so its allocations never fail. */
 void *memalign(size_t alignment, size_t size);
 void *memalign(size_t alignment, size_t size) {
     return __libc_memalign(alignment, size);

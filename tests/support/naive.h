@@ -1,4 +1,4 @@
-/* naive.h: the oracles: each kernel as its definition reads, in double, with no thought of speed.
+/* naive.h: the oracles: each kernel written as its definition, in double, without regard to speed.
  */
 #ifndef CONVNET_TESTS_NAIVE_H
 #define CONVNET_TESTS_NAIVE_H

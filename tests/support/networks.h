@@ -9,13 +9,13 @@
  * cn_network_free. */
 struct cn_network *test_network(struct cn_shape input, const char *layers, uint64_t seed);
 
-/* A graph: a layer's words ":a" gives it a name, "<a" makes it read that layer (several: in this
- * order; none: the layer before), "frozen" freezes it. The inputs are "input", "input_1" ...;
- * `outputs` are names with spaces between, "" for the last layer. */
+/* A graph. In a layer's words ":a" names it, "<a" makes it read that layer (several: in this order;
+ * none: the layer before), and "frozen" freezes it. The inputs are "input", "input_1" ...;
+ * `outputs` are names separated by spaces, "" for the last layer. */
 struct cn_network *test_graph(const struct cn_shape *inputs, size_t input_count, const char *layers,
                               const char *outputs, uint64_t seed);
 
-/* test_network, but for a failure that is expected: the status, and the error. */
+/* Like test_network, for an expected failure: returns the status, and the error. */
 enum cn_status test_network_try(struct cn_shape input, const char *layers,
                                 struct cn_network **ret_network, struct cn_error *error);
 

@@ -3,11 +3,11 @@
  *
  *   onnx_cases [-v] [-l] CASE...
  *
- * What a case gives as an input and an importer needs as a constant (weights, shapes, axes) is put
- * into the model as an initializer, but for the first input; where all inputs can be computed, they
- * are. Prints a line per case that is not as it should be (-v: all) and the counts, with -l also in
- * how many of the passed cases each type of layer was; exits with 1 if a case was imported and gave
- * other numbers. */
+ * Inputs of a case that an importer needs as constants (weights, shapes, axes) are put into the
+ * model as initializers, except for the first input; if all inputs can be computed, they are.
+ * Prints a line for each case that fails (-v: for each case) and the counts, with -l also the
+ * number of passed cases with each type of layer. Exits with 1 if a case was imported and gave
+ * wrong numbers. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -25,7 +25,7 @@ enum { PORTS = 64, TYPES = 128 };
 
 struct counts {
     int passed, wrong, refused, unread;
-    int by_type[TYPES]; /* passed cases with a layer of the type */
+    int by_type[TYPES]; /* passed cases that contain a layer of the type */
 };
 
 static bool verbose;
@@ -80,7 +80,7 @@ static struct port port_read(const json_t *json) {
     return port;
 }
 
-/* One sample between the source's order and the network's. */
+/* Copies one sample between the source's order of numbers and the network's. */
 static void port_convert(const struct port *port, const float *from, float *to, bool to_network) {
     size_t strides[ONNX_RANK], stride = 1, count = 1, digits[ONNX_RANK] = {0}, at = 0;
     for (int i = port->rank - 1; i >= 0; i--) {
@@ -108,7 +108,7 @@ static bool numbers_agree(double a, double b) {
     return a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= 1e-4 + 1e-3 * fabs(b);
 }
 
-/* The network against the case's outputs. text: what is wrong. */
+/* Compares the network with the outputs of the case. text: the difference. */
 static bool case_compare(const struct import_onnx_result *result, struct onnx_import *reader,
                          Onnx__TensorProto *const *inputs, const int *used, const char *folder,
                          char text[256]) {
@@ -147,7 +147,7 @@ static bool case_compare(const struct import_onnx_result *result, struct onnx_im
         outs[i] = malloc(samples * cn_shape_size(&network->outputs[i].shape) * sizeof(float));
     cn_plan_run_ports(plan, workspace, (const float *const *)ins, samples, outs);
     for (size_t i = 0; i < network->output_count; i++) {
-        /* Numbers of the tensor may be the message's own: it stays until the end. */
+        /* The tensor's numbers may point into the message, so it is kept until the end. */
         protos[i] = case_tensor(folder, "output", i);
         const struct onnx_tensor *expected =
             protos[i] != NULL ? onnx_tensor_read(reader, protos[i]) : NULL;
@@ -184,7 +184,7 @@ out:
     return good;
 }
 
-/* True if an axis besides the batch has no size. */
+/* True if an axis other than the batch has size 0. */
 static bool input_is_free(const Onnx__ValueInfoProto *info) {
     const Onnx__TensorTypeProto *type = info->type != NULL ? info->type->tensor_type : NULL;
     for (size_t i = 1; type != NULL && type->shape != NULL && i < type->shape->n_dim; i++)
@@ -193,7 +193,7 @@ static bool input_is_free(const Onnx__ValueInfoProto *info) {
     return false;
 }
 
-/* Imports the case with the inputs of `dynamic` (bits) computed and the others constant. */
+/* Imports the case; the inputs in `dynamic` (bits) stay inputs, the others become constants. */
 static enum cn_status case_import(const char *folder, unsigned char *bytes, size_t length,
                                   Onnx__TensorProto **inputs, size_t input_count,
                                   unsigned long dynamic, struct import_onnx_result *ret,
@@ -274,7 +274,7 @@ static void case_run(const char *folder, struct counts *counts) {
         inputs[input_count++]->name = NULL;
     }
     if (bytes == NULL || input_count == 0 || strstr(folder, "BFLOAT16") != NULL) {
-        /* The suite's files have bfloat16 as uint16. */
+        /* The suite's files store bfloat16 as uint16. */
         counts->unread++;
         if (verbose)
             printf("UNREAD %s\n", folder);

@@ -1,4 +1,5 @@
-/* test_architecture.c: Keras's JSON in its spellings to a network and back, and what is refused. */
+/* test_architecture.c: Keras's JSON in its spellings is read into a network and written back; and
+ * what is refused. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static void refuse(const char *json, enum cn_status status, const char *words) {
 #define LAYER(class_name, config) "{\"class_name\":\"" class_name "\",\"config\":{" config "}}"
 #define INPUT(shape)              LAYER("InputLayer", "\"batch_shape\":[null," shape "]")
 
-/* One net as Keras 3 prints it. */
+/* A network as Keras 3 writes it. */
 static const char keras3[] =
     "{\"module\":\"keras\",\"class_name\":\"Sequential\",\"config\":{\"name\":\"net\","
     "\"trainable\":true,\"dtype\":{\"module\":\"keras\",\"class_name\":\"DTypePolicy\",\"config\":"
@@ -79,7 +80,7 @@ static const char keras3[] =
     "\"build_input_shape\":[null,28,28,1]},\"registered_name\":null,\"build_config\":{"
     "\"input_shape\":[null,28,28,1]}}";
 
-/* The same net as Keras 2 prints it. */
+/* The same network as Keras 2 writes it. */
 static const char keras2[] =
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"net\",\"layers\":["
     "{\"class_name\":\"InputLayer\",\"config\":{\"batch_input_shape\":[null,28,28,1],\"dtype\":"
@@ -102,7 +103,7 @@ static const char keras2[] =
     "{\"class_name\":\"Dense\",\"config\":{\"name\":\"dense\",\"units\":10,\"activation\":"
     "\"softmax\"}}]},\"keras_version\":\"2.13.1\",\"backend\":\"tensorflow\"}";
 
-/* And in the words of Keras 1, with a bare list and the shape on the first layer. */
+/* The same network with the names of Keras 1, with a bare list and the shape in the first layer. */
 static const char keras1[] =
     "{\"class_name\":\"Sequential\",\"config\":["
     "{\"class_name\":\"Convolution2D\",\"config\":{\"name\":\"conv2d\",\"batch_input_shape\":[null,"
@@ -149,7 +150,7 @@ Test(architecture, formats_what_it_parses) {
     cn_network_free(copy);
 }
 
-/* Between them every layer type, and every key that is not at its default. */
+/* Together they have every layer type, and every key with a value other than its default. */
 static const char *const assorted_layers[] = {
     INPUT("20,20,3"),
     LAYER("Conv2D", "\"filters\":4,\"kernel_size\":3,\"use_bias\":false"),

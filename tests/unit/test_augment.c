@@ -1,4 +1,5 @@
-/* test_augment.c: each augmentation does what its row says, and lists of them read and print. */
+/* test_augment.c: each augmentation does what its name says; lists of augmentations are parsed and
+ * printed. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -91,9 +92,9 @@ Test(augment, a_stream_gives_one_image_and_another_stream_another) {
     for (int i = 0; i < CN_AUGMENTATIONS; i++) {
         char list[64];
         if (i == CN_AUGMENT_FLIP || i == CN_AUGMENT_FLIP_VERTICAL)
-            continue; /* the drawing is the same from both sides; they have a test of their own */
+            continue; /* the drawing is symmetric; these have a test of their own */
         if (i == CN_AUGMENT_MIXUP || i == CN_AUGMENT_CUTMIX)
-            continue; /* they need a second image: a test of their own */
+            continue; /* these need a second image and have a test of their own */
         (void)snprintf(list, sizeof list, "%s=%s", cn_augmentation_types[i].name,
                        i == CN_AUGMENT_ROTATION                              ? "30"
                        : i == CN_AUGMENT_OCCLUSION || i == CN_AUGMENT_CUTOUT ? "12"
@@ -193,7 +194,7 @@ Test(augment, elastic_bends_about_as_far_as_it_says) {
         cn_warp_places(&warp, SIDE, SIDE, SIDE, SIDE, places);
         for (int i = 0; i < PIXELS; i++) {
             squares += pow((double)places[2 * i] - i % SIDE, 2);
-            /* Smooth: neighbours stay neighbours. */
+            /* Smooth: the offsets of neighbouring pixels differ little. */
             if (i % SIDE > 0)
                 cr_assert_lt(fabs((double)(places[2 * i] - places[2 * i - 2]) - 1), 2.5);
         }
@@ -379,7 +380,7 @@ Test(augment, lists_read_and_print) {
     cr_assert_eq(preset.share[CN_AUGMENT_ELASTIC], 0.5f);
     preset = parsed("handwriting");
     for (int i = 0; i < CN_AUGMENTATIONS;
-         i++) /* what comes after the outliers is for photographs */
+         i++) /* the augmentations after the outliers are for photographs */
         cr_assert_eq(preset.strength[i] > 0 && preset.share[i] > 0, i <= CN_AUGMENT_OUTLIER, "%s",
                      cn_augmentation_types[i].name);
     const struct cn_augmentation again = parsed(cn_augmentation_format(&preset, text));
@@ -414,7 +415,7 @@ Test(augment, bad_lists_are_quoted) {
     }
 }
 
-/* A slope: 4 x + y, of `channels` alike; changed by the list. */
+/* A slope, 4 x + y, with `channels` equal channels, changed by the list. */
 static void change_slope(const char *list, int channels, float *to) {
     const struct cn_augmentation augmentation = parsed(list);
     const struct cn_shape shape = cn_shape_image(SIDE, SIDE, channels);
@@ -475,7 +476,7 @@ Test(augment, photos_is_a_preset) {
     cr_assert_eq(a.strength[CN_AUGMENT_STROKE], 0);
 }
 
-/* ---- Pieces that are lost, and two images in one ---- */
+/* ---- Missing pieces, and two images in one ---- */
 
 Test(augment, cutout_leaves_a_square_of_nothing) {
     float before[PIXELS], after[PIXELS];

@@ -1,5 +1,5 @@
 /* test_axes.c: layers over other axes than the last, and channels_first: each architecture gives
- * the numbers of one that says the same with Permute and Reshape layers. */
+ * the same numbers as an equivalent one with Permute and Reshape layers. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static float *outputs_of(const struct cn_network *network, const float *input) {
 #define FIRST            ",\"data_format\":\"channels_first\""
 #define DENSE            L("Dense", "\"units\":2")
 
-/* The same parameters in both, and the same input. */
+/* Both networks get the same parameters and the same input. */
 static void expect_same(const char *layers, const char *shape, const char *explicit_layers,
                         const char *explicit_shape) {
     struct cn_network *a = read_network(layers, shape),
@@ -101,7 +101,7 @@ Test(axes, crops_of_the_middle_and_given_statistics) {
                 L("Rescaling", "\"scale\":[0.5,2.0],\"offset\":[-0.5,-4.0]"), "5,2");
 }
 
-/* Keras 3 writes how it would pad, though it does not. */
+/* Keras 3 writes the parameters of padding even if the layer does not pad. */
 Test(axes, resizing_as_keras_3_writes_it) {
     expect_same(L("Resizing", "\"height\":3,\"width\":4,\"crop_to_aspect_ratio\":false,"
                               "\"pad_to_aspect_ratio\":false,\"fill_mode\":\"constant\","
@@ -109,7 +109,7 @@ Test(axes, resizing_as_keras_3_writes_it) {
                 "6,5,2", L("Resizing", "\"height\":3,\"width\":4"), "6,5,2");
 }
 
-/* The network has its channels last, whatever the file has: its input is the same picture. */
+/* The network has its channels last, whatever the file says, so its input is the same picture. */
 Test(axes, channels_first) {
     expect_same(
         L("Conv2D", CONV FIRST) "," L("BatchNormalization", "\"axis\":1") "," L(
@@ -120,7 +120,7 @@ Test(axes, channels_first) {
         L("Conv2D", CONV) "," L("BatchNormalization", "") "," L(
             "MaxPooling2D", "\"pool_size\":2") "," L("GlobalAveragePooling2D", "") "," DENSE,
         "7,6,2");
-    /* Flatten keeps the file's order, unless it says channels_first itself. */
+    /* Flatten keeps the order of the file, unless the layer itself says channels_first. */
     expect_same(L("Conv2D", CONV FIRST) "," L("Flatten", "") "," DENSE, "2,5,6",
                 L("Conv2D", CONV) "," PERMUTE("[3,1,2]") "," L("Flatten", "") "," DENSE, "5,6,2");
     expect_same(
@@ -143,7 +143,7 @@ Test(axes, channels_first) {
     expect_same(L("Conv1D", CONV FIRST), "3,8", L("Conv1D", CONV), "8,3");
 }
 
-/* A merge reads all of its inputs in one order. */
+/* A merge reads all its inputs in the same order. */
 Test(axes, channels_first_merges) {
     static const char json[] =
         "{\"class_name\":\"Functional\",\"config\":{\"name\":\"m\",\"layers\":["

@@ -36,7 +36,7 @@ static void check_kernel_gradient(const struct cn_kernels *kernels, const struct
     free(expected);
 }
 
-/* The kernel as conv2d_input_gradient wants it. Caller frees with free(). */
+/* The kernel in the order that conv2d_input_gradient takes. Caller frees with free(). */
 static float *turned(const float *w, const struct cn_conv2d *s) {
     const int depth = s->kernel_width * s->in_channels;
     const size_t stride = (size_t)cn_padded(depth), channels = (size_t)s->out_channels;
@@ -95,7 +95,7 @@ Test(backward, convolutions_agree_with_the_definition) {
     each_instruction_set(check_convolutions);
 }
 
-/* Numbers of channels around each vector's length. */
+/* Numbers of channels around the length of each vector. */
 static const size_t channel_counts[] = {1, 3, 4, 8, 10, 16, 20, 32, 33, 48};
 enum { CHANNEL_COUNTS = sizeof channel_counts / sizeof *channel_counts };
 
@@ -135,7 +135,7 @@ Test(backward, relu_passes_what_was_positive) {
     each_instruction_set(check_relu);
 }
 
-/* Channel by channel, the definition. */
+/* The definition, channel by channel. */
 static void expected_pooling(float *dx, const float *dy, const float *x,
                              const struct cn_pooling *s) {
     for (int c = 0; c < s->channels; c++)
@@ -157,8 +157,9 @@ static void check_pooling(const struct cn_kernels *kernels) {
     for (size_t t = 0; t < CHANNEL_COUNTS; t++) {
         const int channels = (int)channel_counts[t];
         const struct cn_pooling shapes[] = {
-            {6, 7, channels, 3, 3, 2, 2, 2, 2, 0, 0},  /* a column that no window sees */
-            {5, 5, channels, 3, 3, 2, 2, 2, 2, 0, 0},  /* windows that leave the image */
+            {6, 7, channels, 3, 3, 2, 2, 2, 2, 0, 0},  /* with a column that no window covers */
+            {5, 5, channels, 3, 3, 2, 2, 2, 2, 0, 0},  /* with windows that reach beyond the
+                                                        * image */
             {7, 5, channels, 4, 3, 3, 3, 2, 2, 1, 1}}; /* overlapping, padded */
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
             const struct cn_pooling *s = &shapes[i];
@@ -168,7 +169,7 @@ static void check_pooling(const struct cn_kernels *kernels) {
             float *y = cn_floats_allocate(out), *dx = test_floats(in, 5, 6, 3);
             float *expected = cn_floats_allocate(in);
             for (size_t k = 0; k < in; k++)
-                x[k] = roundf(2 * x[k]); /* many equal ones */
+                x[k] = roundf(2 * x[k]); /* with many equal values */
             kernels->max_pooling(y, x, s);
             expected_pooling(expected, dy, x, s);
             kernels->backward->max_pooling(dx, dy, x, y, s);

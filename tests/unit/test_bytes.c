@@ -1,4 +1,4 @@
-/* test_bytes.c: the kernels of bytes of every instruction set of this machine against their
+/* test_bytes.c: compares the kernels of bytes of every instruction set of this machine with their
  * definition, bit for bit: integers, one product and one rounding. */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -15,23 +15,23 @@
 
 static const struct cn_byte_range input_range = {.scale = 0.02f, .zero = 77};
 
-/* One convolution of bytes with all it needs. */
+/* One convolution of bytes with all its arrays. */
 struct problem {
     struct cn_conv2d shape;
     size_t in, out, channels;
     uint8_t *x;
     float *packed, *scales;
-    double *sums; /* exact, times input scale and the channel's are the outputs */
+    double *sums; /* exact sums; times the scales of input and channel they are the outputs */
 };
 
-/* Bytes of whole pages for `count` bytes and what kernels may read past them. */
+/* The size in whole pages of `count` bytes and of the bytes that kernels may read after them. */
 static size_t guarded_size(size_t count) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     return (count + CN_BYTES_SLACK + page - 1) / page * page;
 }
 
-/* `count` bytes, and CN_BYTES_SLACK more, behind which nothing may be read. Caller frees with
- * free_guarded. */
+/* A block of `count` bytes and CN_BYTES_SLACK more; a read beyond them ends the process. Caller
+ * frees with free_guarded. */
 static uint8_t *bytes_by_chance(struct cn_random *random, size_t count) {
     const size_t size = guarded_size(count), page = (size_t)sysconf(_SC_PAGESIZE);
     uint8_t *pages =
@@ -49,7 +49,7 @@ static void free_guarded(uint8_t *bytes, size_t count) {
     (void)munmap(bytes + count + CN_BYTES_SLACK - size, size + page);
 }
 
-/* `extreme`: the largest inputs and weights, which would overflow 16 bits if any did. */
+/* `extreme`: uses the largest inputs and weights, which would make a 16-bit sum overflow. */
 static struct problem make(struct cn_random *random, const struct cn_conv2d *s,
                            struct cn_byte_range out, bool extreme) {
     const size_t in = (size_t)(s->in_height * s->in_width * s->in_channels);
@@ -204,7 +204,7 @@ Test(bytes, long_sums_of_the_largest_numbers_do_not_overflow) {
     clear(&p);
 }
 
-/* ---- What is not a convolution ---- */
+/* ---- Kernels that are no convolutions ---- */
 
 static void check_elements(const struct cn_bytes_kernels *kernels, size_t count) {
     struct cn_random random = cn_random_stream(11, count, 0, 0);

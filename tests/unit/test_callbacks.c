@@ -1,5 +1,5 @@
-/* test_callbacks.c: early stopping, the plateau and the best epoch by hand-made histories; clipping
- * by hand; the warm-up and the schedules that decay. */
+/* test_callbacks.c: early stopping, the plateau and the best epoch with hand-made histories;
+ * clipping, warm-up and the decaying schedules, compared with numbers computed by hand. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,7 @@ Test(callbacks, stops_after_patience_and_knows_the_best) {
     struct cn_training_options o = cn_training_options_default();
     struct cn_callback_state watch = {.plateau_scale = 1};
     o.early_stopping = 2;
-    o.min_delta = 0.1f; /* 2.95 is not better than 3 by so much */
+    o.min_delta = 0.1f; /* 2.95 is not better than 3 by the minimum */
     for (int i = 0; i < 4; i++) {
         const struct cn_epoch_record record = record_of(i + 1, losses[i]);
         cr_assert(!watch.stopped);
@@ -47,7 +47,7 @@ Test(callbacks, accuracy_is_better_when_it_is_more) {
     cr_assert(!cn_callbacks_epoch(&watch, &o, &record));
     record = record_of(3, 0.4);
     cr_assert(cn_callbacks_epoch(&watch, &o, &record));
-    record = record_of(4, (double)NAN); /* without validation the loss counts */
+    record = record_of(4, (double)NAN); /* without validation the training loss is compared */
     record.loss = 0.1;
     o.monitor = CN_MONITOR_AUTO;
     watch.best = 0.2;
@@ -87,8 +87,8 @@ Test(callbacks, a_plateau_lowers_the_rate_to_its_least) {
     }
 }
 
-/* Keras's EarlyStopping(patience=2, baseline=3): better epochs that do not beat it do not begin the
- * waiting anew, and yet none of them ends the training. */
+/* Keras's EarlyStopping(patience=2, baseline=3): better epochs that are not better than the
+ * baseline do not restart the count, but they do not end the training either. */
 Test(callbacks, a_baseline_must_be_beaten) {
     static const double losses[] = {5, 4.5, 4, 4.2};
     struct cn_training_options o = cn_training_options_default();
@@ -105,7 +105,7 @@ Test(callbacks, a_baseline_must_be_beaten) {
     watch = (struct cn_callback_state){.plateau_scale = 1};
     o.monitor = CN_MONITOR_VALIDATION_ACCURACY;
     o.baseline = 0.5f;
-    static const double errors[] = {0.4, 0.45, 0.47}; /* accuracy 0.6 beats it at once */
+    static const double errors[] = {0.4, 0.45, 0.47}; /* an accuracy of 0.6 is better at once */
     for (int i = 0; i < 3; i++) {
         const struct cn_epoch_record record = record_of(i + 1, errors[i]);
         cr_assert(!watch.stopped);
@@ -128,8 +128,8 @@ Test(callbacks, the_first_epochs_may_not_count) {
     cr_assert(watch.stopped && watch.best_epoch == 3);
 }
 
-/* Keras's ReduceLROnPlateau(patience=1, cooldown=2): after a lowered rate two epochs do not count.
- */
+/* Keras's ReduceLROnPlateau(patience=1, cooldown=2): the two epochs after a lowered rate are not
+ * counted. */
 Test(callbacks, a_plateau_cools_down) {
     static const double scales[] = {1, 0.5, 0.5, 0.25, 0.25, 0.125};
     struct cn_training_options o = cn_training_options_default();
@@ -187,7 +187,7 @@ Test(callbacks, gradients_are_clipped_as_asked) {
     cn_network_free(network);
 }
 
-/* ---- Schedules: 10 steps an epoch, 100 in all ---- */
+/* ---- Schedules: 10 steps per epoch, 100 in all ---- */
 
 static double rate_at(const struct cn_training_options *o, uint64_t step) {
     return (double)cn_schedule_rate(o, step, 100, 10);

@@ -1,5 +1,5 @@
-/* test_class_means.c: F1, precision, recall, AUC and top 5 against examples that scikit-learn's
- * documentation publishes, and the AUC against all pairs. */
+/* test_class_means.c: compares F1, precision, recall, AUC and top 5 with published examples from
+ * scikit-learn's documentation, and the AUC with a count over all pairs. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -7,7 +7,8 @@
 #include "convnet/trainer.h"
 #include "support/networks.h"
 
-/* An evaluation of `samples` answers [samples, classes]; its confusion lies in `confusion`. */
+/* An evaluation of `samples` answers [samples, classes]; its confusion matrix points to
+ * `confusion`. */
 static struct cn_evaluation evaluation_of(float *answers, const uint16_t *labels, size_t samples,
                                           size_t classes, size_t *confusion) {
     struct cn_evaluation e = {.samples = samples,
@@ -49,8 +50,7 @@ Test(class_means, the_documented_auc) {
     cr_assert_float_eq(cn_auroc(inside, 2, outside, 2), 0.75, 1e-12);
 }
 
-/* The mean over the classes of the share of pairs in the right order, by going through all pairs.
- */
+/* The mean over the classes of the share of pairs in the right order, by counting all pairs. */
 Test(class_means, auc_is_the_share_of_pairs) {
     enum { SAMPLES = 300, CLASSES = 7 };
     uint16_t labels[SAMPLES];

@@ -28,7 +28,7 @@ static unsigned unpack(enum http_coding coding, const void *from, size_t size, s
     return http_coding_inflate(coding, from, size, limit, &bytes, &length, &fault);
 }
 
-/* The text comes back, with a NUL behind it. */
+/* The text must come back, with a NUL after it. */
 static bool comes_back(enum http_coding coding, const void *from, size_t size, size_t limit,
                        const void *text, size_t text_length) {
     if (unpack(coding, from, size, limit) != 0)
@@ -61,7 +61,7 @@ Test(coding, inflate) {
     cr_assert_eq(unpack(HTTP_CODING_DEFLATE, packed, used, 1000), 400);
     for (size_t cut = 1; cut < used; cut++)
         cr_assert_eq(unpack(HTTP_CODING_GZIP, packed, cut, 1000), 400, "cut at %zu", cut);
-    packed[used] = 'x'; /* more behind it */
+    packed[used] = 'x'; /* more bytes after it */
     cr_assert_eq(unpack(HTTP_CODING_GZIP, packed, used + 1, 1000), 400);
     packed[used - 5] ^= 1; /* the checksum */
     cr_assert_eq(unpack(HTTP_CODING_GZIP, packed, used, 1000), 400);
@@ -82,7 +82,7 @@ Test(coding, members) {
     cr_assert_eq(unpack(HTTP_CODING_GZIP, packed, used, 5), 413);
 }
 
-/* Lengths around those at which the buffer grows. */
+/* Lengths near those at which the buffer grows. */
 Test(coding, long_bodies) {
     enum { LONGEST = 300000 };
     unsigned char *text = malloc(LONGEST), *packed = malloc(LONGEST + 1000);
@@ -103,7 +103,7 @@ Test(coding, long_bodies) {
 Test(coding, bombs) {
     enum { MUCH = 4 << 20 };
     unsigned char *zeros = calloc(1, MUCH), *packed = malloc(MUCH);
-    size_t used = pack(zeros, 1 << 20, 31, packed, MUCH); /* a mebibyte of anything is fair */
+    size_t used = pack(zeros, 1 << 20, 31, packed, MUCH); /* each body may have a mebibyte */
     cr_assert(comes_back(HTTP_CODING_GZIP, packed, used, (size_t)1 << 30, zeros, 1 << 20));
     used = pack(zeros, MUCH, 31, packed, MUCH);
     cr_assert_eq(unpack(HTTP_CODING_GZIP, packed, used, (size_t)1 << 30), 413);
@@ -144,5 +144,5 @@ Test(coding, answers) {
     struct cn_random random = cn_random_stream(3, 0, 0, 0);
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = (char)cn_random_bits(&random);
-    cr_assert_null(http_coding_gzip(text, sizeof text, &used)); /* noise does not get shorter */
+    cr_assert_null(http_coding_gzip(text, sizeof text, &used)); /* noise cannot be compressed */
 }

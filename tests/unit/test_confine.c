@@ -1,5 +1,6 @@
-/* test_confine.c: what a process that has given up files and calls can still do. Each case is a
- * child, since there is no way back; its exit status says which step went wrong. */
+/* test_confine.c: what a process can still do after it has given up files and system calls. Each
+ * case runs in a child process, because a process cannot get them back; the exit status of the
+ * child says which step failed. */
 #include "base/confine.h"
 
 #include <criterion/criterion.h>
@@ -86,13 +87,13 @@ Test(confine, files) {
     cr_expect_eq(status, 0);
 }
 
-/* Asked to look once the other thread has given calls up. */
+/* Pipes: `go` tells the thread to try a call, `done` returns the result. */
 static int go[2], done[2];
 
 static void *try_socket(void *data) {
     char byte;
     (void)data;
-    /* A thread that begins asks for more than is left. */
+    /* The thread has started before calls are given up, since starting needs more of them. */
     if (write(done[1], "b", 1) != 1 || read(go[0], &byte, 1) != 1)
         return NULL;
     byte = socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM ? 'n' : 'y';

@@ -1,5 +1,5 @@
-/* test_connections.c: who counts as one client for max-connections-per-address, and what is full.
- */
+/* test_connections.c: which connections count as one client for max-connections-per-address, and
+ * when the limits are reached. */
 #include "http/connections.h"
 
 #include <arpa/inet.h>
@@ -13,7 +13,7 @@ static struct http_connections connections;
 static int next_fd;
 
 static void begin(void) {
-    next_fd = 100; /* numbers only: nothing is read from them */
+    next_fd = 100; /* numbers only: nothing is read from these descriptors */
     cr_assert_eq(http_connections_init(&connections, 6, 2, 2, NULL), CN_OK);
 }
 static void end(void) {
@@ -21,9 +21,9 @@ static void end(void) {
 }
 TestSuite(connections, .init = begin, .fini = end);
 
-static enum http_room room; /* of the last that came */
+static enum http_room room; /* result of the last connection */
 
-/* From an address, or from a unix socket if it is NULL. */
+/* A connection from an address, or from a unix socket if it is NULL. */
 static struct http_connection *from(const char *text, enum http_class class) {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};

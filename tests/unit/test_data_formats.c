@@ -1,5 +1,5 @@
 /* test_data_formats.c: Kaggle's CSV, NumPy's arrays and CIFAR's binary files as labelled data, and
- * what is said to files that are none. */
+ * the messages for other files. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,8 @@ Test(data_formats, one_csv_file_with_the_label_last_and_no_head) {
     struct cn_dataset *data = read_good(path, CN_SPLIT_TEST);
     cr_assert(data->whole && data->count == 2 && data->labels[0] == 1 && data->images[1] == 5);
     cn_dataset_free(data);
-    write_text(path, folder, "b.csv", "1,7\n0,5\n"); /* without a head the label is first */
+    write_text(path, folder, "b.csv", "1,7\n0,5\n"); /* without a header the first column is the
+                                                      * label */
     data = read_good(path, CN_SPLIT_TRAIN);
     cr_assert(data->count == 2 && data->labels[0] == 1 && data->images[1] == 5);
     cn_dataset_free(data);
@@ -99,7 +100,7 @@ Test(data_formats, bad_csv_is_named_by_line) {
 
 /* ---- NumPy ---- */
 
-/* An array's file in `bytes`; returns its length. */
+/* Writes an array file to `bytes`; returns its length. */
 static size_t make_npy(unsigned char *bytes, const char *type, const char *shape, const void *data,
                        size_t length) {
     char head[119];
@@ -172,7 +173,7 @@ static void end_zip(struct zip *zip) {
     zip->length += zip->directory_length + 22;
 }
 
-/* Keras's mnist.npz in small: two pictures of 2 x 3 to train, one to test. */
+/* A small version of Keras's mnist.npz: two pictures of 2 x 3 to train, one to test. */
 static void make_archive(struct zip *zip, bool packed) {
     const unsigned char pictures[12] = {0, 1, 2, 3, 4, 255, 6, 7, 8, 9, 10, 11};
     const int64_t labels[2] = {3, 1};
@@ -239,7 +240,8 @@ Test(data_formats, a_folder_of_npy) {
     folder_remove(folder);
 }
 
-/* Every byte of an archive changed and every length cut: an error or good data, nothing else. */
+/* Each byte of an archive is changed, and each length cut: the result must be an error or valid
+ * data. */
 Test(data_formats, damaged_archives_do_no_harm) {
     static struct zip zip;
     make_archive(&zip, true);

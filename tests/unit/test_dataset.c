@@ -1,4 +1,4 @@
-/* test_dataset.c: IDX folders as labelled data, and what all datasets share. */
+/* test_dataset.c: IDX folders as labelled data, and what all datasets have in common. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +87,7 @@ Test(dataset, a_blank_image_stays_blank) {
     struct cn_dataset dataset = {
         .shape = cn_shape_image(16, 16, 1), .count = 2, .images = calloc(2, 256)};
     int ink = 0;
-    memset(dataset.images + 256 + 16 * 7, 255, 16 * 2); /* the second has a bar */
+    memset(dataset.images + 256 + 16 * 7, 255, 16 * 2); /* the second row has a bar */
     cr_assert_eq(cn_dataset_prepare(&dataset, &preprocessing, &shape, NULL), CN_OK);
     for (int i = 0; i < 784; i++) {
         cr_assert_eq(dataset.images[i], 0);

@@ -1,5 +1,5 @@
-/* test_dataset_labels.c: pictures with a labels.csv beside them, samples' weights, and images that
- * lie in a file because memory is short. */
+/* test_dataset_labels.c: pictures with a labels.csv, weights of samples, and images that are kept
+ * in a file because memory is short. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static void write_text(const char *folder, const char *name, const char *text) {
     folder_write(path, text, strlen(text));
 }
 
-/* A grey picture of 4 x 4 with one tone. */
+/* A grey picture of 4 x 4 pixels with one value. */
 static void write_picture(const char *folder, const char *name, int tone) {
     char path[FOLDER_PATH], bytes[32] = "P5 4 4 255\n";
     const size_t head = strlen(bytes);
@@ -53,7 +53,7 @@ static void expect_error(const char *folder, enum cn_split split, const char *wo
     cr_assert_null(data);
 }
 
-/* Four pictures with the tones 10, 20, 30 and 40. */
+/* Four pictures with the values 10, 20, 30 and 40. */
 static void make_pictures(const char *folder) {
     write_picture(folder, "a.pgm", 10);
     write_picture(folder, "b, or so.pgm", 20);
@@ -171,7 +171,7 @@ Test(dataset_labels, a_split_keeps_weights_and_names) {
     folder_remove(folder);
 }
 
-/* ---- More than memory holds ---- */
+/* ---- Data larger than the memory ---- */
 
 Test(dataset_labels, images_in_a_file_are_the_same) {
     char folder[FOLDER_PATH], name[32], text[4096] = "file,label\n";
@@ -207,7 +207,7 @@ Test(dataset_labels, images_in_a_file_are_the_same) {
     folder_remove(folder);
 }
 
-/* A CSV grows from memory into a file on its way. */
+/* While a CSV is read, its images move from memory to a file. */
 Test(dataset_labels, a_csv_grows_into_a_file) {
     char folder[FOLDER_PATH], path[FOLDER_PATH];
     static char text[64 * 2000] = "label,weight,a,b,c,d\n";

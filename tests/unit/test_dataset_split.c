@@ -1,5 +1,5 @@
-/* test_dataset_split.c: what is kept for validation: of each class its share, by the seed; as Keras
- * does where that is asked for; and the folders that hold it apart. */
+/* test_dataset_split.c: which samples are kept for validation: the same share of each class, drawn
+ * with the seed; the last ones with Keras's order; or separate folders. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,8 @@
 #include "convnet/dataset.h"
 #include "support/folder.h"
 
-/* Pictures of one pixel, its value the sample's number: `sizes[c]` of class c, class after class.
- */
+/* Pictures of one pixel whose value is the sample's number: `sizes[c]` pictures of each class c,
+ * class by class. */
 static struct cn_dataset *sorted_classes(const size_t *sizes, size_t classes) {
     struct cn_dataset *data = calloc(1, sizeof *data);
     data->shape = cn_shape_image(1, 1, 1);

@@ -1,6 +1,6 @@
-/* test_drawings.c: pictures as people make them, through the one path to the shipped model. The
- * drawings are the tests' own, so that nobody's pictures are tuned to; what is asked for each kind
- * of paper is a little less than what was measured. */
+/* test_drawings.c: the shipped model reads pictures as people make them, preprocessed in the usual
+ * way. The tests draw the pictures themselves, so nothing is tuned to someone's pictures; the
+ * number required for each kind of paper is a little less than the measured one. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 enum { COUNT = 300 };
 
-/* In a hundred. */
+/* Per cent. */
 static const int floors[DRAWING_PAPERS] = {
     [DRAWING_PLAIN] = 93,  [DRAWING_TRANSPARENT] = 93, [DRAWING_LIT] = 90,   [DRAWING_SHADOW] = 80,
     [DRAWING_RULED] = 83,  [DRAWING_FRAMED] = 80,      [DRAWING_SHEET] = 90, [DRAWING_BOXED] = 90,
@@ -58,7 +58,7 @@ Test(drawings, are_read) {
     cn_model_free(model);
 }
 
-/* A ring in two levels, cut out along its ink, which is more than half of its frame. */
+/* A ring in black and white, cut out along its ink, which covers more than half of its frame. */
 static enum cn_status prepare_ring(int inner, bool light, float *image,
                                    struct cn_preprocessing_report *report) {
     enum { SIDE = 16 };
@@ -80,7 +80,7 @@ static enum cn_status prepare_ring(int inner, bool light, float *image,
 }
 
 Test(drawings, cut_along_their_ink_are_told_from_their_page) {
-    /* With a small hole, more than half of the whole is ink, too. */
+    /* With a small hole the ink covers more than half of the whole, too. */
     static const int inner[] = {13, 9};
     for (int i = 0; i < 2; i++) {
         float images[2][28 * 28];
@@ -99,7 +99,7 @@ Test(drawings, dark_corners_are_no_dark_page) {
     const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     for (int dimming = DRAWING_VIGNETTE_SQUARE; dimming <= DRAWING_VIGNETTE_CONE; dimming++)
         for (uint64_t seed = 0; seed < 12; seed++) {
-            /* A cone's tip is no paraboloid: up to 30 % it is close to one. */
+            /* A cone is no paraboloid at its tip; up to 30 % of dimming it is close to one. */
             const float step = dimming == DRAWING_VIGNETTE_CONE ? 0.0125F : 0.02F;
             const float share = 0.15F + step * (float)seed;
             struct drawing drawing;
@@ -115,7 +115,7 @@ Test(drawings, dark_corners_are_no_dark_page) {
         }
 }
 
-/* MNIST's digits cut out along their ink and scaled to 16 x 16, as scanners' collections are. */
+/* MNIST's digits cut out along their ink and scaled to 16 x 16, as in collections of scanners. */
 Test(drawings, grey_scans_that_fill_their_frame) {
     struct cn_dataset *dataset = NULL;
     int wrong = 0, refused = 0;

@@ -1,5 +1,5 @@
-/* test_elementwise.c: the elementwise kernels of every instruction set of this machine against
- * their definitions, in double. */
+/* test_elementwise.c: compares the elementwise kernels of every instruction set of this machine
+ * with their definitions in double. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static void each_instruction_set(void (*check)(const struct cn_elementwise_kerne
     cr_assert_geq(tables, 1);
 }
 
-/* Numbers of channels around each vector's length. */
+/* Numbers of channels around the length of each vector. */
 static const size_t channel_counts[] = {1, 3, 8, 10, 15, 16, 17, 24, 32, 33, 64};
 enum { CHANNEL_COUNTS = sizeof channel_counts / sizeof *channel_counts, ROWS = 11 };
 
@@ -71,7 +71,8 @@ struct moments {
     double mean, squares, slope, product;
 };
 
-/* Of channel c of x and dy[ROWS, channels]; the product's distances are to `around`. */
+/* The sums of channel c of x and dy[ROWS, channels]; the product has the distances from `around`.
+ */
 static struct moments moments_of(const float *x, const float *dy, float around, size_t channels,
                                  size_t c) {
     struct moments m = {0};
@@ -91,7 +92,8 @@ static struct moments moments_of(const float *x, const float *dy, float around, 
 static void check_sums(const struct cn_elementwise_kernels *kernels, const char *name) {
     for (size_t t = 0; t < CHANNEL_COUNTS; t++) {
         const size_t channels = channel_counts[t];
-        float *x = test_floats(ROWS * channels, 99, 101, 1); /* far from zero: cancellation shows */
+        float *x = test_floats(ROWS * channels, 99, 101, 1); /* far from zero, so that
+                                                              * cancellation shows */
         float *dy = test_floats(ROWS * channels, -1, 1, 2);
         float mean[64], squares[64], slope[64], product[64];
         kernels->moments(mean, squares, x, ROWS, channels);
@@ -164,7 +166,8 @@ Test(elementwise, arrays_are_added) {
     each_instruction_set(check_add);
 }
 
-/* The formulas are test_optimizer.c's; here every instruction set follows the portable one. */
+/* test_optimizer.c has the formulas; here every instruction set is compared with the portable one.
+ */
 static void check_optimizers(const struct cn_elementwise_kernels *kernels, const char *name) {
     enum { COUNT = 37 };
     const struct cn_elementwise_kernels *expected = cn_kernels_portable.elementwise;

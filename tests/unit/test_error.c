@@ -1,4 +1,5 @@
-/* test_error.c: how failures are recorded: first wins, NULL is fine, text is cut, never overrun. */
+/* test_error.c: how failures are recorded: the first one is kept, NULL is allowed, text is cut to
+ * the buffer. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -41,7 +42,7 @@ Test(error, null_is_accepted) {
     cr_assert_eq(cn_fail_at(NULL, CN_INVALID, "x", 1, "y"), CN_INVALID);
 }
 
-/* What a file says must not colour a terminal, or worse. */
+/* Text from a file must not control the terminal. */
 Test(error, control_characters_are_taken_out) {
     struct cn_error error = {0};
     cn_fail_at(&error, CN_INVALID, "a\033[2Jb", -1, "%s",

@@ -1,5 +1,5 @@
-/* test_file.c: whole files: limits, kinds of files, and writes that leave the old or the new file.
- * Each test works in a folder of its own under TMPDIR, removed at its end. */
+/* test_file.c: reading whole files: limits, kinds of files; and writes that leave either the old or
+ * the new file. Each test uses a folder of its own under TMPDIR, which is removed at its end. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -162,7 +162,7 @@ Test(file, target_is_a_folder) {
     (void)rmdir(path);
 }
 
-/* A file size limit stands in for the full disk: both make write() fail half-way. */
+/* A limit of file sizes has the effect of a full disk: write() fails half-way. */
 Test(file, a_write_that_fails_half_way_keeps_the_old_file) {
     const char *path = in_folder("model");
     write_text(path, "old");
@@ -183,7 +183,7 @@ Test(file, a_write_that_fails_half_way_keeps_the_old_file) {
     cr_assert_eq(entries(false), 1, "a temporary file was left");
 }
 
-/* What a killed save leaves is removed by the next save of that name, and nothing else is. */
+/* The next save of the same name removes the temporary file of a killed save, and nothing else. */
 Test(file, the_next_save_removes_what_a_killed_one_left) {
     static const char *const stays[] = {".m.abcde",  ".m.abcdefg",    ".m.ab-def",
                                         ".n.abcdef", ".m.abcdef.txt", "m.abcdef"};

@@ -1,5 +1,5 @@
-/* test_foreign_layers.c: the layers that other programs' graphs have and Keras does not: their
- * gradients, some values, and what they refuse. ONNX's own cases are the rest of their test. */
+/* test_foreign_layers.c: the layers of other programs' graphs that Keras does not have: their
+ * gradients, some values, and what they refuse. ONNX's own cases test them as well. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -81,7 +81,7 @@ Test(foreign_layers, gradients_of_functions_of_two_numbers) {
                                             "power", "maximum",  "minimum",  "prelu"};
     char layers[512];
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        /* Both of one shape; one repeated along axes; both repeated. */
+        /* Both of the same shape; one repeated along axes; both repeated. */
         snprintf(layers, sizeof layers,
                  HEAD "Unary :p function=exp;Conv2D :b filters=3 kernel_size=3 <input;"
                       "Unary :q function=softplus;Binary :u function=%s <p <q" TAIL,
@@ -150,7 +150,7 @@ Test(foreign_layers, values) {
     float y[16];
     run("Unary function=clip alpha=-1 beta=6", four, x, y);
     cr_assert(y[0] == -1 && y[1] == -0.5f && y[2] == 0.5f && y[3] == 6);
-    run("Unary function=round", four, x, y); /* halves to even */
+    run("Unary function=round", four, x, y); /* rounds halves to even */
     cr_assert(y[1] == 0 && y[2] == 0 && y[3] == 7);
     run("Reduce function=argmax", four, x, y);
     cr_assert_eq(y[0], 3);

@@ -1,4 +1,5 @@
-/* test_formats.c: one picture in every form that people send, and what is no picture here. */
+/* test_formats.c: one picture in every format that people send, and files that are no supported
+ * picture. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 enum { WIDTH = 40, HEIGHT = 24 };
 
-/* What each form keeps of the picture that tests/data/pictures/make-pictures.py writes. */
+/* What each format preserves of the picture that tests/data/pictures/make-pictures.py writes. */
 static const struct form {
     const char *file, *format;
     bool grey, lossless;
@@ -45,13 +46,13 @@ static void load(const char *file, unsigned char **bytes, size_t *length) {
     cr_assert_eq(cn_file_read(path, 1 << 20, bytes, length, &error), CN_OK, "%s", error.text);
 }
 
-/* Sample c of pixel (x, y), of a grey picture its grey. */
+/* Sample c of pixel (x, y); for a grey picture its grey value. */
 static int sample(const struct cn_picture *picture, int x, int y, int c) {
     return picture
         ->data[(y * picture->width + x) * picture->channels + (picture->channels < 3 ? 0 : c)];
 }
 
-/* Each quarter has its colour, at any reduction. */
+/* Each quarter has its own colour, at any reduction. */
 static void check_quarters(const struct form *form, const struct cn_picture *picture) {
     static const int colors[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 255}};
     static const int greys[4] = {76, 150, 29, 255};
@@ -167,7 +168,7 @@ Test(formats, limits_of_size_and_memory) {
 }
 
 #ifdef HAVE_JPEG
-/* At an eighth a progressive picture is its blocks' means, as a baseline one is. */
+/* At an eighth a progressive picture consists of the means of its blocks, like a baseline one. */
 Test(formats, progressive_and_baseline_are_alike_at_an_eighth) {
     static const char *const names[] = {"baseline.jpg", "progressive.jpg"};
     const struct cn_picture_limits eighth = {.side = 2};
@@ -191,7 +192,7 @@ Test(formats, progressive_and_baseline_are_alike_at_an_eighth) {
 }
 #endif
 
-/* Nothing that is cut or damaged crashes; what is cut well before its end is refused. */
+/* No cut or damaged file causes a crash; a file that is cut well before its end is refused. */
 Test(formats, cut_and_damaged) {
     for (size_t i = 0; i < FORMS; i++) {
         unsigned char *bytes = NULL;
@@ -199,7 +200,8 @@ Test(formats, cut_and_damaged) {
         load(forms[i].file, &bytes, &length);
         for (size_t cut = 0; cut < length; cut += length / 150 + 1) {
             struct cn_picture picture = {0};
-            unsigned char *part = malloc(cut + 1); /* its end is the block's: overruns show */
+            unsigned char *part = malloc(cut + 1); /* a block of exact size, so that sanitizers
+                                                    * detect a read past its end */
             memcpy(part, bytes, cut);
             const enum cn_status status =
                 cn_picture_decode(part, cut, &cn_picture_default_limits, &picture, NULL);

@@ -1,5 +1,5 @@
 /* test_functional.c: Keras's Functional models as JSON: the spellings of Keras 2 and 3, models in
- * models, layers used twice, what is refused; and what we write is read back the same. */
+ * models, shared layers, what is refused; and what we write is read back the same. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,8 +172,8 @@ Test(functional, shared_layers) {
     cn_network_free(network);
 }
 
-/* As Teachable Machine writes them: Sequential of Sequentials, one of which has a Functional. Keras
- * 2 counts the calls of an inner model from 1. */
+/* As Teachable Machine writes models: a Sequential of Sequentials, one of which contains a
+ * Functional. Keras 2 counts the calls of an inner model from 1. */
 static const char nested[] =
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"outer\",\"layers\":["
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"first\",\"layers\":["
@@ -216,7 +216,7 @@ Test(functional, models_in_models_are_flattened) {
     cn_network_free(network);
 }
 
-/* An inner model used twice, whose calls are counted from 1. */
+/* An inner model that is used twice, with calls counted from 1. */
 static const char siamese[] = FUNCTIONAL(
     "Functional",
     INPUT2("p", "4") "," INPUT2(
@@ -272,7 +272,8 @@ Test(functional, names_of_others_are_made_ours) {
     "\"batch_input_shape\":[null,3]}},{\"class_name\":\"" class "\",\"config\":{\"name\":"         \
                                                                 "\"a\"" config "}}]}"
 
-/* A model of three numbers gives these for -2, 0.5 and 8, and is written and read back. */
+/* A model of three numbers gives these outputs for -2, 0.5 and 8, also after it was written and
+ * read back. */
 static void expect_outputs(const char *json, const float outputs[3]) {
     static const struct cn_architecture_options lenient = {.lenient = true};
     static const float x[] = {-2, 0.5f, 8};
@@ -326,7 +327,7 @@ Test(functional, hard_sigmoid_of_keras_2_and_3) {
         expect_outputs(cases[i].json, cases[i].outputs);
 }
 
-/* Activations that have no place in a layer of ours follow it; what only trains is not there. */
+/* An activation that our layers do not have as a key becomes a layer of its own. */
 Test(functional, activations_of_keras) {
     static const struct cn_architecture_options lenient = {.lenient = true};
     static const struct {
@@ -363,7 +364,7 @@ Test(functional, activations_of_keras) {
         "\"batch_input_shape\":[null,3]}},{\"class_name\":\"GaussianNoise\",\"config\":{\"stddev\":"
         "0.1}},{\"class_name\":\"Dense\",\"config\":{\"units\":2,\"activation\":\"elu\"}}]}",
         &lenient, NULL);
-    cr_expect_eq(network->layer_count, 3u); /* the noise, too, and the activation */
+    cr_expect_eq(network->layer_count, 3u); /* the noise, Dense and its activation */
     cn_network_free(network);
 }
 

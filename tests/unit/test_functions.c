@@ -1,5 +1,5 @@
-/* test_functions.c: the functions of activations of every instruction set of this machine against
- * the C library's in double, over every exponent and both signs. */
+/* test_functions.c: compares the activation functions of every instruction set of this machine with
+ * the C library's in double, over all exponents and both signs. */
 #include <criterion/criterion.h>
 #include <float.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 
 enum { EXPONENTS = 255, MANTISSAS = 97, COUNT = 2 * EXPONENTS * MANTISSAS };
 
-/* Floats of every exponent, zero and the subnormal ones among them, spread over the mantissas. */
+/* Floats of every exponent, including zero and subnormal ones, spread over the mantissas. */
 static float *all_exponents(void) {
     float *x = malloc(COUNT * sizeof *x), *next = x;
     for (unsigned sign = 0; sign < 2; sign++)

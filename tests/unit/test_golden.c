@@ -1,8 +1,7 @@
-/* test_golden.c: outputs, gradients and ten training losses against an independent implementation:
- * PyTorch in float64, whose numbers tests/golden/make-golden.py wrote. Weights, images and labels
- * are the hash that both sides compute; dropout has rate 0, since two implementations' masks
- * differ.
- */
+/* test_golden.c: compares outputs, gradients and ten training losses with an independent
+ * implementation: PyTorch in float64, whose numbers tests/golden/make-golden.py wrote. Both sides
+ * compute weights, images and labels with the same hash; dropout has rate 0, because two
+ * implementations draw different masks. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
@@ -26,7 +25,7 @@ static const struct {
     {GOLDEN "normalized.json", GOLDEN "golden-normalized.json"}};
 enum { CASES = sizeof cases / sizeof *cases };
 
-/* ---- What both sides compute ---- */
+/* ---- Computed by both sides ---- */
 
 static uint32_t scramble(uint32_t x) {
     x = (x ^ (x >> 16)) * 0x21F0AAADU;
@@ -38,7 +37,7 @@ static uint32_t hash(uint32_t stream, size_t i) {
     return scramble(scramble(stream + 1) + (uint32_t)i);
 }
 
-/* Where a tensor's initial values lie around; a kernel's spread follows from its fans. */
+/* The centre of a tensor's initial values; the spread of a kernel follows from its fans. */
 static const struct {
     const char *kind;
     double centre, spread;
@@ -90,7 +89,7 @@ static uint16_t *make_labels(size_t count, size_t classes) {
     return labels;
 }
 
-/* The architecture with dropout off, and the hash's weights. */
+/* The architecture without dropout, and with the hash's weights. */
 static struct cn_network *make_network(const char *path) {
     struct cn_network *network = NULL;
     struct cn_error error = {0};
@@ -117,8 +116,7 @@ static double number(const json_t *json) {
     return json_number_value(json);
 }
 
-/* `share` of the expected tensor's root mean square is what each element and the norm may differ.
- */
+/* Each element and the norm may differ by `share` of the expected tensor's root mean square. */
 static void compare_tensors(const struct cn_network *network, const float *values,
                             const json_t *expected, double share, const char *what) {
     size_t compared = 0;
@@ -269,7 +267,7 @@ Test(golden, gradients_are_pytorchs) {
         json_t *expected;
         cr_assert_eq(json_object_size(losses), 3);
         json_object_foreach((json_t *)(uintptr_t)losses, loss, expected) {
-            initialize(golden.network); /* moving statistics have moved */
+            initialize(golden.network); /* the moving statistics have changed */
             const float smoothing = strcmp(loss, "label_smoothing") == 0 ? 0.1f : 0;
             const double want = number(json_object_get(expected, "loss"));
             cr_expect_float_eq(

@@ -1,5 +1,5 @@
-/* test_gradient.c: training's bits do not depend on the number of threads; dropout does what its
- * rate says; moving statistics move. */
+/* test_gradient.c: the number of threads does not change the bits of a training; dropout drops the
+ * share of its rate; moving statistics change. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static const char *const normalized =
     "Activation activation=relu;AveragePooling2D;Dropout rate=0.5;Conv2D filters=5 kernel_size=2;"
     "BatchNormalization;GlobalAveragePooling2D;Dense units=4 activation=softmax";
 
-/* Gradient and parameters after one pass with `threads`. */
+/* Computes gradient and parameters after one pass with `threads`. */
 static float *pass(int threads, size_t count, float **ret_parameters) {
     struct cn_network *network = test_network(cn_shape_image(8, 8, 2), normalized, 3);
     float *images = test_floats(count * 128, 0, 1, 1);
@@ -99,7 +99,7 @@ Test(gradient, dropout_drops_its_share_and_keeps_the_mean) {
     size_t zeros = 0;
     for (size_t i = 0; i < 4000; i++)
         network->parameters[i] =
-            0; /* every output 0: dz is the same for all, dw follows the mask */
+            0; /* all outputs are 0: dz is the same for all, and dw follows the mask */
     cr_assert_eq(cn_gradient_workspace_create(network, 8, 1, &workspace, NULL), CN_OK);
     cn_network_gradient(network, workspace, &batch, CN_LOSS_MEAN_SQUARED_ERROR, 0, gradients,
                         &result);

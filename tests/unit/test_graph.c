@@ -1,5 +1,5 @@
-/* test_graph.c: networks that are no chain: branches, several inputs and outputs, shared and frozen
- * layers; in inference, in training, in a trace and as JSON. */
+/* test_graph.c: networks that are not chains: branches, several inputs and outputs, shared and
+ * frozen layers; in inference, in training, in a trace and as JSON. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 static const struct cn_shape image = {3, {6, 5, 2, 1, 1}}, vector = {1, {4, 1, 1, 1, 1}};
 
-/* Three branches meet, one value has four users, BatchNormalization stops twice. */
+/* Three branches meet, one value has four users, and two BatchNormalizations cannot be folded. */
 static const char residual[] =
     "Conv2D :a filters=3 kernel_size=3 padding=same use_bias=false;BatchNormalization :b;"
     "Activation :c activation=tanh;Conv2D :d filters=3 kernel_size=3 padding=same;"
@@ -86,7 +86,7 @@ Test(graph, gradient_of_merges) {
     }
 }
 
-/* Few elements, so that no step takes an extreme from one input to the other. */
+/* Few elements, so that no step moves a maximum from one input to another. */
 Test(graph, gradient_of_extremes) {
     static const char *const merges[] = {"Maximum", "Minimum"};
     for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
@@ -99,7 +99,7 @@ Test(graph, gradient_of_extremes) {
     }
 }
 
-/* The gradient and the new statistics of one batch. */
+/* Computes the gradient and the new statistics of one batch. */
 static float *gradient_of(struct cn_network *network, int threads, size_t count) {
     struct cn_gradient_workspace *workspace = NULL;
     float *images = test_floats(count * cn_shape_size(&network->input_shape), -1, 1, 8);
@@ -134,7 +134,7 @@ Test(graph, gradient_has_the_same_bits_for_any_threads) {
     }
 }
 
-/* A U-Net: down, up again, and what was there before beside it; its output is a map. */
+/* A U-Net: down, up again, with the earlier values concatenated; its output is a map. */
 static const char u_net[] =
     "Conv2D :a filters=4 kernel_size=3 padding=same use_bias=false;BatchNormalization :b;"
     "Activation :c activation=relu;MaxPooling2D :d pool_size=2;"
@@ -143,8 +143,8 @@ static const char u_net[] =
     "Conv2D :h filters=4 kernel_size=3 padding=same activation=relu;"
     "Conv2D :i filters=1 kernel_size=1 activation=sigmoid";
 
-/* The loss before and after some updates of a network whose targets are the images' first
- * channel, or the labels. */
+/* The loss before and after some updates of a network; its targets are the first channel of the
+ * images, or the labels. */
 static void train_steps(struct cn_network *network, int threads, double ret_losses[2]) {
     const size_t count = 37, size = cn_shape_size(&network->input_shape);
     const size_t outputs = cn_shape_size(&network->output_shape);
@@ -241,7 +241,7 @@ Test(graph, frozen_batch_normalization_lets_the_gradient_through) {
                    "frozen BatchNormalization");
 }
 
-/* All outputs by a plan, and all layers by a trace; they must agree. */
+/* Computes all outputs by a plan and all layers by a trace; both must agree. */
 static void compare_plan_and_trace(struct cn_network *network, size_t count) {
     struct cn_plan *plan = NULL;
     struct cn_workspace *workspace = NULL;
@@ -288,7 +288,7 @@ Test(graph, plan_and_trace_agree) {
     compare_plan_and_trace(test_graph(two_inputs, 2, two, "f g", 4), 37);
     compare_plan_and_trace(test_graph(two_inputs, 2, two, "g d f", 4), 5);
     compare_plan_and_trace(test_graph(two_inputs, 2, two, "d d b", 4), 5);
-    /* nothing may be folded over a value that somebody else reads */
+    /* nothing may be folded across a value that another layer reads */
     compare_plan_and_trace(
         test_graph(&image, 1,
                    "Conv2D :a filters=3 kernel_size=2;BatchNormalization :b;"
@@ -306,7 +306,7 @@ Test(graph, plan_knows_its_memory) {
     size_t weights = 0, steps = 0;
     for (; cn_plan_step_at(plan, steps, &step); steps++)
         weights += step.weight_bytes;
-    /* BatchNormalization and the first activation are in the convolutions. */
+    /* BatchNormalization and the first activation are folded into the convolutions. */
     cr_assert_eq(steps, 8, "%zu steps", steps);
     cr_assert_geq(cn_plan_weight_bytes(plan), weights);
     cr_assert_gt(cn_plan_workspace_bytes(plan), 16 * 6 * 5 * 3 * sizeof(float));

@@ -1,4 +1,4 @@
-/* test_idx.c: IDX files, plain and gzipped, right and wrong. */
+/* test_idx.c: IDX files, plain and gzipped, valid and invalid. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,7 +101,8 @@ Test(idx, impossible_sizes) {
         {{0, 0, 0, 2, 255, 255, 255, 255, 0, 0, 0, 2}, CN_MALFORMED},
         {{127, 255, 255, 255, 127, 255, 255, 255, 127, 255, 255, 255}, CN_LIMIT},
         {{0, 1, 0, 0, 0, 0, 16, 0, 0, 0, 16, 1}, CN_LIMIT},   /* just over 1 TiB */
-        {{0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0}, CN_MALFORMED}, /* 4 GiB claimed, 12 bytes there */
+        {{0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0}, CN_MALFORMED}, /* the header claims 4 GiB, and the
+                                                               * file has 12 bytes */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char bytes[sizeof two_images];
@@ -123,7 +124,7 @@ Test(idx, corrupt_gzip) {
                  CN_OK);
     cr_assert_eq(read_bytes(bytes, length, false, 1, &whole, NULL), CN_OK);
     cr_assert_eq(whole.sizes[0], 200);
-    /* From the deflate data (after the 10 bytes of gzip's header) to the trailer. */
+    /* The bytes from the deflate data (after the 10 bytes of gzip's header) to the trailer. */
     for (size_t at = 10; at < length; at++) {
         struct cn_idx idx = {0};
         struct cn_error error = {0};

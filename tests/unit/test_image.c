@@ -1,5 +1,5 @@
-/* test_image.c: images from raw samples, from pictures as they are and from PNGs, and back to PNG.
- */
+/* test_image.c: images from raw samples, from pictures without preprocessing and from PNGs, and
+ * images written as PNG. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@ enum { SIDE = 6, PIXELS = SIDE * SIDE };
 
 static const struct cn_shape grey = {3, {SIDE, SIDE, 1}}, colour = {3, {SIDE, SIDE, 3}};
 
-/* Every sample another one; alpha, where there is one, opaque. The caller frees data. */
+/* Each sample has another value; alpha, if there is one, is opaque. The caller frees data. */
 static struct cn_picture varied(int width, int height, int channels) {
     const size_t count = (size_t)width * (size_t)height;
     struct cn_picture picture = {.width = width,

@@ -1,5 +1,5 @@
-/* test_kernels.c: the vector kernels of every instruction set of this machine against the oracle.
- */
+/* test_kernels.c: compares the vector kernels of every instruction set of this machine with the
+ * oracle. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -48,7 +48,8 @@ static void check_forward(const struct cn_kernels *kernels, const struct cn_conv
     free(expected);
 }
 
-/* The largest of each 2 x 2 of a convolution's outputs, odd ones at the end included or dropped. */
+/* The maximum of each 2 x 2 outputs of a convolution; an odd row or column at the end is included
+ * or dropped. */
 static void check_pooled(const struct cn_kernels *kernels, const struct cn_conv2d *s, bool keep) {
     const int height = (s->out_height + keep) / 2, width = (s->out_width + keep) / 2;
     const size_t in = (size_t)(s->in_height * s->in_width * s->in_channels);
@@ -106,21 +107,21 @@ Test(kernels, any_geometry_agrees_with_the_definition) {
         const struct cn_kernels *k;
         for (size_t table = 0; (k = cn_kernels_at(table)) != NULL; table++) {
             check_forward(k, &shape, i % 2 == 0);
-            if (!cn_conv2d_is_depthwise(&shape)) /* the plan pools these by themselves */
+            if (!cn_conv2d_is_depthwise(&shape)) /* the plan pools these outputs separately */
                 check_pooled(k, &shape, i % 4 < 2);
         }
     }
 }
 
-/* Calls `check` with every table of kernels that runs here. */
+/* Calls `check` with each table of kernels that this machine can run. */
 static void with_each_table(void (*check)(const struct cn_kernels *kernels)) {
     const struct cn_kernels *kernels;
     for (size_t i = 0; (kernels = cn_kernels_at(i)) != NULL; i++)
         check(kernels);
 }
 
-/* A line of pixels, as many images of a Dense: each has the bits it has alone, whatever the tiles.
- */
+/* The pixels of a line, like the images of a Dense, each have the bits that they have alone, with
+ * all tiles. */
 static void check_product(const struct cn_kernels *kernels) {
     enum { IN = 37, OUT = 150, MOST = 60 };
     struct cn_conv2d s = {.in_height = 1,
@@ -220,7 +221,7 @@ static void check_softmax(const struct cn_kernels *kernels) {
         float largest = z[0];
         for (int k = 1; k < width; k++)
             largest = z[k] > largest ? z[k] : largest;
-        for (int k = 0; k < width; k++) /* the difference is rounded by the definition */
+        for (int k = 0; k < width; k++) /* the difference as the definition rounds it */
             sum += expected[k] = exp((double)(z[k] - largest));
         kernels->softmax(z, 1, width);
         for (int k = 0; k < width; k++)
@@ -235,7 +236,7 @@ Test(kernels, softmax_of_extremes_sums_to_one) {
 }
 
 static void check_pooling(const struct cn_kernels *kernels) {
-    enum { CHANNELS = 37 }; /* whole vectors and a part of one */
+    enum { CHANNELS = 37 }; /* complete vectors and a partial one */
     const struct cn_pooling shape = {3, 3, CHANNELS, 2, 2, 2, 2, 2, 2, 0, 0};
     float x[9 * CHANNELS], most[4 * CHANNELS], mean[4 * CHANNELS];
     for (int i = 0; i < 9 * CHANNELS; i++)

@@ -1,5 +1,5 @@
-/* test_label_sets.c: sets of labels keep the error that they promise, say none of what is like
- * nothing and several of what is doubtful, and live in the model file. */
+/* test_label_sets.c: sets of labels keep the promised error, are empty for pictures of no class,
+ * have several labels for doubtful pictures, and are stored in the model file. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static struct cn_model *create_model(void) {
     return model;
 }
 
-/* Answers as a network's: mostly sure and right, some unsure, some wrong. */
+/* Answers like a network's: mostly confident and right, some uncertain, some wrong. */
 static void draw(struct cn_evaluation *e, uint16_t *labels, uint64_t seed) {
     struct cn_random random = cn_random_stream(seed, 0, 0, 0);
     *e = (struct cn_evaluation){.samples = SAMPLES,
@@ -66,7 +66,7 @@ Test(label_sets, miss_no_more_than_they_promise) {
     cr_assert_eq(cn_calibrate_sets(model, &seen, labels, NULL), CN_OK);
     cr_assert_geq(model->error_levels.count, 2);
     cr_assert_float_eq(model->error_levels.levels[0].error, 0.001, 1e-12);
-    /* The promise fails with a probability of 5 %: of twenty draws hardly four. */
+    /* The promise fails with a probability of 5 %: of twenty draws hardly ever four. */
     for (size_t i = 0; i < model->error_levels.count; i++) {
         const struct cn_error_level *level = &model->error_levels.levels[i];
         size_t broken = 0;
@@ -108,7 +108,7 @@ Test(label_sets, few_samples_promise_little) {
     const struct cn_error_level *level = NULL;
     uint16_t *labels = malloc(SAMPLES * sizeof *labels);
     draw(&seen, labels, 1);
-    seen.samples = 2994; /* one that is missed once in a thousand shows none of these once in 20 */
+    seen.samples = 2994; /* 0.999 to the power of 2994 is just above 0.05 */
     cr_assert_eq(cn_calibrate_sets(model, &seen, labels, NULL), CN_OK);
     cr_expect_float_eq(model->error_levels.levels[0].error, 0.002, 1e-12);
     cr_expect_eq(cn_model_error_level(model, 0.001, &level, &error), CN_INVALID);
@@ -136,7 +136,7 @@ Test(label_sets, none_one_and_several) {
     } cases[] = {
         {{0.9f, 0.05f, 0.03f, 0.02f}, 1}, {{0.7f, 0.05f, 0.23f, 0.02f}, 2},
         {{0.35f, 0.3f, 0.3f, 0.05f}, 0},  {{0.4f, 0.3f, 0.3f, 0}, 3},
-        {{0.6f, 0.2f, 0.2f, 0}, 3}, /* of two that are equal neither is left out */
+        {{0.6f, 0.2f, 0.2f, 0}, 3}, /* two labels with equal probabilities are both in the set */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect_eq(cn_model_label_set(model, level, cases[i].outputs).count, cases[i].count,

@@ -17,7 +17,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static bool at_gate;
-static char order[256]; /* jobs as they end: the first letter of `data` */
+static char order[256]; /* the jobs in the order of their ends: the first letter of `data` */
 static size_t executed_images, executions;
 
 static void begin(void) {
@@ -79,7 +79,7 @@ static void wait_for(size_t jobs) {
     (void)pthread_mutex_unlock(&mutex);
 }
 
-/* Holds the compute thread until the gate is opened. */
+/* Holds the compute thread until the gate opens. */
 static void pass_gate(struct job *job) {
     (void)job;
     (void)pthread_mutex_lock(&mutex);
@@ -195,7 +195,7 @@ Test(lane, deadlines_fire_in_their_order) {
         const size_t rank = i * 37 % COUNT;
         names[i] = (char)('A' + rank);
         jobs[i] = make_job(i % MODELS, 1, &names[i]);
-        /* Every third far away, so that the heap is not emptied from its top only. */
+        /* Every third deadline is far away, so that the heap is not only emptied from its top. */
         jobs[i].deadline.at = now + 50000000 + rank * 1000000 + (rank % 3 == 0 ? 3600000000000 : 0);
     }
     for (size_t i = 0; i < COUNT; i++)
@@ -203,7 +203,7 @@ Test(lane, deadlines_fire_in_their_order) {
     wait_for(COUNT - COUNT / 3);
     char last = 0;
     for (const char *c = order; *c != '\0'; c++) {
-        /* Those that are found due together are answered in any order. */
+        /* Jobs that are found due at the same time are answered in any order. */
         cr_assert_neq((*c - 'A') % 3, 0);
         last = *c > last ? *c : last;
     }

@@ -1,5 +1,5 @@
-/* test_layers.c: every layer type passes the gradient check, infers its shape, and says what does
- * not fit. */
+/* test_layers.c: every layer type passes the gradient check, infers its output shape, and refuses
+ * shapes that do not fit. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,8 +58,9 @@ Test(layers, gradient_conv2d) {
 }
 
 Test(layers, gradient_pooling) {
-    /* Few windows, so that no step takes a maximum from one input to another: a step small enough
-     * for many of them measures the rounding of the losses, which differs by instruction set. */
+    /* Few windows, so that no step moves a maximum from one input to another: a step that is small
+     * enough for many windows would measure the rounding of the losses, which differs by
+     * instruction set. */
     check((struct cn_shape){3, {4, 3, 2}},
           "Conv2D filters=3 kernel_size=2 activation=tanh;MaxPooling2D pool_size=2 "
           "padding=same;Flatten;Dense units=2 activation=softmax",
@@ -188,7 +189,7 @@ Test(layers, gradient_normalizations) {
 
 Test(layers, gradient_scalings) {
     check(image,
-          /* far from zero, where the slope changes */
+          /* inputs far from zero, where PReLU's slope jumps */
           "Conv2D filters=3 kernel_size=3;Rescaling scale=0.1,0.2,-0.1 offset=1,-1,-1;PReLU;"
           "Normalization;Rescaling scale=1 offset=-0.5;PReLU shared_axes=1,2" TAIL,
           CE, 0);
@@ -262,7 +263,7 @@ Test(layers, what_does_not_fit_is_named) {
     refused(cn_shape_image(0, 5, 1), "Flatten", "at least 1", "(0, 5, 1)");
 }
 
-/* Every order of three axes: turns, which are transpositions, and others. */
+/* Every order of three axes: some are transpositions of two dimensions, others are not. */
 Test(layers, permutations_move_each_number_to_its_place) {
     static const int orders[][3] = {{1, 2, 3}, {1, 3, 2}, {2, 1, 3},
                                     {2, 3, 1}, {3, 1, 2}, {3, 2, 1}};

@@ -22,7 +22,7 @@ static void count(size_t *counter) {
     (void)pthread_mutex_unlock(&mutex);
 }
 
-/* Holds the loader's thread in the middle of a reload, as a disk that hangs does. */
+/* Holds the loader's thread in the middle of a reload, like a disk that hangs. */
 static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
 
 static void report(void *data, const struct registry_event *event) {
@@ -119,7 +119,7 @@ Test(loader, what_hangs_is_given_up) {
     cr_assert_eq(running.status, CN_CANCELED);
     cr_assert_str_eq(running.error.text, "the server is shutting down");
     cr_assert_eq(waiting.status, CN_CANCELED);
-    /* Whatever comes of it later is no longer theirs. */
+    /* From here on the loader must not write to the jobs. */
     memset(&running, 0xff, sizeof running);
     const struct loader_job gone = running;
     (void)pthread_mutex_unlock(&disk);

@@ -1,4 +1,4 @@
-/* test_log_repeats.c: warnings that clients can provoke do not fill the log, and are not forgotten.
+/* test_log_repeats.c: warnings that clients can provoke do not fill the log, and are still counted.
  */
 #include "daemon/log.h"
 

@@ -1,4 +1,4 @@
-/* test_memory.c: arrays of floats: alignment, zeroes, and sizes that cannot be. */
+/* test_memory.c: arrays of floats: alignment, zeroes, and impossible sizes. */
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,7 +11,8 @@ Test(memory, arrays_are_aligned_zeroed_and_whole_cache_lines) {
         float *floats = cn_floats_allocate(counts[i]);
         cr_assert_not_null(floats, "count %zu", counts[i]);
         cr_assert_eq((uintptr_t)floats % 64, 0u, "count %zu", counts[i]);
-        /* Up to the next multiple of 16 the floats are ours as well: sanitizers watch this. */
+        /* The array has floats up to the next multiple of 16, which may be written; sanitizers
+         * check this. */
         const size_t padded = (counts[i] + 15) / 16 * 16;
         for (size_t k = 0; k < padded; k++)
             cr_assert_eq(floats[k], 0.0f, "count %zu, float %zu", counts[i], k);

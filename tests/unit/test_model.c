@@ -1,6 +1,6 @@
-/* test_model.c: what a model is and what its file may say: labels, records, metadata, weights. Each
- * test works in a folder of its own, removed at its end. Files as bytes are in test_model_file.c.
- */
+/* test_model.c: models and what their files may contain: labels, records, metadata, weights. Each
+ * test uses a folder of its own, which is removed at its end. Tests of files as bytes are in
+ * test_model_file.c. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ TestSuite(model, .init = setup, .fini = teardown);
 
 #define LAYER(class_name, config) "{\"class_name\":\"" class_name "\",\"config\":{" config "}}"
 
-/* The tests of what a file may say change one thing in a good file. */
+/* Tests of what a file may contain change one part of a valid file. */
 static struct cn_safetensors *saved_parts(void) {
     struct cn_safetensors *file = NULL;
     struct cn_model *model = model_files_model(1);
@@ -64,7 +64,7 @@ static void expect_refusal(enum cn_status status, const char *words) {
     cn_model_free(model);
 }
 
-/* Writes `parts` with the metadata string `key` replaced, or left out if `value` is NULL. */
+/* Writes `parts` with the metadata string `key` replaced, or removed if `value` is NULL. */
 static void write_with(struct cn_safetensors *parts, const char *key, const char *value) {
     for (size_t i = 0; i < parts->metadata_count; i++) {
         struct cn_metadata *pair = &parts->metadata[i];
@@ -218,7 +218,7 @@ Test(model, refuses_weights_that_are_not_finite) {
     cn_safetensors_free(parts);
     free(weights);
 
-    /* And nothing like that is written. */
+    /* Such values are not written either. */
     struct cn_model *model = model_files_model(1);
     struct cn_error error = {0};
     (void)unlink(path);
@@ -249,7 +249,7 @@ Test(model, refuses_changed_weights_by_the_probe) {
     cn_safetensors_free(parts);
 }
 
-/* A file of the first versions: one probe, of probabilities, and no checksum. */
+/* A file of the first versions: one probe of probabilities, and no checksum. */
 Test(model, takes_and_checks_older_files) {
     struct cn_safetensors *parts = saved_parts();
     struct cn_model *model = NULL;
@@ -307,7 +307,8 @@ Test(model, refuses_missing_and_extra_tensors) {
     free(more);
 }
 
-/* A small file must not make a large allocation: a gigabyte of weights that it does not have. */
+/* A small file must not cause a large allocation: it claims a gigabyte of weights that it does not
+ * contain. */
 Test(model, compares_tensors_before_it_allocates) {
     struct cn_safetensors *parts = saved_parts();
     write_with(parts, "architecture",

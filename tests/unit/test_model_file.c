@@ -1,5 +1,5 @@
-/* test_model_file.c: model files as bytes: exact round trips, files that are cut or changed, saves
- * that are stopped. Each test works in a folder of its own, removed at its end. */
+/* test_model_file.c: model files as bytes: exact round trips, files that are cut or changed,
+ * interrupted saves. Each test uses a folder of its own, which is removed at its end. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -82,7 +82,9 @@ Test(model_file, refuses_every_truncation) {
     cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, &length, NULL), CN_OK);
     for (size_t cut = 0; cut < length; cut++) {
         struct cn_error error = {0};
-        unsigned char *exact = malloc(cut > 0 ? cut : 1); /* so that a sanitizer sees over-reads */
+        unsigned char *exact = malloc(cut > 0 ? cut : 1); /* a block of exact size, so that
+                                                           * sanitizers detect a read past its
+                                                           * end */
         memcpy(exact, bytes, cut);
         model = NULL;
         cr_expect_eq(cn_model_parse(exact, cut, "t", &model, &error), CN_MALFORMED, "at %zu", cut);
@@ -107,7 +109,7 @@ static enum cn_status parse_flipped(unsigned char *bytes, size_t length, size_t 
     return status;
 }
 
-/* Each byte of the file, header and weights, with one of its bits flipped, and with several. */
+/* In each byte of the file, header and weights, one bit is flipped, then several. */
 Test(model_file, refuses_every_flipped_bit) {
     unsigned char *bytes = NULL;
     size_t length = 0;
@@ -126,7 +128,7 @@ Test(model_file, refuses_every_flipped_bit) {
     free(bytes);
 }
 
-/* A file without a checksum, each byte changed: refused, or still a model; never anything else. */
+/* In a file without a checksum each byte is changed: the result must be refused or be a model. */
 Test(model_file, survives_every_changed_byte) {
     unsigned char *bytes = NULL;
     size_t length = 0, refused = 0;
@@ -193,7 +195,7 @@ Test(model_file, an_unwritable_folder_is_an_error) {
     model_files_save(model, path);
     cr_assert_eq(chmod(folder, 0555), 0);
     const bool root = geteuid() == 0;
-    if (root) /* whom no mode stops */
+    if (root) /* root, for whom file modes have no effect */
         cr_assert_eq(seteuid(65534), 0);
     error = (struct cn_error){0};
     cr_expect_eq(cn_model_write(model, path, &error), CN_IO);
@@ -204,7 +206,7 @@ Test(model_file, an_unwritable_folder_is_an_error) {
     cn_model_free(model);
 }
 
-/* Saves two models in turn for ever, one byte to `pipe_end` after each. */
+/* Saves two models in turn without end, and writes one byte to `pipe_end` after each save. */
 static _Noreturn void save_for_ever(struct cn_model *const models[2], int pipe_end) {
     for (size_t i = 0;; i++)
         if (cn_model_write(models[i % 2], path, NULL) != CN_OK || write(pipe_end, "", 1) != 1)
@@ -222,7 +224,7 @@ Test(model_file, a_killed_save_leaves_the_old_or_the_new_file) {
         const pid_t child = fork();
         cr_assert_geq(child, 0);
         if (child == 0) {
-            (void)close(ends[0]); /* so that it ends with this test, however that ends */
+            (void)close(ends[0]); /* so that the child ends with this test, even if it crashes */
             save_for_ever(models, ends[1]);
         }
         (void)close(ends[1]);
@@ -230,7 +232,7 @@ Test(model_file, a_killed_save_leaves_the_old_or_the_new_file) {
             char byte;
             cr_assert_eq(read(ends[0], &byte, 1), 1);
         }
-        /* While it saves, a reader sees whole files only. */
+        /* While another process saves, a reader only sees complete files. */
         cr_assert_eq(cn_model_read(path, &copy, &error), CN_OK, "%s", error.text);
         cn_model_free(copy);
         cr_assert_eq(kill(child, SIGKILL), 0);
@@ -247,7 +249,7 @@ Test(model_file, a_killed_save_leaves_the_old_or_the_new_file) {
     cn_model_free(models[1]);
 }
 
-/* A quantized model: kernels of bytes, and all that the plan needs of them. */
+/* A quantized model: kernels of bytes, and everything else that the plan needs for them. */
 Test(model_file, a_quantized_model_is_read_as_it_was_written) {
     struct cn_model *model = model_files_model(7), *copy = NULL;
     struct cn_network *quantized = NULL;

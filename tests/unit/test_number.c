@@ -1,4 +1,4 @@
-/* test_number.c: floats as shortest decimals, against printf and strtof. */
+/* test_number.c: compares floats as shortest decimals with printf and strtof. */
 #include "base/number.h"
 
 #include <criterion/criterion.h>
@@ -24,7 +24,7 @@ static int significant_digits(const char *text) {
     return count;
 }
 
-/* The oracle: the first printf precision that reads back. */
+/* The oracle: the first precision of printf whose text gives the same float. */
 static int shortest_digits(float value) {
     char text[32];
     for (int digits = 1;; digits++) {

@@ -1,5 +1,5 @@
-/* test_onnx.c: ONNX files as networks: what is made of a small one, and what becomes of bad ones:
- * cut, changed, endless, lying about their sizes. ONNX's own cases test the operators. */
+/* test_onnx.c: ONNX files as networks: what a small one becomes, and that invalid ones are refused:
+ * cut, changed, endless, or with false sizes. ONNX's own cases test the operators. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "import/onnx.h"
 #include "import/onnx_private.h"
 
-/* A model of a few nodes, put together by hand; all pointers are borrowed from the test. */
+/* A model of a few nodes, assembled by hand; all pointers are borrowed from the test. */
 struct sample {
     Onnx__ModelProto model;
     Onnx__GraphProto graph;
@@ -126,7 +126,7 @@ static unsigned char *sample_pack(const struct sample *sample, size_t *ret_lengt
     return bytes;
 }
 
-/* Imports the sample, which must be refused; the message holds `text`. */
+/* Imports the sample, which must be refused with a message that contains `text`. */
 static void expect_refusal(const struct sample *sample, const char *text) {
     struct import_onnx_result result = {0};
     struct cn_error error = {0};
@@ -174,7 +174,8 @@ Test(onnx, cut_and_changed_files) {
     for (size_t cut = 0; cut < length; cut++) {
         struct import_onnx_result result = {0};
         struct cn_error error = {0};
-        unsigned char *part = malloc(cut + 1); /* so that reading past the end is seen */
+        unsigned char *part = malloc(cut + 1); /* a block of exact size, so that sanitizers
+                                                * detect a read past its end */
         memcpy(part, bytes, cut);
         const enum cn_status status = bytes_import(part, cut, &result, &error);
         cr_assert_eq(status == CN_OK, result.network != NULL);

@@ -1,4 +1,5 @@
-/* Calls of functions in Keras models, as Keras 2 and Keras 3 write them: the numbers by hand. */
+/* test_operations.c: calls of functions in Keras models, as Keras 2 and Keras 3 write them,
+ * compared with numbers computed by hand. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ static enum cn_status parse(const char *node, struct cn_network **ret_network,
     return cn_architecture_parse(json, strlen(json), "test", ret_network, error);
 }
 
-/* x's element at row, column, channel; beyond both sides of 0. */
+/* The element of x at row, column, channel; below and above 0. */
 static float x_at(int i) {
     return (float)(i - 5);
 }
@@ -100,7 +101,7 @@ Test(operations, of_channels) {
     check(KERAS_2("nn.bias_add", "[\"x\", 0, 0, {\"bias\": [-1.5, 2], \"data_format\": "
                                  "\"channels_last\"}]"),
           expected, SIZE);
-    /* RGB to BGR, as Keras's preprocess_input has it. */
+    /* RGB to BGR, as in Keras's preprocess_input. */
     for (int k = 0; k < SIZE; k++)
         expected[k] = x_at(k ^ 1);
     check(SLICING("[\"x\", 0, 0, {\"slice_spec\": [{\"class_name\": \"__ellipsis__\"}, "
@@ -117,7 +118,7 @@ Test(operations, of_channels) {
 
 Test(operations, shapes) {
     float expected[SIZE];
-    /* The second row's last two pixels, first channel. */
+    /* The last two pixels of the second row, first channel. */
     expected[0] = x_at(8), expected[1] = x_at(10);
     check(SLICING("[\"x\", 0, 0, {\"slice_spec\": [{\"start\": null, \"stop\": null, \"step\": "
                   "null}, 1, {\"start\": -2, \"stop\": null, \"step\": null}, 0]}]"),

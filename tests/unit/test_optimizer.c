@@ -1,5 +1,5 @@
-/* test_optimizer.c: the updates against the formulas of Keras's documentation, in double; the rates
- * of the schedules at their ends and turns; the rules of the options. */
+/* test_optimizer.c: compares the updates with the formulas of Keras's documentation, in double; the
+ * rates of the schedules at their ends and turning points; the rules of the options. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static float gradient_at(int step, int i) {
     return 0.3f * (float)(i - 2) + 0.1f * (float)step * (float)(i % 2);
 }
 
-/* Parameter i after STEPS updates, by the formulas. */
+/* Parameter i after STEPS updates, computed with the formulas. */
 static double expected(const struct cn_training_options *o, double rate, int i) {
     double p = (double)begin[i], v = 0, m = 0, s = 0;
     for (int t = 1; t <= STEPS; t++) {

@@ -21,7 +21,7 @@ static enum cn_status set(const char *name, const char *value) {
     return option_set(&options, option_find(name), value, "here", 7, &error);
 }
 
-/* Reads `text` as a file. */
+/* Reads `text` as a configuration file. */
 static enum cn_status read_text(const char *text) {
     char path[] = "/tmp/convnetd-options-XXXXXX";
     int fd = mkstemp(path);
@@ -157,7 +157,7 @@ Test(options, bad_files) {
     cr_assert_eq(options_read_file(&options, "/", NULL), CN_IO, "a folder");
 }
 
-/* As long as a text may be, and a byte more. */
+/* As long as a text may be, and one byte longer. */
 Test(options, long_lines) {
     char line[2 * OPTION_TEXT_SIZE], value[OPTION_VALUE_SIZE];
     memset(value, 'a', sizeof value);
@@ -241,8 +241,7 @@ Test(options, an_error_names_the_option_that_was_set) {
     cr_assert_eq(options_check(&options, &error), CN_OK);
 }
 
-/* etc/convnetd.conf is what --print-config prints, but for the model, whose place is the
- * installation's. */
+/* etc/convnetd.conf is the output of --print-config. */
 Test(options, the_shipped_file_has_every_option_at_its_default) {
     FILE *shipped = fopen(TEST_DATA_DIR "/../../etc/convnetd.conf", "r");
     FILE *printed = tmpfile();

@@ -1,5 +1,4 @@
-/* test_outputs.c: what an answer says of each kind of output: nothing but a probability is called
- * one. */
+/* test_outputs.c: how an answer names each kind of output: only a probability is called one. */
 #include "model/outputs.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* test_picture_archive.c: zip and tar archives, right and hostile, made by hand here. */
+/* test_picture_archive.c: zip and tar archives, valid and hostile, which the tests assemble. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +9,11 @@
 
 enum { ROOM = 1 << 16 };
 
-/* An archive that grows. */
+/* An archive under construction. */
 struct made {
     unsigned char bytes[ROOM];
     size_t length;
-    unsigned char directory[4096]; /* a zip's */
+    unsigned char directory[4096]; /* for a zip */
     size_t directory_length, entries;
 };
 
@@ -22,7 +22,7 @@ static void put(unsigned char *to, uint64_t value, int count) {
         to[i] = (unsigned char)(value >> 8 * i);
 }
 
-/* Deflated if `method` is 8. */
+/* Adds an entry, deflated if `method` is 8. */
 static void zip_add(struct made *made, const char *name, int method, const void *content,
                     size_t size) {
     unsigned char *local = made->bytes + made->length;
@@ -90,8 +90,8 @@ static void tar_add(struct made *made, char type, const char *name, const void *
     made->length += 512 + (size + 511) / 512 * 512;
 }
 
-/* The members as "name=content;" with what is wrong with one as "name!status;", or the archive's
- * fault as "!status". */
+/* The members as "name=content;", or "name!status;" if a member has a fault, or "!status" if the
+ * archive has one. */
 static void list(const void *bytes, size_t length, char *text, size_t size) {
     struct cn_archive archive;
     struct cn_archive_member member;
@@ -123,7 +123,7 @@ static void list(const void *bytes, size_t length, char *text, size_t size) {
 
 static void check_list(const struct made *made, const char *expected) {
     char text[4096];
-    /* A copy of the exact size, so that a sanitizer sees a step beyond it. */
+    /* A copy of exact size, so that sanitizers detect a read past its end. */
     unsigned char *bytes = malloc(made->length);
     memcpy(bytes, made->bytes, made->length);
     list(bytes, made->length, text, sizeof text);
@@ -222,7 +222,8 @@ Test(picture_archive, tar) {
     check_list(&made, "!malformed");
 }
 
-/* Whatever is changed or cut: an end, no step outside (a sanitizer's build sees it). */
+/* After any change or cut the reader ends without a read outside the archive (a sanitizer build
+ * detects one). */
 Test(picture_archive, damaged_anywhere) {
     static struct made tar;
     char text[4096];

@@ -1,4 +1,5 @@
-/* test_plan.c: inference: batches and threads do not change a bit; folding changes no answer. */
+/* test_plan.c: inference: batches and threads do not change a bit, and folding changes no answer.
+ */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ Test(plan, an_image_s_bits_depend_on_neither_batch_nor_threads) {
     }
 }
 
-/* Fewer images than threads: a team shares each one, row by row, and nothing changes. */
+/* With fewer images than threads a team shares each image by rows, and no bit changes. */
 Test(plan, a_team_gives_one_image_the_same_bits) {
     struct cn_network *network =
         test_network(cn_shape_image(33, 31, 3),
@@ -78,7 +79,7 @@ Test(plan, a_team_gives_one_image_the_same_bits) {
     cn_network_free(network);
 }
 
-/* y of one layer stack on x, computed by its own plan. */
+/* Computes y of one layer stack for x with a plan of its own. */
 static float *answer(struct cn_network *network, const float *x) {
     struct cn_plan *plan = NULL;
     cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
@@ -87,7 +88,7 @@ static float *answer(struct cn_network *network, const float *x) {
     return y;
 }
 
-/* Moving statistics as training would leave them. */
+/* Sets moving statistics like those after a training. */
 static void set_statistics(struct cn_network *network) {
     for (size_t t = 0; t < network->tensor_count; t++) {
         const struct cn_tensor *tensor = &network->tensors[t];
@@ -150,7 +151,7 @@ Test(plan, normalization_after_an_activation_stands_alone) {
     cn_network_free(network);
 }
 
-/* The same layers, each by a plan of its own, so that nothing is fused. */
+/* The same layers, each with a plan of its own, so that nothing is fused. */
 static void check_fusion(struct cn_shape input, const char *first, const char *second) {
     char both[512];
     (void)snprintf(both, sizeof both, "%s;%s", first, second);
@@ -216,7 +217,7 @@ static size_t count_steps(struct cn_shape input, const char *layers) {
     return count;
 }
 
-/* Zeros around a picture become the convolution's own border. */
+/* Zero padding before a convolution becomes the convolution's own border. */
 Test(plan, a_border_before_a_convolution_gives_what_it_gives_alone) {
     static const char *const borders[] = {"ZeroPadding2D", "ZeroPadding2D padding=0,3,2,1"};
     static const char *const convolutions[] = {
@@ -234,7 +235,7 @@ Test(plan, a_border_before_a_convolution_gives_what_it_gives_alone) {
             }
     check_fusion(cn_shape_image(1, 9, 2), "Reshape target_shape=9,2;ZeroPadding1D padding=2,1",
                  "Conv1D filters=4 kernel_size=3");
-    /* A picture that somebody else reads stays as it is. */
+    /* A picture that another layer also reads is not changed. */
     cr_assert_eq(count_steps(cn_shape_image(6, 6, 3), "ZeroPadding2D;Dropout;Conv2D filters=2 "
                                                       "kernel_size=3;ZeroPadding2D"),
                  2);
@@ -250,8 +251,8 @@ Test(plan, flatten_and_dropout_alone_change_nothing) {
     cn_network_free(network);
 }
 
-/* What a chain's values need: no more than the two largest that are there at the same time, a
- * tenth, and what a convolution's border is copied to. */
+/* The memory for the values of a chain: at most the two largest ones that exist at the same time, a
+ * tenth more, and the copy for the border of a convolution. */
 Test(plan, a_chain_s_workspace_is_near_its_two_largest_values) {
     struct cn_network *network = test_network(
         cn_shape_image(96, 96, 3),

@@ -1,4 +1,5 @@
-/* test_png.c: every kind of PNG against an independent encoder's files, then hostile ones. */
+/* test_png.c: every kind of PNG, compared with files of an independent encoder, then hostile files.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 #define PNGS TEST_DATA_DIR "/pngs/"
 
-/* Bytes of a PNG under construction. */
+/* The bytes of a PNG under construction. */
 struct bytes {
     unsigned char *data;
     size_t length;
@@ -50,7 +51,7 @@ static struct bytes begin_grey(uint32_t width, uint32_t height) {
     return bytes;
 }
 
-/* zlib data of `count` zero bytes. */
+/* zlib data that expand to `count` zero bytes. */
 static struct bytes deflate_zeros(size_t count) {
     uLongf length = compressBound(count);
     unsigned char *zeros = calloc(1, count), *packed = malloc(length);
@@ -61,7 +62,7 @@ static struct bytes deflate_zeros(size_t count) {
 
 static enum cn_status decode(const void *data, size_t length, struct cn_error *error) {
     struct cn_picture picture = {0};
-    /* An exact copy: a sanitizer then sees any read past the end. */
+    /* A copy of exact size, so that sanitizers detect a read past its end. */
     void *copy = malloc(length > 0 ? length : 1);
     if (length > 0)
         memcpy(copy, data, length);
@@ -207,7 +208,8 @@ Test(png, extra_data_inside_the_idat) {
 }
 
 Test(png, ancillary_chunks_cost_nothing) {
-    /* A text of 300 kB and 3,000 small ones: skipped, not refused, not kept. */
+    /* A text chunk of 300 kB and 3,000 small ones are skipped; they are neither refused nor kept.
+     */
     struct bytes bytes = begin_grey(4, 4), packed = deflate_zeros(4 * 5);
     struct cn_error error = {0};
     char *text = calloc(1, 300000);
@@ -273,15 +275,15 @@ Test(png, encoder_refuses) {
     cr_assert_null(bytes);
 }
 
-/* ---- The short way through small pictures ---- */
+/* ---- The fast decoder of small pictures ---- */
 
 static uint32_t next_random(uint32_t *state) {
     *state = *state * 1664525U + 1013904223U;
     return *state >> 16;
 }
 
-/* A PNG of random samples and filters, its data in `pieces` IDATs; with a comment it is libpng's.
- */
+/* A PNG of random samples and filters, with its data in `pieces` IDATs; with a comment libpng
+ * decodes it. */
 static struct bytes make_small(const unsigned char *raw, size_t size, int width, int height,
                                unsigned char color_type, int pieces, bool comment) {
     const unsigned char rest[5] = {8, color_type, 0, 0, 0};
@@ -336,7 +338,7 @@ Test(png, the_short_way_gives_what_libpng_gives) {
         for (size_t at = 0; at < size; at++)
             raw[at] = (unsigned char)(at % row == 0 ? next_random(&state) % 5
                                                     : next_random(&state) & 0xe3);
-        if (i / 16 == 7) /* a filter that there is not */
+        if (i / 16 == 7) /* a filter that does not exist */
             raw[row * (size_t)(height / 2)] = 5;
         struct bytes small =
             make_small(raw, size, width, height, color_types[type], (int)(i / 16 % 3) + 1, false);
@@ -348,7 +350,8 @@ Test(png, the_short_way_gives_what_libpng_gives) {
     }
 }
 
-/* Damaged data with sums that are right: both ways refuse the same, or see the same. */
+/* Damaged data with correct checksums: both decoders refuse the same files and read the same
+ * samples. */
 Test(png, the_short_way_refuses_what_libpng_refuses) {
     unsigned char raw[29 * 28];
     uint32_t state = 9;
@@ -356,7 +359,7 @@ Test(png, the_short_way_refuses_what_libpng_refuses) {
         raw[i] = (unsigned char)(i % 29 == 0 ? 0 : next_random(&state) & 3);
     struct bytes small = make_small(raw, sizeof raw, 28, 28, 0, 1, false);
     struct bytes whole = make_small(raw, sizeof raw, 28, 28, 0, 1, true);
-    const size_t idat = 8 + 25, comment = 21; /* what is before the data, and the comment chunk */
+    const size_t idat = 8 + 25, comment = 21; /* the bytes before the data, and the comment chunk */
     const size_t length = small.length - idat - 12 - 12;
     for (size_t at = 0; at < length * 8; at++) {
         unsigned char *bytes[2] = {small.data + idat, whole.data + idat + comment};

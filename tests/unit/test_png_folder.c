@@ -1,4 +1,4 @@
-/* test_png_folder.c: a folder of PNGs, one subfolder a class. */
+/* test_png_folder.c: a folder of PNGs with one subfolder per class. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -73,7 +73,7 @@ Test(png_folder, train_and_test) {
     cr_assert_str_eq(dataset->class_names[0], "bird");
     cn_dataset_free(dataset);
     dataset = NULL;
-    /* There is no test folder: the training data must not be taken for it. */
+    /* There is no test folder: the training data must not be used in its place. */
     cr_assert_eq(read_split(folder, CN_SPLIT_TEST, &dataset, &error), CN_IO);
     cr_assert_not_null(strstr(error.source, "/test"), "%s", error.source);
     cr_assert_null(dataset);
@@ -100,7 +100,7 @@ Test(png_folder, bad_folders) {
     cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &left), CN_INVALID);
     cr_assert_not_null(strstr(left.text, "without pictures"), "%s", left.text);
     cr_assert_eq(unlink(path), 0);
-    folder_join(path, second, "notes.PNG"); /* the name says that it is one */
+    folder_join(path, second, "notes.PNG"); /* its name ends like a picture's */
     folder_write(path, "hello, world", 12);
     cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &foreign), CN_MALFORMED);
     cr_assert_str_eq(foreign.source, path);

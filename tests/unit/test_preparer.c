@@ -27,10 +27,10 @@ struct work {
     struct preparation preparation;
     const char *name;
     int left;     /* steps */
-    bool endless; /* a step ends only when it must */
+    bool endless; /* a step ends only if it must */
 };
 
-/* Uses processor time, and says whose step it was. */
+/* Uses processor time, and records whose step it was. */
 static bool step(struct preparation *preparation) {
     struct work *work = preparation->data;
     const uint64_t until = cn_clock_thread_nanoseconds() + 2 * CN_MILLISECOND;

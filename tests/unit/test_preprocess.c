@@ -1,4 +1,4 @@
-/* test_preprocess.c: from pictures of all sizes, colours and polarities to a network's input. */
+/* test_preprocess.c: pictures of all sizes, colours and polarities become a network's input. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static struct cn_dataset *mnist(void) {
     return dataset;
 }
 
-/* A picture of one value; the caller frees data. */
+/* A picture with one value everywhere; the caller frees data. */
 static struct cn_picture blank(int width, int height, int channels, uint8_t value) {
     const size_t size = (size_t)width * (size_t)height * (size_t)channels;
     struct cn_picture picture = {
@@ -45,7 +45,7 @@ static enum cn_status run(const struct cn_picture *picture, int channels, float 
     return cn_preprocess(&preprocessing, picture, &shape, image, report, error);
 }
 
-/* The box that holds every pixel above a half: left, top, right, bottom. */
+/* The box of all pixels above one half: left, top, right, bottom. */
 static void find_box(const float *image, int box[4]) {
     box[0] = box[1] = SIDE;
     box[2] = box[3] = -1;
@@ -112,7 +112,8 @@ Test(preprocess, inverse_mnist_images_give_mnist_bits) {
     cn_dataset_free(dataset);
 }
 
-/* Mean distance between a large light or dark copy of MNIST images and the images themselves. */
+/* The mean distance between MNIST images and their enlarged light or dark copies after
+ * preprocessing. */
 Test(preprocess, enlarged_mnist_comes_back) {
     struct cn_dataset *dataset = mnist();
     double total = 0.0;
@@ -153,7 +154,7 @@ Test(preprocess, aspect_is_kept) {
         const int longer = width > height ? width : height;
         cr_assert_eq(box[2] - box[0] + 1, (int)lround(20.0 * width / longer));
         cr_assert_eq(box[3] - box[1] + 1, (int)lround(20.0 * height / longer));
-        /* Centred by mass on pixel (14, 14), as MNIST is. */
+        /* The centre of mass is at pixel (14, 14), as in MNIST. */
         cr_assert_leq(abs(box[0] + box[2] - 28), 1);
         cr_assert_leq(abs(box[1] + box[3] - 28), 1);
         free(picture.data);
@@ -254,7 +255,7 @@ Test(preprocess, light_falls_off_and_ink_does_not) {
     float image[PIXELS];
     int box[4];
     struct cn_preprocessing_report report = {0};
-    /* The page's dark side is darker than the ink on its light side. */
+    /* The dark side of the page is darker than the ink on its light side. */
     for (int y = 0; y < 240; y++)
         for (int x = 0; x < 300; x++) {
             const bool ink = (x >= 60 && x < 72 && y >= 60 && y < 180) ||
@@ -281,7 +282,7 @@ Test(preprocess, grain_is_no_ink) {
         for (int y = 0; y < 150; y++)
             for (int x = 0; x < 200; x++) {
                 int noise = 0;
-                for (int i = 0; i < 4; i++) { /* nearly normal */
+                for (int i = 0; i < 4; i++) { /* approximately normal */
                     state = state * 1664525U + 1013904223U;
                     noise += (int)(state >> 16 & 255) - 128;
                 }
@@ -299,7 +300,7 @@ Test(preprocess, lines_and_edges_are_no_ink) {
     struct cn_preprocessing_report report = {0};
     for (int y = 20; y < 240; y += 40)
         fill(&picture, 0, y, 300, 2, (const uint8_t[1]){150});
-    fill(&picture, 0, 0, 300, 6, (const uint8_t[1]){20});     /* a table's edge */
+    fill(&picture, 0, 0, 300, 6, (const uint8_t[1]){20});     /* the edge of a table */
     fill(&picture, 120, 70, 14, 100, (const uint8_t[1]){30}); /* across two lines */
     cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
     cr_assert_leq(abs(report.crop[0] - 120), 1);
@@ -309,7 +310,7 @@ Test(preprocess, lines_and_edges_are_no_ink) {
     free(picture.data);
 }
 
-/* A rectangle turned by `turn` about its centre. */
+/* A rectangle rotated by `turn` about its centre. */
 static void fill_turned(struct cn_picture *picture, double x, double y, double width, double height,
                         double turn, uint8_t value) {
     for (int v = 0; v < picture->height; v++)
@@ -329,7 +330,7 @@ static void expect_crop(const struct cn_preprocessing_report *report, int x, int
                       report->crop[0], report->crop[1], report->crop[2], report->crop[3]);
 }
 
-/* A sheet askew on a table, with a stroke on it or none. */
+/* A sheet askew on a table, with or without a stroke. */
 static struct cn_picture sheet_on(uint8_t table, uint8_t sheet, int ink) {
     struct cn_picture picture = blank(320, 240, 1, table);
     fill_turned(&picture, 170, 115, 200, 150, 0.1, sheet);
@@ -372,7 +373,7 @@ Test(preprocess, a_sheet_with_nothing_on_it_is_blank) {
 }
 
 Test(preprocess, a_shadow_does_not_end_the_sheet) {
-    /* The shadow's edge is straight, too, but the stroke goes on beyond it. */
+    /* The edge of the shadow is straight, too, but the stroke continues beyond it. */
     struct cn_picture picture = blank(320, 240, 1, 0);
     struct cn_preprocessing_report report = {0};
     float image[PIXELS];
@@ -455,7 +456,8 @@ Test(preprocess, a_1_from_top_to_bottom_is_no_line) {
     free(picture.data);
 }
 
-/* Upright strokes of 20 x 100 samples at these places of a sheet of 400 x 200: how many others. */
+/* The number of other parts for upright strokes of 20 x 100 samples at these places of a sheet of
+ * 400 x 200. */
 static int count_others(const int *places, size_t count) {
     float image[PIXELS];
     struct cn_preprocessing_report report;
@@ -471,14 +473,14 @@ Test(preprocess, other_digits_are_counted) {
     cr_assert_eq(count_others((const int[]){190}, 1), 0);
     cr_assert_eq(count_others((const int[]){100, 300}, 2), 1);
     cr_assert_eq(count_others((const int[]){60, 180, 330}, 3), 2);
-    /* Near enough to be taken for parts of one, and still two; nearer they may be one. */
+    /* So near that they could be parts of one digit, but still two; nearer ones may be one. */
     cr_assert_eq(count_others((const int[]){150, 200}, 2), 1);
     cr_assert_eq(count_others((const int[]){180, 208}, 2), 0);
 }
 
 Test(preprocess, a_shadow_is_neither_ink_nor_a_drawing) {
-    /* A stroke on a sheet of which all above a slanting edge is in the shade: mostly lit, and
-     * mostly dark. */
+    /* A stroke on a sheet that is in the shade above a slanting edge: mostly lit, and mostly dark.
+     */
     for (int at = 150; at <= 450; at += 100) {
         float image[PIXELS];
         struct cn_preprocessing_report report;
@@ -507,7 +509,7 @@ Test(preprocess, ink_is_found_in_much_grain) {
         for (int x = 0; x < 240; x++) {
             const bool ink = x >= 100 && x < 116 && y >= 60 && y < 180;
             int noise = 0;
-            for (int i = 0; i < 4; i++) { /* nearly normal, 25 grey levels */
+            for (int i = 0; i < 4; i++) { /* approximately normal, 25 grey levels */
                 state = state * 1664525U + 1013904223U;
                 noise += (int)(state >> 16 & 255) - 128;
             }
@@ -519,7 +521,7 @@ Test(preprocess, ink_is_found_in_much_grain) {
 }
 
 Test(preprocess, a_thick_faint_stroke_is_no_shadow) {
-    /* A quarter of the side wide, and lighter than shadows are. */
+    /* A quarter of the side wide, and lighter than shadows. */
     struct cn_picture picture = blank(48, 48, 1, 0);
     struct cn_preprocessing_report report = {0};
     float image[PIXELS];
@@ -534,12 +536,13 @@ Test(preprocess, a_thick_faint_stroke_is_no_shadow) {
 }
 
 Test(preprocess, gamma_is_heeded) {
-    /* The same page and ink as two files say them: linear samples, and sRGB's. */
+    /* The same page and ink in two files: linear samples, and sRGB samples. */
     struct cn_picture coded = blank(60, 60, 1, 188), linear = blank(60, 60, 1, 130);
     float image[PIXELS], other[PIXELS];
     linear.gamma = 1.0;
     coded.gamma = 0.45455;
-    for (int i = 0; i < 40; i++) { /* 188 is 130 / 255 of the light; half and a quarter of it */
+    for (int i = 0; i < 40; i++) { /* 188 is 130 / 255 of the light; the others are half and a
+                                    * quarter of it */
         fill(&coded, 20, 10 + i, 8, 1, (const uint8_t[1]){i < 20 ? 137 : 100});
         fill(&linear, 20, 10 + i, 8, 1, (const uint8_t[1]){i < 20 ? 65 : 33});
     }
@@ -636,7 +639,7 @@ Test(preprocess, refuses_what_takes_no_picture) {
 }
 
 Test(preprocess, resize_keeps_the_mean) {
-    /* Shrinking is an exact average, also by fractions of a pixel. */
+    /* Shrinking averages exactly, also by fractions of a pixel. */
     uint8_t samples[30 * 30];
     double sum = 0.0;
     for (int i = 0; i < 900; i++) {
@@ -651,7 +654,7 @@ Test(preprocess, resize_keeps_the_mean) {
             mean += (double)small[i];
         cr_assert_float_eq(mean / (side * side), sum / 900, 1e-3, "side %d", side);
     }
-    /* Growing interpolates between pixel centres. */
+    /* Enlarging interpolates between the centres of pixels. */
     float row[4];
     cn_resize((const uint8_t[2]){0, 100}, 2, 1, (struct cn_rectangle){0, 0, 2, 1}, 4, 1, row);
     cr_assert(row[0] == 0.0F && row[1] == 25.0F && row[2] == 75.0F && row[3] == 100.0F);

@@ -1,4 +1,4 @@
-/* test_preprocessing.c: the parameters of the path from a picture to a network. */
+/* test_preprocessing.c: the parameters of preprocessing, from a picture to a network's input. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -93,13 +93,13 @@ Test(preprocessing, normalises_and_orders_channels) {
         for (int k = 0; k < 12; k++)
             cr_assert_float_eq(image[k], cases[i].expected[k % 3], 2e-6F, "%s: %g", cases[i].text,
                                (double)image[k]);
-        /* Raw bytes and pictures taken as they are become the same. */
+        /* Raw bytes and unprocessed pictures become the same input. */
         cn_image_from_bytes(samples, 12, bytes);
         cn_preprocessing_normalize(&preprocessing, &colour, 1, bytes);
         cr_assert_arr_eq(bytes, image, sizeof image);
         cr_assert_eq(cn_image_from_picture(&preprocessing, &picture, &colour, bytes, NULL), CN_OK);
         cr_assert_arr_eq(bytes, image, sizeof image);
-        /* What the network saw is the picture again. */
+        /* The image that the network saw is the picture again. */
         cr_assert_eq(cn_image_to_png(&preprocessing, image, &colour, &png, &length, NULL), CN_OK);
         cr_assert_eq(cn_png_decode(png, length, &cn_picture_default_limits, &seen, NULL), CN_OK);
         cr_assert_arr_eq(seen.data, samples, sizeof samples);

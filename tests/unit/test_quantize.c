@@ -1,5 +1,5 @@
-/* test_quantize.c: quantized networks: near the network of floats, the same bits for any batch and
- * any threads, and on bytes wherever that is claimed. */
+/* test_quantize.c: quantized networks are close to the float network, give the same bits for any
+ * batch and threads, and compute with bytes wherever this is claimed. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ static float *run(const struct cn_network *network, const float *images, size_t 
     return outputs;
 }
 
-/* Random numbers where a new network has ones and zeros, so that folding does something. */
+/* Random statistics instead of the ones and zeros of a new network, so that folding changes the
+ * weights. */
 static void shake(struct cn_network *network) {
     for (size_t t = 0; t < network->tensor_count; t++) {
         const struct cn_tensor *tensor = &network->tensors[t];
@@ -52,8 +53,8 @@ static size_t steps_on_bytes(const struct cn_network *network) {
     return count;
 }
 
-/* The quantized copy of `network` is within `tolerance` of it, relative to the largest output; its
- * plan has `bytes` steps on bytes. */
+/* The quantized copy of `network` differs by at most `tolerance` of the largest output; `bytes`
+ * steps of its plan use bytes. */
 static void check(struct cn_network *network, double tolerance, size_t bytes) {
     const size_t in = cn_shape_size(&network->input_shape);
     const size_t out = cn_shape_size(&network->output_shape);
@@ -155,7 +156,8 @@ static size_t steps_of(const struct cn_network *network, const char *class_name)
     return count;
 }
 
-/* The first convolution's bytes go to a convolution, and as floats into the product. */
+/* The output of the first convolution is read as bytes by a convolution and as floats by the
+ * product. */
 Test(quantize, conversions_are_steps) {
     const struct cn_shape input = cn_shape_image(8, 8, 3);
     struct cn_network *network = test_graph(&input, 1,
@@ -167,7 +169,7 @@ Test(quantize, conversions_are_steps) {
     float *images = test_floats(4 * 192, 0, 1, 5);
     cr_assert_eq(cn_quantize(network, images, 4, 0, &quantized, NULL), CN_OK);
     cr_assert_eq(steps_of(quantized, "Quantize"), 2);   /* the image; the product */
-    cr_assert_eq(steps_of(quantized, "Dequantize"), 1); /* what the product reads */
+    cr_assert_eq(steps_of(quantized, "Dequantize"), 1); /* an input of the product */
     cr_assert_eq(steps_of(network, "Quantize"), 0);
     free(images);
     cn_network_free(quantized);
@@ -211,7 +213,7 @@ Test(quantize, what_cannot_be_quantized_is_refused) {
     cn_network_free(network);
 }
 
-/* An all-zero kernel, an image of zeros: nothing divides by zero. */
+/* With an all-zero kernel and an image of zeros nothing divides by zero. */
 Test(quantize, zeros_stay_finite) {
     struct cn_network *network =
         test_network(cn_shape_image(6, 6, 1),

@@ -1,4 +1,5 @@
-/* test_random.c: the streams: published reference numbers, independence of keys, distributions. */
+/* test_random.c: the random streams: published reference numbers, independence of keys,
+ * distributions. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -44,7 +45,7 @@ Test(random, neighbouring_streams_do_not_correlate) {
         struct cn_random b = cn_random_stream(7, step + 1, 0, 0);
         equal_bits += 64 - __builtin_popcountll(cn_random_bits(&a) ^ cn_random_bits(&b));
     }
-    /* 64,000 fair bits: mean 32,000, standard deviation 126; six of them. */
+    /* 64,000 fair bits: mean 32,000, standard deviation 126; the bound is six of them. */
     cr_assert(equal_bits > 31240 && equal_bits < 32760, "%d of 64000 bits equal", equal_bits);
 }
 
@@ -135,7 +136,7 @@ Test(random, shuffle_permutes_uniformly) {
         if (seen[i] == 0)
             continue;
         permutations++;
-        /* mean 10,000, standard deviation 91; six of them. */
+        /* mean 10,000, standard deviation 91; the bound is six of them */
         cr_assert(abs(seen[i] - COUNT / 6) < 548, "permutation %d: %d times", i, seen[i]);
     }
     cr_assert_eq(permutations, 6);

@@ -1,5 +1,5 @@
-/* test_random_layers.c: layers that change their input in training: their gradients, what they do
- * with numbers that leave no choice, and that they do nothing in use. */
+/* test_random_layers.c: layers that change their input at random in training: their gradients, the
+ * results of parameters that leave nothing random, and that they do nothing in inference. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -57,14 +57,14 @@ Test(random_layers, gradients) {
         snprintf(text, sizeof text, HEAD "%s" TAIL, layers[i]);
         check_gradient(text);
     }
-    /* |x| has a corner at 0, where no sigmoid is. */
+    /* |x| has a corner at 0, and a sigmoid is never 0. */
     check_gradient("Conv2D filters=3 kernel_size=3 activation=sigmoid;ActivityRegularization "
                    "l1=0.03 l2=0.02" TAIL);
     check_gradient("Reshape target_shape=6,10;Conv1D filters=3 kernel_size=2 activation=tanh;"
                    "SpatialDropout1D rate=0.4" TAIL);
 }
 
-/* One sample through the only layer of a network, in training. */
+/* Computes one sample with a network of one layer, in training. */
 static void train_forward(const char *layers, const struct cn_shape *shape, const float *x,
                           float *y) {
     struct cn_network *network = test_network(*shape, layers, 7);
@@ -73,7 +73,7 @@ static void train_forward(const char *layers, const struct cn_shape *shape, cons
     const struct cn_pass pass = {
         .count = 1, .x = x, .xs = &x, .y = y, .seed = 1, .scale = 1, .penalty = &penalty};
     layer->type->training->forward(layer, &pass);
-    /* In use the same numbers come out. */
+    /* In inference the output is the input. */
     struct cn_plan *plan = NULL;
     struct cn_workspace *workspace = NULL;
     float same[64];
@@ -139,7 +139,7 @@ Test(random_layers, spatial_dropout_takes_whole_channels) {
     free(x);
 }
 
-/* Mean and variance stay what they are for numbers of mean 0 and variance 1. */
+/* Mean 0 and variance 1 are preserved. */
 Test(random_layers, noise_has_its_moments) {
     static const struct cn_shape shape = {1, {20000, 1, 1, 1, 1}};
     static const char *const layers[] = {"AlphaDropout rate=0.3", "GaussianDropout rate=0.3",

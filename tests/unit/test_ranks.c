@@ -1,5 +1,5 @@
-/* test_ranks.c: ranks that train together get the bits of one process alone. The ranks are threads
- * here, with mailboxes for messages; tests/integration/test-mpi.py has real ones. */
+/* test_ranks.c: ranks that train together get the same bits as one process. Here the ranks are
+ * threads with mailboxes for messages; tests/integration/test-mpi.py has real processes. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct message {
     struct message *next;
 };
 
-/* Who waits for what, between each two. */
+/* A mailbox for each pair of ranks. */
 static struct mailbox { struct message *first, *last; } boxes[MOST][MOST];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t arrived = PTHREAD_COND_INITIALIZER;
@@ -87,7 +87,7 @@ static void mail_finish(void *data) {
     rank->expected_count = 0;
 }
 
-/* A rank's mini-batch holds only its own samples: the others' are not numbers. */
+/* A rank's mini-batch contains only its own samples; the others are NaN. */
 static void *rank_run(void *data) {
     struct rank *rank = data;
     struct cn_network *network = test_network(cn_shape_image(12, 12, 1), rank->layers, 5);
@@ -146,7 +146,8 @@ static void free_ranks(struct rank *all, int ranks) {
 }
 
 Test(ranks, the_same_bits_for_any_number_of_them) {
-    /* The second has parameters for several messages, and layers that see the whole batch. */
+    /* The second network has parameters for several messages, and layers that need the whole batch.
+     */
     static const char *const networks[] = {
         "Conv2D filters=4 kernel_size=3;Flatten;Dense units=10 activation=softmax",
         "Conv2D filters=6 kernel_size=3;BatchNormalization;Activation activation=relu;Conv2D "

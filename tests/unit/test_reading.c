@@ -1,5 +1,4 @@
-/* test_reading.c: rows of digits, composed here from single ones of the sample of MNIST's test set.
- */
+/* test_reading.c: rows of digits, composed of digits from the sample of MNIST's test set. */
 #include "convnet/reading.h"
 
 #include <criterion/criterion.h>
@@ -52,7 +51,7 @@ static struct sheet sheet_of(int width, int height, uint8_t paper) {
     return sheet;
 }
 
-/* Puts sample `index`, twice as large, with its upper left corner at (x, y). */
+/* Draws sample `index` at twice its size with its upper left corner at (x, y). */
 static void put_digit(struct sheet *sheet, size_t index, int x, int y) {
     const uint8_t *samples = data->images + index * SIDE * SIDE;
     for (int v = 0; v < 2 * SIDE; v++)
@@ -83,7 +82,7 @@ static void check_text(const struct cn_reading *reading, size_t line, const char
     cr_assert_str_eq(reading->lines[line].text, expected);
 }
 
-/* The labels of `count` samples from `first` on. */
+/* The labels of `count` samples, beginning with `first`. */
 static void labels_of(size_t first, size_t count, char *text) {
     for (size_t i = 0; i < count; i++)
         text[i] = (char)('0' + data->labels[first + i]);
@@ -138,7 +137,7 @@ Test(reading, marks_are_separators_when_asked_for) {
     struct sheet sheet = sheet_of(460, 120, 240);
     for (size_t i = 0; i < 4; i++)
         put_digit(&sheet, i, 20 + (int)i * 62 + (i >= 2 ? 60 : 0), 30);
-    put_box(&sheet, 160, 56, 22, 5, 20); /* between the second and the third: a minus */
+    put_box(&sheet, 160, 56, 22, 5, 20); /* a minus sign between the second and the third digit */
     labels_of(0, 4, digits);
     (void)snprintf(expected, sizeof expected, "%.2s-%s", digits, digits + 2);
     struct cn_reading_options options = {.separators = true};
@@ -184,7 +183,7 @@ Test(reading, digits_that_touch_are_cut) {
     struct sheet sheet = sheet_of(240, 110, 235);
     for (size_t i = 0; i < 3; i++)
         put_digit(&sheet, i, 20 + (int)i * 58, 27);
-    put_box(&sheet, 60, 60, 120, 3, 30); /* a bridge from the first to the last */
+    put_box(&sheet, 60, 60, 120, 3, 30); /* a bridge from the first to the last digit */
     labels_of(0, 3, expected);
     const struct cn_reading_options options = {.length = 3};
     struct cn_reading *reading = read_sheet(&sheet, &options);
@@ -200,7 +199,7 @@ Test(reading, an_empty_sheet_has_no_lines_and_grain_no_end) {
     struct cn_reading *reading = read_sheet(&sheet, &options);
     cr_assert_eq(reading->count, 0);
     cn_reading_free(reading);
-    /* Noise is refused or read as something; it neither crashes nor takes long. */
+    /* Noise is refused or read as some text; it neither crashes nor takes long. */
     struct cn_error error = {0};
     srand(1);
     for (int round = 0; round < 20; round++) {
@@ -261,7 +260,7 @@ Test(reading, pieces_are_joined_ink_and_grain_is_none) {
 }
 
 Test(reading, the_best_path_counts_digits_and_knows_the_second_best) {
-    /* Two atoms: as one digit, or as two. */
+    /* Two atoms, read as one digit or as two. */
     const struct cn_candidate candidates[] = {
         {.first = 0, .last = 0, .class_index = 1, .score = -0.3},
         {.first = 0, .last = 1, .class_index = 8, .score = -0.5},

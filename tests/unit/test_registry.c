@@ -8,7 +8,7 @@
 #include "support/networks.h"
 
 static char folder[FOLDER_PATH];
-static char log_text[4096]; /* one letter and a name for each event */
+static char log_text[4096]; /* one letter and a name per event */
 static struct cn_error error;
 static struct registry_result result;
 
@@ -30,7 +30,7 @@ static void note(void *data, const struct registry_event *event) {
                    event->name, event->version);
 }
 
-/* A model file whose label 0 is `label`, so that files differ. */
+/* Writes a model file whose label 0 is `label`, so that files differ. */
 static void put(const char *file, const char *label) {
     char path[FOLDER_PATH], draft[FOLDER_PATH];
     struct cn_model *model = NULL;
@@ -193,7 +193,7 @@ Test(registry, a_bad_file_leaves_the_old_model_serving) {
     put("a.safetensors", "old");
     struct registry *registry = open_folder(NULL);
     put_text("a.safetensors", "bad");
-    for (int i = 0; i < 2; i++) { /* a refused file is read again, although it is the same */
+    for (int i = 0; i < 2; i++) { /* a refused file is read again, even if it has not changed */
         cr_assert_neq(reload(registry), CN_OK);
         cr_assert_str_eq(log_text, "!a@1 ");
         cr_assert_str_eq(label_of(registry, "a", 0), "old");
@@ -280,7 +280,7 @@ static void count_events(void *data, const struct registry_event *event) {
         counts[REGISTRY_EVENT_MORE] += event->count - 1;
 }
 
-/* Each refused file is told of, up to some; the others are counted. */
+/* The log names refused files up to a limit and counts the others. */
 Test(registry, a_folder_of_bad_files_is_told_of_in_few_words) {
     size_t counts[REGISTRY_EVENT_MORE + 1] = {0};
     struct registry *registry = NULL;
@@ -300,7 +300,7 @@ Test(registry, a_folder_of_bad_files_is_told_of_in_few_words) {
     registry_free(registry);
 }
 
-/* Trusted keys: what is unsigned or was signed earlier does not take a model's place. */
+/* With trusted keys a file that is unsigned or was signed earlier does not replace a model. */
 Test(registry, only_signed_models_are_served) {
     char secret[FOLDER_PATH], public[FOLDER_PATH], path[FOLDER_PATH], other[FOLDER_PATH];
     struct registry *registry = NULL;
@@ -321,7 +321,7 @@ Test(registry, only_signed_models_are_served) {
     cr_assert_eq(cn_model_read(path, &model, &error), CN_OK);
     cr_assert_eq(cn_signature_write(secret, path, model->sha256, 1000, &error), CN_OK);
     cr_assert_eq(registry_create(&options, &registry, &error), CN_OK, "%s", error.text);
-    /* Unsigned, then signed earlier, then later. */
+    /* First unsigned, then signed earlier, then signed later. */
     static const long long times[] = {0, 999, 1001};
     for (size_t i = 0; i < 3; i++) {
         struct cn_model *next = NULL;
@@ -339,7 +339,7 @@ Test(registry, only_signed_models_are_served) {
         cr_expect_str_eq(served->model->labels[0], i == 2 ? "z" : "first");
         served_model_release(served);
     }
-    /* A key that is trusted no more: the model is looked at again. */
+    /* If a key is no longer trusted, the model is checked again. */
     put_text("k.pub", "ed25519 00000000000000000000000000000000000000000000000000000000000000ff\n");
     error = (struct cn_error){0};
     cr_expect_eq(registry_reload(registry, &result, &error), CN_INVALID);

@@ -1,4 +1,4 @@
-/* test_resample.c: whole pictures into a network's input, as Pillow scales them. */
+/* test_resample.c: whole pictures are scaled to a network's input as Pillow scales them. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -6,7 +6,7 @@
 
 enum { MOST = 9 * 7 * 3 };
 
-/* Pillow's own numbers; tests/golden/make-resample.py made them. */
+/* Numbers that Pillow computed; tests/golden/make-resample.py wrote them. */
 static const struct {
     int width, height, to_width, to_height;
     enum cn_fit fit;

@@ -124,7 +124,7 @@ static bool is_described(json_t *paths, const char *method, const char *path) {
     return json_is_object(json_object_get(json_object_get(paths, path), name));
 }
 
-/* openapi.json has each row that clients can reach, and nothing else. */
+/* openapi.json has exactly the operations that clients can use. */
 Test(routes, openapi) {
     const struct api_embedded *file = api_embedded_find("openapi.json");
     cr_assert_not_null(file);
@@ -136,7 +136,7 @@ Test(routes, openapi) {
     json_t *paths = json_object_get(contract, "paths");
     size_t rows = 0, operations = 0;
     for (size_t i = 0; i < api_route_count; i++) {
-        if (strcmp(api_routes[i].pattern, "/v2/") == 0) /* "/v2" as some clients spell it */
+        if (strcmp(api_routes[i].pattern, "/v2/") == 0) /* "/v2" in other spellings */
             continue;
         cr_expect(is_described(paths, api_routes[i].method, api_routes[i].pattern),
                   "openapi.json lacks %s %s", api_routes[i].method, api_routes[i].pattern);

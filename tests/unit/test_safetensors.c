@@ -1,4 +1,4 @@
-/* test_safetensors.c: the container: what is accepted, and everything that must not be. */
+/* test_safetensors.c: the container: what is accepted, and what must be refused. */
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,14 +10,14 @@
 #include "model/foreign.h"
 #include "model/safetensors.h"
 
-/* Two tensors, 8 and 4 bytes, in one file. */
+/* A file with two tensors of 8 and 4 bytes. */
 #define A_ENTRY "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}"
 #define B_ENTRY "\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[8,12]}"
 #define GOOD    "{" A_ENTRY "," B_ENTRY "}"
 
 static const float values[] = {1.5F, -2.25F, 3.0F};
 
-/* A file of `header` and `data_length` bytes of `values` (zeros beyond), malloc'd. */
+/* Builds a file of `header` and `data_length` bytes of `values` (then zeros) with malloc(). */
 static unsigned char *make_file(const char *header, size_t data_length, size_t *ret_length) {
     const size_t header_length = strlen(header);
     unsigned char *bytes = calloc(1, 8 + header_length + data_length + 1);
@@ -168,7 +168,9 @@ Test(safetensors, refuses_every_truncation) {
     for (size_t cut = 0; cut < length; cut++) {
         struct cn_safetensors *file = NULL;
         struct cn_error error = {0};
-        unsigned char *exact = malloc(cut > 0 ? cut : 1); /* so that a sanitizer sees over-reads */
+        unsigned char *exact = malloc(cut > 0 ? cut : 1); /* a block of exact size, so that
+                                                           * sanitizers detect a read past its
+                                                           * end */
         memcpy(exact, bytes, cut);
         cr_expect_eq(cn_safetensors_parse(exact, cut, "t", &file, &error), CN_MALFORMED, "at %zu",
                      cut);
@@ -281,12 +283,13 @@ Test(safetensors, names_a_missing_file) {
     cr_expect_str_eq(error.source, "/nonexistent/x");
 }
 
-/* The weights in a .keras file lie as they are, and may begin where HDF5's signature is sought. */
+/* The weights in a .keras file are stored without compression, and may begin where the reader
+ * searches for HDF5's signature. */
 Test(safetensors, knows_a_zip_that_holds_hdf5) {
     unsigned char bytes[600] = "PK\x03\x04";
     memcpy(bytes + 30, "config.json", 11);
     memcpy(bytes + 512, "\x89HDF\r\n\x1a\n", 8);
     cr_expect_eq(cn_foreign_recognize(bytes, sizeof bytes), CN_FOREIGN_KERAS_ZIP);
-    bytes[0] = 0; /* what stands before the signature then is a user block */
+    bytes[0] = 0; /* HDF5 then calls the bytes before the signature a user block */
     cr_expect_eq(cn_foreign_recognize(bytes, sizeof bytes), CN_FOREIGN_HDF5);
 }

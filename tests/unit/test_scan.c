@@ -15,7 +15,7 @@ static struct json_scan scan_of(const char *text) {
     return (struct json_scan){text, text, strlen(text), &error};
 }
 
-/* The bits must be strtof's; the text must be read to its end. */
+/* The bits must be those of strtof, and the text must be read to its end. */
 static bool is_exact(const char *text) {
     struct json_scan scan = scan_of(text);
     const float expected = strtof(text, NULL);
@@ -70,7 +70,7 @@ Test(json_scan, numbers) {
         cr_assert(is_refused(bad[i]), "%s", bad[i]);
 }
 
-/* Any float, and any number of digits of it, is read as strtof reads it. */
+/* Any float with any number of digits must be read as strtof reads it. */
 Test(json_scan, random_numbers) {
     struct cn_random random = cn_random_stream(7, 0, 0, 0);
     char text[64];
@@ -89,7 +89,7 @@ Test(json_scan, random_numbers) {
     }
 }
 
-/* Decimals of the middle between two floats, and a hair above and below it. */
+/* Decimals exactly between two floats, and slightly above and below. */
 Test(json_scan, middles) {
     struct cn_random random = cn_random_stream(8, 0, 0, 0);
     char text[64];
@@ -184,7 +184,7 @@ Test(json_scan, utf8) {
                                       "\xff"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_not(cn_json_is_utf8(string_of(bad[i])), "%zu", i);
-    /* A sequence that the string's end cuts. */
+    /* A UTF-8 sequence that is cut by the end of the string. */
     cr_assert_not(cn_json_is_utf8((struct json_string){"\xc3\xa9", 1}));
 }
 

@@ -1,4 +1,5 @@
-/* test_sha256.c: the checksum against FIPS 180-4's published examples, in one part and in many. */
+/* test_sha256.c: compares the checksum with FIPS 180-4's published examples, in one part and in
+ * many. */
 #include <criterion/criterion.h>
 #include <string.h>
 

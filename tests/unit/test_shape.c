@@ -1,4 +1,4 @@
-/* test_shape.c: shapes: what is accepted, what is refused and why, and their text. */
+/* test_shape.c: shapes: what is accepted, what is refused and why, and their text form. */
 #include <criterion/criterion.h>
 #include <limits.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* test_signature.c: signed models: keys made, models signed, everything about them changed. Each
- * test works in a folder of its own, removed at its end. */
+/* test_signature.c: signed models: keys are made, models are signed, and every change is detected.
+ * Each test uses a folder of its own, which is removed at its end. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,7 +110,7 @@ Test(signature, keys_of_others_and_of_other_times_are_refused) {
     cn_trusted_keys_free(later);
 }
 
-/* Each byte of the signature with one bit flipped, each cut of it. */
+/* In each byte of the signature one bit is flipped, and the file is cut at each length. */
 Test(signature, every_changed_signature_is_refused) {
     struct cn_trusted_keys *keys = trusted(public);
     struct cn_model *model = NULL;
@@ -129,7 +129,7 @@ Test(signature, every_changed_signature_is_refused) {
     for (size_t i = 0; i < length; i++)
         for (unsigned bit = 0; bit < 8; bit++) {
             text[i] ^= (char)(1u << bit);
-            /* In a digit's place its capital letter says the same. */
+            /* Bit 5 makes a hexadecimal digit a capital letter of the same value. */
             const bool same = bit == 5 && text[i] >= 'A' && text[i] <= 'F';
             if (!same)
                 cr_expect_eq(

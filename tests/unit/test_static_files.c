@@ -1,5 +1,5 @@
-/* test_static_files.c: the page inside the program, and the conditions under which it is sent
- * again. */
+/* test_static_files.c: the page's files in the program, and the conditions under which they are
+ * sent again. */
 #include "api/routes.h"
 #include "api/static_files.h"
 

@@ -13,7 +13,8 @@
 
 static const struct http_stream_limits limits = {.bytes = 512, .fields = 8};
 
-/* What comes out of `bytes` when they come in parts of `part` into rooms of `room`. */
+/* The output for `bytes` that arrive in parts of `part` bytes and are read with buffers of `room`
+ * bytes. */
 struct outcome {
     char text[8192];
     size_t length, heads;
@@ -46,7 +47,7 @@ static struct outcome run_in_parts(const char *bytes, size_t length, size_t part
     return outcome;
 }
 
-/* The same however it comes. */
+/* The result is the same for all parts and buffers. */
 static struct outcome run_stream(const char *bytes, size_t length) {
     struct outcome whole = run_in_parts(bytes, length, length, 2048);
     for (size_t part = 1; part < 9; part += 2)
@@ -61,7 +62,7 @@ static struct outcome run_stream(const char *bytes, size_t length) {
     return whole;
 }
 
-/* Passes as it is. */
+/* These bytes pass unchanged. */
 static void passes_as(const char *bytes, const char *expected, size_t heads) {
     const struct outcome outcome = run_stream(bytes, strlen(bytes));
     cr_assert_eq(outcome.status, 0, "%s: %u", bytes, outcome.status);
@@ -88,7 +89,7 @@ static unsigned refused(const char *bytes, size_t length) {
 #define FIELDS(lines)  REFUSED("POST / HTTP/1.1\r\n" HOST lines "\r\n\r\nabc")
 #define LINE(line)     REFUSED(line "\r\n" HOST "\r\n")
 
-/* The status of chunks that end where their fault is; `expected` has come out till there. */
+/* The status of chunks that end at their fault; `expected` is the output up to there. */
 static unsigned chunks_end(const char *bytes, size_t length, const char *expected) {
     const struct outcome outcome = run_stream(bytes, length);
     cr_assert(outcome.status != 0 && !outcome.head_refused && outcome.heads == 1, "%s", bytes);
@@ -203,7 +204,7 @@ Test(stream, heads_that_are_too_large) {
     }
     passes("GET / HTTP/1.1\r\n" HOST "A:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\n\r\n", 1);
     cr_assert_eq(FIELDS("A:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:"), 431);
-    memset(text, 'a', sizeof text); /* without any end */
+    memset(text, 'a', sizeof text); /* without any end of line */
     cr_assert_eq(refused(text, sizeof text), 414);
 }
 

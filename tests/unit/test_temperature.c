@@ -1,5 +1,5 @@
-/* test_temperature.c: the temperature that is found is the one that was put in, it is kept in the
- * model file, and the calibration error is what its formula says. */
+/* test_temperature.c: calibration finds the temperature that made the data, the model file keeps
+ * it, and the calibration error follows its formula. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 enum { SAMPLES = 4000, CLASSES = 3 };
 
-/* A network of one dense layer whose softmax says exactly how likely each class is. */
+/* A network of one dense layer whose softmax gives the exact probability of each class. */
 static struct cn_network *create_network(void) {
     struct cn_network *network =
         test_network(cn_shape_image(1, 4, 1), "Flatten;Dense units=3 activation=softmax", 1);
@@ -21,7 +21,7 @@ static struct cn_network *create_network(void) {
     return network;
 }
 
-/* Random inputs with labels drawn from the network's own probabilities at `temperature`. */
+/* Random inputs, with labels drawn from the network's own probabilities at `temperature`. */
 static struct cn_dataset *sample(struct cn_network *network, float temperature) {
     struct cn_dataset *data = calloc(1, sizeof *data);
     struct cn_random random = cn_random_stream(3, 0, 0, 0);
@@ -47,8 +47,7 @@ static struct cn_dataset *sample(struct cn_network *network, float temperature) 
     return data;
 }
 
-/* A temperature moves no answer, but two classes that are equal but for rounding may change places.
- */
+/* A temperature changes no class, except if two classes differ only by rounding. */
 static void expect_same_answers(const struct cn_evaluation *a, const struct cn_evaluation *b) {
     float confidence;
     for (size_t i = 0; i < a->samples; i++) {
@@ -144,7 +143,7 @@ Test(calibrate, the_error_is_the_mean_gap_of_the_bins) {
     const uint16_t labels[] = {0, 1, 1, 1};
     const struct cn_evaluation e = {.samples = 4, .class_count = 2, .probabilities = probabilities};
     struct cn_reliability_bin bins[CN_RELIABILITY_BINS];
-    /* Bins: two answers at 0.9, one right; one at 0.6, right; one at 1, wrong. */
+    /* Bins: two answers with 0.9, one of them right; one with 0.6, right; one with 1, wrong. */
     const double expected = (fabs(1 - 1.8) + fabs(1 - 0.6) + fabs(0 - 1.0)) / 4;
     cr_assert_float_eq(cn_calibration_error(&e, labels, bins), expected, 1e-6);
     cr_assert_eq(bins[13].samples, 2);

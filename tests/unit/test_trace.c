@@ -1,4 +1,5 @@
-/* test_trace.c: the outputs layer by layer: they end in the plan's answer, and each is its own. */
+/* test_trace.c: the outputs of all layers: the last is the plan's answer, and each is that of its
+ * layer. */
 #include "convnet/trace.h"
 
 #include <criterion/criterion.h>
@@ -20,7 +21,7 @@ static const char *const STACKS[] = {
     "Flatten;Dropout rate=0.1;Dense units=4 activation=softmax",
 };
 
-/* Moving statistics as training would leave them, and biases that are not zero. */
+/* Sets moving statistics like those after a training, and biases other than zero. */
 static void set_vectors(struct cn_network *network) {
     for (size_t t = 0; t < network->tensor_count; t++) {
         const struct cn_tensor *tensor = &network->tensors[t];
@@ -100,7 +101,7 @@ Test(trace, the_last_output_has_the_network_s_temperature) {
     }
 }
 
-/* Each layer's output is what a network that ends there answers. */
+/* The output of each layer is the answer of a network that ends with it. */
 Test(trace, each_output_is_what_the_network_up_to_there_answers) {
     char stack[512], *end = stack;
     (void)snprintf(stack, sizeof stack, "%s", STACKS[0]);

@@ -1,5 +1,5 @@
-/* test_trainer.c: training is the same to the bit for any threads and through interruptions,
- * learns, and refuses what does not fit. Data are made here. */
+/* test_trainer.c: training gives the same bits for any threads and after interruptions, learns, and
+ * refuses data and options that do not fit. The tests generate the data. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "convnet/trainer.h"
 #include "support/networks.h"
 
-/* Three classes of 8x8 pictures: a bright row whose place is the class, under noise. */
+/* Three classes of 8x8 pictures: the class is the position of a bright row, with noise. */
 static struct cn_dataset *stripes(size_t count, uint64_t seed) {
     struct cn_dataset *data = calloc(1, sizeof *data);
     struct cn_random random = cn_random_stream(seed, 0, 0, 0);
@@ -61,7 +61,7 @@ static struct cn_training_options options_of(int threads) {
     return o;
 }
 
-/* Stops after so many steps. */
+/* Stops after this number of steps. */
 static bool count_down(void *data, int epoch, size_t step, size_t steps, double loss,
                        double accuracy) {
     int *left = data;
@@ -72,7 +72,8 @@ static bool count_down(void *data, int epoch, size_t step, size_t steps, double 
     return --*left > 0;
 }
 
-/* Trains; with stop > 0 interrupts after so many steps, saves, and goes on in another trainer. */
+/* Trains; with stop > 0 interrupts after this number of steps, saves, and continues in another
+ * trainer. */
 static struct cn_model *train(int threads, int stop, struct cn_epoch_record *ret_last) {
     struct cn_dataset *data = stripes(100, 1), *validation = stripes(40, 2);
     struct cn_training_options options = options_of(threads);
@@ -125,17 +126,18 @@ Test(trainer, the_same_bits_for_threads_and_interruptions) {
         struct cn_model *other = train(threads, 0, &got);
         same_training(model, &expected, other, &got);
     }
-    for (int stop = 1; stop <= 15; stop += 2) { /* 7 steps an epoch: in the midst, and at an end */
+    for (int stop = 1; stop <= 15; stop += 2) { /* 7 steps per epoch: in the middle of an epoch,
+                                                 * and at the end of one */
         struct cn_model *other = train(1 + stop % 2, stop, &got);
         same_training(model, &expected, other, &got);
     }
     cn_model_free(model);
 }
 
-/* ---- Callbacks: the same through an interruption ---- */
+/* ---- Callbacks give the same result after an interruption ---- */
 
-/* Trains at a rate that gets worse, with everything that watches; stops and resumes after `stop`
- * steps if that is not 0. */
+/* Trains with a learning rate that gets worse, and with all callbacks; if `stop` is not 0, stops
+ * and resumes after `stop` steps. */
 static struct cn_model *watched(int stop, int threads, struct cn_epoch_record *ret_epochs,
                                 size_t *ret_count, int *ret_best) {
     static const float weights[] = {1, 2, 0.5f};
@@ -174,7 +176,7 @@ static struct cn_model *watched(int stop, int threads, struct cn_epoch_record *r
     *ret_count = count;
     *ret_best = cn_trainer_best_epoch(trainer);
     cn_trainer_finish(trainer);
-    /* What is written is what the best epoch was validated with. */
+    /* The written weights are those that the best epoch was validated with. */
     struct cn_evaluation evaluation;
     cr_assert_eq(cn_evaluate(model->network, validation, o.loss, 1, &evaluation, NULL), CN_OK);
     cr_assert_eq(evaluation.loss, history[*ret_best - 1].validation_loss);
@@ -227,7 +229,7 @@ Test(trainer, what_cannot_be_learned_is_refused_before_the_first_step) {
     refused_training(layers, o, "exclude each other");
 }
 
-/* What the average should be, worked out beside the training. */
+/* The expected average, computed separately. */
 struct follower {
     const struct cn_network *network;
     size_t updates;
@@ -303,9 +305,9 @@ Test(trainer, it_learns) {
     cn_dataset_free(test);
 }
 
-/* ---- Taught by another network ---- */
+/* ---- A teacher ---- */
 
-/* A pupil whose data have all their labels wrong. */
+/* A student whose data have only wrong labels. */
 static struct cn_model *taught(const struct cn_model *teacher, float share, int threads) {
     struct cn_dataset *data = stripes(300, 1);
     struct cn_training_options options = options_of(threads);
@@ -472,7 +474,7 @@ Test(trainer, a_loss_that_runs_away_is_an_error) {
     cn_dataset_free(data);
 }
 
-/* ---- One sigmoid for two classes; mixtures ---- */
+/* ---- One sigmoid for two classes; mixed images ---- */
 
 static struct cn_model *trained(const char *network_layers, size_t classes, const char *augment,
                                 enum cn_loss loss, int threads, double *ret_accuracy) {
@@ -506,7 +508,7 @@ static struct cn_model *trained(const char *network_layers, size_t classes, cons
     cr_assert_eq(evaluation.class_count, classes);
     *ret_accuracy = evaluation.accuracy;
     cn_evaluation_clear(&evaluation);
-    data->class_count = 3; /* as many names as there are to free */
+    data->class_count = 3; /* as many names as must be freed */
     cn_dataset_free(data);
     return model;
 }

@@ -1,5 +1,5 @@
-/* test_training_golden.c: every loss with its derivative and every optimizer against an independent
- * implementation: tests/golden/make-training.py. */
+/* test_training_golden.c: compares every loss with its derivative and every optimizer with an
+ * independent implementation, tests/golden/make-training.py. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
@@ -21,7 +21,7 @@ static json_t *golden(const char *part) {
     return result;
 }
 
-/* The same eighths as the script's. */
+/* The same multiples of 1/8 as in the script. */
 static float gradient_at(int step, int i) {
     return (float)((7 * i + 3 * step) % 11 - 5) / 8;
 }
@@ -93,7 +93,7 @@ Test(training_golden, every_loss_is_pytorchs) {
     json_decref(losses);
 }
 
-/* Central differences, with label smoothing and weights, through softmax or sigmoid. */
+/* Central differences with label smoothing and weights, through a softmax or sigmoid. */
 Test(training_golden, every_loss_is_derived_through_its_network) {
     float *images = test_floats(6 * 12, -1, 1, 1);
     uint16_t *labels = test_labels(6, 4, 2);

@@ -1,5 +1,5 @@
-/* test_transfer.c: a new head, frozen layers, an activation behind logits: everything else stays.
- */
+/* test_transfer.c: a new head, frozen layers, an activation added after logits: everything else is
+ * unchanged. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The table of RFC 3629's errors, and every code point there and back. */
+/* test_utf8.c: the errors of RFC 3629's table, and every code point encoded and decoded. */
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <string.h>
@@ -10,14 +10,14 @@ static const struct {
     size_t left, length;
 } table[] = {
     {"a", 1, 1},
-    {"", 1, 1}, /* a NUL is a character */
+    {"", 1, 1}, /* a NUL counts as a character */
     {"a", 0, 0},
     {"\x7f", 1, 1},
     {"\x80", 1, 0},
     {"\xc1\xbf", 2, 0}, /* overlong */
     {"\xc2\x80", 2, 2},
-    {"\xc2\x80", 1, 0}, /* cut short */
-    {"\xc2", 8, 0},     /* ended by the NUL */
+    {"\xc2\x80", 1, 0}, /* incomplete */
+    {"\xc2", 8, 0},     /* ended by a NUL */
     {"\xc3(", 2, 0},
     {"\xe0\x9f\xbf", 3, 0}, /* overlong */
     {"\xe0\xa0\x80", 3, 3},

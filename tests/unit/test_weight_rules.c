@@ -1,5 +1,5 @@
-/* test_weight_rules.c: Keras's initializers, regularizers and constraints, as the architecture
- * names them: what they make of weights, and that they are written as they were read. */
+/* test_weight_rules.c: Keras's initializers, regularizers and constraints as an architecture names
+ * them: their effect on weights, and that they are written as they were read. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static struct cn_network *dense_network(const char *keys) {
              keys);
     cr_assert_eq(cn_architecture_parse(json, strlen(json), "test", &network, &error), CN_OK,
                  "%s: %s", error.text, json);
-    /* What is written gives the same again. */
+    /* The written text gives the same rules again. */
     char *text = NULL, *again = NULL;
     struct cn_network *copy = NULL;
     cr_assert_eq(cn_architecture_format(network, &text, NULL), CN_OK);
@@ -122,7 +122,7 @@ Test(weight_rules, regularizers) {
     cn_network_free(network);
 }
 
-/* The norm of each column, which axis 0 runs down. */
+/* The norm of each column (axis 0). */
 static double column_norm(const struct cn_network *network, size_t column) {
     double squares = 0;
     for (size_t i = 0; i < 40; i++)
@@ -162,7 +162,7 @@ Test(weight_rules, constraints) {
     for (size_t k = 0; k < 1200; k++)
         cr_assert_geq(network->parameters[k], 0.0F);
     cn_network_free(network);
-    /* Over all axes but the last. */
+    /* Over all axes except the last. */
     network = dense_network(CONSTRAINT("UnitNorm", "\"axis\":[0,1]"));
     cn_network_initialize(network, 5);
     cn_constrain(network);

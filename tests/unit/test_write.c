@@ -1,4 +1,4 @@
-/* test_write.c: JSON as it is written: commas, escapes, numbers; CSV fields; lack of memory. */
+/* test_write.c: writing JSON (commas, escapes, numbers), CSV fields, and without memory. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
@@ -51,8 +51,8 @@ Test(write, numbers_are_shortest_and_finite) {
     expect(&text, "[16777216,null,[0.1,-0,3,null,1e-10]]");
 }
 
-/* Keys and strings alike, wherever the byte stands: a quote at the end of one string is no reason
- * to leave out the comma before the next. */
+/* Keys and strings contain each byte at each position: a quote at the end of a string must not
+ * suppress the comma after it. */
 Test(write, escapes_what_json_asks_for) {
     struct cn_text text = {0};
     cn_json_open(&text, NULL, '{');
