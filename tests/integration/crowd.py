@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Clients that always have a request under way: `crowd.py PORT COUNT` sends the request on its
-standard input on so many connections, and again whenever something of an answer comes. Writes a
-line when all have sent, and then a byte at an answer's part, unless nobody has read those before.
-Ends when a connection does. A process of its own, not a test by itself.
+"""Clients that always have a request in progress.
+
+`crowd.py PORT COUNT` sends the request on its standard input on this number of connections, and sends it again
+on a connection when a part of an answer arrives there. Writes a line when all connections have sent a request,
+and then a byte for each part of an answer, unless earlier bytes are still unread. Ends when a connection ends.
+Runs in a process of its own; not a test by itself.
 """
 import contextlib
 import os
@@ -13,7 +15,7 @@ import sys
 
 
 class Crowd:
-    """The process, for as long as the block lasts; it must live to its end."""
+    """The process, which runs as long as the block; it must not end before."""
 
     def __init__(self, port, count, request):
         self.process = subprocess.Popen([sys.executable, __file__, str(port), str(count)],
@@ -27,7 +29,7 @@ class Crowd:
         return self
 
     def wait(self):
-        """Until the server has answered somebody once more."""
+        """Waits until the server has sent another part of an answer."""
         pipe = self.process.stdout.fileno()
         os.set_blocking(pipe, False)
         with contextlib.suppress(BlockingIOError):

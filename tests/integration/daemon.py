@@ -1,7 +1,7 @@
-"""A running convnetd for tests: start it, ask it over raw sockets, read its log, stop it.
+"""A running convnetd for tests: starts it, sends requests over raw sockets, reads its log, stops it.
 
-Conditions are waited for (an answer, an end of file, a line of the log), never a time. `check`
-counts; `finish` prints the count and gives the exit status. Not a test by itself.
+Waits for conditions (an answer, an end of file, a line of the log), never for a fixed time. `check` counts;
+`finish` prints the count and returns the exit status. Not a test by itself.
 """
 import contextlib
 import os
@@ -37,9 +37,9 @@ class Server:
         self.lines = []
         self.news = threading.Condition()
         env = {k: v for k, v in os.environ.items() if not k.startswith("CONVNETD_")}
-        env["CONVNETD_ALLOWED_HOSTS"] = "a"  # what the tests' requests say
+        env["CONVNETD_ALLOWED_HOSTS"] = "a"  # the tests' requests use these addresses
         env.update(environment or {})
-        if "LD_PRELOAD" in env: # what is preloaded opens files of its own
+        if "LD_PRELOAD" in env: # preloaded libraries open files of their own
             env.setdefault("CONVNETD_NO_SANDBOX", "yes")
         self.process = subprocess.Popen(
             [DAEMON, *(["--model=" + model] if model else []), "--port=0", *options],
@@ -54,7 +54,7 @@ class Server:
 
     @staticmethod
     def _port(line, scheme):
-        """The port of the first such address in the line that tells them, 0 if there is none."""
+        """The port of the first such address in the log line with the addresses; 0 if there is none."""
         found = re.search(" " + scheme + r"://[^ ]*:(\d+)", line)
         return int(found.group(1)) if found else 0
 
@@ -68,7 +68,7 @@ class Server:
             self.news.notify_all()
 
     def wait_for(self, text):
-        """Waits until a log line holds the text, or the log ends."""
+        """Waits until a log line contains the text, or the log ends."""
         with self.news:
             self.news.wait_for(lambda: any(text in x for x in self.lines) or "" in self.lines,
                                PATIENCE)
@@ -104,7 +104,7 @@ def serving(*options, **named):
 
 
 class Stream:
-    """Reads answers off a socket."""
+    """Reads answers from a socket."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -121,7 +121,7 @@ class Stream:
         return not self.ended
 
     def answer(self, head=False):
-        """(status, headers, body) of the next final answer, None at the end."""
+        """(status, headers, body) of the next final answer, None at the end of the connection."""
         while True:
             while b"\r\n\r\n" not in self.data:
                 if not self.more():
@@ -145,7 +145,8 @@ class Stream:
 
 
 def hold_place(sock):
-    """Begins a request and waits until the server knows: an idle one would be closed for the next."""
+    """Begins a request and waits until the server knows about it, because the server would close an idle
+    connection to make room for a new one."""
     sock.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 784\r\n"
                  b"Content-Type: application/octet-stream\r\nExpect: 100-continue\r\n\r\n")
     stream = Stream(sock)

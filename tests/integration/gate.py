@@ -1,5 +1,5 @@
-"""A daemon whose compute thread can be held, so that its queue fills and stays full; and conditions
-to wait for. Not a test by itself.
+"""A daemon whose compute thread can be held, so that its queue fills and stays full; and functions that wait
+for conditions. Not a test by itself.
 """
 import os
 import time
@@ -9,14 +9,14 @@ from daemon import ask, check, get, post, serving
 
 
 def metrics(server):
-    """{name{labels}: value} of a scrape."""
+    """{name{labels}: value} from /metrics."""
     lines = ask(server, get("/metrics"))[2].decode().split("\n")
     return {x.rsplit(" ", 1)[0]: float(x.rsplit(" ", 1)[1])
             for x in lines if x and not x.startswith("#")}
 
 
 def wait_until(condition, what):
-    """A condition that only the server's own state tells; looked at until it holds."""
+    """Waits for a condition that only the server's own state shows, by polling."""
     until = time.monotonic() + daemon.PATIENCE
     while not condition():
         if time.monotonic() > until:
@@ -26,7 +26,7 @@ def wait_until(condition, what):
 
 
 def occupy(server, images=5):
-    """A connection whose request is on its way to the batch lane."""
+    """A connection whose request has been sent to the batch lane."""
     sock = server.connect()
     sock.sendall(post(bytes(784 * images)))
     return sock
@@ -41,7 +41,7 @@ def has_gate():
 
 
 class Gate:
-    """A server whose compute thread stops at a gate as long as that is shut."""
+    """A server whose compute thread stops at a gate while the gate is closed."""
 
     def __init__(self, folder, environment=None):
         self.path = os.path.join(folder, "gate")
@@ -53,18 +53,18 @@ class Gate:
         return serving("--inline-us=0", *options, environment=self.environment, **named)
 
     def server(self, *options):
-        """One whose end is the test's to judge."""
+        """A server whose end the test itself checks."""
         return daemon.Server("--inline-us=0", *options, environment=self.environment)
 
     def shut(self, server):
-        """Shuts it, with one request of five images held there."""
+        """Closes the gate and holds one request of five images there."""
         open(self.path, "w").close()
         held = occupy(server)
         wait_until(lambda: os.path.exists(self.path + ".held"), "one request is held")
         return held
 
     def close_files(self):
-        """From now on reading a model is held; wait_until(self.is_holding) tells when one is."""
+        """Holds each thread that reads a model from now on; wait_until(self.is_holding) waits for the first."""
         open(self.path + ".read", "w").close()
 
     def is_holding(self):

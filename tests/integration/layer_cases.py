@@ -1,5 +1,5 @@
-"""A network or more for each type of layer that the program has, to export: by class name a list of
-(shapes of the inputs, configuration, shapes of the weights). What divides is made positive first."""
+"""Networks for the tests of `convnet export`, at least one for each type of layer: by class name a list of
+(shapes of the inputs, configuration, shapes of the weights). Divisors are made positive by a layer before."""
 import json
 import random
 import struct
@@ -157,7 +157,7 @@ CASES = {
 
 
 def tensor(name):
-    """What a layer of Keras 3's JSON reads."""
+    """The inputs of a layer in Keras 3's JSON."""
     return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
 
 
@@ -168,7 +168,7 @@ def layer(class_name, name, config, *inputs):
 
 
 def write_model(path, layers, inputs, outputs, weights):
-    """A model file of a Functional network with weights that are made up."""
+    """A model file of a Functional network with generated weights."""
     dice = random.Random(7)
     header = {"__metadata__": {"format": "convnet/1", "architecture": json.dumps({
         "class_name": "Functional", "config": {

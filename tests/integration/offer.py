@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""An open loop of requests: `offer.py PORT RATE SECONDS IMAGES` sends POST /predict of so many raw
-images at RATE a second, whether the answers come or not, on as many connections as that needs; with
-RATE 0 four clients send each the next when the last is answered. Prints a JSON object: how many
-were sent, the answers by status, 503s without Retry-After, broken connections, connections at the
-end, and answers with 200 a second. A process of its own, not a test by itself.
+"""Sends requests at a fixed rate.
+
+`offer.py PORT RATE SECONDS IMAGES` sends POST /predict with this number of raw images RATE times per second,
+whether the answers arrive or not, on as many connections as necessary; with RATE 0 four clients each send the
+next request when the last is answered. Prints a JSON object: the number of requests sent, the answers by
+status, 503s without Retry-After, broken connections, connections at the end, and answers with 200 per second.
+Runs in a process of its own; not a test by itself.
 """
 import collections
 import json
@@ -18,7 +20,7 @@ WAITING_CLIENTS = 4
 
 
 def offer(port, rate, seconds, images):
-    """What such a process says in the end."""
+    """The output of such a process at its end."""
     process = subprocess.run([sys.executable, __file__, str(port), str(rate), str(seconds),
                               str(images)], stdout=subprocess.PIPE, timeout=60 + 2 * seconds,
                              check=True)
@@ -26,7 +28,7 @@ def offer(port, rate, seconds, images):
 
 
 class Client:
-    """One connection: a request on its way, or none."""
+    """One connection, with or without a request in progress."""
 
     def __init__(self, port):
         self.sock = socket.create_connection(("127.0.0.1", port))
@@ -42,7 +44,7 @@ class Client:
             pass
 
     def read(self):
-        """(status, headers) of a complete answer, None before, "gone" at the end."""
+        """(status, headers) of a complete answer, None before that, "gone" at the end of the connection."""
         try:
             part = self.sock.recv(1 << 20)
         except BlockingIOError:
@@ -75,7 +77,7 @@ class Offer:
             self.count += 1
             self.selector.register(client.sock, selectors.EVENT_READ, client)
         else:
-            return  # offered, but there is nobody left to send it
+            return  # due, but all connections are gone
         self.sent += 1
         client.left = self.request
         self.flush(client)

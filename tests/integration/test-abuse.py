@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Cheap requests that cost much: what they do to the others.
+"""The effect of cheap requests with a high cost on other clients.
 
-A palette picture of 16 million pixels is two kilobytes. A body of many such is refused by max-pixels
-or worked off by turns; health and small requests go on, deadlines hold, memory comes back.
+A palette picture of 16 million pixels is two kilobytes. A body with many of them is refused by max-pixels or
+decoded in turns with other clients; health checks and small requests are answered meanwhile, deadlines hold,
+and memory is returned.
 """
 import gzip
 import json
@@ -25,7 +26,7 @@ from gate import wait_until
 
 
 def palette_picture(side):
-    """A PNG of one bit a sample, with palette and tRNS: all pixels alike."""
+    """A PNG of one bit per sample, with palette and tRNS; all pixels are equal."""
     def chunk(kind, data):
         return (struct.pack(">I", len(data)) + kind + data +
                 struct.pack(">I", zlib.crc32(kind + data)))
@@ -107,7 +108,7 @@ def test_memory_comes_back():
         print("24 x 7.8 MB in 64M: %s, %.0f MB" % (codes, resident(server)))
         for sock in socks:
             sock.close()
-        if os.environ.get("sanitizer", "no") == "no":  # one keeps what was freed
+        if os.environ.get("sanitizer", "no") == "no":  # an allocator that keeps freed memory
             wait_until(lambda: resident(server) < 40,
                        "memory comes back: %.0f MB" % resident(server))
         print("afterwards %.0f MB" % resident(server))
@@ -115,13 +116,13 @@ def test_memory_comes_back():
 
 
 def test_promises_to_bodies_that_do_not_come():
-    """A head that announces much and sends nothing keeps memory from others for a moment only."""
+    """A head that announces a large body and sends nothing reserves memory only for a moment."""
     body = bytes(784 * 10000)
 
     def status_of_a_large_one():
         try:
             answer = ask(server, post(body))
-        except OSError:  # refused and closed while it was being sent
+        except OSError:  # refused and closed while the body was being sent
             answer = None
         return answer[0] if answer else None
 
@@ -179,7 +180,7 @@ def test_folder_of_bad_files():
 
 
 def test_watchdog_of_a_busy_server():
-    """Large pictures keep all threads busy: that is no reason to be killed."""
+    """Large pictures keep all threads busy; the watchdog must not kill the daemon for this."""
     body = images(palette_picture(4096), 4)
     with tempfile.TemporaryDirectory() as folder, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -203,7 +204,7 @@ def test_watchdog_of_a_busy_server():
 
 
 def test_idle_connections_make_room():
-    # One thread notes the ends of answers in their order.
+    # One thread records the order in which the answers end.
     with serving("--max-connections=20", "--http-threads=1") as server:
         idle = []
         for _ in range(20):
@@ -220,13 +221,13 @@ def test_idle_connections_make_room():
 
 
 def test_places_of_probes():
-    # Without a place for probes, an unfinished head is waited for until long after PATIENCE.
+    # Without places for probes, the server would wait for an unfinished head until long after PATIENCE.
     with serving("--header-timeout=600", "--idle-timeout=600") as server:
         socks = [server.connect() for _ in range(130)]
         for sock in socks:
             sock.sendall(b"GET /ping HTTP/1.1\r\nX: ")
         check(ask(server, get("/ping"))[0] == 200, "a probe is answered beside them")
-        # Which of them got a place depends on the order in which the server saw them.
+        # The order in which the server saw the connections decides which of them got a place.
         ended = select.select(socks, [], [], PATIENCE)[0]
         check(ended and Stream(ended[0]).rest() == b"", "a place is kept for a second")
         for sock in socks:

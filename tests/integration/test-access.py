@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may do what: API keys in each spelling, routes by class, where it may listen, key reload."""
+"""Who may do what: API keys in each spelling, classes of routes, addresses to listen at, reload of keys."""
 import os
 import signal
 import sys
@@ -20,7 +20,7 @@ def x_key(key):
     return ("X-API-Key: %s\r\n" % key).encode("latin-1")
 
 
-# What a request shows -> status of POST /predict.
+# The credentials of a request -> status of POST /predict.
 SHOWN = {
     "no key": (b"", 401),
     "bearer": (bearer(KEY), 200),
@@ -85,7 +85,7 @@ def test_routes(server):
 
 
 def test_before_the_body(server):
-    """Refused on the head: no 100, and nothing is read."""
+    """Refused after the head: no 100, and the body is not read."""
     with server.connect() as sock:
         sock.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + RAW +
                      b"Content-Length: 784\r\n\r\n")
@@ -94,7 +94,7 @@ def test_before_the_body(server):
             pass
         check(stream.data.startswith(b"HTTP/1.1 401 "), "401 instead of 100: %r" % stream.data)
         check(stream.answer()[0] == 401 and stream.rest() == b"", "and the connection ends")
-    # A client that sends all the same gets to read why.
+    # A client that sends the body anyway still gets the answer.
     with server.connect() as sock:
         try:
             sock.sendall(post(bytes(5000000)))
@@ -147,7 +147,7 @@ def test_keys(folder):
     os.chmod(path, 0o644)
     with serving("--api-keys-file=" + path) as server:
         check(server.wait_for("open to every user"), "an open file is warned of")
-    # The service manager's credential does the same.
+    # The service manager's credential works in the same way.
     credentials = os.path.join(folder, "credentials")
     os.mkdir(credentials)
     write(os.path.join(credentials, "api-keys"), KEY)
@@ -182,7 +182,7 @@ def test_start(folder):
 
 
 def page(origin=None, site=None, mode=None):
-    """What a browser says of the page that asks."""
+    """The headers that a browser sends about the page that makes a request."""
     fields = (("Origin", origin), ("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode))
     return b"".join(("%s: %s\r\n" % x).encode() for x in fields if x[1])
 
@@ -192,7 +192,7 @@ def named(host, request):
 
 
 def test_pages():
-    """A page that somebody visits cannot use a server on loopback."""
+    """A web page that someone visits cannot use a server on loopback."""
     form = b"Content-Type: multipart/form-data; boundary=x\r\n"
     default = {"CONVNETD_ALLOWED_HOSTS": "none"}
     with serving("--cors-origin=https://good.example", environment=default) as server:

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Sockets that a parent holds and passes, as systemd does: restarts lose no connection, names choose
-what a socket is for, and one that other machines reach is not served to everybody.
-
-An argument gives the number of restarts (default: 5).
+"""Sockets that a parent process holds and passes, as systemd does: restarts lose no connection, a socket's name
+determines its use, and a socket that other machines can reach requires API keys. An argument gives the number
+of restarts (default: 5).
 """
 import os
 import signal
@@ -15,7 +14,7 @@ import time
 
 from daemon import DAEMON, MODEL, PATIENCE, Stream, check, finish, get, post
 
-# Puts the sockets where sd_listen_fds(3) expects them and becomes the daemon.
+# Moves the sockets to the descriptors that sd_listen_fds(3) expects, and executes the daemon.
 START = """
 next=3
 for fd in $1; do eval "exec $next<&$fd"; next=$((next + 1)); done
@@ -30,7 +29,7 @@ def listen(address="127.0.0.1"):
     sock = socket.socket()
     sock.bind((address, 0))
     sock.listen(1024)
-    # Out of the way of the numbers that the daemon gets.
+    # Above the numbers that the daemon gets.
     os.dup2(sock.fileno(), 50 + sock.fileno())
     return sock
 
@@ -97,7 +96,7 @@ def test_restarts(count):
 
 
 def test_names():
-    """A socket that is called admin answers admin calls, another does not."""
+    """A socket named admin answers admin calls, other ones do not."""
     plain, admin = listen(), listen()
     process = start([plain, admin], "anything:admin", "--admin-socket=/nonexistent/unused.sock")
     reload = b"POST /admin/reload HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The admin socket: who may open it, what answers only there, reload by call, what it replaces."""
+"""The admin socket: who may open it, which routes it alone answers, reload by request, and which files it
+replaces."""
 import os
 import shutil
 import signal
@@ -53,7 +54,7 @@ def test_classes(folder):
         check(ask_unix(path, post())[0] == 200, "the socket asks for no key")
         check(ask_unix(path, get("/metrics"))[0] == 200, "nor for metrics")
         check(ask(server, post())[0] == 401, "TCP still does")
-        # What was wrong with the keys is the answer.
+        # The answer says what was wrong with the keys.
         with open(keys, "w", encoding="ascii") as file:
             file.write("short\n")
         status, _, body = ask_unix(path, RELOAD)
@@ -63,7 +64,7 @@ def test_classes(folder):
 
 
 def test_flood(folder):
-    """Clients at their limit do not lock the admin out, nor do admins lock clients out."""
+    """Clients at their limit do not lock out the admin, and admins do not lock out clients."""
     path = os.path.join(folder, "flood.sock")
     with serving("--admin-socket=" + path, "--max-connections=4", "--http-threads=1",
                  "--max-connections-per-address=0") as server:
@@ -105,7 +106,7 @@ def test_place(folder):
     for bad in ("relative.sock", "/" + "a" * 107, "/nonexistent/admin.sock"):
         code, _, error = run("--admin-socket=" + bad, *arguments)
         check(code in (1, 2) and "admin-socket" in error, "%s: %s %s" % (bad, code, error))
-    # What a killed daemon left behind is replaced; a living one's is not.
+    # The socket of a killed daemon is replaced, that of a running one is not.
     server = Server("--admin-socket=" + path)
     server.stop(signal.SIGKILL)
     check(os.path.lexists(path), "a killed daemon leaves its socket")
@@ -121,7 +122,7 @@ def test_place(folder):
 
 
 def test_reload_under_load(folder):
-    """Admin reloads and signals one over the other while requests go on."""
+    """Admin reloads and signals arrive at the same time, while requests are answered."""
     path = os.path.join(folder, "load.sock")
     with serving("--admin-socket=" + path) as server:
         statuses, stop = [], threading.Event()
@@ -149,7 +150,7 @@ def test_reload_under_load(folder):
         check(set(statuses) == {200}, "answers: %s" % set(statuses))
 
 
-# A model that takes long to read: what is served goes on, and the end does not wait for ever.
+# While a model takes long to load, requests are answered; SIGTERM ends the daemon in spite of it.
 def test_slow_reload(folder):
     gate = Gate(folder)
     path = os.path.join(folder, "slow.sock")
@@ -175,7 +176,7 @@ def test_slow_reload(folder):
             answer = Stream(sock).answer()
             check(answer and answer[0] == 200, "the admin's reload waits for its turn: %s"
                   % (answer,))
-        # The end, while an admin waits for a reload.
+        # SIGTERM while an admin waits for a reload.
         gate.close_files()
         replace_model()
         with connect_unix(path) as sock:
@@ -186,7 +187,7 @@ def test_slow_reload(folder):
             gate.open_files()
             answer = Stream(sock).answer()
             check(answer and answer[0] == 200, "the admin is answered: %s" % (answer,))
-    # The end, while a reload by signal hangs: nobody waits for it.
+    # SIGTERM while a reload by signal hangs, for which no client waits.
     with gate.serving(model=model) as server:
         gate.close_files()
         replace_model()
@@ -198,8 +199,8 @@ def test_slow_reload(folder):
     gate.open_files()
 
 
-# A model whose disk hangs for ever, and an admin who waits for it: he is told, and the end comes in
-# the time that it has.
+# The disk of a model hangs for ever while an admin waits: the admin gets an answer, and the daemon ends
+# within its timeout.
 def test_hanging_reload_at_the_end(folder):
     gate = Gate(folder)
     path = os.path.join(folder, "hang.sock")
@@ -225,7 +226,7 @@ def test_hanging_reload_at_the_end(folder):
     gate.open_files()
 
 
-# A compute thread that hangs does not keep the process either, but that is no good end.
+# A hanging compute thread does not delay the end either, but the exit status says that it failed.
 def test_hanging_compute_at_the_end(folder):
     gate = Gate(folder)
     server = gate.server("--shutdown-timeout=0.2")

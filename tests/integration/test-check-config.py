@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""`convnetd --check-config` says OK only of what would start, and names the option that is at fault;
-with --unit as systemd's unit would start it. Models by name, from a tree that is not installed.
-
-Skipped (77) without openssl.
+"""`convnetd --check-config` prints OK only for a configuration that would start, and names the option that is
+wrong; with --unit it checks what systemd's unit would start. Models are found by name, also from a tree that is
+not installed. Skipped (77) without openssl.
 """
 import contextlib
 import datetime
@@ -94,7 +93,7 @@ def test_addresses(folder):
 
 
 class Units:
-    """A folder of units, and what --check-config --unit says of them."""
+    """A folder of units, and the result of --check-config --unit for them."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -160,7 +159,7 @@ def test_unit(folder):
                         ("EnvironmentFile=/x", "EnvironmentFile=/x")):
         units.drop_in("30-more.conf", line)
         units.refused("what cannot be checked", words, status=2)
-    # What the service would not see.
+    # Files that the service could not see.
     units.drop_in("30-more.conf", "PrivateTmp=yes")
     if folder.startswith("/tmp/"):
         units.refused("a /tmp of its own", "(PrivateTmp): move what --config names")
@@ -182,8 +181,7 @@ def test_unit(folder):
 
 
 def test_shipped_unit():
-    """The units that are built are such that the check reads. They hide homes and /tmp, where this
-    tree may be."""
+    """The check can read the units of this build. They hide homes and /tmp, where this tree may be."""
     built = os.path.join(BUILD, "systemd")
     for name in ("convnetd.service", "convnetd-activated.service"):
         if os.path.exists(os.path.join(built, name)):
@@ -202,7 +200,7 @@ def elsewhere(folder):
 
 
 def test_names(folder):
-    """A program that was not installed finds the models of its tree, wherever it is started."""
+    """A program that is not installed finds the models of its tree, wherever it is started."""
     names = os.path.join(folder, "names")
     os.mkdir(names)
     shutil.copy(MODEL, os.path.join(names, "mine.safetensors"))

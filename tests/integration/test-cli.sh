@@ -1,6 +1,6 @@
 #!/bin/bash
-# The command `convnet`, end to end, on a small sample of MNIST: training, resuming, evaluating,
-# predicting, and what it says to mistakes. Needs python3 (exit 77 without).
+# Tests the command `convnet` end to end on a small sample of MNIST: training, resuming, evaluating,
+# predicting, and its messages about mistakes. Needs python3 (exit 77 without).
 set -u
 top_srcdir=$(realpath "${top_srcdir:-$(dirname "$0")/../..}")
 top_builddir=$(realpath "${top_builddir:-$top_srcdir/build}")
@@ -31,7 +31,8 @@ check() {
         [ ! -s err ] || sed 's/^/    /' err
     fi
 }
-# run STATUS ARGUMENT...: runs convnet into the files out and err and wants that exit status.
+# run STATUS ARGUMENT...: runs convnet with its output in the files out and err; the exit status
+# must be STATUS.
 run() {
     local expected=$1 status=0
     shift
@@ -63,7 +64,7 @@ check "train with everything" train --epochs 1 --output all.safetensors --optimi
     --weight-decay 0.01 --ema 0.9 --schedule one-cycle --loss categorical_crossentropy \
     --label-smoothing 0.1 --augment shift=2,rotation=10,scale=0.1,shear=0.1 --batch-size 64
 
-# ---- More to train on: seen in training, not in validation ----
+# ---- Extra data: used in training, not in validation ----
 mkdir -p extra/7 extra/8 strange/7 strange/x
 cp "$top_srcdir/tests/data/seven.png" extra/7/a.png
 for folder in extra/8 strange/7 strange/x; do cp extra/7/a.png "$folder/a.png"; done
@@ -87,7 +88,7 @@ if python3 -c 'import cairo' 2>/dev/null; then
     check "train with drawn ones" train --epochs 1 --output more.safetensors --extra-data drawn
 fi
 
-# ---- Going on from a model ----
+# ---- Continuing from a model ----
 further() { run "$1" train --data "$sample" --seed 3 --learning-rate 0.1 --output on.safetensors "${@:2}"; }
 check "train one that goes on" train --epochs 8 --output begun.safetensors --history h.csv
 check "go on from it" further 0 --weights begun.safetensors --epochs 1 --history on.csv
@@ -109,7 +110,7 @@ check "says only one" says "give either --architecture"
 check "data of other classes" run 1 train --data extra --weights begun.safetensors --output x
 check "names the model" says "has 2 classes, but model begun.safetensors has 10 outputs"
 
-# ---- Keras's words: losses, optimizers, callbacks; logits; a new head ----
+# ---- Keras's losses, optimizers and callbacks; logits; a new head ----
 python3 - "$seed" <<'END' || { echo "cannot make the architectures"; exit 1; }
 import json, sys
 network = json.load(open(sys.argv[1]))
@@ -186,7 +187,7 @@ check "a pattern of no layer" run 1 train --data "$sample" --weights begun.safet
     --epochs 1 --output x.safetensors
 check "lists those there are" says "those with weights are"
 
-# ---- Taught by a model ----
+# ---- A teacher ----
 check "taught" further 0 --architecture "$seed" --epochs 1 --teacher begun.safetensors \
     --teacher-share 0.25
 check "info about the pupil" run 0 info on.safetensors
@@ -199,7 +200,7 @@ check "the rule" says "teacher-share"
 check "a share without a teacher" further 2 --architecture "$seed" --teacher-share 0.3
 check "says what is missing" says "needs --teacher"
 
-# ---- Validation: of each class its share, folders that hold it apart ----
+# ---- Validation: the same share of each class; separate folders ----
 python3 - <<'END' || { echo "cannot make the folders"; exit 1; }
 import os, struct, zlib
 def chunk(kind, data):
@@ -238,7 +239,7 @@ check "is said" says "evaluate: flat: the folder has no test split"
 check "training data" run 0 evaluate --model on.safetensors --data "$sample" --split train
 check "are known" says "the model was trained on these pictures"
 
-# ---- Interrupted and resumed: the same bits as unbroken ----
+# ---- Interrupted and resumed: the same bits as without interruption ----
 mkfifo progress
 "$convnet" train --architecture "$seed" --data "$sample" --seed 3 --epochs 1000000 \
     --output stopped.safetensors --checkpoint stopped.checkpoint --history h.csv 2>progress \
@@ -364,7 +365,7 @@ END
 predict=(predict --model model.safetensors)
 check "predict a folder" run 0 "${predict[@]}" pictures
 cp out folder.csv
-# The answers of a CSV file, without the names.
+# The answers in a CSV file, without the file names.
 answers() { python3 -c 'import csv, sys
 for row in list(csv.DictReader(open(sys.argv[1], newline="")))[:int(sys.argv[2])]:
     del row["file"]; print(row)' "$1" "$2"; }
@@ -439,7 +440,7 @@ check "says which" says "none.png: No such file or directory"
 head -c 1000 raw | "$convnet" "${predict[@]}" --raw - >out 2>err
 check "raw bytes of no whole image" test "$?" = 1
 check "says how many" says "216 bytes after 1 whole images"
-# What is written to a file: whole, or to be gone on with.
+# Output files: complete, or to be continued.
 check "to a file" run 0 "${predict[@]}" --output kept.csv "$sample/t10k-images-idx3-ubyte.gz"
 check "as on stdout" cmp kept.csv idx.csv
 check "and no part of it is left" test ! -e kept.csv.part
@@ -463,7 +464,7 @@ for line in 'a,b' '{"file":1}'; do
 done
 check "--resume needs a file" run 2 "${predict[@]}" --resume pictures/00.png
 check "a folder that is not there" run 1 "${predict[@]}" --output none/kept.csv pictures/00.png
-# Names with quotes, commas and line breaks are the same names again.
+# Names with quotes, commas and line breaks are read back unchanged.
 odd=$'a "b", c\nd.png'
 cp pictures/00.png "$odd"
 for format in csv ndjson; do
@@ -475,7 +476,7 @@ for format in csv ndjson; do
     check "and not scored twice" test "$(wc -l <odd)" = "$([ $format = csv ] && echo 4 || echo 2)"
     rm "odd"
 done
-# An interrupt leaves whole rows: of a list that does not end the first batch is there.
+# An interrupt leaves complete rows: of a list without an end the first batch is there.
 mkfifo unending
 "$convnet" "${predict[@]}" --files-from unending --output stopped.csv 2>err &
 scoring=$!
@@ -489,7 +490,7 @@ exec 9>&-
 check "with whole rows" test "$(grep -c '^pictures/00.png,.*[0-9],$' stopped.csv.part)" = \
     "$(($(wc -l <stopped.csv.part) - 1))"
 check "and no file that looks whole" test ! -e stopped.csv
-# Archives: as their folders, in their order.
+# Archives are read like folders, in their order.
 check "archives" python3 -c 'import os, tarfile, zipfile
 names = ["pictures/%02d.png" % i for i in range(19)] + ["pictures/more/with, \"quotes\".png"]
 with zipfile.ZipFile("a.zip", "w", zipfile.ZIP_DEFLATED) as z, tarfile.open("a.tar", "w") as t:
@@ -506,7 +507,7 @@ head -c 2600 a.tar >cut.tar
 check "a tar that is cut" run 1 "${predict[@]}" cut.tar
 check "is said" says "is cut"
 check "its whole pictures are scored" grep -q '^cut.tar/pictures/00.png,[0-9]' out
-# The first classes.
+# The most probable classes.
 check "the three first classes" run 0 "${predict[@]}" --top 3 pictures/00.png
 check "in columns of their own" grep -qx \
     'file,class,label,confidence,class_2,label_2,confidence_2,class_3,label_3,confidence_3,error' out
@@ -526,7 +527,7 @@ check "errors have a column" run 1 "${predict[@]}" none.png pictures/00.png
 check "with all columns" python3 -c 'import csv
 rows = list(csv.DictReader(open("out", newline="")))
 assert [bool(r["error"]) for r in rows] == [True, False] and None not in rows[0] and None not in rows[0].values()'
-# On a terminal: what goes on, and what was done.
+# On a terminal: the progress, then a summary.
 check "a terminal sees the summary" python3 -c 'import os, pty, subprocess, sys
 ours, theirs = pty.openpty()
 with open("out", "w") as out:
@@ -544,7 +545,7 @@ mkdir empty
 check "empty folder" run 1 "${predict[@]}" empty
 
 # ---- Info and bench ----
-# ---- Pictures: what was done, what the network saw, as they are ----
+# ---- Pictures: preprocessing, the image that the network saw, unprocessed pictures ----
 seven=$top_srcdir/tests/data/seven.png
 mkdir seen
 check "a model is known without a name" env -C "$top_srcdir" "$convnet" predict tests/data/seven.png
@@ -619,7 +620,7 @@ text, _ = on_terminal(80, "evaluate", "--model", "terminal.safetensors", "--data
 assert "/image" in text and "accuracy" in text, text
 END
 
-# ---- Names, missing things, wrong usage, full disks ----
+# ---- Names, missing files, wrong usage, full disks ----
 mkdir models
 cp "$seed" models/tiny.json
 cp model.safetensors models/shipped.safetensors

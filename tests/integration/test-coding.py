@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compressed request bodies and answers, against the daemon."""
+"""Compressed request bodies and answers."""
 import gzip
 import json
 import os
@@ -35,7 +35,7 @@ def test_requests(server):
         check(ask(server, request("/predict", body, OCTETS + extra))[::2] == plain[::2], name)
         check(ask(server, chunked("/predict", body, OCTETS + extra))[::2] == plain[::2],
               name + " in chunks")
-    # The binary extension's header length counts before compression.
+    # The header length of the binary extension counts uncompressed bytes.
     head = json.dumps({"inputs": [{"name": "x", "shape": [1, 784], "datatype": "UINT8"}]}).encode()
     length = b"Inference-Header-Content-Length: %d\r\n" % len(head)
     plain = ask(server, request(INFER, head + PIXELS[0], length))
@@ -85,7 +85,7 @@ def test_answers(server):
         _, headers, body = ask(server, request(path, b"", extra, b"GET"))
         check("content-encoding" not in headers and body and
               ("vary" in headers) == (path == "/metrics"), "%s: %s" % (why, headers))
-    # A binary answer: the header length is that of the JSON before compression.
+    # A binary answer: the header length is that of the uncompressed JSON.
     body = {"inputs": [{"name": "x", "shape": [20, 784], "datatype": "FP32", "data":
                         [v for p in PIXELS for v in fractions(p)]}],
             "parameters": {"binary_data_output": True}, "id": "x" * 3000}

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""What people complain about in the big inference servers, each as a case against the running daemon:
-the table says which. Those that are not here it names by file and by a text in it, which must be
-there. Waits for conditions, never for a time; what compares times takes the server's own counts.
+"""Frequent complaints about the big inference servers, each as a test of the running daemon; the table lists
+them.
+
+For a complaint that another file tests, the table names the file and a text that must be in it. The test waits
+for conditions, never for a fixed time; comparisons of times use the server's own counts.
 """
 import ctypes
 import json
@@ -20,7 +22,7 @@ LABEL = '{model="digits",version="1"}'
 
 
 def times(server, name):
-    """(how many, their sum in seconds) of one of the server's own histograms."""
+    """(number, sum in seconds) of one of the server's own histograms."""
     now = metrics(server)
     return (now["convnetd_%s_duration_seconds_count%s" % (name, LABEL)],
             now["convnetd_%s_duration_seconds_sum%s" % (name, LABEL)])
@@ -29,7 +31,7 @@ def times(server, name):
 # ---- Batching ----
 
 def lone_requests(*options):
-    """Mean seconds that requests waited which came one by one, when nobody else asked."""
+    """Mean seconds in the queue of single requests, one after another, with no other client."""
     with serving("--inline-us=0", *options) as server:
         with server.connect() as sock:
             stream = Stream(sock)
@@ -43,7 +45,8 @@ def lone_requests(*options):
 
 
 def batching_that_makes_things_slower(folder):
-    # A batch is what waits already; nobody waits for it to fill, unless the operator says so.
+    # A batch consists of the requests that wait already; it waits for more only if the operator configured
+    # this.
     check("batch-delay-ms = 0\n" in run("--print-config")[1], "no delay by default")
     delayed, lone = lone_requests("--batch-delay-ms=100"), lone_requests()
     check(delayed >= 0.09, "the operator's delay is waited for: %g s" % delayed)
@@ -65,7 +68,7 @@ def batching_that_makes_things_slower(folder):
 
 
 def delays_counted_in_requests_not_images(folder):
-    # As many images as a batch holds, in one request: it is full, and does not wait for others.
+    # One request with as many images as fit into a batch: the batch is full and does not wait.
     with serving("--inline-us=0", "--batch-images=8", "--batch-delay-ms=1000") as server:
         for _ in range(5):
             check(status_of(server, post(IMAGE * 8)) == 200, "a full batch")
@@ -85,7 +88,7 @@ def delays_counted_in_requests_not_images(folder):
         held.close()
 
 
-# ---- What things cost ----
+# ---- Costs ----
 
 def json_parsing_100_times_the_models_cost(_):
     numbers = request("/predict", {"images": [rows(fractions(sample(1)[0][0]))]})
@@ -120,14 +123,14 @@ def memory_that_grows(_):
             if i % 20 == 19:
                 sizes.append(resident(server) // 1024)
         print("resident KiB after 180 requests each: %s" % sizes)
-        if os.environ.get("sanitizer", "no") == "no":  # one keeps what was freed
+        if os.environ.get("sanitizer", "no") == "no":  # an allocator that keeps freed memory
             check(sizes[-1] <= sizes[1] + 1024, "memory is flat: %s KiB" % sizes)
 
 
 # ---- Threads in containers ----
 
 def threads(*options, **named):
-    """Threads of the daemon before and after each kind of work came on many connections at once."""
+    """Threads of the daemon before and after each kind of work on many connections at once."""
     picture = png(sample(1)[0][0])
     with serving("--max-connections=100", *options, **named) as server:
         folder = "/proc/%d/task" % server.process.pid
@@ -157,7 +160,7 @@ NEW_USERS, NEW_MOUNTS, PRIVATE = 0x10000000, 0x00020000, 0x44000
 
 
 def show_quota(files):
-    """In the child: its own view of /sys/fs/cgroup, with these files, as a container has it."""
+    """In the child: a private /sys/fs/cgroup with these files, as in a container."""
     system = ctypes.CDLL(None, use_errno=True)
     if system.unshare(NEW_MOUNTS | (0 if os.geteuid() == 0 else NEW_USERS)) != 0 or \
             system.mount(b"none", b"/", None, PRIVATE, None) != 0 or \
@@ -177,8 +180,7 @@ QUOTAS = {"a container's": {"cpu.max": "150000 100000\n"},
 
 
 def own_group():
-    """A control group below this process's with a quota of one processor; None where that cannot
-    be made."""
+    """A control group below this process's with a quota of one processor; None if it cannot be made."""
     with open("/proc/self/cgroup", encoding="ascii") as file:
         places = [x.rstrip("\n").split(":", 2) for x in file]
     for _, controllers, path in places:
@@ -225,7 +227,7 @@ def thread_oversubscription_in_containers(_):
 
         try:
             found = threads(preexec=confine)
-        except Exception as fault:  # subprocess says no more of what its child raised
+        except Exception as fault:  # subprocess does not report what its child raised
             print("quota %s: %s" % (name, fault))
             continue
         check(found == expected, "quota %s: %d threads, not %d" % (name, found, expected))
@@ -241,7 +243,7 @@ def thread_oversubscription_in_containers(_):
 # ---- Health ----
 
 def health_that_says_200_whatever_happens(folder):
-    # No model that could answer: by the admin's will, or from the start.
+    # No model can answer: an admin unloaded it, or there was none at start.
     path = os.path.join(folder, "admin.sock")
     with serving("--admin-socket=" + path) as server:
         check(status_of(server, get("/v2/health/ready")) == 200, "ready")
@@ -256,7 +258,7 @@ def health_that_says_200_whatever_happens(folder):
     check(code == 1 and "has no model" in error, "no start without any: %d %s" % (code, error))
 
 
-# The complaint, and its case: a function here, or what must be in another file.
+# The complaint, and its test: a function here, or a text in another file.
 COMPLAINTS = (
     ("batching that makes things slower", batching_that_makes_things_slower),
     ("answers that change with the batch", "test-predict.py", "def test_lanes("),

@@ -1,6 +1,6 @@
 #!/bin/bash
-# etc/completion.bash completes every command and every option that the programs' help names, in bash
-# and, where it is there, in zsh. The programs are those that were built here.
+# etc/completion.bash completes every command and every option in the help of the programs, in bash
+# and, if it is installed, in zsh. The programs are those of this build.
 set -u
 source=${top_srcdir:-$(dirname "$0")/../..}
 build=$(realpath "${top_builddir:-.}")
@@ -14,7 +14,7 @@ check() { # WHAT WANTED GOT
 PATH=$build:$PATH
 # shellcheck source=/dev/null
 . "$source/etc/completion.bash"
-# completed WORD...: what the last word, perhaps a part of one, may become.
+# completed WORD...: the completions of the last word, which may be incomplete.
 completed() {
     COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
     _convnet "$1" "${COMP_WORDS[COMP_CWORD]}" "" 2>/dev/null
@@ -24,7 +24,8 @@ commands=$(convnet --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p')
 check "the commands" "$(LC_ALL=C sort <<<"$commands" | tr '\n' ' ')" "$(completed convnet "")"
 check "there are some" yes "$([ "$(wc -w <<<"$commands")" -ge 9 ] && echo yes)"
 for command in $commands; do
-    # Another reading of the help: every word with two dashes that begins an option's line.
+    # Reads the help in another way: every word with two dashes at the beginning of an option's
+    # line.
     expected=$(convnet "$command" --help | awk '/^ +(-.,)? *--/ { sub(/^ +(-., )?/, ""); print $1 }' |
         sed -E 's/\[=.*//; s/=.*/=/' | LC_ALL=C sort -u | tr '\n' ' ')
     check "options of $command" "$expected" "$(completed convnet "$command" -- | tr ' ' '\n' | LC_ALL=C sort -u | tr '\n' ' ' | sed 's/^ //')"

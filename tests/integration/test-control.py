@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`convnetd reload` and its like: the exit status is true, and the sentence is the daemon's."""
+"""`convnetd reload` and the other calls: the exit status is right, and the message comes from the daemon."""
 import json
 import os
 import shutil
@@ -48,7 +48,7 @@ def test_calls(folder):
 
 
 def test_default_place(folder):
-    """The service manager's folder is the socket's place, unless the configuration names one."""
+    """The socket is in the service manager's folder, unless the configuration names another place."""
     run_folder, own = os.path.join(folder, "run"), os.path.join(folder, "own.sock")
     os.mkdir(run_folder)
     environment = {"RUNTIME_DIRECTORY": run_folder + ":/nonexistent"}
@@ -64,7 +64,7 @@ def test_default_place(folder):
 
 
 def test_options_and_status(folder):
-    """An option that was changed is said; so is the last refusal, to the service manager."""
+    """A changed option is reported; the service manager gets the last refusal."""
     path, conf = os.path.join(folder, "b.sock"), os.path.join(folder, "convnetd.conf")
     notify = os.path.join(folder, "notify")
 

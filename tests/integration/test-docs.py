@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every curl line of docs/http-api.md against the daemon, and wants each route to have one; wants
-the keys of queries to be those of the contract and of the router, and limits to be the options'.
-
-Needs curl, jq and gzip (77 without).
+"""Runs every curl line of docs/http-api.md against the daemon. Each route must have such a line; the keys of
+queries must be those of the contract and of the router, and the limits those of the options. Needs curl, jq and
+gzip (77 without).
 """
 import json
 import os
@@ -19,7 +18,7 @@ BASE = "http://127.0.0.1:8080"
 
 
 def commands(text):
-    """The indented blocks' commands; a line that ends with | or \\ goes on in the next."""
+    """The commands in the indented blocks; a line that ends with | or \\ continues in the next."""
     command = ""
     for line in text.split("\n"):
         if not line.startswith("    "):
@@ -34,7 +33,7 @@ def commands(text):
 
 
 def run(command, server, folder):
-    """The command in a folder of its own, with the daemon's port; fails on an HTTP error."""
+    """Runs the command in a folder of its own with the daemon's port; fails on an HTTP error."""
     here = command.replace(BASE, "http://127.0.0.1:%d" % server.port)
     here = here.replace("curl ", "curl -sS --fail-with-body --max-time %d " % PATIENCE)
     return subprocess.run(["bash", "-euo", "pipefail", "-c", here], cwd=folder, check=False,
@@ -42,7 +41,7 @@ def run(command, server, folder):
 
 
 def pattern(path):
-    """A path of the contract as a regular expression for the paths that fit it."""
+    """A regular expression that matches the paths of a path of the contract."""
     return re.compile(re.sub(r"\\{[a-z]+\\}", "[^/:]+", re.escape(path)) + "$")
 
 
@@ -56,7 +55,7 @@ def test_coverage(server, used):
 
 
 def test_queries(server, text):
-    """Each path's section names in its tables the keys that the contract has and the server takes."""
+    """The tables of each path's section name the query keys that the contract has and the server accepts."""
     doc = json.loads(ask(server, request("/openapi.json", method=b"GET"))[2])
     parameters = doc["components"]["parameters"]
     keys = {}
@@ -76,7 +75,7 @@ def test_queries(server, text):
         here = path.replace("{model}", "digits").replace("{version}", "1")
         for key in every - taken if method == "post" else ():
             answer = ask(server, request("%s?%s=1" % (here, key), b"x", method=b"POST"))
-            # A path of the admin socket is closed whatever the query says.
+            # A path of the admin socket is refused with any query.
             check(answer[0] == 403 or (answer[0] == 400 and key in json.loads(answer[2])["error"]),
                   "POST %s takes %s: %s" % (path, key, answer))
 

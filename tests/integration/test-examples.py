@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""Each file of examples/ against a daemon, and with the library as built: the seven is a seven.
-
-What needs a module or an interpreter that is missing is said and left out. 77 without curl.
+"""Each file of examples/ against a daemon, and with the library of this build: all read the seven. Examples
+that need a missing module or interpreter are named and skipped. 77 without curl.
 """
 import json
 import os
@@ -45,7 +44,7 @@ def pixels(path):
 
 
 def example(name, *arguments, command=(), expected="7", environment=None):
-    """Runs one; its first line's second word is the digit. "" if `command` is None."""
+    """Runs one example; the second word of its first line is the digit. "" if `command` is None."""
     RUN.add(name)
     if command is None:
         print(name + ": left out: its interpreter or module is missing")
@@ -60,7 +59,7 @@ def example(name, *arguments, command=(), expected="7", environment=None):
 
 
 def python(module):
-    """A Python that has the module: this one or the system's; None without."""
+    """A Python with the module, this one or the system's; None if there is none."""
     for program in sys.executable, "/usr/bin/python3":
         if os.path.exists(program) and subprocess.run(
                 [program, "-c", "import " + module], capture_output=True, check=False).returncode == 0:
@@ -93,7 +92,7 @@ def run_all(folder):
         for answer in seven + ".json", again + ".json":
             with open(answer, encoding="utf-8") as file:
                 check(json.load(file)["predictions"][0]["label"] == "7", answer)
-        # A refusal is told in the server's words.
+        # A refusal is reported with the server's message.
         if python("requests"):
             done = subprocess.run(python("requests") + [os.path.join(EXAMPLES, "predict_requests.py"), url, __file__],
                                   capture_output=True, text=True, check=False, timeout=60)
@@ -114,7 +113,7 @@ def main():
         return 77
     with tempfile.TemporaryDirectory() as folder:
         run_all(folder)
-    RUN.update(("classify.c", "seven.png", "README.md"))  # test-library.py has the first
+    RUN.update(("classify.c", "seven.png", "README.md"))  # test-library.py tests the first one
     check(RUN == set(os.listdir(EXAMPLES)) - {"__pycache__"},
           "tested and there: %s" % sorted(RUN ^ set(os.listdir(EXAMPLES))))
     with open(os.path.join(EXAMPLES, "README.md"), encoding="utf-8") as file:

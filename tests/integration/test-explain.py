@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""POST /explain: what it says of each layer is computed again here, from the filters and the input
-in the same answer; its forms agree; it is /predict's answer to the bit, in either lane; each bad
-request gets its sentence. Also GET /: JSON for programs, the page for browsers.
+"""POST /explain: the test computes each layer again from the filters and the input of the answer; all forms of
+the answer agree; the prediction has the same bits as /predict's, in both lanes; each invalid request gets its
+message. Also GET /: JSON for programs, the page for browsers.
 
 The model is trained here for a moment, so that its architecture is known.
 """
@@ -67,7 +67,7 @@ def convolved(x, height, width, channels, layer):
 
 
 def pooled(x, height, width, channels):
-    """MaxPooling2D of 2, valid; "same" is the same where the sides are even."""
+    """MaxPooling2D of 2, valid; with even sides "same" is the same."""
     return [max(x[((2 * i + a) * width + 2 * j + b) * channels + c]
                 for a in (0, 1) for b in (0, 1))
             for i in range(height // 2) for j in range(width // 2) for c in range(channels)]
@@ -108,7 +108,7 @@ def test_layers(server, image):
 
 
 def test_forms(server, image, whole):
-    """Query and Accept: the same numbers in every form, and less of them."""
+    """Query and Accept: each form has the same numbers, or a part of them."""
     said = json.loads(ask(server, post(image, b"", b"/predict"))[2])["predictions"][0]
     check(whole["prediction"] == said, "what /predict says")
     raw = bytes(round(255 * v) for v in whole["input"]["values"])
@@ -177,7 +177,7 @@ def test_tiles(server, image, whole):
         check(all(abs(rows[top + y][left + x] -
                       255 * layer["values"][(y * 25 + x) * 32 + c] / layer["maximum"]) < 0.51
                   for y in range(25) for x in range(25)), "map %d" % c)
-    # 32 x 32 filters of 3 x 3: a row for each input channel, a column for each filter.
+    # 32 x 32 filters of 3 x 3: a row per input channel, a column per filter.
     width, height, rows = tiles("layer=conv2d_1&filters=1&zoom=2")
     check((width, height) == (32 * 7 + 1, 32 * 7 + 1), "filters: %d x %d" % (width, height))
     kernel = whole["layers"][2]["tensors"][0]
@@ -212,7 +212,8 @@ def test_bad(server, image):
 
 
 def test_lanes(model, image, whole):
-    """Never inline: the compute thread, between other requests; a deadline that is over at once."""
+    """Explanations are never computed inline: they use the compute thread between other requests; a deadline in
+    the past fails at once."""
     with serving("--inline-us=0", model=model) as server:
         with contextlib.ExitStack() as stack:
             socks = [stack.enter_context(server.connect()) for _ in range(12)]
@@ -239,7 +240,7 @@ def test_index(server):
 
 
 def test_page(server):
-    """What a browser gets, and how it is kept from all else."""
+    """The page for a browser, and the headers that isolate it."""
     browser = b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
     files = {"/": ("text/html", b"<!doctype html>"), "/page/style.css": ("text/css", b"/*"),
              "/page/page.js": ("text/javascript", b"//"),

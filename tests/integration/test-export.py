@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""`convnet export`: the file of another format gives the numbers that the model gives, read back by
-`convnet import`, and by ONNX Runtime and TensorFlow.js where node finds onnxruntime-node and
-@tensorflow/tfjs (NODE_PATH)."""
+"""`convnet export`: the written file gives the same numbers as the model, when `convnet import` reads it back,
+and with ONNX Runtime and TensorFlow.js if node finds onnxruntime-node and @tensorflow/tfjs (NODE_PATH)."""
 import json
 import os
 import random
@@ -67,8 +66,8 @@ def convnet(*arguments):
 
 
 def node(program, pairs):
-    """The program's answers to pairs of a file and its inputs: outputs, or what went wrong; a list
-    of None if node or the package is not there."""
+    """The answers of the program to pairs of a file and its inputs: outputs, or an error; a list of None
+    without node or the package."""
     package = program.split("require('")[1].split("'")[0]
     if shutil.which("node") is None or subprocess.run(
             ["node", "-e", "require('%s')" % package], capture_output=True,
@@ -124,8 +123,8 @@ WEIGHTS = {
 # ---- The same numbers ----
 
 def infer_all(folder, feeds):
-    """What the models of a folder answer: {name: (feeds, outputs)}, each a list of (name, shape,
-    numbers). `feeds` has those of some models; the others' are made up."""
+    """The answers of the models of a folder: {name: (feeds, outputs)}, each a list of (name, shape, numbers).
+    `feeds` has the inputs of some models; the inputs of the others are generated."""
     answers, names = {}, sorted(os.listdir(folder))
     for first in range(0, len(names), MOST_MODELS):
         with tempfile.TemporaryDirectory() as part:
@@ -136,7 +135,7 @@ def infer_all(folder, feeds):
 
 
 def infer_part(folder, feeds):
-    """infer_all of as many models as one daemon serves."""
+    """infer_all for as many models as one daemon serves."""
     answers = {}
     with serving("--model-dir=" + folder, model=None) as server:
         for entry in get_json(server, "/v2/models")[1]["models"]:
@@ -184,7 +183,7 @@ FORMATS = {"onnx": ["--format=onnx", ".onnx"], "keras": ["--format=keras", ".ker
 
 
 def export_one(folder, name, kind, extent, class_name):
-    """The file, or None where the format does not have the layer, which is said by its name."""
+    """The file, or None if the format does not have the layer, which the message names."""
     option, end = FORMATS[kind]
     source = os.path.join(folder, name + "-" + kind + end)
     code, out, err = convnet("export", os.path.join(folder, "models", name + ".safetensors"),
@@ -198,8 +197,8 @@ def export_one(folder, name, kind, extent, class_name):
 
 
 def test_models(folder, extents):
-    """Each model of the folder's "models": `extents` has by its name what each format has of it, and
-    the class that is refused else."""
+    """Exports each model of the folder "models" in each format: `extents` has by its name what each format has
+    of it, and the class that is refused otherwise."""
     back = os.path.join(folder, "back")
     os.mkdir(back)
     answers = infer_all(os.path.join(folder, "models"), {})
@@ -229,7 +228,7 @@ def test_models(folder, extents):
         check(key[2] != "some" or done == {True, False}, "%s: not both done and refused" % (key,))
     if not feeds:
         return
-    # By place: other formats have other names for their inputs.
+    # By position, because other formats have other names for their inputs.
     renamed = {}
     for target, name in feeds.items():
         renamed[target] = answers[name][0]
@@ -251,11 +250,11 @@ def layer_models(folder, extents):
             extents[name] = (row["export"], row["name"])
 
 
-# ---- The order of layers that Keras 3 counts by ----
+# ---- The order in which Keras 3 numbers layers ----
 
 def keras_order(config):
-    """The names of a Functional model's layers as Keras sorts them: by depth, which is the longest
-    way to an output, then as a search from the outputs meets them."""
+    """The names of a Functional model's layers as Keras sorts them: by depth, which is the longest path to an
+    output, then in the order in which a search from the outputs finds them."""
     sources, calls, done, met, depth = {}, {}, [], [], {}
 
     def tensors(value):
@@ -293,7 +292,7 @@ def keras_order(config):
 
 
 def test_order(folder, model):
-    """The layers stand as Keras 3 sorts them, the weights under the numbers that this gives."""
+    """The layers are in Keras 3's order, and the weights have the numbers of this order."""
     source = os.path.join(folder, "order.keras")
     code, _, err = convnet("export", model, "--format=keras", "-o", source)
     check(code == 0, err)
@@ -317,7 +316,7 @@ with tempfile.TemporaryDirectory() as place:
     os.mkdir(models)
     write_model(os.path.join(models, "many.safetensors"), LAYERS, ["x"], ["scores", "numbers"],
                 WEIGHTS)
-    # A softmax that is calibrated stays so: the division is a layer or a node.
+    # A calibrated softmax stays calibrated: the division becomes a layer or a node.
     for label, temperature in (("digits", 1), ("warm", 2.5)):
         code_, _, err_ = convnet("edit", MODEL, "-o", os.path.join(models, label + ".safetensors"),
                                  "--temperature=%g" % temperature)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What happens when a system call fails, or the process is killed at it, whichever it is: strace makes
-the k-th call of a kind fail. Training leaves the old file or the new one, whole, and goes on to the
-same bits. Skipped (77) without strace. Some minutes; part of `make check-long`.
+"""Failing system calls, and a kill at any of them: strace makes the k-th call of a kind fail.
+
+Training leaves either the complete old file or the complete new one, and continues to the same bits. Skipped
+(77) without strace. Takes some minutes; part of `make check-long`.
 """
 import itertools
 import os
@@ -18,7 +19,7 @@ DATA = os.path.join(SOURCE, "tests", "data", "mnist-sample")
 TINY = ('{"class_name":"Sequential","config":[{"class_name":"Flatten","config":'
         '{"batch_input_shape":[null,28,28,1]}},{"class_name":"Dense","config":'
         '{"units":10,"activation":"softmax"}}]}')
-# A kind of call, how it fails, and how often at most it is tried.
+# A kind of call, how it fails, and the largest number of calls to try.
 TRAINING = (("write", "ENOSPC", 40), ("fsync", "EIO", 20), ("rename", "EACCES", 10),
             ("fchmod", "EPERM", 10), ("close", "EIO", 80), ("openat", "EMFILE", 80),
             ("read", "EIO", 60), ("flock", "ENOLCK", 10), ("getdents64", "EIO", 10),
@@ -33,7 +34,7 @@ def can_trace():
 
 
 def traced(folder, inject, arguments, k):
-    """(exit status, standard error, was the fault made?)"""
+    """(exit status, standard error, whether the fault occurred)"""
     log = os.path.join(folder, "trace")
     call = inject.split(":", 1)[0]
     done = subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=" + call, "-e",
@@ -60,7 +61,7 @@ def whole(path, convnet_words):
 
 
 def weights(path):
-    """The data of the file: its header has the time that training took."""
+    """The file without its header, which has the time of the training."""
     with open(path, "rb") as file:
         data = file.read()
     return data[8 + int.from_bytes(data[:8], "little"):]
@@ -73,7 +74,7 @@ def clear(folder, *keep):
 
 
 def go_on(folder, expected, what):
-    """Training goes on from what is there, to the same weights, and nothing is left besides."""
+    """Training continues from the remaining files to the same weights, and leaves no other files."""
     more = ["--resume=" + os.path.join(folder, "c")] if os.path.exists(
         os.path.join(folder, "c")) else []
     done = subprocess.run(train_arguments(folder, *more), capture_output=True, check=False)
@@ -92,10 +93,10 @@ def test_training(folder):
     expected = weights(model)
     for kind, fault, most in TRAINING:
         for way in ("signal=SIGKILL", "error=" + fault):
-            # Every one at first, then ever fewer.
+            # First every call, then fewer and fewer of them.
             for k in itertools.chain(range(1, 12), range(12, most, 5)):
                 if kind == "mmap" and k == 1:
-                    continue # the dynamic linker's own, before there is a program
+                    continue # calls of the dynamic linker, before the program begins
                 clear(folder, "tiny.json")
                 what = "%s, %s, call %d" % (kind, way, k)
                 status, said, made = traced(folder, "%s:%s" % (kind, way),

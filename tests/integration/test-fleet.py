@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""HAProxy in front of three daemons, each in a network namespace of its own: hosts are killed,
-paused, cut off and restarted one after another, and a model is changed host by host, under load.
-Every request must be answered, after one more try at most, by the model that was asked; an answer's
-bytes are those of this model, or during the change those of its successor.
+"""HAProxy in front of three daemons, each in a network namespace of its own: under load hosts are killed,
+paused, cut off and restarted one after another, and a model is changed host by host.
 
-The configuration is etc/haproxy.cfg as it is shipped, but for its socket's place. FLEET_REQUESTS is
-the number of requests at least (1000000; for a look: FLEET_REQUESTS=20000). Needs root, ip and
-haproxy (77 without).
+Every request must be answered, with one retry at most, by the model that it names; the bytes of an answer are
+those of this model, or during the change those of its successor. The configuration is the shipped
+etc/haproxy.cfg, with another place of its socket. FLEET_REQUESTS is the least number of requests (1000000; for
+a quick run: FLEET_REQUESTS=20000). Needs root, ip and haproxy (77 without).
 """
 import contextlib
 import json
@@ -45,7 +44,7 @@ def until(condition, what):
 
 
 class Network:
-    """A switch in one namespace, where HAProxy and the clients are, and a cable to each host's."""
+    """A switch in one namespace, where HAProxy and the clients are, with a link to each host's namespace."""
 
     def __init__(self):
         self.prefix = "convnetd%d" % os.getpid()
@@ -84,7 +83,7 @@ class Network:
 
 
 class Host:
-    """A convnetd in its namespace, with a folder of models of its own."""
+    """A convnetd in its namespace, with a model folder of its own."""
 
     def __init__(self, network, name, folder):
         self.network, self.name = network, name

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""docs/import.md as written: each framework's lines, from its file to an answered curl. The files are
-made by `convnet export` of a small network; PyTorch's weights, whose file only Python's torch writes,
-come as safetensors, which the importer knows by the bytes. Needs curl (77 without)."""
+"""Runs docs/import.md as written: the lines of each framework, from its file to an answered curl.
+
+`convnet export` of a small network makes the files; PyTorch's weights, whose file only Python's torch writes,
+come as safetensors, which the importer recognises by the bytes. Needs curl (77 without)."""
 import json
 import os
 import random

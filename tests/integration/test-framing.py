@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Drives convnetd over raw sockets: framing, limits, deadlines, signals, start.
 
-MODEL names the model to serve (default: models/digits.safetensors of the source); skipped (77)
-without one. Waits for conditions: an answer, an end of file, a line of the log.
+MODEL names the model to serve (default: models/digits.safetensors of the source); skipped (77) without one.
+Waits for conditions: an answer, an end of file, a line of the log.
 """
 import os
 import re
@@ -251,13 +251,13 @@ GOOD = {
 
 
 def refusals(server):
-    """Answers with an error so far, as the server counts them."""
+    """The number of answers with an error so far, by the server's count."""
     return sum(value for name, value in metrics(server).items()
                if name.startswith("convnetd_requests_total") and re.search('code="[45]', name))
 
 
 def test_bad(server):
-    """Each gets one answer, an error as JSON with an identity, also when it is not the first."""
+    """Each request gets one answer, an error as JSON with a request id, also if it is not the first request."""
     before = refusals(server)
     for name, request in BAD.items():
         for earlier in (0, 2):
@@ -336,7 +336,7 @@ def test_answers(server):
 
 def test_body_limit():
     with serving("--max-body=10K") as server:
-        # Refused before the upload: no 100, and the answer comes without the body.
+        # Refused before the upload: no 100, and the answer arrives before the body is sent.
         with server.connect() as sock:
             sock.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + RAW +
                          b"Content-Length: 10241\r\n\r\n")
@@ -353,7 +353,7 @@ def test_body_limit():
             check(stream.data.startswith(b"HTTP/1.1 100 "), "100: %r" % stream.data)
             sock.sendall(IMAGE)
             check(stream.answer()[0] == 200, "200 after 100")
-        # The client sends all the same: the answer must not be lost in a reset.
+        # The client sends the body anyway: a reset must not destroy the answer.
         for name, request in (("length", post(bytes(500000))),
                               ("chunks", chunked(*[bytes(1000)] * 500))):
             for _ in range(10):
@@ -370,7 +370,7 @@ def test_body_limit():
 
 
 def cut(server, first, drip):
-    """Sends `first`, then `drip` byte after byte; true if the server ends the connection."""
+    """Sends `first`, then `drip` byte by byte; true if the server ends the connection."""
     with server.connect() as sock:
         start = time.monotonic()
         sock.sendall(first)
@@ -397,7 +397,7 @@ def test_deadlines():
         check(cut(server, chunk_bytes(b"310\r\n"), b"\0"), "a slow chunk is cut")
         check(cut(server, get(), b"\r\n"), "an idle connection is cut")
         check(cut(server, get() + b"GET / HT", b"T"), "a slow second request is cut")
-        # An answer that is not taken: ask for much, read nothing, until sending fails.
+        # A client that does not read: requests a large answer and reads nothing, until sending fails.
         with server.connect() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             start = time.monotonic()
@@ -414,7 +414,7 @@ def test_deadlines():
 
 
 def test_many(server, count):
-    """Keep-alive connections that all send at once, several times."""
+    """Keep-alive connections that all send at the same time, several times."""
     socks = [server.connect() for _ in range(count)]
     streams = [Stream(s) for s in socks]
     start = time.monotonic()
@@ -451,9 +451,9 @@ def test_limits():
         second.close()
 
 
-# A client's end that comes together with its last bytes.
+# The client closes its side together with its last bytes.
 def test_ended_clients():
-    # In the batch lane a client that has ended counts as gone.
+    # In the batch lane a client that has closed its side counts as gone.
     with serving("--header-timeout=3600", "--body-timeout=3600", "--idle-timeout=3600",
                  "--inline-us=1000000") as server:
         for count in (1, 3):
@@ -525,7 +525,7 @@ def test_reload():
 
 
 def test_stop():
-    """SIGTERM while a body is half sent, while a batch runs and while a connection rests."""
+    """SIGTERM while a body is half sent, while a batch runs and while a connection is idle."""
     server = Server()
     resting = server.connect()
     resting.sendall(get())
@@ -552,7 +552,7 @@ def test_stop():
     answer = Stream(batch).answer()
     check(answer and answer[0] == 200, "a running batch is answered: %s" % (answer and answer[0]))
     check(server.stop() == 0, "exit status 0")
-    # A client that never finishes does not hold the server up for ever.
+    # A client that never finishes does not delay the end for ever.
     server = Server("--shutdown-timeout=0.3")
     with server.connect() as sock:
         sock.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + RAW +
@@ -622,14 +622,14 @@ def test_file():
                   "file %r: %d %s" % (text[:40], code, error))
         code, _, error = run("--config=" + path + ".none")
         check(code == 2 and path + ".none" in error, "missing file: %s" % error)
-        # Defaults, then file, then environment, then flags.
+        # Defaults, then the file, then the environment, then flags.
         with open(path, "w", encoding="ascii") as file:
             file.write("  port = 1 ; first\nmax-images=1\nmax-picture=1\n")
         _, out, _ = run("--config", path, "--max-images", "3", "--print-config",
                         environment={"CONVNETD_MAX_IMAGES": "2", "CONVNETD_MAX_PICTURE": "2"})
         for row in ("port = 1", "max-picture = 2", "max-images = 3", "batch-images = 256"):
             check("\n" + row + "\n" in out, "precedence: %s" % row)
-        # What is printed can be read.
+        # The printed configuration can be read back.
         with open(path, "w", encoding="ascii") as file:
             file.write(out)
         check(run("--config", path, "--print-config")[1] == out, "print, read, print")
@@ -645,7 +645,7 @@ def main():
         test_good(server)
         test_answers(server)
     for count in (1, 119, 120, 128, 240, 256, 480):
-        # Exactly as many as fit: 120 to a thread.
+        # Exactly as many as fit: 120 per thread.
         with serving("--max-connections=%d" % count, "--max-connections-per-address=0",
                      "--http-threads=1") as server:
             test_many(server, count)

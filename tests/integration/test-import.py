@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""`convnet import` and `convnet edit`: each format gives the same network, the models of others give
-the numbers that they gave where they were trained, and broken files give an error and nothing else.
-The others' models are read where ../shared/data/models is there."""
+"""`convnet import` and `convnet edit`: each format gives the same network, models of other programs give the
+numbers of the programs that trained them, and broken files give an error and nothing else. The models of other
+programs are in ../shared/data/models, if that exists."""
 import glob
 import gzip
 import io
@@ -43,7 +43,7 @@ def read_model(path):
 
 
 def tfjs(folder, quantized):
-    """The tiny model as TensorFlow.js has it, from the one that was imported."""
+    """The tiny model in TensorFlow.js's format, made of the imported one."""
     metadata, data = read_model(os.path.join(folder, "tiny.h5.safetensors"))
     names = [("conv/kernel", [3, 3, 2, 3]), ("conv/bias", [3]), ("bn/gamma", [3]), ("bn/beta", [3]),
              ("bn/moving_mean", [3]), ("bn/moving_variance", [3]), ("out/kernel", [27, 4]),
@@ -91,7 +91,7 @@ def test_formats(folder):
               == 0, name + ": dry run")
     check(all(x == tensors["tiny.h5"] for name, x in tensors.items() if name != "first.h5"),
           "the formats' weights differ")
-    # channels_first: the same numbers for the same picture, in the order that each file has.
+    # channels_first: the same numbers for the same picture, in the order of each file.
     picture = [[[(7 * y + 3 * x + 5 * c) % 11 / 11 for c in range(2)] for x in range(8)]
                for y in range(8)]
     last = [v for row in picture for pixel in row for v in pixel]
@@ -104,7 +104,7 @@ def test_formats(folder):
             answers.append(infer(server, [("x", shape, values)])[0]["data"])
         os.replace(model, os.path.join(folder, name + ".safetensors"))
     check(all(abs(a - b) < 1e-6 for a, b in zip(*answers)), "channels_first: %s" % answers)
-    # Keras 3 has another hard_sigmoid than Keras 2.
+    # Keras 3's hard_sigmoid differs from Keras 2's.
     with zipfile.ZipFile(os.path.join(FILES, "tiny.keras")) as file:
         entries = {name: file.read(name) for name in file.namelist()}
     for version, slope in (("2.15.0", 0.2), ("3.0.5", 1 / 6)):
@@ -133,7 +133,7 @@ def test_formats(folder):
 
 
 class Stub:
-    """Something of a module that is not here, pickled by its name."""
+    """A pickled reference to a name in a module that does not exist here."""
 
     def __init__(self, module, name):
         parts = module.split(".")
@@ -151,7 +151,7 @@ class Stub:
 
 
 class Made:
-    """What calling a stub would have made."""
+    """The value that a call of a stub would return."""
 
     def __init__(self, stub, *arguments):
         self.reduced = stub, arguments
@@ -173,7 +173,7 @@ class StatePickler(pickle.Pickler):
 
 
 def write_state(path, wrap):
-    """tiny.h5's weights as PyTorch has them, in what `wrap` makes of their dictionary."""
+    """The weights of tiny.h5 as PyTorch has them, in the object that `wrap` makes of their dictionary."""
     tensors, storages = {}, []
     _, data = read_model(os.path.join(os.path.dirname(path), "tiny.h5.safetensors"))
     rebuild, at = Stub("torch._utils", "_rebuild_tensor_v2"), 0
@@ -187,7 +187,7 @@ def write_state(path, wrap):
         storages.append(Storage(str(len(storages)), data[at:at + 4 * count]))
         at += 4 * count
         order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(shape)]
-        if name == "4.weight": # rows of channels, rows, columns
+        if name == "4.weight": # the rows of the kernel by channels, rows, columns
             values = struct.unpack("<108f", storages[-1].data)
             storages[-1].data = struct.pack("<108f", *[values[(p * 3 + c) * 4 + o] for c in range(3)
                                                        for p in range(9) for o in range(4)])
@@ -203,7 +203,7 @@ def write_state(path, wrap):
 
 
 def test_state_habits(folder):
-    """What training programs put around the weights and beside them."""
+    """The objects that training programs store around the weights and beside them."""
     scalar = Made(Stub("numpy.core.multiarray", "scalar"), Made(Stub("numpy", "dtype"), "f8"), b"12")
     habits = {
         "plain": lambda t: t,
@@ -323,7 +323,7 @@ def test_refusals(folder):
                      ["predict", "--model=" + os.path.join(FILES, "tiny.keras"), "-"]):
         code, _, err = convnet(*argument)
         check(code == 1 and "convnet import tiny." in err, "%s: %s" % (argument, err))
-    # Pickles that call, in both forms of PyTorch's files.
+    # Pickles that call functions, in both formats of PyTorch's files.
     calls = b"\x80\x02cos\nsystem\nX\x04\0\0\0true\x85R."
     path = os.path.join(folder, "calls.pth")
     with zipfile.ZipFile(path, "w") as file:
@@ -345,7 +345,7 @@ def test_refusals(folder):
 
 
 def test_broken(folder):
-    """Files cut short and with single bytes changed: an error or a model, never a crash."""
+    """Files that are cut, or have single bytes changed: an error or a model, never a crash."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for name in ("tiny.h5", "tiny.keras", "tiny.pth", "legacy.pth"):
         with open(os.path.join(FILES, name), "rb") as file:
@@ -365,7 +365,7 @@ def test_broken(folder):
         resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before.ru_utime))
 
 
-# ---- The models of others, with reference outputs ----
+# ---- Models of other programs, with reference outputs ----
 
 def noise(count, seed):
     values, state = [], seed
@@ -394,7 +394,7 @@ def infer(server, inputs):
 
 
 def compare(name, outputs, expected, k):
-    """How far the outputs are from those of a reference's sample k."""
+    """The largest difference between the outputs and those of a reference's sample k."""
     worst = 0
     check([len(o["data"]) for o in outputs] == [o["count"] for o in expected], name + ": outputs")
     for got, reference in zip(outputs, expected):
@@ -483,7 +483,7 @@ def functional(layers, output):
 
 
 def resnet20():
-    """akamaster's: shortcuts take every other pixel and add channels of zeros."""
+    """The form of akamaster: shortcuts take every other pixel and add channels of zeros."""
     layers = [layer("InputLayer", "x", batch_input_shape=[None, 32, 32, 3])]
 
     def add(kind, name, *inputs, **config):
@@ -504,7 +504,7 @@ def resnet20():
             stride = 2 if stage > 1 and block == 0 else 1
             inner = add("ReLU", stem + "r", convolution(stem + "conv1", value, filters, stride))
             inner = convolution(stem + "conv2", inner, filters, 1)
-            if stride > 1: # the channels go to an axis that can be padded, and back
+            if stride > 1: # permutes the channels to an axis that can be padded, and back
                 value = add("MaxPooling2D", stem + "s", value, pool_size=1, strides=2)
                 value = add("Permute", stem + "p", value, dims=[1, 3, 2])
                 value = add("ZeroPadding2D", stem + "z", value,
@@ -535,14 +535,14 @@ def digit_readers():
 
 
 def test_state_dicts(folder, pixels):
-    """The shared state dicts with architectures in Keras's words."""
+    """The shared state dicts with architectures as Keras JSON."""
     path = os.path.join(SHARED, "general", "reference", "torch_akamaster_resnet20-12fca82f.th.json")
     with open(path, encoding="utf-8") as file:
         reference = json.load(file)
     architecture = written(folder, "net.json", json.dumps(resnet20()).encode())
     port = dict(reference["inputs"][0])
 
-    def sample(k): # the reference's input lies channels first, this network's last
+    def sample(k): # the reference's input is channels first, this network's channels last
         values = reference_input(port, k)[2]
         return [values[1024 * c + i] for i in range(1024) for c in range(3)]
     try_model(folder, os.path.join(SHARED, "general", reference["file"]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`convnet info`: what it says of a model; `--plan`: the steps that `convnet bench --layers` measures,
-with what each costs; `convnet edit`: what it changes is there afterwards, and the rest as before."""
+"""`convnet info`: its description of a model; `--plan`: the steps that `convnet bench --layers` measures, with
+the cost of each; `convnet edit`: the changes are in the new file, and everything else is unchanged."""
 import json
 import os
 import subprocess
@@ -94,7 +94,7 @@ def model_copy(folder):
 
 
 def test_edit(folder):
-    """Each change comes back as it was given; the weights and what was not named stay."""
+    """Each change is found in the new file; the weights and all that was not changed stay the same."""
     path = os.path.join(folder, "edited.safetensors")
     labels = ["zero", "one", "two & a half", "drei", "quatre", "five", "six", "seven", "eight", "nue\u00e9"]
     listed = os.path.join(folder, "labels.txt")
@@ -120,7 +120,7 @@ def test_edit(folder):
         for same in ("labels", "temperature", "preprocessing", "layers", "outputs", "training"):
             check(said[same] == expected[same], "%s: %s is %s" % (options, same, said[same]))
         source = path
-    # Thresholds hold for one temperature: the same one keeps them, another one removes them.
+    # Thresholds hold for one temperature: the same temperature keeps them, another one removes them.
     for temperature, kept in ((before["temperature"], True), (2.25, False)):
         convnet("edit", MODEL, "-o", path, "--temperature=%r" % temperature)
         code, _, err = convnet("predict", "--model", path, "--error=0.01", PICTURE)

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
-"""`make install` carries what installed documents name: every link and every file of the tree beside
-the document, every place in the file system under the folders of this configuration, every page of
-the manual. Then `make uninstall` leaves nothing.
-
-Sources, tests and benchmarks, and what a build makes, are of the tree alone.
+"""`make install` installs what the installed documents name: every link and every file of the tree beside the
+document, every path below the folders of this configuration, every manual page. Then `make uninstall` leaves
+nothing. Sources, tests, benchmarks and build products are only in the tree.
 """
 import glob
 import os
@@ -20,7 +18,8 @@ INSTALLED = ("scripts/fetch-dataset", "scripts/post-mnist", "packaging/container
              "packaging/kubernetes/", "packaging/apparmor/")
 
 
-# Without the settings of the make that may run this test: it would say which folders it enters.
+# Without the variables of a make that may run this test, which would make it print the folders that it
+# enters.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
 
 
@@ -49,7 +48,7 @@ def look_at(document, docdir, root):
     for path in re.findall(r"(?:^|[\s`(@])((?:docs|examples|scripts|packaging|etc|models)/[\w./*-]*[\w*])", text):
         if path.startswith(OF_THE_TREE) and not path.startswith(INSTALLED):
             continue
-        # Trained models are where the programs look for them.
+        # Trained models are in the folder where the programs look for them.
         places = [docdir, os.path.join(root + folder("pkgdatadir"))]
         check(any(glob.glob(os.path.join(place, path)) for place in places),
               "%s names %s, which is not installed" % (name, path))
@@ -57,7 +56,7 @@ def look_at(document, docdir, root):
 
 
 def pages(root):
-    """Each page that a page refers to, of ours."""
+    """Each of our manual pages that a page refers to."""
     mandir = root + folder("mandir")
     for page in glob.glob(os.path.join(mandir, "man*", "*")):
         with open(page, encoding="utf-8") as file:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The Open Inference Protocol (v2) against the daemon: JSON and binary tensors, the client's requests
-as NVIDIA's tritonclient puts them on the wire, metadata, and every refusal."""
+"""The Open Inference Protocol (v2): JSON and binary tensors, requests as NVIDIA's tritonclient sends them,
+metadata, and every refusal."""
 import json
 import os
 import socket
@@ -44,7 +44,7 @@ def split(answer):
 
 
 def outputs(answer):
-    """The only output of a JSON answer, whose rules are checked here."""
+    """The only output of a JSON answer; checks the answer's rules."""
     status, headers, body = answer
     if status != 200 or not isinstance(body, dict):
         check(False, "no inference: %s %s" % (status, body))
@@ -93,7 +93,7 @@ def test_metadata(server):
 
 
 def test_json(server):
-    """Every datatype, shape and nesting gives the bits that POST /predict gives."""
+    """Every datatype, shape and nesting gives the same bits as POST /predict."""
     status, _, body = post_json(server, "/predict", b"".join(PIXELS),
                                 b"Content-Type: application/octet-stream\r\n")
     check(status == 200, "predict: %s" % status)
@@ -118,10 +118,10 @@ def test_json(server):
     out = outputs(post_json(server, INFER, infer("UINT8", [20, 28, 28], both)))
     check(out["shape"] == [20, 10] and out["data"] == [v for row in expected for v in row],
           "twenty images")
-    small = [p // 2 for p in ONE]  # what INT8 can hold
+    small = [p // 2 for p in ONE]  # the range of INT8
     check(outputs(post_json(server, INFER, infer("INT8", [1, 784], small)))["data"] ==
           outputs(post_json(server, INFER, infer("UINT8", [1, 784], small)))["data"], "INT8")
-    # Data before datatype and shape, and in any order.
+    # Data before datatype and shape, and other orders.
     tensor = infer("UINT8", [1, 28, 28], list(ONE))["inputs"][0]
     for order in (("data", "datatype", "shape", "name"), ("shape", "data", "datatype"),
                   ("datatype", "name", "data", "shape")):
@@ -131,7 +131,7 @@ def test_json(server):
 
 
 def test_generosity(server, expected):
-    """What must not matter."""
+    """Details that must not matter."""
     body = infer("UINT8", [1, 784], list(ONE), model_name="digits", something=[1, {"a": None}],
                  parameters={"sequence_id": 1, "unknown": "x"})
     body["inputs"][0].update(name="7c9e6679-7425-40de-944b-e07fc1f90ae7",
@@ -188,7 +188,7 @@ def test_binary(server, expected):
             status, body, rest = split(ask(server, binary(head, data)))
             check((status, rest) == (200, None) and body["outputs"][0]["data"] == expected[0],
                   "binary %s: %s" % (datatype, body))
-    # Halves are other values, but the same in JSON: FP16 0.5 is 0.5, BF16 too.
+    # Halves are other values, but the same in JSON: 0.5 is exact in FP16 and BF16.
     for datatype, half in (("FP16", 0x3800), ("BF16", 0x3f00)):
         head = infer(datatype, [1, 784])
         _, body, _ = split(ask(server, binary(head, struct.pack("<784H", *[half] * 784))))
@@ -199,7 +199,7 @@ def test_binary(server, expected):
 
 
 def test_binary_outputs(server, expected):
-    """An output's own word goes before the request's; without either the answer is JSON."""
+    """A parameter of an output takes precedence over the request's; without either the answer is JSON."""
     head = infer("UINT8", [2, 28, 28])
     data = ONE + PIXELS[1]
     both = packed(expected[0] + expected[1])
@@ -220,7 +220,7 @@ def test_binary_outputs(server, expected):
         else:
             check(status == 200 and rest is None and out["data"] == expected[0] + expected[1],
                   "%s %s: %s" % (whole, own, out))
-    # From JSON to binary as well.
+    # JSON requests with binary answers as well.
     status, body, rest = split(ask(server, request(INFER, infer(
         "UINT8", [1, 784], list(ONE), id="7", parameters={"binary_data_output": True}))))
     check(rest == packed(expected[0]) and body["id"] == "7", "JSON in, binary out")
@@ -238,8 +238,8 @@ def test_raw(server, expected):
 
 
 def test_tritonclient(server, expected):
-    """tritonclient.http's requests, byte for byte but for the order of its headers: no Content-Type,
-    binary input, binary output asked for by default."""
+    """The requests of tritonclient.http, byte for byte except for the order of headers: no Content-Type, binary
+    input, binary output by default."""
     data = packed(fractions(ONE))
     head = (b'{"id":"","inputs":[{"name":"image","shape":[1,28,28,1],"datatype":"FP32",'
             b'"parameters":{"binary_data_size":3136}}],'
@@ -417,7 +417,7 @@ def refused_binary(server, name, head, data, words):
 
 
 def test_stats(server):
-    """Counts go up by what was asked; a failure is one."""
+    """Each count grows by the number of requests; a failure counts as one."""
     def read(path):
         status, body = get_json(server, path)
         rows = body["model_stats"]
@@ -433,7 +433,7 @@ def test_stats(server):
                  "/v2/models/digits/versions/1/stats"):
         after = read(path)
         old, new = before["inference_stats"], after["inference_stats"]
-        # The system's coarse clock is up to ten milliseconds behind.
+        # The system's coarse clock may be ten milliseconds late.
         check(begun - 100 <= after["last_inference"] <= time.time() * 1000, "last: %s" % after)
         check(after["inference_count"] - before["inference_count"] == 6, "images: %s" % after)
         check(1 <= after["execution_count"] - before["execution_count"] <= 3, "batches: %s" % after)
@@ -446,7 +446,7 @@ def test_stats(server):
 
 
 def test_fragments(server, expected):
-    """A small request cut at every byte: the second part comes in a packet of its own."""
+    """A small request, cut at every byte: the second part arrives in a packet of its own."""
     whole = binary(infer("BYTES", [1]), struct.pack("<I", len(png(ONE))) + png(ONE))
     whole = whole.replace(b"Host: a\r\n", b"Host: a\r\nConnection: keep-alive\r\n")
     with server.connect() as sock:
@@ -466,7 +466,7 @@ def test_fragments(server, expected):
 
 
 def test_repository():
-    """Unloading and loading a model: on the admin socket, and nowhere else."""
+    """Unloading and loading a model works on the admin socket only."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "admin.sock")
         with serving("--admin-socket=" + path) as server:

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""libconvnet as someone else's program finds it after `make install`: pkg-config, the headers in C
-and in C++, the shared library and the archive, dlopen, and what the shared library exports.
-
-77 without pkg-config, without a shared library and under a sanitizer.
+"""libconvnet as another program finds it after `make install`: pkg-config, the headers in C and in C++, the
+shared library and the archive, dlopen, and the exported symbols. 77 without pkg-config, without a shared
+library and with a sanitizer.
 """
 import ctypes
 import glob
@@ -21,7 +20,7 @@ CC = os.environ.get("CC", "cc").split()
 
 
 def output(command, **more):
-    """Its standard output; "" where it fails, which is told."""
+    """The command's standard output; "" if it fails, which is reported."""
     done = subprocess.run(command, capture_output=True, text=True, **more)
     if done.returncode != 0:
         print(" ".join(command), done.stderr[-2000:], sep="\n")
@@ -29,7 +28,7 @@ def output(command, **more):
 
 
 def install(folder):
-    """make install into folder; the environment in which pkg-config and programs find the library."""
+    """Runs make install into folder; returns the environment in which pkg-config and programs find the library."""
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     subprocess.run(["make", "-s", "-C", BUILD, "install", f"DESTDIR={folder}"], check=True,
                    stdout=subprocess.DEVNULL, env=environment)
@@ -39,7 +38,7 @@ def install(folder):
 
 
 def place(folder, name):
-    """The folder in which the one file of that name lies."""
+    """The folder that contains the one file of this name."""
     [found] = glob.glob(os.path.join(folder, "**", name), recursive=True)
     return os.path.dirname(found)
 
@@ -70,7 +69,7 @@ def main():
         libdir, headers = environment["LD_LIBRARY_PATH"], place(folder, "convnet.h")
 
         def program(name, compiler, source, libraries):
-            """What the program says, built so."""
+            """The output of the program built in this way."""
             path = os.path.join(folder, name)
             output([*compiler, "-o", path, *source, *compile_flags, *libraries])
             return output([path, MODEL, PICTURE], env=environment) if os.path.exists(path) else "nothing"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Many pictures in one request: multipart, JSON, zip and tar. Each has its number and its name, one
-that is bad has its own error, ?strict=1 is all or nothing, hostile archives are refused, and two
-pictures that lie behind each other are never one.
+"""Many pictures in one request: multipart, JSON, zip and tar. Each has its number and its name; a bad picture
+has its own error; ?strict=1 is all or nothing; hostile archives are refused; and two pictures one after another
+in a body are an error.
 """
 import base64
 import csv
@@ -174,7 +174,7 @@ def test_hostile(server):
 
 
 def test_two_in_one(server):
-    """Two pictures behind each other are an error, in every format that has an end."""
+    """Two pictures one after another are an error, in every format that has an end."""
     folder = os.path.join(DATA, "pictures")
     count = 0
     for name in sorted(os.listdir(folder)):

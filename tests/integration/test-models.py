@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A folder of models under requests: versions, reload, deadlines, dead clients, a compute thread that
-hangs, the end, metrics and logs. Each waits for a condition, never for a time.
-What takes long is in test-operations.py.
+"""A folder of models with requests: versions, reload, deadlines, dead clients, a hanging compute thread,
+shutdown, metrics and logs. Each test waits for a condition, never for a fixed time. Tests that take long are in
+test-operations.py.
 """
 import contextlib
 import json
@@ -32,7 +32,7 @@ def sha(server, name, version):
 
 
 def other_model(path):
-    """The same network under another checksum: a label is renamed."""
+    """The same network with another checksum: a label is renamed."""
     subprocess.run([os.path.join(daemon.BUILD, "convnet"), "edit", MODEL, "--labels=0,1,2,3,4,5,6,7,8,X",
                     "-o", path], check=True)
 
@@ -81,7 +81,7 @@ def test_folder(folder):
         check(json.loads(predict(server)[2])["model"] == "other", "the operator's default")
 
 
-# A failed reload that is silent; reload that drops requests.
+# A failed reload must be reported, and a reload must not lose requests.
 def test_reload(folder):
     path = os.path.join(folder, "digits.safetensors")
     put(folder, "digits.safetensors")
@@ -107,7 +107,7 @@ def test_reload(folder):
               "counts outlive reloads")
 
 
-# Deadlines that fire only after the work is done.
+# Work whose deadline is over must not be computed.
 def test_deadline(folder):
     gate = Gate(folder)
     with gate.serving() as server:
@@ -158,7 +158,7 @@ def drain(manager):
             pass
 
 
-# Health that says OK while the worker is stuck.
+# Health must not say OK while the worker hangs.
 def test_hanging_compute_thread(folder):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(os.path.join(folder, "notify"))
@@ -185,7 +185,7 @@ def test_hanging_compute_thread(folder):
     manager.close()
 
 
-# Shutdown that resets connections.
+# Shutdown must not reset connections.
 def test_shutdown(folder):
     gate = Gate(folder)
     with gate.serving("--shutdown-delay=3600") as server:
@@ -231,7 +231,7 @@ def test_logs():
         predict(server, extra=b"X-Request-Id: job-2\r\n")
         ask(server, odd)
         ask(server, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-        # Two threads: the lines may come in either order.
+        # Two threads write these lines, in either order.
         check(server.wait_for("job-1"), "the odd path is logged")
         check(server.wait_for("job-2"), "the prediction is logged")
         lines = [json.loads(x) for x in list(server.lines) if x]
@@ -254,7 +254,7 @@ def test_logs():
 
 
 def journal_line():
-    """The first line of a daemon whose standard error the journal gave it."""
+    """The first log line of a daemon whose standard error is the journal's."""
     read, write = os.pipe()
     info = os.fstat(write)
     env = dict(os.environ, JOURNAL_STREAM="%d:%d" % (info.st_dev, info.st_ino))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What watches a convnetd: the dashboard's and the alerts' metrics are those that a daemon gives, with
-their labels' names; each alert fires in its case and not before (promtool, if it is there).
+"""The dashboard and the alerts use metrics that a daemon really has, with their label names; each alert fires
+in its case and not before (promtool, if it is installed).
 """
 import json
 import os
@@ -43,7 +43,7 @@ def expressions():
 
 
 def given():
-    """Metric -> names of labels, of a daemon that has answered and refused something."""
+    """Metric -> names of labels, of a daemon that has answered requests and refused some."""
     with serving() as server:
         ask(server, post())
         ask(server, get("/nonesuch"))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""`mpirun -n N convnet train`: the same model file to the bit for any number of ranks; a rank that is
-killed loses nothing that a checkpoint had, and another number of ranks goes on from it; ranks that
-differ are refused. `mpirun -n N convnet predict`: one file in the order of the inputs, and what ranks
-did before one died is kept. Without mpirun, or in a build without MPI, only the refusal is tested (77)."""
+"""`mpirun -n N convnet train`: any number of ranks gives the same bits; a killed rank loses nothing that a
+checkpoint has, and another number of ranks continues from it; ranks with different settings are refused.
+`mpirun -n N convnet predict`: one file in the order of the inputs, which keeps the results of ranks before one
+died. Without mpirun, or in a build without MPI, only the refusal is tested (77)."""
 import hashlib
 import os
 import shutil
@@ -25,7 +25,7 @@ ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROO
 
 
 def write_data(folder):
-    """An IDX pair of 220 pictures, whose class is the bright row."""
+    """An IDX pair of 220 pictures; the class is the position of the bright row."""
     images, labels, state = bytearray(), bytearray(), 1
     for _ in range(220):
         state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
@@ -72,7 +72,7 @@ def checksum(folder, name):
 
 
 def ranks_of(folder):
-    """The processes that train there, by their rank."""
+    """The processes that train in this folder, by rank."""
     found = {}
     for entry in os.listdir("/proc"):
         try:
@@ -89,7 +89,7 @@ def ranks_of(folder):
 
 
 def same_bits(folder):
-    """Two epochs alone, then one by 2 ranks that 8 ranks finish; 3 ranks do both."""
+    """Two epochs with one process, then one that 2 ranks begin and 8 ranks finish; 3 ranks do everything."""
     state = os.path.join(folder, "same.state")
     code, _, error = run(command(folder, "1", "--epochs", "2", "--threads", "1"))
     check(code == 0, "alone: %s" % error)
@@ -104,7 +104,7 @@ def same_bits(folder):
 
 
 def killed(folder):
-    """Rank 1 of 2 is killed in the midst of an epoch; 4 ranks end what 2 began."""
+    """Rank 1 of 2 is killed in the middle of an epoch; 4 ranks finish the training."""
     more = ["--epochs", "40", "--threads", "1", "--checkpoint", os.path.join(folder, "state"),
             "--history", os.path.join(folder, "history")]
     code, _, error = run(command(folder, "whole", *more[:4]))
@@ -137,13 +137,13 @@ def differing(folder):
 # ---- convnet predict ----
 
 def predict(folder, output, *more):
-    """Pictures in a folder, one that is none, and an IDX file of 6,000."""
+    """A folder with pictures and a file that is none, and an IDX file of 6,000."""
     return [CONVNET, "predict", "--threads", "1", "--output", os.path.join(folder, output), *more,
             os.path.join(folder, "mixed"), os.path.join(folder, "many"), os.path.join(folder, "none.png")]
 
 
 def picture(number):
-    """28 x 28: white strokes on black, another one for each number."""
+    """28 x 28: white strokes on black, different for each number."""
     noise = hashlib.shake_128(b"%d" % number).digest(4)
     pixels = bytearray(784)
     for row in range(6, 22):
@@ -174,7 +174,7 @@ def parts(folder, name):
 
 
 def predicted_together(folder):
-    """One file in order, whoever scored; the faults too."""
+    """One file in the order of the inputs, for any rank that classified them; errors as well."""
     for form in ("csv", "ndjson"):
         code, _, error = run(predict(folder, "alone." + form, "--format", form))
         check(code == 1 and error.count("convnet: predict:") == 2, "alone: %d %s" % (code, error))
@@ -203,7 +203,7 @@ def kill_predicting(folder):
 
 
 def predicted_after_a_death(folder):
-    for _ in range(5): # a fast machine may have ended before
+    for _ in range(5): # a fast machine may have finished before
         if kill_predicting(folder):
             break
         os.unlink(os.path.join(folder, "cut"))
@@ -221,7 +221,7 @@ def predicted_after_a_death(folder):
 
 
 def predicted_alone_after_ranks(folder):
-    """One process, too, goes on with what ranks have done."""
+    """One process can also continue the work of ranks."""
     with open(os.path.join(folder, "left.part.2"), "wb") as file:
         file.write(content(folder, "head") + b"6000 " + b"not scored again,,,,,,,,,,,,,,\n")
     code, _, error = run(predict(folder, "left", "--resume"))
@@ -232,8 +232,8 @@ def predicted_alone_after_ranks(folder):
 
 
 def enter_own_processes():
-    """Goes on in a PID namespace where the system allows one: mpirun signals the numbers of ranks that have
-    ended already, which processes of other tests may have by then."""
+    """Runs the rest in a PID namespace if the system allows it: mpirun sends signals to the process ids of
+    ranks that have ended, which processes of other tests may have by then."""
     line = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if "OWN_PROCESSES" not in os.environ and shutil.which("unshare") and subprocess.run(
             [*line, "true"], capture_output=True, check=False).returncode == 0:

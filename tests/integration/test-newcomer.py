@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A newcomer's way, as docs/training.md tells it: a folder of photographs, a look at the changed
-pictures, a training that is stopped and resumed, its curves in TensorBoard's files, the report, and
-the same answer from `convnet predict` and the daemon. Then two classes with one sigmoid output."""
+"""The steps of docs/training.md: a folder of photographs, a sheet of augmented pictures, a training that is
+stopped and resumed, its curves in TensorBoard's files, the report, and the same answer from `convnet predict`
+and the daemon. Then two classes with one sigmoid output."""
 import csv
 import hashlib
 import http.client
@@ -40,7 +40,7 @@ def inside(name, x, y):
 
 
 def photograph(path, name, number):
-    """40 x 48 pixels: the thing, somewhere, on a grainy ground."""
+    """40 x 48 pixels: the object somewhere on a grainy background."""
     noise = hashlib.shake_128(("%s %d" % (name, number)).encode()).digest(40 * 48 + 8)
     middle_x, middle_y = 16 + noise[0] % 16, 14 + noise[1] % 12
     size, pixels = 8 + noise[2] % 5, bytearray()
@@ -90,7 +90,7 @@ def varint(data, at):
 
 
 def fields(data):
-    """(number, value) of a protobuf message, whatever it means."""
+    """(number, value) of each field of a protobuf message."""
     at = 0
     while at < len(data):
         key, at = varint(data, at)
@@ -106,7 +106,7 @@ def fields(data):
 
 
 def read_events(folder):
-    """{(step, tag): value} of all files, whose checksums must be right."""
+    """{(step, tag): value} of all files; their checksums must be right."""
     values = {}
     for name in sorted(os.listdir(folder)):
         check(name.startswith("events.out.tfevents."), "TensorBoard looks for %s" % name)
@@ -131,7 +131,7 @@ def read_events(folder):
     return values
 
 
-# ---- The way ----
+# ---- The steps ----
 
 def command(folder, output, *more):
     return ["train", "--architecture", os.path.join(folder, "net.json"), "--data",
@@ -158,7 +158,7 @@ def look(folder):
 
 
 def train(folder):
-    """Stopped by Ctrl-C after the first epoch, and resumed: the file of an unbroken training."""
+    """Stopped by Ctrl-C after the first epoch, and resumed: the same file as without interruption."""
     paths = {name: os.path.join(folder, name) for name in ("state", "history.csv", "logs")}
     more = ["--checkpoint", paths["state"], "--history", paths["history.csv"], "--log-dir", paths["logs"]]
     code, _, error = convnet(*command(folder, "whole"))
@@ -230,7 +230,7 @@ def request_picture(server, picture):
 
 
 def one_sigmoid(folder):
-    """Two classes told apart by one output with a sigmoid and binary cross-entropy."""
+    """Two classes with one sigmoid output and binary cross-entropy."""
     data = os.path.join(folder, "two")
     make_photographs(data, ("ball", "stripes"))
     network = json.loads(json.dumps(NETWORK))

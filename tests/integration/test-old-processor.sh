@@ -1,7 +1,7 @@
 #!/bin/bash
-# The default build runs on an x86-64 processor without AVX (qemu's oldest), with the same answers as
-# the portable kernels give here. Skipped (77) without qemu-x86_64-static, on another architecture,
-# and under a sanitizer, which qemu cannot run.
+# The default build runs on an x86-64 processor without AVX (qemu's oldest), with the same answers
+# as the portable kernels on this machine. Skipped (77) without qemu-x86_64-static, on another
+# architecture, and with a sanitizer, which qemu cannot run.
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 convnet=${top_builddir:-$top/build}/convnet
@@ -9,7 +9,7 @@ command -v qemu-x86_64-static >/dev/null || { echo "qemu-x86_64-static is missin
 [ "$(uname -m)" = x86_64 ] || { echo "this is not an x86-64"; exit 77; }
 [ "${sanitizer:-no}" = no ] || { echo "built with a sanitizer"; exit 77; }
 
-# Set already, so that the program does not start itself again, outside of qemu, to set it.
+# Set already, so that the program does not execute itself outside of qemu to set it.
 export OMP_WAIT_POLICY=passive
 old=(qemu-x86_64-static -cpu qemu64 "$convnet")
 model=$top/models/digits.safetensors

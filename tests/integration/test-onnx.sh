@@ -1,6 +1,6 @@
 #!/bin/bash
-# ONNX's own conformance cases (Debian: libonnx-testdata): none that is imported gives other numbers,
-# and as many are imported as docs/layers.md says. Skipped (77) without the cases or without ONNX.
+# ONNX's own conformance cases (Debian: libonnx-testdata): no imported case gives wrong numbers, and
+# as many are imported as docs/layers.md says. Skipped (77) without the cases or without ONNX.
 set -u
 cases=${ONNX_CASES:-/usr/share/libonnx-testdata/data}
 run=${top_builddir:-build}/tests/support/onnx_cases

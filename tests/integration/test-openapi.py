@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
-"""GET /openapi.json against the server that sends it: its schemas are schemas, each of its examples is
-posted, and each answer has a status, a type and a body that it describes.
-
-Needs python3-jsonschema (77 without).
+"""Compares GET /openapi.json with the server: its schemas are valid, each of its examples is posted, and each
+answer has a status, a type and a body that it describes. Needs python3-jsonschema (77 without).
 """
 import json
 import os
@@ -11,7 +9,7 @@ import sys
 try:
     import jsonschema
 except ImportError:
-    # Another python3 may come first in PATH than the one that has the package.
+    # The first python3 in PATH may not be the one with the package.
     if sys.executable != "/usr/bin/python3" and os.path.exists("/usr/bin/python3"):
         os.execv("/usr/bin/python3", ["/usr/bin/python3"] + sys.argv)
     print("python3-jsonschema is missing")
@@ -25,8 +23,7 @@ with open(os.path.join(SOURCE, "tests", "data", "seven.png"), "rb") as png:
 
 
 def shorter(value):
-    """The value with the first items of long lists only: a network's values are by the million, and
-    all alike."""
+    """The value with long lists cut: a network has millions of values, which are all alike."""
     if isinstance(value, dict):
         return {name: shorter(item) for name, item in value.items()}
     return [shorter(item) for item in value[:40]] if isinstance(value, list) else value
@@ -38,7 +35,7 @@ class Contract:
         self.paths = self.doc["paths"]
 
     def find(self, item):
-        """What a $ref stands for."""
+        """The object that a $ref refers to."""
         while "$ref" in item:
             where, item = item["$ref"], self.doc
             for name in where[2:].split("/"):
@@ -55,14 +52,14 @@ class Contract:
         return {p["name"]: p for p in found if p["in"] == place}
 
     def validate(self, value, schema):
-        """None, or what is wrong."""
+        """None, or the fault."""
         whole = dict(schema, components=self.doc["components"])
         for error in jsonschema.Draft202012Validator(whole).iter_errors(value):
             return "%s at %s" % (error.message[:200], list(error.absolute_path))
         return None
 
     def complaint(self, operation, answer):
-        """None, or how the answer differs from what is described."""
+        """None, or the difference between the answer and the description."""
         status, headers, body = answer
         response = operation["responses"].get(str(status))
         if response is None:
@@ -114,14 +111,14 @@ def check_references(contract, item):
 
 
 def fill(contract, path, operation, **other):
-    """The path with its parameters' examples."""
+    """The path with the examples of its parameters."""
     for name, parameter in contract.parameters(operation, "path").items():
         path = path.replace("{%s}" % name, other.get(name, parameter.get("example")))
     return path
 
 
 def bodies(contract, operation):
-    """(what it is, header, body): every example, and the picture for each type that takes one."""
+    """(what it is, header, body): every example, and the picture for each type that accepts one."""
     described = contract.find(operation["requestBody"])
     for kind, content in described["content"].items():
         header = b"Content-Type: %s\r\n" % kind.encode()
@@ -181,7 +178,7 @@ def test_operation(contract, server, path, method, operation):
 
 
 def refuse(contract, server, what, path, operation):
-    """Statuses that are easily had are those that are described."""
+    """The contract describes the statuses that are easy to provoke."""
     described = contract.find(operation["requestBody"])
     required = described["required"]
     as_json = 400 if "application/json" in described["content"] else 415

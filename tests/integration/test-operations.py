@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What an operator does to a daemon under load, for as long as it takes: reloads, the end, an
-allocation that fails. `make check-long` runs it; each part is bounded in time and count.
+"""An operator's actions under load: reloads, shutdown, failing allocations. `make check-long` runs it; each
+part is bounded in time and count.
 """
 import gzip
 import json
@@ -20,7 +20,7 @@ BAD = b"not a model"
 
 
 class Load:
-    """Clients on connections that stay open, until told to stop; counts answers and faults."""
+    """Clients with keep-alive connections, until they are stopped; counts answers and faults."""
 
     def __init__(self, server, clients, request):
         self.server, self.request = server, request
@@ -38,7 +38,7 @@ class Load:
                     if not self._converse(sock, Stream(sock)):
                         return
         except OSError as fault:
-            # Refused after the daemon closed its socket: the load balancer's part, not a reset.
+            # Refused after the daemon closed its socket: a load balancer handles this; it is not a reset.
             if not isinstance(fault, ConnectionRefusedError):
                 self._note(None, fault)
 
@@ -51,7 +51,7 @@ class Load:
                 self._note(None, "closed without an answer")
                 return False
             self._note(answer[0], None, time.monotonic() - begun)
-            if answer[0] == 503:  # as Retry-After asks, but sooner
+            if answer[0] == 503:  # as Retry-After says, but sooner
                 self.stopping.wait(0.2)
             if answer[1].get("connection") == "close":
                 return True
@@ -76,7 +76,7 @@ class Load:
         return self
 
     def milliseconds(self, share):
-        """Within which so many of the answers came."""
+        """The time within which this share of the answers arrived."""
         return 1e3 * sorted(self.seconds)[int(share * len(self.seconds))]
 
 
@@ -87,7 +87,7 @@ def resident(server):
 
 def reloads(server):
     answer = None
-    while answer is None or answer[0] != 200:  # a scrape too may meet a failing allocation
+    while answer is None or answer[0] != 200:  # /metrics may also meet a failing allocation
         answer = ask(server, get("/metrics"))
     text = answer[2].decode().split("\n")
     return {k: int(x.rsplit(" ", 1)[1]) for k in ("ok", "failed") for x in text
@@ -109,7 +109,7 @@ def reload(server, expected):
 
 
 def variants():
-    """The model, and the same with a label that is renamed."""
+    """The model, and the same model with a renamed label."""
     with open(MODEL, "rb") as file:
         data = file.read()
     with tempfile.NamedTemporaryFile() as other:
@@ -119,7 +119,7 @@ def variants():
             return data, file.read()
 
 
-# Reload that drops requests or raises the latency; memory that grows for hours.
+# A reload must not lose requests or raise the latency, and memory must not grow for hours.
 def test_reloads_under_load(count):
     one, two = variants()
     with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +150,7 @@ def test_reloads_under_load(count):
                 print("%s, without and beside reloads: p50 %.2f -> %.2f ms, p99 %.2f -> %.2f ms"
                       % (name, before.milliseconds(0.5), load.milliseconds(0.5),
                          before.milliseconds(0.99), load.milliseconds(0.99)))
-                # One reload after the other takes its part of the processors, no more.
+                # Reloads one after another take their share of the processors and no more.
                 check(load.milliseconds(0.99) < 3 * max(before.milliseconds(0.99), 5),
                       "%s: the times stay" % name)
 
@@ -169,11 +169,11 @@ def test_memory(count):
                 if i % (count // 10) == count // 20:
                     sizes.append(resident(server))
             print("%d reloads, resident KiB: %s" % (count, [x // 1024 for x in sizes]))
-            if os.environ.get("sanitizer", "no") == "no":  # one keeps what was freed
+            if os.environ.get("sanitizer", "no") == "no":  # an allocator that keeps freed memory
                 check(sizes[-1] <= sizes[1] * 1.05 + 1048576, "memory is flat: %s" % sizes)
 
 
-# Shutdown that resets connections.
+# Shutdown must not reset connections.
 def test_end_under_load(count):
     answers = 0
     for i in range(count):
@@ -184,7 +184,8 @@ def test_end_under_load(count):
             server.process.send_signal(signal.SIGTERM)
             check(server.process.wait(daemon.PATIENCE) == 0, "exit 0 under load")
             load.stop()
-            # A client may find its idle connection closed; what it has sent is answered or unread.
+            # A client may find its idle connection closed; a request that it has sent is answered or has not
+            # been read.
             bad = [x for x in load.faults if isinstance(x, ConnectionResetError)]
             check(bad == [], "end %d: no reset: %s" % (i, bad[:3]))
             check(set(load.statuses) == {200}, "end %d: %s" % (i, load.statuses))
@@ -193,12 +194,12 @@ def test_end_under_load(count):
 
 
 def with_quotes(data):
-    """The model with a note of quotes in its header: whatever byte a parser loses of it for want of
-    memory, what is left has no end."""
+    """The model with a note of quotes in its header: if a parser loses any byte of it because of missing
+    memory, the rest is a string without an end."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8:8 + length])
     header["__metadata__"]["note"] = '"' * 5000
-    for key in ("checksum", "probes"): # of a file that was not changed
+    for key in ("checksum", "probes"): # of a file that has not changed
         del header["__metadata__"][key]
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -206,7 +207,7 @@ def with_quotes(data):
 
 
 class FailingAllocations:
-    """The k-th allocation of a daemon fails, once."""
+    """Makes the k-th allocation of a daemon fail once."""
 
     def __init__(self, folder):
         self.arming = os.path.join(folder, "k")
@@ -217,17 +218,17 @@ class FailingAllocations:
         replace(self.arming, b"%d" % k)
 
     def has_failed(self):
-        """True if the allocation was reached."""
+        """True if the allocation was made."""
         return not os.path.exists(self.arming) and not os.path.exists(self.arming + ".armed")
 
 
 FAILING = os.path.join(daemon.BUILD, "tests/support/malloc_fails.so")
-STREAK = 20  # so many k in a row that were not reached: there is none
+STREAK = 20  # stops when this many k in a row were not reached
 
 
 def each_allocation(limit, failing, step, after=lambda k: None, stride=1):
-    """Calls step(k) for each k until none fails any more, and at most `limit` times; and after(k)
-    when no allocation fails."""
+    """Calls step(k) for each k until no allocation fails any more, and at most `limit` times; and after(k) when
+    no allocation fails."""
     unreached = k = 0
     while k < limit and unreached < STREAK:
         failing.arm(k)
@@ -261,8 +262,8 @@ def requests_of_all_kinds():
 
 
 def test_failing_allocations(limit):
-    """The k-th allocation fails, for each k until none does any more: over requests, over reloads,
-    over the start. Whatever happens to that one, the next is answered."""
+    """The k-th allocation fails, for each k until none is reached: during requests, reloads and the start.
+    Whatever happens to that request, the next one is answered."""
     sanitizer = os.environ.get("sanitizer", "")
     if not os.path.exists(FAILING) or "address" in sanitizer or "thread" in sanitizer:
         print("failing allocations: not with %s" % (sanitizer or "no library"))
@@ -300,7 +301,7 @@ def test_failing_allocations(limit):
             check(now["failed"] > 0, "reload: allocations did fail")
             check(any("no memory to parse" in x for x in server.lines), "the header's among them")
             print("reload: %d allocations, %s" % (count, now))
-            # No leak: what failed half-way gave back what it had.
+            # No leak: work that failed half-way has freed its memory.
             size = resident(server)
             for k in range(limit):
                 failing.arm(k % 40)
@@ -317,7 +318,7 @@ def test_failing_allocations(limit):
             check(code in (0, 1, 2) and (code == 0 or text != ""), "start %d: %d %s"
                   % (k, code, text))
 
-        # Each takes the time of a start; a reload has been through most of it.
+        # Each step starts a daemon; a reload has tested most of this code already.
         count = each_allocation(10 * limit, failing, start_once, stride=11)
         check(ends.get(1, 0) > 0, "some starts did fail")
         print("start: %d allocations, exit statuses %s" % (count, ends))

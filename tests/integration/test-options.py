@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""convnetd.conf(5), the shipped file, --help and the option table say the same of each option.
-
-Needs groff for the page (77 without).
+"""convnetd.conf(5), the shipped file, --help and the option table agree about each option. Needs groff for the
+page (77 without).
 """
 import os
 import re
@@ -24,7 +23,7 @@ def read_file(text):
 
 
 def read_page():
-    """{option: text} of the page as a reader sees it, blanks and line ends made one blank."""
+    """{option: text} of the rendered page, with white space reduced to single blanks."""
     shown = subprocess.run(["groff", "-man", "-t", "-Tutf8", "-K", "utf8", "-P-cbou", "-rLL=2000n", PAGE],
                            check=True, capture_output=True).stdout.decode()
     options = shown[shown.index("\nOPTIONS\n"):shown.index("\nEXAMPLE\n")]
@@ -33,7 +32,7 @@ def read_page():
 
 
 def rule_of(text):
-    """What the page says of a value; None where it says nothing."""
+    """The page's rule for a value; None if it has none."""
     found = re.search(r"(?:A|a) (whole number|number|size) from (\S+) to (\S+)", text)
     return found.groups() if found else None
 
@@ -65,7 +64,7 @@ def main():
         check(rule_of(text) == rule_of("A" + rule[1:] if rule[:2] == "a " else rule),
               "%s: the page's rule is not %s: %s" % (name, rule, text))
         check("--%s" % name in help_text, "--help has %s" % name)
-        # What the page shows as an option's value is one.
+        # The value that the page shows is valid.
         if value:
             code, _, error = run("--%s=%s" % (name, text.rstrip(".").split(": ")[-1]), "--print-config")
             check(code == 0, "%s: the page's value is refused: %s" % (name, error))

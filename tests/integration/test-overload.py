@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""More than the machine computes: four times as much is offered, whether answers come or not. What it
-can do it goes on doing, the rest is told so, memory is bounded, and health answers meanwhile. The
-load is a process of its own (offer.py), and the daemon computes on one of two processors, so that
-what is measured is the daemon. Takes a minute: `make check-long`. On a machine that others use as
-well a pair of measurements may be off; the median of three is judged.
+"""A load of four times what the machine can compute, with clients that do not wait for answers: the daemon
+computes as much as before, the rest is refused, memory is bounded, and health is answered meanwhile.
+
+The load comes from a process of its own (offer.py), and the daemon computes on one of two processors, so that
+the daemon is what is measured. Takes a minute: `make check-long`. On a shared machine a pair of measurements
+may be off, so the median of three is judged.
 """
 import os
 import re
@@ -26,7 +27,7 @@ def peak_memory(server):
 
 
 class Threads:
-    """What the daemon's threads have had of the processors since this was made."""
+    """The processor time of the daemon's threads since this object was made."""
 
     def __init__(self, server):
         self.folder = "/proc/%d/task" % server.process.pid
@@ -40,8 +41,8 @@ class Threads:
         return times
 
     def stop(self):
-        """The thread that computes, which has the most: seconds running, and the share of the time
-        that it ran or asked to run; and the seconds that all others ran."""
+        """The computing thread, which has the most: seconds running, and the share of the time in which it ran
+        or wanted to run; and the seconds of all other threads."""
         passed, after = time.monotonic() - self.began, self._read()
         spent = sorted([x - y for x, y in zip(after[task], self.before.get(task, [0, 0]))]
                        for task in after)
@@ -67,8 +68,8 @@ def test_overload():
             full = measured(server, 0, 3)
             check(set(full["statuses"]) == {"200"}, "four clients fit: %s" % full)
             over = measured(server, 4 * full["per_second"], 5)
-            # Other programs may take the processor away from the thread that computes: what counts
-            # is that it wants it all the time, and does as much with it as before.
+            # Other programs may use the processor of the computing thread. The test checks that the thread
+            # always wants to run and computes as much per second of processor time as before.
             ratios.append(over["per_processor"] / full["per_processor"] * over["busy"] /
                           full["busy"])
             print("%.0f -> %.0f requests/s of %d images, %.0f -> %.0f a second of the computing "
@@ -86,7 +87,7 @@ def test_overload():
         print("kept: %s of the throughput; memory: %.1f MiB, at most %.1f"
               % (", ".join("%.2f" % x for x in sorted(ratios)), before, grown + before))
         check(sorted(ratios)[1] >= 0.9, "throughput is kept: %s" % ratios)
-        # The queue's floats, and the bodies that are on their way.
+        # The floats of the queue, and the bodies that are being received.
         check(grown < QUEUE * 784 * 4 / 2 ** 20 + 16, "%.1f MiB more" % grown)
 
 
@@ -117,7 +118,7 @@ def test_live():
             print("live, beside 200 x %s: median %.2f ms, 90 %% %.2f, worst %.2f"
                   % (name, times[50], times[90], times[-1]))
             check(times[50] < 10, "%s: median %.2f ms" % (name, times[50]))
-            # What the system's scheduler adds on a crowded machine is not the daemon's.
+            # Delays by the scheduler on a crowded machine are not the daemon's.
             check(times[90] < 50, "%s: one in ten takes %.2f ms" % (name, times[90]))
 
 

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""POST /predict as people use it, through curl: every form of an image gives the same bits, real
-digits are read, lanes and batches change nothing, and each bad input gets its sentence.
-
-Needs curl (77 without). MODEL names the model (default: the shipped one).
+"""POST /predict through curl, as people use it: every form of an image gives the same bits, real digits are
+read, lanes and batches change nothing, and each invalid input gets its message. Needs curl (77 without). MODEL
+names the model (default: the shipped one).
 """
 import base64
 import gzip
@@ -71,7 +70,7 @@ class Curl:
 
 
 def predictions(answer):
-    """The predictions of a 200; the rules that every answer keeps are checked here."""
+    """The predictions of a 200; checks the rules of all answers."""
     status, kind, body = answer
     if status != 200 or not kind.startswith(JSON):
         check(False, "no prediction: %s %s %s" % (status, kind, body[:200]))
@@ -82,7 +81,7 @@ def predictions(answer):
         check(len(p["probabilities"]) == 10 and abs(sum(p["probabilities"]) - 1) < 1e-6 and
               p["probabilities"].index(max(p["probabilities"])) == p["class"] and
               p["label"] == str(p["class"]) and 0 <= p["confidence"] <= 1, "%s" % p)
-    # The shortest decimals that give the same float: no more digits than 9, no fewer would do.
+    # The shortest decimals that give the same float: at most 9 digits, and fewer would give another float.
     for text in re.findall(r'"probabilities":\[([^]]*)\]', body.decode()):
         for number in text.split(","):
             value = struct.pack("<f", float(number))
@@ -120,7 +119,7 @@ def test_forms(curl, images, labels):
     for name, (body, kind) in forms.items():
         body = body if isinstance(body, bytes) else body.encode()
         got = probabilities(curl.post(body, kind))
-        if name == "numbers of 1":  # the text of v / 255 is a double's
+        if name == "numbers of 1":  # the text of v / 255 has the digits of a double
             check(all(abs(a - b) < 1e-6 for a, b in zip(got[0], expected[0])), name)
         else:
             check(got == expected, "%s: %s instead of %s" % (name, got, expected))
@@ -154,7 +153,7 @@ def test_forms(curl, images, labels):
 
 
 def test_pictures(curl, images, labels):
-    """What people have: large, dark on light. And the picture that the README posts."""
+    """Typical pictures: large, dark on light. Also the picture that the README posts."""
     for name, change in (("inverted", lambda p: bytes(255 - v for v in p)),
                          ("eight times as large", lambda p: larger(p, 8)),
                          ("large, dark on light", lambda p: bytes(255 - v for v in larger(p, 5)))):
@@ -171,12 +170,12 @@ def test_pictures(curl, images, labels):
         if name.endswith(".png"):
             with open(os.path.join(folder, name), "rb") as file:
                 status, _, body = curl.post(file.read())
-                # Each is decoded; they are noise, and noise may be refused as holding no ink.
+                # Each is decoded; they are noise, which may be refused because it has no ink.
                 check(status == 200 or status == 422 and b"blank" in body, "%s: %s" % (name, body))
 
 
 def test_formats_of_pictures(curl):
-    """Every format by its bytes, whatever it is called; what is not read is named."""
+    """Every format is recognised by its bytes, with any Content-Type; a format that is not supported is named."""
     folder = os.path.join(SOURCE, "tests", "data", "pictures")
     for name in sorted(os.listdir(folder)):
         if name.endswith(".py"):
@@ -196,7 +195,8 @@ def test_formats_of_pictures(curl):
 
 
 def test_preprocessing(curl, images):
-    """What was done is said of pictures, and of them alone; ?preprocess=, ?image= and their bounds."""
+    """The answer says how a picture was preprocessed, and only for pictures; ?preprocess=, ?image= and their
+    limits."""
     image = images[3]
     expected = probabilities(curl.post(image, OCTETS))
 
@@ -215,7 +215,7 @@ def test_preprocessing(curl, images):
     check([p.get("preprocessing") for p in predictions(answer)] == [None, same],
           "numbers have no report, a base64 PNG has: %s" % (answer,))
     check(report(curl.post(image, OCTETS)) is None, "nor have raw images")
-    # Two digits beside each other: one is left out, or both are one picture, and that is said.
+    # Two digits beside each other: one is ignored, or both are one picture; the answer says which.
     rows = [larger(images[k], 5) for k in (3, 4)]
     pair = b"".join(rows[k][140 * y:140 * y + 140] for y in range(140) for k in range(2))
     two, one = (predictions(curl.post(body))[0] for body in (png(pair, 280, 140),
@@ -223,7 +223,7 @@ def test_preprocessing(curl, images):
     check(two.get("others") == 1 == two["preprocessing"]["others"] and two.get("see") == "/read" and
           two["confidence"] <= max(two["probabilities"]) / 2 + 1e-6, "two digits: %s" % two)
     check("others" not in one and one["preprocessing"]["others"] == 0, "one digit: %s" % one)
-    # The image that the network saw, posted again, is the same to the bit.
+    # The image that the network saw, posted again, gives the same bits.
     for name, body in (("a picture", png(large, 140, 140)), ("MNIST's", png(image)), ("raw", image)):
         first = predictions(curl.post(body, None if body is not image else OCTETS,
                                       "/predict?image=png"))[0]
@@ -292,12 +292,12 @@ def test_sets(curl, images, labels):
 
 
 def bomb():
-    """A 32x32 picture whose valid data inflate to 16 MiB."""
+    """A 32x32 picture whose valid data decompress to 16 MiB."""
     return png(b"", 32, 32, rows=bytes(16 << 20))
 
 
 def bad_bodies(images):
-    """(name, status, words that the sentence holds, body, type)."""
+    """(name, status, words in the message, body, type)."""
     image, whole = images[0], png(images[0])
     numbers = [list(image[28 * y:28 * y + 28]) for y in range(28)]
     crc = bytearray(whole)
@@ -368,7 +368,7 @@ def test_bad(curl, images):
 
 
 def test_lanes(images):
-    """The inline lane, the batch lane, one thread or three, alone or together: the same bits."""
+    """The inline lane, the batch lane, one thread or three, alone or together: all give the same bits."""
     body = b"".join(images)
     answers = []
     for options in (("--inline-us=1000000",), ("--inline-us=0",), ("--inline-us=0", "--threads=3"),

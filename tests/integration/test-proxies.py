@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""nginx and HAProxy before convnetd: whatever bytes a client sends, the proxy and convnetd agree where
-each request ends.
+"""nginx and HAProxy in front of convnetd: for any bytes of a client, the proxy and convnetd agree where each
+request ends.
 
-Each case goes through the proxy over connections that it keeps to convnetd; after it, a request of
-another client must get the answer to itself. And convnetd sees the path that bodies hide as often as
-the proxy says it did. Runs with what is installed; skipped (77) without both.
+Each case passes the proxy over connections that it keeps to convnetd; afterwards a request of another client
+must get its own answer. And convnetd sees the path that is hidden in bodies as often as the proxy says. Runs
+with the proxies that are installed; skipped (77) without both.
 """
 import contextlib
 import importlib
@@ -64,7 +64,7 @@ def with_hidden(fields, before=b"", after=b"\r\n\r\n"):
 
 
 def ambiguous():
-    """Heads in which a length and chunks, or two lengths, may be read in more than one way."""
+    """Heads with a length and chunks, or with two lengths, that may be read in more than one way."""
     size = b"%d" % (len(HIDDEN) + 4)
     cases = {}
     for name in (b"chunked", b" chunked", b"chunked ", b"\tchunked", b"\x0bchunked", b"\x0cchunked",
@@ -133,7 +133,7 @@ class Proxy:
             return False
 
     def seen(self):
-        """How often the proxy says that it was asked for the hidden path; HAProxy says each twice."""
+        """The number of times the proxy's log has the hidden path; HAProxy logs each request twice."""
         with open(self.log, "rb") as file:
             return len(set(re.findall(rb"^GET /hidden HTTP.*$", file.read(), re.M)))
 
@@ -143,7 +143,7 @@ class Proxy:
 
 
 def through(proxy, request, number):
-    """Sends the case and ends; then another client asks."""
+    """Sends the case and ends; then another client sends a request."""
     with proxy.connect() as sock:
         with contextlib.suppress(OSError):  # refused before its end
             sock.sendall(request)
@@ -189,7 +189,7 @@ def test_proxy(name):
 
 
 def test_alone():
-    """convnetd refuses all that is ambiguous by itself, or takes the body as one."""
+    """convnetd itself refuses everything that is ambiguous, or reads it as one body."""
     with serving("--access-log=yes") as server:
         for name, request in ambiguous().items():
             with server.connect() as sock:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`convnet quantize`: what it says and writes, the same answers on every instruction set and from the
-daemon, what it refuses, and files of quantized models that are not what they say."""
+"""`convnet quantize`: its output and file, the same answers on every instruction set and from the daemon, what
+it refuses, and hostile files of quantized models."""
 import gzip
 import json
 import os
@@ -20,7 +20,7 @@ def convnet(*arguments, **environment):
 
 
 def read_model(path):
-    """The header's tensors, its metadata without what seals it, and the data."""
+    """The tensors of the header, the metadata without checksum and probes, and the data."""
     with open(path, "rb") as file:
         raw = file.read()
     length = struct.unpack("<Q", raw[:8])[0]
@@ -51,7 +51,7 @@ def check_command(folder):
     check(result["samples"] > 0 and 0 < result["loss"] < 1, f"the result is {result}")
     share = os.path.getsize(small) / os.path.getsize(MODEL)
     check(share < 0.28, f"the file has {share} of the size")
-    # Its thresholds are of its own answers: the model's own promise rests on other pictures.
+    # The thresholds are made from the quantized model's own answers to these pictures.
     before, after = (json.loads(read_model(path)[1]["calibration"]) for path in (MODEL, small))
     check(after["sets"]["samples"] == result["samples"] != before["sets"]["samples"] and
           after["temperature"] == before["temperature"], f"thresholds of {before}: {after}")
@@ -93,7 +93,8 @@ def check_refusals(folder, small):
     run = convnet("train", "--weights", small, "--data", DATA, "--epochs=1",
                   "--output", other)
     check(run.returncode == 1 and "is quantized" in run.stderr, f"training: {run.stderr}")
-    # One channel of the first layer becomes large and is ignored by the next: the others drown.
+    # One channel of the first layer becomes very large, and the next layer ignores it: the other channels
+    # lose their precision.
     header, metadata, data = read_model(MODEL)
     for name in ("conv2d_1/kernel", "conv2d_1/bias"):
         at, end = header[name]["data_offsets"]
@@ -113,7 +114,7 @@ def check_refusals(folder, small):
 
 
 def check_hostile(folder, small):
-    """Files that are changed: each is refused with its rule."""
+    """Changed files: each is refused with the rule that it breaks."""
     kernel, scale = "conv2d_2/kernel", "conv2d_2/kernel_scale"
 
     def refused(what, words, change):

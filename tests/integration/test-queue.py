@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A full queue: what is refused, when, and what goes on meanwhile. The compute thread is held at a
-gate; each step waits for a condition, never for a time. How much it costs is in test-overload.py.
+"""A full queue: which requests are refused, when, and which ones are still answered. The compute thread is held
+at a gate; each step waits for a condition, never for a fixed time. test-overload.py measures the cost.
 """
 import os
 import sys
@@ -32,7 +32,7 @@ def test_full_queue(folder):
         check(metrics(server)['convnetd_rejected_total{reason="queue_full"}'] == 1, "counted")
 
 
-# Refused by its head alone: the body is not kept, the connection goes on.
+# Refused because of its head alone: the body is not stored, and the connection stays open.
 def test_refused_by_head(folder):
     gate = Gate(folder)
     many = bytes(784 * 96)
@@ -73,7 +73,7 @@ def test_refused_by_head(folder):
         check(ask(server, post(many))[0] == 200, "there is room again")
 
 
-# Cheap requests are computed whatever the queue holds.
+# Cheap requests are computed even if the queue is full.
 def test_inline_beside(folder):
     gate = Gate(folder)
     with gate.serving("--inline-us=20000", "--queue-images=9000", "--max-images=9000") as server:
@@ -88,7 +88,7 @@ def test_inline_beside(folder):
         held.close()
 
 
-# A probe gets a thread of its own, and leaves it after its answer.
+# A probe gets a thread of its own, and its connection is closed after the answer.
 def test_probes():
     with serving("--http-threads=1") as server:
         for path in ("/v2/health/live", "/v2/health/ready", "/ping", "/v2/health/live?a=b",
@@ -100,7 +100,7 @@ def test_probes():
                 check(status == 200 and headers.get("connection") == "close",
                       "%s: %d %s" % (path, status, headers))
                 check(stream.answer() is None, "%s: and no more" % path)
-        with server.connect() as sock: # what is no probe, or not to be seen at once, is kept
+        with server.connect() as sock: # a connection that is no probe, or is not recognised at once, stays open
             stream = Stream(sock)
             for part in (get(), get("/v2/health/live"), b"GET /v2/hea", b"lth/live HTTP/1.1\r\n",
                          b"Host: a\r\n\r\n", post(IMAGE)):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""POST /read and `convnet read`: the same text, in each form of answer; what narrows a reading; each
-bad request gets its sentence."""
+"""POST /read and `convnet read`: the same text in each form of answer; options that narrow a reading; each
+invalid request gets its message."""
 import json
 import os
 import subprocess

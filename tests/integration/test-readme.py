@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""README.md from top to bottom on a copy of the tree: quickstart, the first question, the Install line;
-then the same build folder configured for another prefix, whose programs must look there.
-
-Minutes of compiling: part of `make check-long`. CC and CFLAGS of the environment hold. Needs git, curl
-and the packages that quickstart would install (77 without).
+"""Executes README.md from top to bottom on a copy of the tree: quickstart, the first question, the Install
+line; then the same build folder is configured for another prefix, and its programs must look there. Compiles
+for minutes: part of `make check-long`. Uses CC and CFLAGS of the environment. Needs git, curl and the packages
+that quickstart would install (77 without).
 """
 import json
 import os
@@ -63,7 +62,7 @@ def test_start(tree):
 
 
 def folder_of(program, root=""):
-    """The folder of models that an installed daemon looks in."""
+    """The folder where an installed daemon looks for models."""
     said = subprocess.run([root + program, "--model=letters", "--check-config"], check=False,
                           capture_output=True).stderr.decode()
     return os.path.dirname(re.search(r"(/.*/letters\.safetensors): cannot open", said).group(1))
@@ -76,7 +75,7 @@ def test_install(tree, folder):
     root = os.path.join(folder, "root")
     shell(install.replace("sudo make install", "make install DESTDIR=" + root), tree)
     check(folder_of("/usr/sbin/convnetd", root) == "/usr/share/convnetd/models", "README's prefix")
-    # The same folder again, for another prefix: nothing of the first is left in the programs.
+    # The same build folder for another prefix: the programs must not contain the first one.
     prefix = os.path.join(folder, "opt")
     again = re.sub(r"--prefix=\S+ --sysconfdir=\S+ --localstatedir=\S+", "--prefix=" + prefix, install)
     shell(again.replace("sudo ", ""), tree)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What clients of TorchServe and of TensorFlow Serving send, against the daemon."""
+"""Requests of TorchServe's and TensorFlow Serving's clients."""
 import os
 import sys
 
@@ -39,7 +39,7 @@ def test_torchserve(server, expected):
 
 
 def instances():
-    """(name, what an instance may be): all of them are the image ONE."""
+    """(name, a form of an instance): all of them are the image ONE."""
     whole, parts, one = list(ONE), fractions(ONE), png(ONE)
     for name, data in (("whole", whole), ("fractions", parts)):
         yield name + ", flat", data
@@ -71,7 +71,7 @@ def test_tensorflow(server, expected):
               "columns")
     check(post_json(server, PREDICT, {"inputs": {"b64": b64(png(ONE))}})[2] ==
           {"outputs": expected[:1]}, "one b64 as column")
-    # The rule for numbers is about one image, whatever stands beside it.
+    # The rule for numbers applies to each image separately.
     dark = [1.0] + [0.0] * 783
     alone = post_json(server, PREDICT, {"instances": [dark]})[2]["predictions"][0]
     pair = post_json(server, PREDICT, {"instances": [list(ONE), dark]})[2]["predictions"]

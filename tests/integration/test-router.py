@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Methods and headers that belong to no endpoint: HEAD, OPTIONS, CORS, request ids, traces."""
+"""Methods and headers that concern all endpoints: HEAD, OPTIONS, CORS, request ids, traces."""
 import json
 import os
 import re
@@ -13,7 +13,7 @@ SITE, OTHER = b"https://draw.example", b"https://other.example"
 
 
 def test_head(server):
-    """HEAD says of every plain GET what GET would, but for what changes between the two."""
+    """HEAD gives the headers of GET for every plain GET, except those that differ between two requests."""
     for path in ("/", "/metrics", "/v2/health/live", "/v2/health/ready"):
         status, headers, body = ask(server, get(path))
         head = ask(server, get(path, method=b"HEAD"), head=True)
@@ -48,7 +48,7 @@ def test_options(server):
 
 
 def test_methods(server):
-    """405 says which method is not known, and which are."""
+    """405 names the unknown method and the allowed ones."""
     for path, method, allow in (("/predict", b"GET", "POST, OPTIONS"), ("/v2", b"PUT", "GET, HEAD, OPTIONS"),
                                 ("/metrics", b"POST", "GET, HEAD, OPTIONS")):
         status, headers, body = ask(server, get(path, b"Content-Length: 0\r\n", method=method))
@@ -60,7 +60,7 @@ def test_methods(server):
 
 
 def test_queries(server):
-    """What a path does not know is refused by its name, and what it knows is said."""
+    """An unknown query key is refused by name, with the known keys."""
     contract = json.loads(ask(server, get("/openapi.json"))[2])
     known = {x["name"] for x in contract["components"]["parameters"].values() if x["in"] == "query"}
     for path, item in contract["paths"].items():
@@ -91,7 +91,7 @@ def test_queries(server):
 
 
 def test_limits():
-    """Who is refused for a limit is told which; the log names the option."""
+    """A client that is refused for a limit learns which one; the log names the option."""
     for option, words in (("max-connections", b"too many connections\""),
                           ("max-connections-per-address", b"too many connections from your address")):
         with serving("--%s=2" % option) as server:
@@ -118,7 +118,7 @@ def test_cors():
               "POST" in headers["access-control-allow-methods"] and
               "Content-Type" in headers["access-control-allow-headers"] and
               headers["vary"] == "Origin", "preflight: %s %s" % (status, headers))
-        # What a script may read: also of errors, or it cannot tell what went wrong.
+        # Headers that a script may read, also of errors; otherwise it could not tell the reason.
         for request, expected in ((post(extra=RAW + origin), 200), (post(b"x", extra=origin), 415),
                                 (get("/nothing", origin), 404)):
             status, headers, _ = ask(server, request)
@@ -150,7 +150,7 @@ def test_identity(server):
         check("traceparent" not in headers, "a broken trace is dropped")
         seen.add(made)
         check(server.wait_for("id=" + made), "it is in the log")
-    # Refusals have it as well, those by framing rules too.
+    # Refusals have it as well, also those by rules of framing.
     own = b"X-Request-Id: x1\r\n"
     for request in (get("/nothing", own), get("/predict", own), get(extra=own + b"Host: b\r\n"),
                     post(b"", extra=own), get("/", own + b"Content-Length: 1\r\n")):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The daemon has given up what it does not need, and all that it is for goes on: reloads through
-links, certificates, keys, the admin socket, its end."""
+"""The daemon has given up the rights that it does not need, and still does all its work: reloads through links,
+certificates, keys, the admin socket, shutdown."""
 import contextlib
 import os
 import resource
@@ -16,7 +16,7 @@ SANITIZED = any(x in os.environ.get("sanitizer", "") for x in ("address", "threa
 
 
 def said(server):
-    """The line of the log that tells what holds."""
+    """The log line that says which restrictions hold."""
     server.wait_for("listening on ")
     return [x for x in server.lines if "sandbox: " in x]
 
@@ -42,7 +42,7 @@ def test_line(folder):
 
 
 def point(link, target):
-    """Turns a symbolic link at once, as operators do."""
+    """Replaces a symbolic link atomically, as operators do."""
     os.symlink(target, link + ".new")
     os.rename(link + ".new", link)
 
@@ -52,7 +52,7 @@ def call(path, *words):
 
 
 def test_reload_through_links(folder):
-    """current -> releases/1, turned to releases/2; and a file of another place."""
+    """current -> releases/1, then -> releases/2; and a file in another place."""
     admin = os.path.join(folder, "admin.sock")
     releases, elsewhere = os.path.join(folder, "srv", "releases"), os.path.join(folder, "elsewhere")
     os.makedirs(elsewhere)
@@ -110,9 +110,9 @@ def test_model_folder_and_keys(folder):
 
 
 def test_full_files(folder):
-    """A limit of file sizes ends neither the daemon, whose log it stops, nor a save."""
+    """A limit of file sizes, which stops the log, ends neither the daemon nor a save."""
     log = os.path.join(folder, "log")
-    most = 4096  # LLVM's OpenMP wants room for its own shared memory
+    most = 4096  # LLVM's OpenMP needs space for its own shared memory
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     with open(log, "wb") as file:
         process = subprocess.Popen([DAEMON, "--model=" + MODEL, "--port=0", "--access-log",

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Signed models: made and checked by the command, demanded by the daemon at start and at a reload."""
+"""Signed models: the command makes and checks signatures, and the daemon requires them at start and at a
+reload."""
 import os
 import shutil
 import subprocess

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Memory after a storm of requests: it stays within the budget, and comes back when all have gone.
-
+"""Memory after a storm of requests: it stays within the budget, and is returned after the clients have gone.
 Each storm is small enough for `make check`; bench/soak and bench/abuse have larger ones.
 """
 import gzip
@@ -13,11 +12,13 @@ from daemon import Stream, ask, check, finish, get, post, serving
 from gate import wait_until
 
 BUDGET = 64
-OUTSIDE = 128  # MB that the budget does not count: the process, what is written before it is counted,
+# MB that the budget does not count: the process, output before it is counted, and freed memory that has not
+# been returned yet.
+OUTSIDE = 128
               # what was freed and is not given back yet
 AFTERWARDS = 20
 with open(os.path.join(os.environ.get("top_builddir", "build"), "Makefile"), encoding="utf-8") as makefile:
-    # The C library keeps what was freed, and so does a sanitizer.
+    # The C library's allocator and sanitizers keep freed memory.
     GIVES_BACK = "\nJEMALLOC_LIBS = -l" in makefile.read()
 
 
@@ -39,15 +40,15 @@ def resident(server, name="VmRSS"):
 
 
 def storm(name, count, request, read):
-    """`count` connections send `request`; each reads one answer if `read`, or only waits until the
-    first byte of one has come."""
+    """`count` connections send `request`; each reads one answer if `read`, else waits only until its first byte
+    arrives."""
     with serving("--memory-budget=%dM" % BUDGET, "--max-connections-per-address=0", "--http-threads=2",
                  "--threads=2") as server:
         socks, statuses = [server.connect() for _ in range(count)], {}
         for sock in socks:
             try:
                 sock.sendall(request)
-            except OSError: # answered and closed before it was all sent
+            except OSError: # answered and closed before everything was sent
                 pass
         for sock in socks:
             try:

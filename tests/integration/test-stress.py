@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Clients that mean no good, in numbers: slow ones of each kind beside a healthy one, more connections
-than descriptors, clients that are killed. Takes a minute or two: `make check-long`.
+"""Hostile clients in numbers: slow ones of each kind beside a healthy one, more connections than descriptors,
+clients that are killed.
 
-`test-stress.py healthy PORT COUNT` is the healthy client, in a process of its own: it prints the
-median and the 99th percentile of its answers' times in milliseconds.
+Takes a minute or two: `make check-long`. `test-stress.py healthy PORT COUNT` is the healthy client, in a
+process of its own: it prints the median and the 99th percentile of its latencies in milliseconds.
 """
 import os
 import resource
@@ -51,8 +51,8 @@ def percentiles(client):
 
 
 class Crowd:
-    """Slow clients: each sends `first` at once, then a byte of `drip` every half second, and reads
-    only if `reads`. What the server cuts comes again."""
+    """Slow clients: each sends `first` at once, then a byte of `drip` every half second, and reads only if
+    `reads`. A client that the server cuts connects again."""
 
     def __init__(self, server, first, drip, reads=True):
         self.server, self.first, self.drip, self.reads = server, first, drip, reads
@@ -84,7 +84,7 @@ class Crowd:
         sock.close()
 
     def step(self):
-        # Of those that do not read none is looked at: the time is then the drip's pace alone.
+        # Sockets of clients that do not read are not polled, so that the pace of the drip is unchanged.
         for key, _ in self.selector.select(0.01 if self.reads else 0.02):
             try:
                 gone = key.fileobj.recv(65536) == b""
@@ -136,8 +136,8 @@ def beside_crowd(server, name, crowd):
 
 
 def slowdown(alone, beside):
-    """Of the 99th percentiles. Below a quarter of a millisecond it is this test that disturbs the
-    client: it drips on the same processors."""
+    """The largest allowed 99th percentile. Below a quarter of a millisecond this test itself disturbs the
+    client, because it uses the same processors."""
     return (max(min(p99 for _, p99 in beside), FLOOR) / max(min(p99 for _, p99 in alone), FLOOR))
 
 
@@ -145,8 +145,8 @@ def test_slow():
     with serving("--max-connections=1024", "--max-connections-per-address=0", "--header-timeout=2",
                  "--body-timeout=2", "--idle-timeout=2", "--write-timeout=2") as server:
         for name, (first, drip, reads) in CROWDS.items():
-            # Other programs only ever make an answer later: the best of some rounds is the one
-            # that they disturbed least, and what the crowd costs is in each.
+            # Other programs can only delay answers: the best of some rounds is the least disturbed one, and
+            # each round includes the cost of the crowd.
             alone, beside = [], []
             while len(alone) < 3 or (len(alone) < 9 and slowdown(alone, beside) > 2.0):
                 alone.append(percentiles(start_healthy(server)))
@@ -168,7 +168,7 @@ def processor_seconds(pid):
 
 
 def test_descriptors():
-    """500 connections where 64 descriptors are: refused, without burning the processor."""
+    """500 connections with 64 descriptors: they are refused, and the daemon uses little processor time."""
     with serving("--max-connections=1000", "--max-connections-per-address=0", "--http-threads=1",
                  preexec=few) as server:
         socks = []

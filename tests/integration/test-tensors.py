@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Several inputs and outputs over the Open Inference Protocol: the names, shapes and order that the
-model file keeps, and what /predict says of a model that no picture is for."""
+"""Several inputs and outputs over the Open Inference Protocol: the names, shapes and order in the model file,
+and /predict's message for a model that takes no picture."""
 import json
 import math
 import os
@@ -30,7 +30,7 @@ def tensor(name):
 
 
 def architecture():
-    """scores = softmax(features . kernel); sum = the picture's halves added, as a map."""
+    """scores = softmax(features . kernel); sum = the sum of the picture's halves, as a map."""
     layers = [
         layer("InputLayer", "picture", {"batch_shape": [None, HEIGHT, WIDTH, CHANNELS]}, []),
         layer("InputLayer", "features", {"batch_shape": [None, FEATURES]}, []),
@@ -105,7 +105,7 @@ def test_numbers(server, kernel, dice):
             check(outputs[0]["shape"] == [images, CHANNELS, HEIGHT, WIDTH], outputs)
             check(near(outputs[0]["data"], [2 * a for a in x]), "the map's order: %s" % outputs[0])
             check(near(outputs[1]["data"], expected), "scores: %s %s" % (outputs[1], expected))
-        # Last channels come as they are for who sends them so.
+        # Tensors with channels last are used as they are.
         last = part("x", [images, HEIGHT, WIDTH, CHANNELS], x)
         _, _, body = post_json(server, "/v2/models/m/infer", {"inputs": [last, vector],
                                                               "outputs": [{"name": "map"}]})
@@ -166,7 +166,7 @@ def test_refusals(server):
 
 
 def test_files(folder, kernel):
-    """What a file says of its tensors must fit its network."""
+    """The description of tensors in a file must fit its network."""
     path = os.path.join(folder, "bad.safetensors")
     for name, change in (
             ("a size", lambda t: t["inputs"][0].update(shape=[-1, 5])),
@@ -184,7 +184,7 @@ def test_files(folder, kernel):
 
 
 def one_input(path, kernel):
-    """The same network with the features alone: a softmax behind a map."""
+    """The same network with only the features as input: a softmax behind a map."""
     json_text = architecture()
     layers = json_text["config"]["layers"]
     json_text["config"]["layers"] = [layers[1], layers[2], layer("Add", "twice", {},
@@ -204,7 +204,7 @@ def one_input(path, kernel):
 
 
 def test_answer(folder, kernel):
-    """/predict asks for a choice; the choice keeps the protocol's order of outputs."""
+    """/predict asks the user to choose an output; the choice keeps the protocol's order of outputs."""
     path, chosen = os.path.join(folder, "m.safetensors"), os.path.join(folder, "c.safetensors")
     one_input(path, kernel)
     body = {"inputs": [part("any", [1, FEATURES], [1, 2, 3, 4])]}

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""TLS: versions, certificates, client certificates, reload under load, slow handshakes, framing.
-
-Certificates are made here by openssl; skipped (77) without it.
+"""TLS: versions, certificates, client certificates, reload under load, slow handshakes, framing. openssl makes
+the certificates; skipped (77) without it.
 """
 import importlib
 import os
@@ -27,7 +26,7 @@ def openssl(*arguments):
 
 
 class Files:
-    """A CA and what it signs, in a folder."""
+    """A folder with a CA and the certificates that it signs."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -85,7 +84,7 @@ def ask_tls(server, made, request=None):
 
 
 def refused(server, made):
-    """True if no answer is to be had: the handshake fails, in TLS 1.3 perhaps after the client's."""
+    """True if the client gets no answer: the handshake fails, in TLS 1.3 possibly after the client's part."""
     try:
         return ask_tls(server, made) is None
     except (ssl.SSLError, ConnectionError):
@@ -159,7 +158,8 @@ def test_only_tls(files):
 
 
 def test_limits(files):
-    """The rules of plain HTTP hold: framing, the body's limit half-way, the connections' limit."""
+    """The rules of plain HTTP also hold here: framing, the limit of the body in its middle, the limit of
+    connections."""
     with serving("--max-body=10K", "--max-connections=2", *files.options()) as server:
         made = context(files)
         for name, request, expected in (
@@ -173,7 +173,7 @@ def test_limits(files):
             check(answer and answer[0] == expected, "%s: %s" % (name, answer))
         start, got = time.monotonic(), []
         while len(got) < 2 and time.monotonic() - start < PATIENCE:
-            try:  # those of before may still be on their way out
+            try:  # earlier connections may still be closing
                 sock = connect(server, made)
                 sock.sendall(get())
                 if Stream(sock).answer():
@@ -188,7 +188,7 @@ def test_limits(files):
 
 
 def test_framing(files):
-    """Each request of the table that plain HTTP is tested with."""
+    """Each request of the table for plain HTTP."""
     table = importlib.import_module("test-framing")
     with serving("--max-connections-per-address=0", *files.options()) as server:
         made = context(files)
@@ -201,7 +201,7 @@ def test_framing(files):
                 except (TimeoutError, socket.timeout):
                     check(False, "bad: %s: not answered" % name)
                     continue
-                except ssl.SSLEOFError:  # the end without a goodbye
+                except ssl.SSLEOFError:  # the end of the connection without a close_notify
                     rest = stream.data
                 check(answer and 400 <= answer[0] < 600 and rest == b"" and
                       answer[1].get("content-type") == "application/json" and
@@ -217,7 +217,7 @@ def test_framing(files):
 
 
 def test_no_memory(files):
-    """Without memory handshakes fail, new certificates are not taken, and the server lives."""
+    """Without memory handshakes fail and new certificates are not loaded, but the server lives."""
     library = os.path.join(BUILD, "tests/support/malloc_fails.so")
     if os.environ.get("sanitizer", "no") != "no" or not os.path.exists(library):
         return
@@ -249,7 +249,7 @@ def test_no_memory(files):
                 wait_until(lambda: all(any(y in x for x in server.lines[before:])
                                        for y in ("certificate read", "reload done")),
                            "the reload is done later, to its end")
-                # With an answer: the server's side of the handshake has ended, too.
+                # After an answer the server's side of the handshake has ended, too.
                 with connect(server, made) as sock:
                     names = dict(x[0] for x in sock.getpeercert()["subject"])
                     sock.sendall(get())
@@ -297,7 +297,7 @@ def test_clients(files):
 
 
 def test_reload(files):
-    """New connections get the new certificate; those there are keep theirs and lose nothing."""
+    """New connections get the new certificate; open ones keep theirs and lose nothing."""
     with serving(*files.options()) as server:
         made = context(files)
         held = connect(server, made)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""`convnet train` on data as people have them and within the memory that it says: pictures with a
-labels.csv, weights of samples, an imported network with a new head, data larger than memory, metrics
-per epoch, the report, and a narrow terminal."""
+"""`convnet train` with typical data and within its memory limit: pictures with a labels.csv, weights of
+samples, an imported network with a new head, data larger than memory, metrics per epoch, the report, and a
+narrow terminal."""
 import csv
 import fcntl
 import hashlib
@@ -107,7 +107,7 @@ def labelled(folder):
 
 
 def weights_matter(folder):
-    """Weights of 0 leave samples out, those of 1 change nothing; a checkpoint knows them."""
+    """Samples with weight 0 have no effect, a weight of 1 changes nothing; a checkpoint contains the weights."""
     data = os.path.join(folder, "rows")
     os.makedirs(data)
     network(os.path.join(folder, "net.json"), 8, 2)
@@ -166,7 +166,7 @@ def tensors_of(path):
 
 
 def transfer(folder):
-    """Networks that Keras made get a head for three classes; what is frozen keeps its bytes."""
+    """Networks that Keras made get a head for three classes; frozen tensors keep their bytes."""
     data = os.path.join(folder, "arrays")
     os.makedirs(data)
     write_array(os.path.join(data, "x_train.npy"), (90, 8, 8, 2),
@@ -197,7 +197,7 @@ def transfer(folder):
 # ---- Memory ----
 
 def write_large(folder, count, side):
-    """An IDX pair of count x side x side bytes: the class is the tone."""
+    """An IDX pair of count x side x side bytes; the class is the brightness."""
     os.makedirs(folder)
     with open(os.path.join(folder, "train-images-idx3-ubyte"), "wb") as file:
         file.write(struct.pack(">IIII", 2051, count, side, side))
@@ -208,7 +208,7 @@ def write_large(folder, count, side):
 
 
 def within(limit):
-    """Private memory that may be written, in bytes: what is mapped from a file does not count."""
+    """Writable private memory in bytes, without what is mapped from a file."""
     return lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
@@ -241,7 +241,7 @@ def larger_than_memory(folder):
 # ---- A terminal ----
 
 def narrow(folder):
-    """The line that stays of an epoch goes on below where the terminal ends, and loses nothing."""
+    """The last line of an epoch continues below the end of a narrow terminal, and is complete."""
     sample = os.path.join(TOP, "tests", "data", "mnist-sample")
     leader, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))

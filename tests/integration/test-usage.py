@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""convnet(1) and convnetd(8) document each command and option of --help, with its default, and no other
-option."""
+"""convnet(1) and convnetd(8) document each command and option of --help with its default, and no other option."""
 import os
 import re
 import subprocess
@@ -81,7 +80,7 @@ def check_convnet():
 
 
 def check_convnetd():
-    """Options that are no settings: test-options.py has those."""
+    """Options that are not in the configuration file; test-options.py checks the other ones."""
     settings = set(re.findall(r"^([a-z0-9-]+) =", run("--print-config")[1], flags=re.M))
     options = set(read_help(run("--help")[1]))
     tagged = set()

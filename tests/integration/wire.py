@@ -49,7 +49,7 @@ def rows(values, width=28):
 
 
 def fractions(pixels):
-    """Numbers that are read back as the same floats as bytes over 255."""
+    """Numbers that give exactly the floats of bytes divided by 255."""
     return [struct.unpack("f", struct.pack("f", p / 255))[0] for p in pixels]
 
 
@@ -61,7 +61,7 @@ def request(path, body=b"", extra=b"", method=b"POST"):
 
 
 def post_json(server, path, body, extra=b""):
-    """(status, headers, the answer's JSON, or its bytes when it has none)."""
+    """(status, headers, the answer's JSON, or its bytes if it has none)."""
     status, headers, data = ask(server, request(path, body, extra))
     try:
         data = json.loads(data)
@@ -76,7 +76,7 @@ def get_json(server, path):
 
 
 def refused(server, name, path, body, words, extra=b"", expected=400):
-    """The request must be refused with a sentence that holds the words."""
+    """Checks that the request is refused with a message that contains the words."""
     status, _, answer = post_json(server, path, body, extra)
     text = answer.get("error", "") if isinstance(answer, dict) else ""
     check(status == expected and words in text and "\n" not in text,
