@@ -1,14 +1,17 @@
 #!/usr/bin/python3
-"""Writes golden-training.json: losses with their gradients, and updates of every optimizer.
+"""Writes golden-training.json: losses with their gradients, the rates of every schedule, and fifty steps
+of every optimizer under every schedule.
 
 They come from an independent implementation in float64: PyTorch's own optimizers (torch.optim) where they
-follow Keras's formula, PyTorch's losses and autograd. Written by hand from the papers: lion (Chen et al. 2023,
-not in PyTorch), nadam (Dozat 2016), the focal losses (Lin et al. 2017), log-cosh and the hinges. Keras's 1e-7
-is used in the places of PyTorch's eps, within the tolerance of the test. Usage: tests/golden/make-training.py
-[FOLDER].
+follow Keras's formula, PyTorch's schedulers (torch.optim.lr_scheduler), losses and autograd. Written by hand
+from the papers: lion (Chen et al. 2023, not in PyTorch), nadam (Dozat 2016), the focal losses (Lin et al.
+2017), log-cosh and the hinges; from Keras's documentation: momentum, since Keras's velocity contains the rate
+and PyTorch's does not. Keras's 1e-7 is used in the places of PyTorch's eps, within the tolerance of the test.
+Usage: tests/golden/make-training.py [FOLDER].
 """
 import json
 import os
+import re
 import sys
 
 import torch
@@ -17,7 +20,8 @@ import torch.nn.functional as F
 HERE = os.path.dirname(os.path.abspath(__file__))
 torch.set_default_dtype(torch.float64)
 PARAMETERS = [1.0, -2.0, 0.5, 0.25, 3.0]
-STEPS, RATE, EPSILON = 12, 0.05, 1e-7
+STEPS, EPOCH, RATE, EPSILON = 50, 10, 0.05, 1e-7
+SHOWN = 10  # steps between two rows of a path
 
 
 def gradient(step):
@@ -25,15 +29,21 @@ def gradient(step):
     return torch.tensor([((7 * i + 3 * step) % 11 - 5) / 8 for i in range(len(PARAMETERS))])
 
 
-def run(make):
+def run(make, schedule):
+    """The rate of each step, and the parameters after every tenth one."""
     p = torch.nn.Parameter(torch.tensor(PARAMETERS))
     optimizer = make([p])
-    path = []
+    scheduler = schedule(optimizer)
+    rates, path = [], []
     for step in range(1, STEPS + 1):
+        rates.append(optimizer.param_groups[0]["lr"])
         p.grad = gradient(step)
         optimizer.step()
-        path.append(p.tolist())
-    return path
+        if step < STEPS:
+            scheduler.step()
+        if step % SHOWN == 0:
+            path.append(p.tolist())
+    return rates, path
 
 
 class Lion(torch.optim.Optimizer):
@@ -48,6 +58,24 @@ class Lion(torch.optim.Optimizer):
                 m = self.state[p].get("m", torch.zeros_like(p))
                 p -= group["lr"] * torch.sign(m * b1 + p.grad * (1 - b1))
                 self.state[p]["m"] = m * b2 + p.grad * (1 - b2)
+
+
+class Momentum(torch.optim.Optimizer):
+    """keras.optimizers.SGD and RMSprop with a momentum."""
+
+    def __init__(self, params, lr, nesterov=False, rho=None):
+        super().__init__(params, {"lr": lr, "nesterov": nesterov, "rho": rho})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state, update = self.state[p], group["lr"] * p.grad
+                if group["rho"] is not None:
+                    state["mean"] = group["rho"] * state.get("mean", 0) + (1 - group["rho"]) * p.grad**2
+                    update = update / torch.sqrt(state["mean"] + EPSILON)
+                state["v"] = 0.9 * state.get("v", 0) - update
+                p += 0.9 * state["v"] - update if group["nesterov"] else state["v"]
 
 
 class Nadam(torch.optim.Optimizer):
@@ -72,9 +100,12 @@ class Nadam(torch.optim.Optimizer):
                 p -= group["lr"] * mean / (torch.sqrt(state["v"] / (1 - b2**t)) + group["eps"])
 
 
-O = torch.optim
+O, S = torch.optim, torch.optim.lr_scheduler
 OPTIMIZERS = {
     "sgd": lambda p: O.SGD(p, RATE),
+    "sgd momentum": lambda p: Momentum(p, RATE),
+    "sgd momentum nesterov": lambda p: Momentum(p, RATE, nesterov=True),
+    "rmsprop momentum": lambda p: Momentum(p, RATE, rho=0.9),
     "adam": lambda p: O.Adam(p, RATE, eps=EPSILON),
     "adamw": lambda p: O.AdamW(p, RATE, eps=EPSILON, weight_decay=0.004),
     "rmsprop": lambda p: O.RMSprop(p, RATE, alpha=0.9, eps=EPSILON),
@@ -83,6 +114,22 @@ OPTIMIZERS = {
     "adamax": lambda p: O.Adamax(p, RATE, eps=EPSILON),
     "nadam": lambda p: Nadam(p, RATE, EPSILON),
     "lion": lambda p: Lion(p, RATE, (0.9, 0.99)),
+}
+
+# Five epochs of ten steps. The last step has the last rate, as the documentation says; the rise of
+# one-cycle ends at 0.3 of the way from the first step to the last.
+LAST = STEPS - 1
+SCHEDULES = {
+    "constant": ({}, lambda o: S.ConstantLR(o, factor=1)),
+    "cosine": ({}, lambda o: S.CosineAnnealingLR(o, T_max=LAST)),
+    "one-cycle": ({}, lambda o: S.OneCycleLR(o, RATE, total_steps=STEPS, pct_start=(0.3 * LAST + 1) / STEPS,
+                                             div_factor=25, final_div_factor=400, cycle_momentum=False)),
+    "step": ({"decay_rate": 0.5, "decay_epochs": 2}, lambda o: S.StepLR(o, 2 * EPOCH, 0.5)),
+    "exponential": ({"decay_rate": 0.5, "decay_epochs": 2},
+                    lambda o: S.ExponentialLR(o, 0.5 ** (1 / (2 * EPOCH)))),
+    "polynomial": ({"power": 2, "end_rate": 0}, lambda o: S.PolynomialLR(o, LAST, 2)),
+    "cosine warm-up": ({"warmup_epochs": 1}, lambda o: S.SequentialLR(
+        o, [S.LinearLR(o, 1 / (EPOCH + 1), 1, EPOCH), S.CosineAnnealingLR(o, T_max=LAST - EPOCH)], [EPOCH])),
 }
 
 P = [[0.7, 0.2, 0.1], [0.05, 0.9, 0.05], [0.4, 0.35, 0.25]]
@@ -124,15 +171,24 @@ def losses(function):
     return rows
 
 
+def schedules():
+    result = {}
+    for name, (options, schedule) in SCHEDULES.items():
+        paths = {optimizer: run(make, schedule) for optimizer, make in OPTIMIZERS.items()}
+        result[name] = {"options": options, "rates": paths["sgd"][0],
+                        "optimizers": {optimizer: path for optimizer, (_, path) in paths.items()}}
+    return result
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else HERE
     result = {
-        "optimizers": {name: run(make) for name, make in OPTIMIZERS.items()},
+        "schedules": schedules(),
         "losses": {name: losses(function) for name, function in LOSSES.items()},
     }
     with open(os.path.join(folder, "golden-training.json"), "w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1)
-        file.write("\n")
+        text = json.dumps(result, indent=1)
+        file.write(re.sub(r"\[[^][{}]*\]", lambda row: re.sub(r"\s+", " ", row[0]), text) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-/* test_training_golden.c: compares every loss with its derivative and every optimizer with an
- * independent implementation, tests/golden/make-training.py. */
+/* test_training_golden.c: compares every loss with its derivative, and every optimizer under every
+ * schedule, with an independent implementation, tests/golden/make-training.py. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@
 #include "network/loss.h"
 #include "support/networks.h"
 
-enum { COUNT = 5, STEPS = 12, CLASSES = 3, SAMPLES = 3 };
+enum { COUNT = 5, STEPS = 50, EPOCH = 10, SHOWN = 10, CLASSES = 3, SAMPLES = 3 };
 
 static json_t *golden(const char *part) {
     json_t *json = json_load_file(TEST_DATA_DIR "/../golden/golden-training.json", 0, NULL);
@@ -26,41 +27,104 @@ static float gradient_at(int step, int i) {
     return (float)((7 * i + 3 * step) % 11 - 5) / 8;
 }
 
-Test(training_golden, every_optimizer_is_pytorchs) {
-    json_t *optimizers = golden("optimizers"), *path;
-    const char *name;
-    size_t compared = 0;
-    json_object_foreach(optimizers, name, path) {
-        struct cn_training_options o = cn_training_options_default();
-        struct cn_error error = {0};
-        float parameters[COUNT] = {1, -2, 0.5f, 0.25f, 3}, state[2 * COUNT] = {0}, gradients[COUNT];
-        const uint8_t decay[COUNT] = {1, 1, 1, 1, 1};
-        const int index = cn_name_index(cn_optimizer_names, name);
-        cr_assert_geq(index, 0, "%s", name);
-        o.optimizer = (enum cn_optimizer)index;
-        o.learning_rate = 0.05f;
-        o.momentum = o.beta_1 = o.beta_2 = o.rho = o.epsilon = o.weight_decay = NAN;
-        cr_assert_eq(cn_training_options_complete(&o, &error), CN_OK, "%s", error.text);
-        for (int step = 1; step <= STEPS; step++) {
-            for (int i = 0; i < COUNT; i++)
-                gradients[i] = gradient_at(step, i);
-            cn_optimizer_step(&o, o.learning_rate, (uint64_t)step, decay, gradients, state,
-                              parameters, COUNT);
-            for (size_t i = 0; i < COUNT; i++) {
-                const double want =
-                    json_number_value(json_array_get(json_array_get(path, (size_t)step - 1), i));
-                cr_expect_float_eq((double)parameters[i], want, 1e-5,
-                                   "%s: parameter %zu after step %d is %.9g, not %.9g", name, i,
-                                   step, (double)parameters[i], want);
+/* The options of an optimizer's name in the file, such as "sgd momentum nesterov". */
+static struct cn_training_options options_of(const char *name, const char *schedule,
+                                             const json_t *settings) {
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_error error = {0};
+    char first[32];
+    (void)sscanf(name, "%31s", first);
+    const int index = cn_name_index(cn_optimizer_names, first);
+    cr_assert_geq(index, 0, "%s", name);
+    o.optimizer = (enum cn_optimizer)index;
+    o.momentum = o.beta_1 = o.beta_2 = o.rho = o.epsilon = o.weight_decay = NAN;
+    if (strstr(name, " momentum") != NULL)
+        o.momentum = 0.9f;
+    o.nesterov = strstr(name, " nesterov") != NULL;
+    o.learning_rate = 0.05f;
+    (void)sscanf(schedule, "%31s", first);
+    const int which = cn_name_index(cn_schedule_names, first);
+    cr_assert_geq(which, 0, "%s", schedule);
+    o.schedule = (enum cn_schedule)which;
+    const struct {
+        const char *name;
+        float *value;
+    } fields[] = {{"decay_rate", &o.decay_rate},
+                  {"decay_epochs", &o.decay_epochs},
+                  {"end_rate", &o.end_rate},
+                  {"power", &o.power},
+                  {"warmup_epochs", &o.warmup_epochs}};
+    size_t known = 0;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const json_t *value = json_object_get(settings, fields[i].name);
+        known += value != NULL;
+        if (value != NULL)
+            *fields[i].value = (float)json_number_value(value);
+    }
+    cr_assert_eq(known, json_object_size(settings), "%s: an option is not known", schedule);
+    cr_assert_eq(cn_training_options_complete(&o, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(cn_training_options_check(&o, &error), CN_OK, "%s", error.text);
+    return o;
+}
+
+/* Fifty steps of one optimizer; the file has the parameters after every tenth. */
+static void follow_path(const struct cn_training_options *o, const char *what, const json_t *path) {
+    float parameters[COUNT] = {1, -2, 0.5f, 0.25f, 3}, state[2 * COUNT] = {0}, gradients[COUNT];
+    const uint8_t decay[COUNT] = {1, 1, 1, 1, 1};
+    cr_assert_eq(json_array_size(path), STEPS / SHOWN, "%s", what);
+    for (int step = 1; step <= STEPS; step++) {
+        for (int i = 0; i < COUNT; i++)
+            gradients[i] = gradient_at(step, i);
+        cn_optimizer_step(o, cn_schedule_rate(o, (uint64_t)step - 1, STEPS, EPOCH), (uint64_t)step,
+                          decay, gradients, state, parameters, COUNT);
+        const json_t *row = json_array_get(path, (size_t)(step / SHOWN) - 1);
+        for (size_t i = 0; step % SHOWN == 0 && i < COUNT; i++) {
+            const double want = json_number_value(json_array_get(row, i));
+            cr_expect_float_eq((double)parameters[i], want, 1e-5,
+                               "%s: parameter %zu after step %d is %.9g, not %.9g", what, i, step,
+                               (double)parameters[i], want);
+        }
+    }
+}
+
+/* True if a name of the file is about `name`. */
+static bool is_compared(json_t *all, const char *name) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(all, key, value) {
+        const size_t length = strcspn(key, " ");
+        if (length == strlen(name) && strncmp(key, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+Test(training_golden, every_optimizer_under_every_schedule_is_pytorchs) {
+    json_t *schedules = golden("schedules"), *of_schedule, *path;
+    const char *schedule, *name;
+    for (size_t i = 0; cn_schedule_names[i] != NULL; i++)
+        cr_assert(is_compared(schedules, cn_schedule_names[i]), "%s is compared with nothing",
+                  cn_schedule_names[i]);
+    json_object_foreach(schedules, schedule, of_schedule) {
+        json_t *optimizers = json_object_get(of_schedule, "optimizers");
+        const json_t *settings = json_object_get(of_schedule, "options");
+        const json_t *rates = json_object_get(of_schedule, "rates");
+        for (size_t i = 0; cn_optimizer_names[i] != NULL; i++)
+            cr_assert(is_compared(optimizers, cn_optimizer_names[i]), "%s is compared with nothing",
+                      cn_optimizer_names[i]);
+        json_object_foreach(optimizers, name, path) {
+            const struct cn_training_options o = options_of(name, schedule, settings);
+            char what[96];
+            (void)snprintf(what, sizeof what, "%s, %s", name, schedule);
+            follow_path(&o, what, path);
+            for (size_t step = 0; step < STEPS; step++) {
+                const double want = json_number_value(json_array_get(rates, step));
+                cr_expect_float_eq((double)cn_schedule_rate(&o, step, STEPS, EPOCH), want, 1e-8,
+                                   "%s: step %zu has not the rate %.9g", schedule, step, want);
             }
         }
-        compared++;
     }
-    for (size_t i = 0; i < compared; i++)
-        cr_assert_not_null(cn_optimizer_names[i]);
-    cr_assert_null(cn_optimizer_names[compared], "%s is compared with nothing",
-                   cn_optimizer_names[compared]);
-    json_decref(optimizers);
+    json_decref(schedules);
 }
 
 Test(training_golden, every_loss_is_pytorchs) {
