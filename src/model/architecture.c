@@ -1,8 +1,8 @@
 /* architecture.c: reads Keras JSON as a network: Sequential and Functional models, also nested.
  *
- * First the JSON is opened as a tree of models and layers, and references are resolved. Then the
- * tree is called, beginning with the inputs, and each call of a layer becomes a layer of the
- * network. architecture_layer.c reads one layer's configuration. No state. */
+ * architecture_tree.c opens the JSON as a tree of models and layers. Here the tree is called,
+ * beginning with the inputs, and each call of a layer becomes a layer of the network.
+ * architecture_layer.c reads one layer's configuration. No state. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,366 +12,32 @@
 #include "convnet/model.h"
 #include "model/architecture.h"
 
-enum { MAX_DEPTH = 16, MAX_REFERENCES = 1 << 20 };
-
-/* An input of a call: output `tensor` of call `call` of node `node` of the same model. */
-struct reference {
-    size_t node, call, tensor;
-};
-
-/* One call of a node in its model. */
-struct call {
-    const json_t *given; /* borrowed from the JSON */
-    size_t input_count;
-    struct reference *inputs;
-    size_t output_count; /* 0: not made yet */
-    size_t *outputs;     /* values of the network */
-};
-
-struct keras_model;
-
-/* A layer, a model or an InputLayer inside a model. */
-struct node {
-    struct cn_keras_layer entry;
-    struct keras_model *model; /* NULL: a layer */
-    bool is_input;
-    bool is_operation;    /* a call of a function */
-    const json_t *module; /* the module of its class; NULL: not given */
-    bool frozen;
-    size_t call_count;
-    struct call *calls;
-    size_t made; /* the network's layer of the first call, plus 1; later calls share its weights */
-    size_t uses;
-    struct cn_ints axes;               /* that it works over in the file, once it has been made */
-    struct cn_keras_function function; /* after the layer */
-    bool alone;                        /* the function is all there is */
-};
-
-struct keras_model {
-    const char *name; /* NULL if it has none */
-    const json_t *config;
-    bool sequential;
-    size_t node_count;
-    struct node *nodes;
-    size_t input_count, output_count;
-    struct reference *inputs, *outputs;
-};
+/* A step looks at a node; to call one takes as long as so many looks. */
+enum { MAX_STEPS = 1 << 26, STEPS_OF_CALL = 64 };
 
 /* The state that all functions share. */
 struct assembly {
     struct cn_network *network;
     const struct cn_architecture_options *options;
-    size_t references; /* number so far */
-    size_t refused;    /* number of layers whose type is not supported */
-    char refusals[200];
-    struct cn_keras_layer first_refused;
+    size_t steps; /* taken in the tree so far */
     char **paths; /* of the layers, NULL: not asked for */
     bool moved[CN_NETWORK_MAX_PORTS + CN_NETWORK_MAX_LAYERS]; /* as in the options */
     struct cn_error *error;
 };
 
-/* ---- Opening the tree ---- */
-
-static void free_model(struct keras_model *model) {
-    if (model == NULL)
-        return;
-    for (size_t n = 0; n < model->node_count; n++) {
-        struct node *node = &model->nodes[n];
-        for (size_t c = 0; c < node->call_count; c++) {
-            free(node->calls[c].inputs);
-            free(node->calls[c].outputs);
-        }
-        free(node->calls);
-        free_model(node->model);
-    }
-    free(model->nodes);
-    free(model->inputs);
-    free(model->outputs);
-    free(model);
-}
-
 static enum cn_status no_memory(const struct assembly *a) {
     return cn_fail(a->error, CN_MEMORY, "no memory for the architecture");
 }
 
-/* True for a model's class. A subclass of Keras's Model saves as a Functional model under its own
- * name. */
-static bool is_model(const char *class_name, const json_t *config) {
-    static const char *const names[] = {"Sequential", "Functional", "Model"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(class_name, names[i]) == 0)
-            return true;
-    return json_is_array(json_object_get(config, "layers")) &&
-           json_object_get(config, "output_layers") != NULL;
-}
-
-static size_t find_node(const struct keras_model *model, const char *name) {
-    for (size_t n = 0; n < model->node_count && name != NULL; n++)
-        if (model->nodes[n].entry.name != NULL && strcmp(model->nodes[n].entry.name, name) == 0)
-            return n;
-    return SIZE_MAX;
-}
-
-/* Appends [name, call, tensor, ...] to a list. */
-static enum cn_status add_reference(struct assembly *a, const struct keras_model *model,
-                                    const char *label, const json_t *list,
-                                    struct reference **references, size_t *count) {
-    char shown[CN_JSON_TEXT];
-    const json_t *call = json_array_get(list, 1), *tensor = json_array_get(list, 2);
-    const size_t node = find_node(model, json_string_value(json_array_get(list, 0)));
-    if (!json_is_integer(call) || !json_is_integer(tensor) || json_integer_value(call) < 0 ||
-        json_integer_value(tensor) < 0)
-        return cn_fail(a->error, CN_MALFORMED,
-                       "%s reads %s; it must be a layer's name and two "
-                       "numbers",
-                       label, cn_json_show(list, shown));
-    if (node == SIZE_MAX)
-        return cn_fail(a->error, CN_MALFORMED, "%s reads %s, which is not there", label,
-                       cn_json_show(json_array_get(list, 0), shown));
-    if (++a->references > MAX_REFERENCES || *count >= CN_LAYER_MAX_INPUTS)
-        return cn_fail(a->error, CN_LIMIT, "%s reads more than the limit of %d", label,
-                       (int)CN_LAYER_MAX_INPUTS);
-    struct reference *longer = realloc(*references, (*count + 1) * sizeof *longer);
-    if (longer == NULL)
-        return no_memory(a);
-    *references = longer;
-    longer[(*count)++] = (struct reference){node, (size_t)json_integer_value(call),
-                                            (size_t)json_integer_value(tensor)};
-    return CN_OK;
-}
-
-static bool is_reference(const json_t *value) {
-    return json_array_size(value) >= 3 && json_is_string(json_array_get(value, 0)) &&
-           json_is_integer(json_array_get(value, 1)) && json_is_integer(json_array_get(value, 2));
-}
-
-/* True for Keras 2's ["_CONSTANT_VALUE", -1, 3.0, {keywords}]: a number before the tensors. */
-static bool is_constant(const json_t *value) {
-    const char *name = json_string_value(json_array_get(value, 0));
-    return name != NULL && strcmp(name, "_CONSTANT_VALUE") == 0;
-}
-
-/* Collects the references in a call's arguments, in order: Keras 2's [name, call, tensor,
- * keywords], Keras 3's {"class_name": "__keras_tensor__", "config": {"keras_history": [...]}}, and
- * lists and keywords of these. */
-static enum cn_status collect(struct assembly *a, const struct keras_model *model,
-                              const char *label, const json_t *value, int depth,
-                              struct call *call) {
-    enum cn_status status = CN_OK;
-    const json_t *element;
-    const char *key;
-    size_t i;
-    if (depth > MAX_DEPTH)
-        return cn_fail(a->error, CN_LIMIT, "%s: its inbound_nodes are nested too deeply", label);
-    if (is_constant(value))
-        return collect(a, model, label, json_array_get(value, 3), depth + 1, call);
-    if (is_reference(value)) {
-        status = add_reference(a, model, label, value, &call->inputs, &call->input_count);
-        const json_t *keywords = json_array_get(value, 3);
-        return status == CN_OK && json_is_object(keywords)
-                   ? collect(a, model, label, keywords, depth + 1, call)
-                   : status;
-    }
-    if (json_is_array(value)) {
-        json_array_foreach(value, i, element) {
-            if (status == CN_OK)
-                status = collect(a, model, label, element, depth + 1, call);
-        }
-        return status;
-    }
-    const json_t *history = json_object_get(json_object_get(value, "config"), "keras_history");
-    if (history != NULL)
-        return add_reference(a, model, label, history, &call->inputs, &call->input_count);
-    json_object_foreach((json_t *)(uintptr_t)value, key, element) {
-        if (status == CN_OK)
-            status = collect(a, model, label, element, depth + 1, call);
-    }
-    return status;
-}
-
-static enum cn_status open_calls(struct assembly *a, const struct keras_model *model,
-                                 struct node *node, const json_t *object) {
-    char shown[CN_JSON_TEXT];
-    const json_t *list = json_object_get(object, "inbound_nodes");
-    const size_t count = json_array_size(list);
-    if (list != NULL && !json_is_array(list))
-        return cn_fail(a->error, CN_MALFORMED, "%s: inbound_nodes is %s; it must be a list",
-                       node->entry.label, cn_json_show(list, shown));
-    if (node->is_input || count == 0)
-        return CN_OK;
-    if (count > CN_NETWORK_MAX_LAYERS)
-        return cn_fail(a->error, CN_LIMIT, "%s is used %zu times; the limit is %d",
-                       node->entry.label, count, CN_NETWORK_MAX_LAYERS);
-    node->calls = calloc(count, sizeof *node->calls);
-    if (node->calls == NULL)
-        return no_memory(a);
-    node->call_count = count;
-    enum cn_status status = CN_OK;
-    for (size_t c = 0; c < count && status == CN_OK; c++) {
-        node->calls[c].given = json_array_get(list, c);
-        status = collect(a, model, node->entry.label, node->calls[c].given, 0, &node->calls[c]);
-    }
-    return status;
-}
-
-/* Reads the inputs or outputs of a model: one reference, or a list or table of them. */
-static enum cn_status open_ends(struct assembly *a, const struct keras_model *model,
-                                const char *key, struct reference **ret_list, size_t *ret_count) {
-    const json_t *value = json_object_get(model->config, key);
-    struct call call = {0};
-    const enum cn_status status = collect(a, model, key, value, 0, &call);
-    *ret_list = call.inputs;
-    *ret_count = call.input_count;
-    if (status == CN_OK && call.input_count == 0)
-        return cn_fail(a->error, CN_MALFORMED, "the model has no %s", key);
-    return status;
-}
-
-static enum cn_status open_model(struct assembly *a, const struct cn_keras_layer *entry,
-                                 bool frozen, int depth, struct keras_model **ret_model);
-
-/* Records an unsupported layer; all are reported at once, when the whole tree is open. */
-static void note_refusal(struct assembly *a, const struct cn_keras_layer *entry) {
-    char name[CN_JSON_TEXT], class_name[CN_JSON_TEXT];
-    const size_t used = strlen(a->refusals);
-    (void)snprintf(a->refusals + used, sizeof a->refusals - used, "%s%s (%s)",
-                   a->refused > 0 ? ", " : "",
-                   cn_text_show(entry->name != NULL ? entry->name : entry->label, name),
-                   cn_text_show(entry->class_name, class_name));
-    if (a->refused++ == 0)
-        a->first_refused = *entry;
-}
-
-static enum cn_status refuse_classes(const struct assembly *a) {
-    if (a->refused == 0)
-        return CN_OK;
-    if (a->refused == 1)
-        return cn_keras_refuse_class(&a->first_refused);
-    return cn_fail(a->error, CN_UNSUPPORTED, "%zu layers are of types that are not supported: %s",
-                   a->refused, a->refusals);
-}
-
-static enum cn_status open_node(struct assembly *a, struct node *node, json_t *object, size_t index,
-                                bool frozen, int depth) {
-    enum cn_status status =
-        cn_keras_layer_open(object, index, a->options->lenient, &node->entry, a->error);
-    if (status != CN_OK)
-        return status;
-    node->is_input = strcmp(node->entry.class_name, "InputLayer") == 0;
-    node->frozen = frozen || json_is_false(json_object_get(node->entry.config, "trainable"));
-    if (is_model(node->entry.class_name, node->entry.config))
-        return open_model(a, &node->entry, node->frozen, depth + 1, &node->model);
-    if (!json_is_object(node->entry.config))
-        return cn_fail(a->error, CN_MALFORMED, "%s: its config must be an object",
-                       node->entry.label);
-    if (node->is_input ||
-        (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name)))
-        return CN_OK;
-    bool known = true;
-    node->module = json_object_get(object, "module");
-    node->is_operation =
-        cn_keras_is_operation(node->entry.class_name, node->entry.config, node->module, &known);
-    if (node->is_operation) {
-        if (!known)
-            note_refusal(a, &node->entry);
-        return CN_OK;
-    }
-    node->function =
-        cn_keras_take_function(node->entry.class_name, node->entry.config, &node->alone);
-    node->alone = node->alone && node->function.function != NULL;
-    if (!node->alone && cn_keras_layer_type(&node->entry) == NULL)
-        note_refusal(a, &node->entry);
-    return CN_OK;
-}
-
-/* Opens a list of layers, each of which reads the one before. */
-static enum cn_status open_sequential(struct assembly *a, struct keras_model *model) {
-    for (size_t n = 1; n < model->node_count; n++)
-        if (model->nodes[n].is_input)
-            return cn_fail(a->error, CN_UNSUPPORTED,
-                           "%s is an InputLayer; it may only be the first",
-                           model->nodes[n].entry.label);
-    return CN_OK;
-}
-
-/* In Keras 2 the calls of a nested model are counted from 1, since building it counts as one. */
-static void count_from_zero(struct keras_model *model) {
-    for (size_t n = 0; n < model->node_count; n++) {
-        if (model->nodes[n].model == NULL)
-            continue;
-        bool shifted = false;
-        for (int pass = 0; pass < 2; pass++) {
-            for (size_t m = 0; m <= model->node_count; m++) {
-                const bool ends = m == model->node_count;
-                const size_t calls = ends ? 1 : model->nodes[m].call_count;
-                for (size_t c = 0; c < calls; c++) {
-                    struct reference *list =
-                        ends ? model->outputs : model->nodes[m].calls[c].inputs;
-                    const size_t count =
-                        ends ? model->output_count : model->nodes[m].calls[c].input_count;
-                    for (size_t i = 0; i < count; i++) {
-                        if (list[i].node != n)
-                            continue;
-                        if (pass == 0)
-                            shifted = shifted || list[i].call >= model->nodes[n].call_count;
-                        else if (shifted && list[i].call > 0)
-                            list[i].call--;
-                    }
-                }
-            }
-        }
-    }
-}
-
-static enum cn_status open_functional(struct assembly *a, struct keras_model *model,
-                                      const json_t *layers) {
-    enum cn_status status = CN_OK;
-    for (size_t n = 0; n < model->node_count && status == CN_OK; n++)
-        status = open_calls(a, model, &model->nodes[n], json_array_get(layers, n));
-    if (status == CN_OK)
-        status = open_ends(a, model, "input_layers", &model->inputs, &model->input_count);
-    if (status == CN_OK)
-        status = open_ends(a, model, "output_layers", &model->outputs, &model->output_count);
-    if (status == CN_OK)
-        count_from_zero(model);
-    for (size_t i = 0; i < model->input_count && status == CN_OK; i++)
-        if (!model->nodes[model->inputs[i].node].is_input)
-            status = cn_fail(a->error, CN_MALFORMED,
-                             "%s is one of the input_layers, but no "
-                             "InputLayer",
-                             model->nodes[model->inputs[i].node].entry.label);
-    return status;
-}
-
-static enum cn_status open_model(struct assembly *a, const struct cn_keras_layer *entry,
-                                 bool frozen, int depth, struct keras_model **ret_model) {
-    json_t *layers =
-        json_is_array(entry->config) ? entry->config : json_object_get(entry->config, "layers");
-    if (depth > MAX_DEPTH)
-        return cn_fail(a->error, CN_LIMIT, "models are nested over %d deep", MAX_DEPTH);
-    if (!json_is_array(layers) || json_array_size(layers) == 0)
-        return cn_fail(a->error, CN_MALFORMED, "the %s model has no list of layers",
-                       entry->class_name);
-    if (json_array_size(layers) > CN_NETWORK_MAX_LAYERS + 1) /* plus the InputLayer */
-        return cn_fail(a->error, CN_LIMIT, "the %s model has %zu layers; the limit is %d",
-                       entry->class_name, json_array_size(layers), CN_NETWORK_MAX_LAYERS);
-    struct keras_model *model = calloc(1, sizeof *model);
-    if (model == NULL)
-        return no_memory(a);
-    *ret_model = model;
-    model->name = entry->name;
-    model->config = entry->config;
-    model->sequential = json_object_get(entry->config, "output_layers") == NULL;
-    model->nodes = calloc(json_array_size(layers), sizeof *model->nodes);
-    if (model->nodes == NULL)
-        return no_memory(a);
-    model->node_count = json_array_size(layers);
-    enum cn_status status = CN_OK;
-    for (size_t n = 0; n < model->node_count && status == CN_OK; n++)
-        status = open_node(a, &model->nodes[n], json_array_get(layers, n), n, frozen, depth);
-    if (status == CN_OK)
-        status = model->sequential ? open_sequential(a, model) : open_functional(a, model, layers);
-    return status;
+/* A model may call a model twice, which calls another twice: a small file, and years of work. */
+static enum cn_status count_steps(struct assembly *a, size_t steps) {
+    a->steps += steps;
+    return a->steps <= MAX_STEPS
+               ? CN_OK
+               : cn_fail(a->error, CN_LIMIT,
+                         "the models call each other so often that the network takes more than "
+                         "%d steps to read",
+                         (int)MAX_STEPS);
 }
 
 /* ---- Calling the tree ---- */
@@ -412,10 +78,10 @@ static enum cn_status note_path(struct assembly *a, const char *path) {
 }
 
 /* Adds a layer that the file does not have, named after the one that needs it. */
-static enum cn_status add_helper(struct assembly *a, const struct node *node, const char *outer,
-                                 const char *path, const char *suffix, const char *class_name,
-                                 json_t *json, const size_t *inputs, size_t input_count,
-                                 size_t *ret_value) {
+static enum cn_status add_helper(struct assembly *a, const struct cn_keras_node *node,
+                                 const char *outer, const char *path, const char *suffix,
+                                 const char *class_name, json_t *json, const size_t *inputs,
+                                 size_t input_count, size_t *ret_value) {
     _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
     char name[CN_LAYER_NAME], plain[CN_LAYER_NAME];
     struct cn_keras_layer entry = node->entry;
@@ -437,9 +103,9 @@ static enum cn_status add_helper(struct assembly *a, const struct node *node, co
 }
 
 /* One function of each number. */
-static enum cn_status call_unary(struct assembly *a, const struct node *node, const char *outer,
-                                 const char *path, const char *suffix, const char *function,
-                                 double alpha, double beta, size_t *value) {
+static enum cn_status call_unary(struct assembly *a, const struct cn_keras_node *node,
+                                 const char *outer, const char *path, const char *suffix,
+                                 const char *function, double alpha, double beta, size_t *value) {
     const size_t input = *value;
     json_t *config =
         strcmp(function, "sigmoid") == 0 || strcmp(function, "tanh") == 0
@@ -452,8 +118,8 @@ static enum cn_status call_unary(struct assembly *a, const struct node *node, co
 
 /* ReLU with a slope, a threshold and a ceiling: what is above the threshold, up to the ceiling, and
  * the slope times what is missing to the threshold. */
-static enum cn_status call_relu(struct assembly *a, const struct node *node, const char *outer,
-                                const char *path, size_t *value) {
+static enum cn_status call_relu(struct assembly *a, const struct cn_keras_node *node,
+                                const char *outer, const char *path, size_t *value) {
     const struct cn_keras_function *f = &node->function;
     size_t parts[2] = {*value, *value};
     enum cn_status status =
@@ -476,8 +142,8 @@ static enum cn_status call_relu(struct assembly *a, const struct node *node, con
 }
 
 /* The activation that is a layer of its own. */
-static enum cn_status call_function(struct assembly *a, const struct node *node, const char *outer,
-                                    const char *path, size_t *value) {
+static enum cn_status call_function(struct assembly *a, const struct cn_keras_node *node,
+                                    const char *outer, const char *path, size_t *value) {
     const struct cn_keras_function *f = &node->function;
     const char *suffix = node->alone && !f->gated ? "" : ".f";
     size_t inputs[2] = {*value, *value};
@@ -493,7 +159,7 @@ static enum cn_status call_function(struct assembly *a, const struct node *node,
 }
 
 /* One call of a layer on values of the network. */
-static enum cn_status add_layer(struct assembly *a, struct node *node, const char *outer,
+static enum cn_status add_layer(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                 const char *path, const size_t *inputs, size_t input_count,
                                 size_t *ret_value) {
     _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
@@ -532,14 +198,14 @@ static enum cn_status add_layer(struct assembly *a, struct node *node, const cha
     return status == CN_OK ? note_path(a, path) : status;
 }
 
-static enum cn_status call_model(struct assembly *a, struct keras_model *model, const char *outer,
-                                 const char *path, const size_t *inputs, size_t input_count,
-                                 size_t **ret_outputs, size_t *ret_count);
+static enum cn_status call_model(struct assembly *a, struct cn_keras_model *model,
+                                 const char *outer, const char *path, const size_t *inputs,
+                                 size_t input_count, size_t **ret_outputs, size_t *ret_count);
 
 /* Adds the layers that replace a call of a function. */
-static enum cn_status call_operation(struct assembly *a, const struct node *node, const char *outer,
-                                     const char *path, const json_t *given, const size_t *inputs,
-                                     size_t input_count, size_t *ret_value) {
+static enum cn_status call_operation(struct assembly *a, const struct cn_keras_node *node,
+                                     const char *outer, const char *path, const json_t *given,
+                                     const size_t *inputs, size_t input_count, size_t *ret_value) {
     struct cn_shape shapes[CN_LAYER_MAX_INPUTS];
     struct cn_keras_calls calls = {0};
     for (size_t i = 0; i < input_count; i++)
@@ -577,15 +243,17 @@ static json_t *format_ints(const struct cn_ints *ints) {
     return list;
 }
 
-static enum cn_status permute(struct assembly *a, const struct node *node, const char *outer,
-                              const char *path, const struct cn_ints *dims, size_t *value) {
+static enum cn_status permute(struct assembly *a, const struct cn_keras_node *node,
+                              const char *outer, const char *path, const struct cn_ints *dims,
+                              size_t *value) {
     const size_t input = *value;
     return add_helper(a, node, outer, path, ".order", "Permute",
                       json_pack("{s:o}", "dims", format_ints(dims)), &input, 1, value);
 }
 
-static enum cn_status reshape(struct assembly *a, const struct node *node, const char *outer,
-                              const char *path, const struct cn_shape *shape, size_t *value) {
+static enum cn_status reshape(struct assembly *a, const struct cn_keras_node *node,
+                              const char *outer, const char *path, const struct cn_shape *shape,
+                              size_t *value) {
     const size_t input = *value;
     struct cn_ints dims = {shape->rank, {0}};
     memcpy(dims.values, shape->dims, (size_t)shape->rank * sizeof *shape->dims);
@@ -594,8 +262,8 @@ static enum cn_status reshape(struct assembly *a, const struct node *node, const
 }
 
 /* Moves a value's channels to the end, or back to where the file has them. */
-static enum cn_status move_channels(struct assembly *a, const struct node *node, const char *outer,
-                                    const char *path, bool last, size_t *value) {
+static enum cn_status move_channels(struct assembly *a, const struct cn_keras_node *node,
+                                    const char *outer, const char *path, bool last, size_t *value) {
     const int rank = cn_network_value_shape(a->network, *value)->rank;
     if (rank < 2 || a->moved[*value] == last)
         return CN_OK;
@@ -606,7 +274,7 @@ static enum cn_status move_channels(struct assembly *a, const struct node *node,
     return status;
 }
 
-static enum cn_keras_order order_of(const struct node *node) {
+static enum cn_keras_order order_of(const struct cn_keras_node *node) {
     if (node->is_operation)
         return CN_KERAS_FILE_ORDER;
     return node->alone ? CN_KERAS_ANY_ORDER
@@ -614,9 +282,9 @@ static enum cn_keras_order order_of(const struct node *node) {
 }
 
 /* Gives all inputs the order that the layer reads them in; *ret_moved: the channels are last. */
-static enum cn_status order_inputs(struct assembly *a, const struct node *node, const char *outer,
-                                   const char *path, size_t *values, size_t count,
-                                   bool *ret_moved) {
+static enum cn_status order_inputs(struct assembly *a, const struct cn_keras_node *node,
+                                   const char *outer, const char *path, size_t *values,
+                                   size_t count, bool *ret_moved) {
     const enum cn_keras_order order = order_of(node);
     const int rank = cn_network_value_shape(a->network, values[0])->rank;
     bool moved = order == CN_KERAS_CHANNELS_FIRST, even = true;
@@ -632,7 +300,7 @@ static enum cn_status order_inputs(struct assembly *a, const struct node *node, 
 }
 
 /* The axes in the configuration, for a layer of this program, which has them last. */
-static void rewrite_axes(struct node *node, bool moved, int rank) {
+static void rewrite_axes(struct cn_keras_node *node, bool moved, int rank) {
     json_t *config = node->entry.config;
     if (order_of(node) == CN_KERAS_CHANNELS_FIRST)
         (void)json_object_set_new(config, "data_format", json_string("channels_last"));
@@ -658,9 +326,9 @@ static void rewrite_axes(struct node *node, bool moved, int rank) {
 }
 
 /* A layer that works over its last axes, on a value whose axes `axes` are the ones. */
-static enum cn_status add_over_axes(struct assembly *a, struct node *node, const char *outer,
-                                    const char *path, const struct cn_ints *axes, size_t value,
-                                    size_t *ret_value) {
+static enum cn_status add_over_axes(struct assembly *a, struct cn_keras_node *node,
+                                    const char *outer, const char *path, const struct cn_ints *axes,
+                                    size_t value, size_t *ret_value) {
     const struct cn_shape whole = *cn_network_value_shape(a->network, value);
     const struct cn_ints there = cn_keras_axes_last(axes, whole.rank);
     const struct cn_ints back = cn_keras_inverse(&there);
@@ -686,7 +354,7 @@ static enum cn_status add_over_axes(struct assembly *a, struct node *node, const
 }
 
 /* A layer and its own activation, whatever the order of the axes. */
-static enum cn_status add_ordered(struct assembly *a, struct node *node, const char *outer,
+static enum cn_status add_ordered(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                   const char *path, size_t *values, size_t input_count,
                                   size_t *ret_value) {
     bool moved = false;
@@ -719,7 +387,7 @@ static enum cn_status add_ordered(struct assembly *a, struct node *node, const c
 }
 
 /* A layer that only changes training stops nothing: it is left out where it does not fit. */
-static enum cn_status try_layer(struct assembly *a, struct node *node, const char *outer,
+static enum cn_status try_layer(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                 const char *path, size_t input, size_t *ret_value) {
     struct cn_error ignored = {0}, *error = a->error;
     size_t value = input;
@@ -733,7 +401,7 @@ static enum cn_status try_layer(struct assembly *a, struct node *node, const cha
 }
 
 /* The same with what belongs to it in the network: nothing, or more layers than one. */
-static enum cn_status call_layer(struct assembly *a, struct node *node, const char *outer,
+static enum cn_status call_layer(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                  const char *path, const json_t *given, const size_t *inputs,
                                  size_t input_count, size_t *ret_value) {
     size_t values[CN_LAYER_MAX_INPUTS];
@@ -753,12 +421,14 @@ static enum cn_status call_layer(struct assembly *a, struct node *node, const ch
 }
 
 /* Executes one call of a node; the caller owns *ret_outputs. */
-static enum cn_status call_node(struct assembly *a, struct node *node, const char *outer,
+static enum cn_status call_node(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                 const char *path, const json_t *given, const size_t *inputs,
                                 size_t input_count, size_t **ret_outputs, size_t *ret_count) {
     const char *name = node->entry.name != NULL ? node->entry.name : node->entry.class_name;
     char *longer = NULL;
-    enum cn_status status;
+    enum cn_status status = count_steps(a, STEPS_OF_CALL);
+    if (status != CN_OK)
+        return status;
     if (asprintf(&longer, "%s%s%s", path, path[0] != '\0' ? "/" : "", name) < 0)
         return no_memory(a);
     if (node->model != NULL) {
@@ -775,7 +445,7 @@ static enum cn_status call_node(struct assembly *a, struct node *node, const cha
     return status;
 }
 
-static enum cn_status call_sequential(struct assembly *a, struct keras_model *model,
+static enum cn_status call_sequential(struct assembly *a, struct cn_keras_model *model,
                                       const char *outer, const char *path, size_t input,
                                       size_t **ret_outputs, size_t *ret_count) {
     enum cn_status status = CN_OK;
@@ -797,17 +467,18 @@ static enum cn_status call_sequential(struct assembly *a, struct keras_model *mo
 }
 
 /* The value of a reference; SIZE_MAX: it does not exist yet. */
-static size_t value_of(const struct keras_model *model, const struct reference *reference) {
-    const struct node *node = &model->nodes[reference->node];
+static size_t value_of(const struct cn_keras_model *model,
+                       const struct cn_keras_reference *reference) {
+    const struct cn_keras_node *node = &model->nodes[reference->node];
     if (reference->call >= node->call_count)
         return SIZE_MAX;
-    const struct call *call = &node->calls[reference->call];
+    const struct cn_keras_use *call = &node->calls[reference->call];
     return reference->tensor < call->output_count ? call->outputs[reference->tensor] : SIZE_MAX;
 }
 
 /* Writes the values of a list of references to `values`; false: some do not exist yet. */
-static bool gather(const struct keras_model *model, const struct reference *list, size_t count,
-                   size_t *values) {
+static bool gather(const struct cn_keras_model *model, const struct cn_keras_reference *list,
+                   size_t count, size_t *values) {
     for (size_t i = 0; i < count; i++) {
         values[i] = value_of(model, &list[i]);
         if (values[i] == SIZE_MAX)
@@ -817,13 +488,13 @@ static bool gather(const struct keras_model *model, const struct reference *list
 }
 
 /* Gives the model's InputLayers the values it is called with, as their only call. */
-static enum cn_status bind_inputs(struct assembly *a, struct keras_model *model,
+static enum cn_status bind_inputs(struct assembly *a, struct cn_keras_model *model,
                                   const size_t *inputs, size_t input_count) {
     if (input_count != model->input_count)
         return cn_fail(a->error, CN_MALFORMED, "model \"%s\" takes %zu inputs, but is given %zu",
                        model->name != NULL ? model->name : "", model->input_count, input_count);
     for (size_t i = 0; i < input_count; i++) {
-        struct node *node = &model->nodes[model->inputs[i].node];
+        struct cn_keras_node *node = &model->nodes[model->inputs[i].node];
         if (node->calls == NULL)
             node->calls = calloc(1, sizeof *node->calls);
         if (node->calls == NULL)
@@ -840,16 +511,19 @@ static enum cn_status bind_inputs(struct assembly *a, struct keras_model *model,
 }
 
 /* Executes the calls whose inputs exist, in the file's order; *ret_made is their number. */
-static enum cn_status make_ready_calls(struct assembly *a, struct keras_model *model,
+static enum cn_status make_ready_calls(struct assembly *a, struct cn_keras_model *model,
                                        const char *outer, const char *path, size_t *ret_made,
-                                       const struct node **ret_waiting) {
+                                       const struct cn_keras_node **ret_waiting) {
     size_t values[CN_LAYER_MAX_INPUTS];
     *ret_made = 0;
     *ret_waiting = NULL;
     for (size_t n = 0; n < model->node_count; n++) {
-        struct node *node = &model->nodes[n];
+        struct cn_keras_node *node = &model->nodes[n];
+        const enum cn_status counted = count_steps(a, 1 + node->call_count);
+        if (counted != CN_OK)
+            return counted;
         for (size_t c = 0; c < node->call_count && !node->is_input; c++) {
-            struct call *call = &node->calls[c];
+            struct cn_keras_use *call = &node->calls[c];
             if (call->output_count > 0)
                 continue;
             if (!gather(model, call->inputs, call->input_count, values)) {
@@ -867,10 +541,10 @@ static enum cn_status make_ready_calls(struct assembly *a, struct keras_model *m
     return CN_OK;
 }
 
-static enum cn_status call_functional(struct assembly *a, struct keras_model *model,
+static enum cn_status call_functional(struct assembly *a, struct cn_keras_model *model,
                                       const char *outer, const char *path, const size_t *inputs,
                                       size_t input_count, size_t **ret_outputs, size_t *ret_count) {
-    const struct node *waiting = NULL;
+    const struct cn_keras_node *waiting = NULL;
     size_t made = 1;
     for (size_t n = 0; n < model->node_count; n++)
         for (size_t c = 0; c < model->nodes[n].call_count; c++) {
@@ -898,9 +572,9 @@ static enum cn_status call_functional(struct assembly *a, struct keras_model *mo
     return CN_OK;
 }
 
-static enum cn_status call_model(struct assembly *a, struct keras_model *model, const char *outer,
-                                 const char *path, const size_t *inputs, size_t input_count,
-                                 size_t **ret_outputs, size_t *ret_count) {
+static enum cn_status call_model(struct assembly *a, struct cn_keras_model *model,
+                                 const char *outer, const char *path, const size_t *inputs,
+                                 size_t input_count, size_t **ret_outputs, size_t *ret_count) {
     if (!model->sequential)
         return call_functional(a, model, outer, path, inputs, input_count, ret_outputs, ret_count);
     if (input_count != 1)
@@ -914,13 +588,14 @@ static enum cn_status call_model(struct assembly *a, struct keras_model *model, 
 /* The input shape that a model declares: its own, or that of its first node. */
 static enum cn_status declared_shape(const struct assembly *a,
                                      const struct cn_architecture_options *options,
-                                     const struct keras_model *model, const struct node *node,
-                                     bool *ret_found, struct cn_shape *ret_shape) {
+                                     const struct cn_keras_model *model,
+                                     const struct cn_keras_node *node, bool *ret_found,
+                                     struct cn_shape *ret_shape) {
     const struct cn_shape *given = options->input_shape;
     enum cn_status status =
         cn_keras_input_shape(node->entry.config, given, ret_found, ret_shape, a->error);
     if (status == CN_OK && !*ret_found && node->model != NULL) {
-        const struct keras_model *inner = node->model;
+        const struct cn_keras_model *inner = node->model;
         status = declared_shape(a, options, inner,
                                 &inner->nodes[inner->sequential ? 0 : inner->inputs[0].node],
                                 ret_found, ret_shape);
@@ -934,9 +609,9 @@ static enum cn_status declared_shape(const struct assembly *a,
 /* The kind of layer that first reads an input. */
 enum reader { HANDS_IT_ON, READS_CHANNELS_FIRST, READS_OTHERWISE };
 
-static enum reader model_reads(const struct keras_model *model, size_t input);
+static enum reader model_reads(const struct cn_keras_model *model, size_t input);
 
-static enum reader node_reads(const struct node *node) {
+static enum reader node_reads(const struct cn_keras_node *node) {
     if (node->model != NULL)
         return model_reads(node->model, 0);
     if (node->is_input || cn_keras_trains_only_class(node->entry.class_name))
@@ -953,40 +628,41 @@ static enum reader node_reads(const struct node *node) {
     return READS_OTHERWISE;
 }
 
-static bool call_reads(const struct node *node, size_t from) {
+/* True if the node reads one of those that are marked. */
+static bool node_reads_one_of(const struct cn_keras_node *node, const bool *marked) {
     for (size_t c = 0; c < node->call_count; c++)
         for (size_t i = 0; i < node->calls[c].input_count; i++)
-            if (node->calls[c].inputs[i].node == from)
+            if (marked[node->calls[c].inputs[i].node])
                 return true;
     return false;
 }
 
 /* Follows the input through the layers that hand it on. */
-static enum reader model_reads(const struct keras_model *model, size_t input) {
+static enum reader model_reads(const struct cn_keras_model *model, size_t input) {
     enum reader found = HANDS_IT_ON;
     if (model->sequential) {
         for (size_t n = 0; n < model->node_count && found == HANDS_IT_ON; n++)
             found = node_reads(&model->nodes[n]);
         return found;
     }
-    bool *reached = calloc(model->node_count, sizeof *reached);
-    if (reached == NULL)
+    bool *on = calloc(2 * model->node_count, sizeof *on);
+    if (on == NULL)
         return READS_OTHERWISE;
-    reached[model->inputs[input].node] = true;
+    bool *asked = on + model->node_count;
+    on[model->inputs[input].node] = true;
     for (bool more = true; more && found != READS_CHANNELS_FIRST;) {
         more = false;
-        for (size_t n = 0; n < model->node_count; n++)
-            for (size_t m = 0; reached[n] && m < model->node_count; m++) {
-                if (reached[m] || !call_reads(&model->nodes[m], n))
-                    continue;
-                const enum reader reader = node_reads(&model->nodes[m]);
-                reached[m] = reader == HANDS_IT_ON;
-                more = more || reached[m];
-                if (reader == READS_CHANNELS_FIRST)
-                    found = reader;
-            }
+        for (size_t n = 0; n < model->node_count; n++) {
+            if (asked[n] || !node_reads_one_of(&model->nodes[n], on))
+                continue;
+            const enum reader reader = node_reads(&model->nodes[n]);
+            asked[n] = more = true;
+            on[n] = on[n] || reader == HANDS_IT_ON;
+            if (reader == READS_CHANNELS_FIRST)
+                found = reader;
+        }
     }
-    free(reached);
+    free(on);
     return found;
 }
 
@@ -1000,8 +676,8 @@ static struct cn_shape move_shape(const struct cn_shape *shape, bool last) {
 }
 
 /* `model`: the list of layers that begins with the node; NULL: the node is an InputLayer. */
-static enum cn_status add_input(struct assembly *a, const struct keras_model *model,
-                                struct node *node, size_t index, bool moved) {
+static enum cn_status add_input(struct assembly *a, const struct cn_keras_model *model,
+                                struct cn_keras_node *node, size_t index, bool moved) {
     struct cn_shape shape, given;
     char name[32];
     bool found = false;
@@ -1042,7 +718,7 @@ static enum cn_status add_input(struct assembly *a, const struct keras_model *mo
     return status;
 }
 
-static enum cn_status add_inputs(struct assembly *a, struct keras_model *model) {
+static enum cn_status add_inputs(struct assembly *a, struct cn_keras_model *model) {
     enum cn_status status = CN_OK;
     if (model->sequential)
         return add_input(a, model, &model->nodes[0], 0,
@@ -1056,12 +732,12 @@ static enum cn_status add_inputs(struct assembly *a, struct keras_model *model) 
 /* Checks the shapes that layers of a list declare against the inferred ones, as far as the list
  * reaches. */
 static enum cn_status check_declared_shapes(const struct assembly *a,
-                                            const struct keras_model *model) {
+                                            const struct cn_keras_model *model) {
     char declared[CN_SHAPE_TEXT], actual[CN_SHAPE_TEXT];
     /* Keras itself uses only the first layer's shape, and some trained files have wrong ones
      * elsewhere. */
     for (size_t n = 1; model->sequential && !a->options->lenient && n < model->node_count; n++) {
-        const struct node *node = &model->nodes[n];
+        const struct cn_keras_node *node = &model->nodes[n];
         struct cn_shape shape;
         bool found = false;
         const enum cn_status status =
@@ -1100,13 +776,16 @@ static enum cn_status set_name(const struct assembly *a, const json_t *name) {
     return CN_OK;
 }
 
-static enum cn_status call_root(struct assembly *a, struct keras_model *model) {
+static enum cn_status call_root(struct assembly *a, struct cn_keras_model *model) {
     size_t inputs[CN_NETWORK_MAX_PORTS], *outputs = NULL, count = 0;
     enum cn_status status = add_inputs(a, model);
     if (status != CN_OK)
         return status;
-    if (a->options->paths)
+    if (a->options->paths) {
         a->paths = calloc(CN_NETWORK_MAX_LAYERS + 1, sizeof *a->paths);
+        if (a->paths == NULL)
+            return no_memory(a);
+    }
     for (size_t i = 0; i < a->network->input_count; i++)
         inputs[i] = i;
     status = call_model(a, model, NULL, "", inputs, a->network->input_count, &outputs, &count);
@@ -1124,26 +803,25 @@ static enum cn_status call_root(struct assembly *a, struct keras_model *model) {
 static enum cn_status assemble(struct assembly *a, json_t *root) {
     char shown[CN_JSON_TEXT];
     const json_t *class_name = json_object_get(root, "class_name");
-    struct keras_model *model = NULL;
+    struct cn_keras_model *model = NULL;
     struct cn_keras_layer entry = {.class_name = json_string_value(class_name),
                                    .config = json_object_get(root, "config"),
+                                   .lenient = a->options->lenient,
                                    .error = a->error};
     if (entry.class_name == NULL)
         return cn_fail(a->error, CN_MALFORMED,
                        "the architecture has no class_name; it must be a Keras model");
-    if (!is_model(entry.class_name, entry.config))
+    if (!cn_keras_is_model(entry.class_name, entry.config))
         return cn_fail(a->error, CN_UNSUPPORTED,
                        "the architecture is a %s; Sequential and Functional models are supported",
                        cn_json_show(class_name, shown));
     cn_keras_mark_version(root);
-    enum cn_status status = open_model(a, &entry, false, 0, &model);
-    if (status == CN_OK)
-        status = refuse_classes(a);
+    enum cn_status status = cn_keras_tree_open(&entry, &model);
     if (status == CN_OK)
         status = call_root(a, model);
     if (status == CN_OK)
         status = set_name(a, json_object_get(entry.config, "name"));
-    free_model(model);
+    cn_keras_tree_free(model);
     return status;
 }
 

@@ -207,4 +207,61 @@ enum cn_status cn_keras_input_shape(const json_t *config, const struct cn_shape 
                                     bool *ret_found, struct cn_shape *ret_shape,
                                     struct cn_error *error);
 
+/* ---- The tree of models and layers (architecture_tree.c) ---- */
+
+/* An input of a call: output `tensor` of call `call` of node `node` of the same model. */
+struct cn_keras_reference {
+    size_t node, call, tensor;
+};
+
+/* One call of a node in its model. */
+struct cn_keras_use {
+    const json_t *given; /* borrowed from the JSON */
+    size_t input_count;
+    struct cn_keras_reference *inputs;
+    size_t output_count; /* 0: not made yet */
+    size_t *outputs;     /* values of the network */
+};
+
+/* A layer, a model or an InputLayer inside a model. */
+struct cn_keras_node {
+    struct cn_keras_layer entry;
+    struct cn_keras_model *model; /* NULL: a layer */
+    bool is_input;
+    bool is_operation;    /* a call of a function */
+    const json_t *module; /* the module of its class; NULL: not given */
+    bool frozen;
+    size_t call_count;
+    struct cn_keras_use *calls;
+    bool from_1; /* its calls are counted from 1 */
+    size_t made; /* the network's layer of the first call, plus 1; later calls share its weights */
+    size_t uses;
+    struct cn_ints axes;               /* that it works over in the file, once it has been made */
+    struct cn_keras_function function; /* after the layer */
+    bool alone;                        /* the function is all there is */
+};
+
+struct cn_keras_model {
+    const char *name; /* NULL if it has none */
+    const json_t *config;
+    bool sequential;
+    size_t node_count;
+    struct cn_keras_node *nodes;
+    size_t input_count, output_count;
+    struct cn_keras_reference *inputs, *outputs;
+};
+
+/* Opens the model `entry` and all models in it; references are resolved, and classes that are not
+ * supported are refused together. Borrows from the JSON. Caller frees with cn_keras_tree_free, also
+ * after a failure. */
+enum cn_status cn_keras_tree_open(const struct cn_keras_layer *entry,
+                                  struct cn_keras_model **ret_model);
+
+/* Accepts NULL. */
+void cn_keras_tree_free(struct cn_keras_model *model);
+
+/* True for a model's class. A subclass of Keras's Model saves as a Functional model under its own
+ * name. */
+bool cn_keras_is_model(const char *class_name, const json_t *config);
+
 #endif

@@ -117,10 +117,20 @@ static enum cn_status regularizer_read(const struct cn_keras_layer *entry, const
     return CN_OK;
 }
 
+/* Adds an axis, which may be counted from the end, to a set of bits; false: it is none. */
+static bool axis_add(const json_t *value, int rank, unsigned *axes) {
+    const json_int_t axis = json_integer_value(value);
+    if (!json_is_integer(value) || axis < -rank || axis >= rank)
+        return false;
+    *axes |= 1U << (axis < 0 ? axis + rank : axis);
+    return true;
+}
+
 static enum cn_status constraint_read(const struct cn_keras_layer *entry, const char *key,
                                       const json_t *value, int rank, struct cn_weight_rule *rule) {
     static const char *const words[] = {"none",    "max_norm",     "unit_norm",
                                         "non_neg", "min_max_norm", NULL};
+    static const char range[] = "axes of the weights";
     char word[CN_JSON_TEXT];
     const json_t *config = json_object_get(value, "config"), *axis, *element;
     const int index = cn_keras_word(value, word) ? cn_name_index(words, word) : -1;
@@ -133,13 +143,12 @@ static enum cn_status constraint_read(const struct cn_keras_layer *entry, const 
                                   rule->constraint == CN_CONSTRAINT_MIN_MAX_NORM ? 1 : 2);
     rule->rate = (float)number_or(config, "rate", 1);
     axis = json_object_get(config, "axis");
-    rule->axes = json_is_array(axis) ? 0 : 1;
-    if (json_is_integer(axis) && json_integer_value(axis) >= 0 && json_integer_value(axis) < rank)
-        rule->axes = 1U << json_integer_value(axis);
+    rule->axes = json_is_integer(axis) || json_is_array(axis) ? 0 : 1;
+    if (json_is_integer(axis) && !axis_add(axis, rank, &rule->axes))
+        return rule_refuse(entry, key, value, range);
     json_array_foreach(axis, i, element) {
-        if (json_is_integer(element) && json_integer_value(element) >= 0 &&
-            json_integer_value(element) < rank)
-            rule->axes |= 1U << json_integer_value(element);
+        if (!axis_add(element, rank, &rule->axes))
+            return rule_refuse(entry, key, value, range);
     }
     return CN_OK;
 }

@@ -7,6 +7,7 @@ libcore_la_SOURCES += \
 	src/model/architecture_layer.c \
 	src/model/architecture_operation.c \
 	src/model/architecture_rules.c \
+	src/model/architecture_tree.c \
 	src/model/foreign.c src/model/foreign.h \
 	src/model/interface.c \
 	src/model/label_set.c \

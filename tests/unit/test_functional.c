@@ -437,3 +437,25 @@ Test(functional, deep_nesting_is_refused) {
     refuse(json, CN_LIMIT, "nested over 16 deep");
     free(json);
 }
+
+/* Each model is its input, and calls the one within it ten times: 10 to the 12th calls. */
+Test(functional, models_that_multiply_are_refused) {
+    char *json = malloc(1 << 16), *at = json;
+    enum { DEEP = 12 };
+    for (int i = 0; i < DEEP; i++)
+        at += sprintf(at,
+                      "{\"class_name\":\"Functional\",\"name\":\"m\",\"config\":{\"layers\":["
+                      "{\"class_name\":\"InputLayer\",\"name\":\"x\",\"config\":{\"name\":\"x\","
+                      "\"batch_input_shape\":[null,4]},\"inbound_nodes\":[]}%s",
+                      i + 1 < DEEP ? "," : "");
+    for (int i = DEEP; i-- > 0;) {
+        at += sprintf(at, "],\"input_layers\":[[\"x\",0,0]],\"output_layers\":[[\"%s\",0,0]]}",
+                      i + 1 < DEEP ? "m" : "x");
+        for (int call = 0; i > 0 && call < 10; call++)
+            at += sprintf(at, "%s[[\"%s\",%d,0,{}]]", call > 0 ? "," : ",\"inbound_nodes\":[",
+                          call > 0 ? "m" : "x", call > 0 ? call - 1 : 0);
+        at += sprintf(at, "%s}", i > 0 ? "]" : "");
+    }
+    refuse(json, CN_LIMIT, "call each other so often");
+    free(json);
+}

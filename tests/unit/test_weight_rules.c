@@ -141,6 +141,7 @@ Test(weight_rules, constraints) {
     } cases[] = {
         {CONSTRAINT("MaxNorm", "\"max_value\":1.0,\"axis\":0"), 0, 1},
         {CONSTRAINT("UnitNorm", "\"axis\":0"), 1, 1},
+        {CONSTRAINT("UnitNorm", "\"axis\":-2"), 1, 1},
         {CONSTRAINT("MinMaxNorm", "\"min_value\":1.25,\"max_value\":1.5,\"rate\":1.0,\"axis\":0"),
          1.25, 1.5},
         {",\"kernel_constraint\":\"unit_norm\"", 1, 1},
@@ -171,4 +172,16 @@ Test(weight_rules, constraints) {
         squares += (double)network->parameters[k] * (double)network->parameters[k];
     cr_assert_float_eq(squares, 1, 1e-5);
     cn_network_free(network);
+}
+
+Test(weight_rules, axes_that_weights_lack_are_refused) {
+    static const char json[] =
+        "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"Dense\",\"config\":{"
+        "\"units\":3,\"batch_input_shape\":[null,4]" CONSTRAINT("UnitNorm",
+                                                                "\"axis\":[0,2]") "}}]}";
+    struct cn_network *network = NULL;
+    struct cn_error error = {0};
+    cr_assert_eq(cn_architecture_parse(json, strlen(json), "test", &network, &error),
+                 CN_UNSUPPORTED);
+    cr_assert_not_null(strstr(error.text, "supported are axes of the weights"), "%s", error.text);
 }
