@@ -1,16 +1,17 @@
 # shellcheck shell=bash disable=SC2086,SC2207 # lists of words, none of which has blanks
-# completion.bash: completion of convnet and convnetd, for bash and for zsh. It asks the programs
-# themselves, whose --help is made of their option tables, and so has what the installed ones have.
+# completion.bash: completion of convnet and convnetd for bash and zsh. It asks the installed
+# programs for their options (--help).
 #
 # bash: put it into /etc/bash_completion.d/, or source it in ~/.bashrc.
 # zsh:  autoload -Uz compinit bashcompinit && compinit && bashcompinit, then source it.
 
-# _convnet_options WORD...: the long options that a program's help names, those with a value with "=".
+# _convnet_options WORD...: prints the long options in a program's help, with "=" after those that
+# take a value.
 _convnet_options() {
     "$@" --help 2>/dev/null | sed -nE 's/^ +(-[a-zA-Z?0], )?(--[a-z0-9-]+)(\[?=)?.*/\2\3/p' | sed 's/\[=$//'
 }
 
-# _convnet_words WORD...: the commands that a program's help lists, each a line's first word.
+# _convnet_words WORD...: prints the commands in a program's help, the first word of each line.
 _convnet_words() {
     "$@" --help 2>/dev/null | sed -nE "$_convnet_line"
 }

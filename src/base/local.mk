@@ -1,4 +1,4 @@
-# In front of main, and so of each program itself.
+# Runs before main, and so is linked into each program itself.
 convnet_SOURCES += src/base/openmp.c
 convnetd_SOURCES += src/base/openmp.c
 
@@ -16,7 +16,7 @@ libcore_la_SOURCES += \
 	src/base/time.c src/base/time.h \
 	src/base/utf8.c src/base/utf8.h
 
-# What a process gives up: linked by the programs that do.
+# The functions to give up rights, linked by the programs that use them.
 if ENABLE_SANDBOX
 noinst_LTLIBRARIES += libconfine.la
 libconfine_la_SOURCES = src/base/confine.c src/base/confine.h

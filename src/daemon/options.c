@@ -193,7 +193,7 @@ void options_init(struct daemon_options *options) {
 
 void options_print(const struct daemon_options *options, FILE *to) {
     (void)fputs(
-        "# Configuration of convnetd(8): see convnetd.conf(5). One `key = value` a line.\n"
+        "# Configuration of convnetd(8): see convnetd.conf(5). One `key = value` per line.\n"
         "# Each key is also a flag (--max-body 32M) and a variable (CONVNETD_MAX_BODY=32M);\n"
         "# flags win over variables, variables over this file.\n",
         to);

@@ -1,4 +1,4 @@
-# The import program: it alone links the libraries of foreign formats.
+# The import program, which alone links the libraries of foreign formats.
 if ENABLE_IMPORT
 noinst_LTLIBRARIES += libimport.la
 libimport_la_SOURCES = \

@@ -1,4 +1,4 @@
-# ONNX: its reader, and the test program that runs ONNX's own cases.
+# The reader of ONNX files, and the test program that runs ONNX's own cases.
 if HAVE_ONNX
 noinst_LTLIBRARIES += libonnx.la
 libonnx_la_SOURCES = \

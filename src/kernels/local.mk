@@ -1,7 +1,8 @@
-# The vector kernels: vector_kernels.c and vector_bytes.c, compiled once per instruction set, at -O3 unless a sanitizer makes that
-# take minutes. Which table runs is chosen at run time.
+# The vector kernels, vector_kernels.c and vector_bytes.c, are compiled once per instruction set, at
+# -O3 except with a sanitizer, where that takes minutes. The table of kernels is chosen at run time.
 KERNEL_CFLAGS = $(AM_CFLAGS) $(CN_KERNEL_CFLAGS)
-# The kernels of bytes give the same bits on every instruction set: no product is contracted with a sum.
+# The kernels of bytes give the same bits on every instruction set: the compiler must not contract a
+# product and a sum.
 BYTES_CFLAGS = $(KERNEL_CFLAGS) -ffp-contract=off
 AVX2_CFLAGS = -mavx2 -mfma
 AVX512_CFLAGS = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma

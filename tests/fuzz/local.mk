@@ -1,5 +1,5 @@
-# One fuzzer for each parser of foreign bytes, by libFuzzer: clang, a sanitizer, --enable-fuzzers.
-# `tests/fuzz/run SECONDS` runs them all.
+# One fuzzer for each parser of foreign bytes, with libFuzzer: needs clang, a sanitizer,
+# --enable-fuzzers. `tests/fuzz/run SECONDS` runs them all.
 if ENABLE_FUZZERS
 fuzz_ldflags = $(AM_LDFLAGS) $(OPENMP_CFLAGS) $(CN_PROGRAM_LDFLAGS) -fsanitize=fuzzer
 
