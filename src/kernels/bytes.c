@@ -1,5 +1,5 @@
-/* bytes.c: see bytes.h: the choice of the instruction set, once, and the weights' packing.
- * Thread-safe: two threads that choose at the same time choose the same. */
+/* bytes.c: see bytes.h: chooses the instruction set, once, and packs the weights. Thread-safe: two
+ * threads that choose at the same time make the same choice. */
 #include "kernels/bytes.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 
 /* ---- The tables ---- */
 
-/* THE list, best first. */
+/* THE list of tables, best first. */
 static const struct {
     const struct cn_bytes_kernels *kernels;
     const char *set; /* of struct cn_kernels */
@@ -74,7 +74,7 @@ size_t cn_bytes_packed_size(const struct cn_conv2d *shape) {
     return layout.bias + 2 * layout.scales;
 }
 
-/* One output channel's weights, every CN_LANES words of `to`; their sum. */
+/* Packs the weights of one output channel, every CN_LANES words of `to`; returns their sum. */
 static long long pack_channel(char *to, const float *kernel, size_t stride, float scale,
                               const struct cn_bytes_layout *layout, bool depthwise) {
     long long sum = 0;

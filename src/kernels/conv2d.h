@@ -5,18 +5,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One image, NHWC, already padded: in_* are the padded input's; the window never leaves it. */
+/* One image, NHWC, already padded: in_* are the sizes of the padded input, and windows do not reach
+ * beyond it. */
 struct cn_conv2d {
     int in_height, in_width, in_channels;
     int out_height, out_width, out_channels;
     int kernel_height, kernel_width;
     int row_stride, column_stride;
     int row_dilation, column_dilation; /* pixels between two taps of the window; 0 is 1 */
-    int groups;    /* of in and out channels, each a convolution of its own; 0 is 1 */
-    float ceiling; /* what larger outputs become, after ReLU; 0: there is none */
+    int groups;    /* of in and out channels, each of which is a convolution of its own; 0 means
+                    * 1 */
+    float ceiling; /* upper limit of the outputs, after ReLU; 0: no limit */
 };
 
-/* Every channel has a window of its own, and makes one channel. */
+/* Each channel has a window of its own and gives one output channel. */
 static inline bool cn_conv2d_is_depthwise(const struct cn_conv2d *shape) {
     return shape->groups > 1 && shape->groups == shape->in_channels &&
            shape->in_channels == shape->out_channels;

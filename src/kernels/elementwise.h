@@ -1,5 +1,5 @@
 /* elementwise.h: vectorised arithmetic of training other than convolutions, one table per
- * instruction set; part of struct cn_kernels. Output arrays never overlap inputs. */
+ * instruction set; part of struct cn_kernels. Output arrays must not overlap inputs. */
 #ifndef CONVNET_KERNELS_ELEMENTWISE_H
 #define CONVNET_KERNELS_ELEMENTWISE_H
 
@@ -18,7 +18,7 @@ struct cn_elementwise_kernels {
     void (*dropout)(float *to, const float *from, float rate, uint64_t key, size_t count);
 
     /* mean[channels] of the rows of x[rows, channels], and the sum of the squared differences from
-     * it. */
+     * the mean. */
     void (*moments)(float *mean, float *squares, const float *x, size_t rows, size_t channels);
     /* y[rows, channels] = (x - mean[channels]) * scale[channels] + shift[channels]. */
     void (*normalize)(float *y, const float *x, const float *mean, const float *scale,

@@ -1,5 +1,5 @@
-/* kernels.c: chooses the kernels' instruction set, once, from the processor. Thread-safe: two
- * threads that choose at the same time choose the same. */
+/* kernels.c: chooses the instruction set of the kernels, once, by the processor. Thread-safe: two
+ * threads that choose at the same time make the same choice. */
 #include "kernels/kernels.h"
 
 #include <stdatomic.h>
@@ -22,7 +22,7 @@ bool cn_has_instructions(const char *set) {
     return strcmp(set, "portable") == 0;
 }
 
-/* THE list, best first. */
+/* THE list of tables, best first. */
 static const struct cn_kernels *const tables[] = {
 #if defined(__x86_64__)
     &cn_kernels_avx512,

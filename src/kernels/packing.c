@@ -5,7 +5,7 @@
 
 #include "kernels/kernels.h"
 
-/* The sizes that all groups share. */
+/* The sizes that are the same for all groups. */
 struct group_sizes {
     size_t groups, rows, channels, padded; /* rows: of the reduction */
 };

@@ -4,7 +4,7 @@
 
 #include "kernels/conv2d.h"
 
-/* Floats of the packed kernel, and of kernel and bias one after the other. */
+/* The floats of the packed kernel, and of kernel and bias together. */
 size_t cn_conv2d_kernel_size(const struct cn_conv2d *shape);
 size_t cn_conv2d_packed_size(const struct cn_conv2d *shape);
 
@@ -13,7 +13,7 @@ size_t cn_conv2d_packed_size(const struct cn_conv2d *shape);
 void cn_conv2d_pack(float *packed, const float *kernel, const float *bias,
                     const struct cn_conv2d *shape);
 
-/* The same from a kernel[out_channels, rows of the reduction] without bias, of one group. */
+/* The same for a kernel[out_channels, rows of the reduction] of one group, without a bias. */
 void cn_conv2d_pack_transposed(float *packed, const float *kernel, const struct cn_conv2d *shape);
 
 /* Folds a scale and a shift into the weights: output channel c becomes c * scale[c] + shift[c]. */

@@ -14,12 +14,12 @@ struct cn_pooling {
     int pad_top, pad_left;
 };
 
-/* Overwrites dx[in_height, in_width, channels]. The maximum's gradient is in backward.h. */
+/* Overwrites dx[in_height, in_width, channels]. backward.h has the gradient of the maximum. */
 void cn_average_pooling_backward(float *dx, const float *dy, const struct cn_pooling *shape);
 
-/* ---- For the kernels that go through a window ---- */
+/* ---- For the kernels that visit the pixels of a window ---- */
 
-/* The part of a window that lies in the image: rows [top, bottom), columns [left, right). */
+/* The part of a window inside the image: rows [top, bottom), columns [left, right). */
 struct cn_pooling_window {
     int top, bottom, left, right;
 };
@@ -42,7 +42,7 @@ static inline struct cn_pooling_window cn_pooling_window_at(const struct cn_pool
     return window;
 }
 
-/* Floats before input pixel (i, j). */
+/* The offset in floats of input pixel (i, j). */
 static inline size_t cn_pooling_offset(const struct cn_pooling *shape, int i, int j) {
     return ((size_t)i * (size_t)shape->in_width + (size_t)j) * (size_t)shape->channels;
 }

@@ -1,13 +1,12 @@
 /* vector_bytes.c: the one source of the kernels of bytes; see bytes.h. local.mk compiles it once
- * per instruction set, with the set's name in INSTRUCTIONS and what vector.inc asks for, and
- * without contraction of a product and a sum, which would round otherwise from one set to the next.
- * No state.
+ * per instruction set, with the name of the set in INSTRUCTIONS and the constants of vector.inc,
+ * and without contraction of a product and a sum, whose rounding would differ between sets. No
+ * state.
  *
- * A step of the reduction is a word: four inputs, side by side, and four weights of each channel.
- */
+ * A step of the reduction is a word: four neighbouring inputs, and four weights of each channel. */
 #include <math.h>
 
-/* Any processor's: what a compiler is told no set for. */
+/* For processors without a special instruction set. */
 #ifndef INSTRUCTIONS
 #define INSTRUCTIONS portable
 #define LANES        4
@@ -136,14 +135,15 @@ INLINE ints load_ints(const int32_t *p) {
     return *(const ints *)p;
 }
 
-/* Four inputs, in every lane. */
+/* Four inputs in each lane. */
 INLINE ints splat_word(const uint8_t *x) {
     int32_t word;
     memcpy(&word, x, sizeof word);
     return (ints){0} + word;
 }
 
-/* ---- What vector_conv2d.inc and vector_depthwise.inc ask for; see vector_floats.inc ---- */
+/* ---- The definitions for vector_conv2d.inc and vector_depthwise.inc; see vector_floats.inc ----
+ */
 
 #define INPUT  uint8_t
 #define OUTPUT uint8_t
@@ -156,18 +156,18 @@ INLINE ints splat_word(const uint8_t *x) {
 #define LARGER       larger_ints
 #define START        load_ints
 #define load_weights load_ints
-/* Past the last channel lie other bytes, which nobody stores. */
+/* The bytes after the last channel belong to other values; their results are not stored. */
 #define load_inputs_part(x, count) load_inputs(x)
 #define MULTIPLY_ADD(sum, x, step, weight)                                                         \
     ((sum) = add_dots(sum, splat_word((x) + 4 * (step)), weight))
 #define MULTIPLY_ADD_LANES(sum, x, weight) ((sum) = add_products(sum, x, weight))
-#define MERGES_ROWS                        false /* sums of integers need no more than a cycle */
+#define MERGES_ROWS                        false /* an addition of integers takes only one cycle */
 
 struct finish {
     float least, most;
     int zero;
     bool floats;
-    size_t scales; /* from a sum's beginning to its scale */
+    size_t scales; /* from the first value of a sum to its scale */
     size_t unit;   /* bytes of an output */
 };
 
@@ -181,14 +181,14 @@ static struct finish finish_of(const struct cn_requantize *to,
                            .unit = to->floats ? sizeof(float) : 1};
 }
 
-/* Rounds to even by adding 1.5 * 2^23, whose low bits then hold the integer; `value` is a byte's
- * less its zero. */
+/* Rounds to even by adding 1.5 * 2^23: the low bits then contain the integer. `value` is a byte's
+ * value minus its zero. */
 INLINE void store_rounded(uint8_t *y, vector value, int zero, int count) {
     const vector shift = splat(12582912);
     store_bytes(y, (ints)(value + shift) - (ints)shift + zero, count);
 }
 
-/* What is no number becomes the least. */
+/* NaN becomes `least`. */
 INLINE vector limit(vector value, float least, float most) {
     return least_of(larger(value, splat(least)), splat(most));
 }
@@ -264,7 +264,7 @@ static void bytes_max_pooling(uint8_t *y, const uint8_t *x, const struct cn_pool
         }
 }
 
-/* The channels from x on of a window: LANES of them; the bytes after the last one are no channels.
+/* The channels from x on of a window: LANES of them; the bytes after the last channel are not used.
  */
 INLINE ints window_sum(const uint8_t *x, const struct cn_pooling *shape,
                        const struct cn_pooling_window *w) {
