@@ -23,6 +23,7 @@ struct cn_picture {
 struct cn_picture_limits {
     int max_width,
         max_height;    /* their product limits the pixels; one side may be four times as long */
+    size_t max_pixels; /* of this picture, for example by what its sender sent; 0: no such limit */
     size_t max_memory; /* bytes that a decoder may use besides its result */
     int side; /* larger pictures are reduced while they are decoded, by a whole factor, so that no
                  side is longer; 0: never */

@@ -237,6 +237,9 @@ static enum cn_status outputs_allocate(struct http_exchange *exchange, struct cn
 static enum cn_status read_body(struct http_exchange *exchange, struct cn_error *error) {
     struct prediction *prediction = exchange->state;
     prediction->is_read = true;
+    prediction->sent = exchange->body_length;
+    prediction->picture_limits.max_pixels =
+        picture_allowance(prediction->model->model, prediction->sent);
     enum cn_status status = http_body_inflate(exchange, error);
     if (status == CN_OK)
         status = prediction->read(exchange, error);

@@ -6,10 +6,17 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "image/picture_outline.h"
 #include "model/outputs.h"
 
-/* An estimate for pictures other than PNG and JPEG, for the budget of work. */
-enum { PIXELS_PER_BYTE = 16 };
+enum {
+    UNKNOWN_PIXELS = 1 << 20, /* assumed for a picture whose header is not understood */
+    FREE_PIXELS = 1 << 20,
+    FREE_INPUTS = 16, /* pixels of a picture with four times the side of the model's input */
+    /* Deflate packs up to 1032 bytes in one, which are 8256 pixels of a PNG with 1 bit per pixel;
+       pictures with as few bytes are empty pages. */
+    PIXELS_PER_BYTE = 8192
+};
 
 enum cn_status picture_options_read(const struct http_exchange *exchange,
                                     struct picture_options *ret_options, struct cn_error *error) {
@@ -25,42 +32,21 @@ enum cn_status picture_options_read(const struct http_exchange *exchange,
     return CN_OK;
 }
 
-static size_t big_endian(const unsigned char *bytes, int count) {
-    size_t value = 0;
-    for (int i = 0; i < count; i++)
-        value = value << 8 | bytes[i];
-    return value;
-}
-
-/* Pixels according to a JPEG's frame header; 0: no header found. */
-static size_t jpeg_pixels(const unsigned char *b, size_t length) {
-    for (size_t at = 2; length - at >= 9 && at < length && b[at] == 0xff;) {
-        const unsigned char marker = b[at + 1];
-        const bool frame =
-            marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
-        const size_t size = big_endian(b + at + 2, 2);
-        if (frame)
-            return big_endian(b + at + 5, 2) * big_endian(b + at + 7, 2);
-        if (marker == 0xff || size + 2 > length - at)
-            at += marker == 0xff ? 1 : length - at;
-        else
-            at += 2 + size;
-    }
-    return 0;
-}
-
 size_t picture_pixels(const void *bytes, size_t length, const struct cn_picture_limits *limits) {
-    const unsigned char *b = bytes;
     const size_t most = (size_t)limits->max_width * (size_t)limits->max_height;
-    size_t pixels = 0;
-    if (length >= 24 && memcmp(b, "\x89PNG\r\n\x1a\n", 8) == 0)
-        pixels =
-            big_endian(b + 16, 4) < most ? big_endian(b + 16, 4) * big_endian(b + 20, 4) : most;
-    else if (length >= 24 && b[0] == 0xff && b[1] == 0xd8)
-        pixels = jpeg_pixels(b, length);
-    else
-        pixels = length < most / PIXELS_PER_BYTE ? length * PIXELS_PER_BYTE : most;
-    return pixels < most ? pixels : most; /* the decoder refuses a larger one */
+    const size_t pixels = cn_picture_pixels(bytes, length);
+    if (pixels == 0)
+        return cn_picture_format(bytes, length) == NULL ? 0
+               : most < UNKNOWN_PIXELS                  ? most
+                                                        : UNKNOWN_PIXELS;
+    return pixels <= most ? pixels : 0;
+}
+
+size_t picture_allowance(const struct cn_model *model, size_t sent) {
+    const size_t useful = FREE_INPUTS * cn_shape_size(&model->network->input_shape);
+    const size_t free_pixels = useful > FREE_PIXELS ? useful : FREE_PIXELS;
+    return sent < (SIZE_MAX - free_pixels) / PIXELS_PER_BYTE ? free_pixels + sent * PIXELS_PER_BYTE
+                                                             : SIZE_MAX;
 }
 
 enum cn_status picture_read(const struct cn_model *model, const struct cn_picture_limits *limits,

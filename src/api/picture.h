@@ -22,9 +22,14 @@ struct picture_report {
 enum cn_status picture_options_read(const struct http_exchange *exchange,
                                     struct picture_options *ret_options, struct cn_error *error);
 
-/* Pixels of the picture according to a PNG's or JPEG's header, an estimate from the length for
- * other formats; never more than a picture may have. Decodes nothing. */
+/* The pixels for which the picture's decoder will have to work, by its header: 0 for one that it
+ * refuses at once. Decodes nothing. */
 size_t picture_pixels(const void *bytes, size_t length, const struct cn_picture_limits *limits);
+
+/* The pixels that all pictures of a request with a body of `sent` bytes, as they were sent, may
+ * have. What the model can use is free; beyond that, a megabyte sent costs at most as many seconds
+ * as it does in a PNG of black and white, and compressing such a PNG once more gains nothing. */
+size_t picture_allowance(const struct cn_model *model, size_t sent);
 
 /* Decodes and preprocesses a picture into ret_image [the model's input shape]; ret_report may be
  * NULL. Errors as cn_image_decode's; a blank picture is CN_UNUSABLE, which http_reply_failure

@@ -21,7 +21,7 @@ struct picture_source {
     size_t length;
     void *owned; /* the bytes, if they are not the body's; freed after decoding */
     size_t image;
-    size_t pixels; /* according to its header, or an estimate */
+    size_t pixels; /* as picture_pixels counts them; 0: not yet counted, or refused at once */
     /* For an archive's picture: its member, which is still to be unpacked, malloc'd; else NULL. */
     struct cn_archive_member *member;
 };
@@ -52,6 +52,7 @@ struct prediction {
     size_t unpacked; /* total size that an archive states for its pictures, in bytes */
     struct picture_source *sources;
     size_t source_count, source_capacity, decoded;
+    size_t sent;   /* bytes of the body as they came, before http_body_inflate */
     size_t pixels; /* of all sources together */
     uint64_t
         deadline; /* by cn_clock_nanoseconds; 0: none; may be shortened before the computation */

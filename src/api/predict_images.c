@@ -83,9 +83,16 @@ static bool sources_grow(struct prediction *p) {
     return true;
 }
 
-/* Checks the limit of one picture, whose error is its own, and then the request's. */
-static enum cn_status pixels_count(struct prediction *p, size_t pixels, struct cn_error *error) {
-    p->pixels += pixels;
+/* Counts the source's pixels, and checks the request's limits. */
+static enum cn_status pixels_count(struct prediction *p, struct picture_source *source,
+                                   struct cn_error *error) {
+    source->pixels = picture_pixels(source->bytes, source->length, &p->picture_limits);
+    p->pixels += source->pixels;
+    if (p->picture_limits.max_pixels > 0 && p->pixels > p->picture_limits.max_pixels)
+        return cn_fail(error, CN_LIMIT,
+                       "the request's pictures have %zu pixels; the limit for a body of %zu bytes "
+                       "is %zu pixels",
+                       p->pixels, p->sent, p->picture_limits.max_pixels);
     if (p->source_count > 1 && p->pixels > p->max_pixels)
         return cn_fail(error, CN_LIMIT,
                        "the request's pictures have over %zu pixels in all, max-pixels",
@@ -95,15 +102,14 @@ static enum cn_status pixels_count(struct prediction *p, size_t pixels, struct c
 
 enum cn_status prediction_add_picture(struct prediction *p, const void *bytes, size_t length,
                                       void *owned, struct cn_error *error) {
-    const size_t pixels = picture_pixels(bytes, length, &p->picture_limits);
     const bool room = sources_grow(p) && (owned == NULL || http_hold(p->exchange, length));
     if (!room || prediction_add(p, error) == NULL) {
         free(owned);
         return room ? error->status : cn_fail(error, CN_MEMORY, "no memory for the pictures");
     }
-    p->sources[p->source_count++] =
-        (struct picture_source){bytes, length, owned, p->count - 1, pixels, NULL};
-    return pixels_count(p, pixels, error);
+    struct picture_source *source = &p->sources[p->source_count++];
+    *source = (struct picture_source){bytes, length, owned, p->count - 1, 0, NULL};
+    return pixels_count(p, source, error);
 }
 
 enum cn_status prediction_add_bytes(struct prediction *p, const void *bytes, size_t length,
@@ -128,23 +134,22 @@ static enum cn_status source_unpack(struct prediction *p, struct picture_source 
     const enum cn_status status = cn_archive_unpack(member, p->exchange->context->max_body,
                                                     &source->bytes, &source->owned, fault);
     source->length = member->size;
-    if (status != CN_OK)
-        return status;
-    return pixels_count(p, picture_pixels(source->bytes, source->length, &p->picture_limits),
-                        error);
+    return status == CN_OK ? pixels_count(p, source, error) : status;
 }
 
 enum cn_status prediction_decode(struct prediction *p, struct picture_source *source,
                                  struct cn_error *error) {
+    struct cn_picture_limits limits = p->picture_limits;
     struct cn_error fault = {0};
     enum cn_status status =
         source->member != NULL ? source_unpack(p, source, &fault, error) : CN_OK;
     if (status != CN_OK && fault.status == CN_OK) /* the error is the request's */
         return status;
+    limits.max_pixels = source->pixels > 0 ? source->pixels : 1; /* and no more than were counted */
     if (status == CN_OK)
-        status = picture_read(p->model->model, &p->picture_limits, &p->options, source->bytes,
-                              source->length, p->images + source->image * p->image_size,
-                              &p->reports[source->image], &fault);
+        status = picture_read(p->model->model, &limits, &p->options, source->bytes, source->length,
+                              p->images + source->image * p->image_size, &p->reports[source->image],
+                              &fault);
     if (status == CN_OK ||
         (p->count > 1 && prediction_forgive(p, source->image, &fault, NULL) == CN_OK))
         return CN_OK;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "image/format.h"
-#include "image/picture_end.h"
+#include "image/picture_outline.h"
 
 const struct cn_picture_limits cn_picture_default_limits = {
     .max_width = 4096, .max_height = 4096, .max_memory = (size_t)96 << 20};
@@ -162,6 +162,10 @@ enum cn_status cn_format_check_size(const char *name, long long width, long long
         return cn_fail(error, CN_LIMIT,
                        "the picture is %lld x %lld pixels; the limit is as many as %d x %d", width,
                        height, limits->max_width, limits->max_height);
+    if (limits->max_pixels > 0 && (unsigned long long)(width * height) > limits->max_pixels)
+        return cn_fail(error, CN_LIMIT,
+                       "the picture is %lld x %lld pixels; for its bytes the limit is %zu pixels",
+                       width, height, limits->max_pixels);
     return CN_OK;
 }
 

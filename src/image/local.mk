@@ -1,7 +1,7 @@
 libcore_la_SOURCES += \
 	src/image/bmp.c \
 	src/image/format.h src/image/formats.c \
-	src/image/picture_end.c src/image/picture_end.h \
+	src/image/picture_outline.c src/image/picture_outline.h \
 	src/image/image.c \
 	src/image/cells.c src/image/cells.h \
 	src/image/digit.c src/image/digit.h \

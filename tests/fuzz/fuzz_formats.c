@@ -3,6 +3,7 @@
  */
 #include "convnet/image.h"
 #include "fuzz/fuzz.h"
+#include "image/picture_outline.h"
 
 static const struct {
     const char *bytes;
@@ -28,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
         return 0;
     const size_t kind = bytes[0] % (sizeof beginnings / sizeof *beginnings);
     const size_t begun = beginnings[kind].length, size = begun + length - 2;
-    const struct cn_picture_limits limits = {
+    struct cn_picture_limits limits = {
         .max_width = 512, .max_height = 512, .max_memory = 8 << 20, .side = bytes[1] % 64};
     struct cn_picture picture = {0};
     struct cn_error error = {0};
@@ -40,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
         memcpy(file, beginnings[kind].bytes, begun);
     memcpy(file + begun, bytes + 2, length - 2);
     (void)cn_picture_recognize(file, size);
+    limits.max_pixels = cn_picture_pixels(file, size);
     const enum cn_status status = cn_picture_decode(file, size, &limits, &picture, &error);
     fuzz_check(status, &error, status == CN_OK);
     if (status == CN_OK)

@@ -21,15 +21,23 @@ import tempfile
 import time
 import zlib
 
-from daemon import DAEMON, MODEL, PATIENCE, Stream, ask, check, finish, get, post, serving
+from daemon import DAEMON, MODEL, PATIENCE, RAW, Stream, ask, check, finish, get, post, serving
 from gate import wait_until
 
 
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def palette_picture(side):
+<<<<<<< HEAD
     """A PNG of one bit per sample, with palette and tRNS; all pixels are equal."""
     def chunk(kind, data):
         return (struct.pack(">I", len(data)) + kind + data +
                 struct.pack(">I", zlib.crc32(kind + data)))
+=======
+    """A PNG of one bit a sample, with palette and tRNS: all pixels alike."""
+>>>>>>> 62c1d56 (api: pixels in proportion to the bytes that were sent)
     rows = zlib.compress((b"\0" + bytes((side + 7) // 8)) * side, 9)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 3, 0, 0, 0)) +
             chunk(b"PLTE", b"\xff\xff\xff\0\0\0") + chunk(b"tRNS", b"\xff\x80") +
@@ -38,11 +46,15 @@ def palette_picture(side):
 
 def images(picture, count):
     text = base64.b64encode(picture).decode()
-    return gzip.compress(json.dumps({"images": [text] * count}).encode())
+    return json.dumps({"images": [text] * count}).encode()
 
 
-def post_packed(body, extra=b""):
-    return post(body, b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n" + extra)
+def post_json(body, extra=b""):
+    return post(body, b"Content-Type: application/json\r\n" + extra)
+
+
+def post_packed(body, extra=b"", path=b"/predict"):
+    return post(gzip.compress(body), b"Content-Encoding: gzip\r\n" + extra, path)
 
 
 def resident(server):
@@ -50,10 +62,46 @@ def resident(server):
         return int([x for x in file if x.startswith("VmRSS")][0].split()[1]) / 1024
 
 
+def grey_picture(side):
+    """An empty page of 8 bits a sample."""
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress((b"\0" + b"\xff" * side) * side, 9)) + chunk(b"IEND", b""))
+
+
+def test_pixels_in_proportion():
+    """Few bytes may be few pixels, in whatever they are wrapped, and a whole page stays readable."""
+    large, page = palette_picture(4096), grey_picture(4096)
+    typed = b"Content-Type: image/png\r\n"
+    # 16 million pixels in a lossless WebP and in a TIFF of fax rows, each of an empty page.
+    webp = (b"RIFF" + struct.pack("<I", 4 + 8 + 20) + b"WEBPVP8L" + struct.pack("<I", 20) + b"\x2f" +
+            struct.pack("<I", 4095 | 4095 << 14) + b"\x88\x88\x08" + bytes(12))
+    entries = ((256, 4, 4096), (257, 4, 4096), (258, 3, 1), (259, 3, 4), (262, 3, 0), (273, 4, 8),
+               (277, 3, 1), (278, 4, 4096), (279, 4, 512))
+    tiff = (b"II*\0" + struct.pack("<I", 520) + b"\xff" * 512 + struct.pack("<H", len(entries)) +
+            b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries) +
+            bytes(4))
+    requests = {
+        "a palette picture in gzip": post_packed(large, typed),
+        "two in JSON in gzip": post_packed(images(large, 2), b"Content-Type: application/json\r\n"),
+        "a grey page in gzip, to be read": post_packed(page, typed, b"/read"),
+        "a WebP": post(webp, b"Content-Type: image/webp\r\n"),
+        "a TIFF": post(tiff, b"Content-Type: image/tiff\r\n"),
+    }
+    with serving("--http-threads=1") as server:
+        for name, request in requests.items():
+            status, _, body = ask(server, request)
+            check(status == 413 and (b"16777216 pixels" in body or b"4096 x 4096 pixels" in body),
+                  "%s of %d bytes: %d %r" % (name, len(request), status, body[:160]))
+        # As it is it may be decoded; it is empty.
+        for name, body in (("palette", large), ("grey", page)):
+            status, _, body = ask(server, post(body, typed))
+            check(status == 422, "an empty page, %s: %d %r" % (name, status, body[:160]))
+
+
 def test_many_large_pictures():
     picture = palette_picture(4096)
     with serving("--http-threads=1") as server:
-        status, _, body = ask(server, post_packed(images(picture, 100)))
+        status, _, body = ask(server, post_json(images(picture, 100)))
         check(status == 413 and b"max-pixels" in body, "a hundred: %d %r" % (status, body[:80]))
 
 
@@ -62,7 +110,7 @@ def test_others_go_on():
     with serving("--http-threads=1") as server:
         attackers = [server.connect() for _ in range(8)]
         for sock in attackers:
-            sock.sendall(post_packed(body))
+            sock.sendall(post_json(body))
         worst = 0
         for _ in range(30):
             begun = time.monotonic()
@@ -79,9 +127,9 @@ def test_deadline():
     with serving() as server:
         others = [server.connect() for _ in range(4)]
         for sock in others:
-            sock.sendall(post_packed(body))
+            sock.sendall(post_json(body))
         begun = time.monotonic()
-        status = ask(server, post_packed(body, b"Request-Timeout-Ms: 20\r\n"))[0]
+        status = ask(server, post_json(body, b"Request-Timeout-Ms: 20\r\n"))[0]
         late = time.monotonic() - begun - 0.02
         print("a deadline among them: %d, %.0f ms late" % (status, late * 1e3))
         check(status == 504 and late < 1, "504 in time: %d, %.3f s late" % (status, late))
@@ -128,7 +176,8 @@ def test_promises_to_bodies_that_do_not_come():
 
     with serving("--memory-budget=64M") as server:
         with server.connect() as silent:
-            silent.sendall(post(body)[:-len(body)])
+            silent.sendall(post(body, RAW + b"Expect: 100-continue\r\n")[:-len(body)])
+            check(b" 100 " in silent.recv(100), "the memory is promised")
             refused = b"a body of 13132000 bytes takes"
             wait_until(lambda: status_of_a_large_one() == 200, "who sends is served in the end")
             check(silent.recv(1) == b"", "who does not is cut")
@@ -193,7 +242,7 @@ def test_watchdog_of_a_busy_server():
                 pass
             others = [server.connect() for _ in range(8)]
             for sock in others:
-                sock.sendall(post_packed(body))
+                sock.sendall(post_json(body))
             fed, answered = 0, 0
             while fed < 5 or not answered:
                 fed += b"WATCHDOG=1" in manager.recv(4096)
@@ -240,6 +289,7 @@ def main():
     test_log_that_nobody_reads()
     test_folder_of_bad_files()
     test_watchdog_of_a_busy_server()
+    test_pixels_in_proportion()
     test_many_large_pictures()
     test_others_go_on()
     test_deadline()

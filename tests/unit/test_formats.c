@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "convnet/image.h"
+#include "image/picture_outline.h"
 
 enum { WIDTH = 40, HEIGHT = 24 };
 
@@ -84,6 +85,47 @@ Test(formats, one_picture_in_every_form) {
         if (forms[i].lossless)
             cr_assert_leq(sample(&picture, 3, 2, 0), 1, "%s: the black pixel", forms[i].file);
         cn_picture_clear(&picture);
+        free(bytes);
+    }
+}
+
+/* A file with less of its end states as much, until its header is cut. */
+Test(formats, the_header_states_the_pixels) {
+    for (size_t i = 0; i < FORMS; i++) {
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        load(forms[i].file, &bytes, &length);
+        cr_assert_eq(cn_picture_pixels(bytes, length), WIDTH * HEIGHT, "%s: %zu", forms[i].file,
+                     cn_picture_pixels(bytes, length));
+        for (size_t cut = 0; cut < length; cut++) {
+            unsigned char *part = malloc(cut > 0 ? cut : 1); /* a sanitizer sees its end */
+            memcpy(part, bytes, cut);
+            const size_t pixels = cn_picture_pixels(part, cut);
+            free(part);
+            cr_assert(pixels == 0 || pixels == WIDTH * HEIGHT || forms[i].format[1] == 'N',
+                      "%s up to byte %zu: %zu", forms[i].file, cut, pixels);
+        }
+        free(bytes);
+    }
+    cr_assert_eq(cn_picture_pixels("P4 3 5 ", 7), 15);
+    cr_assert_eq(cn_picture_pixels("no picture, and long enough", 27), 0);
+}
+
+Test(formats, a_limit_of_pixels) {
+    for (size_t i = 0; i < FORMS; i++) {
+        struct cn_picture_limits limits = {.max_pixels = WIDTH * HEIGHT};
+        unsigned char *bytes = NULL;
+        size_t length = 0;
+        struct cn_picture picture = {0};
+        struct cn_error error = {0};
+        load(forms[i].file, &bytes, &length);
+        cr_assert_eq(cn_picture_decode(bytes, length, &limits, &picture, &error), CN_OK, "%s: %s",
+                     forms[i].file, error.text);
+        cn_picture_clear(&picture);
+        limits.max_pixels--;
+        cr_assert_eq(cn_picture_decode(bytes, length, &limits, &picture, &error), CN_LIMIT, "%s",
+                     forms[i].file);
+        cr_assert_not_null(strstr(error.text, "limit is 959 pixels"), "%s", error.text);
         free(bytes);
     }
 }

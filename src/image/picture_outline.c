@@ -1,7 +1,8 @@
-/* picture_end.c: see picture_end.h. Walks each format's own structure without decoding, so that a
- * client that sends two pictures in one file is told so, instead of getting the answer for the
- * first. The decoders check the rest. No state; thread-safe. */
-#include "image/picture_end.h"
+/* picture_outline.c: see picture_outline.h. Walks each format's own structure without decoding. The
+ * size tells what a picture will cost. The end serves a client that sends two pictures in one file:
+ * it is told so, instead of getting the answer for the first. The decoders check the rest. No
+ * state; thread-safe. */
+#include "image/picture_outline.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,16 +93,25 @@ static const unsigned char *pnm_blank(const unsigned char *b, const unsigned cha
     return b;
 }
 
-/* The header gives the size; the samples of a text are counted. */
-static size_t pnm_end(const unsigned char *b, size_t length) {
+/* Reads width, height and largest value, which is 1 in a bitmap; returns where they end. */
+static const unsigned char *pnm_header(const unsigned char *b, size_t length,
+                                       uint64_t numbers[static 3]) {
     const unsigned char *at = b + 2, *const end = b + length;
-    const bool bits = b[1] == '1' || b[1] == '4', text = b[1] <= '3';
-    uint64_t numbers[3] = {0, 0, 1};
-    for (int i = 0; i < (bits ? 2 : 3); i++) {
+    numbers[2] = 1;
+    for (int i = 0; i < (b[1] == '1' || b[1] == '4' ? 2 : 3); i++) {
         at = pnm_blank(at, end);
         for (numbers[i] = 0; at < end && *at >= '0' && *at <= '9'; at++)
             numbers[i] = numbers[i] < 1 << 20 ? 10 * numbers[i] + (uint64_t)(*at - '0') : 1 << 20;
     }
+    return at;
+}
+
+/* The header gives the size; the samples of a text are counted. */
+static size_t pnm_end(const unsigned char *b, size_t length) {
+    const unsigned char *const end = b + length;
+    const bool bits = b[1] == '1' || b[1] == '4', text = b[1] <= '3';
+    uint64_t numbers[3];
+    const unsigned char *at = pnm_header(b, length, numbers);
     const uint64_t row = numbers[0] * (b[1] == '3' || b[1] == '6' ? 3 : 1);
     uint64_t left = row * numbers[1];
     if (!text) {
@@ -170,6 +180,91 @@ static size_t tiff_end(const unsigned char *b, size_t length) {
 static size_t at_most(uint64_t end, size_t length) {
     return end < length ? (size_t)end : length;
 }
+
+/* ---- Sizes ---- */
+
+/* The frame header of a JPEG. */
+static uint64_t jpeg_pixels(const unsigned char *b, size_t length) {
+    for (size_t at = 2; at < length && length - at >= 9 && b[at] == 0xff;) {
+        const unsigned char marker = b[at + 1];
+        const size_t size = (size_t)big(b + at + 2, 2);
+        if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc)
+            return big(b + at + 5, 2) * big(b + at + 7, 2);
+        if (marker == 0xff || size + 2 > length - at)
+            at += marker == 0xff ? 1 : length - at;
+        else
+            at += 2 + size;
+    }
+    return 0;
+}
+
+/* The canvas of an extended file, or the frame of a simple one. */
+static uint64_t webp_pixels(const unsigned char *b, size_t length) {
+    if (length < 30)
+        return 0;
+    if (memcmp(b + 12, "VP8X", 4) == 0)
+        return (little(b + 24, 3) + 1) * (little(b + 27, 3) + 1);
+    if (memcmp(b + 12, "VP8L", 4) == 0)
+        return ((little(b + 21, 4) & 0x3fff) + 1) * ((little(b + 21, 4) >> 14 & 0x3fff) + 1);
+    return (little(b + 26, 2) & 0x3fff) * (little(b + 28, 2) & 0x3fff);
+}
+
+static uint64_t bmp_pixels(const unsigned char *b, size_t length) {
+    if (length < 26)
+        return 0;
+    if (little(b + 14, 4) == 12)
+        return little(b + 18, 2) * little(b + 20, 2);
+    const int64_t height = (int32_t)little(b + 22, 4);
+    return little(b + 18, 4) * (uint64_t)(height < 0 ? -height : height);
+}
+
+/* The entries of width and height in the first directory of a TIFF or a BigTIFF. */
+static uint64_t tiff_pixels(const unsigned char *b, size_t length) {
+    uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : little;
+    const bool large = number(b + 2, 2) == 43;
+    const int word = large ? 8 : 4, counter = large ? 8 : 2;
+    const size_t entry_size = large ? 20 : 12;
+    const uint64_t at = number(b + (large ? 8 : 4), word);
+    uint64_t sides[2] = {0, 0};
+    if (at > length - (size_t)counter)
+        return 0;
+    const uint64_t most = (length - at - (size_t)counter) / entry_size;
+    const uint64_t entries = number(b + at, counter);
+    const unsigned char *entry = b + at + counter;
+    for (uint64_t i = 0; i < entries && i < most; i++, entry += entry_size) {
+        const uint64_t tag = number(entry, 2), type = number(entry + 2, 2);
+        const int size = type == 1 ? 1 : type == 3 ? 2 : type == 16 ? 8 : 4;
+        if ((tag == 256 || tag == 257) && sides[tag - 256] == 0)
+            sides[tag - 256] = number(entry + 4 + word, size);
+    }
+    return sides[0] <= UINT32_MAX && sides[1] <= UINT32_MAX ? sides[0] * sides[1] : UINT64_MAX;
+}
+
+size_t cn_picture_pixels(const void *bytes, size_t length) {
+    const unsigned char *b = bytes;
+    uint64_t pixels = 0, numbers[3];
+    if (length >= 3 && b[0] == 'P' && b[1] >= '1' && b[1] <= '6') {
+        (void)pnm_header(b, length, numbers);
+        pixels = numbers[0] * numbers[1];
+    } else if (length < 16) {
+        return 0;
+    } else if (length >= 24 && memcmp(b, "\x89PNG\r\n\x1a\n", 8) == 0) {
+        pixels = big(b + 16, 4) * big(b + 20, 4);
+    } else if (b[0] == 0xff && b[1] == 0xd8) {
+        pixels = jpeg_pixels(b, length);
+    } else if (memcmp(b, "GIF8", 4) == 0) {
+        pixels = little(b + 6, 2) * little(b + 8, 2);
+    } else if (memcmp(b, "RIFF", 4) == 0) {
+        pixels = webp_pixels(b, length);
+    } else if (memcmp(b, "BM", 2) == 0) {
+        pixels = bmp_pixels(b, length);
+    } else if (memcmp(b, "II", 2) == 0 || memcmp(b, "MM", 2) == 0) {
+        pixels = tiff_pixels(b, length);
+    }
+    return pixels < SIZE_MAX ? (size_t)pixels : SIZE_MAX;
+}
+
+/* ---- The end ---- */
 
 size_t cn_picture_end(const void *bytes, size_t length) {
     const unsigned char *b = bytes;
