@@ -93,6 +93,9 @@ const char *cn_keras_class(const char *class_name, json_t *config);
  * keys of the type (NULL: none is). */
 void cn_keras_rename_keys(json_t *config, const struct cn_layer_type *type);
 
+/* The number of a key, or another if the key is missing or has none. */
+double cn_keras_number(const json_t *config, const char *key, double otherwise);
+
 /* Finds the word that a string, or an object that stands for one (a serialized function,
  * initializer or dtype policy), means: "relu", "glorot_uniform", "float32". False if it is neither.
  */
@@ -259,6 +262,9 @@ enum cn_status cn_keras_tree_open(const struct cn_keras_layer *entry,
 
 /* Accepts NULL. */
 void cn_keras_tree_free(struct cn_keras_model *model);
+
+/* True for Keras 2's ["_CONSTANT_VALUE", -1, 3.0, {keywords}]: a number before the tensors. */
+bool cn_keras_is_constant(const json_t *value);
 
 /* True for a model's class. A subclass of Keras's Model saves as a Functional model under its own
  * name. */

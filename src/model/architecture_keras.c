@@ -298,7 +298,7 @@ static const struct {
     {"log_softmax", {"log", 0, 0, 0, false, true}},
 };
 
-static double number_or(const json_t *config, const char *key, double otherwise) {
+double cn_keras_number(const json_t *config, const char *key, double otherwise) {
     const json_t *value = json_object_get(config, key);
     /* Keras 2 writes NumPy's numbers as objects. */
     if (json_is_object(value))
@@ -308,9 +308,9 @@ static double number_or(const json_t *config, const char *key, double otherwise)
 
 /* ReLU with a maximum, a slope or a threshold. */
 static struct cn_keras_function take_relu(const json_t *config) {
-    const double most = number_or(config, "max_value", -1);
-    const double slope = number_or(config, "negative_slope", 0);
-    const double threshold = number_or(config, "threshold", 0);
+    const double most = cn_keras_number(config, "max_value", -1);
+    const double slope = cn_keras_number(config, "negative_slope", 0);
+    const double threshold = cn_keras_number(config, "threshold", 0);
     if (slope == 0 && threshold == 0 && most >= 0)
         return (struct cn_keras_function){"clip", 0, most, 0, false, false};
     if (most < 0 && threshold == 0 && slope != 0)
@@ -329,16 +329,17 @@ static struct cn_keras_function take_layer(const char *class_name, const json_t 
     if (strcmp(class_name, "LeakyReLU") == 0)
         return (struct cn_keras_function){
             "leaky_relu",
-            number_or(config, "negative_slope", number_or(config, "alpha", 0.3)),
+            cn_keras_number(config, "negative_slope", cn_keras_number(config, "alpha", 0.3)),
             0,
             0,
             false,
             false};
     if (strcmp(class_name, "ELU") == 0)
-        return (struct cn_keras_function){"elu", number_or(config, "alpha", 1), 0, 0, false, false};
+        return (struct cn_keras_function){"elu", cn_keras_number(config, "alpha", 1), 0, 0, false,
+                                          false};
     if (strcmp(class_name, "ThresholdedReLU") == 0)
         return (struct cn_keras_function){
-            "thresholded_relu", number_or(config, "theta", 1), 0, 0, false, false};
+            "thresholded_relu", cn_keras_number(config, "theta", 1), 0, 0, false, false};
     if (strcmp(class_name, "ReLU") == 0)
         return take_relu(config);
     if (strcmp(class_name, "Swish") == 0 || strcmp(class_name, "Custom>Swish") == 0)

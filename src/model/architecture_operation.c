@@ -176,14 +176,9 @@ static bool is_keras_2(const json_t *value) {
            json_is_integer(json_array_get(value, 1));
 }
 
-static bool is_constant(const json_t *value) {
-    const char *name = json_string_value(json_array_get(value, 0));
-    return name != NULL && strcmp(name, "_CONSTANT_VALUE") == 0;
-}
-
 static bool is_tensor(const json_t *value) {
     const char *class_name = json_string_value(json_object_get(value, "class_name"));
-    return (is_keras_2(value) && !is_constant(value)) ||
+    return (is_keras_2(value) && !cn_keras_is_constant(value)) ||
            (class_name != NULL && strcmp(class_name, "__keras_tensor__") == 0);
 }
 
@@ -212,8 +207,10 @@ static struct arguments arguments_of(const json_t *call, const json_t *config) {
         const json_t *value = list != NULL ? json_array_get(list, i) : call;
         if (is_keras_2(value) && json_is_object(json_array_get(value, 3)))
             a.keywords = json_array_get(value, 3);
-        a.positional[a.count++] = is_constant(value) ? json_array_get(value, 2) : value;
-        a.tensors += is_tensor(value) ? 1 : is_constant(value) ? 0 : count_tensors(value, 0);
+        a.positional[a.count++] = cn_keras_is_constant(value) ? json_array_get(value, 2) : value;
+        a.tensors += is_tensor(value)              ? 1
+                     : cn_keras_is_constant(value) ? 0
+                                                   : count_tensors(value, 0);
     }
     return a;
 }
@@ -486,9 +483,9 @@ static enum cn_status make_shape(const struct making *m, const struct arguments 
 
 static enum cn_status make_transpose(const struct making *m, const struct arguments *a) {
     const struct argument order = argument(a, 1, "perm|axes");
-    json_t *dims = json_array();
     if (json_integer_value(json_array_get(order.value, 0)) != 0)
         return refuse_call(m, "which moves the batch");
+    json_t *dims = json_array();
     for (size_t i = 1; i < json_array_size(order.value); i++)
         (void)json_array_append(dims, json_array_get(order.value, i));
     return make_layer(m, "Permute", json_pack("{s:o}", "dims", dims), 0, -1);
@@ -502,7 +499,7 @@ static bool slice_axis(const json_t *spec, int size, json_int_t *begin, json_int
     const json_t *start = json_object_get(whole, "start"), *stop = json_object_get(whole, "stop");
     const json_t *by = json_object_get(whole, "step");
     *step = json_is_integer(by) ? json_integer_value(by) : 1;
-    if (*step == 0)
+    if (*step == 0 || *step < -CN_SHAPE_MAX_ELEMENTS || *step > CN_SHAPE_MAX_ELEMENTS)
         return false;
     json_int_t from = json_is_integer(start) ? json_integer_value(start) : *step > 0 ? 0 : size - 1;
     json_int_t to = json_is_integer(stop) ? json_integer_value(stop) : *step > 0 ? size : -1;
@@ -581,9 +578,18 @@ static enum cn_status make_pad(const struct making *m, const struct arguments *a
     const struct argument sides = argument(a, 1, "paddings|pad_width");
     const struct argument mode = argument(a, 2, "mode"), fill = argument(a, 3, "constant_values");
     const char *word = json_is_string(mode.value) ? json_string_value(mode.value) : "constant";
-    json_t *before = json_array(), *after = json_array();
-    const json_t *pair;
+    const char *const known = strcasecmp(word, "reflect") == 0    ? "reflect"
+                              : strcasecmp(word, "edge") == 0     ? "edge"
+                              : strcasecmp(word, "constant") == 0 ? "constant"
+                                                                  : NULL;
+    const json_t *batch = unwrapped(json_array_get(sides.value, 0)), *pair;
     size_t i;
+    if (known == NULL)
+        return refuse_call(m, "in a mode other than constant, reflect and edge");
+    if (json_integer_value(json_array_get(batch, 0)) != 0 ||
+        json_integer_value(json_array_get(batch, 1)) != 0)
+        return refuse_call(m, "which pads the batch");
+    json_t *before = json_array(), *after = json_array();
     json_array_foreach(sides.value, i, pair) {
         pair = unwrapped(pair);
         if (i == 0)
@@ -593,16 +599,16 @@ static enum cn_status make_pad(const struct making *m, const struct arguments *a
     }
     return make_layer(m, "Pad",
                       json_pack("{s:o, s:o, s:s, s:f}", "before", before, "after", after, "mode",
-                                strcasecmp(word, "reflect") == 0 ? "reflect"
-                                : strcasecmp(word, "edge") == 0  ? "edge"
-                                                                 : "constant",
-                                "value", is_number(fill.value) ? number(fill.value) : 0.0),
+                                known, "value", is_number(fill.value) ? number(fill.value) : 0.0),
                       0, -1);
 }
 
 static enum cn_status make_resize(const struct making *m, const struct arguments *a) {
     const struct argument size = argument(a, 1, "size"), method = argument(a, 2, "method");
     const char *word = json_is_string(method.value) ? json_string_value(method.value) : "bilinear";
+    if (json_is_true(argument(a, SIZE_MAX, "antialias").value) ||
+        json_is_true(argument(a, SIZE_MAX, "preserve_aspect_ratio").value))
+        return refuse_call(m, "with antialias or preserve_aspect_ratio");
     return make_layer(m, "Resizing",
                       json_pack("{s:I, s:I, s:s}", "height",
                                 json_integer_value(json_array_get(size.value, 0)), "width",
@@ -615,8 +621,9 @@ static enum cn_status make_resize(const struct making *m, const struct arguments
 static enum cn_status make_depth_to_space(const struct making *m, const struct arguments *a) {
     const struct argument block = argument(a, 1, "block_size");
     const struct cn_shape *in = &m->shapes[0];
-    const int b = (int)json_integer_value(block.value);
-    if (in->rank != 3 || b < 1 || b > 64 || in->dims[2] % (b * b) != 0)
+    const json_int_t size = json_integer_value(block.value);
+    const int b = size >= 1 && size <= 64 ? (int)size : 0;
+    if (in->rank != 3 || b == 0 || in->dims[2] % (b * b) != 0)
         return refuse_call(m, "with a block_size that does not fit");
     const int c = in->dims[2] / (b * b);
     const struct cn_shape apart = {.rank = 5, .dims = {in->dims[0], in->dims[1], b, b, c}};

@@ -34,13 +34,6 @@ static void rule_key(const char *tensor, const char *end, char key[static 64]) {
     (void)snprintf(key, 64, "%.*s_%s", (int)(part ? length - 7 : length), tensor, end);
 }
 
-static double number_or(const json_t *config, const char *key, double otherwise) {
-    const json_t *value = json_object_get(config, key);
-    if (json_is_object(value)) /* NumPy's */
-        value = json_object_get(value, "value");
-    return json_is_number(value) ? json_number_value(value) : otherwise;
-}
-
 static int word_index(const char *const *names, const json_t *config, const char *key,
                       int otherwise) {
     const char *word = json_string_value(json_object_get(config, key));
@@ -72,22 +65,22 @@ static enum cn_status initializer_read(const struct cn_keras_layer *entry, const
     switch (spec->initializer) {
     case CN_INITIALIZER_RANDOM_NORMAL:
     case CN_INITIALIZER_TRUNCATED_NORMAL:
-        n.a = (float)number_or(config, "mean", 0);
-        n.b = (float)number_or(config, "stddev", 0.05);
+        n.a = (float)cn_keras_number(config, "mean", 0);
+        n.b = (float)cn_keras_number(config, "stddev", 0.05);
         break;
     case CN_INITIALIZER_RANDOM_UNIFORM:
-        n.a = (float)number_or(config, "minval", -0.05);
-        n.b = (float)number_or(config, "maxval", 0.05);
+        n.a = (float)cn_keras_number(config, "minval", -0.05);
+        n.b = (float)cn_keras_number(config, "maxval", 0.05);
         break;
     case CN_INITIALIZER_CONSTANT:
-        n.a = (float)number_or(config, "value", 0);
+        n.a = (float)cn_keras_number(config, "value", 0);
         break;
     case CN_INITIALIZER_ORTHOGONAL:
     case CN_INITIALIZER_IDENTITY:
-        n.a = (float)number_or(config, "gain", 1);
+        n.a = (float)cn_keras_number(config, "gain", 1);
         break;
     case CN_INITIALIZER_VARIANCE_SCALING:
-        n.a = (float)number_or(config, "scale", 1);
+        n.a = (float)cn_keras_number(config, "scale", 1);
         n.fan_mode = (enum cn_fan_mode)word_index(fan_modes, config, "mode", CN_FAN_IN);
         n.distribution = (enum cn_scaled_distribution)word_index(
             distributions, config, "distribution", CN_SCALED_TRUNCATED);
@@ -112,8 +105,8 @@ static enum cn_status regularizer_read(const struct cn_keras_layer *entry, const
     if (!l1 && !l2)
         return rule_refuse(entry, key, value, "L1, L2, L1L2");
     const double otherwise = json_is_object(config) ? 0 : 0.01;
-    rule->l1 = (float)(l1 ? number_or(config, "l1", otherwise) : 0);
-    rule->l2 = (float)(l2 ? number_or(config, "l2", otherwise) : 0);
+    rule->l1 = (float)(l1 ? cn_keras_number(config, "l1", otherwise) : 0);
+    rule->l2 = (float)(l2 ? cn_keras_number(config, "l2", otherwise) : 0);
     return CN_OK;
 }
 
@@ -138,10 +131,10 @@ static enum cn_status constraint_read(const struct cn_keras_layer *entry, const 
     if (index <= 0)
         return rule_refuse(entry, key, value, "MaxNorm, UnitNorm, NonNeg, MinMaxNorm");
     rule->constraint = (enum cn_constraint)index;
-    rule->least = (float)number_or(config, "min_value", 0);
-    rule->most = (float)number_or(config, "max_value",
-                                  rule->constraint == CN_CONSTRAINT_MIN_MAX_NORM ? 1 : 2);
-    rule->rate = (float)number_or(config, "rate", 1);
+    rule->least = (float)cn_keras_number(config, "min_value", 0);
+    rule->most = (float)cn_keras_number(config, "max_value",
+                                        rule->constraint == CN_CONSTRAINT_MIN_MAX_NORM ? 1 : 2);
+    rule->rate = (float)cn_keras_number(config, "rate", 1);
     axis = json_object_get(config, "axis");
     rule->axes = json_is_integer(axis) || json_is_array(axis) ? 0 : 1;
     if (json_is_integer(axis) && !axis_add(axis, rank, &rule->axes))

@@ -93,8 +93,7 @@ static bool is_reference(const json_t *value) {
            json_is_integer(json_array_get(value, 1)) && json_is_integer(json_array_get(value, 2));
 }
 
-/* True for Keras 2's ["_CONSTANT_VALUE", -1, 3.0, {keywords}]: a number before the tensors. */
-static bool is_constant(const json_t *value) {
+bool cn_keras_is_constant(const json_t *value) {
     const char *name = json_string_value(json_array_get(value, 0));
     return name != NULL && strcmp(name, "_CONSTANT_VALUE") == 0;
 }
@@ -111,7 +110,7 @@ static enum cn_status collect(struct opening *a, const struct cn_keras_model *mo
     size_t i;
     if (depth > MAX_DEPTH)
         return cn_fail(a->error, CN_LIMIT, "%s: its inbound_nodes are nested too deeply", label);
-    if (is_constant(value))
+    if (cn_keras_is_constant(value))
         return collect(a, model, label, json_array_get(value, 3), depth + 1, call);
     if (is_reference(value)) {
         status = add_reference(a, model, label, value, &call->inputs, &call->input_count);

@@ -168,6 +168,11 @@ Test(operations, refused) {
         KERAS_2("transpose", "[\"x\", 0, 0, {\"perm\": [1, 0, 2, 3]}]"),
         SLICING("[\"x\", 0, 0, {\"slice_spec\": [0]}]"),
         SLICING("[\"x\", 0, 0, {\"slice_spec\": [{}, 9]}]"),
+        SLICING("[\"x\", 0, 0, {\"slice_spec\": [{}, {\"step\": -9223372036854775808}]}]"),
+        KERAS_2("compat.v1.pad", "[\"x\", 0, 0, {\"paddings\": [[0, 0], [1, 1], [1, 1], [0, 0]], "
+                                 "\"mode\": \"SYMMETRIC\"}]"),
+        KERAS_2("compat.v1.pad", "[\"x\", 0, 0, {\"paddings\": [[1, 0], [1, 1], [1, 1], [0, 0]]}]"),
+        KERAS_2("image.resize", "[\"x\", 0, 0, {\"size\": [4, 4], \"antialias\": true}]"),
         KERAS_3("Einsum", "", "{\"args\": [" TENSOR "], \"kwargs\": {}}"),
     };
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
