@@ -36,6 +36,9 @@ void cn_trace_run_inputs(struct cn_trace *trace, const float *const *images);
  */
 const float *cn_trace_output(const struct cn_trace *trace, size_t layer);
 
+/* The memory of the outputs and of the packed parameters. */
+size_t cn_trace_bytes(const struct cn_trace *trace);
+
 /* Accepts NULL. */
 void cn_trace_free(struct cn_trace *trace);
 

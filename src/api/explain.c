@@ -10,11 +10,13 @@
 #include "api/predict.h"
 #include "api/routes.h"
 #include "base/names.h"
+#include "base/number.h"
 #include "convnet/trace.h"
 
 enum {
     EXPLAIN_MAX_NUMBERS = 1 << 20, /* most values in one answer as decimal numbers */
-    EXPLAIN_MAX_BYTES = 1 << 22    /* most values in one answer as bytes, and most pixels */
+    EXPLAIN_MAX_BYTES = 1 << 22,   /* most values in one answer as bytes, and most pixels */
+    EXPLAIN_WORDS = 1 << 16        /* room for names and shapes in an answer */
 };
 
 enum explain_values { EXPLAIN_FLOATS = 0, EXPLAIN_BYTES, EXPLAIN_NONE };
@@ -34,6 +36,7 @@ struct explanation {
     struct explain_options options;
     struct cn_workspace *workspace;
     struct cn_trace *trace;
+    size_t answer_bytes; /* at most */
 };
 
 /* The smallest and the largest of `count` >= 1 values. */
@@ -243,7 +246,7 @@ static struct mosaic mosaic_of(const struct explain_options *options,
 /* CN_INVALID: the layer that the options name has no filters; CN_LIMIT: the picture would have more
  * than EXPLAIN_MAX_BYTES pixels. */
 static enum cn_status explain_tiles_check(const struct explain_options *options,
-                                          const struct cn_network *network,
+                                          const struct cn_network *network, size_t *ret_bytes,
                                           struct cn_error *error) {
     const struct cn_layer *layer = &network->layers[options->layer];
     if (options->filters && layer->tensor_count == 0)
@@ -251,6 +254,7 @@ static enum cn_status explain_tiles_check(const struct explain_options *options,
                        cn_layer_type_name(layer->type));
     const struct mosaic mosaic = mosaic_of(options, layer);
     const struct sheet sheet = sheet_of(&mosaic, options->zoom);
+    *ret_bytes = 2 * sheet.width * sheet.height + EXPLAIN_WORDS; /* the pixels and their PNG */
     if (sheet.width * sheet.height <= EXPLAIN_MAX_BYTES)
         return CN_OK;
     return cn_fail(error, CN_LIMIT,
@@ -384,20 +388,25 @@ static enum cn_status read_options(const struct http_exchange *exchange,
     return status;
 }
 
-/* Parameters count too, if the answer contains them. */
+/* Parameters count too, if the answer contains them. *ret_bytes: the answer's memory at most. */
 static enum cn_status check_size(const struct explain_options *options,
-                                 const struct cn_network *network, struct cn_error *error) {
+                                 const struct cn_network *network, size_t *ret_bytes,
+                                 struct cn_error *error) {
+    static const size_t value_bytes[] = {
+        [EXPLAIN_FLOATS] = CN_FLOAT_TEXT, [EXPLAIN_BYTES] = 3, [EXPLAIN_NONE] = 0};
     const size_t limit =
         options->values == EXPLAIN_FLOATS ? EXPLAIN_MAX_NUMBERS : EXPLAIN_MAX_BYTES;
     size_t values = 0;
     if (options->png)
-        return explain_tiles_check(options, network, error);
+        return explain_tiles_check(options, network, ret_bytes, error);
     for (size_t l = 0; l < network->layer_count; l++) {
         if (options->layer != CN_TRACE_ALL && options->layer != l)
             continue;
         values += cn_shape_size(&network->layers[l].output_shape);
         values += options->filters ? network->layers[l].parameter_count : 0;
     }
+    *ret_bytes = (values + cn_shape_size(&network->input_shape)) * value_bytes[options->values] +
+                 EXPLAIN_WORDS;
     if (options->values == EXPLAIN_NONE || values <= limit)
         return CN_OK;
     return cn_fail(error, CN_LIMIT,
@@ -420,6 +429,7 @@ static void explain_work(struct prediction *prediction) {
 static const char *explain_answer(struct http_exchange *exchange, struct cn_text *text) {
     const struct prediction *prediction = exchange->state;
     const struct explanation *explanation = prediction->protocol_state;
+    (void)cn_text_room(text, explanation->answer_bytes); /* so that it need not grow, with copies */
     if (explanation->options.png)
         explain_tiles(prediction, text);
     else
@@ -427,9 +437,28 @@ static const char *explain_answer(struct http_exchange *exchange, struct cn_text
     return explanation->options.png ? "image/png" : "application/json";
 }
 
+/* Counts the memory for the computation, and ahead that of the answer: over the budget the request
+ * is refused before it is computed. */
+static enum cn_status explain_hold(struct http_exchange *exchange,
+                                   const struct prediction *prediction, struct cn_error *error) {
+    const struct explanation *explanation = prediction->protocol_state;
+    const size_t work =
+        cn_trace_bytes(explanation->trace) + cn_plan_workspace_bytes(prediction->model->plan);
+    const size_t all = work + explanation->answer_bytes;
+    if (all > http_hold_most(exchange))
+        return cn_fail(error, CN_LIMIT,
+                       "the explanation takes %zu bytes of memory; a request may have %zu, three "
+                       "quarters of memory-budget",
+                       all, http_hold_most(exchange));
+    if (http_hold(exchange, work) && http_hold_ahead(exchange, explanation->answer_bytes))
+        return CN_OK;
+    statistics_add(exchange->context->statistics, STATISTICS_REJECTED_MEMORY, 1);
+    return cn_fail(error, CN_MEMORY, "no memory for an explanation of %zu bytes", all);
+}
+
 /* Reads the query and allocates what it needs. */
-static enum cn_status explain_prepare(const struct http_exchange *exchange,
-                                      struct prediction *prediction, struct cn_error *error) {
+static enum cn_status explain_prepare(struct http_exchange *exchange, struct prediction *prediction,
+                                      struct cn_error *error) {
     const struct served_model *model = prediction->model;
     const struct cn_network *network = model->model->network;
     struct explanation *explanation = calloc(1, sizeof *explanation);
@@ -441,12 +470,14 @@ static enum cn_status explain_prepare(const struct http_exchange *exchange,
     if (status == CN_OK)
         status = picture_options_read(exchange, &prediction->options, error);
     if (status == CN_OK)
-        status = check_size(&explanation->options, network, error);
+        status = check_size(&explanation->options, network, &explanation->answer_bytes, error);
     if (status == CN_OK)
         status = cn_trace_create(network, explanation->options.layer, EXPLAIN_MAX_BYTES,
                                  &explanation->trace, error);
     if (status == CN_OK)
         status = cn_workspace_create(model->plan, &explanation->workspace, error);
+    if (status == CN_OK)
+        status = explain_hold(exchange, prediction, error);
     return status;
 }
 

@@ -69,7 +69,7 @@ char *cn_text_take(struct cn_text *text, size_t *ret_length) {
     if (text->failed)
         free(text->bytes);
     /* A long text may wait long for its reader: without the room that it grew into. */
-    char *less = bytes != NULL && text->capacity - text->length > LONG_ROOM
+    char *less = text->length > 0 && bytes != NULL && text->capacity - text->length > LONG_ROOM
                      ? realloc(bytes, text->length)
                      : NULL;
     bytes = less != NULL ? less : bytes;

@@ -20,6 +20,7 @@ struct cn_trace {
     const float **outputs; /* [layer_count] */
     const float **inputs;  /* of the running layer */
     float *block;          /* outputs | packed | scratch */
+    size_t block_size;
     float *packed, *scratch;
 };
 
@@ -102,7 +103,8 @@ enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, s
         parts = measure(trace);
     if (parts.outputs != SIZE_MAX) {
         trace->inputs = calloc(parts.inputs + 1, sizeof *trace->inputs);
-        trace->block = cn_floats_allocate(parts.outputs + parts.packed + parts.scratch);
+        trace->block_size = parts.outputs + parts.packed + parts.scratch;
+        trace->block = cn_floats_allocate(trace->block_size);
     }
     if (trace->inputs == NULL || trace->block == NULL) {
         cn_trace_free(trace);
@@ -167,6 +169,10 @@ void cn_trace_run(struct cn_trace *trace, const float *image) {
 
 const float *cn_trace_output(const struct cn_trace *trace, size_t layer) {
     return layer >= trace->first_kept && layer < trace->layer_count ? trace->outputs[layer] : NULL;
+}
+
+size_t cn_trace_bytes(const struct cn_trace *trace) {
+    return trace->block_size * sizeof(float);
 }
 
 void cn_trace_free(struct cn_trace *trace) {

@@ -30,14 +30,7 @@ def chunk(kind, data):
 
 
 def palette_picture(side):
-<<<<<<< HEAD
     """A PNG of one bit per sample, with palette and tRNS; all pixels are equal."""
-    def chunk(kind, data):
-        return (struct.pack(">I", len(data)) + kind + data +
-                struct.pack(">I", zlib.crc32(kind + data)))
-=======
-    """A PNG of one bit a sample, with palette and tRNS: all pixels alike."""
->>>>>>> 62c1d56 (api: pixels in proportion to the bytes that were sent)
     rows = zlib.compress((b"\0" + bytes((side + 7) // 8)) * side, 9)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 3, 0, 0, 0)) +
             chunk(b"PLTE", b"\xff\xff\xff\0\0\0") + chunk(b"tRNS", b"\xff\x80") +
@@ -63,7 +56,7 @@ def resident(server):
 
 
 def grey_picture(side):
-    """An empty page of 8 bits a sample."""
+    """An empty page of 8 bits per sample."""
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)) +
             chunk(b"IDAT", zlib.compress((b"\0" + b"\xff" * side) * side, 9)) + chunk(b"IEND", b""))
 
@@ -187,6 +180,16 @@ def test_promises_to_bodies_that_do_not_come():
             check(answer[0] == 413 and refused in answer[2], "what can never be: %s" % (answer,))
 
 
+def test_explanations_are_counted():
+    """The query and the model tell what an explanation takes: it is refused before it is computed."""
+    with serving("--memory-budget=1M") as server:
+        status, _, body = ask(server, post(path=b"/explain"))
+        check(status == 413 and b"three quarters of memory-budget" in body,
+              "more than there will ever be: %d %r" % (status, body[:120]))
+        status, _, body = ask(server, post(path=b"/explain?values=none"))
+        check(status == 200, "without values: %d %r" % (status, body[:120]))
+
+
 def test_log_that_nobody_reads():
     readable, writable = os.pipe()
     process = subprocess.Popen([DAEMON, "--model=" + MODEL, "--port=0", "--access-log=yes",
@@ -295,6 +298,7 @@ def main():
     test_deadline()
     test_memory_comes_back()
     test_promises_to_bodies_that_do_not_come()
+    test_explanations_are_counted()
     return finish()
 
 
