@@ -289,6 +289,10 @@ struct cn_evaluation {
     float *probabilities; /* [samples, class_count] */
 };
 
+/* The sum that the regularizers of the trainable weights add to the loss, as in Keras. The loss of
+ * a cn_evaluation does not contain it; those of a cn_epoch_record do. */
+double cn_network_penalty(const struct cn_network *network);
+
 /* Computes the network's answers for the dataset, as in inference. Caller clears with
  * cn_evaluation_clear. */
 enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,

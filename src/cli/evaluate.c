@@ -93,6 +93,9 @@ static bool evaluate_print_json(const struct evaluate_result *result) {
             (void)json_object_set_new(json, "top_5_accuracy", json_real(means->top_5));
         }
     }
+    if (json != NULL && result->penalty > 0) {
+        (void)json_object_set_new(json, "regularization", json_real(result->penalty));
+    }
     if (json != NULL && result->outliers.samples > 0) {
         (void)json_object_set_new(
             json, "outliers",
@@ -134,7 +137,11 @@ static void print_confusion(const struct cn_model *model, const struct cn_evalua
 static bool evaluate_print_text(const struct evaluate_result *result) {
     const struct cn_evaluation *evaluation = &result->evaluation;
     const struct cn_model *model = result->model;
-    printf("loss         %.6f (%s)\n", evaluation->loss, cn_loss_names[result->settings->loss]);
+    printf("loss         %.6f (%s", evaluation->loss, cn_loss_names[result->settings->loss]);
+    if (result->penalty > 0) {
+        printf("; %.6f of it from the regularizers", result->penalty);
+    }
+    puts(")");
     printf("accuracy     %.4f (%zu of %zu; 95 %% interval %.4f to %.4f)\n", evaluation->accuracy,
            evaluation->correct, evaluation->samples, result->interval[0], result->interval[1]);
     if (isfinite(result->means.top_5)) {
@@ -278,6 +285,8 @@ enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error 
     if (status != CN_OK) {
         return status;
     }
+    result->penalty = cn_network_penalty(result->model->network);
+    e->loss += result->penalty;
     evaluate_interval(e->correct, e->samples, result->interval);
     result->calibration_error = cn_calibration_error(e, result->data->labels, result->bins);
     status = cn_class_means(e, result->data->labels, &result->means, error);

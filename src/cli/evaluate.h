@@ -22,8 +22,9 @@ struct evaluate_result {
     const struct evaluate_settings *settings;
     struct cn_model *model;
     struct cn_dataset *data;
-    struct cn_evaluation evaluation;
-    double interval[2]; /* 95 %, of the accuracy */
+    struct cn_evaluation evaluation; /* its loss contains the penalty */
+    double penalty;                  /* that the regularizers add */
+    double interval[2];              /* 95 %, of the accuracy */
     double calibration_error;
     struct cn_reliability_bin bins[CN_RELIABILITY_BINS];
     struct cn_class_means means;

@@ -353,12 +353,24 @@ static enum cn_status add_over_axes(struct assembly *a, struct cn_keras_node *no
     return status;
 }
 
+/* Keras's activity_regularizer is a layer here. */
+static enum cn_status regularize_output(struct assembly *a, const struct cn_keras_node *node,
+                                        const char *outer, const char *path, size_t *value) {
+    const size_t input = *value;
+    return add_helper(
+        a, node, outer, path, ".activity", "ActivityRegularization",
+        json_pack("{s:f, s:f}", "l1", (double)node->activity.l1, "l2", (double)node->activity.l2),
+        &input, 1, value);
+}
+
 /* A layer and its own activation, whatever the order of the axes. */
 static enum cn_status add_ordered(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                   const char *path, size_t *values, size_t input_count,
                                   size_t *ret_value) {
     bool moved = false;
-    enum cn_status status = order_inputs(a, node, outer, path, values, input_count, &moved);
+    enum cn_status status = cn_keras_take_activity(&node->entry, &node->activity);
+    if (status == CN_OK)
+        status = order_inputs(a, node, outer, path, values, input_count, &moved);
     if (status != CN_OK)
         return status;
     const int rank = cn_network_value_shape(a->network, values[0])->rank;
@@ -381,6 +393,8 @@ static enum cn_status add_ordered(struct assembly *a, struct cn_keras_node *node
     }
     if (status == CN_OK && node->function.function != NULL)
         status = call_function(a, node, outer, path, ret_value);
+    if (status == CN_OK && (node->activity.l1 > 0 || node->activity.l2 > 0))
+        status = regularize_output(a, node, outer, path, ret_value);
     if (status == CN_OK)
         a->moved[*ret_value] = moved && cn_network_value_shape(a->network, *ret_value)->rank > 1;
     return status;

@@ -139,6 +139,10 @@ bool cn_keras_is_rule(const char *key);
  * known; a lenient entry's is skipped. */
 enum cn_status cn_keras_read_rules(const struct cn_keras_layer *entry, struct cn_layer *layer);
 
+/* Takes the regularizer of the layer's output out of its configuration; *rule keeps its value if
+ * there is none. CN_UNSUPPORTED. A lenient entry's stays and is skipped. */
+enum cn_status cn_keras_take_activity(struct cn_keras_layer *entry, struct cn_weight_rule *rule);
+
 /* Writes them into the layer's configuration; not 0: no memory. */
 int cn_keras_format_rules(const struct cn_layer *layer, json_t *config);
 
@@ -242,6 +246,7 @@ struct cn_keras_node {
     struct cn_ints axes;               /* that it works over in the file, once it has been made */
     struct cn_keras_function function; /* after the layer */
     bool alone;                        /* the function is all there is */
+    struct cn_weight_rule activity;    /* what its output adds to the loss */
 };
 
 struct cn_keras_model {

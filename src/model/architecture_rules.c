@@ -110,6 +110,18 @@ static enum cn_status regularizer_read(const struct cn_keras_layer *entry, const
     return CN_OK;
 }
 
+enum cn_status cn_keras_take_activity(struct cn_keras_layer *entry, struct cn_weight_rule *rule) {
+    static const char key[] = "activity_regularizer";
+    const json_t *value = json_object_get(entry->config, key);
+    enum cn_status status = CN_OK;
+    if (value == NULL || entry->lenient)
+        return CN_OK;
+    if (!json_is_null(value))
+        status = regularizer_read(entry, key, value, rule);
+    (void)json_object_del(entry->config, key);
+    return status;
+}
+
 /* Adds an axis, which may be counted from the end, to a set of bits; false: it is none. */
 static bool axis_add(const json_t *value, int rank, unsigned *axes) {
     const json_int_t axis = json_integer_value(value);

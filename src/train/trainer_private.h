@@ -23,8 +23,8 @@ bool cn_callbacks_epoch(struct cn_callback_state *watch, const struct cn_trainin
 void cn_clip_gradients(const struct cn_training_options *options, const struct cn_network *network,
                        float *gradients);
 
-/* Adds the regularizers' gradients to `gradients` [parameter_count]; returns what they add to the
- * mean loss. */
+/* Adds the regularizers' gradients to `gradients` [parameter_count], which may be NULL; returns
+ * cn_network_penalty. */
 double cn_regularize(const struct cn_network *network, float *gradients);
 
 /* Makes the weights obey their constraints. */

@@ -4,6 +4,10 @@
 
 #include "train/trainer_private.h"
 
+double cn_network_penalty(const struct cn_network *network) {
+    return cn_regularize(network, NULL);
+}
+
 double cn_regularize(const struct cn_network *network, float *gradients) {
     size_t index = 0;
     double penalty = 0;
@@ -12,13 +16,14 @@ double cn_regularize(const struct cn_network *network, float *gradients) {
             const struct cn_tensor *tensor = &network->tensors[index];
             const struct cn_weight_rule *rule = &network->layers[l].tensors[t].rule;
             const float *w = network->parameters + tensor->offset;
-            float *dw = gradients + tensor->offset;
             if (!tensor->trainable || (rule->l1 == 0 && rule->l2 == 0))
                 continue;
             for (size_t i = 0; i < tensor->size; i++) {
                 penalty += (double)rule->l1 * fabs((double)w[i]) +
                            (double)rule->l2 * (double)w[i] * (double)w[i];
-                dw[i] += rule->l1 * (float)((w[i] > 0) - (w[i] < 0)) + 2 * rule->l2 * w[i];
+                if (gradients != NULL)
+                    gradients[tensor->offset + i] +=
+                        rule->l1 * (float)((w[i] > 0) - (w[i] < 0)) + 2 * rule->l2 * w[i];
             }
         }
     return penalty;

@@ -2,6 +2,7 @@
 """`convnet train` with typical data and within its memory limit: pictures with a labels.csv, weights of
 samples, an imported network with a new head, data larger than memory, metrics per epoch, the report, and a
 narrow terminal."""
+import array
 import csv
 import fcntl
 import hashlib
@@ -55,6 +56,34 @@ def train(folder, *more, preexec=None):
 def checksum(path):
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
+
+
+# ---- Regularizers ----
+
+def regularized(folder):
+    """As in Keras, val_loss and evaluate's loss contain what the regularizers add."""
+    data, model = os.path.join(TOP, "tests", "data", "mnist-sample"), os.path.join(folder, "l2.st")
+    history = os.path.join(folder, "l2.csv")
+    layers = [{"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": [None, 28, 28, 1]}},
+              {"class_name": "Dense", "config": {
+                  "name": "d", "units": 10, "activation": "softmax",
+                  "kernel_regularizer": {"class_name": "L2", "config": {"l2": 0.5}}}}]
+    with open(os.path.join(folder, "net.json"), "w", encoding="ascii") as file:
+        json.dump({"class_name": "Sequential", "config": {"name": "n", "layers": layers}}, file)
+    code, _, said = train(folder, "--data", data, "--output", model, "--epochs", "1", "--history", history,
+                          "--validation-split", "0.2")
+    check(code == 0, "training with a regularizer: %s" % said)
+    kernel = array.array("f", tensors_of(model)["d/kernel"])
+    penalty = 0.5 * sum(w * w for w in kernel)
+    with open(history, encoding="ascii") as file:
+        row = next(csv.DictReader(file))
+    check(float(row["val_loss"]) > penalty > 1, "val_loss contains %g: %s" % (penalty, row))
+    code, out, said = convnet("evaluate", "--model", model, "--data", data, "--json")
+    result = json.loads(out)
+    check(abs(result["regularization"] - penalty) < 1e-5 * penalty, "%s and not %g" % (out, penalty))
+    code, plain, said = convnet("evaluate", "--model", model, "--data", data)
+    check(code == 0 and "%.6f of it from the regularizers" % penalty in plain, "evaluate: %s" % plain)
+    check(result["loss"] > penalty and "%.6f" % result["loss"] in plain, "its loss contains it: %s" % out)
 
 
 # ---- labels.csv and weights ----
@@ -270,6 +299,7 @@ def narrow(folder):
 
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        regularized(folder)
         labelled(folder)
         weights_matter(folder)
         transfer(folder)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "convnet/model.h"
+#include "layers/layer_type.h"
 #include "train/trainer_private.h"
 
 /* Dense 40 -> 30 with these keys. */
@@ -114,12 +115,49 @@ Test(weight_rules, regularizers) {
     network->parameters[1200] = 10;
     gradients[3] = 1;
     const double penalty = cn_regularize(network, gradients);
+    cr_assert_eq(cn_network_penalty(network), penalty);
     cr_assert_float_eq(penalty, 0.5 * 2 + 0.25 * 4 + 0.01 * 100, 1e-6);
     cr_assert_float_eq((double)gradients[3], 1 - 0.5 - 1, 1e-6);
     cr_assert_float_eq((double)gradients[1200], 0.2, 1e-6);
     cr_assert_eq(gradients[4], 0.0F);
     free(gradients);
     cn_network_free(network);
+}
+
+/* Keras's activity_regularizer is an ActivityRegularization after the layer and its activation. */
+Test(weight_rules, outputs_are_regularized) {
+    struct cn_network *network = dense_network(
+        ",\"activation\":\"relu\",\"activity_regularizer\":{\"class_name\":\"L1\",\"config\":{"
+        "\"l1\":0.125}}");
+    cr_assert_eq(network->layer_count, 2);
+    cr_assert_str_eq(network->layers[1].type->class_name, "ActivityRegularization");
+    cr_assert_str_eq(network->layers[1].name, "d.activity");
+    char *text = NULL;
+    cr_assert_eq(cn_architecture_format(network, &text, NULL), CN_OK);
+    cr_assert_not_null(strstr(text, "0.125"), "%s", text);
+    free(text);
+    cn_network_free(network);
+    network = dense_network(",\"activity_regularizer\":null");
+    cr_assert_eq(network->layer_count, 1);
+    cn_network_free(network);
+}
+
+static void refused(const char *keys, const char *part) {
+    char json[512];
+    struct cn_network *network = NULL;
+    struct cn_error error = {0};
+    snprintf(json, sizeof json,
+             "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"Dense\",\"config\":{"
+             "\"units\":30,\"batch_input_shape\":[null,40]%s}}]}",
+             keys);
+    cr_assert_eq(cn_architecture_parse(json, strlen(json), "test", &network, &error),
+                 CN_UNSUPPORTED, "%s", json);
+    cr_assert_not_null(strstr(error.text, part), "%s", error.text);
+}
+
+Test(weight_rules, unknown_rules_are_refused) {
+    refused(",\"activity_regularizer\":{\"class_name\":\"Mine\",\"config\":{}}", "L1, L2, L1L2");
+    refused(",\"kernel_regularizer\":\"mine\"", "kernel_regularizer");
 }
 
 /* The norm of each column (axis 0). */
