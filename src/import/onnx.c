@@ -293,21 +293,22 @@ static bool *nodes_needed(struct onnx_import *import) {
 
 static const char *operator_advice(const char *type) {
     static const char *const recurrent[] = {"LSTM", "GRU", "RNN"};
-    static const char *const control[] = {"If", "Loop", "Scan"};
+    static const char *const control[] = {"Loop", "Scan", "SequenceMap"};
     for (size_t i = 0; i < 3; i++) {
         if (strcmp(type, recurrent[i]) == 0)
             return "recurrent layers are not supported";
         if (strcmp(type, control[i]) == 0)
             return "control flow is not supported";
     }
-    if (strcmp(type, "QuantizeLinear") == 0 || strncmp(type, "QLinear", 7) == 0 ||
-        strcmp(type, "DynamicQuantizeLinear") == 0 || strcmp(type, "DequantizeLinear") == 0)
-        return "quantized arithmetic is not supported; export the model before quantization";
+    if (strncmp(type, "QLinear", 7) == 0 || strcmp(type, "DynamicQuantizeLinear") == 0 ||
+        strcmp(type, "ConvInteger") == 0 || strcmp(type, "MatMulInteger") == 0)
+        return "integer arithmetic is not supported; export the model before quantization, or with "
+               "QuantizeLinear and DequantizeLinear (QDQ)";
     return strchr(type, '.') != NULL ? "operators of other domains are not supported"
                                      : "this operator is not supported";
 }
 
-static bool node_convert(struct onnx_import *import, const struct onnx_node *node) {
+bool onnx_node_convert(struct onnx_import *import, const struct onnx_node *node) {
     bool poisoned = false, folded = false;
     import->node = node;
     for (size_t i = 0; i < node->input_count; i++) {
@@ -338,7 +339,7 @@ static bool nodes_convert(struct onnx_import *import) {
         return false;
     for (size_t i = 0; i < import->node_count; i++) {
         const struct onnx_node *node = &import->nodes[i];
-        const bool done = needed[i] && node_convert(import, node);
+        const bool done = needed[i] && onnx_node_convert(import, node);
         if (import->status != CN_OK)
             return false;
         for (size_t o = 0; needed[i] && o < node->output_count; o++) {

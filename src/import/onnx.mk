@@ -7,6 +7,7 @@ libonnx_la_SOURCES = \
 	src/import/onnx_elementwise.c \
 	src/import/onnx_fold.c \
 	src/import/onnx_graph.c \
+	src/import/onnx_inline.c \
 	src/import/onnx_layers.c \
 	src/import/onnx_layout.c \
 	src/import/onnx_matmul.c \
@@ -15,6 +16,7 @@ libonnx_la_SOURCES = \
 	src/import/onnx_node.c \
 	src/import/onnx_normalization.c \
 	src/import/onnx_operators.c \
+	src/import/onnx_quantization.c \
 	src/import/onnx_shapes.c \
 	src/import/onnx_tensor.c
 nodist_libonnx_la_SOURCES = src/import/onnx.pb-c.c src/import/onnx.pb-c.h

@@ -256,15 +256,32 @@ static int affine_lower(struct onnx_import *import, const struct onnx_operands *
     return onnx_layer_affine(import, x, scaled ? scales : NULL, shifted ? shifts : NULL);
 }
 
+/* True if nothing but `value`'s one reader reads its layer, also under the names that Identity and
+ * others give it: each such name is read once. */
+static bool read_once(const struct onnx_import *import, const struct onnx_value *value) {
+    int uses = 0, names = 0;
+    for (size_t v = 0; v < import->value_count; v++) {
+        const struct onnx_value *other = &import->values[v];
+        if (other->state != ONNX_DYNAMIC || other->layer != value->layer)
+            continue;
+        if (other->is_output)
+            return false;
+        names++;
+        uses += other->uses;
+    }
+    return uses == names;
+}
+
 /* A constant that is added to a Dense layer, which nothing else reads, is its bias. */
 static bool dense_bias(struct onnx_import *import, const struct onnx_operands *operands,
                        const struct onnx_value *x, int constant) {
     struct onnx_layer *dense = &import->layers[x->layer];
     const struct onnx_operands *all = operands;
     const int units = all->dims[all->rank - 1];
-    if (strcmp(dense->class_name, "Dense") != 0 || dense->weight_count != 1 || x->uses != 1 ||
-        x->is_output || all->of[!constant].layer != x->layer || !all->of[!constant].whole ||
-        !is_per_channel(all, constant) || units != dense->dims[dense->rank - 1])
+    if (strcmp(dense->class_name, "Dense") != 0 || dense->weight_count != 1 ||
+        !read_once(import, x) || all->of[!constant].layer != x->layer ||
+        !all->of[!constant].whole || !is_per_channel(all, constant) ||
+        units != dense->dims[dense->rank - 1])
         return false;
     json_object_set_new(dense->config, "use_bias", json_true());
     return onnx_layer_weight(import, x->layer, "bias", 1, &units, all->of[constant].numbers);

@@ -193,14 +193,19 @@ static bool fold_cast(const struct folding *folding) {
     return fold_give(folding, 0, y);
 }
 
-/* (x - zero_point) * scale, along an axis. */
-static bool fold_dequantize(const struct folding *folding) {
+/* Scales and zero points of a constant, one of each or along an axis. False after onnx_refuse. */
+struct scales {
+    const struct onnx_tensor *scale, *zero; /* zero: NULL if omitted */
+    size_t inner;                           /* elements that share one */
+};
+
+static bool scales_read(const struct folding *folding, struct scales *ret) {
     const struct onnx_tensor *x = folding->inputs[0], *scale = folding->inputs[1];
     const struct onnx_tensor *zero = folding->count > 2 ? folding->inputs[2] : NULL;
     int axis = 0;
-    size_t inner = 1;
+    *ret = (struct scales){scale, zero, 1};
     if (onnx_int(folding->node, "block_size", 0) != 0)
-        return onnx_refuse(folding->import, "it dequantizes in blocks");
+        return onnx_refuse(folding->import, "it quantizes in blocks");
     if (scale->count != 1) {
         if (!onnx_axis(folding->import, onnx_int(folding->node, "axis", 1), x->rank, &axis))
             return false;
@@ -210,13 +215,47 @@ static bool fold_dequantize(const struct folding *folding) {
         return onnx_refuse(folding->import, "its zero points do not fit its scales");
     }
     for (int i = axis + 1; i < x->rank; i++)
-        inner *= (size_t)x->dims[i];
+        ret->inner *= (size_t)x->dims[i];
+    return true;
+}
+
+static double scale_at(const struct scales *scales, size_t i, double *ret_zero) {
+    const size_t channel = scales->scale->count != 1 ? i / scales->inner % scales->scale->count : 0;
+    *ret_zero = scales->zero != NULL ? onnx_number(scales->zero, channel) : 0;
+    return onnx_number(scales->scale, channel);
+}
+
+/* (x - zero_point) * scale */
+static bool fold_dequantize(const struct folding *folding) {
+    const struct onnx_tensor *x = folding->inputs[0];
+    struct scales scales;
+    double zero;
+    if (!scales_read(folding, &scales))
+        return false;
     struct onnx_tensor *y = onnx_tensor_make(folding->import, ONNX_FLOAT, x->rank, x->dims);
     for (size_t i = 0; y != NULL && i < y->count; i++) {
-        const size_t channel = scale->count != 1 ? i / inner % scale->count : 0;
-        onnx_set_number(y, i,
-                        (onnx_number(x, i) - (zero != NULL ? onnx_number(zero, channel) : 0)) *
-                            onnx_number(scale, channel));
+        const double scale = scale_at(&scales, i, &zero);
+        onnx_set_number(y, i, (onnx_number(x, i) - zero) * scale);
+    }
+    return fold_give(folding, 0, y);
+}
+
+/* Of weights that were trained for quantization: clip(round(x / scale) + zero_point). */
+static bool fold_quantize(const struct folding *folding) {
+    const struct onnx_tensor *x = folding->inputs[0];
+    struct scales scales;
+    double zero, least, most;
+    if (!scales_read(folding, &scales))
+        return false;
+    const int given = (int)onnx_int(folding->node, "output_dtype", 0);
+    const int type = scales.zero != NULL ? scales.zero->type : given != 0 ? given : ONNX_UINT8;
+    if (!onnx_integer_range(type, &least, &most))
+        return onnx_refuse(folding->import, "it quantizes to %s", onnx_type_name(type));
+    struct onnx_tensor *y = onnx_tensor_make(folding->import, type, x->rank, x->dims);
+    for (size_t i = 0; y != NULL && i < y->count; i++) {
+        const double scale = scale_at(&scales, i, &zero);
+        const float ratio = (float)onnx_number(x, i) / (float)scale; /* as runtimes divide */
+        onnx_set_number(y, i, fmin(fmax(rint((double)ratio) + zero, least), most));
     }
     return fold_give(folding, 0, y);
 }
@@ -592,6 +631,7 @@ static const struct fold_operator operators[] = {
     {"Cast", 1, fold_cast},
     {"Clip", 1, fold_clip},
     {"DequantizeLinear", 2, fold_dequantize},
+    {"QuantizeLinear", 2, fold_quantize},
     {"Range", 3, fold_range},
     {"Reshape", 1, fold_reshape},
     {"Flatten", 1, fold_flatten},

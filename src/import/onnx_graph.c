@@ -44,8 +44,7 @@ void onnx_model_free(struct onnx_import *import) {
 
 /* ---- Values ---- */
 
-/* The value with this name, which is created if it does not exist; -1 after onnx_fail. */
-static int value_named(struct onnx_import *import, const char *name) {
+int onnx_value_named(struct onnx_import *import, const char *name) {
     const json_t *known = json_object_get(import->names, name);
     if (known != NULL)
         return (int)json_integer_value(known);
@@ -68,12 +67,12 @@ static int value_named(struct onnx_import *import, const char *name) {
     return index;
 }
 
-static bool initializers_read(struct onnx_import *import, const Onnx__GraphProto *graph) {
+bool onnx_initializers_read(struct onnx_import *import, const Onnx__GraphProto *graph) {
     for (size_t i = 0; i < graph->n_initializer; i++) {
         Onnx__TensorProto *proto = graph->initializer[i];
         if (proto->name == NULL || proto->name[0] == '\0')
             return onnx_fail(import, CN_MALFORMED, "an initializer has no name");
-        const int index = value_named(import, proto->name);
+        const int index = onnx_value_named(import, proto->name);
         const struct onnx_tensor *tensor = index >= 0 ? onnx_tensor_read(import, proto) : NULL;
         if (tensor == NULL)
             return false;
@@ -95,7 +94,7 @@ static bool names_resolve(struct onnx_import *import, char **names, size_t count
         indices[i] = -1;
         if (names[i] == NULL || names[i][0] == '\0')
             continue;
-        indices[i] = value_named(import, names[i]);
+        indices[i] = onnx_value_named(import, names[i]);
         if (indices[i] < 0)
             return false;
     }
@@ -114,8 +113,8 @@ static bool domain_is_onnx(const char *domain) {
     return domain == NULL || domain[0] == '\0' || strcmp(domain, "ai.onnx") == 0;
 }
 
-static bool node_read(struct onnx_import *import, const Onnx__NodeProto *proto,
-                      struct onnx_node *node) {
+bool onnx_node_read(struct onnx_import *import, const Onnx__NodeProto *proto,
+                    struct onnx_node *node) {
     node->proto = proto;
     node->type = proto->op_type != NULL ? proto->op_type : "";
     node->label = node_label(proto);
@@ -134,7 +133,8 @@ static bool node_read(struct onnx_import *import, const Onnx__NodeProto *proto,
             return onnx_fail(import, CN_MALFORMED, "node '%s' has an attribute without a name",
                              node->label);
     return names_resolve(import, proto->input, proto->n_input, &node->inputs) &&
-           names_resolve(import, proto->output, proto->n_output, &node->outputs);
+           names_resolve(import, proto->output, proto->n_output, &node->outputs) &&
+           onnx_branch_inputs(import, node);
 }
 
 /* Sorts the nodes so that each follows those that compute its inputs; otherwise their order is
@@ -179,15 +179,19 @@ static bool nodes_sort(struct onnx_import *import, const int *maker) {
 }
 
 static bool nodes_read(struct onnx_import *import, const Onnx__GraphProto *graph) {
+    Onnx__NodeProto **nodes;
+    size_t count;
     if (graph->n_node > ONNX_MAX_NODES)
         return onnx_fail(import, CN_LIMIT, "has %zu nodes; at most %d are read", graph->n_node,
                          ONNX_MAX_NODES);
-    import->node_count = graph->n_node;
-    import->nodes = onnx_allocate(import, graph->n_node + 1, sizeof *import->nodes);
+    if (!onnx_functions_expand(import, graph->node, graph->n_node, &nodes, &count))
+        return false;
+    import->node_count = count;
+    import->nodes = onnx_allocate(import, count + 1, sizeof *import->nodes);
     if (import->nodes == NULL)
         return false;
-    for (size_t i = 0; i < graph->n_node; i++)
-        if (!node_read(import, graph->node[i], &import->nodes[i]))
+    for (size_t i = 0; i < count; i++)
+        if (!onnx_node_read(import, nodes[i], &import->nodes[i]))
             return false;
     int *maker = onnx_allocate(import, import->value_count + 1, sizeof *maker);
     if (maker == NULL)
@@ -230,7 +234,7 @@ bool onnx_graph_read(struct onnx_import *import) {
     const Onnx__GraphProto *graph = import->model->graph;
     if (graph == NULL || graph->n_node == 0)
         return onnx_fail(import, CN_MALFORMED, "is not an ONNX model: it has no graph with nodes");
-    if (!opset_read(import) || !initializers_read(import, graph))
+    if (!opset_read(import) || !onnx_initializers_read(import, graph))
         return false;
     return nodes_read(import, graph);
 }

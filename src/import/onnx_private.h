@@ -132,6 +132,7 @@ struct onnx_import {
     json_t *obstacles;            /* strings */
     json_t *notes;                /* strings: what was folded and dropped */
     const struct onnx_node *node; /* the present node */
+    int branches;                 /* in which it lies */
     struct onnx_block *blocks;    /* all memory, freed at the end of the import */
     size_t allocated;
 };
@@ -184,11 +185,34 @@ void onnx_set_number(struct onnx_tensor *tensor, size_t i, double value);
 bool onnx_model_parse(struct onnx_import *import, const void *bytes, size_t size);
 void onnx_model_free(struct onnx_import *import);
 
+/* The value with this name, which is created if it does not exist; -1 after onnx_fail. */
+int onnx_value_named(struct onnx_import *import, const char *name);
+
+/* Decodes a graph's initializers. False after onnx_fail. */
+bool onnx_initializers_read(struct onnx_import *import, const Onnx__GraphProto *graph);
+
+/* Names a node's inputs and outputs; an If also has as inputs what its branches read. False after
+ * onnx_fail. */
+bool onnx_node_read(struct onnx_import *import, const Onnx__NodeProto *proto,
+                    struct onnx_node *node);
+
 /* Reads the message: sorts nodes, names values, decodes initializers. False after onnx_fail. */
 bool onnx_graph_read(struct onnx_import *import);
 
 /* The index of the value with this name; -1: there is none. */
 int onnx_value_index(struct onnx_import *import, const char *name);
+
+/* ---- Functions and branches (onnx_inline.c); false after onnx_fail ---- */
+
+/* Replaces calls of the file's own functions by their nodes. */
+bool onnx_functions_expand(struct onnx_import *import, Onnx__NodeProto **nodes, size_t count,
+                           Onnx__NodeProto ***ret_nodes, size_t *ret_count);
+
+/* Adds to a node's inputs what the graphs in its attributes read from outside. */
+bool onnx_branch_inputs(struct onnx_import *import, struct onnx_node *node);
+
+/* Folds or lowers one node (onnx.c). False after onnx_refuse or onnx_fail. */
+bool onnx_node_convert(struct onnx_import *import, const struct onnx_node *node);
 
 /* ---- A node's inputs and attributes (onnx_node.c) ---- */
 
@@ -382,5 +406,13 @@ bool onnx_lower_tile(struct onnx_import *import);
 bool onnx_lower_pad(struct onnx_import *import);
 bool onnx_lower_reduce(struct onnx_import *import);
 bool onnx_lower_resize(struct onnx_import *import); /* and Upsample */
+/* onnx_inline.c */
+bool onnx_lower_if(struct onnx_import *import);
+/* onnx_quantization.c */
+bool onnx_lower_quantize(struct onnx_import *import);
+bool onnx_lower_dequantize(struct onnx_import *import);
+
+/* The range of an integer type to which numbers are quantized; false for other types. */
+bool onnx_integer_range(int type, double *ret_least, double *ret_most);
 
 #endif

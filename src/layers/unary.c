@@ -350,8 +350,9 @@ static const struct cn_layer_inference unary_inference = {.infer = unary_infer,
 const struct cn_layer_type cn_unary_type = {
     .class_name = "Unary",
     .onnx =
-        "Abs Cast Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log "
-        "Mish Neg Not Pow Reciprocal Round Selu Shrink Sign Sin Softplus Softsign Sqrt "
+        "Abs Cast Ceil Celu Clip Cos DequantizeLinear Elu Erf Exp Floor Gelu HardSigmoid HardSwish "
+        "LeakyRelu Log Mish Neg Not Pow QuantizeLinear Reciprocal Round Selu Shrink Sign Sin "
+        "Softplus Softsign Sqrt "
         "ThresholdedRelu",
     .config_size = sizeof unary_defaults,
     .defaults = &unary_defaults,

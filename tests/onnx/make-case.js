@@ -18,8 +18,10 @@ async function main(model, folder, ...shapes) {
   const given = Object.fromEntries(shapes.map(s => [s.slice(0, s.lastIndexOf('=')), s.slice(s.lastIndexOf('=') + 1).split(',').map(Number)]));
   const data = path.join(folder, 'test_data_set_0');
   fs.mkdirSync(data, {recursive: true});
-  fs.rmSync(path.join(folder, 'model.onnx'), {force: true});
-  fs.symlinkSync(path.resolve(model), path.join(folder, 'model.onnx'));
+  if (path.resolve(model) !== path.resolve(folder, 'model.onnx')) {
+    fs.rmSync(path.join(folder, 'model.onnx'), {force: true});
+    fs.symlinkSync(path.resolve(model), path.join(folder, 'model.onnx'));
+  }
   const feeds = {};
   let state = 12345;
   session.inputMetadata.forEach((meta, i) => {
