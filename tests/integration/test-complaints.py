@@ -117,14 +117,15 @@ def memory_that_grows(_):
              b"POST /predict HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
     with serving() as server:
         sizes = []
-        for i in range(100):
+        for i in range(200):
             for kind in kinds:
                 ask(server, kind)
             if i % 20 == 19:
                 sizes.append(resident(server) // 1024)
         print("resident KiB after 180 requests each: %s" % sizes)
         if os.environ.get("sanitizer", "no") == "no":  # an allocator that keeps freed memory
-            check(sizes[-1] <= sizes[1] + 1024, "memory is flat: %s KiB" % sizes)
+            # The allocator keeps pages for seconds, so single sizes differ; what leaks is in all later ones.
+            check(min(sizes[7:]) <= max(sizes[:4]) + 1024, "memory is flat: %s KiB" % sizes)
 
 
 # ---- Threads in containers ----
