@@ -73,6 +73,8 @@ enum cn_augmentation_index {
     CN_AUGMENT_ERASING,
     CN_AUGMENT_MIXUP,
     CN_AUGMENT_CUTMIX,
+    CN_AUGMENT_ROW,
+    CN_AUGMENT_SIGN,
     CN_AUGMENTATIONS
 };
 

@@ -82,6 +82,8 @@ static enum cn_status fill_sheet(const struct augment_settings *settings,
             ? cn_augmenter_create(&settings->augmentation, &model->preprocessing, &data->shape,
                                   &augmenter, error)
             : cn_fail(error, CN_MEMORY, "no memory for a picture");
+    if (status == CN_OK)
+        cn_augmenter_set_neighbours(augmenter, data->images, data->count);
     for (int row = 0; status == CN_OK && row < settings->rows; row++) {
         struct cn_random choice = cn_random_stream(settings->seed, STREAM_SHEET, (uint64_t)row, 0);
         const uint8_t *from =

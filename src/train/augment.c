@@ -19,6 +19,8 @@ struct cn_augmenter {
     float *plane;                      /* [largest] */
     float *scratch;                    /* for the pixel stages */
     uint8_t *pixels;                   /* [largest] */
+    const uint8_t *neighbours;         /* [neighbour_count, the image's size]; borrowed */
+    size_t neighbour_count;
 };
 
 /* At the input's own size a picture might pass the preprocessing unchanged. */
@@ -45,6 +47,14 @@ enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
         return cn_fail(error, CN_INVALID,
                        "augmentation rerender needs grey images; these have %d channels",
                        shape->dims[2]);
+    if ((augmentation->strength[CN_AUGMENT_ROW] > 0 ||
+         augmentation->strength[CN_AUGMENT_SIGN] > 0) &&
+        (preprocessing == NULL || preprocessing->fit != CN_FIT_MNIST || shape->dims[2] != 1 ||
+         height > CN_ROW_SIDE || width > CN_ROW_SIDE))
+        return cn_fail(error, CN_INVALID,
+                       "augmentations row and sign need grey digits of at most %d pixels per side, "
+                       "prepared with fit mnist",
+                       CN_ROW_SIDE);
     struct cn_augmenter *a = calloc(1, sizeof *a);
     if (a == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for an augmentation");
@@ -82,6 +92,11 @@ void cn_augmenter_free(struct cn_augmenter *a) {
     free(a->scratch);
     free(a->pixels);
     free(a);
+}
+
+void cn_augmenter_set_neighbours(struct cn_augmenter *a, const uint8_t *images, size_t count) {
+    a->neighbours = images;
+    a->neighbour_count = count;
 }
 
 /* The strength for this image: 0 unless it is in the share that is changed. */
@@ -189,6 +204,16 @@ static void become_outlier(struct cn_augmenter *a, struct cn_random *random, con
         to[i] = a->plane[i / channels];
 }
 
+static enum cn_row_part become_row(struct cn_augmenter *a, struct cn_random *random,
+                                   const uint8_t *from, float *to) {
+    const size_t size = cn_shape_size(a->shape);
+    const uint32_t count = (uint32_t)a->neighbour_count;
+    const uint8_t *left = a->neighbours + cn_random_below(random, count) * size;
+    const uint8_t *right = a->neighbours + cn_random_below(random, count) * size;
+    return cn_augment_row(random, &a->preprocessing, a->shape,
+                          (const uint8_t *const[]){left, from, right}, to);
+}
+
 /* Scales both axes of the warp by the same factor around the centre. */
 static void zoom(struct cn_warp *warp, float factor, const struct cn_shape *shape) {
     const float x = (float)(shape->dims[1] - 1) / 2, y = (float)(shape->dims[0] - 1) / 2;
@@ -270,6 +295,14 @@ bool cn_augment(struct cn_augmenter *a, struct cn_random *random, const uint8_t 
     if (draw_strength(all, CN_AUGMENT_OUTLIER, random) > 0) {
         become_outlier(a, random, from, to);
         return false;
+    }
+    if (draw_strength(all, CN_AUGMENT_SIGN, random) > 0 &&
+        cn_augment_sign(random, &a->preprocessing, a->shape, to))
+        return false;
+    if (a->neighbour_count > 0 && draw_strength(all, CN_AUGMENT_ROW, random) > 0) {
+        const enum cn_row_part part = become_row(a, random, from, to);
+        if (part != CN_ROW_NOTHING)
+            return part == CN_ROW_DIGIT;
     }
     const struct cn_warp_ranges ranges = draw_ranges(a, random, from);
     const float most = draw_strength(all, CN_AUGMENT_RERENDER, random);

@@ -22,6 +22,10 @@ enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
                                    struct cn_augmenter **ret_augmenter, struct cn_error *error);
 void cn_augmenter_free(struct cn_augmenter *augmenter); /* accepts NULL */
 
+/* Lends the images[count, height, width, channels] from which `row` takes an image's neighbours. */
+void cn_augmenter_set_neighbours(struct cn_augmenter *augmenter, const uint8_t *images,
+                                 size_t count);
+
 /* Draws one change from `random` and writes the changed image to[height, width, channels], in [0,
  * 1]. Without augmentations it is exactly cn_image_from_bytes. Allocates only when it re-renders.
  * False if the image became an outlier, which has no class. */
@@ -131,6 +135,23 @@ float cn_mix(enum cn_mix how, const struct cn_augmentation *augmentation, struct
              const float *other, const struct cn_shape *shape, float *image);
 
 /* ---- Instead of all stages ---- */
+
+/* What became of the middle image of a row: it stays as it was; a digit with a little of its
+ * neighbours; a part of it, or two digits, which have no class. */
+enum { CN_ROW_SIDE = 64 }; /* most pixels per side of an image in a row */
+enum cn_row_part { CN_ROW_NOTHING = 0, CN_ROW_DIGIT, CN_ROW_NO_CLASS };
+
+/* Sets the three images [shape, one channel] side by side so that they touch, cuts a part out, and
+ * fits it (fit mnist) to to[shape]. Allocates. */
+enum cn_row_part cn_augment_row(struct cn_random *random,
+                                const struct cn_preprocessing *preprocessing,
+                                const struct cn_shape *shape, const uint8_t *const images[3],
+                                float *to);
+
+/* A sign of two to five strokes, straight or bent, between the points of a grid, as letters have
+ * them; fitted to to[shape] as cn_augment_row does. False: no memory. Of no class. */
+bool cn_augment_sign(struct cn_random *random, const struct cn_preprocessing *preprocessing,
+                     const struct cn_shape *shape, float *to);
 
 /* Replaces plane[height, width] by a picture of no class, made of random numbers or of the plane's
  * own parts. scratch: (height + 2) * (width + 2). */

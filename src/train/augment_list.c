@@ -34,6 +34,8 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
     [CN_AUGMENT_ERASING] = {"erasing", 1, "a rectangle of 0.02 to x of the area becomes noise"},
     [CN_AUGMENT_MIXUP] = {"mixup", 1, "blended with another image and its label, by Beta(x, x)"},
     [CN_AUGMENT_CUTMIX] = {"cutmix", 1, "a piece of another image and its label, by Beta(x, x)"},
+    [CN_AUGMENT_ROW] = {"row", 1, "1, for the share cut out of a row of touching digits"},
+    [CN_AUGMENT_SIGN] = {"sign", 1, "1, for the share that becomes a sign of no class"},
 };
 _Static_assert(sizeof cn_augmentation_types / sizeof *cn_augmentation_types == CN_AUGMENTATIONS,
                "a row for each augmentation");

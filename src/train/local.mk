@@ -5,6 +5,8 @@ libcore_la_SOURCES += \
 	src/train/augment_outlier.c \
 	src/train/augment_pixels.c \
 	src/train/augment_rerender.c \
+	src/train/augment_row.c \
+	src/train/augment_sign.c \
 	src/train/augment_warp.c \
 	src/train/temperature.c \
 	src/train/label_levels.c \

@@ -132,9 +132,12 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
     if (status == CN_OK)
         status = cn_gradient_workspace_create(network, batch, options->threads, &trainer->workspace,
                                               error);
-    for (int i = 0; i < options->threads && status == CN_OK; i++)
+    for (int i = 0; i < options->threads && status == CN_OK; i++) {
         status = cn_augmenter_create(&trainer->options.augmentation, &model->preprocessing,
                                      &network->input_shape, &trainer->augmenters[i], error);
+        if (status == CN_OK)
+            cn_augmenter_set_neighbours(trainer->augmenters[i], training->images, training->count);
+    }
     if (status != CN_OK) {
         cn_trainer_free(trainer);
         return status;

@@ -37,6 +37,7 @@ static void augment(const char *list, uint64_t seed, float to[static PIXELS]) {
     draw(image);
     cr_assert_eq(cn_augmenter_create(&augmentation, &preprocessing, &shape, &augmenter, NULL),
                  CN_OK);
+    cn_augmenter_set_neighbours(augmenter, image, 1);
     (void)cn_augment(augmenter, &random, image, to);
     cn_augmenter_free(augmenter);
 }
@@ -329,6 +330,131 @@ Test(augment, an_outlier_is_another_picture_and_says_so) {
     }
     cr_assert(outliers > 70 && outliers < 130, "%d of 200", outliers);
     cn_augmenter_free(augmenter);
+}
+
+/* A ring, or a bar that is as high. */
+static void draw_digit(bool ring, uint8_t image[static PIXELS]) {
+    for (int i = 0; i < PIXELS; i++) {
+        const int x = i % SIDE, y = i / SIDE;
+        const double distance = hypot(x - 13.5, y - 13.5);
+        const bool ink = ring ? fabs(distance - 8) < 1.6 : abs(x - 14) < 2 && abs(y - 14) < 10;
+        image[i] = ink ? 255 : 0;
+    }
+}
+
+/* The columns and the rows between the outermost pixels with ink. */
+static void measure_ink(const float image[static PIXELS], int *ret_width, int *ret_height) {
+    int left = SIDE, right = -1, top = SIDE, bottom = -1;
+    for (int i = 0; i < PIXELS; i++) {
+        if (image[i] == 0)
+            continue;
+        left = i % SIDE < left ? i % SIDE : left;
+        right = i % SIDE > right ? i % SIDE : right;
+        top = i / SIDE < top ? i / SIDE : top;
+        bottom = i / SIDE;
+    }
+    *ret_width = right - left + 1;
+    *ret_height = bottom - top + 1;
+}
+
+/* True if the first or the last column of the ink is as high as the ink: a bar, not a ring. */
+static bool ends_with_bar(const float image[static PIXELS]) {
+    int counts[SIDE] = {0}, first = SIDE, last = 0, width, height;
+    measure_ink(image, &width, &height);
+    for (int i = 0; i < PIXELS; i++) {
+        counts[i % SIDE] += image[i] > 0;
+        if (image[i] > 0) {
+            first = i % SIDE < first ? i % SIDE : first;
+            last = i % SIDE > last ? i % SIDE : last;
+        }
+    }
+    return (counts[first] > counts[first + 1] ? counts[first] : counts[first + 1]) * 10 >
+               height * 8 ||
+           (counts[last] > counts[last - 1] ? counts[last] : counts[last - 1]) * 10 > height * 8;
+}
+
+Test(augment, a_part_of_a_row_keeps_its_class_if_it_is_the_digit) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
+    const struct cn_augmentation augmentation = parsed("row=1");
+    struct cn_augmenter *augmenter = NULL;
+    uint8_t images[2 * PIXELS];
+    float to[PIXELS];
+    int kept = 0, none = 0, wide = 0;
+    draw_digit(true, images);
+    draw_digit(true, images + PIXELS);
+    cr_assert_eq(cn_augmenter_create(&augmentation, &preprocessing, &shape, &augmenter, NULL),
+                 CN_OK);
+    cn_augmenter_set_neighbours(augmenter, images, 2);
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct cn_random random = cn_random_stream(seed, 1, 2, 3);
+        int width, height;
+        const bool digit = cn_augment(augmenter, &random, images, to);
+        measure_ink(to, &width, &height);
+        cr_assert(width <= 20 && height <= 20, "%d x %d", width, height);
+        if (digit) {
+            kept++;
+            cr_assert(width * 10 > height * 7 && width * 10 < height * 14, "stream %d: %d x %d",
+                      (int)seed, width, height);
+        } else {
+            none++;
+            wide += width * 2 > height * 3; /* two rings */
+            cr_assert(width * 5 > height * 6 || height * 5 > width * 6,
+                      "stream %d: %d x %d is a whole ring", (int)seed, width, height);
+        }
+    }
+    cn_augmenter_free(augmenter);
+    cr_assert(kept > 60 && none > 60 && wide > 30, "%d kept, %d of no class, %d wide", kept, none,
+              wide);
+}
+
+Test(augment, a_narrow_neighbour_is_no_small_part_of_the_digit) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
+    uint8_t ring[PIXELS], bar[PIXELS];
+    float to[PIXELS];
+    int kept = 0, bars = 0;
+    draw_digit(true, ring);
+    draw_digit(false, bar);
+    for (uint64_t seed = 0; seed < 1000; seed++) {
+        struct cn_random random = cn_random_stream(seed, 1, 2, 3);
+        if (cn_augment_row(&random, &preprocessing, &shape,
+                           (const uint8_t *const[]){bar, ring, bar}, to) == CN_ROW_DIGIT) {
+            kept++;
+            bars += ends_with_bar(to);
+        }
+    }
+    /* A fifth of a bar may remain, which is as high as all of it. */
+    cr_assert(kept > 60 && bars * 5 < kept, "%d of %d have a bar", bars, kept);
+}
+
+Test(augment, a_sign_has_no_class_and_is_fitted) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
+    float last[PIXELS] = {0}, to[PIXELS];
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct cn_random random = cn_random_stream(seed, 1, 2, 3);
+        int width, height;
+        cr_assert(cn_augment_sign(&random, &preprocessing, &shape, to));
+        measure_ink(to, &width, &height);
+        cr_assert_eq(width > height ? width : height, 20);
+        cr_assert(width * 4 > height, "%d x %d is a 1", width, height);
+        cr_assert_gt(difference(last, to), 0.02);
+        memcpy(last, to, sizeof last);
+    }
+}
+
+Test(augment, rows_and_signs_need_digits) {
+    const struct cn_shape shape = cn_shape_image(8, 8, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_default(&shape);
+    struct cn_augmenter *augmenter = NULL;
+    for (int i = 0; i < 2; i++) {
+        const struct cn_augmentation augmentation = parsed(i == 0 ? "row=1" : "sign=1@0.1");
+        struct cn_error error = {0};
+        cr_assert_eq(cn_augmenter_create(&augmentation, &preprocessing, &shape, &augmenter, &error),
+                     CN_INVALID);
+        cr_assert_not_null(strstr(error.text, "fit mnist"), "%s", error.text);
+    }
 }
 
 Test(augment, channels_move_together) {
