@@ -1,21 +1,24 @@
 /* dataset_numpy.c: NumPy's arrays of pictures and labels: Keras's mnist.npz (x_train, y_train,
  * ...), MedMNIST's (train_images, train_labels, ...), and folders with such .npy files. A third
- * array may hold the samples' weights. Thread-safe.
+ * array may hold the samples' weights. Files are mapped, and arrays that are unpacked get room as
+ * the data set has it: in memory, or in a file beyond its storage's limit. Thread-safe.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "data/dataset_table.h"
 #include "data/npy.h"
 
 enum { PATH_SIZE = 4096, MAX_LABEL = 65534 };
-static const size_t size_limit = (size_t)1 << 31;
+static const size_t size_limit = (size_t)1 << 40;
 
 /* The names of a split's arrays. The last rows are data without splits. */
 struct names {
@@ -41,12 +44,60 @@ static const struct names names[] = {
 };
 enum { NAMES = sizeof names / sizeof *names };
 
-/* Where arrays are taken from. */
-struct place {
-    const char *path;
-    unsigned char *bytes; /* of the archive; NULL: `path` is a folder of .npy files */
+/* A file that is mapped, so that its bytes need no memory of the process. */
+struct mapping {
+    const unsigned char *bytes; /* NULL: none */
     size_t length;
 };
+
+static enum cn_status mapping_open(const char *path, struct mapping *ret_mapping,
+                                   struct cn_error *error) {
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    void *bytes = MAP_FAILED;
+    if (file < 0 || fstat(file, &info) != 0) {
+        const int number = errno;
+        if (file >= 0)
+            (void)close(file);
+        return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(number));
+    }
+    const bool fits =
+        S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size <= (uint64_t)size_limit;
+    if (fits)
+        bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    (void)close(file);
+    if (!fits)
+        return cn_fail_at(error, CN_INVALID, path, -1, "is no file of 1 byte to %zu", size_limit);
+    if (bytes == MAP_FAILED)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot map the file: %s", strerror(errno));
+    *ret_mapping = (struct mapping){bytes, (size_t)info.st_size};
+    return CN_OK;
+}
+
+static void mapping_close(struct mapping *mapping) {
+    if (mapping->bytes != NULL)
+        (void)munmap((void *)(uintptr_t)mapping->bytes, mapping->length);
+    *mapping = (struct mapping){NULL, 0};
+}
+
+/* The origin of the arrays. */
+struct place {
+    const char *path;
+    struct mapping archive; /* none: `path` is a folder of .npy files */
+};
+
+/* An array and what holds its bytes: a file, or room as the data set has it. */
+struct held_array {
+    struct cn_npy array;
+    struct mapping file;
+    struct cn_dataset room; /* its images are the bytes */
+    bool found;
+};
+
+static void array_release(struct held_array *held) {
+    mapping_close(&held->file);
+    cn_dataset_free_images(&held->room);
+}
 
 static bool is_npz(const char *path) {
     struct stat info;
@@ -71,36 +122,46 @@ bool cn_dataset_numpy_recognize(const struct cn_dataset_request *request) {
 
 static enum cn_status open_place(const char *path, struct place *place, struct cn_error *error) {
     *place = (struct place){.path = path};
-    return is_npz(path) ? cn_file_read(path, size_limit, &place->bytes, &place->length, error)
-                        : CN_OK;
+    return is_npz(path) ? mapping_open(path, &place->archive, error) : CN_OK;
 }
 
-/* The bytes of the array; NULL in *ret_bytes without an error: there is none. */
+/* Finds the bytes of an array in the archive, and unpacks them where that is necessary. */
+static enum cn_status member_take(const struct place *place, const char *member, const char *source,
+                                  struct held_array *held, const unsigned char **ret_bytes,
+                                  size_t *ret_length, struct cn_error *error) {
+    struct cn_npz_member found;
+    enum cn_status status = cn_npz_find(place->archive.bytes, place->archive.length, member, source,
+                                        &held->found, &found, error);
+    if (status != CN_OK || !held->found)
+        return status;
+    status = cn_dataset_resize(&held->room, 0, found.size, error);
+    if (status == CN_OK)
+        status = cn_npz_unpack(&found, source, held->room.images, error);
+    *ret_bytes = held->room.images;
+    *ret_length = found.size;
+    return status;
+}
+
+/* Reads an array, if it is there. `held` is zeroed but for the room's storage; array_release frees
+ * what it holds, also after a failure. */
 static enum cn_status read_array(const struct place *place, const char *name,
-                                 unsigned char **ret_bytes, struct cn_npy *ret_array,
-                                 struct cn_error *error) {
+                                 struct held_array *held, struct cn_error *error) {
     char member[64], source[PATH_SIZE];
+    const unsigned char *bytes = NULL;
     size_t length = 0;
-    bool found = false;
     enum cn_status status = CN_OK;
-    *ret_bytes = NULL;
     (void)snprintf(member, sizeof member, "%s.npy", name);
     (void)snprintf(source, sizeof source, "%.4000s/%s", place->path, member);
-    if (place->bytes != NULL) {
-        status = cn_npz_member(place->bytes, place->length, member, size_limit, source, &found,
-                               ret_bytes, &length, error);
+    if (place->archive.bytes != NULL) {
+        status = member_take(place, member, source, held, &bytes, &length, error);
     } else if (has_array_file(place->path, name)) {
-        found = true;
-        status = cn_file_read(source, size_limit, ret_bytes, &length, error);
+        held->found = true;
+        status = mapping_open(source, &held->file, error);
+        bytes = held->file.bytes;
+        length = held->file.length;
     }
-    if (status != CN_OK || !found)
-        return status;
-    status = cn_npy_parse(*ret_bytes, length, source, ret_array, error);
-    if (status != CN_OK) {
-        free(*ret_bytes);
-        *ret_bytes = NULL;
-    }
-    return status;
+    return status == CN_OK && held->found ? cn_npy_parse(bytes, length, source, &held->array, error)
+                                          : status;
 }
 
 /* ---- Pictures and labels from numbers ---- */
@@ -218,25 +279,25 @@ static enum cn_status take_weights(const struct cn_dataset_request *request,
 static enum cn_status read_pair(const struct cn_dataset_request *request, const struct place *place,
                                 const struct names *row, struct cn_dataset *dataset,
                                 bool *ret_found, struct cn_error *error) {
-    unsigned char *images_bytes = NULL, *labels_bytes = NULL, *weights_bytes = NULL;
-    struct cn_npy images = {0}, labels = {0}, weights = {0};
-    enum cn_status status = read_array(place, row->images, &images_bytes, &images, error);
-    if (status == CN_OK && images_bytes != NULL)
-        status = read_array(place, row->labels, &labels_bytes, &labels, error);
-    *ret_found = images_bytes != NULL && labels_bytes != NULL;
+    struct held_array images = {.room.storage = dataset->storage}, labels = images,
+                      weights = images;
+    enum cn_status status = read_array(place, row->images, &images, error);
+    if (status == CN_OK && images.found)
+        status = read_array(place, row->labels, &labels, error);
+    *ret_found = images.found && labels.found;
     if (status == CN_OK && *ret_found) {
         dataset->whole = row->split < 0;
-        status = take_images(request, &images, dataset, error);
+        status = take_images(request, &images.array, dataset, error);
         if (status == CN_OK)
-            status = take_labels(request, &labels, dataset, error);
+            status = take_labels(request, &labels.array, dataset, error);
         if (status == CN_OK)
-            status = read_array(place, row->weights, &weights_bytes, &weights, error);
-        if (status == CN_OK && weights_bytes != NULL)
-            status = take_weights(request, &weights, dataset, error);
+            status = read_array(place, row->weights, &weights, error);
+        if (status == CN_OK && weights.found)
+            status = take_weights(request, &weights.array, dataset, error);
     }
-    free(images_bytes);
-    free(labels_bytes);
-    free(weights_bytes);
+    array_release(&images);
+    array_release(&labels);
+    array_release(&weights);
     return status;
 }
 
@@ -246,20 +307,18 @@ bool cn_dataset_numpy_has_split(const struct cn_dataset_request *request) {
     if (open_place(request->path, &place, NULL) != CN_OK)
         return false;
     for (size_t i = 0; i < NAMES && !found; i++) {
-        char member[64];
-        unsigned char *bytes = NULL;
-        size_t length = 0;
+        char name[64];
+        struct cn_npz_member member;
         if (names[i].split != (int)request->split)
             continue;
-        (void)snprintf(member, sizeof member, "%s.npy", names[i].labels);
-        if (place.bytes == NULL)
+        (void)snprintf(name, sizeof name, "%s.npy", names[i].labels);
+        if (place.archive.bytes == NULL)
             found = has_array_file(request->path, names[i].labels);
-        else if (cn_npz_member(place.bytes, place.length, member, size_limit, request->path, &found,
-                               &bytes, &length, NULL) != CN_OK)
+        else if (cn_npz_find(place.archive.bytes, place.archive.length, name, request->path, &found,
+                             &member, NULL) != CN_OK)
             found = false;
-        free(bytes);
     }
-    free(place.bytes);
+    mapping_close(&place.archive);
     return found;
 }
 
@@ -271,7 +330,7 @@ enum cn_status cn_dataset_numpy_read(const struct cn_dataset_request *request,
     for (size_t i = 0; status == CN_OK && !found && i < NAMES; i++)
         if (names[i].split < 0 || names[i].split == (int)request->split)
             status = read_pair(request, &place, &names[i], dataset, &found, error);
-    free(place.bytes);
+    mapping_close(&place.archive);
     if (status == CN_OK && !found)
         status = cn_fail_at(error, CN_IO, request->path, -1,
                             "has no arrays of pictures and labels of this split, such as x_train "

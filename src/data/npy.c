@@ -1,5 +1,5 @@
 /* npy.c: NumPy's .npy and .npz. Every size is checked against the available bytes before it is
- * used, and no more memory is allocated than a member's compressed bytes can produce. Thread-safe.
+ * used; a member claims no more bytes than its compressed ones can produce. Thread-safe.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,8 +111,17 @@ double cn_npy_value(const struct cn_npy *array, size_t i) {
 
 /* ---- .npz: a zip archive (PKWARE's APPNOTE 6.3), read by its central directory ---- */
 
-enum { END_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30, MAX_COMMENT = 65535 };
-static const size_t deflate_ratio = 1032; /* the most that deflate can compress */
+enum {
+    END_SIZE = 22,
+    END_64_SIZE = 56,
+    LOCATOR_SIZE = 20,
+    ENTRY_SIZE = 46,
+    LOCAL_SIZE = 30,
+    MAX_COMMENT = 65535,
+    PART = 1 << 30 /* of what zlib takes at a time */
+};
+static const size_t deflate_ratio = 1032;   /* the most that deflate can compress */
+static const size_t elsewhere = UINT32_MAX; /* the number is in a field of 64 bits */
 
 static size_t number(const unsigned char *p, int bytes) {
     size_t value = 0;
@@ -129,34 +138,78 @@ static const unsigned char *find_end(const unsigned char *bytes, size_t length) 
     return NULL;
 }
 
-static enum cn_status inflate_member(const unsigned char *from, size_t packed, size_t size,
-                                     const char *source, unsigned char *to,
-                                     struct cn_error *error) {
-    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)from,
-                       .avail_in = (uInt)packed,
-                       .next_out = to,
-                       .avail_out = (uInt)size};
-    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
+static enum cn_status member_inflate(const struct cn_npz_member *member, const char *source,
+                                     unsigned char *to, struct cn_error *error) {
+    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)member->bytes, .next_out = to};
+    size_t packed = member->length, size = member->size;
+    int code = inflateInit2(&stream, -MAX_WBITS);
+    if (code != Z_OK)
         return cn_fail(error, CN_MEMORY, "no memory for an inflater");
-    const int code = inflate(&stream, Z_FINISH);
-    const bool whole = code == Z_STREAM_END && stream.avail_out == 0;
+    while (code == Z_OK) {
+        const size_t before_in = packed < PART ? packed : PART, before = size < PART ? size : PART;
+        stream.avail_in = (uInt)before_in;
+        stream.avail_out = (uInt)before;
+        code = inflate(&stream, Z_NO_FLUSH); /* Z_BUF_ERROR where nothing is left of one of them */
+        packed -= before_in - stream.avail_in;
+        size -= before - stream.avail_out;
+    }
+    const bool whole = code == Z_STREAM_END && size == 0;
     (void)inflateEnd(&stream);
     return whole ? CN_OK : cn_fail_at(error, CN_MALFORMED, source, -1, "is corrupt zip data");
 }
 
+enum cn_status cn_npz_unpack(const struct cn_npz_member *member, const char *source,
+                             unsigned char *to, struct cn_error *error) {
+    enum cn_status status = CN_OK;
+    if (member->deflated)
+        status = member_inflate(member, source, to, error);
+    else
+        memcpy(to, member->bytes, member->size);
+    if (status == CN_OK && crc32_z(crc32_z(0, NULL, 0), to, member->size) != member->crc)
+        status = cn_fail_at(error, CN_MALFORMED, source, -1, "has another checksum than it says");
+    return status;
+}
+
+/* A number of 32 bits of an entry, or the next one of its 64-bit fields. */
+static size_t wide_number(size_t narrow, const unsigned char **next, const unsigned char *end) {
+    if (narrow != elsewhere || end - *next < 8)
+        return narrow;
+    *next += 8;
+    return number(*next - 8, 8);
+}
+
+/* The 64-bit fields of an entry, from *ret_begin to *ret_end; none: both are the entry's end. */
+static void wide_fields(const unsigned char *entry, const unsigned char **ret_begin,
+                        const unsigned char **ret_end) {
+    const unsigned char *field = entry + ENTRY_SIZE + number(entry + 28, 2);
+    const unsigned char *end = field + number(entry + 30, 2);
+    *ret_begin = *ret_end = end;
+    while (end - field >= 4) {
+        const size_t size = number(field + 2, 2);
+        if (size > (size_t)(end - field - 4))
+            return;
+        if (number(field, 2) == 1) {
+            *ret_begin = field + 4;
+            *ret_end = field + 4 + size;
+            return;
+        }
+        field += 4 + size;
+    }
+}
+
 /* Reads the member that the directory's entry describes. */
-static enum cn_status take_member(const unsigned char *bytes, size_t length,
-                                  const unsigned char *entry, size_t limit, const char *source,
-                                  unsigned char **ret_bytes, size_t *ret_length,
-                                  struct cn_error *error) {
-    const size_t method = number(entry + 10, 2), packed = number(entry + 20, 4);
-    const size_t size = number(entry + 24, 4), local = number(entry + 42, 4);
+static enum cn_status member_open(const unsigned char *bytes, size_t length,
+                                  const unsigned char *entry, const char *source,
+                                  struct cn_npz_member *ret_member, struct cn_error *error) {
+    const unsigned char *next, *end;
+    wide_fields(entry, &next, &end);
+    const size_t method = number(entry + 10, 2);
+    const size_t size = wide_number(number(entry + 24, 4), &next, end);
+    const size_t packed = wide_number(number(entry + 20, 4), &next, end);
+    const size_t local = wide_number(number(entry + 42, 4), &next, end);
     if ((entry[8] & 1) != 0 || (method != 0 && method != 8))
         return cn_fail_at(error, CN_UNSUPPORTED, source, -1,
                           "is encrypted or packed by method %zu; 0 and 8 are possible", method);
-    if (size > limit)
-        return cn_fail_at(error, CN_LIMIT, source, -1, "has %zu bytes; the limit is %zu", size,
-                          limit);
     if (local > length || length - local < LOCAL_SIZE || memcmp(bytes + local, "PK\3\4", 4) != 0)
         return cn_fail_at(error, CN_MALFORMED, source, -1, "is not where the zip archive says");
     const size_t skip = LOCAL_SIZE + number(bytes + local + 26, 2) + number(bytes + local + 28, 2);
@@ -164,35 +217,37 @@ static enum cn_status take_member(const unsigned char *bytes, size_t length,
         (method == 0 && packed != size) || size / deflate_ratio > packed)
         return cn_fail_at(error, CN_MALFORMED, source, -1,
                           "claims %zu bytes from %zu, which cannot be", size, packed);
-    const unsigned char *from = bytes + local + skip;
-    unsigned char *to = malloc(size + 1);
-    enum cn_status status = CN_OK;
-    if (to == NULL)
-        return cn_fail(error, CN_MEMORY, "no memory for %zu bytes", size);
-    if (method == 0)
-        memcpy(to, from, size);
-    else
-        status = inflate_member(from, packed, size, source, to, error);
-    if (status == CN_OK && crc32_z(crc32_z(0, NULL, 0), to, size) != number(entry + 16, 4))
-        status = cn_fail_at(error, CN_MALFORMED, source, -1, "has another checksum than it says");
-    if (status != CN_OK) {
-        free(to);
-        return status;
-    }
-    *ret_bytes = to;
-    *ret_length = size;
+    *ret_member = (struct cn_npz_member){.bytes = bytes + local + skip,
+                                         .length = packed,
+                                         .size = size,
+                                         .deflated = method == 8,
+                                         .crc = (uint32_t)number(entry + 16, 4)};
     return CN_OK;
 }
 
-enum cn_status cn_npz_member(const unsigned char *bytes, size_t length, const char *name,
-                             size_t limit, const char *source, bool *ret_found,
-                             unsigned char **ret_bytes, size_t *ret_length,
-                             struct cn_error *error) {
+/* The number of entries and their place by the end record of 64 bits, if there is one. */
+static void read_wide_end(const unsigned char *bytes, const unsigned char *end, size_t *ret_count,
+                          size_t *ret_place) {
+    const size_t before = (size_t)(end - bytes);
+    if (before < LOCATOR_SIZE + END_64_SIZE || memcmp(end - LOCATOR_SIZE, "PK\6\7", 4) != 0)
+        return;
+    const size_t at = number(end - LOCATOR_SIZE + 8, 8);
+    if (at > before - LOCATOR_SIZE - END_64_SIZE || memcmp(bytes + at, "PK\6\6", 4) != 0)
+        return;
+    *ret_count = number(bytes + at + 32, 8);
+    *ret_place = number(bytes + at + 48, 8);
+}
+
+enum cn_status cn_npz_find(const unsigned char *bytes, size_t length, const char *name,
+                           const char *source, bool *ret_found, struct cn_npz_member *ret_member,
+                           struct cn_error *error) {
     const unsigned char *end = length >= END_SIZE ? find_end(bytes, length) : NULL;
     *ret_found = false;
     if (end == NULL)
         return cn_fail_at(error, CN_MALFORMED, source, -1, "is no zip archive");
     size_t count = number(end + 10, 2), place = number(end + 16, 4);
+    if (count == UINT16_MAX || place == elsewhere)
+        read_wide_end(bytes, end, &count, &place);
     for (; count > 0; count--) {
         if (place > length || length - place < ENTRY_SIZE ||
             memcmp(bytes + place, "PK\1\2", 4) != 0)
@@ -207,7 +262,7 @@ enum cn_status cn_npz_member(const unsigned char *bytes, size_t length, const ch
                               "has a zip directory that is cut");
         if (strlen(name) == name_length && memcmp(entry + ENTRY_SIZE, name, name_length) == 0) {
             *ret_found = true;
-            return take_member(bytes, length, entry, limit, source, ret_bytes, ret_length, error);
+            return member_open(bytes, length, entry, source, ret_member, error);
         }
         place += size;
     }

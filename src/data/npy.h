@@ -29,12 +29,23 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
 /* Number i of the array. */
 double cn_npy_value(const struct cn_npy *array, size_t i);
 
-/* Finds the member called `name` of a zip archive. *ret_found false: there is none. Else *ret_bytes
- * is the uncompressed member, malloc'd; the caller frees it with free(). CN_MALFORMED,
- * CN_UNSUPPORTED (encrypted, or a method other than stored and deflated), CN_LIMIT (more than
- * `limit` bytes), CN_MEMORY. */
-enum cn_status cn_npz_member(const unsigned char *bytes, size_t length, const char *name,
-                             size_t limit, const char *source, bool *ret_found,
-                             unsigned char **ret_bytes, size_t *ret_length, struct cn_error *error);
+/* A member of a zip archive, compressed or not; borrowed. */
+struct cn_npz_member {
+    const unsigned char *bytes;
+    size_t length; /* in the archive */
+    size_t size;   /* uncompressed, as the archive claims; the compressed bytes can produce it */
+    bool deflated;
+    uint32_t crc;
+};
+
+/* Finds the member called `name` of a zip archive. *ret_found false: there is none. CN_MALFORMED,
+ * CN_UNSUPPORTED: encrypted, or a method other than stored and deflated. */
+enum cn_status cn_npz_find(const unsigned char *bytes, size_t length, const char *name,
+                           const char *source, bool *ret_found, struct cn_npz_member *ret_member,
+                           struct cn_error *error);
+
+/* Writes to[member->size]. CN_MALFORMED: corrupt data, or another checksum; CN_MEMORY. */
+enum cn_status cn_npz_unpack(const struct cn_npz_member *member, const char *source,
+                             unsigned char *to, struct cn_error *error);
 
 #endif

@@ -20,14 +20,16 @@ int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t length) {
     static const char *const names[] = {"x_train.npy", "y_train.npy"};
     struct cn_npy array;
     for (size_t i = 0; i < 2; i++) {
-        unsigned char *member = NULL;
-        size_t size = 0;
+        struct cn_npz_member member;
         bool found = false;
-        if (cn_npz_member(bytes, length, names[i], 1 << 20, "fuzz", &found, &member, &size, NULL) ==
-                CN_OK &&
-            found && cn_npy_parse(member, size, "fuzz", &array, NULL) == CN_OK && array.count > 0)
+        if (cn_npz_find(bytes, length, names[i], "fuzz", &found, &member, NULL) != CN_OK ||
+            !found || member.size > 1 << 20)
+            continue;
+        unsigned char *unpacked = malloc(member.size + 1);
+        if (unpacked != NULL && cn_npz_unpack(&member, "fuzz", unpacked, NULL) == CN_OK &&
+            cn_npy_parse(unpacked, member.size, "fuzz", &array, NULL) == CN_OK && array.count > 0)
             (void)cn_npy_value(&array, array.count - 1);
-        free(member);
+        free(unpacked);
     }
     if (cn_npy_parse(bytes, length, "fuzz", &array, NULL) == CN_OK && array.count > 0)
         (void)cn_npy_value(&array, array.count - 1);

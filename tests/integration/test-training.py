@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import zipfile
 
 from daemon import check, finish
 
@@ -236,6 +237,23 @@ def write_large(folder, count, side):
         file.write(struct.pack(">II", 2049, count) + bytes(i % 2 for i in range(count)))
 
 
+def write_large_arrays(folder, count, side):
+    """The same as arrays: a folder of .npy, a stored .npz with 64-bit fields, a compressed one."""
+    os.makedirs(folder)
+    write_array(os.path.join(folder, "x_train.npy"), "(%d, %d, %d)" % (count, side, side),
+                b"".join(bytes([40 + 100 * (i % 2) + i % 7]) * (side * side) for i in range(count)))
+    write_array(os.path.join(folder, "y_train.npy"), "(%d,)" % count, bytes(i % 2 for i in range(count)))
+    names = [folder, folder + "-stored.npz", folder + "-deflated.npz"]
+    usual = zipfile.ZIP64_LIMIT
+    for path, method, limit in ((names[1], zipfile.ZIP_STORED, 100), (names[2], zipfile.ZIP_DEFLATED, usual)):
+        zipfile.ZIP64_LIMIT = limit  # beyond it the numbers are in fields of 64 bits
+        with zipfile.ZipFile(path, "w", method, compresslevel=1) as archive:
+            for name in ("x_train.npy", "y_train.npy"):
+                archive.write(os.path.join(folder, name), name)
+    zipfile.ZIP64_LIMIT = usual
+    return names
+
+
 def within(limit):
     """Writable private memory in bytes, without what is mapped from a file."""
     return lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -254,6 +272,11 @@ def larger_than_memory(folder):
     code, _, said = train(folder, *common, *small, "--output", streamed, preexec=limit)
     check(code == 0 and "Disk: 94 MiB" in said, "from a file: %d %s" % (code, said))
     check(checksum(whole) == checksum(streamed), "the same bits from memory and from a file")
+    for arrays in write_large_arrays(os.path.join(folder, "arrays256"), count, side):
+        code, _, said = train(folder, "--data", arrays, *common[2:], *small, "--output", streamed,
+                              preexec=limit)
+        check(code == 0 and "Disk: 94 MiB" in said, "%s from a file: %d %s" % (arrays, code, said))
+        check(checksum(whole) == checksum(streamed), "the same bits from %s" % arrays)
     check(not [x for x in os.listdir(folder) if x.startswith("convnet.")], "no file is left")
     if not SANITIZED:
         code, _, said = train(folder, *common, "--output", streamed, preexec=limit)
