@@ -141,6 +141,79 @@ static enum cn_status call_relu(struct assembly *a, const struct cn_keras_node *
     return status;
 }
 
+/* Activations of Keras 3 that are several layers here: functions one after another of x, which are
+ * then merged with others of x. The formulas are those of keras/src/activations/activations.py. */
+struct recipe {
+    const char *word;
+    struct {
+        const char *function; /* NULL after the last one */
+        double alpha, beta;
+    } chains[2][4];
+    const char *merge; /* NULL: there is only one chain */
+};
+
+static const struct recipe recipes[] = {
+    /* -softplus(-x) */
+    {"log_sigmoid", {{{"negative", 0, 0}, {"softplus", 0, 0}, {"negative", 0, 0}}}, NULL},
+    /* x - tanh(x) */
+    {"tanh_shrink", {{{NULL, 0, 0}}, {{"tanh", 0, 0}}}, "Subtract"},
+    /* x / 2 + sqrt(x^2 / 4 + 1) */
+    {"squareplus",
+     {{{"affine", 0.5, 0}}, {{"square", 0, 0}, {"affine", 0.25, 1}, {"sqrt", 0, 0}}},
+     "Add"},
+    /* ((x + 1) / 2)^2 between -1 and 1, and x above */
+    {"sparse_plus",
+     {{{"clip", -1, 1}, {"affine", 0.5, 0.5}, {"square", 0, 0}},
+      {{"affine", 1, -1}, {"clip", 0, CN_KERAS_LARGEST}}},
+     "Add"},
+};
+
+static enum cn_status call_recipe(struct assembly *a, const struct cn_keras_node *node,
+                                  const char *outer, const char *path, const struct recipe *recipe,
+                                  size_t *value) {
+    size_t parts[2] = {*value, *value};
+    enum cn_status status = CN_OK;
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 4 && recipe->chains[k][i].function != NULL && status == CN_OK; i++)
+            status = call_unary(a, node, outer, path, ".f", recipe->chains[k][i].function,
+                                recipe->chains[k][i].alpha, recipe->chains[k][i].beta, &parts[k]);
+    *value = parts[0];
+    if (status == CN_OK && recipe->merge != NULL)
+        status = add_helper(a, node, outer, path, node->alone ? "" : ".f", recipe->merge,
+                            json_object(), parts, 2, value);
+    return status;
+}
+
+/* The first half of the channels, gated by the sigmoid of the second. */
+static enum cn_status call_glu(struct assembly *a, const struct cn_keras_node *node,
+                               const char *outer, const char *path, size_t *value) {
+    const struct cn_shape shape = *cn_network_value_shape(a->network, *value);
+    const int channels = shape.dims[shape.rank - 1];
+    size_t parts[2] = {*value, *value};
+    enum cn_status status = CN_OK;
+    if (channels % 2 != 0)
+        return cn_fail(a->error, CN_INVALID, "%s: glu halves %d channels, which is an odd number",
+                       node->entry.label, channels);
+    for (int k = 0; k < 2 && status == CN_OK; k++) {
+        json_t *begin = json_array(), *size = json_array(), *strides = json_array();
+        for (int i = 0; i < shape.rank; i++) {
+            const bool last = i + 1 == shape.rank;
+            (void)json_array_append_new(begin, json_integer(last ? k * channels / 2 : 0));
+            (void)json_array_append_new(size, json_integer(last ? channels / 2 : shape.dims[i]));
+            (void)json_array_append_new(strides, json_integer(1));
+        }
+        status = add_helper(
+            a, node, outer, path, ".half", "Slice",
+            json_pack("{s:o, s:o, s:o}", "begin", begin, "size", size, "strides", strides), value,
+            1, &parts[k]);
+    }
+    if (status == CN_OK)
+        status = call_unary(a, node, outer, path, ".f", "sigmoid", 0, 0, &parts[1]);
+    return status == CN_OK ? add_helper(a, node, outer, path, node->alone ? "" : ".x", "Multiply",
+                                        json_object(), parts, 2, value)
+                           : status;
+}
+
 /* The activation that is a layer of its own. */
 static enum cn_status call_function(struct assembly *a, const struct cn_keras_node *node,
                                     const char *outer, const char *path, size_t *value) {
@@ -149,6 +222,11 @@ static enum cn_status call_function(struct assembly *a, const struct cn_keras_no
     size_t inputs[2] = {*value, *value};
     if (strcmp(f->function, "relu") == 0)
         return call_relu(a, node, outer, path, value);
+    if (strcmp(f->function, "glu") == 0)
+        return call_glu(a, node, outer, path, value);
+    for (size_t i = 0; i < sizeof recipes / sizeof recipes[0]; i++)
+        if (strcmp(f->function, recipes[i].word) == 0)
+            return call_recipe(a, node, outer, path, &recipes[i], value);
     enum cn_status status =
         call_unary(a, node, outer, path, suffix, f->function, f->alpha, f->beta, &inputs[1]);
     *value = inputs[1];

@@ -296,6 +296,12 @@ static const struct {
     {"hard_shrink", {"shrink", 0.5, 0, 0, false, false}},
     {"soft_shrink", {"shrink", 0.5, 0.5, 0, false, false}},
     {"log_softmax", {"log", 0, 0, 0, false, true}},
+    /* several layers each, see architecture.c */
+    {"log_sigmoid", {"log_sigmoid", 0, 0, 0, false, false}},
+    {"tanh_shrink", {"tanh_shrink", 0, 0, 0, false, false}},
+    {"squareplus", {"squareplus", 0, 0, 0, false, false}},
+    {"sparse_plus", {"sparse_plus", 0, 0, 0, false, false}},
+    {"glu", {"glu", 0, 0, 0, false, false}},
 };
 
 double cn_keras_number(const json_t *config, const char *key, double otherwise) {

@@ -356,6 +356,24 @@ Test(functional, activations_of_keras) {
         {ONE("Activation", ",\"activation\":\"softplus\""), {0.1269280f, 0.9740770f, 8.0003354f}},
         {ONE("Activation", ",\"activation\":\"log_softmax\""),
          {-10.000598f, -7.500598f, -0.000598f}},
+        {ONE("Activation", ",\"activation\":\"log_sigmoid\""),
+         {-2.1269280f, -0.4740770f, -0.0003354f}},
+        {ONE("Activation", ",\"activation\":\"tanh_shrink\""),
+         {-1.0359724f, 0.0378828f, 7.0000002f}},
+        {ONE("Activation", ",\"activation\":\"squareplus\""), {0.4142136f, 1.2807764f, 8.1231056f}},
+        {ONE("Activation", ",\"activation\":\"sparse_plus\""), {0, 0.5625f, 8}},
+        {FUNCTIONAL("Functional",
+                    INPUT2("x", "3") "," NODE(
+                        "Rescaling", "r", ",\"scale\":2.0",
+                        "[[[\"x\",0,0,{}]]]") "," NODE("Concatenate", "c", "",
+                                                       "[[[\"x\",0,0,{}],[\"r\",0,0,{}]]"
+                                                       "]") "," NODE("Activation", "g",
+                                                                     ",\"activation\":"
+                                                                     "\"glu\"",
+                                                                     "[[[\"c\",0,0,{}]]"
+                                                                     "]"),
+                    "[[\"x\",0,0]]", "[[\"g\",0,0]]"),
+         {-0.0359724f, 0.3655293f, 7.9999991f}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect_outputs(cases[i].json, cases[i].outputs);
