@@ -170,7 +170,7 @@ static enum http_outcome compute_finish(struct http_exchange *exchange) {
     case PREPARATION_REFUSED:
         return answer_closed(exchange);
     }
-    return prediction->work_prepares ? answer_result(exchange) : answer_job(exchange);
+    return prediction->work != NULL ? answer_result(exchange) : answer_job(exchange);
 }
 
 /* ---- The batch lane ---- */
@@ -189,12 +189,6 @@ static bool job_abandoned(struct job *job) {
     return !http_peer_waits(job->data);
 }
 
-static void job_work(struct job *job) {
-    const struct http_exchange *exchange = job->data;
-    struct prediction *prediction = exchange->state;
-    prediction->work(prediction);
-}
-
 /* Runs on any thread while the exchange is deferred. False: the exchange must be resumed. */
 static bool job_submit(struct http_exchange *exchange, void *data) {
     struct prediction *prediction = exchange->state;
@@ -204,7 +198,6 @@ static bool job_submit(struct http_exchange *exchange, void *data) {
                                    .outputs = prediction->outputs,
                                    .count = prediction->count,
                                    .deadline = {.at = prediction->deadline},
-                                   .work = prediction->work != NULL ? job_work : NULL,
                                    .abandoned = job_abandoned,
                                    .done = job_done,
                                    .data = exchange};
@@ -271,7 +264,7 @@ static bool preparation_step(struct preparation *preparation) {
         status = read_body(exchange, error);
     } else if (prediction->decoded < prediction->source_count) {
         status = decode_next(exchange, error);
-    } else if (prediction->work_prepares) {
+    } else if (prediction->work != NULL) {
         prediction->work(prediction);
         status = prediction->failure.status;
         prediction->work_ended = true;
@@ -279,7 +272,7 @@ static bool preparation_step(struct preparation *preparation) {
     if (status == CN_CANCELED) /* the reason is in what preparer_must_stop found */
         prediction->failure = (struct cn_error){0};
     return status == CN_OK && (prediction->decoded < prediction->source_count ||
-                               (prediction->work_prepares && !prediction->work_ended));
+                               (prediction->work != NULL && !prediction->work_ended));
 }
 
 static bool preparation_abandoned(struct preparation *preparation) {
@@ -290,7 +283,7 @@ static void preparation_done(struct preparation *preparation) {
     struct http_exchange *exchange = preparation->data;
     struct prediction *prediction = exchange->state;
     const bool succeeded = preparation->outcome == PREPARATION_DONE &&
-                           prediction->failure.status == CN_OK && !prediction->work_prepares &&
+                           prediction->failure.status == CN_OK && prediction->work == NULL &&
                            outputs_allocate(exchange, &prediction->failure) == CN_OK;
     if (!succeeded || !job_submit(exchange, NULL))
         http_resume(exchange);
@@ -333,11 +326,8 @@ static enum http_outcome compute_inline(struct http_exchange *exchange) {
     const uint64_t begun = cn_clock_nanoseconds();
     if (prediction->deadline != 0 && begun >= prediction->deadline)
         return answer_late(exchange);
-    if (prediction->work != NULL)
-        prediction->work(prediction);
-    else
-        cn_plan_run_rows(prediction->model->plan, &workspace, 1, prediction->images,
-                         prediction->count, prediction->outputs);
+    cn_plan_run_rows(prediction->model->plan, &workspace, 1, prediction->images, prediction->count,
+                     prediction->outputs);
     exchange->work.compute_seconds = observe_since(exchange, STATISTICS_COMPUTE_SECONDS, begun);
     statistics_observe(prediction->model->statistics, STATISTICS_BATCH_IMAGES,
                        (double)prediction->count);
@@ -425,7 +415,7 @@ enum http_outcome prediction_run(struct http_exchange *exchange, prediction_read
     struct prediction *prediction = exchange->state;
     prediction->read = read;
     prediction->render = render;
-    if (prediction->work_prepares || exchange->coded || exchange->body_length > SMALL_BODY)
+    if (prediction->work != NULL || exchange->coded || exchange->body_length > SMALL_BODY)
         return compute_prepared(exchange);
     if (read_body(exchange, &prediction->failure) != CN_OK)
         return answer_failure(exchange);
@@ -437,8 +427,7 @@ enum http_outcome prediction_run(struct http_exchange *exchange, prediction_read
             return answer_failure(exchange);
     if (outputs_allocate(exchange, &prediction->failure) != CN_OK)
         return answer_failure(exchange);
-    const double cost = (double)prediction->count * prediction->model->image_seconds *
-                        (prediction->work != NULL ? prediction->work_cost : 1);
+    const double cost = (double)prediction->count * prediction->model->image_seconds;
     return cost <= context->inline_seconds ? compute_inline(exchange)
                                            : http_defer(exchange, job_submit, compute_finish, NULL);
 }

@@ -1,6 +1,6 @@
-/* explain.c: POST /explain: reads the query and a body with one image, computes in the lane that
- * the cost calls for, and answers. Runs on the exchange's HTTP thread, except for `work`, which the
- * batch lane runs on the compute thread. */
+/* explain.c: POST /explain: reads the query and a body with one image, computes and answers. The
+ * preparer reads the body, computes and writes the answer, which takes milliseconds; the exchange's
+ * HTTP thread reads the query and sends. */
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "api/media_type.h"
 #include "api/predict.h"
 #include "api/routes.h"
+#include "base/memory.h"
 #include "base/names.h"
 #include "base/number.h"
 #include "convnet/trace.h"
@@ -37,6 +38,7 @@ struct explanation {
     struct cn_workspace *workspace;
     struct cn_trace *trace;
     size_t answer_bytes; /* at most */
+    struct cn_text answer;
 };
 
 /* The smallest and the largest of `count` >= 1 values. */
@@ -297,16 +299,13 @@ static void explain_tiles(const struct prediction *prediction, struct cn_text *t
     free(pixels);
 }
 
-/* An explanation costs about this many times as much as a prediction, since each layer is packed
- * and run by itself besides the plan. */
-#define COST_FACTOR 4
-
 static void explanation_free(void *data) {
     struct explanation *explanation = data;
     if (explanation == NULL)
         return;
     cn_trace_free(explanation->trace); /* borrows the model's network */
     cn_workspace_free(explanation->workspace);
+    free(explanation->answer.bytes);
     free(explanation);
 }
 
@@ -417,23 +416,30 @@ static enum cn_status check_size(const struct explain_options *options,
 
 /* ---- The computation and the answer ---- */
 
-/* Runs in either lane. */
 static void explain_work(struct prediction *prediction) {
-    const struct explanation *explanation = prediction->protocol_state;
+    struct explanation *explanation = prediction->protocol_state;
+    struct cn_text *text = &explanation->answer;
+    const struct cn_plan *plan = prediction->model->plan;
+    prediction->outputs = cn_floats_allocate(cn_plan_output_row(plan));
+    if (prediction->outputs == NULL) {
+        (void)cn_fail(&prediction->failure, CN_MEMORY, "no memory for an explanation");
+        return;
+    }
     cn_trace_run(explanation->trace, prediction->images);
     /* The same outputs as /predict gives for this image, to the bit. */
-    cn_plan_run(prediction->model->plan, explanation->workspace, prediction->images, 1,
-                prediction->outputs);
-}
-
-static const char *explain_answer(struct http_exchange *exchange, struct cn_text *text) {
-    const struct prediction *prediction = exchange->state;
-    const struct explanation *explanation = prediction->protocol_state;
+    cn_plan_run(plan, explanation->workspace, prediction->images, 1, prediction->outputs);
     (void)cn_text_room(text, explanation->answer_bytes); /* so that it need not grow, with copies */
     if (explanation->options.png)
         explain_tiles(prediction, text);
     else
         explain_render(prediction, text);
+}
+
+static const char *explain_answer(struct http_exchange *exchange, struct cn_text *text) {
+    const struct prediction *prediction = exchange->state;
+    struct explanation *explanation = prediction->protocol_state;
+    *text = explanation->answer;
+    explanation->answer = (struct cn_text){0};
     return explanation->options.png ? "image/png" : "application/json";
 }
 
@@ -475,21 +481,22 @@ static enum cn_status explain_prepare(struct http_exchange *exchange, struct pre
         status = cn_trace_create(network, explanation->options.layer, EXPLAIN_MAX_BYTES,
                                  &explanation->trace, error);
     if (status == CN_OK)
-        status = cn_workspace_create(model->plan, &explanation->workspace, error);
-    if (status == CN_OK)
         status = explain_hold(exchange, prediction, error);
     return status;
 }
 
 static enum cn_status explain_read(struct http_exchange *exchange, struct cn_error *error) {
     struct prediction *prediction = exchange->state;
+    struct explanation *explanation = prediction->protocol_state;
     const enum cn_status status =
         prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
                             exchange->body_length, error);
     if (status == CN_OK && prediction->count != 1)
         return cn_fail(error, CN_INVALID, "an explanation is of one image; the body has %zu",
                        prediction->count);
-    return status;
+    return status == CN_OK
+               ? cn_workspace_create(prediction->model->plan, &explanation->workspace, error)
+               : status;
 }
 
 enum http_outcome api_explain(struct http_exchange *exchange) {
@@ -499,7 +506,6 @@ enum http_outcome api_explain(struct http_exchange *exchange) {
     struct prediction *prediction = exchange->state;
     prediction->max_images = 1;
     prediction->work = explain_work;
-    prediction->work_cost = COST_FACTOR;
     if (explain_prepare(exchange, prediction, &error) != CN_OK)
         return http_reply_failure(exchange, &error);
     return prediction_run(exchange, explain_read, explain_answer);

@@ -62,12 +62,10 @@ struct prediction {
     uint64_t begun_nanoseconds; /* when reading the images began */
     prediction_reader *read;
     prediction_renderer *render;
-    /* NULL: the images are computed by the model's plan. Else this runs in either lane and costs
-     * about `work_cost` times as much. With `work_prepares` it also decodes: the preparer runs it,
-     * and no lane is used. */
+    /* NULL: the images are computed by the model's plan, in a lane. Else the preparer runs this
+     * after the decoding, and no lane is used. */
     void (*work)(struct prediction *prediction);
-    double work_cost;
-    bool work_prepares, work_ended;
+    bool work_ended;
     struct cn_error failure; /* the error, if the request as a whole has no result */
     void *protocol_state;    /* what a protocol needs for its answer */
     void (*protocol_state_free)(void *state);

@@ -207,7 +207,6 @@ enum http_outcome api_read(struct http_exchange *exchange) {
     struct prediction *prediction = exchange->state;
     prediction->max_images = 1;
     prediction->work = read_work;
-    prediction->work_prepares = true;
     return read_prepare(exchange, prediction, &error) == CN_OK
                ? prediction_run(exchange, read_body, read_render)
                : http_reply_failure(exchange, &error);

@@ -3,13 +3,14 @@
  * thread; the files are constant. */
 #include "api/static_files.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/routes.h"
-#include "api/static_files.h"
 #include "base/sha256.h"
+#include "http/coding.h"
 #include "http/exchange.h"
 #include "json/write.h"
 
@@ -22,13 +23,50 @@ const struct api_embedded *api_embedded_find(const char *name) {
     return NULL;
 }
 
+/* ---- The files as gzip, made at the first request: each would take a millisecond every time ----
+ */
+
+static struct packed_file {
+    char *bytes; /* NULL: the file is sent as it is */
+    size_t length;
+} * packed_files; /* [api_embedded_count]; kept until the process ends */
+
+static void pack_files(void) {
+    packed_files = calloc(api_embedded_count, sizeof *packed_files);
+    for (size_t i = 0; packed_files != NULL && i < api_embedded_count; i++)
+        packed_files[i].bytes = http_coding_gzip(
+            api_embedded_files[i].bytes, api_embedded_files[i].length, &packed_files[i].length);
+}
+
+static const struct packed_file *packed_find(const struct api_embedded *file) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, pack_files);
+    const struct packed_file *packed =
+        packed_files != NULL ? &packed_files[file - api_embedded_files] : NULL;
+    return packed != NULL && packed->bytes != NULL ? packed : NULL;
+}
+
+static enum http_outcome send_embedded(struct http_exchange *exchange,
+                                       const struct api_embedded *file, const char *type) {
+    const struct packed_file *packed = NULL;
+    struct cn_text text = {0};
+    if (http_coding_is_worthwhile(type, file->length) &&
+        http_coding_accepts_gzip(http_header(exchange, "Accept-Encoding")))
+        packed = packed_find(file);
+    if (packed == NULL) {
+        cn_text_add_bytes(&text, file->bytes, file->length);
+        return http_reply_text(exchange, 200, type, &text);
+    }
+    http_add_header(exchange, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
+    http_add_header(exchange, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    cn_text_add_bytes(&text, packed->bytes, packed->length);
+    return http_reply_text(exchange, 200, type, &text);
+}
+
 enum http_outcome api_openapi(struct http_exchange *exchange) {
     const struct api_embedded *file = api_embedded_find("openapi.json");
-    struct cn_text text = {0};
-    if (file == NULL)
-        return http_reply_error(exchange, 500, "openapi.json is not built in");
-    cn_text_add_bytes(&text, file->bytes, file->length);
-    return http_reply_text(exchange, 200, "application/json", &text);
+    return file != NULL ? send_embedded(exchange, file, "application/json")
+                        : http_reply_error(exchange, 500, "openapi.json is not built in");
 }
 
 #define POLICY                                                                                     \
@@ -90,15 +128,13 @@ static enum http_outcome send_file(struct http_exchange *exchange,
                                    const struct http_page_row *row) {
     const struct api_embedded *file = api_embedded_find(row->name);
     char tag[TAG_DIGITS + 3];
-    struct cn_text text = {0};
     if (file == NULL)
         return http_reply_error(exchange, 500, "%s is not built in", row->name);
     tag_of(file, tag);
     add_headers(exchange, tag);
     if (http_page_matches(http_header(exchange, "If-None-Match"), tag))
         return http_reply(exchange, 304, NULL, NULL, 0);
-    cn_text_add_bytes(&text, file->bytes, file->length);
-    return http_reply_text(exchange, 200, row->type, &text);
+    return send_embedded(exchange, file, row->type);
 }
 
 /* The file at the exchange's path: 200, or 304 when the client has it already. */

@@ -69,11 +69,20 @@ static bool add_headers(struct http_request *request, struct MHD_Response *respo
     return good;
 }
 
+/* True if the handler has compressed the answer itself. */
+static bool is_coded(struct http_exchange *exchange) {
+    const struct http_request *request = http_request_of(exchange);
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcmp(request->header_names[i], MHD_HTTP_HEADER_CONTENT_ENCODING) == 0)
+            return true;
+    return false;
+}
+
 /* Compresses the answer if the client accepts that and it saves enough. */
 static char *compress_body(struct http_exchange *exchange, const char *content_type, char *body,
                            size_t *length) {
     size_t packed_length = 0;
-    if (!http_coding_is_worthwhile(content_type, *length))
+    if (is_coded(exchange) || !http_coding_is_worthwhile(content_type, *length))
         return body;
     http_add_header(exchange, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
     char *packed = http_coding_accepts_gzip(http_header(exchange, "Accept-Encoding"))

@@ -130,13 +130,11 @@ static void batch_take(struct lane *lane) {
     lane->batch_count = 0;
     for (struct job *job = model->jobs.first, *next; job != NULL && count < most; job = next) {
         next = job->next;
-        if (lane->batch_count > 0 && (job->work != NULL || lane->batch[0]->work != NULL))
-            break; /* runs alone */
         const size_t left = job->count - job->taken;
         /* A small job is not cut, so that its answer needs one batch; a large one is. */
         if (count > 0 && left <= most && left > most - count)
             break;
-        job->taking = job->work != NULL || left < most - count ? left : most - count;
+        job->taking = left < most - count ? left : most - count;
         job->running = true;
         count += job->taking;
         lane->batch[lane->batch_count++] = job;
@@ -252,9 +250,7 @@ static void batch_run(struct lane *lane) {
     for (size_t i = 0; i < lane->batch_count; i++)
         if (lane->batch[i]->begun_nanoseconds == 0)
             lane->batch[i]->begun_nanoseconds = begun;
-    if (lane->batch[0]->work != NULL)
-        lane->batch[0]->work(lane->batch[0]);
-    else if ((workspaces = batch_prepare(lane, model)) != NULL)
+    if ((workspaces = batch_prepare(lane, model)) != NULL)
         images = batch_compute(lane, model->plan, workspaces);
     else
         outcome = JOB_FAILED;

@@ -39,9 +39,6 @@ struct job {
     float *outputs;             /* [count, output], written by the lane */
     size_t count;
     struct deadline deadline;
-    /* NULL: the images are computed with the model's plan. Else this runs alone on the compute
-     * thread. */
-    void (*work)(struct job *job);
     /* True if the client no longer waits. Called before each batch on the compute thread. May be
      * NULL. */
     bool (*abandoned)(struct job *job);

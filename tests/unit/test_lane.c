@@ -79,8 +79,8 @@ static void wait_for(size_t jobs) {
     (void)pthread_mutex_unlock(&mutex);
 }
 
-/* Holds the compute thread until the gate opens. */
-static void pass_gate(struct job *job) {
+/* Holds the compute thread until the gate opens; then the job is dropped. */
+static bool pass_gate(struct job *job) {
     (void)job;
     (void)pthread_mutex_lock(&mutex);
     at_gate = true;
@@ -88,13 +88,14 @@ static void pass_gate(struct job *job) {
     (void)pthread_mutex_unlock(&mutex);
     (void)pthread_mutex_lock(&gate);
     (void)pthread_mutex_unlock(&gate);
+    return true;
 }
 
 static struct job blocker;
 
 static void block(void) {
-    blocker =
-        (struct job){.model = models[0], .count = 1, .work = pass_gate, .done = done, .data = "!"};
+    blocker = (struct job){
+        .model = models[0], .count = 1, .abandoned = pass_gate, .done = done, .data = "!"};
     (void)pthread_mutex_lock(&gate);
     cr_assert_eq(lane_submit(lane, &blocker), LANE_ACCEPTED);
     (void)pthread_mutex_lock(&mutex);
@@ -143,7 +144,7 @@ Test(lane, answers_are_those_of_the_plan_however_jobs_are_cut_and_gathered) {
     unblock();
     wait_for(1 + sizeof counts / sizeof *counts);
     cr_assert_eq(lane_depth(lane), 0);
-    cr_assert_eq(executed_images, images + 1);
+    cr_assert_eq(executed_images, images);
     cr_assert_lt(executions, images);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         cr_assert_eq(jobs[i].outcome, JOB_DONE);
@@ -229,7 +230,7 @@ Test(lane, what_nobody_waits_for_is_not_computed) {
     wait_for(3);
     cr_assert_eq(dead.outcome, JOB_DROPPED);
     cr_assert_eq(alive.outcome, JOB_DONE);
-    cr_assert_eq(executed_images, 1 + 5);
+    cr_assert_eq(executed_images, 5);
     free((void *)(uintptr_t)dead.images), free(dead.outputs);
     check_and_free(&alive);
 }
