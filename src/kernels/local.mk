@@ -13,7 +13,8 @@ libcore_la_SOURCES += \
 	src/kernels/conv2d.h \
 	src/kernels/elementwise.h \
 	src/kernels/kernels.c src/kernels/kernels.h \
-	src/kernels/packing.c src/kernels/packing.h
+	src/kernels/packing.c src/kernels/packing.h \
+	src/kernels/winograd.c src/kernels/winograd.h
 
 noinst_LTLIBRARIES += libcore_portable.la
 libcore_portable_la_SOURCES = \
@@ -22,7 +23,7 @@ libcore_portable_la_SOURCES = \
 	src/kernels/vector.inc src/kernels/vector_backward.inc src/kernels/vector_conv2d.inc \
 	src/kernels/vector_dense.inc src/kernels/vector_depthwise.inc src/kernels/vector_elementwise.inc src/kernels/vector_floats.inc src/kernels/vector_functions.inc \
 	src/kernels/vector_kernels.c src/kernels/vector_pooling.inc \
-	src/kernels/vector_softmax.inc src/kernels/vector_unary.inc
+	src/kernels/vector_softmax.inc src/kernels/vector_unary.inc src/kernels/vector_winograd.inc
 libcore_portable_la_LIBTOOLFLAGS = $(pic_only)
 libcore_portable_la_CFLAGS = $(KERNEL_CFLAGS)
 libcore_la_LIBADD += libcore_portable.la

@@ -12,6 +12,7 @@
 
 #include "kernels/pooling.h"
 #include "kernels/vector.inc"
+#include "kernels/winograd.h"
 
 #include "kernels/vector_functions.inc"
 
@@ -28,6 +29,7 @@ const struct cn_kernels TABLE_OF(cn_kernels_,
                                  INSTRUCTIONS) = {.name = NAME_OF(INSTRUCTIONS),
                                                   .conv2d = conv2d,
                                                   .conv2d_max_pooled = conv2d_max_pooled,
+                                                  .winograd = winograd,
                                                   .dense = dense,
                                                   .max_pooling = max_pooling,
                                                   .average_pooling = average_pooling,

@@ -9,6 +9,7 @@
 #include "kernels/bytes.h"
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
+#include "kernels/winograd.h"
 #include "layers/affine.h"
 
 /* ---- Geometry ---- */
@@ -114,6 +115,23 @@ static int rows_under(const struct cn_conv2d *s, int out_rows) {
     return (out_rows - 1) * s->row_stride + (s->kernel_height - 1) * down + 1;
 }
 
+/* True if the layer is computed by Winograd's algorithm, which is one of floats. */
+static bool is_winograd(const struct cn_affine *a, struct affine_numbers in) {
+    return in.size == sizeof(float) && cn_winograd_pays(&a->shape);
+}
+
+/* Bands of whole rows of tiles, as even as can be. */
+static int winograd_band_rows(const struct cn_affine *a, size_t parts) {
+    enum { SIDE = CN_WINOGRAD_OUT };
+    const size_t down = ((size_t)a->shape.out_height + SIDE - 1) / SIDE;
+    const size_t across = ((size_t)a->shape.out_width + SIDE - 1) / SIDE;
+    size_t rows = CN_WINOGRAD_TILES / across;
+    const size_t share = (down + parts - 1) / parts;
+    rows = rows < 1 ? 1 : rows < share ? rows : share;
+    const size_t bands = (down + rows - 1) / rows;
+    return (int)((down + bands - 1) / bands) * SIDE;
+}
+
 /* The number of output rows that are computed at a time, an even number or all. Their input, with
  * its border, stays in the cache from the copy to the product, and there is enough work for all
  * parts. */
@@ -123,10 +141,33 @@ static int band_rows(const struct cn_affine *a, struct affine_numbers in, size_t
     const size_t row =
         (size_t)s->row_stride * (size_t)s->in_width * (size_t)s->in_channels * in.size;
     const size_t share = ((size_t)s->out_height + parts - 1) / parts;
+    if (is_winograd(a, in))
+        return winograd_band_rows(a, parts);
     size_t rows = needs_padding(a) ? BAND_BYTES / row : (size_t)s->out_height;
     rows = (rows < share ? rows : share) + 1;
     rows -= rows % 2;
     return rows < 2 ? 2 : rows < (size_t)s->out_height ? (int)rows : s->out_height;
+}
+
+/* Floats of room for a band of the input with its border. */
+static size_t border_floats(const struct cn_affine *affine, struct affine_numbers in) {
+    const struct cn_conv2d *s = &affine->shape;
+    const size_t rows = (size_t)rows_under(s, band_rows(affine, in, 1));
+    const size_t bytes = rows * (size_t)s->in_width * (size_t)s->in_channels * in.size;
+    return needs_padding(affine) ? cn_floats_aligned((bytes + CN_BYTES_SLACK) / sizeof(float) + 1)
+                                 : 0;
+}
+
+static size_t affine_scratch_floats(const struct cn_affine *affine, struct affine_numbers in) {
+    struct cn_conv2d band = affine->shape;
+    band.out_height = band_rows(affine, in, 1);
+    return border_floats(affine, in) +
+           (is_winograd(affine, in) ? cn_winograd_scratch_size(&band) : 0);
+}
+
+/* The layer's shape as its packed weights have it. */
+static struct cn_conv2d packing_of(const struct cn_affine *a) {
+    return is_winograd(a, floats) ? cn_winograd_packing(&a->shape) : a->shape;
 }
 
 /* One call of the kernels: `height` and `width` are of the maxima. */
@@ -136,11 +177,15 @@ static void affine_kernel(const struct affine_run *run, char *y, const char *x,
     const bool pooled = run->pooling != NULL;
     const float *from = (const float *)(const void *)x, *w = run->packed;
     float *to = (float *)(void *)y;
-    if (run->finish == NULL && pooled)
-        cn_kernels()->conv2d_max_pooled(to, from, w, w + cn_conv2d_kernel_size(&run->affine->shape),
-                                        s, relu, height, width);
+    const struct cn_conv2d packing = packing_of(run->affine);
+    const float *b = w + cn_conv2d_kernel_size(&packing);
+    if (is_winograd(run->affine, run->in))
+        cn_kernels()->winograd(to, from, w, b, s, relu, pooled, height, width,
+                               (float *)(void *)run->scratch + border_floats(run->affine, run->in));
+    else if (run->finish == NULL && pooled)
+        cn_kernels()->conv2d_max_pooled(to, from, w, b, s, relu, height, width);
     else if (run->finish == NULL)
-        cn_kernels()->conv2d(to, from, w, w + cn_conv2d_kernel_size(&run->affine->shape), s, relu);
+        cn_kernels()->conv2d(to, from, w, b, s, relu);
     else if (pooled)
         cn_bytes_kernels()->conv2d_max_pooled(y, (const uint8_t *)x, w, s, run->finish, height,
                                               width);
@@ -261,6 +306,8 @@ void cn_affine_infer(const struct cn_step *step, const float *const *inputs, siz
 const char *cn_affine_kernel(const struct cn_step *step) {
     if (cn_conv2d_is_depthwise(&step->affine.shape))
         return "depthwise";
+    if (is_winograd(&step->affine, floats))
+        return step->pooled ? "Winograd, maxima" : "Winograd";
     if (step->pooled)
         return "tiles, maxima";
     return is_matrix(&step->affine) ? "product" : "tiles";
@@ -282,7 +329,8 @@ bool cn_affine_absorb_maxima(struct cn_step *step, const struct cn_pooling *pool
 
 size_t cn_affine_packed_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
-    return cn_conv2d_packed_size(&affine.shape);
+    const struct cn_conv2d packing = packing_of(&affine);
+    return cn_conv2d_packed_size(&packing);
 }
 
 /* The bias among the layer's own parameters; NULL: none. */
@@ -297,15 +345,8 @@ static const float *bias_of(const struct cn_affine *a, const float *parameters) 
 
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
     const struct cn_affine affine = layer->type->affine(layer);
-    cn_conv2d_pack(packed, parameters, bias_of(&affine, parameters), &affine.shape);
-}
-
-static size_t affine_scratch_floats(const struct cn_affine *affine, struct affine_numbers in) {
-    const struct cn_conv2d *s = &affine->shape;
-    const size_t rows = (size_t)rows_under(s, band_rows(affine, in, 1));
-    const size_t bytes = rows * (size_t)s->in_width * (size_t)s->in_channels * in.size;
-    return needs_padding(affine) ? cn_floats_aligned((bytes + CN_BYTES_SLACK) / sizeof(float) + 1)
-                                 : 0;
+    (is_winograd(&affine, floats) ? cn_winograd_pack : cn_conv2d_pack)(
+        packed, parameters, bias_of(&affine, parameters), &affine.shape);
 }
 
 size_t cn_affine_scratch_size(const struct cn_step *step) {
@@ -315,7 +356,8 @@ size_t cn_affine_scratch_size(const struct cn_step *step) {
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
                     const float *shift) {
     const struct cn_affine affine = layer->type->affine(layer);
-    cn_conv2d_fold(packed, &affine.shape, scale, shift);
+    const struct cn_conv2d packing = packing_of(&affine);
+    cn_conv2d_fold(packed, &packing, scale, shift);
 }
 
 /* ---- Inference on bytes ---- */

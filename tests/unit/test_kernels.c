@@ -12,6 +12,7 @@
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
 #include "kernels/pooling.h"
+#include "kernels/winograd.h"
 #include "support/convolutions.h"
 #include "support/naive.h"
 #include "support/networks.h"
@@ -274,4 +275,103 @@ static void check_scale_shift(const struct cn_kernels *kernels) {
 
 Test(kernels, scale_and_shift_are_each_channel_s_own) {
     with_each_table(check_scale_shift);
+}
+
+/* A 3 x 3 convolution of CHANNELS to 48 channels by Winograd's algorithm, and by the definition. */
+struct winograd_case {
+    struct cn_conv2d shape;
+    float *x, *b, *packed, *scratch;
+    double *expected;
+};
+
+static struct winograd_case winograd_case_of(int height, int width, int channels) {
+    struct winograd_case c = {.shape = {.in_height = height + 2,
+                                        .in_width = width + 2,
+                                        .in_channels = channels,
+                                        .out_height = height,
+                                        .out_width = width,
+                                        .out_channels = 48,
+                                        .kernel_height = 3,
+                                        .kernel_width = 3,
+                                        .row_stride = 1,
+                                        .column_stride = 1}};
+    const struct cn_conv2d packing = cn_winograd_packing(&c.shape);
+    const size_t rows = weights_of_output(&c.shape);
+    c.x = test_floats((size_t)(c.shape.in_height * c.shape.in_width * channels), -1, 1, 1);
+    c.b = test_floats(48, -1, 1, 2);
+    float *w = test_floats(rows * 48, -1, 1, 3);
+    c.packed = cn_floats_allocate(cn_conv2d_packed_size(&packing));
+    c.scratch = cn_floats_allocate(cn_winograd_scratch_size(&c.shape));
+    c.expected = malloc((size_t)(height * width * 48) * sizeof *c.expected);
+    cn_winograd_pack(c.packed, w, c.b, &c.shape);
+    naive_conv2d(c.expected, c.x, w, c.b, &c.shape, true);
+    free(w);
+    return c;
+}
+
+static void winograd_case_free(struct winograd_case *c) {
+    free(c->x);
+    free(c->b);
+    free(c->packed);
+    free(c->scratch);
+    free(c->expected);
+}
+
+static void winograd_run(const struct cn_kernels *kernels, const struct winograd_case *c, float *y,
+                         const float *x, const struct cn_conv2d *shape, bool pooled, int height,
+                         int width) {
+    const struct cn_conv2d packing = cn_winograd_packing(&c->shape);
+    kernels->winograd(y, x, c->packed, c->packed + cn_conv2d_kernel_size(&packing), shape, true,
+                      pooled, height, width, c->scratch);
+}
+
+/* The bound is that of the direct kernels. */
+static void check_winograd(const struct cn_kernels *kernels, int height, int width, int channels) {
+    struct winograd_case c = winograd_case_of(height, width, channels);
+    const size_t row = (size_t)width * 48, out = (size_t)height * row;
+    const double bound = 1e-5 * sqrt((double)weights_of_output(&c.shape));
+    float *y = malloc((out + 1) * sizeof *y), *part = malloc(out * sizeof *part);
+    y[out] = 42;
+    winograd_run(kernels, &c, y, c.x, &c.shape, false, height, width);
+    for (size_t i = 0; i < out; i++)
+        cr_assert_float_eq((double)y[i], c.expected[i], bound, "%s: %d x %d: %zu is %g, not %g",
+                           kernels->name, height, width, i, (double)y[i], c.expected[i]);
+    cr_assert_eq(y[out], 42.0f, "%s wrote past the end", kernels->name);
+    for (int first = 0; first < height; first += 4) { /* bands give the same bits */
+        struct cn_conv2d band = c.shape;
+        band.out_height = height - first < 4 ? height - first : 4;
+        band.in_height = band.out_height + 2;
+        winograd_run(kernels, &c, part, c.x + first * band.in_width * channels, &band, false,
+                     band.out_height, width);
+        cr_assert_arr_eq(part, y + (size_t)first * row,
+                         (size_t)band.out_height * row * sizeof *part, "%s: %d x %d, band at %d",
+                         kernels->name, height, width, first);
+    }
+    for (int keep = 0; keep < 2; keep++) { /* the maxima are those of the outputs */
+        const int down = (height + keep) / 2, across = (width + keep) / 2;
+        winograd_run(kernels, &c, part, c.x, &c.shape, true, down, across);
+        for (int i = 0; i < down; i++)
+            for (int j = 0; j < across; j++)
+                for (int o = 0; o < 48; o++) {
+                    float largest = 0;
+                    for (int r = 2 * i; r < 2 * i + 2 && r < height; r++)
+                        for (int k = 2 * j; k < 2 * j + 2 && k < width; k++)
+                            largest = fmaxf(largest, y[((size_t)(r * width + k)) * 48 + (size_t)o]);
+                    cr_assert_float_eq(part[(i * across + j) * 48 + o], largest, (float)bound,
+                                       "%s: maximum %d, %d, %d", kernels->name, i, j, o);
+                }
+    }
+    winograd_case_free(&c);
+    free(y);
+    free(part);
+}
+
+static void check_winograd_sizes(const struct cn_kernels *kernels) {
+    for (int height = 1; height <= 13; height += 3)
+        for (int width = 1; width <= 30; width += height % 2 + 1)
+            check_winograd(kernels, height, width, width % 2 == 0 ? 32 : 80);
+}
+
+Test(kernels, winograd_agrees_with_the_definition) {
+    with_each_table(check_winograd_sizes);
 }
