@@ -241,7 +241,7 @@ static void count_bins(struct extent *extent, const float *numbers, size_t count
     const float width = (extent->most - extent->least) / BINS;
     for (size_t i = 0; i < count && width > 0; i++) {
         const float at = (numbers[i] - extent->least) / width;
-        extent->bins[at < 0 ? 0 : at >= BINS ? BINS - 1 : (int)at]++;
+        extent->bins[at >= BINS ? BINS - 1 : at > 0 ? (int)at : 0]++; /* no number: the first */
     }
 }
 
@@ -283,8 +283,16 @@ static void clip_extent(struct extent *extent, double clip) {
 static enum cn_status measure(struct measuring *m, const float *images, size_t count, double clip,
                               struct cn_error *error) {
     enum cn_status status = measure_samples(m, images, count, false, error);
-    if (status != CN_OK || clip <= 0)
+    if (status != CN_OK)
         return status;
+    for (size_t v = 0; v < m->values; v++)
+        if (!isfinite(m->extents[v].most - m->extents[v].least))
+            return cn_fail(error, CN_INVALID,
+                           "a value of the network is %g to %g on the samples; a network with "
+                           "infinite values is not quantized",
+                           (double)m->extents[v].least, (double)m->extents[v].most);
+    if (clip <= 0)
+        return CN_OK;
     uint32_t *bins = calloc(m->values * BINS, sizeof *bins);
     if (bins == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu counts", m->values * BINS);

@@ -63,8 +63,13 @@ Test(plan, a_team_gives_one_image_the_same_bits) {
                      "Dense units=70; Dense units=10 activation=softmax",
                      4);
     struct cn_plan *plan = NULL;
+    struct cn_plan_step step;
+    size_t winograd = 0;
     float *images = test_floats(3 * 33 * 31 * 3, 0, 1, 2);
     cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    for (size_t s = 0; cn_plan_step_at(plan, s, &step); s++)
+        winograd += strstr(step.kernel, "Winograd") != NULL;
+    cr_assert_eq(winograd, 1);
     float *expected = run(plan, images, 3, 1);
     for (int threads = 2; threads <= 4; threads++)
         for (size_t count = 1; count <= 3; count++) {

@@ -231,3 +231,22 @@ Test(quantize, zeros_stay_finite) {
     cn_network_free(quantized);
     cn_network_free(network);
 }
+
+/* A network that overflows somewhere, or whose input is no number, neither crashes nor gets a
+ * range. */
+Test(quantize, values_that_are_no_numbers) {
+    const struct cn_shape shape = {3, {4, 4, 2}};
+    struct cn_network *network =
+        test_network(shape, "Conv2D filters=4 kernel_size=3;Flatten;Dense units=3", 3);
+    struct cn_network *quantized = NULL;
+    struct cn_error error = {0};
+    float *images = test_floats(2 * 32, -1, 1, 1);
+    images[40] = NAN;
+    cr_assert_eq(cn_quantize(network, images, 2, 0.001, &quantized, &error), CN_OK, "%s",
+                 error.text);
+    cn_network_free(quantized);
+    images[40] = INFINITY;
+    cr_assert_eq(cn_quantize(network, images, 2, 0, &quantized, &error), CN_INVALID);
+    free(images);
+    cn_network_free(network);
+}
