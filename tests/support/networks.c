@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/names.h"
 #include "base/random.h"
+#include "convnet/plan.h"
 
 /* "1,2,3" */
 static int read_ints(const char *value, int ints[CN_INTS_MAX]) {
@@ -210,4 +211,52 @@ struct cn_network *test_seed_network(bool strided, const char *dropout_rate, uin
                    "Dropout rate=%s;Flatten;Dense units=10 activation=softmax",
                    strided ? 4 : 1, strided ? 3 : 1, dropout_rate);
     return test_network(cn_shape_image(28, 28, 1), layers, seed);
+}
+
+float *test_outputs(const struct cn_network *network, const float *images, size_t count) {
+    struct cn_plan *plan = NULL;
+    struct cn_workspace *workspace = NULL;
+    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
+    float *outputs = cn_floats_allocate(count * cn_plan_output_size(plan));
+    cn_plan_run(plan, workspace, images, count, outputs);
+    cn_workspace_free(workspace);
+    cn_plan_free(plan);
+    return outputs;
+}
+
+void test_gradient(struct cn_network *network, const char *what, size_t count, enum cn_loss loss,
+                   float smoothing, double step, double tolerance) {
+    float *inputs[CN_NETWORK_MAX_PORTS] = {NULL};
+    for (size_t i = 0; i < network->input_count; i++)
+        inputs[i] =
+            test_floats(count * cn_shape_size(&network->inputs[i].shape), -1, 1, 8 + 10 * i);
+    uint16_t *labels = test_labels(count, cn_shape_size(&network->output_shape), 9);
+    const float *const others[] = {inputs[1]};
+    const struct cn_minibatch batch = {count, inputs[0], labels, 5, 3, NULL, others, NULL, false};
+    double worst = 1;
+    cr_assert_eq(cn_network_check_gradient(network, &batch, loss, smoothing, step, 1, &worst, NULL),
+                 CN_OK);
+    cr_assert_lt(worst, tolerance, "%s: the gradient is off by %g", what, worst);
+    for (size_t i = 0; i < network->input_count; i++)
+        free(inputs[i]);
+    free(labels);
+    cn_network_free(network);
+}
+
+void test_set_vectors(struct cn_network *network) {
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const struct cn_tensor *tensor = &network->tensors[t];
+        const bool variance = strstr(tensor->name, "variance") != NULL;
+        for (size_t i = 0; tensor->rank == 1 && i < tensor->size; i++)
+            network->parameters[tensor->offset + i] =
+                (variance ? 0.5f : -0.2f) + 0.1f * (float)(i % 7);
+    }
+}
+
+struct cn_model *test_model(const char *layers) {
+    struct cn_model *model = NULL;
+    cr_assert_eq(cn_model_create(test_network(cn_shape_image(8, 8, 1), layers, 5), &model, NULL),
+                 CN_OK);
+    return model;
 }

@@ -2,6 +2,7 @@
 #ifndef CONVNET_TESTS_NETWORKS_H
 #define CONVNET_TESTS_NETWORKS_H
 
+#include "convnet/model.h"
 #include "convnet/network.h"
 
 /* A built network from a line of layers such as "Conv2D filters=4 kernel_size=3 padding=same;
@@ -24,6 +25,22 @@ float *test_floats(size_t count, float low, float high, uint64_t seed);
 
 /* `count` labels below `class_count`. Caller frees with free(). */
 uint16_t *test_labels(size_t count, size_t class_count, uint64_t seed);
+
+/* The outputs [count, output_shape] for `images`, by a plan of its own. Caller frees with free().
+ */
+float *test_outputs(const struct cn_network *network, const float *images, size_t count);
+
+/* Asserts that the loss's gradient by `count` random samples is that of differences of `step`,
+ * within `tolerance`. `what` is named if it is not. Frees the network. */
+void test_gradient(struct cn_network *network, const char *what, size_t count, enum cn_loss loss,
+                   float smoothing, double step, double tolerance);
+
+/* Gives each vector of parameters the values that one may have after a training, variances positive
+ * ones. */
+void test_set_vectors(struct cn_network *network);
+
+/* A model of 8x8x1 with these layers. Caller frees with cn_model_free. */
+struct cn_model *test_model(const char *layers);
 
 /* The published program's network on 28x28x1 with these strides (4 and 3, or 1 and 1). */
 struct cn_network *test_seed_network(bool strided, const char *dropout_rate, uint64_t seed);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "convnet/model.h"
-#include "convnet/plan.h"
 #include "model/architecture.h"
 #include "support/networks.h"
 
@@ -21,18 +20,6 @@ static struct cn_network *read_network(const char *layers, const char *shape) {
     cr_assert_eq(cn_architecture_parse(json, strlen(json), "test", &network, &error), CN_OK,
                  "%s: %s", error.text, json);
     return network;
-}
-
-static float *outputs_of(const struct cn_network *network, const float *input) {
-    struct cn_plan *plan = NULL;
-    struct cn_workspace *workspace = NULL;
-    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
-    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
-    float *outputs = malloc(cn_plan_output_size(plan) * sizeof *outputs);
-    cn_plan_run(plan, workspace, input, 1, outputs);
-    cn_workspace_free(workspace);
-    cn_plan_free(plan);
-    return outputs;
 }
 
 #define L(class, config) "{\"class_name\":\"" class "\",\"config\":{" config "}}"
@@ -52,7 +39,7 @@ static void expect_same(const char *layers, const char *shape, const char *expli
     float *input = test_floats(cn_shape_size(&a->input_shape), -1, 1, 4);
     memcpy(a->parameters, parameters, a->parameter_count * sizeof *parameters);
     memcpy(b->parameters, parameters, a->parameter_count * sizeof *parameters);
-    float *ys = outputs_of(a, input), *expected = outputs_of(b, input);
+    float *ys = test_outputs(a, input, 1), *expected = test_outputs(b, input, 1);
     const size_t size = cn_shape_size(&a->output_shape);
     cr_assert_eq(size, cn_shape_size(&b->output_shape));
     for (size_t i = 0; i < size; i++)

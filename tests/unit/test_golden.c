@@ -10,8 +10,8 @@
 
 #include "base/memory.h"
 #include "convnet/model.h"
-#include "convnet/plan.h"
 #include "convnet/trainer.h"
+#include "support/networks.h"
 
 enum { IMAGES = 8, BATCH = 16, BATCHES = 3, STEPS = 10, SAMPLE = 37 };
 enum { STREAM_IMAGES = 1000, STREAM_LABELS = 1001 };
@@ -144,23 +144,16 @@ static void compare_tensors(const struct cn_network *network, const float *value
     cr_assert_eq(compared, json_object_size(expected), "%s", what);
 }
 
-static void compare_outputs(struct cn_network *network, const float *images,
+static void compare_outputs(const struct cn_network *network, const float *images,
                             const json_t *expected) {
-    struct cn_plan *plan = NULL;
-    struct cn_workspace *workspace = NULL;
     const size_t classes = cn_shape_size(&network->output_shape);
-    float *outputs = cn_floats_allocate(IMAGES * classes);
-    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
-    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
-    cn_plan_run(plan, workspace, images, IMAGES, outputs);
+    float *outputs = test_outputs(network, images, IMAGES);
     for (size_t i = 0; i < IMAGES; i++)
         for (size_t c = 0; c < classes; c++)
             cr_expect_float_eq((double)outputs[i * classes + c],
                                number(json_array_get(json_array_get(expected, i), c)), 1e-5,
                                "output %zu of image %zu", c, i);
     free(outputs);
-    cn_workspace_free(workspace);
-    cn_plan_free(plan);
 }
 
 /* ---- Gradients and training ---- */

@@ -33,22 +33,8 @@ static struct cn_network *residual_network(uint64_t seed) {
     return test_graph(&image, 1, residual, "", seed);
 }
 
-static void check_gradient_by(struct cn_network *network, const char *what, double epsilon) {
-    const size_t count = 11, classes = cn_shape_size(&network->output_shape);
-    float *images = test_floats(count * cn_shape_size(&network->input_shape), -1, 1, 8);
-    float *more = test_floats(count * cn_shape_size(&vector), -1, 1, 18);
-    const float *const others[] = {more};
-    uint16_t *labels = test_labels(count, classes, 9);
-    const struct cn_minibatch batch = {count, images, labels, 5, 3, NULL, others, NULL, false};
-    double worst = 1;
-    cr_assert_eq(cn_network_check_gradient(network, &batch, CN_LOSS_CATEGORICAL_CROSSENTROPY, 0,
-                                           epsilon, 1, &worst, NULL),
-                 CN_OK);
-    cr_assert_lt(worst, 2e-2, "%s: the gradient is off by %g", what, worst);
-    free(images);
-    free(more);
-    free(labels);
-    cn_network_free(network);
+static void check_gradient_by(struct cn_network *network, const char *what, double step) {
+    test_gradient(network, what, 11, CN_LOSS_CATEGORICAL_CROSSENTROPY, 0, step, 2e-2);
 }
 
 static void check_gradient(struct cn_network *network, const char *what) {

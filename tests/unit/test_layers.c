@@ -5,25 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convnet/plan.h"
 #include "support/networks.h"
 
 static void check(struct cn_shape input, const char *layers, enum cn_loss loss, float smoothing) {
-    struct cn_network *network = test_network(input, layers, 7);
-    const size_t count = 11; /* not a multiple of the shards */
-    const size_t classes = cn_shape_size(&network->output_shape);
-    float *images = test_floats(count * cn_shape_size(&input), -1, 1, 8);
-    uint16_t *labels = test_labels(count, classes, 9);
-    const struct cn_minibatch batch = {count, images, labels, 5, 3, NULL, NULL, NULL, false};
-    double worst = 1;
-    struct cn_error error = {0};
-    cr_assert_eq(
-        cn_network_check_gradient(network, &batch, loss, smoothing, 4e-3, 1, &worst, &error),
-        CN_OK);
-    cr_assert_lt(worst, 2e-2, "%s: the gradient is off by %g", layers, worst);
-    free(images);
-    free(labels);
-    cn_network_free(network);
+    /* 11 samples are not a multiple of the shards. */
+    test_gradient(test_network(input, layers, 7), layers, 11, loss, smoothing, 4e-3, 2e-2);
 }
 
 #define MSE CN_LOSS_MEAN_SQUARED_ERROR
@@ -269,7 +255,7 @@ Test(layers, permutations_move_each_number_to_its_place) {
                                     {2, 3, 1}, {3, 1, 2}, {3, 2, 1}};
     enum { HEIGHT = 3, WIDTH = 5, CHANNELS = 37, SIZE = HEIGHT * WIDTH * CHANNELS };
     static const int strides[3] = {WIDTH * CHANNELS, CHANNELS, 1};
-    float *x = test_floats(2 * SIZE, -1, 1, 4), y[2 * SIZE];
+    float *x = test_floats(2 * SIZE, -1, 1, 4);
     for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
         char layer[64];
         (void)snprintf(layer, sizeof layer, "Permute dims=%d,%d,%d", orders[k][0], orders[k][1],
@@ -277,11 +263,7 @@ Test(layers, permutations_move_each_number_to_its_place) {
         struct cn_network *network =
             test_network(cn_shape_image(HEIGHT, WIDTH, CHANNELS), layer, 1);
         const struct cn_shape *out = &network->output_shape;
-        struct cn_workspace *workspace = NULL;
-        struct cn_plan *plan = NULL;
-        cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
-        cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
-        cn_plan_run(plan, workspace, x, 2, y);
+        float *y = test_outputs(network, x, 2);
         for (int n = 0, i = 0; n < 2; n++)
             for (int a = 0; a < out->dims[0]; a++)
                 for (int b = 0; b < out->dims[1]; b++)
@@ -291,8 +273,7 @@ Test(layers, permutations_move_each_number_to_its_place) {
                             x[n * SIZE + a * strides[orders[k][0] - 1] +
                               b * strides[orders[k][1] - 1] + c * strides[orders[k][2] - 1]],
                             "%s: number %d", layer, i);
-        cn_workspace_free(workspace);
-        cn_plan_free(plan);
+        free(y);
         cn_network_free(network);
     }
     free(x);

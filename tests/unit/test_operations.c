@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "convnet/model.h"
-#include "convnet/plan.h"
+#include "support/networks.h"
 
 enum { ROWS = 2, COLUMNS = 3, CHANNELS = 2, SIZE = ROWS * COLUMNS * CHANNELS };
 
@@ -33,23 +32,16 @@ static float x_at(int i) {
 static void check(const char *node, const float *expected, size_t count) {
     struct cn_error error = {0};
     struct cn_network *network = NULL;
-    struct cn_plan *plan = NULL;
-    struct cn_workspace *workspace = NULL;
     float x[SIZE];
     cr_assert_eq(parse(node, &network, &error), CN_OK, "%s: %s", node, error.text);
     cr_assert_eq(cn_shape_size(&network->output_shape), count, "%s", node);
-    cr_assert_eq(cn_plan_create(network, &plan, &error), CN_OK);
-    cr_assert_eq(cn_workspace_create(plan, &workspace, &error), CN_OK);
-    float *y = cn_floats_allocate(count);
     for (int i = 0; i < SIZE; i++)
         x[i] = x_at(i);
-    cn_plan_run(plan, workspace, x, 1, y);
+    float *y = test_outputs(network, x, 1);
     for (size_t i = 0; i < count; i++)
         cr_assert_float_eq(y[i], expected[i], 1e-5, "%s: element %zu is %g, not %g", node, i,
                            (double)y[i], (double)expected[i]);
     free(y);
-    cn_workspace_free(workspace);
-    cn_plan_free(plan);
     cn_network_free(network);
 }
 

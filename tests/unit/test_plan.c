@@ -84,26 +84,6 @@ Test(plan, a_team_gives_one_image_the_same_bits) {
     cn_network_free(network);
 }
 
-/* Computes y of one layer stack for x with a plan of its own. */
-static float *answer(struct cn_network *network, const float *x) {
-    struct cn_plan *plan = NULL;
-    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
-    float *y = run(plan, x, 1, 1);
-    cn_plan_free(plan);
-    return y;
-}
-
-/* Sets moving statistics like those after a training. */
-static void set_statistics(struct cn_network *network) {
-    for (size_t t = 0; t < network->tensor_count; t++) {
-        const struct cn_tensor *tensor = &network->tensors[t];
-        const bool variance = strstr(tensor->name, "variance") != NULL;
-        for (size_t i = 0; tensor->rank == 1 && i < tensor->size; i++)
-            network->parameters[tensor->offset + i] =
-                (variance ? 0.5f : -0.2f) + 0.1f * (float)(i % 7);
-    }
-}
-
 Test(plan, folded_normalization_gives_the_definition_s_answer) {
     const struct cn_shape shape = cn_shape_image(6, 6, 2);
     struct cn_network *folded =
@@ -113,9 +93,10 @@ Test(plan, folded_normalization_gives_the_definition_s_answer) {
                      4);
     struct cn_network *plain =
         test_network(shape, "Conv2D filters=5 kernel_size=3 padding=same;Flatten", 4);
-    set_statistics(folded);
+    test_set_vectors(folded);
     memcpy(plain->parameters, folded->parameters, plain->parameter_count * sizeof(float));
-    float *x = test_floats(72, -1, 1, 5), *y = answer(folded, x), *z = answer(plain, x);
+    float *x = test_floats(72, -1, 1, 5), *y = test_outputs(folded, x, 1),
+          *z = test_outputs(plain, x, 1);
     const float *p = folded->parameters + plain->parameter_count; /* gamma, beta, mean, variance */
     const float *dense = p + 20, *bias = dense + 180 * 3;
     for (int o = 0; o < 3; o++) {
@@ -140,8 +121,8 @@ Test(plan, normalization_after_an_activation_stands_alone) {
     const struct cn_shape shape = cn_shape_vector(4);
     struct cn_network *network =
         test_network(shape, "Dense units=3 activation=relu;BatchNormalization", 4);
-    set_statistics(network);
-    float *x = test_floats(4, -1, 1, 5), *y = answer(network, x);
+    test_set_vectors(network);
+    float *x = test_floats(4, -1, 1, 5), *y = test_outputs(network, x, 1);
     const float *w = network->parameters, *p = w + 15;
     for (int o = 0; o < 3; o++) {
         double sum = (double)w[12 + o];
@@ -161,7 +142,7 @@ static void check_fusion(struct cn_shape input, const char *first, const char *s
     char both[512];
     (void)snprintf(both, sizeof both, "%s;%s", first, second);
     struct cn_network *whole = test_network(input, both, 3);
-    set_statistics(whole);
+    test_set_vectors(whole);
     struct cn_network *head = test_network(input, first, 3);
     const struct cn_layer *last = &head->layers[head->layer_count - 1];
     struct cn_network *tail = test_network(last->output_shape, second, 3);
@@ -170,7 +151,8 @@ static void check_fusion(struct cn_shape input, const char *first, const char *s
     for (size_t i = 0; i < tail->parameter_count; i++)
         tail->parameters[i] = whole->parameters[head->parameter_count + i];
     float *x = test_floats(cn_shape_size(&input), -1, 1, 5);
-    float *y = answer(whole, x), *between = answer(head, x), *z = answer(tail, between);
+    float *y = test_outputs(whole, x, 1), *between = test_outputs(head, x, 1),
+          *z = test_outputs(tail, between, 1);
     const size_t size = cn_shape_size(&tail->layers[tail->layer_count - 1].output_shape);
     for (size_t i = 0; i < size; i++)
         cr_assert_float_eq((double)y[i], (double)z[i], 1e-5, "%s: output %zu is %g, not %g", both,
@@ -250,7 +232,7 @@ Test(plan, flatten_and_dropout_alone_change_nothing) {
     struct cn_network *network =
         test_network(cn_shape_image(2, 2, 1), "Flatten;Dropout rate=0.5", 1);
     const float x[4] = {1, 2, 3, 4};
-    float *y = answer(network, x);
+    float *y = test_outputs(network, x, 1);
     cr_assert_eq(memcmp(x, y, sizeof x), 0);
     free(y);
     cn_network_free(network);

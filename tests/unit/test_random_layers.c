@@ -7,27 +7,14 @@
 #include <string.h>
 
 #include "convnet/model.h"
-#include "convnet/plan.h"
 #include "layers/layer_type.h"
 #include "support/networks.h"
 
 static const struct cn_shape picture = {3, {6, 5, 2, 1, 1}};
 
 static void check_gradient(const char *layers) {
-    struct cn_network *network = test_network(picture, layers, 7);
-    const size_t count = 7;
-    float *images = test_floats(count * cn_shape_size(&network->input_shape), -1, 1, 8);
-    uint16_t *labels = test_labels(count, cn_shape_size(&network->output_shape), 9);
-    const struct cn_minibatch batch = {
-        .count = count, .images = images, .labels = labels, .seed = 5, .step = 3};
-    double worst = 1;
-    cr_assert_eq(cn_network_check_gradient(network, &batch, CN_LOSS_CATEGORICAL_CROSSENTROPY, 0,
-                                           4e-3, 1, &worst, NULL),
-                 CN_OK);
-    cr_assert_lt(worst, 2e-2, "%s: the gradient is off by %g", layers, worst);
-    free(images);
-    free(labels);
-    cn_network_free(network);
+    test_gradient(test_network(picture, layers, 7), layers, 7, CN_LOSS_CATEGORICAL_CROSSENTROPY, 0,
+                  4e-3, 2e-2);
 }
 
 #define HEAD "Conv2D filters=3 kernel_size=3 padding=same activation=tanh;"
@@ -74,15 +61,9 @@ static void train_forward(const char *layers, const struct cn_shape *shape, cons
         .count = 1, .x = x, .xs = &x, .y = y, .seed = 1, .scale = 1, .penalty = &penalty};
     layer->type->training->forward(layer, &pass);
     /* In inference the output is the input. */
-    struct cn_plan *plan = NULL;
-    struct cn_workspace *workspace = NULL;
-    float same[64];
-    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
-    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
-    cn_plan_run(plan, workspace, x, 1, same);
+    float *same = test_outputs(network, x, 1);
     cr_assert_eq(memcmp(same, x, cn_shape_size(shape) * sizeof *x), 0, "%s", layers);
-    cn_workspace_free(workspace);
-    cn_plan_free(plan);
+    free(same);
     cn_network_free(network);
 }
 

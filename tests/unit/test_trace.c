@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "convnet/plan.h"
 #include "support/networks.h"
 
 static const char *const STACKS[] = {
@@ -21,27 +19,6 @@ static const char *const STACKS[] = {
     "Flatten;Dropout rate=0.1;Dense units=4 activation=softmax",
 };
 
-/* Sets moving statistics like those after a training, and biases other than zero. */
-static void set_vectors(struct cn_network *network) {
-    for (size_t t = 0; t < network->tensor_count; t++) {
-        const struct cn_tensor *tensor = &network->tensors[t];
-        const bool variance = strstr(tensor->name, "variance") != NULL;
-        for (size_t i = 0; tensor->rank == 1 && i < tensor->size; i++)
-            network->parameters[tensor->offset + i] =
-                (variance ? 0.5f : -0.2f) + 0.1f * (float)(i % 7);
-    }
-}
-
-static void plan_answer(const struct cn_network *network, const float *image, float *ret_output) {
-    struct cn_plan *plan = NULL;
-    struct cn_workspace *workspace = NULL;
-    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
-    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
-    cn_plan_run(plan, workspace, image, 1, ret_output);
-    cn_workspace_free(workspace);
-    cn_plan_free(plan);
-}
-
 static struct cn_trace *trace_of(const struct cn_network *network, size_t layer) {
     struct cn_trace *trace = NULL;
     struct cn_error error = {0};
@@ -49,55 +26,41 @@ static struct cn_trace *trace_of(const struct cn_network *network, size_t layer)
     return trace;
 }
 
+/* The last output of the trace is the answer of the plan. Frees the network. */
+static void compare_with_plan(struct cn_network *network, uint64_t seed) {
+    float *image = test_floats(cn_shape_size(&network->input_shape), 0, 1, seed);
+    float *answer = test_outputs(network, image, 1);
+    struct cn_trace *trace = trace_of(network, CN_TRACE_ALL);
+    cn_trace_run(trace, image);
+    const float *last = cn_trace_output(trace, network->layer_count - 1);
+    for (size_t i = 0; i < cn_shape_size(&network->output_shape); i++)
+        cr_assert_float_eq((double)last[i], (double)answer[i], 1e-5, "%zu: %g, %g", i,
+                           (double)last[i], (double)answer[i]);
+    cn_trace_free(trace);
+    free(answer);
+    free(image);
+    cn_network_free(network);
+}
+
 Test(trace, the_last_output_is_the_plan_s_answer) {
     for (size_t s = 0; s < sizeof STACKS / sizeof *STACKS; s++) {
         struct cn_network *network = test_network(cn_shape_image(9, 8, 2), STACKS[s], 3 + s);
-        set_vectors(network);
-        float *image = test_floats(9 * 8 * 2, 0, 1, 11 + s), answer[4];
-        struct cn_trace *trace = trace_of(network, CN_TRACE_ALL);
-        plan_answer(network, image, answer);
-        cn_trace_run(trace, image);
-        const float *last = cn_trace_output(trace, network->layer_count - 1);
-        for (int i = 0; i < 4; i++)
-            cr_assert_float_eq((double)last[i], (double)answer[i], 1e-5, "stack %zu, %d: %g, %g", s,
-                               i, (double)last[i], (double)answer[i]);
-        cn_trace_free(trace);
-        free(image);
-        cn_network_free(network);
+        test_set_vectors(network);
+        compare_with_plan(network, 11 + s);
     }
 }
 
 Test(trace, the_published_networks_agree_with_their_plans) {
-    for (int strided = 0; strided < 2; strided++) {
-        struct cn_network *network = test_seed_network(strided == 1, "0.3", 5);
-        float *image = test_floats(784, 0, 1, 7), answer[10];
-        struct cn_trace *trace = trace_of(network, CN_TRACE_ALL);
-        plan_answer(network, image, answer);
-        cn_trace_run(trace, image);
-        const float *last = cn_trace_output(trace, network->layer_count - 1);
-        for (int i = 0; i < 10; i++)
-            cr_assert_float_eq((double)last[i], (double)answer[i], 1e-5);
-        cn_trace_free(trace);
-        free(image);
-        cn_network_free(network);
-    }
+    for (int strided = 0; strided < 2; strided++)
+        compare_with_plan(test_seed_network(strided == 1, "0.3", 5), 7);
 }
 
 Test(trace, the_last_output_has_the_network_s_temperature) {
     for (size_t s = 0; s < 2; s++) {
         struct cn_network *network = test_network(cn_shape_image(9, 8, 2), STACKS[s], 3 + s);
-        set_vectors(network);
+        test_set_vectors(network);
         network->temperature = 2.5f;
-        float *image = test_floats(9 * 8 * 2, 0, 1, 11 + s), answer[4];
-        struct cn_trace *trace = trace_of(network, CN_TRACE_ALL);
-        plan_answer(network, image, answer);
-        cn_trace_run(trace, image);
-        for (int i = 0; i < 4; i++)
-            cr_assert_float_eq((double)cn_trace_output(trace, network->layer_count - 1)[i],
-                               (double)answer[i], 1e-5);
-        cn_trace_free(trace);
-        free(image);
-        cn_network_free(network);
+        compare_with_plan(network, 11 + s);
     }
 }
 
@@ -106,7 +69,7 @@ Test(trace, each_output_is_what_the_network_up_to_there_answers) {
     char stack[512], *end = stack;
     (void)snprintf(stack, sizeof stack, "%s", STACKS[0]);
     struct cn_network *network = test_network(cn_shape_image(9, 8, 2), STACKS[0], 3);
-    set_vectors(network);
+    test_set_vectors(network);
     float *image = test_floats(9 * 8 * 2, 0, 1, 11);
     struct cn_trace *trace = trace_of(network, CN_TRACE_ALL);
     cn_trace_run(trace, image);
@@ -117,8 +80,7 @@ Test(trace, each_output_is_what_the_network_up_to_there_answers) {
         struct cn_network *part = test_network(cn_shape_image(9, 8, 2), stack, 3);
         memcpy(part->parameters, network->parameters, part->parameter_count * sizeof(float));
         const size_t size = cn_shape_size(&network->layers[l].output_shape);
-        float *expected = cn_floats_allocate(size);
-        plan_answer(part, image, expected);
+        float *expected = test_outputs(part, image, 1);
         for (size_t i = 0; i < size; i++)
             cr_assert_float_eq((double)cn_trace_output(trace, l)[i], (double)expected[i], 1e-5,
                                "layer %zu, value %zu", l, i);
@@ -134,7 +96,7 @@ Test(trace, each_output_is_what_the_network_up_to_there_answers) {
 
 Test(trace, one_layer_gives_the_same_bits_as_all) {
     struct cn_network *network = test_network(cn_shape_image(9, 8, 2), STACKS[0], 3);
-    set_vectors(network);
+    test_set_vectors(network);
     float *image = test_floats(9 * 8 * 2, 0, 1, 11);
     struct cn_trace *all = trace_of(network, CN_TRACE_ALL);
     cn_trace_run(all, image);

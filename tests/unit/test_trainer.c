@@ -33,13 +33,6 @@ static struct cn_dataset *stripes(size_t count, uint64_t seed) {
     return data;
 }
 
-static struct cn_model *model_of(const char *layers) {
-    struct cn_model *model = NULL;
-    cr_assert_eq(cn_model_create(test_network(cn_shape_image(8, 8, 1), layers, 5), &model, NULL),
-                 CN_OK);
-    return model;
-}
-
 static const char *const layers =
     "Conv2D filters=6 kernel_size=3;BatchNormalization;Activation activation=relu;MaxPooling2D;"
     "Dropout rate=0.2;Flatten;Dense units=3 activation=softmax";
@@ -77,7 +70,7 @@ static bool count_down(void *data, int epoch, size_t step, size_t steps, double 
 static struct cn_model *train(int threads, int stop, struct cn_epoch_record *ret_last) {
     struct cn_dataset *data = stripes(100, 1), *validation = stripes(40, 2);
     struct cn_training_options options = options_of(threads);
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     cr_assert_eq(cn_trainer_create(model, data, validation, &options, &trainer, &error), CN_OK);
@@ -91,7 +84,7 @@ static struct cn_model *train(int threads, int stop, struct cn_epoch_record *ret
         cr_assert_eq(cn_trainer_write_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
         cn_trainer_free(trainer);
         cn_model_free(model);
-        model = model_of(layers);
+        model = test_model(layers);
         cr_assert_eq(cn_trainer_create(model, data, validation, &options, &trainer, NULL), CN_OK);
         cr_assert_eq(cn_trainer_read_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
         (void)unlink(path);
@@ -143,7 +136,7 @@ static struct cn_model *watched(int stop, int threads, struct cn_epoch_record *r
     static const float weights[] = {1, 2, 0.5f};
     struct cn_dataset *data = stripes(100, 1), *validation = stripes(40, 2);
     struct cn_training_options o = options_of(threads);
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     size_t count = 0;
@@ -164,7 +157,7 @@ static struct cn_model *watched(int stop, int threads, struct cn_epoch_record *r
         cr_assert_eq(cn_trainer_write_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
         cn_trainer_free(trainer);
         cn_model_free(model);
-        model = model_of(layers);
+        model = test_model(layers);
         cr_assert_eq(cn_trainer_create(model, data, validation, &o, &trainer, NULL), CN_OK);
         cr_assert_eq(cn_trainer_read_checkpoint(trainer, path, &error), CN_OK, "%s", error.text);
         (void)unlink(path);
@@ -209,7 +202,7 @@ Test(trainer, the_best_epoch_is_kept_and_a_plateau_ends_it) {
 static void refused_training(const char *network, struct cn_training_options options,
                              const char *word) {
     struct cn_dataset *data = stripes(50, 1);
-    struct cn_model *model = model_of(network);
+    struct cn_model *model = test_model(network);
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, &error), CN_INVALID);
@@ -252,7 +245,7 @@ static bool follow(void *data, int epoch, size_t step, size_t steps, double loss
 Test(trainer, the_average_of_the_weights_is_validated_and_kept) {
     struct cn_dataset *data = stripes(100, 1), *validation = stripes(40, 2);
     const struct cn_training_options options = options_of(2);
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     struct follower follower = {.network = model->network};
     const struct cn_training_callbacks callbacks = {&follower, follow, NULL};
     struct cn_trainer *trainer = NULL;
@@ -282,7 +275,7 @@ Test(trainer, the_average_of_the_weights_is_validated_and_kept) {
 Test(trainer, it_learns) {
     struct cn_dataset *data = stripes(300, 1), *test = stripes(200, 9);
     struct cn_training_options options = options_of(1);
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     struct cn_trainer *trainer = NULL;
     struct cn_evaluation evaluation;
     options.epochs = 12;
@@ -311,7 +304,7 @@ Test(trainer, it_learns) {
 static struct cn_model *taught(const struct cn_model *teacher, float share, int threads) {
     struct cn_dataset *data = stripes(300, 1);
     struct cn_training_options options = options_of(threads);
-    struct cn_model *pupil = model_of(layers);
+    struct cn_model *pupil = test_model(layers);
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     options.epochs = 12;
@@ -344,7 +337,7 @@ static double accuracy_of(const struct cn_model *model) {
 Test(trainer, a_teacher_s_answers_are_targets) {
     struct cn_dataset *data = stripes(300, 1);
     struct cn_training_options options = options_of(1);
-    struct cn_model *teacher = model_of("Flatten;Dense units=3 activation=softmax");
+    struct cn_model *teacher = test_model("Flatten;Dense units=3 activation=softmax");
     struct cn_trainer *trainer = NULL;
     options.epochs = 12;
     options.augmentation = (struct cn_augmentation){0};
@@ -375,7 +368,7 @@ Test(trainer, a_teacher_s_answers_are_targets) {
 static void refused_teacher(struct cn_model *teacher, float share, const char *word) {
     struct cn_dataset *data = stripes(50, 1);
     const struct cn_training_options options = options_of(1);
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
@@ -390,11 +383,11 @@ static void refused_teacher(struct cn_model *teacher, float share, const char *w
 Test(trainer, a_teacher_of_other_things_is_refused) {
     struct cn_model *other = NULL;
     const char *names[] = {"0", "1", "x"};
-    refused_teacher(model_of(layers), 0, "share is 0");
-    refused_teacher(model_of(layers), 1.5f, "share is 1.5");
-    refused_teacher(model_of("Flatten;Dense units=4 activation=softmax"), 0.5f, "classes");
-    refused_teacher(model_of("Flatten;Dense units=3 activation=sigmoid"), 0.5f, "softmax");
-    other = model_of(layers);
+    refused_teacher(test_model(layers), 0, "share is 0");
+    refused_teacher(test_model(layers), 1.5f, "share is 1.5");
+    refused_teacher(test_model("Flatten;Dense units=4 activation=softmax"), 0.5f, "classes");
+    refused_teacher(test_model("Flatten;Dense units=3 activation=sigmoid"), 0.5f, "softmax");
+    other = test_model(layers);
     cr_assert_eq(cn_model_set_labels(other, names, 3, NULL), CN_OK);
     refused_teacher(other, 0.5f, "classes");
     struct cn_network *network = test_network(cn_shape_vector(7), "Dense units=3", 1);
@@ -404,7 +397,7 @@ Test(trainer, a_teacher_of_other_things_is_refused) {
 
 static void refused_checkpoint(struct cn_training_options changed, struct cn_dataset *data,
                                const char *path, const char *word) {
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     cr_assert_eq(cn_trainer_create(model, data, NULL, &changed, &trainer, NULL), CN_OK);
@@ -418,7 +411,7 @@ Test(trainer, another_training_s_checkpoint_is_refused) {
     char path[] = "/tmp/convnet-checkpoint-XXXXXX";
     struct cn_dataset *data = stripes(50, 1), *other = stripes(50, 2);
     struct cn_training_options options = options_of(1), changed = options;
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     struct cn_trainer *trainer = NULL;
     (void)close(mkstemp(path));
     cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
@@ -448,7 +441,7 @@ Test(trainer, another_training_s_checkpoint_is_refused) {
 Test(trainer, data_that_do_not_fit_are_refused) {
     struct cn_dataset *data = stripes(50, 1);
     struct cn_training_options options = options_of(1);
-    struct cn_model *model = model_of("Flatten;Dense units=2 activation=softmax");
+    struct cn_model *model = test_model("Flatten;Dense units=2 activation=softmax");
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, &error), CN_INVALID);
@@ -460,7 +453,7 @@ Test(trainer, data_that_do_not_fit_are_refused) {
 Test(trainer, a_loss_that_runs_away_is_an_error) {
     struct cn_dataset *data = stripes(50, 1);
     struct cn_training_options options = options_of(1);
-    struct cn_model *model = model_of("Flatten;Dense units=40 activation=relu;Dense units=3");
+    struct cn_model *model = test_model("Flatten;Dense units=40 activation=relu;Dense units=3");
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     options.optimizer = CN_OPTIMIZER_SGD;
@@ -480,7 +473,7 @@ static struct cn_model *trained(const char *network_layers, size_t classes, cons
                                 enum cn_loss loss, int threads, double *ret_accuracy) {
     struct cn_dataset *data = stripes(120, 1);
     struct cn_training_options o = cn_training_options_default();
-    struct cn_model *model = model_of(network_layers);
+    struct cn_model *model = test_model(network_layers);
     struct cn_trainer *trainer = NULL;
     struct cn_error error = {0};
     struct cn_evaluation evaluation;

@@ -7,13 +7,6 @@
 #include "convnet/transfer.h"
 #include "support/networks.h"
 
-static struct cn_model *model_of(const char *layers) {
-    struct cn_model *model = NULL;
-    cr_assert_eq(cn_model_create(test_network(cn_shape_image(8, 8, 1), layers, 5), &model, NULL),
-                 CN_OK);
-    return model;
-}
-
 static const char *const layers =
     "Conv2D filters=4 kernel_size=3 activation=relu;BatchNormalization;Flatten;"
     "Dense units=6 activation=relu;Dropout rate=0.5;Dense units=3";
@@ -38,7 +31,7 @@ static void same_tensor(const struct cn_network *a, const struct cn_network *b, 
 }
 
 Test(transfer, a_new_head_has_other_classes_and_weights) {
-    struct cn_model *old = model_of(layers), *model = model_of(layers);
+    struct cn_model *old = test_model(layers), *model = test_model(layers);
     const struct cn_transfer transfer = {.classes = 5, .seed = 9};
     struct cn_error error = {0};
     const struct cn_tensor *tensor;
@@ -57,7 +50,7 @@ Test(transfer, a_new_head_has_other_classes_and_weights) {
 }
 
 Test(transfer, frozen_layers_are_those_that_match) {
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     const struct cn_transfer transfer = {.freeze = "conv*,batch_normalization"};
     struct cn_error error = {0}, none = {0};
     cr_assert_eq(cn_model_transfer(model, &transfer, &error), CN_OK, "%s", error.text);
@@ -75,7 +68,7 @@ Test(transfer, frozen_layers_are_those_that_match) {
 }
 
 Test(transfer, logits_get_their_activation) {
-    struct cn_model *model = model_of(layers);
+    struct cn_model *model = test_model(layers);
     enum cn_activation missing = CN_ACTIVATION_LINEAR;
     struct cn_error error = {0};
     cr_assert_eq(cn_loss_check(CN_LOSS_CATEGORICAL_CROSSENTROPY, model->network, &missing, &error),
@@ -96,7 +89,7 @@ static void check_loss(const char *last, enum cn_loss loss, enum cn_status statu
     enum cn_activation missing = CN_ACTIVATION_LINEAR;
     struct cn_error error = {0};
     (void)snprintf(text, sizeof text, "Flatten;Dense units=3%s", last);
-    struct cn_model *model = model_of(text);
+    struct cn_model *model = test_model(text);
     cr_assert_eq(cn_loss_check(loss, model->network, &missing, &error), status, "%s, %s: %s", last,
                  cn_loss_names[loss], error.text);
     cr_assert_eq(missing, expected);
