@@ -37,5 +37,9 @@ while read -r line; do
     fail "a metric is named outside of src/metrics/metric_table.c: $line"
 done < <(grep -HnE '"(convnetd|nv|process)_[a-z_]+' "${sources[@]}" | grep -v '^src/metrics/metric_table.c:')
 
+while read -r line; do
+    fail "atomics are in src/base/atomics.h: $line"
+done < <(grep -HnE '__atomic_|__sync_|<stdatomic\.h>' "${sources[@]}" | grep -v '^src/base/atomics.h:')
+
 echo "${#sources[@]} sources, $failures names to mend"
 [ "$failures" -eq 0 ]

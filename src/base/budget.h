@@ -3,9 +3,10 @@
 #ifndef CONVNET_BASE_BUDGET_H
 #define CONVNET_BASE_BUDGET_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/atomics.h"
 
 struct cn_budget {
     size_t limit; /* constant */

@@ -3,6 +3,7 @@ convnet_SOURCES += src/base/openmp.c
 convnetd_SOURCES += src/base/openmp.c
 
 libcore_la_SOURCES += \
+	src/base/atomics.h \
 	src/base/budget.c src/base/budget.h \
 	src/base/error.c \
 	src/base/file.c src/base/file.h \

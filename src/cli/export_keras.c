@@ -14,6 +14,7 @@
 #include "cli/import.h"
 #include "import/protocol.h"
 #include "model/architecture.h"
+#include "json/load.h"
 
 #define KERAS_3_VERSION "3.10.0"
 #define KERAS_2_VERSION "2.15.0"
@@ -178,13 +179,6 @@ struct layout {
     json_t *groups, *arrays;
 };
 
-static json_t *shape_of(const struct cn_tensor_spec *tensor) {
-    json_t *shape = json_array();
-    for (int i = 0; i < tensor->rank; i++)
-        (void)json_array_append_new(shape, json_integer(tensor->dims[i]));
-    return shape;
-}
-
 /* One weight of our layer `holds`: its name, shape and first float. */
 typedef void weight_visit(struct layout *layout, const char *path, size_t index, const char *name,
                           json_t *shape, size_t first);
@@ -202,7 +196,7 @@ static void each_weight(struct layout *layout, const char *holds, const char *pa
             const struct cn_tensor_spec *tensor = &layer->tensors[t];
             const float *at = cli_export_weights(layout->network, layer, tensor->name);
             if (tensor->trainable == (trainable == 1) && at != NULL)
-                visit(layout, path, index++, tensor->name, shape_of(tensor),
+                visit(layout, path, index++, tensor->name, cn_json_ints(tensor->dims, tensor->rank),
                       (size_t)(at - layout->network->parameters));
         }
     /* Keras counts the batches it has seen: the float behind all weights, which is 0. */

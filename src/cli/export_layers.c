@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/export.h"
+#include "json/load.h"
 
 enum { ALL = CLI_KERAS_3 | CLI_KERAS_2 | CLI_TFJS, KERAS = CLI_KERAS_3 | CLI_KERAS_2 };
 
@@ -158,9 +159,7 @@ static bool has(unsigned dialects, const struct rewriting *t) {
 }
 
 static json_t *dims_of(const struct cn_shape *shape, bool with_channels) {
-    json_t *dims = json_array();
-    for (int i = 0; i < shape->rank; i++)
-        (void)json_array_append_new(dims, json_integer(shape->dims[i]));
+    json_t *dims = cn_json_ints(shape->dims, shape->rank);
     if (with_channels)
         (void)json_array_append_new(dims, json_integer(1));
     return dims;

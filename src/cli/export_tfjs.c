@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/export.h"
+#include "json/load.h"
 
 /* The weights of our layer `holds` as the layer `name`'s. */
 static void list_weights(const struct cn_network *network, const char *holds, const char *name,
@@ -14,16 +15,12 @@ static void list_weights(const struct cn_network *network, const char *holds, co
     for (size_t t = 0; t < network->tensor_count; t++) {
         const struct cn_tensor *tensor = &network->tensors[t];
         char full[2 * CN_TENSOR_NAME];
-        json_t *shape = json_array();
-        if (strncmp(tensor->name, holds, length) != 0 || tensor->name[length] != '/') {
-            json_decref(shape);
+        if (strncmp(tensor->name, holds, length) != 0 || tensor->name[length] != '/')
             continue;
-        }
         (void)snprintf(full, sizeof full, "%s%s", name, tensor->name + length);
-        for (int i = 0; i < tensor->rank; i++)
-            (void)json_array_append_new(shape, json_integer(tensor->dims[i]));
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:o, s:s}", "name", full, "shape", shape, "dtype", "float32"));
+        (void)json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "name", full, "shape",
+                                                    cn_json_ints(tensor->dims, tensor->rank),
+                                                    "dtype", "float32"));
         cn_text_add_bytes(bytes, network->parameters + tensor->offset,
                           tensor->size * sizeof(float));
     }

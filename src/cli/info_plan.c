@@ -9,6 +9,7 @@
 #include "cli/info.h"
 #include "cli/peak.h"
 #include "convnet/plan.h"
+#include "json/load.h"
 
 static const double measure_seconds = 0.05; /* for each of the two peaks */
 
@@ -27,15 +28,13 @@ static double predicted_seconds(const struct roofline *roof, const struct cn_pla
 }
 
 static json_t *step_json(const struct cn_plan_step *step, double seconds, bool by_memory) {
-    json_t *shape = json_array();
-    for (int i = 0; i < step->output_shape.rank; i++)
-        (void)json_array_append_new(shape, json_integer(step->output_shape.dims[i]));
     return json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:f, s:s}", "name", step->name,
-                     "type", step->class_name, "kernel", step->kernel, "output_shape", shape,
-                     "flops", (json_int_t)(2 * step->macs), "weight_bytes",
-                     (json_int_t)step->weight_bytes, "input_bytes", (json_int_t)step->input_bytes,
-                     "activation_bytes", (json_int_t)step->activation_bytes, "microseconds",
-                     seconds * 1e6, "bound", by_memory ? "memory" : "arithmetic");
+                     "type", step->class_name, "kernel", step->kernel, "output_shape",
+                     cn_json_ints(step->output_shape.dims, step->output_shape.rank), "flops",
+                     (json_int_t)(2 * step->macs), "weight_bytes", (json_int_t)step->weight_bytes,
+                     "input_bytes", (json_int_t)step->input_bytes, "activation_bytes",
+                     (json_int_t)step->activation_bytes, "microseconds", seconds * 1e6, "bound",
+                     by_memory ? "memory" : "arithmetic");
 }
 
 static void print_step(const struct cn_plan_step *step, double seconds, double total,

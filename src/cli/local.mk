@@ -20,7 +20,6 @@ convnet_SOURCES += \
 	src/cli/find.c \
 	src/cli/import.c src/cli/import.h \
 	src/cli/info.c src/cli/info.h \
-	src/cli/info_about.c \
 	src/cli/info_plan.c \
 	src/cli/interrupt.c \
 	src/cli/convnet.c \

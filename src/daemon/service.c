@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/routes.h"
+#include "base/atomics.h"
 #include "base/budget.h"
 #include "base/time.h"
 #include "daemon/credentials.h"

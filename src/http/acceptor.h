@@ -3,13 +3,13 @@
 #define CONVNET_HTTP_ACCEPTOR_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <sys/types.h>
 
+#include "base/atomics.h"
 #include "http/connections.h"
 #include "http/server.h"
 

@@ -3,9 +3,9 @@
 #define CONVNET_HTTP_CONNECTIONS_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "base/atomics.h"
 #include "http/intake.h"
 #include "http/request.h"
 #include "http/server.h"

@@ -7,12 +7,12 @@
 #include <gnutls/x509.h>
 #include <pthread.h>
 #include <stdalign.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/atomics.h"
 #include "base/file.h"
 #include "base/time.h"
 
@@ -100,7 +100,7 @@ static bool tls_memory_is_there(size_t bytes) {
 }
 
 struct http_tls {
-    atomic_size_t references;
+    atomic_uint references;
     gnutls_certificate_credentials_t credentials;
     gnutls_priority_t priorities;
     bool asks_clients;
@@ -213,12 +213,12 @@ enum cn_status http_tls_read(const struct http_tls_files *files, struct http_tls
 }
 
 struct http_tls *http_tls_retain(struct http_tls *tls) {
-    atomic_fetch_add(&tls->references, 1);
+    cn_reference_take(&tls->references);
     return tls;
 }
 
 void http_tls_release(struct http_tls *tls) {
-    if (tls == NULL || atomic_fetch_sub(&tls->references, 1) != 1)
+    if (tls == NULL || !cn_reference_give(&tls->references))
         return;
     if (tls->credentials != NULL)
         gnutls_certificate_free_credentials(tls->credentials);

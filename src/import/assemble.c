@@ -18,21 +18,16 @@ void import_note(json_t *list, const char *format, ...) {
     va_end(arguments);
 }
 
-static json_t *shape_json(const struct cn_shape *shape) {
-    json_t *dims = json_array();
-    for (int i = 0; i < shape->rank; i++)
-        (void)json_array_append_new(dims, json_integer(shape->dims[i]));
-    return dims;
-}
-
 static void list_layers(const struct cn_network *network, char *const *paths,
                         struct import_report *report) {
     for (size_t i = 0; i < network->layer_count; i++) {
         const struct cn_layer *layer = &network->layers[i];
         (void)json_array_append_new(
-            report->layers, json_pack("{s:s, s:s, s:o, s:s*}", "name", layer->name, "class",
-                                      cn_layer_type_name(layer->type), "shape",
-                                      shape_json(&layer->output_shape), "source", paths[i]));
+            report->layers,
+            json_pack("{s:s, s:s, s:o, s:s*}", "name", layer->name, "class",
+                      cn_layer_type_name(layer->type), "shape",
+                      cn_json_ints(layer->output_shape.dims, layer->output_shape.rank), "source",
+                      paths[i]));
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "convnet/model.h"
 #include "import/onnx_private.h"
+#include "json/load.h"
 
 /* ---- Inputs ---- */
 
@@ -524,11 +525,9 @@ static json_t *layers_describe(const struct onnx_import *import, const bool *nee
     json_t *list = json_array();
     for (size_t l = 0; l < import->layer_count; l++) {
         const struct onnx_layer *layer = &import->layers[l];
-        json_t *shape = json_array();
-        for (int i = 0; i < layer->rank; i++)
-            json_array_append_new(shape, json_integer(layer->dims[i]));
-        json_t *entry = json_pack("{s:s, s:s, s:o, s:s?}", "name", layer->name, "class",
-                                  layer->class_name, "shape", shape, "source", layer->source);
+        json_t *entry =
+            json_pack("{s:s, s:s, s:o, s:s?}", "name", layer->name, "class", layer->class_name,
+                      "shape", cn_json_ints(layer->dims, layer->rank), "source", layer->source);
         if (needed[l] && entry != NULL)
             json_array_append(list, entry);
         json_decref(entry);

@@ -5,6 +5,7 @@
 
 #include "convnet/network.h"
 #include "import/onnx_private.h"
+#include "json/load.h"
 
 /* An unused name for a layer: the source's, with only the characters that are allowed. */
 static bool layer_name(struct onnx_import *import, const char *base, char ret_name[64]) {
@@ -124,11 +125,9 @@ int onnx_layer_reshape(struct onnx_import *import, int layer, int rank, const in
         return onnx_layer_reshape(import, from->inputs[0], rank, dims);
     if (rank == 1)
         return onnx_layer(import, "Flatten", NULL, 1, &layer, rank, dims);
-    json_t *target = json_array();
-    for (int i = 0; i < rank; i++)
-        json_array_append_new(target, json_integer(dims[i]));
-    return onnx_layer(import, "Reshape", json_pack("{s:o}", "target_shape", target), 1, &layer,
-                      rank, dims);
+    return onnx_layer(import, "Reshape",
+                      json_pack("{s:o}", "target_shape", cn_json_ints(dims, rank)), 1, &layer, rank,
+                      dims);
 }
 
 int onnx_layer_permute(struct onnx_import *import, int layer, int rank, const int *order) {
@@ -142,12 +141,10 @@ int onnx_layer_permute(struct onnx_import *import, int layer, int rank, const in
 }
 
 int onnx_layer_constant(struct onnx_import *import, int rank, const int *dims, const float *data) {
-    json_t *shape = json_array();
-    for (int i = 0; i < rank; i++)
-        json_array_append_new(shape, json_integer(dims[i]));
     const int first = 0; /* the first InputLayer, since every layer reads something */
     const int layer =
-        onnx_layer(import, "Constant", json_pack("{s:o}", "shape", shape), 1, &first, rank, dims);
+        onnx_layer(import, "Constant", json_pack("{s:o}", "shape", cn_json_ints(dims, rank)), 1,
+                   &first, rank, dims);
     return layer >= 0 && onnx_layer_weight(import, layer, "value", rank, dims, data) ? layer : -1;
 }
 

@@ -44,6 +44,16 @@ enum cn_status cn_json_parse(const char *text, size_t length, const char *what, 
     return CN_OK;
 }
 
+json_t *cn_json_ints(const int *values, int count) {
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        if (json_array_append_new(list, json_integer(values[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 void cn_error_set_source(struct cn_error *error, const char *source) {
     if (error != NULL && error->status != CN_OK && error->source[0] == '\0')
         (void)snprintf(error->source, sizeof error->source, "%s", source != NULL ? source : "");

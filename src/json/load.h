@@ -28,6 +28,9 @@ const char *cn_json_show(const json_t *value, char text[static CN_JSON_TEXT]);
 /* Writes the string with '?' for control bytes and everything but ASCII, cut to fit. */
 const char *cn_text_show(const char *string, char text[static CN_JSON_TEXT]);
 
+/* A list of these numbers; NULL: no memory. */
+json_t *cn_json_ints(const int *values, int count);
+
 /* Sets the source of an error that has none. */
 void cn_error_set_source(struct cn_error *error, const char *source);
 

@@ -3,9 +3,9 @@
 #include "kernels/bytes.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
+#include "base/atomics.h"
 #include "kernels/kernels.h"
 
 /* ---- The tables ---- */

@@ -2,9 +2,10 @@
  * threads that choose at the same time make the same choice. */
 #include "kernels/kernels.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/atomics.h"
 
 bool cn_has_instructions(const char *set) {
 #if defined(__x86_64__)

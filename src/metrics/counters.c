@@ -10,19 +10,11 @@
 /* The index of the thread's copy of the counters; threads share copies only when there are more
  * threads than copies. */
 static unsigned shard_of_thread(void) {
-    static unsigned next;
+    static atomic_uint next;
     static _Thread_local unsigned mine; /* plus one; 0: not chosen yet */
     if (mine == 0)
-        mine = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % STATISTICS_SHARDS + 1;
+        mine = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % STATISTICS_SHARDS + 1;
     return mine - 1;
-}
-
-static void counter_add(uint64_t *counter, uint64_t amount) {
-    __atomic_fetch_add(counter, amount, __ATOMIC_RELAXED);
-}
-
-static uint64_t counter_load(const uint64_t *counter) {
-    return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 struct statistics_model *statistics_model_create(void) {
@@ -35,12 +27,12 @@ struct statistics_model *statistics_model_create(void) {
 }
 
 struct statistics_model *statistics_model_acquire(struct statistics_model *model) {
-    __atomic_add_fetch(&model->references, 1, __ATOMIC_RELAXED);
+    cn_reference_take(&model->references);
     return model;
 }
 
 void statistics_model_release(struct statistics_model *model) {
-    if (model != NULL && __atomic_sub_fetch(&model->references, 1, __ATOMIC_ACQ_REL) == 0)
+    if (model != NULL && cn_reference_give(&model->references))
         free(model);
 }
 
@@ -54,8 +46,8 @@ void statistics_observe(struct statistics_model *model, enum statistics_histogra
     int i = 0;
     while (i < STATISTICS_BUCKETS && value > bounds[i])
         i++;
-    counter_add(&cell->buckets[i], 1);
-    counter_add(&cell->sum, value > 0 ? (uint64_t)(value * 1e9) : 0);
+    cn_count_add(&cell->buckets[i], 1);
+    cn_count_add(&cell->sum, value > 0 ? (uint64_t)(value * 1e9) : 0);
 }
 
 void statistics_model_add(struct statistics_model *model, enum statistics_model_counter counter,
@@ -64,17 +56,16 @@ void statistics_model_add(struct statistics_model *model, enum statistics_model_
     if (model == NULL)
         return;
     struct statistics_model_shard *shard = &model->shards[shard_of_thread()];
-    counter_add(&shard->counters[counter], amount);
+    cn_count_add(&shard->counters[counter], amount);
     if (counter == STATISTICS_MODEL_OK && clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0)
-        __atomic_store_n(&shard->last_answer,
-                         (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
-                         __ATOMIC_RELAXED);
+        cn_count_store(&shard->last_answer,
+                       (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
 
 uint64_t statistics_model_last_answer(const struct statistics_model *model) {
     uint64_t last = 0;
     for (size_t s = 0; s < STATISTICS_SHARDS; s++) {
-        const uint64_t answer = counter_load(&model->shards[s].last_answer);
+        const uint64_t answer = cn_count_load(&model->shards[s].last_answer);
         last = answer > last ? answer : last;
     }
     return last;
@@ -86,8 +77,8 @@ struct statistics_histogram_cell statistics_gather(const struct statistics_model
     for (size_t s = 0; s < STATISTICS_SHARDS; s++) {
         const struct statistics_histogram_cell *cell = &model->shards[s].histograms[histogram];
         for (size_t i = 0; i <= STATISTICS_BUCKETS; i++)
-            total.buckets[i] += counter_load(&cell->buckets[i]);
-        total.sum += counter_load(&cell->sum);
+            total.buckets[i] += cn_count_load(&cell->buckets[i]);
+        total.sum += cn_count_load(&cell->sum);
     }
     return total;
 }
@@ -105,7 +96,7 @@ uint64_t statistics_model_count(const struct statistics_model *model,
                                 enum statistics_model_counter counter) {
     uint64_t total = 0;
     for (size_t s = 0; s < STATISTICS_SHARDS; s++)
-        total += counter_load(&model->shards[s].counters[counter]);
+        total += cn_count_load(&model->shards[s].counters[counter]);
     return total;
 }
 
@@ -134,18 +125,18 @@ void statistics_free(struct statistics *statistics) {
 
 void statistics_add(struct statistics *statistics, enum statistics_counter counter,
                     uint64_t amount) {
-    counter_add(&statistics->shards[shard_of_thread()].counters[counter], amount);
+    cn_count_add(&statistics->shards[shard_of_thread()].counters[counter], amount);
     if (counter == STATISTICS_RELOADS_OK)
-        __atomic_store_n(&statistics->last_reload, (uint64_t)time(NULL), __ATOMIC_RELAXED);
+        cn_count_store(&statistics->last_reload, (uint64_t)time(NULL));
 }
 
 void statistics_request(struct statistics *statistics, struct statistics_model *model,
                         unsigned route, unsigned http_status, double seconds) {
     if (route < STATISTICS_MAX_ROUTES && http_status >= STATISTICS_MIN_STATUS &&
         http_status <= STATISTICS_MAX_STATUS)
-        counter_add(&statistics->shards[shard_of_thread()]
-                         .requests[route][http_status - STATISTICS_MIN_STATUS],
-                    1);
+        cn_count_add(&statistics->shards[shard_of_thread()]
+                          .requests[route][http_status - STATISTICS_MIN_STATUS],
+                     1);
     statistics_observe(model != NULL ? model : statistics->none, STATISTICS_REQUEST_SECONDS,
                        seconds);
     statistics_model_add(model, http_status < 400 ? STATISTICS_MODEL_OK : STATISTICS_MODEL_FAILED,
@@ -153,5 +144,5 @@ void statistics_request(struct statistics *statistics, struct statistics_model *
 }
 
 void statistics_set_certificate_end(struct statistics *statistics, uint64_t end) {
-    __atomic_store_n(&statistics->certificate_end, end, __ATOMIC_RELAXED);
+    cn_count_store(&statistics->certificate_end, end);
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/atomics.h"
 #include "metrics/statistics.h"
 
 /* Number of copies of each counter; a thread uses one of them. */
@@ -77,7 +78,7 @@ struct statistics_model_shard {
 
 struct statistics_model {
     struct statistics_model_shard shards[STATISTICS_SHARDS];
-    unsigned references; /* atomic */
+    atomic_uint references;
 };
 
 struct statistics_shard {

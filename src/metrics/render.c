@@ -27,7 +27,7 @@ static void render_requests(FILE *out, const struct statistics *statistics,
         for (unsigned i = 0; i < STATISTICS_STATUSES; i++) {
             uint64_t count = 0;
             for (size_t s = 0; s < STATISTICS_SHARDS; s++)
-                count += __atomic_load_n(&statistics->shards[s].requests[r][i], __ATOMIC_RELAXED);
+                count += cn_count_load(&statistics->shards[s].requests[r][i]);
             if (count > 0)
                 (void)fprintf(out, "%s{route=\"%s\",code=\"%u\"} %llu\n", name,
                               snapshot->route_names[r], i + STATISTICS_MIN_STATUS,
@@ -40,7 +40,7 @@ static void render_counters(FILE *out, const struct statistics *statistics) {
         const struct statistics_counter_row *row = &statistics_counter_table[i];
         uint64_t count = 0;
         for (size_t s = 0; s < STATISTICS_SHARDS; s++)
-            count += __atomic_load_n(&statistics->shards[s].counters[i], __ATOMIC_RELAXED);
+            count += cn_count_load(&statistics->shards[s].counters[i]);
         if (row->help != NULL)
             render_head(out, row->name, "counter", row->help);
         (void)fprintf(out, "%s%s %llu\n", row->name, row->label, (unsigned long long)count);
@@ -138,10 +138,8 @@ static void render_gauges(FILE *out, const struct statistics *statistics,
     render_gauge(out, STATISTICS_QUEUE_IMAGES, snapshot->queue_depth);
     render_gauge(out, STATISTICS_QUEUE_LIMIT, snapshot->queue_limit);
     render_gauge(out, STATISTICS_CONNECTIONS, snapshot->connections);
-    render_gauge(out, STATISTICS_LAST_RELOAD,
-                 __atomic_load_n(&statistics->last_reload, __ATOMIC_RELAXED));
-    render_gauge(out, STATISTICS_CERTIFICATE_END,
-                 __atomic_load_n(&statistics->certificate_end, __ATOMIC_RELAXED));
+    render_gauge(out, STATISTICS_LAST_RELOAD, cn_count_load(&statistics->last_reload));
+    render_gauge(out, STATISTICS_CERTIFICATE_END, cn_count_load(&statistics->certificate_end));
     const char *name = statistics_render_reading_head(out, STATISTICS_BUILD_INFO);
     (void)fprintf(out, "%s{version=\"%s\"} 1\n", name, snapshot->version);
 }

@@ -314,29 +314,22 @@ static enum cn_status call_operation(struct assembly *a, const struct cn_keras_n
 
 /* ---- Axes in another order than ours ---- */
 
-static json_t *format_ints(const struct cn_ints *ints) {
-    json_t *list = json_array();
-    for (int i = 0; i < ints->count; i++)
-        (void)json_array_append_new(list, json_integer(ints->values[i]));
-    return list;
-}
-
 static enum cn_status permute(struct assembly *a, const struct cn_keras_node *node,
                               const char *outer, const char *path, const struct cn_ints *dims,
                               size_t *value) {
     const size_t input = *value;
     return add_helper(a, node, outer, path, ".order", "Permute",
-                      json_pack("{s:o}", "dims", format_ints(dims)), &input, 1, value);
+                      json_pack("{s:o}", "dims", cn_json_ints(dims->values, dims->count)), &input,
+                      1, value);
 }
 
 static enum cn_status reshape(struct assembly *a, const struct cn_keras_node *node,
                               const char *outer, const char *path, const struct cn_shape *shape,
                               size_t *value) {
     const size_t input = *value;
-    struct cn_ints dims = {shape->rank, {0}};
-    memcpy(dims.values, shape->dims, (size_t)shape->rank * sizeof *shape->dims);
     return add_helper(a, node, outer, path, ".shape", "Reshape",
-                      json_pack("{s:o}", "target_shape", format_ints(&dims)), &input, 1, value);
+                      json_pack("{s:o}", "target_shape", cn_json_ints(shape->dims, shape->rank)),
+                      &input, 1, value);
 }
 
 /* Moves a value's channels to the end, or back to where the file has them. */

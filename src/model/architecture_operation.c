@@ -394,17 +394,11 @@ static int axis_of(const struct cn_shape *shape, json_int_t axis) {
     return axis >= 1 && axis <= shape->rank ? (int)axis - 1 : -1;
 }
 
-static json_t *shape_list(const struct cn_shape *shape) {
-    json_t *list = json_array();
-    for (int i = 0; i < shape->rank; i++)
-        (void)json_array_append_new(list, json_integer(shape->dims[i]));
-    return list;
-}
-
 static enum cn_status make_reshape(const struct making *m, const struct cn_shape *shape,
                                    int input) {
-    return make_layer(m, "Reshape", json_pack("{s:o}", "target_shape", shape_list(shape)), input,
-                      -1);
+    return make_layer(m, "Reshape",
+                      json_pack("{s:o}", "target_shape", cn_json_ints(shape->dims, shape->rank)),
+                      input, -1);
 }
 
 /* One Reduce per axis, from the last on; with keepdims the axes are restored with length 1. */

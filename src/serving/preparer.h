@@ -10,8 +10,8 @@
 #ifndef CONVNET_SERVING_PREPARER_H
 #define CONVNET_SERVING_PREPARER_H
 
-#include <stdatomic.h>
 
+#include "base/atomics.h"
 #include "convnet/status.h"
 #include "serving/deadline_heap.h"
 

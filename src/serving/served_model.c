@@ -114,12 +114,12 @@ enum cn_status served_model_load(const char *path, size_t slots, const struct cn
 }
 
 struct served_model *served_model_acquire(struct served_model *model) {
-    __atomic_add_fetch(&model->references, 1, __ATOMIC_RELAXED);
+    cn_reference_take(&model->references);
     return model;
 }
 
 void served_model_release(struct served_model *model) {
-    if (model == NULL || __atomic_sub_fetch(&model->references, 1, __ATOMIC_ACQ_REL) > 0)
+    if (model == NULL || !cn_reference_give(&model->references))
         return;
     for (size_t i = 0; model->workspaces != NULL && i < model->slots; i++)
         cn_workspace_free(model->workspaces[i]);

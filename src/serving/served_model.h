@@ -6,6 +6,7 @@
 #ifndef CONVNET_SERVING_SERVED_MODEL_H
 #define CONVNET_SERVING_SERVED_MODEL_H
 
+#include "base/atomics.h"
 #include "convnet/model.h"
 #include "convnet/plan.h"
 
@@ -31,7 +32,7 @@ struct served_model {
     struct cn_workspace **workspaces;    /* [slots]; each is used by its own thread only */
     struct statistics_model *statistics; /* its counters; a reference; may be NULL */
     struct served_model_jobs jobs;
-    unsigned references; /* atomic; served_model_acquire / _release */
+    atomic_uint references; /* served_model_acquire / _release */
 };
 
 /* Derives name and version from a file's name: "digits.safetensors" is version 1 of digits,
