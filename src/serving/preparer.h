@@ -10,7 +10,6 @@
 #ifndef CONVNET_SERVING_PREPARER_H
 #define CONVNET_SERVING_PREPARER_H
 
-
 #include "base/atomics.h"
 #include "convnet/status.h"
 #include "serving/deadline_heap.h"
