@@ -438,8 +438,71 @@ static int pool_dilated(struct onnx_import *import, const struct window *w, int 
     return onnx_layer(import, largest ? "Maximum" : "Average", NULL, count, parts, 3, out);
 }
 
+/* A list of three numbers of a pooling's axes, or of six of their sides, without the last axis; the
+ * others as they are. NULL after onnx_fail or onnx_refuse. */
+static Onnx__AttributeProto *attribute_flattened(struct onnx_import *import,
+                                                 const Onnx__AttributeProto *from) {
+    const size_t sides = strcmp(from->name, "pads") == 0 ? 2 : 1;
+    const bool listed = from->n_ints == 3 * sides;
+    const int64_t usual = sides == 2 ? 0 : 1;
+    Onnx__AttributeProto *to = onnx_allocate(import, 1, sizeof *to);
+    int64_t *ints = onnx_allocate(import, 2 * sides, sizeof *ints);
+    if (to == NULL || ints == NULL)
+        return NULL;
+    *to = *from;
+    if (!listed)
+        return to;
+    for (size_t side = 0; side < sides; side++) {
+        if (from->ints[3 * side + 1] != usual || from->ints[3 * side + 2] != usual) {
+            onnx_refuse(import, "it works on 3 axes; 1 and 2 are supported");
+            return NULL;
+        }
+        memcpy(ints + 2 * side, from->ints + 3 * side, 2 * sizeof *ints);
+    }
+    to->ints = ints;
+    to->n_ints = 2 * sides;
+    return to;
+}
+
+/* A pooling over the first of three axes, as PyTorch's LocalResponseNorm has it: the other two are
+ * taken for one. */
+static bool pool_flattened(struct onnx_import *import, const struct onnx_value *from) {
+    const struct onnx_node *outer = import->node;
+    const struct onnx_value x = *from; /* new names, which no file has, may move the values */
+    const int flat[2] = {onnx_value_named(import, "\001flat"),
+                         onnx_value_named(import, "\001pooled")};
+    Onnx__NodeProto proto = *outer->proto;
+    int inputs[1] = {flat[0]}, outputs[1] = {flat[1]};
+    const struct onnx_node inner = {.proto = &proto,
+                                    .type = outer->type,
+                                    .label = outer->label,
+                                    .input_count = 1,
+                                    .output_count = 1,
+                                    .inputs = inputs,
+                                    .outputs = outputs};
+    const int64_t dims[4] = {1, x.dims[1], x.dims[2], x.dims[3] * x.dims[4]};
+    proto.attribute = onnx_allocate(import, proto.n_attribute + 1, sizeof *proto.attribute);
+    if (flat[0] < 0 || flat[1] < 0 || proto.attribute == NULL)
+        return false;
+    for (size_t i = 0; i < proto.n_attribute; i++) {
+        proto.attribute[i] = attribute_flattened(import, outer->proto->attribute[i]);
+        if (proto.attribute[i] == NULL)
+            return false;
+    }
+    if (!onnx_view_reshape(import, &import->values[flat[0]], &x, 4, dims))
+        return false;
+    import->node = &inner;
+    const bool good = onnx_lower_pool(import);
+    import->node = outer;
+    struct onnx_value *y = onnx_output(import, 0), *pooled = &import->values[flat[1]];
+    const int64_t whole[5] = {1, x.dims[1], pooled->dims[2], x.dims[3], x.dims[4]};
+    return good && (y == NULL || onnx_view_reshape(import, y, pooled, 5, whole));
+}
+
 bool onnx_lower_pool(struct onnx_import *import) {
     const struct onnx_value *x = onnx_dynamic(import, 0);
+    if (x != NULL && x->rank == 5)
+        return pool_flattened(import, x);
     const bool largest = strcmp(import->node->type, "MaxPool") == 0;
     struct window w;
     int layer;

@@ -176,7 +176,21 @@ def opsets():
         [kernel, places, weights("g", 4), weights("b", 4)], FIRST, [("y", ["n", 4])], 22)
 
 
-for make in (tensorflow, quantized, structure, opsets):
+def pytorch():
+    """LocalResponseNorm, whose channels become the first of three axes of a pooling."""
+    yield "pytorch-response-norm", model([
+        conv(), node("Pow", ["c", "two"], ["q"]), node("Unsqueeze", ["q", "axis"], ["u"]),
+        node("Pad", ["u", "pads"], ["p"]),
+        node("AveragePool", ["p"], ["m"], kernel_shape=[3, 1, 1], strides=[1, 1, 1]),
+        node("Squeeze", ["m", "axis"], ["s"]), node("Mul", ["s", "alpha"], ["a"]),
+        node("Add", ["a", "one"], ["b"]), node("Pow", ["b", "beta"], ["d"]),
+        node("Div", ["c", "d"], ["y"])],
+        [weights("k", 5, 2, 3, 3), floats("two", 2), integers("axis", [1]),
+         integers("pads", [0, 0, 1, 0, 0, 0, 0, 1, 0, 0]), floats("alpha", .5), floats("one", 1),
+         floats("beta", .75)], FIRST, [("y", ["n", 5, 4, 4])], 16)
+
+
+for make in (tensorflow, quantized, structure, opsets, pytorch):
     for case, made in make():
         os.makedirs(os.path.join(sys.argv[1], case), exist_ok=True)
         with open(os.path.join(sys.argv[1], case, "model.onnx"), "wb") as file:
