@@ -36,7 +36,8 @@ static enum http_outcome reload_answer(struct http_exchange *exchange) {
     if (reload->job.status == CN_CANCELED)
         return http_reply_error(exchange, 503, "the server is shutting down");
     if (error->status != CN_OK)
-        return http_reply_error(exchange, 500, "what was in use before still is: %s%s%s",
+        return http_reply_error(exchange, 500,
+                                "the models, keys and certificates in use stay the same: %s%s%s",
                                 error->source, error->source[0] != '\0' ? ": " : "", error->text);
     struct cn_text text = {0};
     cn_json_open(&text, NULL, '{');

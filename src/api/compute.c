@@ -111,7 +111,7 @@ static enum http_outcome answer_late(struct http_exchange *exchange) {
 
 static enum http_outcome answer_full(struct http_exchange *exchange, size_t images) {
     statistics_add(exchange->context->statistics, STATISTICS_REJECTED_QUEUE_FULL, 1);
-    return http_reply_error(exchange, 503, "the queue has no room for %zu images more", images);
+    return http_reply_error(exchange, 503, "the queue has no room for %zu more images", images);
 }
 
 static enum http_outcome answer_closed(struct http_exchange *exchange) {

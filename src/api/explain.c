@@ -492,7 +492,7 @@ static enum cn_status explain_read(struct http_exchange *exchange, struct cn_err
         prediction_add_body(prediction, http_header(exchange, "Content-Type"), exchange->body,
                             exchange->body_length, error);
     if (status == CN_OK && prediction->count != 1)
-        return cn_fail(error, CN_INVALID, "an explanation is of one image; the body has %zu",
+        return cn_fail(error, CN_INVALID, "/explain takes one image; the body has %zu",
                        prediction->count);
     return status == CN_OK
                ? cn_workspace_create(prediction->model->plan, &explanation->workspace, error)

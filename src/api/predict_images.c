@@ -186,7 +186,7 @@ enum cn_status prediction_add_archive(struct prediction *p, const void *bytes, s
             (struct picture_source){.image = p->count - 1, .member = copy};
     }
     if (status == CN_OK && p->count == 0)
-        status = cn_fail(error, CN_INVALID, "the archive holds no file");
+        status = cn_fail(error, CN_INVALID, "the archive contains no file");
     return status;
 }
 

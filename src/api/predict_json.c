@@ -72,7 +72,7 @@ static enum cn_status read_member(struct json_scan *s, struct json_string key, v
     if (!cn_json_is(key, "images"))
         return cn_json_skip(s);
     if (reading->seen)
-        return cn_fail(s->error, CN_MALFORMED, "\"images\" is there twice");
+        return cn_fail(s->error, CN_MALFORMED, "\"images\" occurs twice");
     reading->seen = true;
     if (cn_json_peek(s) != '[')
         return cn_json_fail(s, "'[', the list of images");

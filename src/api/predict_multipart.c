@@ -151,7 +151,7 @@ enum cn_status prediction_add_multipart(struct prediction *p, const char *conten
                                   ? body + size - 2
                                   : memmem(body, length, delimiter, size);
     if (at == NULL)
-        return cn_fail(error, CN_MALFORMED, "the multipart body does not hold its boundary");
+        return cn_fail(error, CN_MALFORMED, "the multipart body does not contain its boundary");
     if (at != body + size - 2)
         at += size;
     while ((size_t)(end - at) < 2 || memcmp(at, "--", 2) != 0) {

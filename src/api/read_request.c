@@ -174,10 +174,11 @@ static enum cn_status read_body(struct http_exchange *exchange, struct cn_error 
         return cn_fail(error, CN_INVALID, "the body is empty; send a picture");
     if (cn_picture_recognize(exchange->body, exchange->body_length))
         return CN_OK;
-    return cn_fail(error, CN_UNSUPPORTED,
-                   "the body of %zu bytes, Content-Type \"%.80s\", is no picture; /read takes one "
-                   "picture as it is",
-                   exchange->body_length, type != NULL ? type : "");
+    return cn_fail(
+        error, CN_UNSUPPORTED,
+        "the body of %zu bytes, Content-Type \"%.80s\", is not a picture; /read takes one "
+        "picture as it is",
+        exchange->body_length, type != NULL ? type : "");
 }
 
 static enum cn_status read_prepare(struct http_exchange *exchange, struct prediction *prediction,

@@ -110,7 +110,7 @@ enum cn_status cli_model_find(const char *argument, bool architectures, struct c
         cn_model_free(*ret_model);
         *ret_model = NULL;
         return cn_fail_at(error, CN_UNSUPPORTED, file, -1,
-                          "takes %zu inputs; this command runs models of one", inputs);
+                          "takes %zu inputs; this command needs a model with one input", inputs);
     }
     return status;
 }

@@ -264,7 +264,7 @@ static bool add_standard_input(struct batch *batch, const struct cn_model *model
     if (!picture && !raw) {
         return add_failure(
             batch, CN_UNSUPPORTED, "-",
-            "is no picture and no zip or tar; raw images of one byte per sample need "
+            "is not a picture and no zip or tar; raw images of one byte per sample need "
             "--raw");
     }
     bool going =

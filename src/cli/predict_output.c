@@ -36,7 +36,7 @@ static const char *class_label(const struct cn_model *model, size_t index) {
 
 enum cn_status predict_check_top(const struct cn_model *model, int top, struct cn_error *error) {
     if (model->kind == CN_OUTPUT_NUMBER || model->kind == CN_OUTPUT_MAP) {
-        return cn_fail(error, CN_INVALID, "--top %d: the model answers no classes", top);
+        return cn_fail(error, CN_INVALID, "--top %d: the model has no classes", top);
     }
     if ((size_t)top > class_count(model)) {
         return cn_fail(error, CN_INVALID, "--top %d: the model has %zu classes", top,

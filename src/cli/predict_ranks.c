@@ -253,7 +253,7 @@ static enum cn_status sort_rows(const struct predict_share *share, unsigned char
     if (status == CN_OK && !whole)
         status = cn_fail_at(error, CN_INVALID, share->path, -1,
                             "the parts hold %zu rows for %zu inputs: the inputs changed; remove "
-                            "the parts to begin anew",
+                            "the parts to start again",
                             count, share->next);
     if (status == CN_OK)
         *ret_rows = rows;

@@ -105,9 +105,10 @@ enum cn_status predict_done_read(const char *path, bool ndjson, bool header,
     ret_done->begun = whole > 0;
     free(bytes);
     if (!good) {
-        return cn_fail_at(error, CN_INVALID, path, -1,
-                          "row %zu is none that this command writes; remove the file to begin anew",
-                          ret_done->count + 1);
+        return cn_fail_at(
+            error, CN_INVALID, path, -1,
+            "row %zu is none that this command writes; remove the file to start again",
+            ret_done->count + 1);
     }
     return truncate(path, whole) == 0
                ? CN_OK

@@ -69,7 +69,7 @@ int cli_sign(int argc, char **argv) {
     enum cn_status status = cn_model_read(operands[0], &model, &error);
     if (status == CN_OK && !model->sealed)
         status = cn_fail_at(&error, CN_INVALID, operands[0], -1,
-                            "carries no checksum: write it anew first, convnet edit %s -o %s",
+                            "has no checksum: first write it again with convnet edit %s -o %s",
                             operands[0], operands[0]);
     if (status == CN_OK)
         status = cn_signature_write(settings.key, operands[0], model->sha256, (long long)time(NULL),

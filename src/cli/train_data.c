@@ -123,7 +123,8 @@ static enum cn_status set_weight(const struct cn_dataset *training, const char *
             return CN_OK;
         }
     }
-    return cn_fail(error, CN_INVALID, "--class-weight names '%.*s', which is no class of the data",
+    return cn_fail(error, CN_INVALID,
+                   "--class-weight names '%.*s', which is not a class of the data",
                    (int)(equals - entry), entry);
 }
 

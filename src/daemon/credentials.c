@@ -44,8 +44,8 @@ void credentials_find(struct daemon_options *options) {
 static void warn_if_open(const char *path) {
     struct stat status;
     if (stat(path, &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
-        log_write(LOG_LEVEL_WARNING, "%s holds secrets and is open to every user: chmod 600 it",
-                  path);
+        log_write(LOG_LEVEL_WARNING,
+                  "%s contains secrets, and every user can read it: chmod 600 it", path);
 }
 
 static enum cn_status read_keys(const struct daemon_options *options, struct http_keys **ret_keys,

@@ -231,7 +231,7 @@ static enum cn_status check_addresses(const struct daemon_options *options,
     for (size_t i = 0; i < plain_count * tls_count; i++)
         if (http_address_overlaps(&plain[i / tls_count], &tls[i % tls_count]))
             return cn_fail(error, CN_INVALID,
-                           "port %lld and tls-port %lld must differ: both would be taken at %s",
+                           "port %lld and tls-port %lld must differ: both would be used at %s",
                            options->port, options->tls_port, plain[i / tls_count].text);
     if (options->insecure || options->api_keys_file[0] != '\0')
         return CN_OK;

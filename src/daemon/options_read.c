@@ -181,7 +181,7 @@ static error_t take_argument(int key, char *value, struct argp_state *state) {
             argp_error(state, "--unit goes with --check-config");
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is no option", value);
+        argp_error(state, "'%s' is not an option", value);
         return EINVAL;
     default:
         return ARGP_ERR_UNKNOWN;

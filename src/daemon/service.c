@@ -112,7 +112,7 @@ static void service_log_models(void *data, const struct registry_event *event) {
                   event->model->image_seconds * 1e6, cn_instruction_set());
         if (!event->model->model->sealed && !atomic_exchange(&unsealed_said, true))
             log_write(LOG_LEVEL_WARNING,
-                      "model file %s carries no checksum, so damage to it may go unseen; convnet "
+                      "model file %s has no checksum, so damage may go undetected; convnet "
                       "edit writes it with one (said once for all such files)",
                       event->path);
         break;
@@ -132,7 +132,7 @@ static void service_log_models(void *data, const struct registry_event *event) {
         break;
     case REGISTRY_EVENT_DEFAULT:
         if (event->name[0] != '\0')
-            log_write(LOG_LEVEL_INFO, "requests that name no model get %s", event->name);
+            log_write(LOG_LEVEL_INFO, "requests without a model name use %s", event->name);
         else
             log_write(LOG_LEVEL_WARNING, "no model is left to serve");
         break;
@@ -152,7 +152,7 @@ static void service_log_reload(struct service *service, const struct loader_job 
         service_note(service, &job->error);
     if (!good)
         log_write(LOG_LEVEL_ERROR,
-                  "reload failed, what was served before still is: %s%s%s (%zu loaded, "
+                  "reload failed, the models in use stay the same: %s%s%s (%zu loaded, "
                   "%zu unchanged, %zu refused, %zu gone)",
                   job->error.source, job->error.source[0] != '\0' ? ": " : "", job->error.text,
                   result->loaded, result->unchanged, result->refused, result->gone);
@@ -500,7 +500,8 @@ bool service_free(struct service *service) {
     preparer_free(service->preparer);
     lane_free(service->lane);
     if (service->loader != NULL && !loader_stop(service->loader, loader_patience(end))) {
-        log_write(LOG_LEVEL_WARNING, "a model is still being read; it is not waited for");
+        log_write(LOG_LEVEL_WARNING,
+                  "a model is still being read; the daemon ends without waiting for it");
         return true; /* its thread still uses the rest until the process ends */
     }
     loader_free(service->loader);

@@ -68,7 +68,7 @@ static enum cn_status add_file(const struct cifar *set, const char *path,
     uint16_t *labels = NULL;
     if (more == 0 || length % record != 0) {
         status = cn_fail_at(error, CN_MALFORMED, path, -1,
-                            "has %zu bytes, which is no number of pictures of %zu bytes", length,
+                            "has %zu bytes, which is not a number of pictures of %zu bytes", length,
                             record);
         goto out;
     }

@@ -102,7 +102,8 @@ static enum cn_status find_shape(const struct rows *rows, const struct cn_datase
         *ret_shape = cn_shape_image(side, side, 1);
     else
         return cn_fail_at(error, CN_INVALID, rows->csv.path, -1,
-                          "has %zu columns beside the label, which is no square picture", pixels);
+                          "has %zu columns beside the label, which is not a square picture",
+                          pixels);
     return cn_shape_check(ret_shape, "a row's picture", error);
 }
 

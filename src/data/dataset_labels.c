@@ -179,7 +179,8 @@ static enum cn_status read_row(struct cn_csv *csv, const struct labels *labels, 
             row->selected = is_one_of(field, split_names[split]);
         else if (column == labels->weight && !cn_dataset_parse_weight(field, &row->weight))
             return cn_fail_at(error, CN_MALFORMED, csv->path, -1,
-                              "line %zu: '%.20s' is no weight from 0 to 1e6", csv->number, field);
+                              "line %zu: '%.20s' is not a weight from 0 to 1e6", csv->number,
+                              field);
     }
     if (row->file == NULL || row->file[0] == '\0' || row->label == NULL || row->label[0] == '\0')
         return cn_fail_at(error, CN_MALFORMED, csv->path, -1,

@@ -58,7 +58,7 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
     char head[1024];
     size_t begin = 10, size, bytes_needed;
     if (length < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0 || bytes[6] < 1 || bytes[6] > 3)
-        return cn_fail_at(error, CN_MALFORMED, source, 0, "is no NumPy array of version 1 to 3");
+        return cn_fail_at(error, CN_MALFORMED, source, 0, "is not a NumPy array of version 1 to 3");
     size = (size_t)bytes[8] | (size_t)bytes[9] << 8;
     if (bytes[6] > 1) {
         size |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
@@ -244,7 +244,7 @@ enum cn_status cn_npz_find(const unsigned char *bytes, size_t length, const char
     const unsigned char *end = length >= END_SIZE ? find_end(bytes, length) : NULL;
     *ret_found = false;
     if (end == NULL)
-        return cn_fail_at(error, CN_MALFORMED, source, -1, "is no zip archive");
+        return cn_fail_at(error, CN_MALFORMED, source, -1, "is not a zip archive");
     size_t count = number(end + 10, 2), place = number(end + 16, 4);
     if (count == UINT16_MAX || place == elsewhere)
         read_wide_end(bytes, end, &count, &place);

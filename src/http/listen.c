@@ -109,7 +109,7 @@ static enum cn_status check_place(const struct sockaddr_un *address, struct cn_e
                                : cn_fail(error, CN_IO, "cannot look at admin-socket %s: %s", path,
                                          strerror(errno));
     if (!S_ISSOCK(status.st_mode))
-        return cn_fail(error, CN_INVALID, "admin-socket %s exists and is no socket", path);
+        return cn_fail(error, CN_INVALID, "admin-socket %s exists and is not a socket", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return cn_fail(error, CN_IO, "cannot open a unix socket: %s", strerror(errno));
@@ -252,8 +252,8 @@ enum cn_status http_listen_check(const struct http_server_options *options,
         return status;
     status = check_path(options->admin_socket, &address, error);
     if (status == CN_OK && lstat(address.sun_path, &place) == 0 && !S_ISSOCK(place.st_mode))
-        status =
-            cn_fail(error, CN_INVALID, "admin-socket %s exists and is no socket", address.sun_path);
+        status = cn_fail(error, CN_INVALID, "admin-socket %s exists and is not a socket",
+                         address.sun_path);
     return status;
 }
 

@@ -149,10 +149,11 @@ static bool cn_mnist_form_holds(const struct cn_picture *picture, const struct c
 }
 
 static enum cn_status fail_blank(int contrast, struct cn_error *error) {
-    return cn_fail(error, CN_UNUSABLE,
-                   "the picture is blank: it differs from its page by %d of 255 grey levels at "
-                   "most",
-                   contrast);
+    return cn_fail(
+        error, CN_UNUSABLE,
+        "the picture is blank: it differs from its background by %d of 255 grey levels at "
+        "most",
+        contrast);
 }
 
 static int clamp(long value, int low, int high) {

@@ -123,7 +123,7 @@ enum cn_status cn_image_to_png(const struct cn_preprocessing *preprocessing, con
     char text[CN_SHAPE_TEXT];
     if (!takes_pictures(input_shape))
         return cn_fail(error, CN_UNSUPPORTED,
-                       "an input of shape %s is no picture; one of 1 or 3 channels is",
+                       "an input of shape %s is not a picture; one of 1 or 3 channels is",
                        cn_shape_format(input_shape, text));
     const size_t count = cn_shape_size(input_shape), channels = (size_t)input_shape->dims[2];
     const bool swapped = preprocessing->channels == CN_CHANNELS_BGR && channels == 3;

@@ -122,14 +122,14 @@ enum cn_status import_assemble(struct import_source *source, const struct cn_sha
     enum cn_status status = CN_OK;
     if (source->architecture == NULL)
         return cn_fail(error, CN_INVALID,
-                       "is a %s, which holds weights alone; give the network with --architecture "
+                       "is a %s, which contains only weights; give the network with --architecture "
                        "FILE.json (Keras: model.to_json())",
                        source->format);
     list_obstacles(json_object_get(source->architecture, "config"), "", 0, report->obstacles);
     const size_t count = json_array_size(report->obstacles);
     if (count > 0)
-        return cn_fail(error, CN_UNSUPPORTED, "cannot be imported: %zu %s in the way", count,
-                       count == 1 ? "thing stands" : "things stand");
+        return cn_fail(error, CN_UNSUPPORTED, "cannot be imported: %zu %s not supported", count,
+                       count == 1 ? "part is" : "parts are");
     char *text = json_dumps(source->architecture, JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (text == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the architecture");

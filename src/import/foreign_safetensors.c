@@ -57,7 +57,7 @@ static enum cn_status entry_read(struct import_source *source, const char *key, 
                        cn_json_show(type, shown_type));
     for (size_t i = 0; i < json_array_size(shape); i++)
         if (!size_read(json_array_get(shape, i), &dims[i]))
-            return cn_fail(error, CN_MALFORMED, "tensor \"%s\": dimension %zu is no size", shown,
+            return cn_fail(error, CN_MALFORMED, "tensor \"%s\": dimension %zu is not a size", shown,
                            i);
     const char *dot = strrchr(key, '.');
     (void)snprintf(group, sizeof group, "%.*s", dot != NULL ? (int)(dot - key) : 0, key);

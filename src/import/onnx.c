@@ -588,9 +588,8 @@ static bool obstacles_report(struct onnx_import *import) {
     if (count == 0)
         return true;
     const char *first = json_string_value(json_array_get(import->obstacles, 0));
-    return onnx_fail(import, CN_UNSUPPORTED, "%zu %s in the way: %.230s%s", count,
-                     count == 1 ? "thing stands" : "things stand", first,
-                     count > 1 ? "; and others" : "");
+    return onnx_fail(import, CN_UNSUPPORTED, "%zu %s not supported: %.230s%s", count,
+                     count == 1 ? "part is" : "parts are", first, count > 1 ? "; and others" : "");
 }
 
 static bool import_run(struct onnx_import *import, const struct import_onnx_options *options,

@@ -147,7 +147,7 @@ bool onnx_arrange(struct onnx_import *import, const struct onnx_value *value, in
                 taken |= axes[k] == i;
             rest = taken ? rest : value->dims[i];
         }
-        return onnx_refuse(import, "its input '%s' has %lld where a batch of 1 is asked for",
+        return onnx_refuse(import, "its input '%s' has %lld where a batch of 1 is required",
                            value->name, (long long)rest);
     }
     return onnx_arrange_factors(import, value, &value->layout, sequence,
@@ -437,7 +437,8 @@ bool onnx_operands_align(struct onnx_import *import, int count, struct onnx_valu
         }
     }
     if (leader < 0)
-        return onnx_refuse(import, "all its inputs are constant, and it is not worked out");
+        return onnx_refuse(
+            import, "all its inputs are constant, and it cannot be computed during the import");
     for (int i = 0; i < count; i++)
         if (!operand_refine(&ordered[i], &common, rank, dims, &layouts[i], has[i])) {
             /* The factors differ; numbers in the order of the source can be split into any factors.

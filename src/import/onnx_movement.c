@@ -131,7 +131,8 @@ bool onnx_lower_concat(struct onnx_import *import) {
             first = x;
     }
     if (first == NULL)
-        return onnx_refuse(import, "all its inputs are constant, and it is not worked out");
+        return onnx_refuse(
+            import, "all its inputs are constant, and it cannot be computed during the import");
     if (!onnx_axis(import, onnx_int(import->node, "axis", 1), first->rank, &axis))
         return false;
     const struct onnx_value model = *first;

@@ -88,7 +88,7 @@ bool onnx_integers_of(struct onnx_import *import, size_t input, const char *attr
         if (tensor == NULL)
             return false;
         if (tensor->integers == NULL)
-            return onnx_refuse(import, "its %s is of %s; integers are asked for", attribute,
+            return onnx_refuse(import, "its %s is of %s; integers are required", attribute,
                                onnx_type_name(tensor->type));
         *ret_values = tensor->integers;
         *ret_count = tensor->count;

@@ -12,7 +12,7 @@ static const float *parameter_read(struct onnx_import *import, size_t i, const c
     if (tensor == NULL)
         return NULL;
     if (tensor->floats == NULL || tensor->count != count) {
-        onnx_refuse(import, "its %s has %zu numbers of %s; %zu are asked for", what, tensor->count,
+        onnx_refuse(import, "its %s has %zu numbers of %s; %zu are required", what, tensor->count,
                     onnx_type_name(tensor->type), count);
         return NULL;
     }

@@ -237,7 +237,7 @@ static int external_open(struct onnx_import *import, const char *location) {
     }
     if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) {
         close(file);
-        onnx_fail(import, CN_MALFORMED, "'%s', where weights should be, is no regular file",
+        onnx_fail(import, CN_MALFORMED, "'%s', where weights should be, is not a regular file",
                   location);
         return -1;
     }
@@ -270,7 +270,7 @@ static unsigned char *external_read(struct onnx_import *import, const Onnx__Tens
         onnx_fail(
             import, CN_MALFORMED,
             "tensor '%s' has %zu bytes of external data at '%.100s'; %zu bytes in the model's "
-            "own folder are asked for",
+            "own folder are required",
             proto->name != NULL ? proto->name : "", stated, location ? location : "", length);
         return NULL;
     }

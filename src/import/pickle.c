@@ -427,7 +427,7 @@ static void build_state(struct machine *machine) {
     /* The state of OrderedDict's attributes (_metadata) is dropped. */
     (void)machine_pop(machine);
     if (!is_kind(top(machine), PICKLE_DICT) && !is_kind(top(machine), PICKLE_BESIDE))
-        (void)machine_fail(machine, "a state for what is no dict");
+        (void)machine_fail(machine, "a state for what is not a dict");
 }
 
 /* A decimal number of protocol 0, possibly with Python 2's "L" after it. */

@@ -38,7 +38,7 @@ static enum cn_status shards_read(const struct import_file *file, const json_t *
         unsigned char *bytes = NULL;
         size_t length = 0;
         if (!json_is_string(path))
-            return cn_fail(error, CN_MALFORMED, "weightsManifest has a path that is no string");
+            return cn_fail(error, CN_MALFORMED, "weightsManifest has a path that is not a string");
         status = import_read_beside(file, json_string_value(path), limit - shards->length, &bytes,
                                     &length, error);
         if (status != CN_OK)

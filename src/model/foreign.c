@@ -6,7 +6,7 @@
 #include "json/load.h"
 
 static const char *const names[] = {
-    [CN_FOREIGN_UNKNOWN] = "no model file that is known",
+    [CN_FOREIGN_UNKNOWN] = "an unknown file",
     [CN_FOREIGN_HDF5] = "a Keras HDF5 file",
     [CN_FOREIGN_KERAS_ZIP] = "a Keras .keras file",
     [CN_FOREIGN_TORCH_ZIP] = "a PyTorch file",
@@ -93,7 +93,7 @@ enum cn_status cn_foreign_refuse(enum cn_foreign kind, const char *name, struct 
                        kind == CN_FOREIGN_TFLITE ? shown : "FOLDER");
     if (kind == CN_FOREIGN_UNKNOWN)
         return cn_fail(error, CN_UNSUPPORTED,
-                       "is no model file that is known; known are Keras (.h5, .keras), "
+                       "is not a known model file; known are Keras (.h5, .keras), "
                        "TensorFlow.js (model.json), PyTorch state dicts, safetensors and ONNX");
     return cn_fail(error, CN_UNSUPPORTED,
                    "is %s, not a model of this program; make one of it: convnet import %s -o "

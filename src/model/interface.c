@@ -151,8 +151,7 @@ static enum cn_status forms_check(const struct cn_tensor_form *forms, size_t cou
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < i; k++)
             if (forms[i].port == forms[k].port || strcmp(forms[i].name, forms[k].name) == 0)
-                return cn_fail(error, CN_MALFORMED, "tensors: \"%s\" is there twice",
-                               forms[i].name);
+                return cn_fail(error, CN_MALFORMED, "tensors: \"%s\" occurs twice", forms[i].name);
     return CN_OK;
 }
 

@@ -143,7 +143,7 @@ static enum cn_status read_span(const struct reader *reader, const char *name,
     if (span->begin % unit != 0)
         return cn_fail_at(reader->error, CN_MALFORMED, reader->source,
                           (long long)(reader->data_start + span->begin),
-                          "tensor \"%s\" begins at data byte %zu, which is no multiple of %zu",
+                          "tensor \"%s\" begins at data byte %zu, which is not a multiple of %zu",
                           name, span->begin, unit);
     span->is_bytes = unit == 1;
     return CN_OK;

@@ -33,7 +33,7 @@ static enum cn_status add_metadata(json_t *header, const struct cn_metadata *met
         if (json_object_get(object, metadata[i].key) != NULL ||
             json_object_set_new(object, metadata[i].key,
                                 json_string(seal ? CN_SEAL_OPEN : metadata[i].value)) != 0)
-            return cn_fail(error, CN_INVALID, "metadata \"%s\" is there twice or not UTF-8",
+            return cn_fail(error, CN_INVALID, "metadata \"%s\" occurs twice or not UTF-8",
                            cn_text_show(metadata[i].key, shown));
     }
     return CN_OK;

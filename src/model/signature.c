@@ -232,7 +232,7 @@ enum cn_status cn_signature_check_text(const struct cn_trusted_keys *keys, const
     const struct trusted_key *key = NULL;
     if (!read_statement(text, length, &statement))
         return cn_fail(error, CN_INVALID,
-                       "is no signature of convnet: five lines, the first convnet-signature/1");
+                       "is not a signature of convnet: five lines, the first convnet-signature/1");
     for (size_t i = 0; i < keys->count && key == NULL; i++)
         if (memcmp(keys->keys[i].bytes, statement.key, KEY_BYTES) == 0)
             key = &keys->keys[i];
@@ -299,7 +299,7 @@ static enum cn_status read_secret(const char *path, uint8_t secret[static KEY_BY
     free(bytes);
     return good ? CN_OK
                 : cn_fail_at(error, CN_MALFORMED, path, -1,
-                             "is no secret key of convnet, as convnet keygen writes them");
+                             "is not a secret key of convnet, as convnet keygen writes them");
 }
 
 enum cn_status cn_signature_write(const char *key_path, const char *path, const char *sha256,

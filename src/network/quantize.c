@@ -132,8 +132,8 @@ static enum cn_status fold_weights(const struct folding *folding, struct cn_erro
             return cn_fail(error, CN_MEMORY, "no memory for %zu floats", 2 * channels);
         if (!layer->type->inference->scale_shift(layer, parameters, scale, scale + channels)) {
             free(scale);
-            return cn_fail(error, CN_UNSUPPORTED, "layer \"%s\" is no scale and shift of channels",
-                           layer->name);
+            return cn_fail(error, CN_UNSUPPORTED,
+                           "layer \"%s\" is not a scale and shift of channels", layer->name);
         }
         for (size_t i = 0; kernel + i < bias; i++)
             kernel[i] *= scale[i % channels];

@@ -447,8 +447,9 @@ enum cn_status cn_reading_options_check(const struct cn_reading_options *options
     if (options->pattern[0] == '\0')
         return CN_OK;
     if (options->length > 0 || options->separators)
-        return cn_fail(error, CN_INVALID,
-                       "a pattern says all of the text; length and separators do not go with it");
+        return cn_fail(
+            error, CN_INVALID,
+            "a pattern says all of the text; length and separators cannot be combined with it");
     for (const char *c = options->pattern; *c != '\0'; c++)
         if (*c < ' ' || *c > '~')
             return cn_fail(error, CN_INVALID, "a pattern has printable ASCII only, not byte 0x%02x",

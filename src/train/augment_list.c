@@ -120,7 +120,7 @@ enum cn_status cn_augmentation_parse(const char *text, struct cn_augmentation *r
         const char *entry = text;
         if (!parse_entry(&text, &augmentation))
             return cn_fail(error, CN_INVALID,
-                           "\"%.*s\" is no augmentation; it must be none, or handwriting or "
+                           "\"%.*s\" is not an augmentation; it must be none, or handwriting or "
                            "photos and entries like shift=2 or stroke=0.5@0.3",
                            (int)strcspn(entry, ","), entry);
         more = *text == ',';

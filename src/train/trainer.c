@@ -166,7 +166,7 @@ enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct c
     if (cn_network_output_kind(teacher->network, 0) != CN_OUTPUT_SOFTMAX)
         return cn_fail(error, CN_INVALID, "the teacher must end with a softmax");
     if (trainer->targets != NULL)
-        return cn_fail(error, CN_UNSUPPORTED, "mixup and cutmix go with no teacher");
+        return cn_fail(error, CN_UNSUPPORTED, "mixup and cutmix cannot be combined with a teacher");
     trainer->teacher_share = share;
     memcpy(trainer->teacher_sha256, teacher->sha256, sizeof trainer->teacher_sha256);
     return cn_teacher_create(teacher, share, (size_t)trainer->options.batch_size,

@@ -71,8 +71,9 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
         return cn_fail(error, CN_INVALID,
                        "clip-value, clip-norm and global-clip-norm exclude each other");
     if (o->warmup_epochs > 0 && o->schedule == CN_SCHEDULE_ONE_CYCLE)
-        return cn_fail(error, CN_INVALID,
-                       "the schedule one-cycle warms up by itself; it goes without warmup-epochs");
+        return cn_fail(
+            error, CN_INVALID,
+            "the schedule one-cycle warms up by itself; it cannot be combined with warmup-epochs");
     if (o->monitor >= CN_MONITOR_VALIDATION_F1 && !o->epoch_metrics)
         return cn_fail(error, CN_INVALID, "%s is one of the epoch-metrics, which are off",
                        cn_monitor_names[o->monitor]);

@@ -34,11 +34,11 @@ static enum cn_status find_head(const struct cn_network *network, size_t *ret_he
         if (layer->input_count != 1 || layer->tensor_count > 0)
             return cn_fail(error, CN_INVALID,
                            "layer \"%s\" stands between the output and the last Dense or Conv2D; "
-                           "there is no head to make anew",
+                           "there is no head to replace",
                            layer->name);
         value = layer->inputs[0].value;
     }
-    return cn_fail(error, CN_INVALID, "the network has no Dense or Conv2D to make anew");
+    return cn_fail(error, CN_INVALID, "the network has no Dense or Conv2D to replace");
 }
 
 /* ---- Frozen layers ---- */

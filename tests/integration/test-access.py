@@ -146,7 +146,7 @@ def test_keys(folder):
             check(ask(server, get("/metrics", bearer(KEY)))[0] == with_key, "... with a key")
     os.chmod(path, 0o644)
     with serving("--api-keys-file=" + path) as server:
-        check(server.wait_for("open to every user"), "an open file is warned of")
+        check(server.wait_for("every user can read it"), "an open file is warned of")
     # The service manager's credential works in the same way.
     credentials = os.path.join(folder, "credentials")
     os.mkdir(credentials)

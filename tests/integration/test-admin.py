@@ -95,13 +95,13 @@ def test_place(folder):
     with open(path, "w", encoding="ascii") as file:
         file.write("mine\n")
     code, _, error = run("--admin-socket=" + path, *arguments)
-    check(code == 1 and "is no socket" in error and path in error, "a file: %s" % error)
+    check(code == 1 and "is not a socket" in error and path in error, "a file: %s" % error)
     with open(path, encoding="ascii") as file:
         check(file.read() == "mine\n", "and it is left alone")
     os.unlink(path)
     os.symlink(os.path.join(folder, "elsewhere"), path)
     code, _, error = run("--admin-socket=" + path, *arguments)
-    check(code == 1 and "is no socket" in error, "a link: %s" % error)
+    check(code == 1 and "is not a socket" in error, "a link: %s" % error)
     os.unlink(path)
     for bad in ("relative.sock", "/" + "a" * 107, "/nonexistent/admin.sock"):
         code, _, error = run("--admin-socket=" + bad, *arguments)
@@ -194,7 +194,7 @@ def test_slow_reload(folder):
         server.process.send_signal(signal.SIGHUP)
         wait_until(gate.is_holding, "the reload is held")
         server.process.send_signal(signal.SIGTERM)
-        check(server.wait_for("a model is still being read; it is not waited for"), "it is told")
+        check(server.wait_for("a model is still being read; the daemon ends without waiting for it"), "it is told")
         check(server.process.wait(PATIENCE) == 0, "exit 0 beside a reload that hangs")
     gate.open_files()
 
@@ -222,7 +222,7 @@ def test_hanging_reload_at_the_end(folder):
                       "%s is told: %s" % (name, answer))
         check(server.process.wait(PATIENCE) == 0, "exit 0, with the disk still hanging")
         check(gate.is_holding(), "it hung all the time")
-        check(server.wait_for("a model is still being read; it is not waited for"), "it is told")
+        check(server.wait_for("a model is still being read; the daemon ends without waiting for it"), "it is told")
     gate.open_files()
 
 

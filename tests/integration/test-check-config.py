@@ -75,7 +75,7 @@ def test_addresses(folder):
     refused("keys that are not there", "/nonexistent/keys", model, "--api-keys-file=/nonexistent/keys")
     for path, words in (("admin.sock", "must be a path from the root"),
                         ("/nonexistent/admin.sock", "its folder /nonexistent/"),
-                        (MODEL if MODEL[0] == "/" else os.path.abspath(MODEL), "is no socket"),
+                        (MODEL if MODEL[0] == "/" else os.path.abspath(MODEL), "is not a socket"),
                         ("/" + 120 * "a", "admin-socket")):
         refused("admin-socket", words, model, "--admin-socket=" + path,
                 status=2 if len(path) == 121 else 1)

@@ -157,7 +157,7 @@ check "and what to do next" says "Next: convnet evaluate --model keras.safetenso
 check "class weights" keras 0 --architecture "$seed" --class-weight 3=2,7=0.5
 check "balanced" keras 0 --architecture "$seed" --class-weight balanced
 check "of no class" keras 1 --architecture "$seed" --class-weight x=2
-check "named" says "'x', which is no class"
+check "named" says "'x', which is not a class"
 check "a new head" run 0 train --data extra --weights begun.safetensors --new-head --epochs 1 \
     --freeze 'conv*' --output head.safetensors --learning-rate 0.1
 check "info of it" run 0 info head.safetensors --json
@@ -339,7 +339,7 @@ if run 0 evaluate --model true.safetensors --data "$sample" --report report.svg 
     echo "1,2,3" >bad.csv
     check "a bad history" run 1 evaluate --model true.safetensors --data "$sample" --report r.svg \
         --history bad.csv
-    check "is refused with its line" says "is no history"
+    check "is refused with its line" says "is not a history"
 else
     check "without cairo there is no report" says "built without cairo"
 fi

@@ -50,7 +50,7 @@ BAD = {
     "space before the method": first_line(b" GET / HTTP/1.1"),
     "space after the version": first_line(b"GET / HTTP/1.1 "),
     "word after the version": first_line(b"GET / HTTP/1.1 x"),
-    "method that is no token": first_line(b"G@T / HTTP/1.1"),
+    "method that is not a token": first_line(b"G@T / HTTP/1.1"),
     "control byte in the method": first_line(b"GE\x01T / HTTP/1.1"),
     "NUL in the method": first_line(b"GET\0 / HTTP/1.1"),
     "version in lower case": first_line(b"GET / http/1.1"),
@@ -121,7 +121,7 @@ BAD = {
     "xchunked": chunked(IMAGE, coding=b"xchunked"),
     "vertical tab before chunked": chunked(IMAGE, coding=b"\x0bchunked"),
     "chunks on HTTP/1.0": chunked(IMAGE, version=b"1.0"),
-    "chunk size that is no number": chunk_bytes(b"zz\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
+    "chunk size that is not a number": chunk_bytes(b"zz\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
     "negative chunk size": chunk_bytes(b"-310\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
     "chunk size with 0x": chunk_bytes(b"0x310\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
     "chunk size with a space before": chunk_bytes(b" 310\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
@@ -134,7 +134,7 @@ BAD = {
     "line feed in a chunk's extension": chunk_bytes(b"310;a\nb\r\n" + IMAGE + b"\r\n0\r\n\r\n"),
     "space after a chunk's size": chunk_bytes(b"310 \r\n" + IMAGE + b"\r\n0\r\n\r\n"),
     "length in a trailer": chunked(IMAGE, end=b"0\r\nContent-Length: 3\r\n\r\n"),
-    "trailer that is no field": chunked(IMAGE, end=b"0\r\nA\r\n\r\n"),
+    "trailer that is not a field": chunked(IMAGE, end=b"0\r\nA\r\n\r\n"),
     "length of 64 bits": length(b"18446744073709551615"),
     "a handshake of TLS": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03",
     "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -158,7 +158,7 @@ BAD = {
     "space in the target": first_line(b"GET /v2 health HTTP/1.1"),
     "byte 0xff in a name": head_line(b"A\xff: b"),
     "user in Host": first_line(b"GET / HTTP/1.1", b"Host: u@a\r\n"),
-    "port that is no number": first_line(b"GET / HTTP/1.1", b"Host: a:b\r\n"),
+    "port that is not a number": first_line(b"GET / HTTP/1.1", b"Host: a:b\r\n"),
     "blank line that is none": b"GET / HTTP/1.1\r\nHost: a\r\n \r\n\r\n",
     "carriage returns only": b"GET / HTTP/1.1\rHost: a\r\r" + b"A" * 20000,
     "octal Content-Length": length(b"0o1420"),
@@ -579,7 +579,7 @@ def test_start():
     code, out, _ = run("--help")
     check(code == 0 and "--max-body" in out and "--config" in out, "--help")
     check(run("--nonsense")[0] == 2, "unknown flag")
-    check(run("word")[0] == 2, "argument that is no flag")
+    check(run("word")[0] == 2, "argument that is not a flag")
     code, _, error = run("--port=http")
     check(code == 2 and "port 'http' must be" in error, "bad flag: %s" % error)
     code, _, error = run("--address=0.0.0.0")
@@ -589,7 +589,7 @@ def test_start():
           "address by name: %s" % error)
     for option, value, says in (("address", "192.0.2.77", "address: cannot listen at 192.0.2.77"),
                                 ("admin-socket", "/nonexistent/a", "folder /nonexistent/"),
-                                ("admin-socket", "/etc/passwd", "is no socket")):
+                                ("admin-socket", "/etc/passwd", "is not a socket")):
         code, out, error = run("--%s=%s" % (option, value), "--insecure", "--model=" + MODEL,
                                "--check-config")
         check(code == 1 and says in error and "OK" not in out,

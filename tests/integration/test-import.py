@@ -310,7 +310,7 @@ def written(folder, name, content):
 
 def test_refusals(folder):
     refused(written(folder, "m.tflite", b"\x1c\0\0\0TFL3" + bytes(64)), "tf2onnx.convert --tflite")
-    refused(written(folder, "x.bin", b"nothing known at all"), "no model file that is known")
+    refused(written(folder, "x.bin", b"nothing known at all"), "not a known model file")
     refused(os.path.join(FILES, "tiny.pth"), "--architecture")
     architecture = json.load(open(os.path.join(FILES, "tiny.json"), encoding="ascii"))
     for name in ("one", "two"):

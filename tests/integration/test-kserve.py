@@ -348,7 +348,7 @@ def errors():
         "twice"
     yield "output without name", infer("UINT8", [1, 784], data, outputs=[{}]), "name"
     yield "output that is none", infer("UINT8", [1, 784], data, outputs=["probabilities"]), "'{'"
-    yield "id that is no string", infer("UINT8", [1, 784], data, id=42), "a string"
+    yield "id that is not a string", infer("UINT8", [1, 784], data, id=42), "a string"
     yield "id that is no UTF-8", b'{"id":"\xff"}', "UTF-8"
     yield "control byte in the id", b'{"id":"a\nb"}', "end of a string"
     for key, value in (("classification", -1), ("classification", "3"), ("binary_data", 1)):

@@ -102,7 +102,7 @@ def test_reload(folder):
         now = metrics(server)
         check(now['convnetd_reloads_total{result="failed"}'] == 1, "the metric tells")
         check(now['convnetd_model_refused{model="digits",version="1"}'] == 1, "by model too")
-        check(server.wait_for("reload failed, what was served before still is"), "so does the log")
+        check(server.wait_for("reload failed, the models in use stay the same"), "so does the log")
         check(now['convnetd_request_images_count{model="digits",version="1"}'] == 1,
               "counts outlive reloads")
 

@@ -69,7 +69,7 @@ def test_names():
         for name, labels in found:
             if name not in ("convnetd_build",):
                 used.add(SUFFIX.sub("", name))
-            check(name in metrics, "%s: %s is no metric" % (where, name))
+            check(name in metrics, "%s: %s is not a metric" % (where, name))
             for label in re.findall(r"([a-z_]+) *(?:=|!)", labels):
                 check(label in metrics.get(name, ()) or label in ("instance", "job"),
                       "%s: %s has no label %s" % (where, name, label))

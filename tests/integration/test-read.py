@@ -74,7 +74,7 @@ def test_refused(server, rows):
     refused(read(server, rows, "?pattern=abc"), 400, "no d")
     refused(read(server, rows, "?pattern=dd&length=2"), 400, "pattern")
     refused(read(server, b""), 400, "empty")
-    refused(read(server, b"no picture at all"), 415, "no picture")
+    refused(read(server, b"no picture at all"), 415, "not a picture")
     refused(read(server, rows[:1000]), 400, "PNG")
     refused(ask(server, post(rows, b"", b"/read/none")), 404, "none")
 

@@ -147,19 +147,19 @@ def test_refusals(server):
     path = "/v2/models/m/infer"
     for name, inputs, words in (
             ("one is missing", [x], "lacks the input 'vec/tor:0'"),
-            ("one twice", [x, x], "there twice"),
+            ("one twice", [x, x], "occurs twice"),
             ("a third", [x, v, x], "more than 2 inputs"),
             ("an unknown one", [x, part("y", [1, 1], [0])], "there is no input 'y'"),
             ("no name", [x, {k: v[k] for k in v if k != "name"}], "has no \"name\""),
             ("other counts", [x, part("vec/tor:0", [2, FEATURES], [0] * 2 * FEATURES)],
              "another input has 1"),
             ("a wrong shape", [x, part("vec/tor:0", [1, 5], [0] * 5)], "is not the model's"),
-            ("bytes", [x, dict(v, datatype="UINT8")], "takes each as FP32")):
+            ("bytes", [x, dict(v, datatype="UINT8")], "takes only FP32")):
         refused(server, name, path, {"inputs": inputs}, words)
     refused(server, "an unknown output", path, {"inputs": [x, v], "outputs": [{"name": "z"}]},
             "this model's are 'map', 'scores'")
     refused(server, "an output twice", path,
-            {"inputs": [x, v], "outputs": [{"name": "map"}, {"name": "map"}]}, "there twice")
+            {"inputs": [x, v], "outputs": [{"name": "map"}, {"name": "map"}]}, "occurs twice")
     status, _, body = post_json(server, "/predict", {"images": [[0]]})
     check(status in (400, 415, 422) and "takes 2 inputs" in body["error"] and
           "/v2/models/NAME/infer" in body["error"], body)

@@ -79,7 +79,7 @@ Test(data_formats, bad_csv_is_named_by_line) {
     } cases[] = {
         {"", "is empty"},
         {"label,a\n", "a head but no row"},
-        {"label,a,b,c\n1,2,3,4\n", "no square picture"},
+        {"label,a,b,c\n1,2,3,4\n", "not a square picture"},
         {"label,a\n1,2\n1\n", "line 3 has fewer columns"},
         {"label,a\n1,2\n1,2,3\n", "line 3 has more columns"},
         {"label,a\n1,256\n", "line 2, column 2: '256'"},
@@ -304,7 +304,7 @@ Test(data_formats, cifar_10_and_100) {
     folder_write(path, record, 3073);
     expect_error(folder, CN_SPLIT_TRAIN, "label 10 of 10 classes");
     folder_write(path, record, 3072);
-    expect_error(folder, CN_SPLIT_TRAIN, "no number of pictures");
+    expect_error(folder, CN_SPLIT_TRAIN, "not a number of pictures");
     folder_remove(folder);
 
     char names[1024] = "";

@@ -129,8 +129,8 @@ Test(dataset_labels, bad_rows_are_named_by_line) {
         {"file,label\na.pgm,x\nc.pgm\n", "line 3 lacks"},
         {"file,label\na.pgm,x\n,y\n", "line 3 lacks"},
         {"file,label\na.pgm,x\nc.pgm,x\n", "names 1 classes"},
-        {"file,label,weight\na.pgm,x,1\nc.pgm,y,-1\n", "line 3: '-1' is no weight"},
-        {"file,label,weight\na.pgm,x,nan\n", "'nan' is no weight"},
+        {"file,label,weight\na.pgm,x,1\nc.pgm,y,-1\n", "line 3: '-1' is not a weight"},
+        {"file,label,weight\na.pgm,x,nan\n", "'nan' is not a weight"},
         {"file,label\n", "names 0 classes"},
         {"file,label\na.pgm,x\nlabels.csv,y\n", "labels.csv"},
     };

@@ -41,7 +41,7 @@ Test(options, table) {
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         char value[OPTION_VALUE_SIZE];
-        cr_assert_eq(option_find(row->name), row, "%s is there twice", row->name);
+        cr_assert_eq(option_find(row->name), row, "%s occurs twice", row->name);
         cr_assert_eq(row->kind == OPTION_CHOICE, row->choices != NULL);
         cr_assert_leq(row->minimum, row->maximum);
         cr_assert_eq(strspn(row->name, "abcdefghijklmnopqrstuvwxyz-"), strlen(row->name));

@@ -211,7 +211,7 @@ Test(json_scan, base64) {
     cr_assert(decodes("TQ=", "M"));
     cr_assert(decodes("TWE\\n", "Ma"));
     cr_assert(decodes("Pz8_Pj4-", "?\?\?>>>"), "the alphabet of URLs");
-    cr_assert_not(decodes("T", ""), "a digit alone is no byte");
+    cr_assert_not(decodes("T", ""), "a digit alone is not a byte");
     cr_assert_not(decodes("TR", "M"), "bits are left");
     cr_assert_not(decodes("TQ===", "M"));
     cr_assert_not(decodes("TWFu\\u0000", "Man"));

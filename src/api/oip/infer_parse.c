@@ -29,7 +29,7 @@ static enum cn_status read_dimension(struct json_scan *s, size_t index, void *da
 
 static enum cn_status read_shape(struct json_scan *s, struct infer_input *input) {
     if (input->has_shape)
-        return cn_fail(s->error, CN_MALFORMED, "\"shape\" is there twice");
+        return cn_fail(s->error, CN_MALFORMED, "\"shape\" occurs twice");
     input->has_shape = true;
     const char c = cn_json_peek(s);
     if (c == '[') {
@@ -58,7 +58,7 @@ static enum cn_status read_type(struct json_scan *s, struct infer_input *input) 
     input->type = infer_type_find(name);
     if (input->type == NULL)
         return cn_fail(s->error, CN_INVALID,
-                       "datatype '%.*s' is not taken; those are: " INFER_TYPES,
+                       "datatype '%.*s' is not supported; the supported ones are: " INFER_TYPES,
                        (int)(name.length < 32 ? name.length : 32), name.begin);
     return CN_OK;
 }
@@ -75,7 +75,7 @@ static enum cn_status read_input_parameter(struct json_scan *s, struct json_stri
 static enum cn_status read_data(struct json_scan *s, struct infer_request *request) {
     struct infer_input *input = &request->inputs[request->input_count];
     if (input->has_data)
-        return cn_fail(s->error, CN_MALFORMED, "\"data\" is there twice");
+        return cn_fail(s->error, CN_MALFORMED, "\"data\" occurs twice");
     input->has_data = true;
     if (input->form != NULL && input->type != NULL && input->has_shape)
         return infer_read_json(request, input, s);
@@ -123,7 +123,7 @@ static enum cn_status read_input_name(struct json_scan *s, struct infer_request 
     input->offset = cn_plan_input_offset(request->prediction->model->plan, input->form->port);
     for (size_t i = 0; i < request->input_count; i++)
         if (request->inputs[i].form == input->form)
-            return cn_fail(s->error, CN_INVALID, "input '%s' is there twice", input->form->name);
+            return cn_fail(s->error, CN_INVALID, "input '%s' occurs twice", input->form->name);
     return CN_OK;
 }
 
@@ -201,7 +201,7 @@ static enum cn_status read_output_name(struct json_scan *s, struct infer_request
                        list_names(model->outputs, model->output_forms, names, sizeof names));
     for (size_t i = 0; i < request->output_count; i++)
         if (request->outputs[i].form == output->form)
-            return cn_fail(s->error, CN_INVALID, "output '%.*s' is there twice",
+            return cn_fail(s->error, CN_INVALID, "output '%.*s' occurs twice",
                            (int)(name.length < 64 ? name.length : 64), name.begin);
     return CN_OK;
 }
@@ -258,7 +258,7 @@ static enum cn_status read_member(struct json_scan *s, struct json_string key, v
     if (!cn_json_is(key, "inputs"))
         return cn_json_skip(s);
     if (request->input_count > 0)
-        return cn_fail(s->error, CN_MALFORMED, "\"inputs\" is there twice");
+        return cn_fail(s->error, CN_MALFORMED, "\"inputs\" occurs twice");
     return cn_json_list(s, read_input, request);
 }
 
@@ -322,8 +322,8 @@ static enum cn_status finish_inputs(struct infer_request *request, struct json_s
     for (size_t i = 0; i < request->input_count && status == CN_OK; i++)
         status = finish_input(request, &request->inputs[i], s, &binary, &binary_length);
     if (status == CN_OK && binary_length > 0)
-        return cn_fail(s->error, CN_INVALID, "%zu bytes after the request's JSON are no input's",
-                       binary_length);
+        return cn_fail(s->error, CN_INVALID,
+                       "%zu bytes after the request's JSON belong to no input", binary_length);
     return status;
 }
 

@@ -297,7 +297,7 @@ enum cn_status infer_images(const struct infer_request *request, const struct in
     *ret_order = (struct infer_order){0};
     if (model->input_forms > 1 && input->type->kind != INFER_FRACTIONS)
         return cn_fail(error, CN_INVALID,
-                       "input '%s' is of %s; a model of %zu inputs takes each as FP32",
+                       "input '%s' has the datatype %s; a model with %zu inputs takes only FP32",
                        input->form->name, input->type->name, model->input_forms);
     if (pictures && (input->rank == 0 || input->dims[0] == -1) && pictures_fit(input))
         return CN_OK;
@@ -411,7 +411,7 @@ static enum cn_status check_nesting(const struct infer_input *input,
 static enum cn_status read_numbers(struct json_scan *s, struct numbers *n) {
     struct json_tensor tensor = {.most_rank = n->input->rank};
     if (!n->input->type->json)
-        return cn_fail(s->error, CN_INVALID, "%s cannot stand in JSON; send it as binary data",
+        return cn_fail(s->error, CN_INVALID, "%s cannot be written in JSON; send it as binary data",
                        n->input->type->name);
     if (!cn_json_take(s, '['))
         return cn_json_fail(s, "'[', the tensor's data");

@@ -58,10 +58,10 @@ enum cn_status report_read_history(const char *path, struct history *ret_history
         number++;
         if (number == 1 && strncmp(line, header, sizeof header - 1) != 0) {
             status = cn_fail_at(error, CN_MALFORMED, path, number,
-                                "is no history: its first line must be \"%s\"", header);
+                                "is not a history: its first line must be \"%s\"", header);
         } else if (number > 1 && (history.count >= MOST_EPOCHS || !parse_row(line, values))) {
-            status = cn_fail_at(error, CN_MALFORMED, path, number,
-                                "is no row of %d numbers of a history", COLUMNS);
+            status = cn_fail_at(error, CN_MALFORMED, path, number, "is not a row of %d numbers",
+                                COLUMNS);
         } else if (number > 1) {
             status = add_row(&history, values, error);
         }
