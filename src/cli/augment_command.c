@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/cli.h"
+#include "cli/train.h"
 #include "train/augment.h"
 
 enum { GAP = 2, STREAM_SHEET = 9 };
@@ -20,18 +20,6 @@ struct augment_settings {
 
 #define SETTING(field) offsetof(struct augment_settings, field)
 
-static bool parse_list(const char *text, void *field, const char **ret_rule) {
-    static struct cn_error error; /* options are parsed by one thread */
-    error = (struct cn_error){0};
-    struct cn_augmentation augmentation;
-    if (cn_augmentation_parse(text, &augmentation, &error) != CN_OK) {
-        *ret_rule = error.text;
-        return false;
-    }
-    memcpy(field, &augmentation, sizeof augmentation);
-    return true;
-}
-
 static const struct cli_option options[] = {
     {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the training data",
      .required = true},
@@ -40,7 +28,7 @@ static const struct cli_option options[] = {
     {"augment", "LIST", CLI_CUSTOM, SETTING(augmentation),
      .text =
          "changes, as for train: handwriting, photos, or a list such as shift=2,flip=1@0.5 (none)",
-     .parse = parse_list},
+     .parse = train_parse_augmentation},
     {"output", "FILE.png", CLI_STRING, SETTING(output), .text = "sheet to write", .required = true},
     {"rows", "N", CLI_INT, SETTING(rows), .text = "number of pictures (8)", .minimum = 1,
      .maximum = 200},

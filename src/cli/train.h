@@ -56,6 +56,9 @@ void train_free_data(struct train_data *data);
 /* Describes the data on stderr. */
 void train_say_data(const struct train_settings *settings, const struct train_data *data);
 
+/* Reads a list of augmentations into a struct cn_augmentation: `parse` of an option. */
+bool train_parse_augmentation(const char *text, void *field, const char **ret_rule);
+
 /* Makes the training record of the model file; nothing in it depends on the time or the number of
  * threads. weights, teacher: the SHA-256 of the model it continued with and of the teacher, "" for
  * none. malloc'd JSON, NULL without memory; caller frees with free(). */

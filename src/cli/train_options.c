@@ -11,7 +11,7 @@
 #define SETTING(field) offsetof(struct train_settings, field)
 #define OPTION(field)  offsetof(struct train_settings, options.field)
 
-static bool parse_augment(const char *text, void *field, const char **ret_rule) {
+bool train_parse_augmentation(const char *text, void *field, const char **ret_rule) {
     static struct cn_error error; /* options are parsed by one thread */
     error = (struct cn_error){0};
     struct cn_augmentation augmentation;
@@ -181,7 +181,7 @@ static const struct cli_option options[] = {
     {"augment", "LIST", CLI_CUSTOM, OPTION(augmentation),
      .text = "random changes of the training images: handwriting, photos, or a list such as "
              "shift=2,flip=1@0.5 (none)",
-     .parse = parse_augment},
+     .parse = train_parse_augmentation},
     {"seed", "N", CLI_SEED, OPTION(seed),
      .text = "random seed (0); the same seed gives the same bits"},
     {"threads", "N", CLI_INT, OPTION(threads),

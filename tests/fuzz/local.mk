@@ -13,67 +13,43 @@ more_fuzzers = \
 	tests/fuzz/fuzz_coding \
 	tests/fuzz/fuzz_config tests/fuzz/fuzz_formats tests/fuzz/fuzz_keys tests/fuzz/fuzz_model_run \
 	tests/fuzz/fuzz_multipart tests/fuzz/fuzz_png tests/fuzz/fuzz_server
-EXTRA_PROGRAMS += \
-	tests/fuzz/fuzz_architecture tests/fuzz/fuzz_archive tests/fuzz/fuzz_checkpoint \
-	tests/fuzz/fuzz_coding \
-	tests/fuzz/fuzz_config tests/fuzz/fuzz_formats tests/fuzz/fuzz_keys tests/fuzz/fuzz_model_run \
-	tests/fuzz/fuzz_multipart tests/fuzz/fuzz_png tests/fuzz/fuzz_server
+EXTRA_PROGRAMS += $(more_fuzzers)
+# Each is made of the source of its name.
 LDADD = $(convnet_LDADD)
 
-tests_fuzz_fuzz_architecture_SOURCES = tests/fuzz/fuzz_architecture.c
 tests_fuzz_fuzz_architecture_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/fuzz_archive.c
 tests_fuzz_fuzz_archive_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_checkpoint_SOURCES = tests/fuzz/fuzz_checkpoint.c
 tests_fuzz_fuzz_checkpoint_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_coding_SOURCES = tests/fuzz/fuzz_coding.c
 tests_fuzz_fuzz_coding_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_coding_LDADD = $(daemon_libs)
-tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
 tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_config_LDADD = $(daemon_libs)
-tests_fuzz_fuzz_data_SOURCES = tests/fuzz/fuzz_data.c
 tests_fuzz_fuzz_data_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_formats_SOURCES = tests/fuzz/fuzz_formats.c
 tests_fuzz_fuzz_formats_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_idx_SOURCES = tests/fuzz/fuzz_idx.c
 tests_fuzz_fuzz_idx_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c
 tests_fuzz_fuzz_json_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_json_LDADD = $(daemon_libs)
-tests_fuzz_fuzz_keys_SOURCES = tests/fuzz/fuzz_keys.c
 tests_fuzz_fuzz_keys_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_keys_LDADD = $(daemon_libs)
-tests_fuzz_fuzz_model_SOURCES = tests/fuzz/fuzz_model.c
 tests_fuzz_fuzz_model_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_model_run_SOURCES = tests/fuzz/fuzz_model_run.c
 tests_fuzz_fuzz_model_run_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_multipart_SOURCES = tests/fuzz/fuzz_multipart.c
 tests_fuzz_fuzz_multipart_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_multipart_LDADD = $(daemon_libs)
-tests_fuzz_fuzz_picture_SOURCES = tests/fuzz/fuzz_picture.c
 tests_fuzz_fuzz_picture_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_png_SOURCES = tests/fuzz/fuzz_png.c
 tests_fuzz_fuzz_png_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_preprocess_SOURCES = tests/fuzz/fuzz_preprocess.c
 tests_fuzz_fuzz_preprocess_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_server_SOURCES = tests/fuzz/fuzz_server.c
 tests_fuzz_fuzz_server_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_server_LDADD = $(daemon_libs)
 
 if ENABLE_IMPORT
 more_fuzzers += tests/fuzz/fuzz_hdf5 tests/fuzz/fuzz_import
-EXTRA_PROGRAMS += tests/fuzz/fuzz_hdf5 tests/fuzz/fuzz_import
-tests_fuzz_fuzz_hdf5_SOURCES = tests/fuzz/fuzz_hdf5.c
 tests_fuzz_fuzz_hdf5_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_hdf5_LDADD = libimport.la $(convnet_LDADD) $(IMPORT_LIBS)
-tests_fuzz_fuzz_import_SOURCES = tests/fuzz/fuzz_import.c
 tests_fuzz_fuzz_import_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_import_LDADD = libimport.la $(convnet_LDADD) $(IMPORT_LIBS)
 endif
 if HAVE_ONNX
 noinst_PROGRAMS += tests/fuzz/fuzz_onnx
-tests_fuzz_fuzz_onnx_SOURCES = tests/fuzz/fuzz_onnx.c
 tests_fuzz_fuzz_onnx_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_onnx_LDADD = libonnx.la $(convnet_LDADD)
 endif

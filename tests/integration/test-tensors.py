@@ -51,8 +51,8 @@ TENSORS = {"inputs": [{"name": "vec/tor:0", "shape": [-1, FEATURES], "axes": [1]
                        {"name": "scores", "shape": [-1, CLASSES], "axes": [1]}]}
 
 
-def write_model(path, kernel, tensors):
-    metadata = {"format": "convnet/1", "architecture": json.dumps(architecture())}
+def write_model(path, kernel, tensors, network=None):
+    metadata = {"format": "convnet/1", "architecture": json.dumps(network or architecture())}
     if tensors is not None:
         metadata["tensors"] = json.dumps(tensors)
     head = json.dumps({"__metadata__": metadata, "scores/kernel": {
@@ -193,14 +193,7 @@ def one_input(path, kernel):
     tensors = {"inputs": TENSORS["inputs"][:1], "outputs": [
         {"name": "double", "shape": [-1, FEATURES], "axes": [1]}, TENSORS["outputs"][1]]}
     tensors["inputs"][0] = dict(tensors["inputs"][0], port=0)
-    metadata = {"format": "convnet/1", "architecture": json.dumps(json_text),
-                "tensors": json.dumps(tensors)}
-    head = json.dumps({"__metadata__": metadata, "scores/kernel": {
-        "dtype": "F32", "shape": [FEATURES, CLASSES], "data_offsets": [0, 4 * len(kernel)]}})
-    head += " " * (-len(head) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(head)) + head.encode() +
-                   struct.pack("<%df" % len(kernel), *kernel))
+    write_model(path, kernel, tensors, json_text)
 
 
 def test_answer(folder, kernel):

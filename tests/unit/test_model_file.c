@@ -29,6 +29,16 @@ static void teardown(void) {
 
 TestSuite(model_file, .init = setup, .fini = teardown);
 
+/* The file of a model. Caller frees with free(). */
+static unsigned char *saved_bytes(size_t *ret_length) {
+    unsigned char *bytes = NULL;
+    struct cn_model *model = model_files_model(1);
+    model_files_save(model, path);
+    cn_model_free(model);
+    cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, ret_length, NULL), CN_OK);
+    return bytes;
+}
+
 Test(model_file, round_trip_is_exact) {
     static const char *const labels[] = {"zero", "\xc3\xa9\xc3\xa9", "a \"b\", c"};
     struct cn_model *model = model_files_model(7), *copy = NULL;
@@ -74,12 +84,9 @@ Test(model_file, round_trip_is_exact) {
 }
 
 Test(model_file, refuses_every_truncation) {
-    unsigned char *bytes = NULL;
     size_t length = 0;
-    struct cn_model *model = model_files_model(1);
-    model_files_save(model, path);
-    cn_model_free(model);
-    cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, &length, NULL), CN_OK);
+    unsigned char *bytes = saved_bytes(&length);
+    struct cn_model *model = NULL;
     for (size_t cut = 0; cut < length; cut++) {
         struct cn_error error = {0};
         unsigned char *exact = malloc(cut > 0 ? cut : 1); /* a block of exact size, so that
@@ -111,12 +118,9 @@ static enum cn_status parse_flipped(unsigned char *bytes, size_t length, size_t 
 
 /* In each byte of the file, header and weights, one bit is flipped, then several. */
 Test(model_file, refuses_every_flipped_bit) {
-    unsigned char *bytes = NULL;
     size_t length = 0;
-    struct cn_model *model = model_files_model(1);
-    model_files_save(model, path);
-    cn_model_free(model);
-    cr_assert_eq(cn_file_read(path, 1 << 20, &bytes, &length, NULL), CN_OK);
+    unsigned char *bytes = saved_bytes(&length);
+    struct cn_model *model = NULL;
     for (size_t i = 0; i < length; i++) {
         cr_expect_neq(parse_flipped(bytes, length, i, 1u << i % 8), CN_OK, "bit %zu of byte %zu",
                       i % 8, i);
