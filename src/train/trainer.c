@@ -435,6 +435,18 @@ static enum cn_status run_step(struct cn_trainer *trainer, struct cn_error *erro
     return CN_OK;
 }
 
+/* A loss that is finite says nothing of the weights that its step leaves. */
+static enum cn_status check_weights(const struct cn_trainer *trainer, struct cn_error *error) {
+    const struct cn_network *network = trainer->model->network;
+    for (size_t i = 0; i < network->parameter_count; i++)
+        if (!isfinite(network->parameters[i]))
+            return cn_fail(error, CN_INVALID,
+                           "the weights are no longer finite after epoch %d; lower the learning "
+                           "rate (%g)",
+                           trainer->epoch + 1, (double)trainer->options.learning_rate);
+    return CN_OK;
+}
+
 static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *error) {
     const struct cn_training_options *o = &trainer->options;
     const double samples = (double)trainer->training->count;
@@ -447,6 +459,9 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
                                      .learning_rate = (double)rate_of(trainer, updates - 1),
                                      .seconds = trainer->seconds,
                                      .validation_means = cn_class_means_none()};
+    const enum cn_status finite = check_weights(trainer, error);
+    if (finite != CN_OK)
+        return finite;
     if (trainer->validation != NULL) {
         struct cn_evaluation evaluation = {0};
         exchange_average(trainer);

@@ -467,6 +467,35 @@ Test(trainer, a_loss_that_runs_away_is_an_error) {
     cn_dataset_free(data);
 }
 
+/* The last step of all may be the one that makes the weights infinite. */
+Test(trainer, weights_that_are_not_finite_are_never_a_result) {
+    struct cn_dataset *data = stripes(16, 1);
+    int refused = 0;
+    for (int epochs = 1; epochs <= 9; epochs++) { /* of one step */
+        struct cn_training_options options = options_of(1);
+        struct cn_model *model = test_model("Flatten;Dense units=3");
+        struct cn_trainer *trainer = NULL;
+        struct cn_error error = {0};
+        options.epochs = epochs;
+        options.optimizer = CN_OPTIMIZER_SGD;
+        options.schedule = CN_SCHEDULE_CONSTANT;
+        options.loss = CN_LOSS_MEAN_SQUARED_ERROR;
+        options.learning_rate = 1e5f;
+        options.ema = 0;
+        cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
+        const enum cn_status status = cn_trainer_run(trainer, NULL, &error);
+        for (size_t i = 0; status == CN_OK && i < model->network->parameter_count; i++)
+            cr_assert(isfinite(model->network->parameters[i]), "after epoch %d", epochs);
+        if (status != CN_OK && refused++ == 0)
+            cr_assert_not_null(strstr(error.text, "the weights are no longer finite"), "%s",
+                               error.text);
+        cn_trainer_free(trainer);
+        cn_model_free(model);
+    }
+    cr_assert_gt(refused, 0);
+    cn_dataset_free(data);
+}
+
 /* ---- One sigmoid for two classes; mixed images ---- */
 
 static struct cn_model *trained(const char *network_layers, size_t classes, const char *augment,
