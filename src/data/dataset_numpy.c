@@ -129,7 +129,7 @@ static enum cn_status open_place(const char *path, struct place *place, struct c
 static enum cn_status member_take(const struct place *place, const char *member, const char *source,
                                   struct held_array *held, const unsigned char **ret_bytes,
                                   size_t *ret_length, struct cn_error *error) {
-    struct cn_npz_member found;
+    struct cn_archive_member found;
     enum cn_status status = cn_npz_find(place->archive.bytes, place->archive.length, member, source,
                                         &held->found, &found, error);
     if (status != CN_OK || !held->found)
@@ -308,7 +308,7 @@ bool cn_dataset_numpy_has_split(const struct cn_dataset_request *request) {
         return false;
     for (size_t i = 0; i < NAMES && !found; i++) {
         char name[64];
-        struct cn_npz_member member;
+        struct cn_archive_member member;
         if (names[i].split != (int)request->split)
             continue;
         (void)snprintf(name, sizeof name, "%s.npy", names[i].labels);

@@ -65,7 +65,7 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
         begin = 12;
     }
     if (size >= sizeof head || size > length - begin)
-        return cn_fail_at(error, CN_MALFORMED, source, 8, "has a head of %zu bytes", size);
+        return cn_fail_at(error, CN_MALFORMED, source, 8, "has a head of %zu bytes; the file has %zu more, and %zu is the limit", size, length - begin, sizeof head - 1);
     memcpy(head, bytes + begin, size);
     head[size] = '\0';
     const char *order = find_key(head, "fortran_order");
@@ -81,8 +81,8 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
     if (__builtin_mul_overflow(array.count, array.item, &bytes_needed) ||
         bytes_needed != length - begin - size)
         return cn_fail_at(error, CN_MALFORMED, source, (long long)(begin + size),
-                          "has %zu bytes of numbers; its shape needs another number",
-                          length - begin - size);
+                          "has %zu bytes of numbers; its type and shape need %zu times %zu",
+                          length - begin - size, array.count, array.item);
     array.data = bytes + begin + size;
     *ret_array = array;
     return CN_OK;
@@ -109,36 +109,41 @@ double cn_npy_value(const struct cn_npy *array, size_t i) {
     return array->kind == 'i' ? (double)(int64_t)bits : (double)bits;
 }
 
-/* ---- .npz: a zip archive (PKWARE's APPNOTE 6.3), read by its central directory ---- */
+/* ---- .npz: a zip archive ---- */
 
-enum {
-    END_SIZE = 22,
-    END_64_SIZE = 56,
-    LOCATOR_SIZE = 20,
-    ENTRY_SIZE = 46,
-    LOCAL_SIZE = 30,
-    MAX_COMMENT = 65535,
-    PART = 1 << 30 /* of what zlib takes at a time */
-};
-static const size_t deflate_ratio = 1032;   /* the most that deflate can compress */
-static const size_t elsewhere = UINT32_MAX; /* the number is in a field of 64 bits */
+enum { PART = 1 << 30 };                  /* bytes that zlib takes at a time */
+static const size_t deflate_ratio = 1032; /* the most that deflate can compress */
 
-static size_t number(const unsigned char *p, int bytes) {
-    size_t value = 0;
-    for (int i = 0; i < bytes; i++)
-        value |= (size_t)p[i] << (8 * i);
-    return value;
+enum cn_status cn_npz_find(const unsigned char *bytes, size_t length, const char *name,
+                           const char *source, bool *ret_found,
+                           struct cn_archive_member *ret_member, struct cn_error *error) {
+    struct cn_archive archive;
+    struct cn_archive_member *member = ret_member;
+    struct cn_error reason = {0};
+    bool more = true;
+    *ret_found = false;
+    enum cn_status status = cn_archive_open(bytes, length, &archive, &reason);
+    while (status == CN_OK && more && !*ret_found) {
+        status = cn_archive_next(&archive, member, &more, &reason);
+        *ret_found = status == CN_OK && more && strcmp(member->name, name) == 0;
+    }
+    if (status != CN_OK)
+        return cn_fail_at(error, status, source, -1, "%s", reason.text);
+    if (!*ret_found)
+        return CN_OK;
+    if (member->encrypted || (member->method != 0 && member->method != 8))
+        return cn_fail_at(error, CN_UNSUPPORTED, source, -1,
+                          "is encrypted or packed by method %d; 0 and 8 are possible",
+                          member->method);
+    if ((member->method == 0 && member->length != member->size) ||
+        member->size / deflate_ratio > member->length)
+        return cn_fail_at(error, CN_MALFORMED, source, -1,
+                          "claims %zu bytes from %zu, which cannot be", member->size,
+                          member->length);
+    return CN_OK;
 }
 
-/* The end record, or NULL. */
-static const unsigned char *find_end(const unsigned char *bytes, size_t length) {
-    for (size_t back = END_SIZE; back <= length && back <= END_SIZE + MAX_COMMENT; back++)
-        if (memcmp(bytes + length - back, "PK\5\6", 4) == 0)
-            return bytes + length - back;
-    return NULL;
-}
-
-static enum cn_status member_inflate(const struct cn_npz_member *member, const char *source,
+static enum cn_status member_inflate(const struct cn_archive_member *member, const char *source,
                                      unsigned char *to, struct cn_error *error) {
     z_stream stream = {.next_in = (unsigned char *)(uintptr_t)member->bytes, .next_out = to};
     size_t packed = member->length, size = member->size;
@@ -158,113 +163,14 @@ static enum cn_status member_inflate(const struct cn_npz_member *member, const c
     return whole ? CN_OK : cn_fail_at(error, CN_MALFORMED, source, -1, "is corrupt zip data");
 }
 
-enum cn_status cn_npz_unpack(const struct cn_npz_member *member, const char *source,
+enum cn_status cn_npz_unpack(const struct cn_archive_member *member, const char *source,
                              unsigned char *to, struct cn_error *error) {
     enum cn_status status = CN_OK;
-    if (member->deflated)
+    if (member->method == 8)
         status = member_inflate(member, source, to, error);
     else
         memcpy(to, member->bytes, member->size);
     if (status == CN_OK && crc32_z(crc32_z(0, NULL, 0), to, member->size) != member->crc)
         status = cn_fail_at(error, CN_MALFORMED, source, -1, "has another checksum than it says");
     return status;
-}
-
-/* A number of 32 bits of an entry, or the next one of its 64-bit fields. */
-static size_t wide_number(size_t narrow, const unsigned char **next, const unsigned char *end) {
-    if (narrow != elsewhere || end - *next < 8)
-        return narrow;
-    *next += 8;
-    return number(*next - 8, 8);
-}
-
-/* The 64-bit fields of an entry, from *ret_begin to *ret_end; none: both are the entry's end. */
-static void wide_fields(const unsigned char *entry, const unsigned char **ret_begin,
-                        const unsigned char **ret_end) {
-    const unsigned char *field = entry + ENTRY_SIZE + number(entry + 28, 2);
-    const unsigned char *end = field + number(entry + 30, 2);
-    *ret_begin = *ret_end = end;
-    while (end - field >= 4) {
-        const size_t size = number(field + 2, 2);
-        if (size > (size_t)(end - field - 4))
-            return;
-        if (number(field, 2) == 1) {
-            *ret_begin = field + 4;
-            *ret_end = field + 4 + size;
-            return;
-        }
-        field += 4 + size;
-    }
-}
-
-/* Reads the member that the directory's entry describes. */
-static enum cn_status member_open(const unsigned char *bytes, size_t length,
-                                  const unsigned char *entry, const char *source,
-                                  struct cn_npz_member *ret_member, struct cn_error *error) {
-    const unsigned char *next, *end;
-    wide_fields(entry, &next, &end);
-    const size_t method = number(entry + 10, 2);
-    const size_t size = wide_number(number(entry + 24, 4), &next, end);
-    const size_t packed = wide_number(number(entry + 20, 4), &next, end);
-    const size_t local = wide_number(number(entry + 42, 4), &next, end);
-    if ((entry[8] & 1) != 0 || (method != 0 && method != 8))
-        return cn_fail_at(error, CN_UNSUPPORTED, source, -1,
-                          "is encrypted or packed by method %zu; 0 and 8 are possible", method);
-    if (local > length || length - local < LOCAL_SIZE || memcmp(bytes + local, "PK\3\4", 4) != 0)
-        return cn_fail_at(error, CN_MALFORMED, source, -1, "is not where the zip archive says");
-    const size_t skip = LOCAL_SIZE + number(bytes + local + 26, 2) + number(bytes + local + 28, 2);
-    if (skip > length - local || packed > length - local - skip ||
-        (method == 0 && packed != size) || size / deflate_ratio > packed)
-        return cn_fail_at(error, CN_MALFORMED, source, -1,
-                          "claims %zu bytes from %zu, which cannot be", size, packed);
-    *ret_member = (struct cn_npz_member){.bytes = bytes + local + skip,
-                                         .length = packed,
-                                         .size = size,
-                                         .deflated = method == 8,
-                                         .crc = (uint32_t)number(entry + 16, 4)};
-    return CN_OK;
-}
-
-/* The number of entries and their place by the end record of 64 bits, if there is one. */
-static void read_wide_end(const unsigned char *bytes, const unsigned char *end, size_t *ret_count,
-                          size_t *ret_place) {
-    const size_t before = (size_t)(end - bytes);
-    if (before < LOCATOR_SIZE + END_64_SIZE || memcmp(end - LOCATOR_SIZE, "PK\6\7", 4) != 0)
-        return;
-    const size_t at = number(end - LOCATOR_SIZE + 8, 8);
-    if (at > before - LOCATOR_SIZE - END_64_SIZE || memcmp(bytes + at, "PK\6\6", 4) != 0)
-        return;
-    *ret_count = number(bytes + at + 32, 8);
-    *ret_place = number(bytes + at + 48, 8);
-}
-
-enum cn_status cn_npz_find(const unsigned char *bytes, size_t length, const char *name,
-                           const char *source, bool *ret_found, struct cn_npz_member *ret_member,
-                           struct cn_error *error) {
-    const unsigned char *end = length >= END_SIZE ? find_end(bytes, length) : NULL;
-    *ret_found = false;
-    if (end == NULL)
-        return cn_fail_at(error, CN_MALFORMED, source, -1, "is not a zip archive");
-    size_t count = number(end + 10, 2), place = number(end + 16, 4);
-    if (count == UINT16_MAX || place == elsewhere)
-        read_wide_end(bytes, end, &count, &place);
-    for (; count > 0; count--) {
-        if (place > length || length - place < ENTRY_SIZE ||
-            memcmp(bytes + place, "PK\1\2", 4) != 0)
-            return cn_fail_at(error, CN_MALFORMED, source, (long long)place,
-                              "has a zip directory that is cut");
-        const unsigned char *entry = bytes + place;
-        const size_t name_length = number(entry + 28, 2);
-        const size_t size =
-            ENTRY_SIZE + name_length + number(entry + 30, 2) + number(entry + 32, 2);
-        if (size > length - place)
-            return cn_fail_at(error, CN_MALFORMED, source, (long long)place,
-                              "has a zip directory that is cut");
-        if (strlen(name) == name_length && memcmp(entry + ENTRY_SIZE, name, name_length) == 0) {
-            *ret_found = true;
-            return member_open(bytes, length, entry, source, ret_member, error);
-        }
-        place += size;
-    }
-    return CN_OK;
 }

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "convnet/status.h"
+#include "data/picture_archive.h"
 
 enum { CN_NPY_MAX_RANK = 4 };
 
@@ -29,23 +29,15 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
 /* Number i of the array. */
 double cn_npy_value(const struct cn_npy *array, size_t i);
 
-/* A member of a zip archive, compressed or not; borrowed. */
-struct cn_npz_member {
-    const unsigned char *bytes;
-    size_t length; /* in the archive */
-    size_t size;   /* uncompressed, as the archive claims; the compressed bytes can produce it */
-    bool deflated;
-    uint32_t crc;
-};
-
-/* Finds the member called `name` of a zip archive. *ret_found false: there is none. CN_MALFORMED,
- * CN_UNSUPPORTED: encrypted, or a method other than stored and deflated. */
+/* Finds the member called `name` of a zip archive. *ret_found false: there is none. CN_MALFORMED:
+ * no zip, a damaged one, or a member that claims more than its bytes can produce; CN_UNSUPPORTED:
+ * encrypted, or a method other than stored and deflated. */
 enum cn_status cn_npz_find(const unsigned char *bytes, size_t length, const char *name,
-                           const char *source, bool *ret_found, struct cn_npz_member *ret_member,
-                           struct cn_error *error);
+                           const char *source, bool *ret_found,
+                           struct cn_archive_member *ret_member, struct cn_error *error);
 
 /* Writes to[member->size]. CN_MALFORMED: corrupt data, or another checksum; CN_MEMORY. */
-enum cn_status cn_npz_unpack(const struct cn_npz_member *member, const char *source,
+enum cn_status cn_npz_unpack(const struct cn_archive_member *member, const char *source,
                              unsigned char *to, struct cn_error *error);
 
 #endif

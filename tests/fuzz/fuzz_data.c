@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t length) {
     static const char *const names[] = {"x_train.npy", "y_train.npy"};
     struct cn_npy array;
     for (size_t i = 0; i < 2; i++) {
-        struct cn_npz_member member;
+        struct cn_archive_member member;
         bool found = false;
         if (cn_npz_find(bytes, length, names[i], "fuzz", &found, &member, NULL) != CN_OK ||
             !found || member.size > 1 << 20)

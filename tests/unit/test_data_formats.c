@@ -248,7 +248,7 @@ Test(data_formats, damaged_archives_do_no_harm) {
     unsigned char *copy = malloc(zip.length);
     for (size_t i = 0; i < 2 * zip.length; i++) {
         const size_t length = i < zip.length ? zip.length : i - zip.length;
-        struct cn_npz_member member;
+        struct cn_archive_member member;
         bool found = false;
         struct cn_npy array;
         memcpy(copy, zip.bytes, zip.length);
