@@ -14,6 +14,7 @@
 CN_DECLARATIONS_BEGIN
 
 enum cn_split { CN_SPLIT_TRAIN = 0, CN_SPLIT_TEST, CN_SPLIT_VALIDATION };
+extern const char *const cn_split_names[]; /* "train", "test", "validation", NULL */
 
 /* Where images lie: up to `memory` bytes of a data set's in memory, and when there are more, all in
  * a file without a name in `folder` (NULL: $TMPDIR, or /var/tmp), of which the system keeps in

@@ -25,7 +25,7 @@ static const struct cli_option options[] = {
     {"output", "MODEL", CLI_STRING, SETTING(output), .text = "model file to write",
      .required = true},
     {"split", "NAME", CLI_NAME, SETTING(split), .text = "train (default) or test",
-     .names = cli_split_names},
+     .names = cn_split_names},
     {"validation-split", "X", CLI_DOUBLE, SETTING(share),
      .text = "use only the share X of the split that the training kept for validation (default: 0, "
              "the whole split)",

@@ -130,9 +130,6 @@ bool cli_stdout_good(void);
 
 /* ---- Data ---- */
 
-extern const char
-    *const cli_split_names[]; /* of enum cn_split: "train", "test", "validation", NULL */
-
 /* Reads labelled data for `model`: their classes are matched with its labels by name and
  * renumbered. CN_INVALID for a class that the model lacks. Caller frees with cn_dataset_free. */
 enum cn_status cli_data_read(const char *path, enum cn_split split, const struct cn_model *model,

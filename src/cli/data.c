@@ -5,8 +5,6 @@
 
 #include "cli/cli.h"
 
-const char *const cli_split_names[] = {"train", "test", "validation", NULL};
-
 static enum cn_status map_class(const struct cn_model *model, const char *name, uint16_t *ret_class,
                                 struct cn_error *error) {
     for (size_t i = 0; i < model->label_count; i++) {

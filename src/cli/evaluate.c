@@ -73,7 +73,7 @@ static bool evaluate_print_json(const struct evaluate_result *result) {
     json_t *json = json_pack(
         "{s:s, s:s, s:f, s:f, s:s, s:I, s:I, s:[f, f], s:f, s:f, s:o, s:o}", "model_sha256",
         result->model->sha256, "split",
-        result->data->whole ? "whole" : cli_split_names[result->settings->split], "accuracy",
+        result->data->whole ? "whole" : cn_split_names[result->settings->split], "accuracy",
         evaluation->accuracy, "loss", evaluation->loss, "loss_function",
         cn_loss_names[result->settings->loss], "samples", (json_int_t)evaluation->samples,
         "correct", (json_int_t)evaluation->correct, "accuracy_interval", result->interval[0],
@@ -183,7 +183,7 @@ static const struct cli_option options[] = {
     {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the labelled data",
      .required = true},
     {"split", "NAME", CLI_NAME, SETTING(split), .text = "test (default), train or validation",
-     .names = cli_split_names},
+     .names = cn_split_names},
     {"loss", "NAME", CLI_NAME, SETTING(loss),
      .text = "the loss to measure, by the names of convnet train (default: the one that the model "
              "was trained with)",

@@ -169,7 +169,9 @@ enum cn_status event_log_open(const char *folder, struct event_log **ret_log,
     if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
         status = cn_fail_at(error, CN_IO, folder, -1, "cannot be made: %s", strerror(errno));
     } else if (length < 0 || length >= PATH_BYTES) {
-        status = cn_fail_at(error, CN_INVALID, folder, -1, "the name is too long");
+        status =
+            cn_fail_at(error, CN_INVALID, folder, -1,
+                       "the name of the log's file is longer than %zu bytes", sizeof log->path - 1);
     } else if ((log->file = fopen(log->path, "wb")) == NULL) {
         status = cn_fail_at(error, CN_IO, log->path, -1, "cannot be written: %s", strerror(errno));
     } else {

@@ -26,7 +26,7 @@ static const struct cli_option options[] = {
      .required = true},
     {"split", "NAME", CLI_NAME, SETTING(split),
      .text = "train, test or validation (default: validation where the data have it, else train)",
-     .names = cli_split_names},
+     .names = cn_split_names},
     {"validation-split", "X", CLI_DOUBLE, SETTING(share),
      .text = "use only the share X of the split that the training kept for validation (default: "
              "the share in the model's training record; 0: the whole split)",

@@ -229,11 +229,19 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
     return CN_OK;
 }
 
-static bool same_classes(const struct cn_dataset *a, const struct cn_dataset *b) {
-    bool same = a->class_count == b->class_count;
-    for (size_t i = 0; same && i < a->class_count; i++)
-        same = strcmp(a->class_names[i], b->class_names[i]) == 0;
-    return same;
+static enum cn_status check_same_classes(const struct cn_dataset *dataset,
+                                         const struct cn_dataset *more, struct cn_error *error) {
+    if (dataset->class_count != more->class_count)
+        return cn_fail(error, CN_INVALID,
+                       "the images to be added have %zu classes; the others have %zu",
+                       more->class_count, dataset->class_count);
+    for (size_t i = 0; i < dataset->class_count; i++)
+        if (strcmp(dataset->class_names[i], more->class_names[i]) != 0)
+            return cn_fail(error, CN_INVALID,
+                           "class %zu of the images to be added is \"%s\", and of the others "
+                           "\"%s\"; they must be the same",
+                           i, more->class_names[i], dataset->class_names[i]);
+    return CN_OK;
 }
 
 /* Puts labels, weights and names behind the others, and the images into their room. */
@@ -274,10 +282,9 @@ enum cn_status cn_dataset_append(struct cn_dataset *dataset, const struct cn_dat
                        cn_shape_format(&more->shape, got),
                        cn_shape_format(&dataset->shape, expected));
     }
-    if (!same_classes(dataset, more))
-        return cn_fail(error, CN_INVALID, "the images to be added have other classes");
-    const enum cn_status status =
-        cn_dataset_resize(dataset, dataset->count * size, count * size, error);
+    enum cn_status status = check_same_classes(dataset, more, error);
+    if (status == CN_OK)
+        status = cn_dataset_resize(dataset, dataset->count * size, count * size, error);
     return status == CN_OK ? append_samples(dataset, more, count, error) : status;
 }
 

@@ -122,7 +122,7 @@ static enum cn_status read_names(const struct cifar *set, const char *folder,
     }
     free(text);
     if (dataset->class_count != set->classes)
-        return cn_fail_at(error, CN_MALFORMED, path, -1, "names %zu classes; there are %zu",
+        return cn_fail_at(error, CN_MALFORMED, path, -1, "names %zu classes; the pictures have %zu",
                           dataset->class_count, set->classes);
     return CN_OK;
 }

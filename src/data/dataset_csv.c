@@ -196,7 +196,10 @@ enum cn_status cn_dataset_csv_read(const struct cn_dataset_request *request,
     struct rows rows = {0};
     char path[PATH_SIZE];
     if (!find_csv(request, path, &dataset->whole))
-        return cn_fail_at(error, CN_IO, request->path, -1, "has no CSV file of this split");
+        return cn_fail_at(error, CN_IO, request->path, -1,
+                          "has no data for the split %s: %s.csv or %s.csv.gz",
+                          cn_split_names[request->split], cn_split_names[request->split],
+                          cn_split_names[request->split]);
     enum cn_status status = cn_csv_open(path, &rows.csv, error);
     if (status == CN_OK)
         status = read_rows(&rows, request, dataset, error);

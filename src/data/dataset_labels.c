@@ -340,7 +340,10 @@ enum cn_status cn_dataset_labels_read(const struct cn_dataset_request *request,
         status = cn_fail_at(error, CN_INVALID, request->path, -1,
                             "is a folder of pictures, which needs the network's input shape");
     else if (!find_labels(request, labels))
-        status = cn_fail_at(error, CN_IO, request->path, -1, "has no labels for this split");
+        status = cn_fail_at(error, CN_IO, request->path, -1,
+                            "has no labels for the split %s: labels.csv, %s/labels.csv or %s.csv",
+                            cn_split_names[request->split], cn_split_names[request->split],
+                            cn_split_names[request->split]);
     if (status == CN_OK)
         status = each_row(labels, request->split, take_class, &classes, error);
     if (status == CN_OK && classes.count < 2)
@@ -351,7 +354,8 @@ enum cn_status cn_dataset_labels_read(const struct cn_dataset_request *request,
     if (status == CN_OK)
         status = each_row(labels, request->split, take_picture, &rows, error);
     if (status == CN_OK && list.count == 0)
-        status = cn_fail_at(error, CN_INVALID, labels->path, -1, "names no picture of this split");
+        status = cn_fail_at(error, CN_INVALID, labels->path, -1, "names no picture of the split %s",
+                            cn_split_names[request->split]);
     dataset->whole = labels->whole;
     if (status == CN_OK)
         status = cn_picture_list_read(&list, request, labels->folder, dataset, error);

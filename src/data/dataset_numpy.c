@@ -174,7 +174,8 @@ static enum cn_status find_shape(const struct cn_dataset_request *request,
     for (int i = 1; i < array->rank; i++)
         if (dims[i] == 0 || dims[i] > 1 << 16)
             return cn_fail_at(error, CN_INVALID, request->path, -1,
-                              "has pictures with a side of %zu", dims[i]);
+                              "has pictures with a side of %zu; sides are from 1 to 65536",
+                              dims[i]);
     if (array->rank == 3 || array->rank == 4)
         *ret_shape =
             cn_shape_image((int)dims[1], (int)dims[2], array->rank == 4 ? (int)dims[3] : 1);
@@ -196,7 +197,8 @@ static enum cn_status take_images(const struct cn_dataset_request *request,
     double largest = 0;
     dataset->count = array->rank > 0 ? array->dims[0] : 0;
     if (dataset->count == 0 || dataset->count > UINT32_MAX)
-        return cn_fail_at(error, CN_INVALID, request->path, -1, "has %zu pictures", dataset->count);
+        return cn_fail_at(error, CN_INVALID, request->path, -1,
+                          "has %zu pictures; 1 to 4294967295 are possible", dataset->count);
     enum cn_status status = find_shape(request, array, &dataset->shape, error);
     if (status != CN_OK)
         return status;
@@ -322,6 +324,15 @@ bool cn_dataset_numpy_has_split(const struct cn_dataset_request *request) {
     return found;
 }
 
+static enum cn_status fail_missing(const struct cn_dataset_request *request,
+                                   struct cn_error *error) {
+    const bool short_name = request->split == CN_SPLIT_VALIDATION;
+    const char *name = short_name ? "val" : cn_split_names[request->split];
+    return cn_fail_at(error, CN_IO, request->path, -1,
+                      "has no pictures and labels for the split %s: arrays called as x_%s and y_%s",
+                      cn_split_names[request->split], name, name);
+}
+
 enum cn_status cn_dataset_numpy_read(const struct cn_dataset_request *request,
                                      struct cn_dataset *dataset, struct cn_error *error) {
     struct place place;
@@ -332,8 +343,6 @@ enum cn_status cn_dataset_numpy_read(const struct cn_dataset_request *request,
             status = read_pair(request, &place, &names[i], dataset, &found, error);
     mapping_close(&place.archive);
     if (status == CN_OK && !found)
-        status = cn_fail_at(error, CN_IO, request->path, -1,
-                            "has no arrays of pictures and labels of this split, such as x_train "
-                            "and y_train");
+        status = fail_missing(request, error);
     return status == CN_OK ? cn_dataset_number_classes(dataset, error) : status;
 }

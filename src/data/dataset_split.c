@@ -9,6 +9,7 @@
 
 enum { STREAM_SPLIT = 7 }; /* key of the random streams, one per class */
 
+const char *const cn_split_names[] = {"train", "test", "validation", NULL};
 const char *const cn_split_order_names[] = {"by-class", "tail", NULL};
 
 /* ---- Which samples ---- */

@@ -65,7 +65,9 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
         begin = 12;
     }
     if (size >= sizeof head || size > length - begin)
-        return cn_fail_at(error, CN_MALFORMED, source, 8, "has a head of %zu bytes; the file has %zu more, and %zu is the limit", size, length - begin, sizeof head - 1);
+        return cn_fail_at(error, CN_MALFORMED, source, 8,
+                          "has a head of %zu bytes; the file has %zu more, and %zu is the limit",
+                          size, length - begin, sizeof head - 1);
     memcpy(head, bytes + begin, size);
     head[size] = '\0';
     const char *order = find_key(head, "fortran_order");

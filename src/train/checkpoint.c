@@ -161,7 +161,8 @@ static enum cn_status compare_conditions(const char *saved, const char *now, con
         now += now_length + (now[now_length] == '\n');
     }
     if (*saved != *now)
-        return cn_fail_at(error, CN_MALFORMED, path, -1, "the checkpoint's conditions are cut");
+        return cn_fail_at(error, CN_MALFORMED, path, -1,
+                          "the checkpoint is damaged: its conditions end too early");
     return CN_OK;
 }
 
@@ -236,11 +237,15 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
                           "the checkpoint lacks the best epoch's %zu parameters", count);
     if (!parse_watch(text_of(file, "watch"), &watch))
         return cn_fail_at(error, CN_MALFORMED, path, -1,
-                          "the checkpoint's best epoch is malformed");
+                          "the checkpoint is damaged: its best epoch is '%.80s'",
+                          text_of(file, "watch"));
     if (sscanf(progress, "%d %zu %la %llu %la%n", &epoch, &step, &loss_sum, &correct, &seconds,
                &end) != 5 ||
         progress[end] != '\0' || epoch < 0 || step >= trainer->steps)
-        return cn_fail_at(error, CN_MALFORMED, path, -1, "the checkpoint's progress is malformed");
+        return cn_fail_at(error, CN_MALFORMED, path, -1,
+                          "the checkpoint is damaged, or of other data: its progress is '%.80s', "
+                          "of %zu steps per epoch",
+                          progress, trainer->steps);
     if (epoch > trainer->options.epochs)
         return cn_fail_at(error, CN_INVALID, path, -1,
                           "the checkpoint has finished epoch %d; this training has %d epochs",
@@ -250,7 +255,9 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
         return cn_fail(error, CN_MEMORY, "no memory for a history");
     if (!parse_history(text_of(file, "history"), history, (size_t)epoch)) {
         free(history);
-        return cn_fail_at(error, CN_MALFORMED, path, -1, "the checkpoint's history is malformed");
+        return cn_fail_at(
+            error, CN_MALFORMED, path, -1,
+            "the checkpoint is damaged: its history is not one line for each of %d epochs", epoch);
     }
     free(trainer->history);
     trainer->history = history;

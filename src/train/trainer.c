@@ -158,15 +158,23 @@ enum cn_status cn_trainer_set_teacher(struct cn_trainer *trainer, const struct c
         return cn_fail(error, CN_INVALID, "the teacher takes %s; the network takes %s",
                        cn_shape_format(&teacher->network->input_shape, got),
                        cn_shape_format(&pupil->network->input_shape, expected));
-    bool same = teacher->label_count == pupil->label_count;
-    for (size_t i = 0; same && i < pupil->label_count; i++)
-        same = strcmp(teacher->labels[i], pupil->labels[i]) == 0;
-    if (!same)
-        return cn_fail(error, CN_INVALID, "the teacher's classes are not the network's");
+    if (teacher->label_count != pupil->label_count)
+        return cn_fail(error, CN_INVALID, "the teacher has %zu classes; the network has %zu",
+                       teacher->label_count, pupil->label_count);
+    for (size_t i = 0; i < pupil->label_count; i++)
+        if (strcmp(teacher->labels[i], pupil->labels[i]) != 0)
+            return cn_fail(error, CN_INVALID,
+                           "class %zu of the teacher is \"%s\", and of the network \"%s\"; they "
+                           "must be the same",
+                           i, teacher->labels[i], pupil->labels[i]);
     if (cn_network_output_kind(teacher->network, 0) != CN_OUTPUT_SOFTMAX)
-        return cn_fail(error, CN_INVALID, "the teacher must end with a softmax");
+        return cn_fail(
+            error, CN_INVALID,
+            "the last layer of the teacher is a %s; a teacher must end with a softmax",
+            teacher->network->layers[teacher->network->layer_count - 1].type->class_name);
     if (trainer->targets != NULL)
-        return cn_fail(error, CN_UNSUPPORTED, "mixup and cutmix cannot be combined with a teacher");
+        return cn_fail(error, CN_UNSUPPORTED,
+                       "mixup and cutmix cannot be used with a teacher: both give the targets");
     trainer->teacher_share = share;
     memcpy(trainer->teacher_sha256, teacher->sha256, sizeof trainer->teacher_sha256);
     return cn_teacher_create(teacher, share, (size_t)trainer->options.batch_size,

@@ -98,7 +98,7 @@ Test(dataset_labels, a_column_parts_the_splits) {
     cn_dataset_free(data);
     cr_assert(cn_dataset_has_split(folder, CN_SPLIT_TEST));
     cr_assert(!cn_dataset_has_split(folder, CN_SPLIT_VALIDATION));
-    expect_error(folder, CN_SPLIT_VALIDATION, "names no picture of this split");
+    expect_error(folder, CN_SPLIT_VALIDATION, "names no picture of the split validation");
     folder_remove(folder);
 }
 

@@ -385,11 +385,12 @@ Test(trainer, a_teacher_of_other_things_is_refused) {
     const char *names[] = {"0", "1", "x"};
     refused_teacher(test_model(layers), 0, "share is 0");
     refused_teacher(test_model(layers), 1.5f, "share is 1.5");
-    refused_teacher(test_model("Flatten;Dense units=4 activation=softmax"), 0.5f, "classes");
-    refused_teacher(test_model("Flatten;Dense units=3 activation=sigmoid"), 0.5f, "softmax");
+    refused_teacher(test_model("Flatten;Dense units=4 activation=softmax"), 0.5f, "has 4 classes");
+    refused_teacher(test_model("Flatten;Dense units=3 activation=sigmoid"), 0.5f,
+                    "is a Dense; a teacher must end with a softmax");
     other = test_model(layers);
     cr_assert_eq(cn_model_set_labels(other, names, 3, NULL), CN_OK);
-    refused_teacher(other, 0.5f, "classes");
+    refused_teacher(other, 0.5f, "class 2 of the teacher is \"x\"");
     struct cn_network *network = test_network(cn_shape_vector(7), "Dense units=3", 1);
     cr_assert_eq(cn_model_create(network, &other, NULL), CN_OK);
     refused_teacher(other, 0.5f, "takes (7)");

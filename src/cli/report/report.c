@@ -53,7 +53,7 @@ static void draw_title(cairo_t *cairo, const struct evaluate_result *result) {
         "%s; model %.12s",
         100 * result->interval[0], 100 * result->interval[1], e->samples - e->correct,
         cn_loss_names[result->settings->loss], e->loss,
-        cli_decimal(result->model->network->temperature), cli_split_names[result->settings->split],
+        cli_decimal(result->model->network->temperature), cn_split_names[result->settings->split],
         result->settings->data, result->model->sha256);
 }
 
