@@ -239,7 +239,8 @@ bool onnx_branch_inputs(struct onnx_import *import, struct onnx_node *node) {
         memcpy(inputs, node->inputs, node->input_count * sizeof *inputs);
         node->inputs = inputs;
         json_object_foreach(names, name, value) {
-            const int index = onnx_value_named(import, name);
+            char *kept = onnx_allocate(import, strlen(name) + 1, 1); /* a value keeps its name */
+            const int index = kept != NULL ? onnx_value_named(import, strcpy(kept, name)) : -1;
             good = good && index >= 0;
             node->inputs[node->input_count++] = index;
             node->inputs[node->input_count++] = index;

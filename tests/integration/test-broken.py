@@ -54,6 +54,9 @@ def make_files(folder):
         files.append(path)
     with open(model, "rb") as file:
         content = file.read()
+    if ONNX:
+        files += [os.path.join(TOP, "tests", "data", "onnx", name, "model.onnx")
+                  for name in ("branch", "functions", "qdq-axis")]
     files.append(os.path.join(folder, "foreign.safetensors"))
     write_safetensors(files[-1], content[8 + struct.unpack("<Q", content[:8])[0]:])
     return files
