@@ -1,5 +1,5 @@
-/* export.c: `convnet export`: a model in the formats of others, and what they cannot say. One
- * thread. */
+/* export.c: `convnet export`: writes a model in the formats of other programs, and reports what
+ * they cannot express. One thread. */
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -125,7 +125,7 @@ int cli_export(int argc, char **argv) {
     struct cn_model *model = NULL;
     char **operands;
     size_t operand_count;
-    bool trained; /* asked for, a model of several inputs will do */
+    bool trained; /* for export, models with several inputs are accepted */
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     enum cn_status status = cli_check_writable(settings.output, &error);
     if (status == CN_OK)

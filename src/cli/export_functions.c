@@ -1,5 +1,5 @@
-/* export_functions.c: functions of each number, of several tensors and along an axis, in ONNX. No
- * state. */
+/* export_functions.c: functions of single numbers, of several tensors and along an axis, in ONNX.
+ * No state. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "cli/export_graph.h"
 
-/* ---- Functions of each number ---- */
+/* ---- Functions of single numbers ---- */
 
 /* Rounds towards 0, for which opset 17 has no operator. */
 static struct onnx_name put_truncated(struct onnx_graph *g, struct onnx_name x) {
@@ -17,7 +17,7 @@ static struct onnx_name put_truncated(struct onnx_graph *g, struct onnx_name x) 
 }
 
 enum cn_status export_unary(struct onnx_graph *g, struct onnx_name x, struct onnx_name *ret) {
-    /* Operators with two attributes at most, in the order alpha, beta. */
+    /* Operators with at most two attributes, in the order alpha, beta. */
     static const struct {
         const char *function, *type, *alpha, *beta;
     } plain[] = {
@@ -102,9 +102,9 @@ enum cn_status export_unary(struct onnx_graph *g, struct onnx_name x, struct onn
     return CN_OK;
 }
 
-/* ---- Of several tensors ---- */
+/* ---- Functions of several tensors ---- */
 
-/* All inputs, two by two. */
+/* Combines all inputs, two at a time. */
 static struct onnx_name put_merged(struct onnx_graph *g, const char *type) {
     const int rank = g->layer->output_shape.rank;
     struct onnx_name value = graph_operand(g, 0, rank);
@@ -139,7 +139,7 @@ enum cn_status export_matmul(struct onnx_graph *g, struct onnx_name value, struc
     return CN_OK;
 }
 
-/* 1 where it is true. */
+/* 1 where the comparison is true. */
 static struct onnx_name put_comparison(struct onnx_graph *g, const char *type, bool of_truths) {
     const int rank = g->layer->output_shape.rank;
     struct onnx_name a = graph_operand(g, 0, rank), b = graph_operand(g, 1, rank);
@@ -205,7 +205,7 @@ enum cn_status export_where(struct onnx_graph *g, struct onnx_name value, struct
     return CN_OK;
 }
 
-/* ---- Along an axis ---- */
+/* ---- Functions along an axis ---- */
 
 enum cn_status export_reduction(struct onnx_graph *g, struct onnx_name value,
                                 struct onnx_name *ret) {

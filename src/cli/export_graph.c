@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "cli/export_graph.h"
 
-/* ---- Protocol buffers, as far as they are written ---- */
+/* ---- Protocol buffers: the part of the encoding that is needed ---- */
 
 static void put_varint(struct cn_text *text, uint64_t value) {
     do {
@@ -113,7 +113,8 @@ struct onnx_name graph_put_many(struct onnx_graph *g, const char *type, size_t c
     return output;
 }
 
-/* A node of one to three inputs ("" is none); its attributes are those added since the last. */
+/* Adds a node with one to three inputs ("" is none); its attributes are those added since the last
+ * node. */
 struct onnx_name graph_put(struct onnx_graph *g, const char *type, struct onnx_name a,
                            struct onnx_name b, struct onnx_name c) {
     const struct onnx_name inputs[] = {a, b, c};
@@ -190,7 +191,7 @@ struct onnx_name graph_put_shape(struct onnx_graph *g, struct onnx_name value,
 
 const int64_t graph_channels_first[4] = {0, 3, 1, 2}, graph_channels_last[4] = {0, 2, 3, 1};
 
-/* ---- What layers say ---- */
+/* ---- The configuration of layers ---- */
 
 int graph_field_int(const struct onnx_graph *g, const char *key, int otherwise) {
     const int *value = cli_export_field(g->layer, key);
@@ -202,7 +203,7 @@ float graph_field_float(const struct onnx_graph *g, const char *key) {
     return value != NULL ? *value : 0;
 }
 
-/* Rows and columns; 1 and 1 without the key. */
+/* Rows and columns; 1 and 1 if the key is missing. */
 void graph_field_pair(const struct onnx_graph *g, const char *key, int pair[2]) {
     const int *value = cli_export_field(g->layer, key);
     pair[0] = value != NULL ? value[0] : 1;
@@ -232,7 +233,7 @@ struct onnx_name graph_put_activation(struct onnx_graph *g, struct onnx_name val
     return graph_put_unary(g, types[activation], value);
 }
 
-/* Height, width and channels of a shape of a layer over one or two axes. */
+/* Height, width and channels of the shape of a layer over one or two axes. */
 void graph_image_dims(const struct cn_shape *shape, int axes, int dims[3]) {
     const bool lacks_channels = shape->rank == axes;
     dims[0] = axes == 2 ? shape->dims[0] : 1;
@@ -262,7 +263,7 @@ struct onnx_name graph_bias(struct onnx_graph *g, int channels) {
     return bias != NULL ? graph_put_vector(g, bias, (size_t)channels) : graph_named("");
 }
 
-/* x * scale + shift of each channel; lists of one number are for all. */
+/* x * scale + shift for each channel; a list of one number applies to all. */
 struct onnx_name graph_put_scale_shift(struct onnx_graph *g, struct onnx_name value,
                                        const float *scale, size_t scales, const float *shift,
                                        size_t shifts) {
@@ -270,7 +271,8 @@ struct onnx_name graph_put_scale_shift(struct onnx_graph *g, struct onnx_name va
     return graph_put_binary(g, "Add", value, graph_put_vector(g, shift, shifts));
 }
 
-/* The layer's input i, with axes of 1 before its own where another input has more. */
+/* The layer's input i, with axes of size 1 inserted before its own if another input has more axes.
+ */
 struct onnx_name graph_operand(struct onnx_graph *g, size_t i, int rank) {
     const struct cn_input *input = &g->layer->inputs[i];
     int dims[ONNX_RANK];

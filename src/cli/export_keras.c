@@ -1,6 +1,5 @@
-/* export_keras.c: a network as a file of Keras: what its files say, and what lies where in them.
- * The import program, which has the libraries, writes them (import/keras_pack.c). No state.
- */
+/* export_keras.c: the contents and layout of a network as a Keras file. The import program, which
+ * links the libraries, writes the file (import/keras_pack.c). No state. */
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -47,7 +46,7 @@ struct graph {
 
 typedef void graph_visit(struct graph *g, size_t call, void *context);
 
-/* Each tensor that is anywhere in what a call was given. */
+/* Visits each tensor in the arguments of a call. */
 static void each_tensor(struct graph *g, const json_t *value, graph_visit *visit, void *context) {
     const json_t *element;
     size_t i;
@@ -172,7 +171,7 @@ static enum cn_status order_layers(json_t *config, struct cn_error *error) {
                 : cn_fail(error, CN_MEMORY, "no memory for the order of %zu layers", g.count);
 }
 
-/* ---- Where the weights lie ---- */
+/* ---- The places of the weights ---- */
 
 struct layout {
     const struct cn_network *network;
@@ -183,7 +182,7 @@ struct layout {
 typedef void weight_visit(struct layout *layout, const char *path, size_t index, const char *name,
                           json_t *shape, size_t first);
 
-/* The layer's weights as Keras counts them: what is trained comes first. */
+/* The layer's weights in Keras's order: those that are trained come first. */
 static void each_weight(struct layout *layout, const char *holds, const char *path,
                         weight_visit *visit) {
     const struct cn_layer *layer = NULL;
@@ -199,7 +198,7 @@ static void each_weight(struct layout *layout, const char *holds, const char *pa
                 visit(layout, path, index++, tensor->name, cn_json_ints(tensor->dims, tensor->rank),
                       (size_t)(at - layout->network->parameters));
         }
-    /* Keras counts the batches it has seen: the float behind all weights, which is 0. */
+    /* Keras counts the batches that it has seen: the float after all weights, which is 0. */
     if (layer != NULL && strcmp(cn_layer_type_name(layer->type), "Normalization") == 0)
         visit(layout, path, index, "count", json_array(), layout->network->parameter_count);
 }
@@ -217,7 +216,7 @@ static void add_numbered(struct layout *layout, const char *path, size_t index, 
                                 json_pack("[s, o, I]", place, shape, (json_int_t)first));
 }
 
-/* Keras 3: the nth layer of a class has the nth group of that class. */
+/* Keras 3: the nth layer of a class has the nth group of this class. */
 static void lay_out_keras(struct layout *layout, const json_t *layers, bool chain) {
     json_t *seen = json_object();
     const json_t *layer;
@@ -276,9 +275,10 @@ static void lay_out_hdf5(struct layout *layout, const json_t *layers) {
     }
 }
 
-/* ---- What config.json says more ---- */
+/* ---- Further contents of config.json ---- */
 
-/* Keras 3 is known by its dtype policies, and names one input or output without a list. */
+/* Keras 3 is recognised by its dtype policies, and names a single input or output without a list.
+ */
 static void finish_config(json_t *model) {
     json_t *config = json_object_get(model, "config"), *layer;
     static const char *const ends[] = {"input_layers", "output_layers"};

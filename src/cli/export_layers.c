@@ -1,7 +1,6 @@
-/* export_layers.c: a network as layers that Keras itself has. A layer of ours that it lacks becomes
- * several of its layers, or a call of one of its functions; what it cannot say is refused by name.
- * No state.
- */
+/* export_layers.c: a network as layers of Keras. A layer of ours that Keras lacks becomes several
+ * of its layers, or a call of one of its functions; a layer that it cannot express is refused by
+ * name. No state. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +11,9 @@
 
 enum { ALL = CLI_KERAS_3 | CLI_KERAS_2 | CLI_TFJS, KERAS = CLI_KERAS_3 | CLI_KERAS_2 };
 
-/* ---- What they have ---- */
+/* ---- The layers of Keras ---- */
 
-/* Layers of ours that they have too, under the same keys. */
+/* Our layers that Keras also has, with the same keys. */
 static const struct {
     const char *class_name;
     unsigned dialects;
@@ -77,7 +76,7 @@ static const struct {
     {"PReLU", ALL},
 };
 
-/* A Unary that is a layer with our alpha under `key`, or an activation of this name. */
+/* A Unary that is a layer with our alpha as `key`, or an activation of this name. */
 static const struct {
     const char *function;
     unsigned dialects;
@@ -96,7 +95,7 @@ static const struct {
     {"softsign", ALL, "Activation", NULL, "softsign"},
 };
 
-/* A Unary that is a function of Keras 3's. */
+/* A Unary that is a function of Keras 3. */
 static const struct {
     const char *function, *module, *class_name;
 } own_calls[] = {{"abs", "numpy", "Absolute"}, {"ceil", "numpy", "Ceil"},
@@ -135,9 +134,9 @@ struct rewriting {
     const struct cn_network *network;
     enum cli_dialect dialect;
     const struct cn_layer *layer;
-    json_t *config; /* the layer's, as our file has it */
-    json_t *parts;  /* of the layer, first to last */
-    bool calls;     /* some layer is a function's call */
+    json_t *config; /* of the layer, as in our file */
+    json_t *parts;  /* the parts of the layer, first to last */
+    bool calls;     /* some layer is the call of a function */
     struct cn_error *error;
 };
 
@@ -175,8 +174,8 @@ static enum cn_status add_part(struct rewriting *t, const char *class_name, json
     return CN_OK;
 }
 
-/* Appends a call of a function of Keras 3; `more`: what it takes behind the tensors, or NULL;
- * `named`: by name. Takes ownership of all. */
+/* Appends a call of a function of Keras 3. `more`: its arguments after the tensors, or NULL;
+ * `named`: given by name. Takes ownership of all. */
 static enum cn_status add_call(struct rewriting *t, const char *module, const char *class_name,
                                json_t *config, json_t *more, json_t *named) {
     enum cn_status status = CN_OK;
@@ -204,7 +203,7 @@ static enum cn_status add_scale(struct rewriting *t, double scale, double offset
     return add_part(t, "Rescaling", json_pack("{s:f, s:f}", "scale", scale, "offset", offset));
 }
 
-/* Values that are no limit are written as large numbers here. */
+/* False for the large numbers that stand for "no limit". */
 static bool is_limit(double x) {
     return x > -1e38 && x < 1e38;
 }
@@ -297,7 +296,7 @@ static enum cn_status rewrite_reduce(struct rewriting *t) {
     return refuse_part(t, "does not have");
 }
 
-/* True if nothing happens on the channels of a picture or a sequence. */
+/* True if the padding or cropping does not affect the channels of a picture or sequence. */
 static bool is_spatial(const struct cn_layer *layer, const struct cn_ints *before,
                        const struct cn_ints *after) {
     const int rank = layer->input_shape.rank;
@@ -345,7 +344,7 @@ static enum cn_status rewrite_slice(struct rewriting *t) {
     json_t *key = json_array();
     bool crops = true;
     for (int i = 0; i <= begin->count; i++) {
-        const int k = i - 1; /* first the batch, which stays */
+        const int k = i - 1; /* the batch comes first and is unchanged */
         const int stop = k >= 0 ? begin->values[k] + size->values[k] * strides->values[k] : 0;
         json_t *range = json_pack("{s:s, s:{s:o, s:o, s:o}}", "class_name", "__slice__", "config",
                                   "start", k < 0 ? json_null() : json_integer(begin->values[k]),
@@ -393,11 +392,11 @@ static enum cn_status rewrite_resize(struct rewriting *t) {
     return refuse_part(t, "has with other coordinates");
 }
 
-/* The first key that TensorFlow.js does not know and whose value is not the harmless one; NULL:
- * there is none. */
+/* The first key that TensorFlow.js does not know and whose value is not harmless; NULL: there is
+ * none. */
 static const char *key_beyond_tfjs(const struct rewriting *t) {
     static const struct {
-        const char *words, *key, *harmless; /* of classes with this in their names */
+        const char *words, *key, *harmless; /* of classes whose names contain this */
     } keys[] = {{"Conv", "groups", "[1]"},
                 {"Conv1D", "padding", "[\"valid\", \"same\"]"},
                 {"Global", "keepdims", "[false]"},
@@ -416,7 +415,7 @@ static const char *key_beyond_tfjs(const struct rewriting *t) {
     return NULL;
 }
 
-/* A layer that both have. */
+/* A layer that exists in both. */
 static enum cn_status rewrite_own(struct rewriting *t) {
     const char *beyond = t->dialect == CLI_TFJS ? key_beyond_tfjs(t) : NULL;
     if (beyond != NULL) {
@@ -441,7 +440,7 @@ static enum cn_status rewrite_up_sampling(struct rewriting *t) {
     return rewrite_own(t);
 }
 
-/* Keras wants the number itself. */
+/* Keras requires the number itself. */
 static enum cn_status rewrite_up_sampling_1d(struct rewriting *t) {
     const enum cn_status status = rewrite_own(t);
     json_t *part = json_array_get(t->parts, json_array_size(t->parts) - 1);
@@ -451,7 +450,7 @@ static enum cn_status rewrite_up_sampling_1d(struct rewriting *t) {
     return status;
 }
 
-/* Its scale and offset for each channel are numbers in TensorFlow.js. */
+/* TensorFlow.js has only one number for scale and offset, not one per channel. */
 static enum cn_status rewrite_rescaling(struct rewriting *t) {
     if (t->dialect == CLI_TFJS && (json_is_array(json_object_get(t->config, "scale")) ||
                                    json_is_array(json_object_get(t->config, "offset"))))
@@ -463,8 +462,8 @@ static enum cn_status rewrite_matmul(struct rewriting *t) {
     return add_call(t, "numpy", "Matmul", NULL, NULL, NULL);
 }
 
-/* THE list of layers that are not what Keras calls them: where they can be said at all, beside what
- * own_classes says, and where some of them only. */
+/* THE list of layers that Keras names differently or lacks: whether they can be expressed at all,
+ * beside own_classes, and which ones only in some cases. */
 static const struct {
     const char *class_name;
     enum cn_status (*rewrite)(struct rewriting *t);
@@ -503,7 +502,7 @@ const char *cli_export_extent(const struct cn_layer_type *type, enum cli_dialect
     return extent;
 }
 
-/* Axes without the channels that a layer works on; 0: it takes any. */
+/* The number of axes without channels that a layer works on; 0: any. */
 static int axes_of(const struct cn_layer *layer) {
     const char *class_name = cn_layer_type_name(layer->type);
     static const char *const words[] = {"Conv",     "Pooling",  "Padding",
@@ -527,7 +526,8 @@ static enum cn_status divide_softmax(struct rewriting *t) {
                            : status;
 }
 
-/* Our layer as parts. A picture of one channel without an axis for it gets one in between. */
+/* Our layer as parts. A picture of one channel without an axis for it gets such an axis in between.
+ */
 static enum cn_status rewrite_layer(struct rewriting *t) {
     const int axes = axes_of(t->layer);
     const bool lacks = axes > 0 && t->layer->input_shape.rank == axes;
@@ -598,7 +598,7 @@ static void name_part(const struct rewriting *t, const json_t *layers, size_t in
         (void)snprintf(name, CN_LAYER_NAME, "%.24s_part%zu_%d", t->layer->name, index + 1, i);
 }
 
-/* Appends the parts to `layers`: the first reads what the layer read, the last has its name. */
+/* Appends the parts to `layers`: the first reads the inputs of the layer, the last has its name. */
 static void link_parts(const struct rewriting *t, const json_t *calls, json_t *layers) {
     const size_t count = json_array_size(t->parts);
     char before[CN_LAYER_NAME] = "", name[CN_LAYER_NAME];
@@ -617,7 +617,7 @@ static void link_parts(const struct rewriting *t, const json_t *calls, json_t *l
             fill_call(call, part);
             (void)json_array_append_new(nodes, call);
         }
-        /* Not every function's class takes a name. */
+        /* Some classes of functions take no name. */
         if (json_object_get(part, "more") == NULL || json_object_size(config) == 0)
             (void)json_object_set_new(config, "name", json_string(name));
         if (t->layer->frozen && json_object_get(part, "more") == NULL)
@@ -638,7 +638,7 @@ static const struct cn_layer *layer_named(const struct cn_network *network, cons
     return NULL;
 }
 
-/* A layer of a Sequential model as a Functional one has it: with its name, and what it reads. */
+/* A layer of a Sequential model in the form of a Functional one: with its name and its inputs. */
 static void name_input(json_t *object, const struct rewriting *t) {
     json_t *config = json_object_get(object, "config");
     char name[CN_LAYER_NAME] = "input";
@@ -688,7 +688,7 @@ static enum cn_status rewrite_all(struct rewriting *t, json_t *from, json_t *lay
     return status;
 }
 
-/* Removes what the layers of a chain need not say. */
+/* Removes the keys that the layers of a chain do not need. */
 static json_t *make_chain(json_t *layers) {
     json_t *layer;
     size_t i;

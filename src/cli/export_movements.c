@@ -1,4 +1,4 @@
-/* export_movements.c: layers that move numbers and compute nothing, in ONNX. No state. */
+/* export_movements.c: layers that move numbers without computing, in ONNX. No state. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ enum cn_status export_permutation(struct onnx_graph *g, struct onnx_name value,
     return CN_OK;
 }
 
-/* ZeroPadding and Cropping: from the shapes and what goes before. */
+/* ZeroPadding and Cropping: from the shapes and the padding before the first element. */
 enum cn_status export_borders(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
     const bool pads = strncmp(cn_layer_type_name(g->layer->type), "Zero", 4) == 0;
     const int *sides = cli_export_field(g->layer, pads ? "padding" : "cropping");
@@ -72,7 +72,8 @@ enum cn_status export_slice(struct onnx_graph *g, struct onnx_name value, struct
         steps[i] = strides->values[i];
         ends[i] = starts[i] + steps[i] * size->values[i];
         if (steps[i] < 0 && ends[i] < 0)
-            ends[i] = INT32_MIN; /* before the first one; below 0 would count from the end */
+            ends[i] = INT32_MIN; /* before the first element; a value below 0 would count from
+                                  * the end */
     }
     const struct onnx_name inputs[] = {value, graph_put_ints(g, rank, starts),
                                        graph_put_ints(g, rank, ends), graph_put_ints(g, rank, axes),

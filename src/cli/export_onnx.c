@@ -26,7 +26,7 @@ static enum cn_status activation(struct onnx_graph *g, struct onnx_name value,
     return CN_OK;
 }
 
-/* One row per type of the layer table; what is not here is refused by name. */
+/* One row per type of the layer table; other types are refused by name. */
 static const struct {
     const char *class_name;
     onnx_writer *write;
@@ -119,9 +119,9 @@ static enum cn_status write_layer(struct onnx_graph *g, size_t l) {
                          : graph_refuse(g, "has no operator that is written");
 }
 
-/* ---- Inputs, outputs and the whole ---- */
+/* ---- Inputs, outputs and the whole file ---- */
 
-/* The axes of form `index` on one side; their number. */
+/* Writes the axes of form `index` on one side; returns their number. */
 static int form_axes(const struct cn_model *model, const char *side, size_t index,
                      int axes[ONNX_RANK]) {
     json_t *root = json_loads(model->tensors != NULL ? model->tensors : "{}", 0, NULL);
@@ -150,7 +150,7 @@ static void put_port(struct cn_text *graph, unsigned field, const struct cn_tens
     graph_message_end(graph, field, &info);
 }
 
-/* From the source's order to the network's. */
+/* From the order of the source to that of the network. */
 static struct onnx_name put_input(struct onnx_graph *g, size_t index) {
     const struct cn_tensor_form *form = &g->model->inputs[index];
     const struct cn_shape *shape = &g->network->inputs[form->port].shape;
@@ -172,7 +172,7 @@ static struct onnx_name put_input(struct onnx_graph *g, size_t index) {
     return graph_put_shape(g, value, shape);
 }
 
-/* Gives the value the output's name, in the source's order. */
+/* Gives the value the output's name, in the order of the source. */
 static void put_output(struct onnx_graph *g, size_t index) {
     const struct cn_tensor_form *form = &g->model->outputs[index];
     struct onnx_name value = g->values[g->network->outputs[form->port].value];

@@ -1,5 +1,5 @@
 /* export_tfjs.c: a network as a TensorFlow.js layers model: Keras layers in Keras 2's spelling,
- * which that program reads, and the weights as they are. No state. */
+ * which TensorFlow.js reads, and the weights unchanged. No state. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "cli/export.h"
 #include "json/load.h"
 
-/* The weights of our layer `holds` as the layer `name`'s. */
+/* Writes the weights of our layer `holds` as those of the layer `name`. */
 static void list_weights(const struct cn_network *network, const char *holds, const char *name,
                          json_t *list, struct cn_text *bytes) {
     const size_t length = strlen(holds);

@@ -67,7 +67,7 @@ enum cn_status export_prelu(struct onnx_graph *g, struct onnx_name value, struct
     return CN_OK;
 }
 
-/* The layer's tensor, or without it `otherwise` for each of `count`, as a constant. */
+/* The layer's tensor as a constant; if it has none, `otherwise` for each of `count` numbers. */
 static struct onnx_name put_weights(struct onnx_graph *g, const char *tensor, size_t rank,
                                     const int64_t *dims, float otherwise) {
     const float *values = graph_weights(g, tensor);
@@ -101,7 +101,8 @@ enum cn_status export_layer_normalization(struct onnx_graph *g, struct onnx_name
     return CN_OK;
 }
 
-/* Each group is one channel of an InstanceNormalization: opset 17 has no other. */
+/* Each group is one channel of an InstanceNormalization, since opset 17 has no GroupNormalization.
+ */
 enum cn_status export_group_normalization(struct onnx_graph *g, struct onnx_name value,
                                           struct onnx_name *ret) {
     static const int64_t swap[] = {0, 2, 1};
@@ -154,7 +155,7 @@ enum cn_status export_response_normalization(struct onnx_graph *g, struct onnx_n
     return CN_OK;
 }
 
-/* The weights once for each image of the input, which they do not depend on. */
+/* Repeats the weights for each image of the input, since they do not depend on the image. */
 enum cn_status export_constant(struct onnx_graph *g, struct onnx_name value,
                                struct onnx_name *ret) {
     const struct cn_shape *shape = &g->layer->output_shape;

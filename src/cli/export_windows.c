@@ -1,7 +1,6 @@
-/* export_windows.c: convolutions, poolings and what changes a picture's size, in ONNX. Values lie
- * as here, channels last; each of these stands between two Transposes, which runtimes take away. No
- * state.
- */
+/* export_windows.c: convolutions, poolings and layers that change the size of a picture, in ONNX.
+ * Values have channels last, as here; each of these nodes is between two Transposes, which runtimes
+ * remove. No state. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,7 +35,7 @@ static void windows_of(const struct onnx_graph *g, const char *size_key, const i
     graph_field_pair(g, size_key, size);
     graph_field_pair(g, "strides", strides);
     graph_field_pair(g, "dilation_rate", dilation);
-    /* Poolings: without strides they are the window's. */
+    /* Strides of poolings; without strides they are those of the window. */
     const bool pools = strcmp(size_key, "pool_size") == 0;
     graph_image_dims(&g->layer->output_shape, graph_axes(g), out);
     for (int i = 0; i < 2; i++) {
@@ -85,7 +84,7 @@ static struct onnx_name put_convolution(struct onnx_graph *g, struct onnx_name v
     return graph_put(g, "Conv", value, kernel, bias);
 }
 
-/* A kernel of [rows, columns, channels, multiplier], each channel by itself. */
+/* A kernel of [rows, columns, channels, multiplier], in which each channel is separate. */
 static struct onnx_name put_depthwise_kernel(struct onnx_graph *g, const char *tensor,
                                              const struct window w[2], int channels,
                                              int multiplier) {
@@ -189,8 +188,8 @@ enum cn_status export_global_pooling(struct onnx_graph *g, struct onnx_name valu
     return CN_OK;
 }
 
-/* A factor by which runtimes, which multiply in single or double precision and round down, get from
- * `in` to `out`. */
+/* A factor with which runtimes, which multiply in single or double precision and round down, get
+ * from size `in` to size `out`. */
 static float exact_scale(int in, int out, float given) {
     float scale = given > 0 ? given : (float)out / (float)in;
     for (int i = 0; i < 4 && (floorf(scale * (float)in) < (float)out ||
@@ -200,7 +199,7 @@ static float exact_scale(int in, int out, float given) {
     return scale;
 }
 
-/* TensorFlow's pixels have their centres at halves; the nearest of two is the upper one. */
+/* TensorFlow's pixels have their centres at halves; of two equally near ones it takes the upper. */
 enum cn_status export_resampling(struct onnx_graph *g, struct onnx_name value,
                                  struct onnx_name *ret) {
     int in[3], out[3];
@@ -230,8 +229,8 @@ static const char *field_word(const struct onnx_graph *g, const char *key) {
     return "";
 }
 
-/* Along one axis: the sample as [before, axis, behind], since runtimes resize the last two axes of
- * four in each mode. */
+/* Along one axis: the sample as [before, axis, after], since all runtimes can resize the last two
+ * of four axes in each mode. */
 enum cn_status export_resize(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
     const struct cn_shape *in = &g->layer->input_shape, *out = &g->layer->output_shape;
     const int given = graph_field_int(g, "axis", -1);

@@ -42,7 +42,7 @@ static void print_form(const char *title, const struct cn_tensor_form *form, con
     printf(")%s%s\n", kind[0] != '\0' ? "; " : "", kind);
 }
 
-/* ---- The signature beside the file: what it says, unchecked ---- */
+/* ---- The contents of the signature beside the file, unchecked ---- */
 
 struct signature {
     char key[65], sha256[65];
@@ -192,7 +192,7 @@ struct subject {
     const struct cn_model *model;
     bool trained;
     json_t *training; /* borrowed from its record; NULL: none */
-    const char *path; /* as it was asked for */
+    const char *path; /* as the user named it */
 };
 
 static unsigned long long total_macs(const struct cn_network *network) {
@@ -304,7 +304,7 @@ static void print_training(const json_t *training, const char *indent) {
     json_t *value;
     json_object_foreach((json_t *)training, key, value) {
         if (strcmp(key, "imported") == 0) {
-            continue; /* said before */
+            continue; /* printed before */
         }
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
         printf("%s", indent);

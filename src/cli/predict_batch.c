@@ -21,8 +21,8 @@ struct slot {
     unsigned char *bytes; /* a picture in memory; NULL: read the file `name` */
     size_t length;
     struct cn_archive_member *member; /* if set, unpack this instead */
-    bool done;                        /* an earlier run has printed its row */
-    size_t number;                    /* of the input, where ranks share them */
+    bool done;                        /* an earlier run has printed the row */
+    size_t number;                    /* of the input, if ranks share the inputs */
     bool ready;                       /* the image is already in the batch */
     struct cn_error error;            /* why there is no image */
     bool is_picture;                  /* `report` is valid */
@@ -166,7 +166,7 @@ static void decode(const struct batch *batch, struct slot *slot, float *image) {
     slot->bytes = NULL;
 }
 
-/* In a rank's part a row stands behind its input's number. */
+/* In a rank's part a row follows the number of its input. */
 static void put_row(const struct batch *batch, const struct slot *slot,
                     const struct prediction *prediction) {
     if (batch->options.share != NULL) {
@@ -262,8 +262,8 @@ bool batch_flush(struct batch *batch) {
     return fflush(stdout) == 0 && cli_stdout_good() && !cli_interrupted();
 }
 
-/* The next slot with a copy of `name`. NULL without memory, or with *ret_going true if another rank
- * has the input. */
+/* The next slot, with a copy of `name`. NULL without memory, or with *ret_going true if another
+ * rank has the input. */
 static struct slot *next_slot(struct batch *batch, const char *name, bool *ret_going) {
     struct slot *slot = &batch->slots[batch->count];
     struct predict_share *share = batch->options.share;

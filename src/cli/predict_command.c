@@ -1,8 +1,8 @@
 /* predict_command.c: `convnet predict`: prints one row on stdout per picture, in input order.
  *
- * An input that cannot be scored has a row with its error and a message on stderr, and makes the
- * exit status 1; the others are scored. SIGINT and SIGTERM end it after the current batch, so that
- * the last row is complete. */
+ * An input that cannot be classified has a row with its error and a message on stderr, and makes
+ * the exit status 1; the others are classified. SIGINT and SIGTERM end it after the current batch,
+ * so that the last row is complete. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -189,7 +189,7 @@ struct prediction_run {
     char part[PART_PATH];
 };
 
-/* Where the rows go: standard output, FILE.part, or this rank's part. */
+/* The destination of the rows: standard output, FILE.part, or this rank's part. */
 static enum cn_status run_open_output(struct prediction_run *run, char **operands, size_t count,
                                       struct cn_error *error) {
     const struct predict_settings *settings = &run->settings;
@@ -240,7 +240,7 @@ static enum cn_status run_prepare(struct prediction_run *run, char **argv, char 
     return batch_create(&batch_options, run->model, &run->batch, error);
 }
 
-/* Gives the rows their place once all are there. */
+/* Renames the output once all rows are there. */
 static enum cn_status run_finish(struct prediction_run *run, bool whole, struct cn_error *error) {
     if (run->share != NULL) {
         struct heading heading = {&run->settings, run->model, run->level};
@@ -274,7 +274,7 @@ int cli_predict(int argc, char **argv) {
                       : status != CN_OK || !whole           ? CLI_FAILED
                       : batch_counts(run.batch).failed == 0 ? CLI_DONE
                                                             : CLI_FAILED;
-    /* Ranks that have come to the end together end together, whatever each has to say. */
+    /* Ranks that reach the end together also end together, whatever their results are. */
     cli_ranks_end(begun ? CLI_DONE : exit_status);
     batch_free(run.batch);
     predict_share_free(run.share);

@@ -39,7 +39,7 @@ static bool part_path(const struct predict_share *share, int rank, char path[sta
     return snprintf(path, PATH_BYTES, "%s.part.%d", share->path, rank) < PATH_BYTES;
 }
 
-/* All ranks have come here. */
+/* Waits until all ranks have come here. */
 static void wait_for_all(const struct predict_share *share) {
     (void)cli_ranks_any(share->ranks, false);
 }
@@ -53,7 +53,7 @@ struct part_row {
     size_t length;
 };
 
-/* The row at *at, which moves behind it; false at the end, or where it was cut. */
+/* The row at *at, which then moves past it; false at the end, or at an incomplete row. */
 static bool next_row(const struct predict_share *share, const char **at, const char *end,
                      struct part_row *ret_row) {
     size_t number = 0;
@@ -84,7 +84,7 @@ static enum cn_status read_part(const struct predict_share *share, int rank,
     if (status != CN_OK)
         return status;
     *ret_rows = *ret_end = (const char *)*ret_bytes + length;
-    if (length < head) /* it had no time to write more */
+    if (length < head) /* the run ended before it could write more */
         return CN_OK;
     *ret_rows = (const char *)*ret_bytes + head;
     if (memcmp(*ret_bytes, share->head, head) == 0)
@@ -158,7 +158,7 @@ void predict_share_forget(const char *output) {
     remove_parts(&share);
 }
 
-/* Standard output becomes this rank's part. */
+/* Redirects the standard output to this rank's part. */
 static enum cn_status open_part(const struct predict_share *share, struct cn_error *error) {
     char path[PATH_BYTES];
     if (!part_path(share, rank_of(share), path))
@@ -226,7 +226,7 @@ static int compare_rows(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* All parts' rows, by their numbers: each input must have one. */
+/* Collects the rows of all parts by their numbers; each input must have one. */
 static enum cn_status sort_rows(const struct predict_share *share, unsigned char **bytes,
                                 struct part_row **ret_rows, struct cn_error *error) {
     struct part_row *rows = calloc(share->next + 1, sizeof *rows);
@@ -262,7 +262,7 @@ static enum cn_status sort_rows(const struct predict_share *share, unsigned char
     return status;
 }
 
-/* Writes FILE.part behind a heading and gives it its name; the parts go. */
+/* Writes FILE.part with a header, renames it, and removes the parts. */
 static enum cn_status join_parts(const struct predict_share *share, void (*put_heading)(void *data),
                                  void *data, struct cn_error *error) {
     unsigned char *bytes[CN_RANKS_MAX] = {NULL};
@@ -287,7 +287,8 @@ static enum cn_status join_parts(const struct predict_share *share, void (*put_h
     return status;
 }
 
-/* Every rank must have seen the same inputs: another folder on its host would mix the rows up. */
+/* Every rank must have read the same inputs: with another folder on its host the rows would be
+ * mixed up. */
 static enum cn_status compare_inputs(const struct predict_share *share, struct cn_error *error) {
     uint64_t seen[CN_RANKS_MAX][2];
     size_t bounds[CN_RANKS_MAX + 1];
