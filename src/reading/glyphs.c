@@ -13,12 +13,13 @@ enum {
     LEAN = 4, /* a cut may drift sideways by a quarter of its height */
     STEP_COST = 12, /* for a step to the side, in grey levels of ink */
     ROW_COST = 1,
-    HALF = 128, /* of 255: the ink of a stroke without its soft edge */
+    AWAY_COST = 1 << 24, /* in the middle row, away from the start's column */
+    HALF = 128,          /* of 255: the ink of a stroke without its soft edge */
     NO_GLYPH = 0xffff
 };
 
 static const double least_part =
-    0.14; /* of a digit's height: the narrowest part that a cut may make */
+    0.06; /* of a digit's height: the narrowest part that a cut may make */
 
 static void glyph_take(struct cn_glyph *glyph, const struct cn_piece *piece) {
     glyph->left = piece->left < glyph->left ? piece->left : glyph->left;
@@ -112,8 +113,9 @@ static int glyph_ink(const struct cn_glyphs *glyphs, size_t index, int x, int y)
     return owner >= 0 && glyphs->glyph_of[owner] == index ? glyphs->plane->samples[at] : 0;
 }
 
-/* Finds the best path from the top to the bottom of the glyph that begins near column `column`.
- * Writes it to `path` and returns its cost. `costs` and `steps` have room for height x width. */
+/* Finds the best path from the top to the bottom of the glyph that crosses its middle row at
+ * `column`, or beside it. Writes it to `path` and returns its cost. `costs` and `steps` have room
+ * for height x width. */
 static int find_path(const struct cn_glyphs *glyphs, size_t index, int column, int *costs,
                      int8_t *steps, int16_t *path) {
     const struct cn_glyph *glyph = &glyphs->glyphs[index];
@@ -135,7 +137,9 @@ static int find_path(const struct cn_glyphs *glyphs, size_t index, int column, i
                     step = from;
                 }
             }
-            costs[y * width + x] = best + ink + ROW_COST;
+            /* Otherwise all starts near a cheap path would find that path and no other. */
+            const bool away = y == height / 2 && abs(first + x - column) > 1;
+            costs[y * width + x] = best + ink + ROW_COST + (away ? AWAY_COST : 0);
             steps[y * width + x] = (int8_t)step;
         }
     int end = 0;
@@ -173,21 +177,20 @@ static int compare_seam_places(const void *a, const void *b) {
     return one->middle - other->middle;
 }
 
-/* Keeps the cheapest seams that are far enough apart. Returns how many, sorted from left to right.
- */
+/* Keeps the cheapest of the seams that no seam within `apart` undercuts: those on the slopes beside
+ * a good cut are useless. Returns how many, sorted from left to right. */
 static size_t choose_seams(struct seam *seams, size_t count, int apart) {
+    struct seam best[CN_GLYPH_CUTS];
     size_t kept = 0;
     qsort(seams, count, sizeof *seams, compare_costs);
     for (size_t i = 0; i < count && kept < CN_GLYPH_CUTS; i++) {
-        bool close = false;
-        for (size_t j = 0; j < kept; j++)
-            close = close || abs(seams[i].middle - seams[j].middle) < apart;
-        if (!close) {
-            const struct seam seam = seams[kept];
-            seams[kept++] = seams[i];
-            seams[i] = seam;
-        }
+        bool undercut = false;
+        for (size_t j = 0; j < i; j++)
+            undercut = undercut || abs(seams[i].middle - seams[j].middle) < apart;
+        if (!undercut)
+            best[kept++] = seams[i];
     }
+    memcpy(seams, best, kept * sizeof *best);
     qsort(seams, kept, sizeof *seams, compare_seam_places);
     return kept;
 }

@@ -26,12 +26,12 @@ static const double usual_width = 1.0;   /* of a digit: wider ones may be severa
 static const double most_width = 2.0;    /* of a possible single digit */
 static const double least_height = 0.42; /* of a digit, relative to the others */
 
-/* The confidence from which a glyph needs no cut, and the least confidence that is used. */
-static const double sure = 0.97, least_confidence = 1e-4;
+/* The confidence from which a glyph needs no cut, and the least certainty that is used. */
+static const double sure = 0.99, least_certainty = 1e-3;
 
 /* Scores, added to the logarithms of the confidences: for a cut through a glyph, and for a mark
  * that is skipped. */
-static const double cut_score = -0.8, skipped_score = -1.2, separator_score = -0.05;
+static const double cut_score = -0.3, skipped_score = -1.2, separator_score = -0.05;
 
 /* ---- The ink ---- */
 
@@ -151,6 +151,13 @@ static double ink_cut(const struct cn_glyphs *glyphs, size_t atom) {
     return atom == glyph->first_atom ? 0 : glyph->cut_ink[atom - glyph->first_atom - 1];
 }
 
+/* The certainty of a digit: 0 where all classes are alike, which is how the network says that there
+ * is no digit. */
+static double certainty(const struct reader *r, float confidence) {
+    const double alike = 1.0 / (double)r->label_count;
+    return fmax(((double)confidence - alike) / (1 - alike), least_certainty);
+}
+
 /* Classifies the candidates from `from` on. */
 static void answer_candidates(struct reader *r, const struct cn_glyphs *glyphs, size_t from) {
     cn_plan_run(r->plan, r->workspace, r->images + from * r->image_size, r->candidate_count - from,
@@ -160,8 +167,8 @@ static void answer_candidates(struct reader *r, const struct cn_glyphs *glyphs, 
         const float *outputs = r->outputs + candidate->row * r->label_count;
         candidate->class_index =
             (int)cn_plan_answer(outputs, r->label_count, &candidate->confidence);
-        candidate->score = log(fmax((double)candidate->confidence, least_confidence)) +
-                           shape_score(candidate, glyphs->height);
+        candidate->score =
+            log(certainty(r, candidate->confidence)) + shape_score(candidate, glyphs->height);
         candidate->score += cut_score * ink_cut(glyphs, candidate->first);
     }
 }

@@ -9,6 +9,7 @@ import sys
 from daemon import BUILD, MODEL, SOURCE, ask, check, finish, post, serving
 
 ROWS = os.path.join(SOURCE, "tests", "data", "rows.png")
+LETTER = os.path.join(SOURCE, "tests", "data", "letter-k.png")
 SEVEN = os.path.join(SOURCE, "tests", "data", "seven.png")
 
 
@@ -20,6 +21,15 @@ def read(server, body, query="", accept=None):
 def refused(answer, status, words):
     check(answer[0] == status and words in json.loads(answer[2])["error"],
           "%d with %r: %s" % (status, words, answer))
+
+
+def predicted(name):
+    """The set of labels of a letter, by the model of that name."""
+    result = subprocess.run([os.path.join(BUILD, "convnet"), "predict", "--model",
+                             os.path.join(SOURCE, "models", name + ".safetensors"), "--error",
+                             "0.01", "--format", "ndjson", LETTER],
+                            capture_output=True, text=True, check=False, timeout=60)
+    return json.loads(result.stdout)
 
 
 def command(*arguments):
@@ -94,6 +104,11 @@ def main():
     check(bad.returncode == 1 and "README.md" in bad.stderr and
           bad.stdout.splitlines() == texts + ["7"], "a bad file stops nothing: %s" % bad)
     check(command("--pattern", "x", ROWS).returncode == 2, "a pattern without digits")
+    line = os.path.join(SOURCE, "models", "digits-line.safetensors")
+    check(command("--model", line, ROWS).stdout.splitlines() == texts, "digits-line reads rows")
+    letter = predicted("digits-line")
+    check(letter["rejected"] and not predicted("digits")["rejected"],
+          "digits-line rejects a letter that digits does not: %s" % letter)
     with serving() as server:
         test_forms(server, rows, texts)
         test_sets(server, rows, texts)

@@ -9,6 +9,7 @@
 
 #include "convnet/dataset.h"
 #include "reading/candidates.h"
+#include "reading/glyphs.h"
 #include "reading/pieces.h"
 
 #define SAMPLE TEST_DATA_DIR "/mnist-sample"
@@ -191,6 +192,39 @@ Test(reading, digits_that_touch_are_cut) {
     cr_assert_eq(strlen(reading->lines[0].text), 3);
     cn_reading_free(reading);
     cn_picture_clear(&sheet.picture);
+}
+
+/* A thin upright 1 beside a digit that reaches it with one stroke. */
+Test(reading, a_thin_digit_is_cut_off_its_neighbour) {
+    enum { WIDTH = 100, HEIGHT = 80, TOP = 20, TALL = 40, BAR = 30, THICK = 4, STEM = 54 };
+    struct cn_plane plane = {.width = WIDTH, .height = HEIGHT, .channels = 1, .reduction = 1};
+    struct cn_pieces pieces = {0};
+    struct cn_text_lines lines = {0};
+    struct cn_glyphs glyphs = {0};
+    int nearest = WIDTH;
+    plane.samples = calloc(WIDTH, HEIGHT);
+    cr_assert_not_null(plane.samples);
+    for (int y = TOP; y < TOP + TALL; y++)
+        for (int x = BAR; x < STEM + THICK; x++) {
+            const bool upright = x < BAR + THICK || x >= STEM;
+            if (upright || (y >= TOP + 8 && y < TOP + 8 + THICK))
+                plane.samples[y * WIDTH + x] = 255;
+        }
+    cr_assert_eq(cn_pieces_find(&plane, &pieces, NULL), CN_OK);
+    cr_assert_eq(cn_text_lines_find(&pieces, &lines, NULL), CN_OK);
+    cr_assert_eq(lines.count, 1);
+    cr_assert_eq(cn_glyphs_make(&plane, &pieces, &lines.lines[0], &glyphs, NULL), CN_OK);
+    cr_assert_eq(cn_glyph_cut(&glyphs, 0, NULL), CN_OK);
+    for (size_t k = 0; k < glyphs.glyphs[0].cut_count; k++) {
+        const int x = glyphs.glyphs[0].cuts[k * TALL + 8 + THICK / 2];
+        if (abs(x - (BAR + THICK)) < abs(nearest - (BAR + THICK)))
+            nearest = x;
+    }
+    cr_assert_leq(abs(nearest - (BAR + THICK)), 1, "the nearest cut is at %d", nearest);
+    cn_glyphs_clear(&glyphs);
+    cn_text_lines_clear(&lines);
+    cn_pieces_clear(&pieces);
+    cn_plane_clear(&plane);
 }
 
 Test(reading, an_empty_sheet_has_no_lines_and_grain_no_end) {
