@@ -37,6 +37,13 @@ while read -r line; do
     fail "a metric is named outside of src/metrics/metric_table.c: $line"
 done < <(grep -HnE '"(convnetd|nv|process)_[a-z_]+' "${sources[@]}" | grep -v '^src/metrics/metric_table.c:')
 
+# What a fragment of the Makefile names is there, and each source is in one: `make dist' takes them.
+listed=$(grep -hoE 'src/[a-z0-9_/]+\.(c|h|inc)\b' src/*/*.mk | LC_ALL=C sort -u)
+while read -r name; do
+    fail "only the Makefile's fragments or only the folders have $name"
+done < <(comm -3 <(echo "$listed") <(printf '%s\n' "${sources[@]}" | LC_ALL=C sort) | tr -d '\t' |
+    grep -vE '^src/(api/embedded\.c|import/onnx\.pb-c\.[ch])$')
+
 while read -r line; do
     fail "atomics are in src/base/atomics.h: $line"
 done < <(grep -HnE '__atomic_|__sync_|<stdatomic\.h>' "${sources[@]}" | grep -v '^src/base/atomics.h:')

@@ -1,6 +1,6 @@
 libcore_la_SOURCES += \
 	src/layers/activation.c \
-	src/layers/affine.c src/layers/affine.h src/layers/affine_shape.h \
+	src/layers/affine.c src/layers/affine.h \
 	src/layers/batch_normalization.c \
 	src/layers/binary.c \
 	src/layers/byte_steps.c \
