@@ -25,14 +25,16 @@ static void offer_path(struct state *to, double score, double second, size_t can
     }
 }
 
-bool cn_candidates_best_path(const struct cn_candidate *candidates, size_t candidate_count,
-                             size_t atom_count, int length, size_t *ret_path, size_t *ret_count,
-                             double *ret_margin) {
+enum cn_status cn_candidates_best_path(const struct cn_candidate *candidates,
+                                       size_t candidate_count, size_t atom_count, int length,
+                                       size_t *ret_path, size_t *ret_count, double *ret_margin,
+                                       struct cn_error *error) {
     /* Without a given length all paths share one column of states. */
     const size_t columns = length > 0 ? (size_t)length + 1 : 1;
     struct state *states = malloc((atom_count + 1) * columns * sizeof *states);
     if (states == NULL)
-        return false;
+        return cn_fail(error, CN_MEMORY, "no memory for the paths of a line of %zu parts",
+                       atom_count);
     for (size_t i = 0; i < (atom_count + 1) * columns; i++)
         states[i] = (struct state){-INFINITY, -INFINITY, SIZE_MAX};
     states[0].score = 0;
@@ -64,5 +66,5 @@ bool cn_candidates_best_path(const struct cn_candidate *candidates, size_t candi
     *ret_count = count;
     *ret_margin = found ? end->score - end->second : 0;
     free(states);
-    return found;
+    return CN_OK;
 }

@@ -20,9 +20,10 @@ struct cn_candidate {
  * exactly one candidate. `length` > 0: the path must have this many digits. Writes the indices of
  * the candidates in order, at most atom_count, to ret_path and their number to *ret_count;
  * *ret_margin is how much the best score exceeds the best one with other cuts (large if there is
- * none). False if there is no such path, or without memory. */
-bool cn_candidates_best_path(const struct cn_candidate *candidates, size_t candidate_count,
-                             size_t atom_count, int length, size_t *ret_path, size_t *ret_count,
-                             double *ret_margin);
+ * none). Without such a path *ret_count is 0. CN_MEMORY. */
+enum cn_status cn_candidates_best_path(const struct cn_candidate *candidates,
+                                       size_t candidate_count, size_t atom_count, int length,
+                                       size_t *ret_path, size_t *ret_count, double *ret_margin,
+                                       struct cn_error *error);
 
 #endif

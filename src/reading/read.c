@@ -427,11 +427,12 @@ static enum cn_status read_line(struct reader *r, const struct cn_plane *plane,
         size_t count = 0;
         double margin = 0;
         qsort(r->candidates, r->candidate_count, sizeof *r->candidates, compare_candidates);
-        if (cn_candidates_best_path(r->candidates, r->candidate_count, glyphs.atom_count,
-                                    expected_digits(r->options), r->path, &count, &margin)) {
+        status =
+            cn_candidates_best_path(r->candidates, r->candidate_count, glyphs.atom_count,
+                                    expected_digits(r->options), r->path, &count, &margin, error);
+        if (status == CN_OK && count > 0)
             status = put_line(r, line, count, margin, place, draft, error);
-            *ret_read = status == CN_OK && draft->digit_count > 0;
-        }
+        *ret_read = status == CN_OK && count > 0 && draft->digit_count > 0;
     }
     cn_glyphs_clear(&glyphs);
     return status;
