@@ -88,7 +88,7 @@ int cli_verify(int argc, char **argv) {
     cli_parse(&verify_syntax, argc, argv, &settings, &operands, &count);
     enum cn_status status = cn_trusted_keys_read(settings.keys, &keys, &error);
     if (status == CN_OK)
-        status = cn_model_read_trusted(operands[0], keys, &model, &error);
+        status = cn_model_read_trusted(operands[0], keys, &model, NULL, &error);
     cn_trusted_keys_free(keys);
     if (status != CN_OK)
         return cli_report(argv[0], &error);

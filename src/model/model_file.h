@@ -4,6 +4,7 @@
 #define CONVNET_MODEL_MODEL_FILE_H
 
 #include "convnet/model.h"
+#include "convnet/plan.h"
 
 #define CN_MODEL_FORMAT "convnet/1"
 
@@ -15,10 +16,11 @@ size_t cn_model_probe_count(const struct cn_network *network);
 /* Computes the network's first output [count][output size] for the first `count` probes. These are
  * fixed inputs, described in docs/model-format.md: noise (the top bytes of SplitMix64; Steele, Lea
  * and Flood 2014), strokes and faint noise, converted by cn_image_from_bytes. All inputs of a
- * network get the same bytes, cut to their sizes. Caller frees with free(). CN_INVALID if an output
- * is not finite; CN_LIMIT if the network is too large to be run. */
+ * network get the same bytes, cut to their sizes. Caller frees with free(). *ret_plan, unless
+ * ret_plan is NULL, is the plan that computed them; caller frees with cn_plan_free. CN_INVALID if
+ * an output is not finite; CN_LIMIT if the network is too large to be run. */
 enum cn_status cn_model_probe(const struct cn_network *network, size_t count, float **ret_outputs,
-                              struct cn_error *error);
+                              struct cn_plan **ret_plan, struct cn_error *error);
 
 /* The stored form of an output, in which probabilities near 0 count as much as others: the
  * logarithm for a softmax, the logit for a sigmoid, the number itself otherwise. */

@@ -363,11 +363,12 @@ static enum cn_status compare_probe(const struct cn_model *model, const json_t *
 }
 
 /* Checks that the network's answers to the probes are finite, and equal to those in the file if it
- * has some. */
+ * has some; *ret_plan is the plan that gave them. */
 static enum cn_status read_probe(const struct cn_safetensors *file, const struct cn_model *model,
-                                 struct cn_error *error) {
+                                 struct cn_plan **ret_plan, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
     json_t *one = NULL, *several = NULL;
+    struct cn_plan *plan = NULL;
     float *outputs = NULL;
     enum cn_status status = read_json(file, "probe", &one, error);
     if (status == CN_OK)
@@ -379,12 +380,17 @@ static enum cn_status read_probe(const struct cn_safetensors *file, const struct
                          "the probes are %s; they must be an object with logits, 1 to %d lists",
                          cn_json_show(several, shown), CN_MODEL_PROBES);
     if (status == CN_OK)
-        status = cn_model_probe(model->network, count, &outputs, error);
+        status = cn_model_probe(model->network, count, &outputs, &plan, error);
     if (status == CN_OK && one != NULL)
         status = compare_probe(model, json_object_get(one, "output"), false, 0, outputs, error);
     for (size_t k = 0; k < count && several != NULL && status == CN_OK; k++)
         status = compare_probe(model, json_array_get(list, k), true, k,
                                outputs + k * model->output_size, error);
+    if (status == CN_OK && ret_plan != NULL) {
+        *ret_plan = plan;
+        plan = NULL;
+    }
+    cn_plan_free(plan);
     free(outputs);
     json_decref(one);
     json_decref(several);
@@ -402,8 +408,10 @@ static enum cn_status check_seal(const struct cn_safetensors *file, bool *ret_se
     return status;
 }
 
+/* The plan is optional: ret_plan may be NULL. */
 static enum cn_status read_model(const struct cn_safetensors *file, const char *source,
-                                 struct cn_model **ret_model, struct cn_error *error) {
+                                 struct cn_model **ret_model, struct cn_plan **ret_plan,
+                                 struct cn_error *error) {
     struct cn_network *network = NULL;
     struct cn_model *model = NULL;
     const char *training = cn_safetensors_metadata(file, "training");
@@ -427,7 +435,7 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
     if (status == CN_OK)
         status = read_calibration(file, model, error);
     if (status == CN_OK)
-        status = read_probe(file, model, error);
+        status = read_probe(file, model, ret_plan, error);
     if (status != CN_OK) {
         cn_error_set_source(error, source);
         cn_model_free(model);
@@ -439,9 +447,11 @@ static enum cn_status read_model(const struct cn_safetensors *file, const char *
 }
 
 enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_keys *keys,
-                                     struct cn_model **ret_model, struct cn_error *error) {
+                                     struct cn_model **ret_model, struct cn_plan **ret_plan,
+                                     struct cn_error *error) {
     struct cn_safetensors *file = NULL;
     struct cn_model *model = NULL;
+    struct cn_plan *plan = NULL;
     unsigned char *bytes = NULL;
     char sha256[CN_SHA256_TEXT];
     size_t length = 0;
@@ -455,7 +465,7 @@ enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_k
     if (status == CN_OK)
         status = cn_safetensors_parse(bytes, length, path, &file, error);
     if (status == CN_OK)
-        status = read_model(file, path, &model, error);
+        status = read_model(file, path, &model, ret_plan != NULL ? &plan : NULL, error);
     if (status == CN_OK && keys != NULL && !model->sealed)
         status = cn_fail_at(error, CN_INVALID, path, -1,
                             "is an older model, without a checksum: convnet edit writes it anew, "
@@ -463,18 +473,21 @@ enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_k
     cn_safetensors_free(file);
     free(bytes);
     if (status != CN_OK) {
+        cn_plan_free(plan);
         cn_model_free(model);
         return status;
     }
     memcpy(model->sha256, sha256, sizeof sha256);
     model->signed_at = time;
     *ret_model = model;
+    if (ret_plan != NULL)
+        *ret_plan = plan;
     return CN_OK;
 }
 
 enum cn_status cn_model_read(const char *path, struct cn_model **ret_model,
                              struct cn_error *error) {
-    return cn_model_read_trusted(path, NULL, ret_model, error);
+    return cn_model_read_trusted(path, NULL, ret_model, NULL, error);
 }
 
 enum cn_status cn_model_parse(const void *bytes, size_t length, const char *source,
@@ -483,7 +496,7 @@ enum cn_status cn_model_parse(const void *bytes, size_t length, const char *sour
     enum cn_status status = cn_safetensors_parse(bytes, length, source, &file, error);
     if (status != CN_OK)
         return status;
-    status = read_model(file, source, ret_model, error);
+    status = read_model(file, source, ret_model, NULL, error);
     if (status == CN_OK)
         cn_sha256(&(struct cn_file_part){.bytes = bytes, .length = length}, 1,
                   (*ret_model)->sha256);

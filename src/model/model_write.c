@@ -123,7 +123,7 @@ static enum cn_status format_metadata(const struct cn_model *model, char *values
     enum cn_status status = cn_architecture_format(model->network, &values[ARCHITECTURE], error);
     const size_t probes = cn_model_probe_count(model->network);
     if (status == CN_OK)
-        status = cn_model_probe(model->network, probes, &outputs, error);
+        status = cn_model_probe(model->network, probes, &outputs, NULL, error);
     if (status != CN_OK)
         return status;
     values[FORMAT] = strdup(CN_MODEL_FORMAT);

@@ -83,7 +83,7 @@ static enum cn_status check_outputs(const float *outputs, size_t count, struct c
 }
 
 enum cn_status cn_model_probe(const struct cn_network *network, size_t count, float **ret_outputs,
-                              struct cn_error *error) {
+                              struct cn_plan **ret_plan, struct cn_error *error) {
     struct cn_plan *plan = NULL;
     struct cn_workspace *workspace = NULL;
     float *image = NULL, *outputs = NULL, **arrays = NULL;
@@ -122,6 +122,10 @@ enum cn_status cn_model_probe(const struct cn_network *network, size_t count, fl
         goto out;
     *ret_outputs = outputs;
     outputs = NULL;
+    if (ret_plan != NULL) {
+        *ret_plan = plan;
+        plan = NULL;
+    }
 out:
     free(arrays);
     free(image);

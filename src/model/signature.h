@@ -15,6 +15,7 @@
 #define CONVNET_MODEL_SIGNATURE_H
 
 #include "convnet/model.h"
+#include "convnet/plan.h"
 
 struct cn_trusted_keys;
 
@@ -51,8 +52,10 @@ enum cn_status cn_signature_generate(const char *secret_path, const char *public
 
 /* cn_model_read for a file that must have a checksum and be signed by one of the keys (NULL: need
  * not be signed). Before the signature is checked only the file's SHA-256 is computed. Sets
- * model->signed_at. */
+ * model->signed_at. *ret_plan, unless ret_plan is NULL, is the plan of the network that has
+ * computed the probes; caller frees with cn_plan_free. */
 enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_keys *keys,
-                                     struct cn_model **ret_model, struct cn_error *error);
+                                     struct cn_model **ret_model, struct cn_plan **ret_plan,
+                                     struct cn_error *error);
 
 #endif

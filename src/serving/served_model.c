@@ -100,9 +100,7 @@ enum cn_status served_model_load(const char *path, size_t slots, const struct cn
                                 ? served_model_name(path, served->name, &served->version, error)
                                 : cn_fail(error, CN_MEMORY, "no memory for %zu slots", slots);
     if (status == CN_OK)
-        status = cn_model_read_trusted(path, keys, &served->model, error);
-    if (status == CN_OK)
-        status = cn_plan_create(served->model->network, &served->plan, error);
+        status = cn_model_read_trusted(path, keys, &served->model, &served->plan, error);
     if (status == CN_OK)
         status = served_model_measure(served, error);
     if (status != CN_OK) {

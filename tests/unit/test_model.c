@@ -258,7 +258,8 @@ Test(model, takes_and_checks_older_files) {
     cr_expect(model->sealed);
     float *outputs = NULL;
     char probe[200];
-    cr_assert_eq(cn_model_probe(model->network, 1, &outputs, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(cn_model_probe(model->network, 1, &outputs, NULL, &error), CN_OK, "%s",
+                 error.text);
     (void)snprintf(probe, sizeof probe, "{\"output\":[%.9g,%.9g,%.9g]}", (double)outputs[0],
                    (double)outputs[1], (double)outputs[2]);
     free(outputs);

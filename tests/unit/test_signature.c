@@ -54,7 +54,7 @@ static struct cn_trusted_keys *trusted(const char *file) {
 static void expect_refusal(const struct cn_trusted_keys *keys, const char *words) {
     struct cn_model *model = NULL;
     struct cn_error error = {0};
-    cr_expect_neq(cn_model_read_trusted(path, keys, &model, &error), CN_OK);
+    cr_expect_neq(cn_model_read_trusted(path, keys, &model, NULL, &error), CN_OK);
     cr_expect_null(model);
     cr_expect(strstr(error.text, words) != NULL, "\"%s\" lacks \"%s\"", error.text, words);
 }
@@ -67,7 +67,7 @@ Test(signature, a_signed_model_is_taken) {
     save(1);
     expect_refusal(keys, "is not signed");
     sign(1234567);
-    cr_assert_eq(cn_model_read_trusted(path, keys, &model, &error), CN_OK, "%s", error.text);
+    cr_assert_eq(cn_model_read_trusted(path, keys, &model, NULL, &error), CN_OK, "%s", error.text);
     cr_expect_eq(model->signed_at, 1234567);
     cn_model_free(model);
     save(2);
@@ -105,7 +105,7 @@ Test(signature, keys_of_others_and_of_other_times_are_refused) {
     (void)snprintf(day, sizeof day, "%s since=2026-01-01\n", text);
     cr_assert_eq(cn_trusted_keys_parse(day, strlen(day), "t", &later, NULL), CN_OK);
     struct cn_model *model = NULL;
-    cr_expect_eq(cn_model_read_trusted(path, later, &model, NULL), CN_OK);
+    cr_expect_eq(cn_model_read_trusted(path, later, &model, NULL, NULL), CN_OK);
     cn_model_free(model);
     cn_trusted_keys_free(later);
 }
