@@ -182,7 +182,7 @@ def test_promises_to_bodies_that_do_not_come():
 
 def test_explanations_are_counted():
     """The query and the model tell what an explanation takes: it is refused before it is computed."""
-    with serving("--memory-budget=1M") as server:
+    with serving("--memory-budget=2M") as server:
         status, _, body = ask(server, post(path=b"/explain"))
         check(status == 413 and b"three quarters of memory-budget" in body,
               "more than there will ever be: %d %r" % (status, body[:120]))

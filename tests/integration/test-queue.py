@@ -19,7 +19,7 @@ def test_full_queue(folder):
         held = gate.shut(server)
         status, headers, body = ask(server, post(bytes(784 * 96)))
         check(status == 503 and "retry-after" in headers, "503 with Retry-After: %d" % status)
-        check(b"96 images" in body, "which says how many")
+        check(b"96 more images" in body, "which says how many")
         waiting = occupy(server, 95)
         wait_until(lambda: metrics(server)["convnetd_queue_images"] == 100, "what fits is taken")
         check(ask(server, get())[0] == 200, "health answers")
@@ -43,7 +43,7 @@ def test_refused_by_head(folder):
             for name, asked in {"raw": post(many), "again": post(many)}.items():
                 sock.sendall(asked)
                 status, headers, body = stream.answer()
-                check(status == 503 and "retry-after" in headers and b"96 images" in body and
+                check(status == 503 and "retry-after" in headers and b"96 more images" in body and
                       "connection" not in headers, "%s: %d %s" % (name, status, headers))
             sock.sendall(get())
             check(stream.answer()[0] == 200, "the connection goes on")
@@ -57,11 +57,11 @@ def test_refused_by_head(folder):
                 b'"parameters":{"binary_data_size":75264}}]}')
         head = b"Inference-Header-Content-Length: %d\r\n" % len(json)
         status, _, body = ask(server, request("/v2/models/digits/infer", json + many, head))
-        check(status == 503 and b"96 images" in body, "tensors that may be few: %d %r"
+        check(status == 503 and b"96 more images" in body, "tensors that may be few: %d %r"
               % (status, body))
         status, _, body = ask(server, request("/v2/models/digits/infer",
                                               json + bytes(4 * 784 * 96), head))
-        check(status == 503 and b"96 images" in body, "tensors: %d %r" % (status, body))
+        check(status == 503 and b"96 more images" in body, "tensors: %d %r" % (status, body))
         check(metrics(server)[FULL] == 5, "all are counted")
         check(metrics(server)['nv_inference_request_failure{model="digits",version="1",'
                               'reason="OTHER"}'] == 5, "as the model's")

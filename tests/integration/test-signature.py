@@ -30,7 +30,7 @@ def test_commands(folder):
     result = convnet("verify", "--trusted-keys=" + me + ".pub", model)
     check(result[0] == 0 and "signed by a trusted key" in result[1], "verified: %s" % (result,))
     result = convnet("sign", "--key=" + me + ".pub", model)
-    check(result[0] == 1 and "no secret key" in result[2], "the wrong key: %s" % (result,))
+    check(result[0] == 1 and "is not a secret key" in result[2], "the wrong key: %s" % (result,))
 
 
 def test_daemon(folder):
