@@ -85,6 +85,10 @@ if not os.path.exists(READER):
     sys.exit(77)
 with tempfile.TemporaryDirectory() as place:
     names = make_files(place)
+    if os.environ.get("sanitizer", "no") != "no":
+        # libhdf5 1.10 reads beyond a damaged attribute (form 517 of made.h5 here). `convnet import` has it in a
+        # confined process for that reason; the sanitizer cannot go on after it.
+        names = [name for name in names if not name.endswith(".h5")]
     result = subprocess.run([READER, os.path.join(FILES, "tiny.json"), *names],
                             capture_output=True, timeout=1800, check=False)
     check(result.returncode == 0, "%s%s" % (result.stdout.decode(), result.stderr.decode()))
