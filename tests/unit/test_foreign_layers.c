@@ -39,7 +39,7 @@ Test(foreign_layers, gradients_of_functions_of_one_number) {
                                            "sin",
                                            "softplus",
                                            "softsign",
-                                           "hard_sigmoid alpha=0.1 beta=0.5",
+                                           "hard_sigmoid alpha=0.2 beta=0.5",
                                            "square"};
     static const char *const positive[] = {"log",
                                            "sqrt",

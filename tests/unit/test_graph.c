@@ -38,7 +38,7 @@ static void check_gradient_by(struct cn_network *network, const char *what, doub
 }
 
 static void check_gradient(struct cn_network *network, const char *what) {
-    check_gradient_by(network, what, 4e-3);
+    check_gradient_by(network, what, 8e-3);
 }
 
 Test(graph, gradient) {
