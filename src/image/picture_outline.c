@@ -233,7 +233,7 @@ static uint64_t tiff_pixels(const unsigned char *b, size_t length) {
     const unsigned char *entry = b + at + counter;
     for (uint64_t i = 0; i < entries && i < most; i++, entry += entry_size) {
         const uint64_t tag = number(entry, 2), type = number(entry + 2, 2);
-        const int size = type == 1 ? 1 : type == 3 ? 2 : type == 16 ? 8 : 4;
+        const int size = type == 1 ? 1 : type == 3 ? 2 : type == 16 ? word : 4;
         if ((tag == 256 || tag == 257) && sides[tag - 256] == 0)
             sides[tag - 256] = number(entry + 4 + word, size);
     }

@@ -111,6 +111,16 @@ Test(formats, the_header_states_the_pixels) {
     cr_assert_eq(cn_picture_pixels("no picture, and long enough", 27), 0);
 }
 
+/* The directory ends with the file; a SHORT has half of its field, and eight bytes have no room. */
+Test(formats, a_tiff_s_entries_are_read_up_to_their_end) {
+    static const unsigned char tiff[] = {
+        'I', 'I', 42,  0,  8, 0, 0, 0, 2, 0,             /* two entries */
+        0,   1,   3,   0,  1, 0, 0, 0, 7, 0, 0xff, 0xff, /* width 7 */
+        1,   1,   16,  0,  1, 0, 0, 0, 5, 0, 0,    0,    /* height 5 */
+        255, 255, 255, 255};                             /* no part of the file */
+    cr_assert_eq(cn_picture_pixels(tiff, sizeof tiff - 4), 35);
+}
+
 Test(formats, a_limit_of_pixels) {
     for (size_t i = 0; i < FORMS; i++) {
         struct cn_picture_limits limits = {.max_pixels = WIDTH * HEIGHT};
