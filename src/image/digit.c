@@ -18,7 +18,7 @@
 
 /* The page of a picture of the input's size: the median of the outermost samples, and the largest
  * distance of a sample from it. */
-struct cn_tone {
+struct tone {
     int background, contrast;
     bool light; /* the samples are farther below the background than above it */
 };
@@ -54,7 +54,7 @@ static struct range find_range(const uint8_t *samples, size_t count, size_t step
     return range;
 }
 
-static struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int height, int channels) {
+static struct tone measure_tone(const uint8_t *samples, int width, int height, int channels) {
     const size_t row = (size_t)width * (size_t)channels, count = row * (size_t)height;
     uint16_t histogram[256] = {0}, total = 0, below = 0;
     int background = 0;
@@ -74,7 +74,7 @@ static struct cn_tone cn_tone_measure(const uint8_t *samples, int width, int hei
     while ((below + histogram[background]) * 2 <= total)
         below = (uint16_t)(below + histogram[background++]);
     const int darker = background - range.low, lighter = range.high - background;
-    return (struct cn_tone){background, darker > lighter ? darker : lighter, darker > lighter};
+    return (struct tone){background, darker > lighter ? darker : lighter, darker > lighter};
 }
 
 /* What is known of a picture's ink. */
@@ -131,8 +131,7 @@ static void add_stripe(const struct cn_picture *picture, int start, uint8_t page
 /* True if the plain picture has the form of MNIST's images or their negatives: a uniform page, full
  * contrast, ink whose longer side is `box` pixels (or one less), and a centre of mass in the
  * middle. */
-static bool cn_mnist_form_holds(const struct cn_picture *picture, const struct cn_tone *tone,
-                                int box) {
+static bool has_mnist_form(const struct cn_picture *picture, const struct tone *tone, int box) {
     const int width = picture->width, height = picture->height;
     const uint8_t page = tone->light ? 255 : 0; /* ink is sample ^ page */
     struct ink ink = {.left = width, .right = -1, .top = height, .bottom = -1};
@@ -219,10 +218,10 @@ enum cn_status cn_digit_fit(const struct cn_preprocessing *preprocessing,
     struct cn_plane plane = {0};
     if (picture->width == shape->dims[1] && picture->height == shape->dims[0] &&
         cn_picture_is_plain(picture)) {
-        const struct cn_tone tone =
-            cn_tone_measure(picture->data, picture->width, picture->height, picture->channels);
+        const struct tone tone =
+            measure_tone(picture->data, picture->width, picture->height, picture->channels);
         if ((!tone.light || preprocessing->invert) &&
-            cn_mnist_form_holds(picture, &tone, preprocessing->box)) {
+            has_mnist_form(picture, &tone, preprocessing->box)) {
             take_prepared(picture, tone.light, image);
             report->unchanged = !tone.light;
             report->inverted = tone.light;
