@@ -194,14 +194,35 @@ Test(reading, digits_that_touch_are_cut) {
     cn_picture_clear(&sheet.picture);
 }
 
+/* The column nearest to `column` at which a cut through the only glyph crosses its row `row`.
+ * Clears the plane. */
+static int find_nearest_cut(struct cn_plane *plane, int row, int column) {
+    struct cn_pieces pieces = {0};
+    struct cn_text_lines lines = {0};
+    struct cn_glyphs glyphs = {0};
+    int nearest = plane->width;
+    cr_assert_eq(cn_pieces_find(plane, &pieces, NULL), CN_OK);
+    cr_assert_eq(cn_text_lines_find(&pieces, &lines, NULL), CN_OK);
+    cr_assert_eq(lines.count, 1);
+    cr_assert_eq(cn_glyphs_make(plane, &pieces, &lines.lines[0], &glyphs, NULL), CN_OK);
+    cr_assert_eq(cn_glyph_cut(&glyphs, 0, NULL), CN_OK);
+    const struct cn_glyph *glyph = &glyphs.glyphs[0];
+    const int height = glyph->bottom - glyph->top + 1;
+    for (size_t k = 0; k < glyph->cut_count; k++) {
+        const int x = glyph->cuts[(int)k * height + row];
+        nearest = abs(x - column) < abs(nearest - column) ? x : nearest;
+    }
+    cn_glyphs_clear(&glyphs);
+    cn_text_lines_clear(&lines);
+    cn_pieces_clear(&pieces);
+    cn_plane_clear(plane);
+    return nearest;
+}
+
 /* A thin upright 1 beside a digit that reaches it with one stroke. */
 Test(reading, a_thin_digit_is_cut_off_its_neighbour) {
     enum { WIDTH = 100, HEIGHT = 80, TOP = 20, TALL = 40, BAR = 30, THICK = 4, STEM = 54 };
     struct cn_plane plane = {.width = WIDTH, .height = HEIGHT, .channels = 1, .reduction = 1};
-    struct cn_pieces pieces = {0};
-    struct cn_text_lines lines = {0};
-    struct cn_glyphs glyphs = {0};
-    int nearest = WIDTH;
     plane.samples = calloc(WIDTH, HEIGHT);
     cr_assert_not_null(plane.samples);
     for (int y = TOP; y < TOP + TALL; y++)
@@ -210,21 +231,26 @@ Test(reading, a_thin_digit_is_cut_off_its_neighbour) {
             if (upright || (y >= TOP + 8 && y < TOP + 8 + THICK))
                 plane.samples[y * WIDTH + x] = 255;
         }
-    cr_assert_eq(cn_pieces_find(&plane, &pieces, NULL), CN_OK);
-    cr_assert_eq(cn_text_lines_find(&pieces, &lines, NULL), CN_OK);
-    cr_assert_eq(lines.count, 1);
-    cr_assert_eq(cn_glyphs_make(&plane, &pieces, &lines.lines[0], &glyphs, NULL), CN_OK);
-    cr_assert_eq(cn_glyph_cut(&glyphs, 0, NULL), CN_OK);
-    for (size_t k = 0; k < glyphs.glyphs[0].cut_count; k++) {
-        const int x = glyphs.glyphs[0].cuts[k * TALL + 8 + THICK / 2];
-        if (abs(x - (BAR + THICK)) < abs(nearest - (BAR + THICK)))
-            nearest = x;
-    }
+    const int nearest = find_nearest_cut(&plane, 8 + THICK / 2, BAR + THICK);
     cr_assert_leq(abs(nearest - (BAR + THICK)), 1, "the nearest cut is at %d", nearest);
-    cn_glyphs_clear(&glyphs);
-    cn_text_lines_clear(&lines);
-    cn_pieces_clear(&pieces);
-    cn_plane_clear(&plane);
+}
+
+/* Four uprights. The bridge between the two in the middle is thicker than those beside it. */
+Test(reading, a_cheap_cut_does_not_hide_its_neighbour) {
+    enum { WIDTH = 100, HEIGHT = 80, TOP = 20, TALL = 40, LEFT = 24, GAP = 36, RIGHT = 50 };
+    struct cn_plane plane = {.width = WIDTH, .height = HEIGHT, .channels = 1, .reduction = 1};
+    plane.samples = calloc(WIDTH, HEIGHT);
+    cr_assert_not_null(plane.samples);
+    for (int y = TOP; y < TOP + TALL; y++)
+        for (int x = LEFT; x < RIGHT; x++) {
+            const bool middle = x >= GAP && x < GAP + 3;
+            const bool gap =
+                middle || (x >= GAP - 6 && x < GAP - 3) || (x >= GAP + 6 && x < GAP + 9);
+            if (!gap || abs(y - TOP - TALL / 2) < (middle ? 4 : 1))
+                plane.samples[y * WIDTH + x] = 255;
+        }
+    const int nearest = find_nearest_cut(&plane, TALL / 2, GAP + 1);
+    cr_assert_leq(abs(nearest - (GAP + 1)), 1, "the nearest cut is at %d", nearest);
 }
 
 Test(reading, an_empty_sheet_has_no_lines_and_grain_no_end) {
