@@ -67,7 +67,8 @@ static enum cn_status mapping_open(const char *path, struct mapping *ret_mapping
         bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
     (void)close(file);
     if (!fits)
-        return cn_fail_at(error, CN_INVALID, path, -1, "is no file of 1 byte to %zu", size_limit);
+        return cn_fail_at(error, CN_INVALID, path, -1, "is not a file of 1 to %zu bytes",
+                          size_limit);
     if (bytes == MAP_FAILED)
         return cn_fail_at(error, CN_IO, path, -1, "cannot map the file: %s", strerror(errno));
     *ret_mapping = (struct mapping){bytes, (size_t)info.st_size};

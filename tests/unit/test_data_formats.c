@@ -241,6 +241,41 @@ Test(data_formats, a_folder_of_npy) {
     folder_remove(folder);
 }
 
+/* Each case writes `value` to a field of the first member's directory entry, or to its last byte.
+ */
+Test(data_formats, damaged_members_are_named) {
+    static const struct {
+        bool packed;
+        size_t field; /* 0: the last byte */
+        size_t value, bytes;
+        const char *words;
+    } cases[] = {
+        {false, 0, 99, 1, "has another checksum"},
+        {true, 16, 99, 4, "has another checksum"},
+        {false, 24, 139, 4, "claims 139 bytes from 140"},
+        {true, 24, 1 << 28, 4, "claims 268435456 bytes"},
+        {true, 24, 139, 4, "corrupt zip data"},
+        {true, 24, 141, 4, "corrupt zip data"},
+        {true, 24, 0, 4, "corrupt zip data"},
+        {true, 10, 9, 2, "packed by method 9"},
+        {true, 8, 1, 2, "is encrypted"},
+    };
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    static struct zip zip;
+    folder_create(folder);
+    folder_join(path, folder, "mnist.npz");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        make_archive(&zip, cases[i].packed);
+        const size_t directory = zip.length - 22 - zip.directory_length;
+        const size_t last = 30 + strlen("x_train.npy") + 139;
+        put(zip.bytes + (cases[i].field > 0 ? directory + cases[i].field : last), cases[i].value,
+            (int)cases[i].bytes);
+        folder_write(path, zip.bytes, zip.length);
+        expect_error(path, CN_SPLIT_TRAIN, cases[i].words);
+    }
+    folder_remove(folder);
+}
+
 /* Each byte of an archive is changed, and each length cut: the result must be an error or valid
  * data. */
 Test(data_formats, damaged_archives_do_no_harm) {
