@@ -15,7 +15,7 @@
 struct cn_augmenter;
 
 /* Borrows the three until cn_augmenter_free. CN_INVALID: `rerender` for an input that is not a grey
- * picture. */
+ * picture; `row` or `sign` for one that is not a grey picture of fit mnist. */
 enum cn_status cn_augmenter_create(const struct cn_augmentation *augmentation,
                                    const struct cn_preprocessing *preprocessing,
                                    const struct cn_shape *shape,
@@ -27,8 +27,9 @@ void cn_augmenter_set_neighbours(struct cn_augmenter *augmenter, const uint8_t *
                                  size_t count);
 
 /* Draws one change from `random` and writes the changed image to[height, width, channels], in [0,
- * 1]. Without augmentations it is exactly cn_image_from_bytes. Allocates only when it re-renders.
- * False if the image became an outlier, which has no class. */
+ * 1]. Without augmentations it is exactly cn_image_from_bytes. Allocates only for `rerender`,
+ * `row` and `sign`. False if the image has no class any more: it became an outlier, a sign, or
+ * a part of a row that is not one digit. */
 bool cn_augment(struct cn_augmenter *augmenter, struct cn_random *random, const uint8_t *from,
                 float *to);
 

@@ -51,7 +51,8 @@ static bool row_compose(struct cn_random *random, const uint8_t *const images[3]
         if (extent.right < extent.left)
             return false;
         const int gap = d > 0 ? 1 - (int)cn_random_below(random, 4) : 0;
-        const int x = end + gap, shift = (int)cn_random_below(random, 3); /* of 0 to 2 rows */
+        const int x = end + gap > 0 ? end + gap : 0;       /* digits may have a single column */
+        const int shift = (int)cn_random_below(random, 3); /* of 0 to 2 rows */
         row->digits[d] = (struct extent){x, x + extent.right - extent.left};
         row->shifts[d] = shift;
         end = row->digits[d].right + 1;

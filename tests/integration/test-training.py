@@ -87,6 +87,24 @@ def regularized(folder):
     check(result["loss"] > penalty and "%.6f" % result["loss"] in plain, "its loss contains it: %s" % out)
 
 
+# ---- Rows of the training images ----
+
+def rows(folder):
+    """--augment row takes neighbours from the training images, in train and in augment."""
+    data = os.path.join(TOP, "tests", "data", "mnist-sample")
+    weights, sheets = [], []
+    for name in ("none", "row=1"):
+        model, sheet = os.path.join(folder, "row.st"), os.path.join(folder, "row.png")
+        code, _, said = train(folder, "--data", data, "--output", model, "--epochs", "1", "--augment", name)
+        check(code == 0, "training with --augment %s: %s" % (name, said))
+        weights.append(tensors_of(model)["d/kernel"])
+        code, _, said = convnet("augment", "--data", data, "--augment", name, "--output", sheet)
+        check(code == 0, "a sheet of --augment %s: %s" % (name, said))
+        sheets.append(checksum(sheet))
+    check(weights[0] != weights[1], "rows change a training")
+    check(sheets[0] != sheets[1], "rows change a sheet")
+
+
 # ---- labels.csv and weights ----
 
 def write_labelled(folder):
@@ -323,6 +341,7 @@ def narrow(folder):
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         regularized(folder)
+        rows(folder)
         labelled(folder)
         weights_matter(folder)
         transfer(folder)

@@ -432,7 +432,7 @@ Test(augment, a_sign_has_no_class_and_is_fitted) {
     const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
     const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
     float last[PIXELS] = {0}, to[PIXELS];
-    for (uint64_t seed = 0; seed < 100; seed++) {
+    for (uint64_t seed = 0; seed < 1000; seed++) {
         struct cn_random random = cn_random_stream(seed, 1, 2, 3);
         int width, height;
         cr_assert(cn_augment_sign(&random, &preprocessing, &shape, to));
@@ -442,6 +442,51 @@ Test(augment, a_sign_has_no_class_and_is_fitted) {
         cr_assert_gt(difference(last, to), 0.02);
         memcpy(last, to, sizeof last);
     }
+}
+
+Test(augment, an_image_that_became_a_sign_has_no_class) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
+    const struct cn_augmentation augmentation = parsed("sign=1@0.5");
+    struct cn_augmenter *augmenter = NULL;
+    uint8_t ring[PIXELS];
+    float as_it_is[PIXELS], to[PIXELS];
+    int signs = 0;
+    draw_digit(true, ring);
+    for (int i = 0; i < PIXELS; i++)
+        as_it_is[i] = (float)ring[i] / 255;
+    cr_assert_eq(cn_augmenter_create(&augmentation, &preprocessing, &shape, &augmenter, NULL),
+                 CN_OK);
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct cn_random random = cn_random_stream(seed, 1, 2, 3);
+        const bool kept = cn_augment(augmenter, &random, ring, to);
+        cr_assert_eq(kept, difference(as_it_is, to) == 0);
+        signs += !kept;
+    }
+    cr_assert(signs > 25 && signs < 75, "%d signs", signs);
+    cn_augmenter_free(augmenter);
+}
+
+/* Digits of one column, which overlap: all ink stays in the row. */
+Test(augment, a_row_of_the_narrowest_digits) {
+    const struct cn_shape shape = cn_shape_image(SIDE, SIDE, 1);
+    const struct cn_preprocessing preprocessing = cn_preprocessing_digits(&shape);
+    uint8_t line[PIXELS] = {0};
+    float to[PIXELS];
+    int parts = 0;
+    for (int y = 0; y < SIDE; y++)
+        line[y * SIDE + SIDE / 2] = 255;
+    for (uint64_t seed = 0; seed < 1000; seed++) {
+        struct cn_random random = cn_random_stream(seed, 1, 2, 3);
+        int width, height;
+        if (cn_augment_row(&random, &preprocessing, &shape,
+                           (const uint8_t *const[]){line, line, line}, to) == CN_ROW_NOTHING)
+            continue;
+        parts++;
+        measure_ink(to, &width, &height);
+        cr_assert(width < 10 && height == 20, "stream %d: %d x %d", (int)seed, width, height);
+    }
+    cr_assert_gt(parts, 100);
 }
 
 Test(augment, rows_and_signs_need_digits) {
