@@ -83,7 +83,8 @@ static bool hold_rest(struct http_intake *intake, const char *rest, size_t lengt
 
 /* Passes received bytes through the stream to libmicrohttpd. Its epoll is edge-triggered, and it
  * takes a short read as a sign that the socket is empty. So no byte that it could have may stay
- * here or in the socket, unless its buffer is full. */
+ * here or in the socket, unless its buffer is full. After a short read of a part of a head, the
+ * socket is read again: the client may have closed its side, and no event tells of it then. */
 static ssize_t intake_read(struct http_intake *intake, const struct source *source, char *to,
                            size_t size) {
     struct http_worker *worker = intake_worker;
@@ -97,7 +98,7 @@ static ssize_t intake_read(struct http_intake *intake, const struct source *sour
         done += http_stream_run(&intake->stream, bytes, length, &taken, to + done, size - done);
         length -= taken;
         memmove(bytes, bytes + taken, length);
-        if (done == size || drained || (done > 0 && source->session != NULL))
+        if (done == size || (done > 0 && (drained || source->session != NULL)))
             break;
         const size_t room = worker->intake_size - length;
         const size_t asked = room < size ? room : size;
