@@ -379,6 +379,27 @@ Test(functional, activations_of_keras) {
     cn_network_free(network);
 }
 
+/* The scale takes the numbers beyond -1 and 1, where sparse_plus has its other pieces. */
+Test(functional, gradients_of_activations_of_several_layers) {
+    static const struct cn_architecture_options lenient = {.lenient = true};
+    static const char *const words[] = {"log_sigmoid", "tanh_shrink", "squareplus",
+                                        "sparse_plus", "glu",         "log_softmax"};
+    char json[1024];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        (void)snprintf(json, sizeof json,
+                       "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"InputLayer\","
+                       "\"config\":{\"batch_input_shape\":[null,3]}},{\"class_name\":\"Dense\","
+                       "\"config\":{\"units\":4}},{\"class_name\":\"Rescaling\",\"config\":{"
+                       "\"scale\":3.0}},{\"class_name\":\"Activation\",\"config\":{"
+                       "\"activation\":\"%s\"}},{\"class_name\":\"Dense\",\"config\":{\"units\":3,"
+                       "\"activation\":\"softmax\"}}]}",
+                       words[i]);
+        struct cn_network *network = assemble(json, &lenient, NULL);
+        cn_network_initialize(network, 7);
+        test_gradient(network, words[i], 5, CN_LOSS_CATEGORICAL_CROSSENTROPY, 0, 2e-3, 3e-2);
+    }
+}
+
 Test(functional, open_shapes_are_given) {
     static const struct cn_shape given = {3, {6, 6, 3, 1, 1}};
     const struct cn_architecture_options options = {.input_shape = &given};
