@@ -7,13 +7,41 @@
 
 enum { MOST_NESTED = 16 /* calls or branches in one another */ };
 
+static void *branch_allocate(void *data, size_t size) {
+    return onnx_allocate(data, size, 1);
+}
+
+static void branch_free(void *data, void *pointer) {
+    (void)data; /* the import frees all */
+    (void)pointer;
+}
+
+/* The graph in an attribute. NULL after onnx_fail. */
+static Onnx__GraphProto *branch_parse(struct onnx_import *import,
+                                      const Onnx__AttributeProto *attribute) {
+    ProtobufCAllocator allocator = {branch_allocate, branch_free, import};
+    Onnx__GraphProto *graph =
+        attribute != NULL && attribute->has_g
+            ? onnx__graph_proto__unpack(&allocator, attribute->g.len, attribute->g.data)
+            : NULL;
+    if (graph == NULL)
+        onnx_fail(import, CN_MALFORMED, "an If has a branch that is not a graph");
+    return graph;
+}
+
 /* ---- Local functions ---- */
 
 struct expansion {
     struct onnx_import *import;
     Onnx__NodeProto **nodes;
     size_t count, room;
-    size_t calls; /* so far, for names */
+};
+
+/* One call of a function. */
+struct call {
+    const Onnx__FunctionProto *function;
+    const Onnx__NodeProto *node;
+    size_t number; /* for names */
 };
 
 static bool same_text(const char *a, const char *b) {
@@ -34,31 +62,31 @@ static const Onnx__FunctionProto *function_of(const struct onnx_import *import,
 
 /* The name outside of a function for a name in it: what the call gives and gets, or a new one. NULL
  * after onnx_fail. */
-static char *name_outside(struct expansion *e, const Onnx__FunctionProto *function,
-                          const Onnx__NodeProto *call, size_t number, char *name) {
+static char *name_outside(struct onnx_import *import, const struct call *call, char *name) {
     static char none[1];
+    const Onnx__FunctionProto *function = call->function;
+    const Onnx__NodeProto *node = call->node;
     if (name == NULL || name[0] == '\0')
         return none;
     for (size_t i = 0; i < function->n_input; i++)
         if (same_text(function->input[i], name))
-            return i < call->n_input && call->input[i] != NULL ? call->input[i] : none;
-    for (size_t i = 0; i < function->n_output && i < call->n_output; i++)
-        if (same_text(function->output[i], name) && call->output[i] != NULL &&
-            call->output[i][0] != '\0')
-            return call->output[i];
+            return i < node->n_input && node->input[i] != NULL ? node->input[i] : none;
+    for (size_t i = 0; i < function->n_output && i < node->n_output; i++)
+        if (same_text(function->output[i], name) && node->output[i] != NULL &&
+            node->output[i][0] != '\0')
+            return node->output[i];
     const size_t length = strlen(name) + strlen(function->name) + 32;
-    char *made = onnx_allocate(e->import, length, 1);
+    char *made = onnx_allocate(import, length, 1);
     if (made != NULL)
-        (void)snprintf(made, length, "%s/%zu/%s", function->name, number, name);
+        (void)snprintf(made, length, "%s/%zu/%s", function->name, call->number, name);
     return made;
 }
 
-static char **names_outside(struct expansion *e, const Onnx__FunctionProto *function,
-                            const Onnx__NodeProto *call, size_t number, char **names,
+static char **names_outside(struct onnx_import *import, const struct call *call, char **names,
                             size_t count) {
-    char **made = onnx_allocate(e->import, count + 1, sizeof *made);
+    char **made = onnx_allocate(import, count + 1, sizeof *made);
     for (size_t i = 0; made != NULL && i < count; i++) {
-        made[i] = name_outside(e, function, call, number, names[i]);
+        made[i] = name_outside(import, call, names[i]);
         if (made[i] == NULL)
             return NULL;
     }
@@ -66,40 +94,80 @@ static char **names_outside(struct expansion *e, const Onnx__FunctionProto *func
 }
 
 /* The attribute that the call gives under this name, or the function's default; NULL: none. */
-static Onnx__AttributeProto *attribute_given(const Onnx__FunctionProto *function,
-                                             const Onnx__NodeProto *call, const char *name) {
-    for (size_t i = 0; i < call->n_attribute; i++)
-        if (same_text(call->attribute[i]->name, name))
-            return call->attribute[i];
-    for (size_t i = 0; i < function->n_attribute_proto; i++)
-        if (same_text(function->attribute_proto[i]->name, name))
-            return function->attribute_proto[i];
+static const Onnx__AttributeProto *attribute_given(const struct call *call, const char *name) {
+    for (size_t i = 0; i < call->node->n_attribute; i++)
+        if (same_text(call->node->attribute[i]->name, name))
+            return call->node->attribute[i];
+    for (size_t i = 0; i < call->function->n_attribute_proto; i++)
+        if (same_text(call->function->attribute_proto[i]->name, name))
+            return call->function->attribute_proto[i];
     return NULL;
 }
 
-/* Gives the copy of a node its attributes; those that refer to the function's get the call's. */
-static bool attributes_copy(struct expansion *e, const Onnx__FunctionProto *function,
-                            const Onnx__NodeProto *call, Onnx__NodeProto *copy) {
-    Onnx__AttributeProto **list = onnx_allocate(e->import, copy->n_attribute + 1, sizeof *list);
+static bool node_outside(struct onnx_import *import, const struct call *call, int depth,
+                         Onnx__NodeProto *node);
+
+/* Gives the graph in an attribute of a function's node the names outside of the function. */
+static bool branch_outside(struct onnx_import *import, const struct call *call, int depth,
+                           Onnx__AttributeProto *attribute) {
+    if (depth == MOST_NESTED)
+        return onnx_fail(import, CN_LIMIT, "has over %d branches in one another", MOST_NESTED);
+    Onnx__GraphProto *graph = branch_parse(import, attribute);
+    bool good = graph != NULL;
+    for (size_t i = 0; good && i < graph->n_node; i++)
+        good = node_outside(import, call, depth + 1, graph->node[i]);
+    for (size_t i = 0; good && i < graph->n_initializer; i++) {
+        graph->initializer[i]->name = name_outside(import, call, graph->initializer[i]->name);
+        good = graph->initializer[i]->name != NULL;
+    }
+    for (size_t i = 0; good && i < graph->n_output; i++) {
+        graph->output[i]->name = name_outside(import, call, graph->output[i]->name);
+        good = graph->output[i]->name != NULL;
+    }
+    if (!good)
+        return false;
+    attribute->g.len = onnx__graph_proto__get_packed_size(graph);
+    attribute->g.data = onnx_allocate(import, attribute->g.len + 1, 1);
+    if (attribute->g.data == NULL)
+        return false;
+    (void)onnx__graph_proto__pack(graph, attribute->g.data);
+    return true;
+}
+
+/* Gives the copy of a node its own attributes: those that refer to the function's get the call's,
+ * and graphs in them the names outside of it. */
+static bool attributes_outside(struct onnx_import *import, const struct call *call, int depth,
+                               Onnx__NodeProto *copy) {
+    Onnx__AttributeProto **list = onnx_allocate(import, copy->n_attribute + 1, sizeof *list);
     size_t count = 0;
     for (size_t i = 0; list != NULL && i < copy->n_attribute; i++) {
         Onnx__AttributeProto *own = copy->attribute[i];
-        if (own->ref_attr_name == NULL || own->ref_attr_name[0] == '\0') {
-            list[count++] = own;
-            continue;
-        }
-        const Onnx__AttributeProto *given = attribute_given(function, call, own->ref_attr_name);
-        if (given == NULL)
+        const bool refers = own->ref_attr_name != NULL && own->ref_attr_name[0] != '\0';
+        const Onnx__AttributeProto *from = refers ? attribute_given(call, own->ref_attr_name) : own;
+        if (from == NULL)
             continue; /* the operator's default */
-        list[count] = onnx_allocate(e->import, 1, sizeof **list);
+        list[count] = onnx_allocate(import, 1, sizeof **list);
         if (list[count] == NULL)
             return false;
-        *list[count] = *given;
-        list[count++]->name = own->name;
+        *list[count] = *from;
+        list[count]->name = own->name;
+        if (!refers && own->has_g && !branch_outside(import, call, depth, list[count]))
+            return false;
+        count++;
     }
     copy->attribute = list;
     copy->n_attribute = count;
     return list != NULL;
+}
+
+/* Gives the copy of a function's node what it has outside of the function. `depth`: the branches
+ * around it. */
+static bool node_outside(struct onnx_import *import, const struct call *call, int depth,
+                         Onnx__NodeProto *node) {
+    node->input = names_outside(import, call, node->input, node->n_input);
+    node->output = names_outside(import, call, node->output, node->n_output);
+    return node->input != NULL && node->output != NULL &&
+           attributes_outside(import, call, depth, node);
 }
 
 static bool node_append(struct expansion *e, Onnx__NodeProto *node) {
@@ -124,19 +192,16 @@ static bool node_expand(struct expansion *e, Onnx__NodeProto *node, int depth) {
     const Onnx__FunctionProto *function = function_of(e->import, node);
     if (function == NULL)
         return node_append(e, node);
-    if (depth == MOST_NESTED || e->calls == ONNX_MAX_NODES)
+    if (depth == MOST_NESTED || e->import->calls == ONNX_MAX_NODES)
         return onnx_fail(e->import, CN_LIMIT, "calls its functions over %d times, or over %d deep",
                          ONNX_MAX_NODES, MOST_NESTED);
-    const size_t number = ++e->calls;
+    const struct call call = {function, node, ++e->import->calls};
     for (size_t i = 0; i < function->n_node; i++) {
         Onnx__NodeProto *copy = onnx_allocate(e->import, 1, sizeof *copy);
         if (copy == NULL)
             return false;
         *copy = *function->node[i];
-        copy->input = names_outside(e, function, node, number, copy->input, copy->n_input);
-        copy->output = names_outside(e, function, node, number, copy->output, copy->n_output);
-        if (copy->input == NULL || copy->output == NULL ||
-            !attributes_copy(e, function, node, copy) || !node_expand(e, copy, depth + 1))
+        if (!node_outside(e->import, &call, 0, copy) || !node_expand(e, copy, depth + 1))
             return false;
     }
     return true;
@@ -145,6 +210,7 @@ static bool node_expand(struct expansion *e, Onnx__NodeProto *node, int depth) {
 bool onnx_functions_expand(struct onnx_import *import, Onnx__NodeProto **nodes, size_t count,
                            Onnx__NodeProto ***ret_nodes, size_t *ret_count) {
     struct expansion e = {.import = import};
+    const size_t before = import->calls;
     *ret_nodes = nodes;
     *ret_count = count;
     if (import->model->n_functions == 0)
@@ -152,36 +218,15 @@ bool onnx_functions_expand(struct onnx_import *import, Onnx__NodeProto **nodes, 
     for (size_t i = 0; i < count; i++)
         if (!node_expand(&e, nodes[i], 0))
             return false;
-    onnx_note(import, "%zu calls of the file's own functions were replaced by their nodes",
-              e.calls);
+    if (import->calls > before)
+        onnx_note(import, "%zu calls of the file's own functions were replaced by their nodes",
+                  import->calls - before);
     *ret_nodes = e.nodes;
     *ret_count = e.count;
     return true;
 }
 
 /* ---- Branches ---- */
-
-static void *branch_allocate(void *data, size_t size) {
-    return onnx_allocate(data, size, 1);
-}
-
-static void branch_free(void *data, void *pointer) {
-    (void)data; /* the import frees all */
-    (void)pointer;
-}
-
-/* The graph in an attribute. NULL after onnx_fail. */
-static Onnx__GraphProto *branch_parse(struct onnx_import *import,
-                                      const Onnx__AttributeProto *attribute) {
-    ProtobufCAllocator allocator = {branch_allocate, branch_free, import};
-    Onnx__GraphProto *graph =
-        attribute != NULL && attribute->has_g
-            ? onnx__graph_proto__unpack(&allocator, attribute->g.len, attribute->g.data)
-            : NULL;
-    if (graph == NULL)
-        onnx_fail(import, CN_MALFORMED, "an If has a branch that is not a graph");
-    return graph;
-}
 
 static bool name_add(json_t *names, const char *name) {
     return name == NULL || name[0] == '\0' || json_object_set_new(names, name, json_true()) == 0;

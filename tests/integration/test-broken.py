@@ -56,7 +56,7 @@ def make_files(folder):
         content = file.read()
     if ONNX:
         files += [os.path.join(TOP, "tests", "data", "onnx", name, "model.onnx")
-                  for name in ("branch", "functions", "qdq-axis")]
+                  for name in ("branch", "functions", "function-branch", "qdq-axis")]
     files.append(os.path.join(folder, "foreign.safetensors"))
     write_safetensors(files[-1], content[8 + struct.unpack("<Q", content[:8])[0]:])
     return files

@@ -190,7 +190,30 @@ def pytorch():
          floats("beta", .75)], FIRST, [("y", ["n", 5, 4, 4])], 16)
 
 
-for make in (tensorflow, quantized, structure, opsets, pytorch):
+def scopes():
+    """A function whose branch has its own names, which the graph around the call has as well."""
+    def branch(name, nodes, constants=()):
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(
+            nodes[-1].output[0], TensorProto.FLOAT, None)], constants)
+    standard = helper.make_opsetid("", 15)
+    turn = helper.make_function("own", "Turn", ["a"], ["b"], [node("Cos", ["a"], ["b"])], [standard])
+    pick = helper.make_function("own", "Pick", ["a"], ["d"], [
+        node("Neg", ["a"], ["b"]), node("Shape", ["a"], ["s"]), node("Size", ["s"], ["rank"]),
+        node("Constant", [], ["two"], value=integers("two", 2)), node("Equal", ["rank", "two"], ["is"]),
+        node("If", ["is"], ["d"], then_branch=branch("flat", [
+            node("Mul", ["b", "e"], ["c"]), node("Turn", ["c"], ["f"], domain="own"),
+            node("Add", ["f", "a"], ["g"])], [floats("e", 3, 1, 2, 4)]),
+             else_branch=branch("deep", [node("Identity", ["b"], ["h"])]))],
+        [standard, helper.make_opsetid("own", 1)])
+    yield "function-branch", model([
+        node("Turn", ["x"], ["a"], domain="own"), node("Sub", ["x", "e"], ["b"]),
+        node("Mul", ["a", "b"], ["c"]), node("Pick", ["c"], ["f"], domain="own"),
+        node("Pick", ["f"], ["g"], domain="own"), node("Mul", ["g", "a"], ["i"]),
+        node("Add", ["i", "b"], ["j"]), node("Mul", ["j", "e"], ["k"]), node("Sub", ["k", "c"], ["y"])],
+        [floats("e", .1, .2, .3, .4)], [("x", ["n", 4])], [("y", ["n", 4])], 15, [turn, pick])
+
+
+for make in (tensorflow, quantized, structure, opsets, pytorch, scopes):
     for case, made in make():
         os.makedirs(os.path.join(sys.argv[1], case), exist_ok=True)
         with open(os.path.join(sys.argv[1], case, "model.onnx"), "wb") as file:
