@@ -241,7 +241,7 @@ static void count_bins(struct extent *extent, const float *numbers, size_t count
     const float width = (extent->most - extent->least) / BINS;
     for (size_t i = 0; i < count && width > 0; i++) {
         const float at = (numbers[i] - extent->least) / width;
-        extent->bins[at >= BINS ? BINS - 1 : at > 0 ? (int)at : 0]++; /* no number: the first */
+        extent->bins[at >= BINS ? BINS - 1 : at > 0 ? (int)at : 0]++; /* NaN: the first */
     }
 }
 
