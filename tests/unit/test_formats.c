@@ -108,6 +108,11 @@ Test(formats, the_header_states_the_pixels) {
         free(bytes);
     }
     cr_assert_eq(cn_picture_pixels("P4 3 5 ", 7), 15);
+    /* A TIFF's width with the type of 8 bytes has room for 4: the next entry is no part of it. */
+    static const char tiff[] = "II*\0\x08\0\0\0\2\0"
+                               "\0\1\x10\0\1\0\0\0\3\0\0\0"
+                               "\1\1\4\0\1\0\0\0\5\0\0";
+    cr_assert_eq(cn_picture_pixels(tiff, sizeof tiff), 15);
     cr_assert_eq(cn_picture_pixels("no picture, and long enough", 27), 0);
 }
 
