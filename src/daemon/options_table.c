@@ -68,7 +68,8 @@ const struct option_row option_rows[] = {
     {"max-picture", OPTION_INTEGER, AT(max_picture), "4096", 1, 16384, "pixels", NULL,
      "A picture may have as many pixels as one of this width and height."},
     {"max-pixels", OPTION_BYTES, AT(max_pixels), "64M", 1024, 17179869184.0, "pixels", NULL,
-     "Pixels of all pictures in one request that has several."},
+     "Pixels of all pictures in one request that has several. The bytes of each request limit "
+     "its pixels too: 1,048,576, and 8,192 per byte."},
     {"memory-budget", OPTION_BYTES, AT(memory_budget), "0", 0, 1099511627776.0, "bytes", NULL,
      "Memory for bodies, images and answers; 0: a quarter of what there is, 512M at most."},
     {"queue-images", OPTION_INTEGER, AT(queue_images), "20000", 1, 10000000, "images", NULL,
