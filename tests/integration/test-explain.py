@@ -212,8 +212,8 @@ def test_bad(server, image):
 
 
 def test_lanes(model, image, whole):
-    """Explanations are never computed inline: they use the compute thread between other requests; a deadline in
-    the past fails at once."""
+    """Explanations between predictions of the batch lane give the same bits; a deadline in the past fails at
+    once."""
     with serving("--inline-us=0", model=model) as server:
         with contextlib.ExitStack() as stack:
             socks = [stack.enter_context(server.connect()) for _ in range(12)]

@@ -29,7 +29,7 @@ TRAINING = (("write", "ENOSPC", 40), ("fsync", "EIO", 20), ("rename", "EACCES", 
 
 
 # Calls of the daemon while it serves, and how every third of them fails. Left out: futex and the removal of a
-# socket by epoll_ctl. The kernel does not let these fail so, and glibc and libmicrohttpd end the process if it did.
+# socket by epoll_ctl. These do not fail like this in the kernel, and glibc and libmicrohttpd would end the process.
 SERVING = (("accept4", "EMFILE"), ("accept4", "ECONNABORTED"), ("accept4", "EINTR"), ("accept4", "ENOMEM"),
            ("recvfrom", "EINTR"), ("recvfrom", "ENOMEM"), ("recvfrom", "ECONNRESET"),
            ("sendmsg", "EINTR"), ("sendmsg", "ENOMEM"), ("epoll_wait", "EINTR"), ("poll", "EINTR"),

@@ -15,7 +15,6 @@ BUDGET = 64
 # MB that the budget does not count: the process, output before it is counted, and freed memory that has not
 # been returned yet.
 OUTSIDE = 128
-              # what was freed and is not given back yet
 AFTERWARDS = 20
 with open(os.path.join(os.environ.get("top_builddir", "build"), "Makefile"), encoding="utf-8") as makefile:
     # The C library's allocator and sanitizers keep freed memory.
