@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "cli/cli.h"
-#include "cli/peak.h"
+#include "cli/peak_speed.h"
 #include "convnet/plan.h"
 
 enum { LEAST_RUNS = 5, MOST_RUNS = 4000, STEP_RUNS = 400, MAX_RESULTS = 64 };

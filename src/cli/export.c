@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "cli/export.h"
+#include "cli/export/export.h"
 
 enum format { FORMAT_ONNX, FORMAT_KERAS, FORMAT_TFJS };
 static const char *const format_names[] = {"onnx", "keras", "tfjs", NULL};

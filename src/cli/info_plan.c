@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "cli/info.h"
-#include "cli/peak.h"
+#include "cli/peak_speed.h"
 #include "convnet/plan.h"
 #include "json/load.h"
 

@@ -2,7 +2,7 @@
  * docs/layers.md is made of it. One thread. */
 #include <stdio.h>
 
-#include "cli/export.h"
+#include "cli/export/export.h"
 
 struct layers_settings {
     bool markdown, json;

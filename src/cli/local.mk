@@ -1,32 +1,31 @@
 convnet_SOURCES += \
+	src/cli/arguments.c \
 	src/cli/augment_command.c \
 	src/cli/bench.c \
 	src/cli/calibrate.c \
 	src/cli/cli.h \
-	src/cli/data.c \
+	src/cli/convnet.c \
 	src/cli/edit.c src/cli/edit.h \
 	src/cli/event_log.c src/cli/event_log.h \
 	src/cli/evaluate.c src/cli/evaluate.h \
-	src/cli/export.c src/cli/export.h \
-	src/cli/export_functions.c \
-	src/cli/export_graph.c src/cli/export_graph.h \
-	src/cli/export_keras.c \
-	src/cli/export_layers.c \
-	src/cli/export_movements.c \
-	src/cli/export_onnx.c \
-	src/cli/export_tfjs.c \
-	src/cli/export_weighted.c \
-	src/cli/export_windows.c \
-	src/cli/find.c \
+	src/cli/export.c src/cli/export/export.h \
+	src/cli/export/keras_file.c \
+	src/cli/export/keras_layers.c \
+	src/cli/export/onnx_file.c \
+	src/cli/export/onnx_write.c src/cli/export/onnx_write.h \
+	src/cli/export/onnx_write_functions.c \
+	src/cli/export/onnx_write_weighted.c \
+	src/cli/export/onnx_write_windows.c \
+	src/cli/export/tfjs_file.c \
+	src/cli/find_model.c \
 	src/cli/import.c src/cli/import.h \
 	src/cli/info.c src/cli/info.h \
 	src/cli/info_plan.c \
 	src/cli/interrupt.c \
-	src/cli/convnet.c \
+	src/cli/labelled_data.c \
 	src/cli/layers_command.c \
-	src/cli/arguments.c \
 	src/cli/output.c \
-	src/cli/peak.c src/cli/peak.h \
+	src/cli/peak_speed.c src/cli/peak_speed.h \
 	src/cli/predict_command.c src/cli/predict_command.h \
 	src/cli/predict_batch.c \
 	src/cli/predict_input.c \

@@ -6,7 +6,7 @@ libcore_la_SOURCES += \
 	src/data/csv_file.c src/data/csv_file.h \
 	src/data/dataset_csv.c \
 	src/data/dataset_labels.c \
-	src/data/image_room.c \
+	src/data/image_storage.c \
 	src/data/picture_list.c src/data/picture_list.h \
 	src/data/dataset_numpy.c \
 	src/data/dataset_split.c \

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/rows.h"
+#include "image/decoded_rows.h"
 
 enum {
     FILE_HEADER = 14,

@@ -5,7 +5,7 @@
 
 #include <gif_lib.h>
 
-#include "image/rows.h"
+#include "image/decoded_rows.h"
 
 struct source {
     const unsigned char *bytes;

@@ -12,8 +12,8 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "image/decoded_rows.h"
 #include "image/orientation.h"
-#include "image/rows.h"
 
 enum {
     MOST_SCANS = 200,     /* of a progressive picture; encoders write about ten */

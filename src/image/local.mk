@@ -7,7 +7,7 @@ libcore_la_SOURCES += \
 	src/image/digit.c src/image/digit.h \
 	src/image/ink.c src/image/ink.h \
 	src/image/levels.h \
-	src/image/lines.c \
+	src/image/ruled_lines.c \
 	src/image/orientation.c src/image/orientation.h \
 	src/image/page.c src/image/page.h \
 	src/image/polarity.c src/image/polarity.h \
@@ -21,7 +21,7 @@ libcore_la_SOURCES += \
 	src/image/preprocessing.c \
 	src/image/resample.c src/image/resample.h \
 	src/image/resize.c src/image/resize.h \
-	src/image/rows.c src/image/rows.h \
+	src/image/decoded_rows.c src/image/decoded_rows.h \
 	src/image/sheet.c src/image/sheet.h \
 	src/image/strokes.c src/image/strokes.h \
 	src/image/surface.c src/image/surface.h

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/decoded_rows.h"
 #include "image/png_plain.h"
 #include "image/png_scan.h"
-#include "image/rows.h"
 
 struct decoder {
     const unsigned char *bytes;

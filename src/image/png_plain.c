@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/rows.h"
+#include "image/decoded_rows.h"
 
 enum { MOST_BYTES = 65536, CHUNK_HEAD = 8, CHUNK_SUM = 4 };
 

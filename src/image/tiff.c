@@ -8,8 +8,8 @@
 
 #include <tiffio.h>
 
+#include "image/decoded_rows.h"
 #include "image/orientation.h"
-#include "image/rows.h"
 
 enum { CHANNELS = 4 };
 

@@ -5,8 +5,8 @@
 
 #include <webp/decode.h>
 
+#include "image/decoded_rows.h"
 #include "image/orientation.h"
-#include "image/rows.h"
 
 enum { LOSSLESS = 2, PIECE = 1 << 16, RIFF_HEADER = 12, CHUNK_HEADER = 8, EXIF_PREFIX = 6 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "layers/layer_type.h"
-#include "layers/walk.h"
+#include "layers/strided_walk.h"
 
 enum function {
     ADD,

@@ -25,7 +25,7 @@ libcore_la_SOURCES += \
 	src/layers/separable_conv2d.c \
 	src/layers/slice.c \
 	src/layers/unary.c \
-	src/layers/walk.c src/layers/walk.h \
+	src/layers/strided_walk.c src/layers/strided_walk.h \
 	src/layers/where.c \
 	src/layers/window.c src/layers/window.h
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "layers/layer_type.h"
-#include "layers/walk.h"
+#include "layers/strided_walk.h"
 
 static enum cn_status matmul_build(struct cn_layer *layer, struct cn_error *error) {
     const struct cn_shape *a = &layer->inputs[0].shape, *b = &layer->inputs[1].shape;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "layers/layer_type.h"
-#include "layers/walk.h"
+#include "layers/strided_walk.h"
 
 enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE };
 static const char *const pad_mode_names[] = {"constant", "reflect", "edge", NULL};

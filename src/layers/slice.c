@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "layers/layer_type.h"
-#include "layers/walk.h"
+#include "layers/strided_walk.h"
 
 struct slice_config {
     struct cn_ints begin, size, strides;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "layers/layer_type.h"
-#include "layers/walk.h"
+#include "layers/strided_walk.h"
 
 static enum cn_status where_build(struct cn_layer *layer, struct cn_error *error) {
     struct cn_shape shape;

@@ -9,14 +9,14 @@ libcore_la_SOURCES += \
 	src/model/architecture_rules.c \
 	src/model/architecture_tree.c \
 	src/model/foreign.c src/model/foreign.h \
-	src/model/interface.c \
+	src/model/tensor_forms.c \
 	src/model/label_set.c \
 	src/model/known_models.c src/model/known_models.h \
 	src/model/model.c src/model/model_file.h \
 	src/model/model_read.c \
 	src/model/model_write.c \
 	src/model/outputs.c src/model/outputs.h \
-	src/model/probe.c \
+	src/model/model_probe.c \
 	src/model/quantized_weights.c src/model/quantized_weights.h \
 	src/model/safetensors.c src/model/safetensors.h \
 	src/model/safetensors_write.c \

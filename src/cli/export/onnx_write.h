@@ -1,15 +1,15 @@
-/* export_graph.h: an ONNX graph while it is written, node by node, and the writers of layers.
+/* onnx_write.h: an ONNX graph while it is written, node by node, and the writers of layers.
  *
  * Values lie as in the network, channels last, behind a free batch. A writer reads the names of its
  * layer's inputs, puts nodes, and gives the name of its output. After a failed allocation the texts
  * say so at the end, so that writers need not look. One thread.
  */
-#ifndef CONVNET_CLI_EXPORT_GRAPH_H
-#define CONVNET_CLI_EXPORT_GRAPH_H
+#ifndef CONVNET_CLI_EXPORT_ONNX_WRITE_H
+#define CONVNET_CLI_EXPORT_ONNX_WRITE_H
 
 #include <stdint.h>
 
-#include "cli/export.h"
+#include "cli/export/export.h"
 
 enum { ONNX_NAME = CN_TENSOR_FORM_NAME, ONNX_RANK = CN_TENSOR_FORM_RANK };
 enum { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9 }; /* TensorProto's data types */
@@ -108,18 +108,17 @@ struct onnx_name graph_put_picture_back(struct onnx_graph *g, struct onnx_name v
 typedef enum cn_status onnx_writer(struct onnx_graph *g, struct onnx_name value,
                                    struct onnx_name *ret);
 
-/* export_windows.c */
+/* onnx_write_windows.c */
 onnx_writer export_convolution, export_transposed, export_pooling, export_global_pooling,
     export_resampling, export_resize;
-/* export_weighted.c */
+/* onnx_write_weighted.c */
 onnx_writer export_dense, export_per_channel, export_rescaling, export_prelu,
     export_layer_normalization, export_group_normalization, export_unit_normalization,
     export_response_normalization, export_constant;
-/* export_functions.c */
+/* onnx_write_functions.c */
 onnx_writer export_unary, export_binary, export_where, export_matmul, export_reduction,
-    export_average, export_add, export_subtract, export_multiply, export_maximum, export_minimum;
-/* export_movements.c */
-onnx_writer export_concatenation, export_permutation, export_borders, export_padding, export_slice,
+    export_average, export_add, export_subtract, export_multiply, export_maximum, export_minimum,
+    export_concatenation, export_permutation, export_borders, export_padding, export_slice,
     export_repeat;
 
 #endif

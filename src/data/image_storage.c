@@ -1,6 +1,6 @@
-/* image_room.c: room for a data set's images: memory, or a file without a name that is mapped, once
- * there are more bytes than its storage says. The system reads such a file ahead and lets go of its
- * pages where memory is short; the bytes are the same. Thread-safe between data sets.
+/* image_storage.c: room for a data set's images: memory, or a file without a name that is mapped,
+ * once there are more bytes than its storage says. The system reads such a file ahead and lets go
+ * of its pages where memory is short; the bytes are the same. Thread-safe between data sets.
  */
 #include <errno.h>
 #include <fcntl.h>

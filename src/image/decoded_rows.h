@@ -1,6 +1,7 @@
-/* rows.h: receives rows from decoders and makes a picture of them, which is reduced on the way. */
-#ifndef CONVNET_IMAGE_ROWS_H
-#define CONVNET_IMAGE_ROWS_H
+/* decoded_rows.h: receives rows from decoders and makes a picture of them, which is reduced on the
+ * way. */
+#ifndef CONVNET_IMAGE_DECODED_ROWS_H
+#define CONVNET_IMAGE_DECODED_ROWS_H
 
 #include "image/format.h"
 

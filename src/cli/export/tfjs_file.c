@@ -1,11 +1,11 @@
-/* export_tfjs.c: a network as a TensorFlow.js layers model: Keras layers in Keras 2's spelling,
+/* tfjs_file.c: a network as a TensorFlow.js layers model: Keras layers in Keras 2's spelling,
  * which TensorFlow.js reads, and the weights unchanged. No state. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/export.h"
+#include "cli/export/export.h"
 #include "json/load.h"
 
 /* Writes the weights of our layer `holds` as those of the layer `name`. */

@@ -1,4 +1,4 @@
-/* find.c: finds models and architectures by file or by name, and checks folders for writing.
+/* find_model.c: finds models and architectures by file or by name, and checks folders for writing.
  *
  * Reads through the library only. No shared state. */
 #include <dirent.h>

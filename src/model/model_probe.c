@@ -1,4 +1,4 @@
-/* probe.c: a network's answers to fixed inputs. They are stored when a model is written and
+/* model_probe.c: a network's answers to fixed inputs. They are stored when a model is written and
  * compared when it is read, so that a model whose results have changed is not served. No state. */
 #include <limits.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-/* export_onnx.c: a network as an ONNX file: THE list of layers that can be written, the inputs and
+/* onnx_file.c: a network as an ONNX file: THE list of layers that can be written, the inputs and
  * outputs by the model's tensors, and the file. No state.
  */
 #include <jansson.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/export_graph.h"
+#include "cli/export/onnx_write.h"
 
 enum { OPSET = 17, IR_VERSION = 8 };
 

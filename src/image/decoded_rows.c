@@ -1,11 +1,11 @@
-/* rows.c: averages squares of pixels while they are decoded, so that the memory depends on what the
- * caller needs, not on the size of the picture. Colours are weighted by their alpha. A picture that
- * is small enough is stored unchanged. Thread-safe. */
+/* decoded_rows.c: averages squares of pixels while they are decoded, so that the memory depends on
+ * what the caller needs, not on the size of the picture. Colours are weighted by their alpha. A
+ * picture that is small enough is stored unchanged. Thread-safe. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/rows.h"
+#include "image/decoded_rows.h"
 
 enum { STOP_EVERY = 16 /* rows between two checks whether to stop */, OPAQUE = 255 };
 

@@ -1,6 +1,6 @@
-/* export_windows.c: convolutions, poolings and layers that change the size of a picture, in ONNX.
- * Values have channels last, as here; each of these nodes is between two Transposes, which runtimes
- * remove. No state. */
+/* onnx_write_windows.c: convolutions, poolings and layers that change the size of a picture, in
+ * ONNX. Values have channels last, as here; each of these nodes is between two Transposes, which
+ * runtimes remove. No state. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "cli/export_graph.h"
+#include "cli/export/onnx_write.h"
 
 /* ---- Convolutions and poolings ---- */
 

@@ -1,9 +1,9 @@
-/* peak.c: measures one core's peaks: of arithmetic with a loop of independent multiply-adds, of
- * reading with sums over a block.
+/* peak_speed.c: measures one core's peaks: of arithmetic with a loop of independent multiply-adds,
+ * of reading with sums over a block.
  *
  * One body is compiled for each vector width; twelve chains hide the latency of four to five cycles
  * on two units. Measures the calling thread's core. */
-#include "cli/peak.h"
+#include "cli/peak_speed.h"
 
 #include <stddef.h>
 #include <stdint.h>

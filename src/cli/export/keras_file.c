@@ -1,4 +1,4 @@
-/* export_keras.c: the contents and layout of a network as a Keras file. The import program, which
+/* keras_file.c: the contents and layout of a network as a Keras file. The import program, which
  * links the libraries, writes the file (import/keras_pack.c). No state. */
 #include <fcntl.h>
 #include <jansson.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/export.h"
+#include "cli/export/export.h"
 #include "cli/import.h"
 #include "import/protocol.h"
 #include "model/architecture.h"

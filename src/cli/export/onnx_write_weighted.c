@@ -1,4 +1,4 @@
-/* export_weighted.c: dense layers and normalisations in ONNX. No state. */
+/* onnx_write_weighted.c: dense layers and normalisations in ONNX. No state. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "cli/export_graph.h"
+#include "cli/export/onnx_write.h"
 
 /* ---- Dense layers and normalisations ---- */
 

@@ -1,7 +1,7 @@
-/* walk.h: walks over a tensor of up to CN_SHAPE_MAX_RANK axes row by row (the innermost axis),
- * while other tensors are followed by their own strides. */
-#ifndef CONVNET_LAYERS_WALK_H
-#define CONVNET_LAYERS_WALK_H
+/* strided_walk.h: walks over a tensor of up to CN_SHAPE_MAX_RANK axes row by row (the innermost
+ * axis), while other tensors are followed by their own strides. */
+#ifndef CONVNET_LAYERS_STRIDED_WALK_H
+#define CONVNET_LAYERS_STRIDED_WALK_H
 
 #include <stddef.h>
 

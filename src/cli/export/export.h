@@ -1,6 +1,6 @@
 /* export.h: a model in the formats of others. */
-#ifndef CONVNET_CLI_EXPORT_H
-#define CONVNET_CLI_EXPORT_H
+#ifndef CONVNET_CLI_EXPORT_EXPORT_H
+#define CONVNET_CLI_EXPORT_EXPORT_H
 
 #include "cli/cli.h"
 #include "json/write.h"

@@ -1,4 +1,4 @@
-/* export_layers.c: a network as layers of Keras. A layer of ours that Keras lacks becomes several
+/* keras_layers.c: a network as layers of Keras. A layer of ours that Keras lacks becomes several
  * of its layers, or a call of one of its functions; a layer that it cannot express is refused by
  * name. No state. */
 #include <jansson.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/export.h"
+#include "cli/export/export.h"
 #include "json/load.h"
 
 enum { ALL = CLI_KERAS_3 | CLI_KERAS_2 | CLI_TFJS, KERAS = CLI_KERAS_3 | CLI_KERAS_2 };

@@ -1,5 +1,5 @@
-/* data.c: reads labelled data for an existing model: classes are matched by name, so a folder may
- * lack some of the model's classes. */
+/* labelled_data.c: reads labelled data for an existing model: classes are matched by name, so a
+ * folder may lack some of the model's classes. */
 #include <stdlib.h>
 #include <string.h>
 

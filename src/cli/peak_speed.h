@@ -1,6 +1,6 @@
-/* peak.h: measures one core's peaks, of float arithmetic and of reading. */
-#ifndef CONVNET_CLI_PEAK_H
-#define CONVNET_CLI_PEAK_H
+/* peak_speed.h: measures one core's peaks, of float arithmetic and of reading. */
+#ifndef CONVNET_CLI_PEAK_SPEED_H
+#define CONVNET_CLI_PEAK_SPEED_H
 
 #include <stddef.h>
 

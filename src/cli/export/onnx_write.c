@@ -1,10 +1,10 @@
-/* export_graph.c: see export_graph.h. No state. */
+/* onnx_write.c: see onnx_write.h. No state. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "cli/export_graph.h"
+#include "cli/export/onnx_write.h"
 
 /* ---- Protocol buffers: the part of the encoding that is needed ---- */
 

@@ -1,5 +1,5 @@
-/* lines.c: erases straight lines that run from one side of the picture to the other: ruled and
- * squared paper, folds, the edge of a table. They are found as a Radon transform finds them, by
+/* ruled_lines.c: erases straight lines that run from one side of the picture to the other: ruled
+ * and squared paper, folds, the edge of a table. They are found as a Radon transform finds them, by
  * counting ink along each slope and offset, and then followed sample by sample, so that a stroke
  * that crosses one stays. Fixed memory, thread-safe. */
 #include <math.h>

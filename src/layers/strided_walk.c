@@ -1,5 +1,5 @@
-/* walk.c: walks over tensors row by row, following other tensors by strides. No state. */
-#include "layers/walk.h"
+/* strided_walk.c: walks over tensors row by row, following other tensors by strides. No state. */
+#include "layers/strided_walk.h"
 
 struct cn_walk cn_walk_over(const struct cn_shape *shape) {
     struct cn_walk walk = {.rank = shape->rank, .rows = 1};
