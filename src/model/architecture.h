@@ -66,7 +66,7 @@ enum cn_status cn_keras_refuse_class(const struct cn_keras_layer *entry);
 
 /* Makes of a layer on an input of this shape one that we have: a Dense over the last of several
  * axes is a convolution of 1, CenterCrop a Cropping2D, a Normalization by given numbers a
- * Rescaling. */
+ * Rescaling, and the size that Keras 1 names for a transposed convolution an output_padding. */
 enum cn_status cn_keras_fit_layer(struct cn_keras_layer *entry, const struct cn_shape *input);
 
 /* Reads the type and the configuration of a layer whose input has rank `rank`. */
@@ -88,6 +88,10 @@ bool cn_keras_is_name(const char *name);
 /* Today's class name for an older or a standalone one ("Convolution2D", "ReLU"), else the same
  * pointer. Adds the configuration that the class name implies to `config`. */
 const char *cn_keras_class(const char *class_name, json_t *config);
+
+/* Of a layer of Keras 1 (architecture_keras_1.c): the class that its settings choose, and these as
+ * Keras 2 writes them; else the same pointer. */
+const char *cn_keras_1_class(const char *class_name, json_t *config);
 
 /* Renames Keras 1's keys in `config` to today's ("nb_filter" becomes "filters"), but for what are
  * keys of the type (NULL: none is). */

@@ -89,6 +89,45 @@ static enum cn_status normalization_fit(struct cn_keras_layer *entry) {
     return CN_OK;
 }
 
+/* A setting of an axis: one number, or a list of two; 0: neither. */
+static json_int_t setting_of(const json_t *config, const char *key, size_t axis) {
+    const json_t *value = json_object_get(config, key);
+    return json_integer_value(json_is_array(value) ? json_array_get(value, axis) : value);
+}
+
+/* A transposed convolution whose output's size is given: the padding that leads to it, if it is not
+ * the one that Keras chooses itself. */
+static enum cn_status output_size_fit(struct cn_keras_layer *entry, const struct cn_shape *input) {
+    const json_t *sizes = json_object_get(entry->config, "output_size");
+    json_int_t extra[2] = {0, 0};
+    bool usual = true;
+    if (sizes == NULL || input->rank != 3)
+        return CN_OK;
+    const char *padding = json_string_value(json_object_get(entry->config, "padding"));
+    const bool same = padding != NULL && strcmp(padding, "same") == 0;
+    for (size_t i = 0; i < 2; i++) {
+        const json_int_t kernel = setting_of(entry->config, "kernel_size", i);
+        const json_int_t step = setting_of(entry->config, "strides", i);
+        const json_int_t size = json_integer_value(json_array_get(sizes, i));
+        if (kernel < 1 || step < 1 || kernel > 1 << 12 || step > 1 << 12)
+            return CN_OK; /* the layer itself says what is wrong */
+        const json_int_t least = (input->dims[i] - 1) * step + kernel - (same ? kernel / 2 * 2 : 0);
+        const json_int_t own = input->dims[i] * step + (!same && kernel > step ? kernel - step : 0);
+        extra[i] = size - least;
+        usual = usual && size == own;
+        if (size != own && (extra[i] < 0 || extra[i] >= step))
+            return cn_fail(entry->error, CN_UNSUPPORTED,
+                           "%s makes %lld of %d numbers along an axis, which its kernel and its "
+                           "strides do not",
+                           entry->label, (long long)size, input->dims[i]);
+    }
+    (void)json_object_del(entry->config, "output_size");
+    if (!usual)
+        (void)json_object_set_new(entry->config, "output_padding",
+                                  json_pack("[I,I]", extra[0], extra[1]));
+    return CN_OK;
+}
+
 enum cn_status cn_keras_fit_layer(struct cn_keras_layer *entry, const struct cn_shape *input) {
     if (strcmp(entry->class_name, "Dense") == 0)
         return dense_fit(entry, input);
@@ -96,5 +135,7 @@ enum cn_status cn_keras_fit_layer(struct cn_keras_layer *entry, const struct cn_
         return center_fit(entry, input);
     if (strcmp(entry->class_name, "Normalization") == 0)
         return normalization_fit(entry);
+    if (strcmp(entry->class_name, "Conv2DTranspose") == 0)
+        return output_size_fit(entry, input);
     return CN_OK;
 }

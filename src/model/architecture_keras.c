@@ -19,6 +19,8 @@ static const struct {
     {"GlobalAvgPool2D", "GlobalAveragePooling2D", NULL, NULL},
     {"GlobalMaxPool2D", "GlobalMaxPooling2D", NULL, NULL},
     {"Convolution1D", "Conv1D", NULL, NULL},
+    {"AtrousConvolution2D", "Conv2D", NULL, NULL},
+    {"AtrousConvolution1D", "Conv1D", NULL, NULL},
     {"SeparableConvolution2D", "SeparableConv2D", NULL, NULL},
     {"SeparableConvolution1D", "SeparableConv1D", NULL, NULL},
     {"Convolution2DTranspose", "Conv2DTranspose", NULL, NULL},
@@ -53,6 +55,7 @@ static const struct {
     {"subsample_length", "strides"},
     {"pool_length", "pool_size"},
     {"stride", "strides"},
+    {"length", "size"},
     {"atrous_rate", "dilation_rate"},
 };
 
@@ -126,6 +129,7 @@ static const struct {
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 const char *cn_keras_class(const char *class_name, json_t *config) {
+    class_name = cn_keras_1_class(class_name, config);
     for (size_t i = 0; i < COUNT(class_aliases); i++) {
         if (strcmp(class_aliases[i].alias, class_name) != 0)
             continue;

@@ -4,6 +4,7 @@ libcore_la_SOURCES += \
 	src/model/architecture_fit.c \
 	src/model/architecture_format.c \
 	src/model/architecture_keras.c \
+	src/model/architecture_keras_1.c \
 	src/model/architecture_layer.c \
 	src/model/architecture_operation.c \
 	src/model/architecture_rules.c \

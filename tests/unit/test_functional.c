@@ -491,3 +491,76 @@ Test(functional, models_that_multiply_are_refused) {
     refuse(json, CN_LIMIT, "call each other so often");
     free(json);
 }
+
+#define MERGE(mode)                                                                                \
+    ",\"mode\":\"" mode "\",\"mode_type\":\"raw\",\"concat_axis\":1,\"dot_axes\":-1,"              \
+    "\"output_shape\":null,\"output_shape_type\":\"raw\",\"output_mask\":null,"                    \
+    "\"output_mask_type\":\"raw\",\"arguments\":{}"
+#define OF_BOTH "[[[\"a\",0,0],[\"b\",0,0]]]"
+#define OF_A    "[[[\"a\",0,0]]]"
+#define OLD_DECONVOLUTION                                                                          \
+    ",\"nb_filter\":3,\"nb_row\":3,\"nb_col\":3,\"subsample\":[2,2],\"border_mode\":\"same\","     \
+    "\"dim_ordering\":\"tf\""
+#define DECONVOLUTION ",\"filters\":3,\"kernel_size\":[3,3],\"strides\":[2,2],\"padding\":\"same\""
+
+static const char before[] =
+    "{\"class_name\":\"Model\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT2(
+        "x", "6,6,2") "," NODE("Dropout", "a", ",\"rate\":0.1",
+                               "[[[\"x\",0,0]]]") "," NODE("Dropout", "b", ",\"rate\":0.2",
+                                                           "[[[\"x\",0,0]]]") ",";
+static const char after[] = "],\"input_layers\":[[\"x\",0,0]],\"output_layers\":[[\"c\",0,0]]}}";
+
+/* The same graph as Keras 1 and Keras 2 write it. */
+Test(functional, layers_that_keras_1_wrote_otherwise) {
+    static const struct {
+        const char *old, *now;
+    } pairs[] = {
+        {NODE("Merge", "c", MERGE("sum"), OF_BOTH), NODE("Add", "c", "", OF_BOTH)},
+        {NODE("Merge", "c", MERGE("mul"), OF_BOTH), NODE("Multiply", "c", "", OF_BOTH)},
+        {NODE("Merge", "c", MERGE("ave"), OF_BOTH), NODE("Average", "c", "", OF_BOTH)},
+        {NODE("Merge", "c", MERGE("max"), OF_BOTH), NODE("Maximum", "c", "", OF_BOTH)},
+        {NODE("Merge", "c", MERGE("concat"), OF_BOTH),
+         NODE("Concatenate", "c", ",\"axis\":1", OF_BOTH)},
+        {NODE("AtrousConvolution2D", "c",
+              ",\"nb_filter\":3,\"nb_row\":3,\"nb_col\":2,\"atrous_rate\":[2,1]", OF_A),
+         NODE("Conv2D", "c", ",\"filters\":3,\"kernel_size\":[3,2],\"dilation_rate\":[2,1]", OF_A)},
+        {NODE("ZeroPadding2D", "c", ",\"padding\":[1,2,0,3]", OF_A),
+         NODE("ZeroPadding2D", "c", ",\"padding\":[[1,2],[0,3]]", OF_A)},
+        {NODE("ZeroPadding2D", "c", ",\"padding\":{\"top_pad\":1,\"right_pad\":2}", OF_A),
+         NODE("ZeroPadding2D", "c", ",\"padding\":[[1,0],[0,2]]", OF_A)},
+        {NODE("Deconvolution2D", "c", OLD_DECONVOLUTION ",\"output_shape\":[null,11,12,3]", OF_A),
+         NODE("Conv2DTranspose", "c", DECONVOLUTION ",\"output_padding\":[0,1]", OF_A)},
+        {NODE("Deconvolution2D", "c", OLD_DECONVOLUTION ",\"output_shape\":[null,12,12,3]", OF_A),
+         NODE("Conv2DTranspose", "c", DECONVOLUTION, OF_A)},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct cn_network *networks[2];
+        for (int k = 0; k < 2; k++) {
+            char json[2048];
+            snprintf(json, sizeof json, "%s%s%s", before, k == 0 ? pairs[i].old : pairs[i].now,
+                     after);
+            networks[k] = assemble(json, NULL, NULL);
+        }
+        expect_same(networks[0], networks[1]);
+        cn_network_free(networks[0]);
+        cn_network_free(networks[1]);
+    }
+}
+
+Test(functional, layers_of_keras_1_without_meaning_here_are_refused) {
+    static const char *const layers[] = {
+        NODE("Merge", "c", MERGE("cos"), OF_BOTH),
+        NODE("Deconvolution2D", "c", OLD_DECONVOLUTION ",\"output_shape\":[null,13,12,3]", OF_A),
+        NODE("Deconvolution2D", "c", OLD_DECONVOLUTION ",\"output_shape\":[null,10,12,3]", OF_A)};
+    static const char *const words[] = {"layer \"c\" is a Merge", "makes 13 of 6", "makes 10 of 6"};
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        struct cn_network *network = NULL;
+        struct cn_error error = {0};
+        char json[2048];
+        snprintf(json, sizeof json, "%s%s%s", before, layers[i], after);
+        cr_expect_eq(
+            cn_architecture_assemble(json, strlen(json), "test", NULL, &network, NULL, &error),
+            CN_UNSUPPORTED);
+        cr_expect(strstr(error.text, words[i]) != NULL, "%s", error.text);
+    }
+}
