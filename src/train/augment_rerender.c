@@ -25,11 +25,14 @@ static struct page draw_page(struct cn_random *random) {
         cn_random_below(random, 4) != 0; /* three of four people draw dark on light */
     const float fall = 0.1f * contrast;
     const bool clean = cn_random_below(random, 2) == 0; /* for example drawn on a screen */
-    return (struct page){.paper = light ? base + contrast : base,
-                         .ink = light ? base : base + contrast,
-                         .slope_x = clean ? 0 : cn_random_uniform(random, -fall, fall),
-                         .slope_y = clean ? 0 : cn_random_uniform(random, -fall, fall),
-                         .grain = clean ? 0 : cn_random_uniform(random, 0, 0.03f * contrast)};
+    struct page page = {.paper = light ? base + contrast : base,
+                        .ink = light ? base : base + contrast};
+    if (!clean) {
+        page.slope_x = cn_random_uniform(random, -fall, fall);
+        page.slope_y = cn_random_uniform(random, -fall, fall);
+        page.grain = cn_random_uniform(random, 0, 0.03f * contrast);
+    }
+    return page;
 }
 
 static void paint(const struct page *page, struct cn_random *random, float *plane, int height,

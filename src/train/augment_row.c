@@ -125,10 +125,11 @@ static struct cuts draw_cuts(struct cn_random *random, const struct row *row) {
     const struct extent *middle = &row->digits[1];
     const int width = middle->right - middle->left + 1;
     const uint32_t kind = cn_random_below(random, 10);
-    struct cuts cuts = {.left = (float)middle->left + cn_random_uniform(random, -2, 1),
-                        .right = (float)middle->right + cn_random_uniform(random, -1, 2),
-                        .left_lean = cn_random_uniform(random, -0.25f, 0.25f),
-                        .right_lean = cn_random_uniform(random, -0.25f, 0.25f)};
+    struct cuts cuts;
+    cuts.left = (float)middle->left + cn_random_uniform(random, -2, 1);
+    cuts.right = (float)middle->right + cn_random_uniform(random, -1, 2);
+    cuts.left_lean = cn_random_uniform(random, -0.25f, 0.25f);
+    cuts.right_lean = cn_random_uniform(random, -0.25f, 0.25f);
     if (kind < 4)
         return cuts;
     if (kind < 7 || width < LEAST_WIDTH) { /* two digits */

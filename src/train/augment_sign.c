@@ -18,8 +18,10 @@ static struct point draw_point(struct cn_random *random, float aspect) {
     const float across = (float)cn_random_below(random, GRID) / (GRID - 1) - 0.5f;
     const float down = (float)cn_random_below(random, GRID) / (GRID - 1) - 0.5f;
     const float width = 36 * fminf(aspect, 1), height = 36 / fmaxf(aspect, 1);
-    return (struct point){SIDE / 2.0f + width * across + cn_random_uniform(random, -1.5f, 1.5f),
-                          SIDE / 2.0f + height * down + cn_random_uniform(random, -1.5f, 1.5f)};
+    const float off_x = cn_random_uniform(random, -1.5f, 1.5f);
+    const float off_y = cn_random_uniform(random, -1.5f, 1.5f);
+    return (struct point){SIDE / 2.0f + width * across + off_x,
+                          SIDE / 2.0f + height * down + off_y};
 }
 
 static void draw_dot(struct point at, float radius, uint8_t samples[SIDE * SIDE]) {
