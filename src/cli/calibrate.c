@@ -91,6 +91,26 @@ static bool calibration_print(const struct calibrate_settings *settings,
     return cli_stdout_good();
 }
 
+/* Warns if the model has learned from pictures that it is calibrated on: it is surer of them. */
+static void warn_of_training_data(const char *command, const struct calibrate_settings *settings,
+                                  const struct cn_model *model, const struct cn_dataset *data) {
+    const double kept = cli_data_recorded_share(model->training);
+    char advice[80] = "take others";
+    if (settings->share > 0 && settings->share <= kept) {
+        return; /* a part of what the training kept */
+    }
+    const size_t learned = cli_data_learned(model, data);
+    if (kept > 0) {
+        (void)snprintf(advice, sizeof advice, "--validation-split %g takes only the others", kept);
+    }
+    if (learned > 0) {
+        (void)cli_fail(command,
+                       "%s: the model was trained on %zu of these %zu pictures, so that it will be "
+                       "surer of new ones than it is right; %s",
+                       settings->data, learned, data->count, advice);
+    }
+}
+
 int cli_calibrate(int argc, char **argv) {
     struct calibrate_settings settings = {.split = CN_SPLIT_TRAIN, .threads = cn_default_threads()};
     struct cn_error error = {0};
@@ -105,8 +125,10 @@ int cli_calibrate(int argc, char **argv) {
         status = cli_model_find(settings.model, false, &model, NULL, &error);
     if (status == CN_OK)
         status = cli_data_read(settings.data, (enum cn_split)settings.split, model, &data, &error);
-    if (status == CN_OK)
+    if (status == CN_OK) {
+        warn_of_training_data(argv[0], &settings, model, data);
         status = cli_data_keep_share(&data, model->training, settings.share, &error);
+    }
     if (status == CN_OK)
         status = measure(model, data, settings.threads, NULL, &before, &error);
     if (status == CN_OK)

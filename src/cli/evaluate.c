@@ -182,7 +182,10 @@ static const struct cli_option options[] = {
      .required = true},
     {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the labelled data",
      .required = true},
-    {"split", "NAME", CLI_NAME, SETTING(split), .text = "test (default), train or validation",
+    {"split", "NAME", CLI_NAME, SETTING(split),
+     .text =
+         "test (default), train or validation, which is what the training kept if the data have "
+         "no validation data of their own",
      .names = cn_split_names},
     {"loss", "NAME", CLI_NAME, SETTING(loss),
      .text = "the loss to measure, by the names of convnet train (default: the one that the model "
@@ -298,30 +301,50 @@ enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error 
 
 /* Warns if the model may have learned from the pictures that are measured. */
 static void warn_of_training_data(const char *command, const struct evaluate_result *result) {
-    const struct evaluate_settings *settings = result->settings;
-    json_t *record = json_loads(result->model->training, JSON_REJECT_DUPLICATES, NULL);
-    const char *learned =
-        json_string_value(json_object_get(json_object_get(record, "data"), "sha256"));
-    if (learned != NULL && strcmp(learned, result->data->sha256) == 0) {
+    const char *path = result->settings->data;
+    const size_t count = result->data->count,
+                 learned = cli_data_learned(result->model, result->data);
+    if (learned == count) {
         (void)cli_fail(command,
                        "%s: the model was trained on these pictures; its accuracy on new pictures "
                        "will be lower",
-                       settings->data);
+                       path);
+    } else if (learned > 0) {
+        (void)cli_fail(command,
+                       "%s: the model was trained on %zu of these %zu pictures; its accuracy on "
+                       "new pictures will be lower (--split validation measures the other %zu)",
+                       path, learned, count, count - learned);
     } else if (result->data->whole) {
         (void)cli_fail(command,
                        "%s: the folder has no test split, so all its pictures are measured; if the "
                        "model was trained on them, its accuracy on new pictures will be lower",
-                       settings->data);
+                       path);
     }
-    json_decref(record);
+}
+
+/* Reads the split that the settings name; for data without validation data of their own, those are
+ * what the training kept of them. */
+static enum cn_status read_split(const struct evaluate_settings *settings,
+                                 struct evaluate_result *result, struct cn_error *error) {
+    const struct cn_model *model = result->model;
+    const bool kept = settings->split == CN_SPLIT_VALIDATION &&
+                      !cn_dataset_has_split(settings->data, CN_SPLIT_VALIDATION) &&
+                      cli_data_recorded_share(model->training) > 0;
+    enum cn_status status =
+        cli_data_read(settings->data, kept ? CN_SPLIT_TRAIN : (enum cn_split)settings->split, model,
+                      &result->data, error);
+    if (status == CN_OK && kept) {
+        status = cli_data_keep_share(&result->data, model->training,
+                                     cli_data_recorded_share(model->training), error);
+    }
+    return status;
 }
 
 enum cn_status evaluate_read(const char *command, struct evaluate_settings *settings,
                              struct evaluate_result *result, struct cn_error *error) {
     enum cn_status status = cli_model_find(settings->model, false, &result->model, NULL, error);
     if (status == CN_OK) {
-        status = cli_data_read(settings->data, (enum cn_split)settings->split, result->model,
-                               &result->data, error);
+        status = read_split(settings, result, error);
     }
     if (status == CN_OK) {
         settings->loss = settings->loss >= 0 ? settings->loss : trained_loss(result->model);

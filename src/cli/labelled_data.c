@@ -89,7 +89,8 @@ struct kept {
     double share;
     enum cn_split_order order;
     uint64_t seed;
-    const char *sha256; /* of the validation data; NULL: not recorded */
+    const char *sha256;  /* of the validation data; NULL: not recorded */
+    const char *learned; /* of the data that the training learned from, without --extra-data */
 };
 
 static struct kept kept_of(const json_t *record) {
@@ -103,7 +104,9 @@ static struct kept kept_of(const json_t *record) {
                      ? CN_SPLIT_BY_CLASS
                      : CN_SPLIT_TAIL,
         .seed = seed != NULL ? strtoull(seed, NULL, 10) : 0,
-        .sha256 = json_string_value(json_object_get(data, "validation_sha256"))};
+        .sha256 = json_string_value(json_object_get(data, "validation_sha256")),
+        .learned = json_string_value(json_object_get(
+            data, json_object_get(data, "main_sha256") != NULL ? "main_sha256" : "sha256"))};
 }
 
 enum cn_status cli_data_keep_share(struct cn_dataset **data, const char *training, double share,
@@ -139,4 +142,22 @@ double cli_data_recorded_share(const char *training) {
     const double share = kept_of(record).share;
     json_decref(record);
     return share > 0 && share < 1 ? share : 0;
+}
+
+size_t cli_data_learned(const struct cn_model *model, const struct cn_dataset *data) {
+    struct cn_dataset *first = NULL, *last = NULL;
+    json_t *record = json_loads(model->training, JSON_REJECT_DUPLICATES, NULL);
+    const struct kept kept = kept_of(record);
+    size_t learned = 0;
+    if (kept.learned != NULL && strcmp(kept.learned, data->sha256) == 0) {
+        learned = data->count;
+    } else if (kept.learned != NULL && kept.share > 0 &&
+               cn_dataset_split(data, kept.share, kept.order, kept.seed, &first, &last, NULL) ==
+                   CN_OK) {
+        learned = strcmp(kept.learned, first->sha256) == 0 ? first->count : 0;
+        cn_dataset_free(first);
+        cn_dataset_free(last);
+    }
+    json_decref(record);
+    return learned;
 }

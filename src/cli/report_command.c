@@ -20,7 +20,7 @@ static const struct cli_option options[] = {
     {"data", "DIR", CLI_STRING, SETTING(evaluate.data),
      .text = "labelled pictures to measure --model with"},
     {"split", "NAME", CLI_NAME, SETTING(evaluate.split),
-     .text = "test (default), train or validation", .names = cn_split_names},
+     .text = "test (default), train or validation, as for evaluate", .names = cn_split_names},
     {"output", "FILE.svg|png", CLI_STRING, SETTING(output), .text = "page to write",
      .required = true},
     {"threads", "N", CLI_INT, SETTING(evaluate.threads),

@@ -243,8 +243,10 @@ static void say_end(const struct training *training) {
                 "be less\n",
                 100 * written->accuracy);
     }
-    fprintf(stderr, "Next: convnet evaluate --model %s --data %s\n      convnetd --model %s\n",
-            settings->output, settings->data, settings->output);
+    const bool kept = training->data.validation != NULL && settings->validation_data == NULL &&
+                      !cn_dataset_has_split(settings->data, CN_SPLIT_TEST);
+    fprintf(stderr, "Next: convnet evaluate --model %s --data %s%s\n      convnetd --model %s\n",
+            settings->output, settings->data, kept ? " --split validation" : "", settings->output);
 }
 
 static int report_stop(const struct training *training) {

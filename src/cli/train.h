@@ -31,6 +31,7 @@ extern const char *const train_keep_names[]; /* "auto", "best", "last", NULL */
 /* The data for training, and for validation if there are any. */
 struct train_data {
     struct cn_dataset *training, *validation; /* validation: may be NULL */
+    char main_sha256[65];                     /* of the training data without --extra-data */
     float *class_weights;                     /* [class count]; NULL: none were asked for */
     enum cn_activation added;                 /* behind the network's logits; LINEAR: nothing */
     struct cn_dataset_storage storage;        /* where the images go */

@@ -172,6 +172,7 @@ enum cn_status train_read_data(const struct train_settings *settings, struct cn_
         status = take_validation(settings, model, data, error);
     }
     if (status == CN_OK && settings->extra_data != NULL) {
+        memcpy(data->main_sha256, data->training->sha256, sizeof data->main_sha256);
         status = add_extra_data(settings, model, data->training, error);
     }
     if (status == CN_OK && settings->class_weight != NULL) {

@@ -77,6 +77,9 @@ static json_t *data_record(const struct train_settings *settings, const struct t
     json_t *record = json_pack("{s:s, s:I, s:I}", "sha256", data->training->sha256, "samples",
                                (json_int_t)data->training->count, "validation_samples",
                                (json_int_t)(validation != NULL ? validation->count : 0));
+    if (record != NULL && data->main_sha256[0] != '\0') {
+        (void)json_object_set_new(record, "main_sha256", json_string(data->main_sha256));
+    }
     if (record == NULL || validation == NULL) {
         return record;
     }

@@ -1,7 +1,7 @@
 /* dataset_numpy.c: NumPy's arrays of pictures and labels: Keras's mnist.npz (x_train, y_train,
  * ...), MedMNIST's (train_images, train_labels, ...), and folders with such .npy files. A third
- * array may hold the samples' weights. Files are mapped, and arrays that are unpacked get room as
- * the data set has it: in memory, or in a file beyond its storage's limit. Thread-safe.
+ * array may hold the samples' weights. Bytes get room as the data set has it: in memory, or in a
+ * file beyond its storage's limit. Thread-safe.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,61 +43,63 @@ static const struct names names[] = {
 };
 enum { NAMES = sizeof names / sizeof *names };
 
-/* A file that is mapped, so that its bytes need no memory of the process. */
-struct mapping {
-    const unsigned char *bytes; /* NULL: none */
+enum { HEAD = 1200 }; /* bytes: more than the longest head of an array */
+
+/* An open file. It is read and not mapped: a mapping of a file that another program shortens would
+ * end the process. */
+struct array_file {
+    int descriptor;
     size_t length;
 };
 
-static enum cn_status mapping_open(const char *path, struct mapping *ret_mapping,
-                                   struct cn_error *error) {
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
+static enum cn_status file_open(const char *path, struct array_file *ret_file,
+                                struct cn_error *error) {
     struct stat info;
-    void *bytes = MAP_FAILED;
-    if (file < 0 || fstat(file, &info) != 0) {
-        const int number = errno;
-        if (file >= 0)
-            (void)close(file);
-        return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(number));
-    }
-    const bool fits =
-        S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size <= (uint64_t)size_limit;
-    if (fits)
-        bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    (void)close(file);
-    if (!fits)
+    /* O_NONBLOCK: a FIFO must not hang the open; regular files ignore it. */
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(errno));
+    if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0 ||
+        (uint64_t)info.st_size > (uint64_t)size_limit) {
+        (void)close(descriptor);
         return cn_fail_at(error, CN_INVALID, path, -1, "is not a file of 1 to %zu bytes",
                           size_limit);
-    if (bytes == MAP_FAILED)
-        return cn_fail_at(error, CN_IO, path, -1, "cannot map the file: %s", strerror(errno));
-    *ret_mapping = (struct mapping){bytes, (size_t)info.st_size};
+    }
+    *ret_file = (struct array_file){descriptor, (size_t)info.st_size};
     return CN_OK;
 }
 
-static void mapping_close(struct mapping *mapping) {
-    if (mapping->bytes != NULL)
-        (void)munmap((void *)(uintptr_t)mapping->bytes, mapping->length);
-    *mapping = (struct mapping){NULL, 0};
+static enum cn_status file_read(const struct array_file *file, const char *path, size_t from,
+                                size_t length, unsigned char *to, struct cn_error *error) {
+    for (size_t done = 0; done < length;) {
+        const ssize_t got = pread(file->descriptor, to + done, length - done, (off_t)(from + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return cn_fail_at(error, CN_IO, path, -1, "cannot read: %s", strerror(errno));
+        if (got == 0)
+            return cn_fail_at(error, CN_IO, path, -1,
+                              "ends after %zu of its %zu bytes: another program has shortened it; "
+                              "try again once it is complete",
+                              from + done, file->length);
+        done += (size_t)got;
+    }
+    return CN_OK;
 }
 
 /* The origin of the arrays. */
 struct place {
     const char *path;
-    struct mapping archive; /* none: `path` is a folder of .npy files */
+    struct cn_dataset archive; /* its images are the bytes of the .npz */
+    size_t length;             /* of the archive; 0: `path` is a folder of .npy files */
 };
 
-/* An array and what holds its bytes: a file, or room as the data set has it. */
+/* An array and the room for its bytes, as the data set has it. */
 struct held_array {
     struct cn_npy array;
-    struct mapping file;
     struct cn_dataset room; /* its images are the bytes */
     bool found;
 };
-
-static void array_release(struct held_array *held) {
-    mapping_close(&held->file);
-    cn_dataset_free_images(&held->room);
-}
 
 static bool is_npz(const char *path) {
     struct stat info;
@@ -121,48 +122,78 @@ bool cn_dataset_numpy_recognize(const struct cn_dataset_request *request) {
     return found;
 }
 
-static enum cn_status open_place(const char *path, struct place *place, struct cn_error *error) {
-    *place = (struct place){.path = path};
-    return is_npz(path) ? mapping_open(path, &place->archive, error) : CN_OK;
+/* Opens `path`: an archive is read as a whole. place_close frees what there is, also after a
+ * failure. */
+static enum cn_status place_open(const char *path, const struct cn_dataset_storage *storage,
+                                 struct place *place, struct cn_error *error) {
+    struct array_file file;
+    *place = (struct place){.path = path, .archive.storage = *storage};
+    if (!is_npz(path))
+        return CN_OK;
+    enum cn_status status = file_open(path, &file, error);
+    if (status != CN_OK)
+        return status;
+    status = cn_dataset_resize(&place->archive, 0, file.length, error);
+    if (status == CN_OK)
+        status = file_read(&file, path, 0, file.length, place->archive.images, error);
+    place->length = file.length;
+    (void)close(file.descriptor);
+    return status;
 }
 
-/* Finds the bytes of an array in the archive, and unpacks them where that is necessary. */
+static void place_close(struct place *place) {
+    cn_dataset_free_images(&place->archive);
+}
+
+/* Finds an array in the archive and unpacks it. */
 static enum cn_status member_take(const struct place *place, const char *member, const char *source,
-                                  struct held_array *held, const unsigned char **ret_bytes,
-                                  size_t *ret_length, struct cn_error *error) {
+                                  struct held_array *held, struct cn_error *error) {
     struct cn_archive_member found;
-    enum cn_status status = cn_npz_find(place->archive.bytes, place->archive.length, member, source,
+    enum cn_status status = cn_npz_find(place->archive.images, place->length, member, source,
                                         &held->found, &found, error);
     if (status != CN_OK || !held->found)
         return status;
     status = cn_dataset_resize(&held->room, 0, found.size, error);
     if (status == CN_OK)
         status = cn_npz_unpack(&found, source, held->room.images, error);
-    *ret_bytes = held->room.images;
-    *ret_length = found.size;
+    return status == CN_OK
+               ? cn_npy_parse(held->room.images, found.size, source, &held->array, error)
+               : status;
+}
+
+/* Reads a .npy file: its head, then its numbers to where they stay. */
+static enum cn_status file_take(const char *source, struct held_array *held,
+                                struct cn_error *error) {
+    unsigned char head[HEAD] = {0};
+    struct array_file file;
+    enum cn_status status = file_open(source, &file, error);
+    if (status != CN_OK)
+        return status;
+    status = file_read(&file, source, 0, file.length < HEAD ? file.length : HEAD, head, error);
+    if (status == CN_OK) /* which reads no number */
+        status = cn_npy_parse(head, file.length, source, &held->array, error);
+    if (status == CN_OK) {
+        const size_t begin = (size_t)(held->array.data - head), length = file.length - begin;
+        status = cn_dataset_resize(&held->room, 0, length, error);
+        if (status == CN_OK)
+            status = file_read(&file, source, begin, length, held->room.images, error);
+        held->array.data = held->room.images;
+    }
+    (void)close(file.descriptor);
     return status;
 }
 
-/* Reads an array, if it is there. `held` is zeroed but for the room's storage; array_release frees
- * what it holds, also after a failure. */
+/* Reads an array, if it is there. `held` is zeroed but for the room's storage; its room is freed by
+ * the caller, also after a failure. */
 static enum cn_status read_array(const struct place *place, const char *name,
                                  struct held_array *held, struct cn_error *error) {
     char member[64], source[PATH_SIZE];
-    const unsigned char *bytes = NULL;
-    size_t length = 0;
-    enum cn_status status = CN_OK;
     (void)snprintf(member, sizeof member, "%s.npy", name);
     (void)snprintf(source, sizeof source, "%.4000s/%s", place->path, member);
-    if (place->archive.bytes != NULL) {
-        status = member_take(place, member, source, held, &bytes, &length, error);
-    } else if (has_array_file(place->path, name)) {
-        held->found = true;
-        status = mapping_open(source, &held->file, error);
-        bytes = held->file.bytes;
-        length = held->file.length;
-    }
-    return status == CN_OK && held->found ? cn_npy_parse(bytes, length, source, &held->array, error)
-                                          : status;
+    if (place->length > 0)
+        return member_take(place, member, source, held, error);
+    held->found = has_array_file(place->path, name);
+    return held->found ? file_take(source, held, error) : CN_OK;
 }
 
 /* ---- Pictures and labels from numbers ---- */
@@ -191,10 +222,21 @@ static enum cn_status find_shape(const struct cn_dataset_request *request,
     return cn_shape_check(ret_shape, "the picture", error);
 }
 
+/* The numbers are the samples: the data set takes over their room. */
+static void take_bytes(struct held_array *images, struct cn_dataset *dataset) {
+    struct cn_dataset *room = &images->room;
+    memmove(room->images, images->array.data, images->array.count);
+    dataset->images = room->images;
+    dataset->mapped = room->mapped;
+    dataset->file = room->file;
+    *room = (struct cn_dataset){0};
+}
+
 /* Whole numbers up to 255, or floats from 0 to 1. */
 static enum cn_status take_images(const struct cn_dataset_request *request,
-                                  const struct cn_npy *array, struct cn_dataset *dataset,
+                                  struct held_array *images, struct cn_dataset *dataset,
                                   struct cn_error *error) {
+    const struct cn_npy *array = &images->array;
     double largest = 0;
     dataset->count = array->rank > 0 ? array->dims[0] : 0;
     if (dataset->count == 0 || dataset->count > UINT32_MAX)
@@ -203,13 +245,13 @@ static enum cn_status take_images(const struct cn_dataset_request *request,
     enum cn_status status = find_shape(request, array, &dataset->shape, error);
     if (status != CN_OK)
         return status;
+    if (array->kind == 'u' && array->item == 1) {
+        take_bytes(images, dataset);
+        return CN_OK;
+    }
     status = cn_dataset_resize(dataset, 0, array->count, error);
     if (status != CN_OK)
         return status;
-    if (array->kind == 'u' && array->item == 1) {
-        memcpy(dataset->images, array->data, array->count);
-        return CN_OK;
-    }
     for (size_t i = 0; i < array->count; i++)
         largest = fmax(largest, cn_npy_value(array, i));
     const double scale = array->kind == 'f' && largest <= 1 ? 255 : 1;
@@ -278,8 +320,8 @@ static enum cn_status take_weights(const struct cn_dataset_request *request,
 
 /* ---- The data set ---- */
 
-/* Reads the pair that `row` names, if both are there. */
-static enum cn_status read_pair(const struct cn_dataset_request *request, const struct place *place,
+/* Reads the pair that `row` names, if both are there; the place is closed then. */
+static enum cn_status read_pair(const struct cn_dataset_request *request, struct place *place,
                                 const struct names *row, struct cn_dataset *dataset,
                                 bool *ret_found, struct cn_error *error) {
     struct held_array images = {.room.storage = dataset->storage}, labels = images,
@@ -288,40 +330,66 @@ static enum cn_status read_pair(const struct cn_dataset_request *request, const 
     if (status == CN_OK && images.found)
         status = read_array(place, row->labels, &labels, error);
     *ret_found = images.found && labels.found;
+    if (status == CN_OK && *ret_found)
+        status = read_array(place, row->weights, &weights, error);
     if (status == CN_OK && *ret_found) {
+        place_close(place);
         dataset->whole = row->split < 0;
-        status = take_images(request, &images.array, dataset, error);
+        status = take_images(request, &images, dataset, error);
         if (status == CN_OK)
             status = take_labels(request, &labels.array, dataset, error);
-        if (status == CN_OK)
-            status = read_array(place, row->weights, &weights, error);
         if (status == CN_OK && weights.found)
             status = take_weights(request, &weights.array, dataset, error);
     }
-    array_release(&images);
-    array_release(&labels);
-    array_release(&weights);
+    cn_dataset_free_images(&images.room);
+    cn_dataset_free_images(&labels.room);
+    cn_dataset_free_images(&weights.room);
     return status;
 }
 
+/* True if the archive's directory has `name`. It lies at the end, so that large archives need not
+ * be read for it; a member whose own bytes look like an entry would deceive it. */
+static bool directory_has(const unsigned char *tail, size_t length, const char *name) {
+    enum { ENTRY = 46 };
+    const size_t size = strlen(name);
+    for (size_t at = 0; at + ENTRY + size <= length; at++)
+        if (memcmp(tail + at, "PK\1\2", 4) == 0 && tail[at + 28] == size && tail[at + 29] == 0 &&
+            memcmp(tail + at + ENTRY, name, size) == 0)
+            return true;
+    return false;
+}
+
+/* Reads the end of the archive; NULL without one. Caller frees. */
+static unsigned char *read_tail(const char *path, size_t *ret_length) {
+    enum { TAIL = 1 << 17 };
+    struct array_file file;
+    if (file_open(path, &file, NULL) != CN_OK)
+        return NULL;
+    *ret_length = file.length < TAIL ? file.length : TAIL;
+    unsigned char *tail = malloc(*ret_length);
+    if (tail != NULL &&
+        file_read(&file, path, file.length - *ret_length, *ret_length, tail, NULL) != CN_OK) {
+        free(tail);
+        tail = NULL;
+    }
+    (void)close(file.descriptor);
+    return tail;
+}
+
 bool cn_dataset_numpy_has_split(const struct cn_dataset_request *request) {
-    struct place place;
+    const bool archive = is_npz(request->path);
+    size_t length = 0;
+    unsigned char *tail = archive ? read_tail(request->path, &length) : NULL;
     bool found = false;
-    if (open_place(request->path, &place, NULL) != CN_OK)
-        return false;
     for (size_t i = 0; i < NAMES && !found; i++) {
         char name[64];
-        struct cn_archive_member member;
         if (names[i].split != (int)request->split)
             continue;
         (void)snprintf(name, sizeof name, "%s.npy", names[i].labels);
-        if (place.archive.bytes == NULL)
-            found = has_array_file(request->path, names[i].labels);
-        else if (cn_npz_find(place.archive.bytes, place.archive.length, name, request->path, &found,
-                             &member, NULL) != CN_OK)
-            found = false;
+        found = archive ? tail != NULL && directory_has(tail, length, name)
+                        : has_array_file(request->path, names[i].labels);
     }
-    mapping_close(&place.archive);
+    free(tail);
     return found;
 }
 
@@ -338,11 +406,11 @@ enum cn_status cn_dataset_numpy_read(const struct cn_dataset_request *request,
                                      struct cn_dataset *dataset, struct cn_error *error) {
     struct place place;
     bool found = false;
-    enum cn_status status = open_place(request->path, &place, error);
+    enum cn_status status = place_open(request->path, &dataset->storage, &place, error);
     for (size_t i = 0; status == CN_OK && !found && i < NAMES; i++)
         if (names[i].split < 0 || names[i].split == (int)request->split)
             status = read_pair(request, &place, &names[i], dataset, &found, error);
-    mapping_close(&place.archive);
+    place_close(&place);
     if (status == CN_OK && !found)
         status = fail_missing(request, error);
     return status == CN_OK ? cn_dataset_number_classes(dataset, error) : status;

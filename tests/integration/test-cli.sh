@@ -221,9 +221,25 @@ END
 check "a sorted folder is split by class" train --data flat --epochs 1 --output flat.safetensors \
     --validation-split 0.25
 check "says so" says "Validation: 10 of the pictures, the same share of each class"
+check "and how to measure it" says "--data flat --split validation"
 check "calibrate on what was kept" run 0 calibrate --model flat.safetensors --data flat \
     --validation-split 0.25 --output flat.safetensors --json
 check "which are as many" python 'j["samples"] == 10'
+check "without a warning" test ! -s err
+check "calibrate on all" run 0 calibrate --model flat.safetensors --data flat \
+    --output all.safetensors
+check "says what it learned from" says "calibrate: flat: the model was trained on 30 of these 40 pictures"
+check "and what to do" says "--validation-split 0.25 takes only the others"
+check "evaluate on all" run 0 evaluate --model flat.safetensors --data flat
+check "says it, too" says "evaluate: flat: the model was trained on 30 of these 40 pictures"
+check "evaluate on what was kept" run 0 evaluate --model flat.safetensors --data flat \
+    --split validation --json
+check "which are the others" python 'j["samples"] == 10'
+check "without a word" test ! -s err
+check "more pictures" train --data flat --epochs 1 --output kept.safetensors --validation-split 0.25 \
+    --extra-data parts
+check "do not hide the others" run 0 evaluate --model kept.safetensors --data flat
+check "that were learned from" says "the model was trained on 30 of these 40 pictures"
 check "calibrate on other data" run 1 calibrate --model flat.safetensors --data "$sample" \
     --validation-split 0.25 --output x
 check "says that they are others" says "these are other data"
@@ -234,7 +250,7 @@ check "a validation folder" train --data parts --epochs 1 --output x.safetensors
 check "is found" says "Validation: 10 pictures from its validation folder"
 check "validation data" train --epochs 1 --output x.safetensors --validation-data parts
 check "are named" says "Validation: 10 pictures from parts"
-check "no test folder" run 0 evaluate --model flat.safetensors --data flat
+check "no test folder" run 0 evaluate --model x.safetensors --data flat
 check "is said" says "evaluate: flat: the folder has no test split"
 check "training data" run 0 evaluate --model on.safetensors --data "$sample" --split train
 check "are known" says "the model was trained on these pictures"

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "convnet/dataset.h"
@@ -238,6 +239,20 @@ Test(data_formats, a_folder_of_npy) {
     expect_error(folder, CN_SPLIT_TRAIN, "neither whole numbers nor floats");
     folder_write(path, bytes, make_npy(bytes, "<i4", "(4294967295, 4294967295, 8)", labels, 4));
     expect_error(folder, CN_SPLIT_TRAIN, "shape");
+    folder_remove(folder);
+}
+
+/* A file of sysfs is shorter than its length says, as one is that another program shortens. */
+Test(data_formats, a_file_that_ends_before_its_length) {
+    static const char shorter[] = "/sys/kernel/uevent_seqnum";
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    if (access(shorter, R_OK) != 0)
+        cr_skip_test("there is no %s", shorter);
+    folder_create(folder);
+    folder_join(path, folder, "mnist.npz");
+    cr_assert_eq(symlink(shorter, path), 0);
+    expect_error(path, CN_SPLIT_TRAIN, "bytes: another program has shortened it");
+    cr_assert(!cn_dataset_has_split(path, CN_SPLIT_TEST));
     folder_remove(folder);
 }
 
