@@ -55,6 +55,7 @@ tests_unit_unit_tests_SOURCES += \
 	tests/unit/test_cors.c \
 	tests/unit/test_stream.c \
 	tests/unit/test_identity.c \
+	tests/unit/test_intake.c \
 	tests/unit/test_keys.c \
 	tests/unit/test_origin.c
 endif

@@ -13,7 +13,7 @@ static const char refused_head[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: clo
 static const char last_chunk[] = "0\r\n\r\n";
 static const char end_of_chunk_and_last[] = "\r\n0\r\n\r\n";
 
-enum { SIZE_DIGITS = 16, CHUNK_LINE = 4096 };
+enum { SIZE_DIGITS = 16, CHUNK_LINE = 4096, MOST_EMPTY_LINES = 16 };
 
 /* One call's input that is left and its room for output. */
 struct run {
@@ -33,6 +33,7 @@ static void go_to(struct http_stream *stream, enum http_stream_state state) {
     if (state == HTTP_STREAM_HEAD) {
         stream->head = (struct http_head){0};
         stream->begun = false;
+        stream->empty_lines = 0;
     }
 }
 
@@ -146,9 +147,12 @@ static void read_head(struct http_stream *stream, struct run *run) {
     struct http_head *head = &stream->head;
     size_t length = 0;
     bool whole = false;
-    while (!stream->begun && run->length >= 2 && memcmp(run->in, "\r\n", 2) == 0) {
+    while (!stream->begun && head->status == 0 && run->length >= 2 &&
+           memcmp(run->in, "\r\n", 2) == 0) {
         stream_take(run, 2); /* RFC 9112, 2.2: empty lines may precede the request line */
         stream->searched = 0;
+        if (++stream->empty_lines > MOST_EMPTY_LINES)
+            http_head_reject(head, 400, "more than 16 empty lines precede the request line");
     }
     const bool odd = run->length > 0 && !stream->begun && !http_is_tchar(run->in[0]);
     if (odd && (run->in[0] != '\r' || run->length > 1))

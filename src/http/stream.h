@@ -29,7 +29,8 @@ struct http_stream {
      * of their bytes that are kept for libmicrohttpd, and how far the search for the next line end
      * has come. */
     size_t scanned, kept, searched;
-    bool begun; /* the request line has been read */
+    bool begun;           /* the request line has been read */
+    unsigned empty_lines; /* that came before it */
     uint64_t left;
     const char *text;
     size_t heads; /* number of heads that were output */

@@ -88,6 +88,7 @@ static unsigned refused(const char *bytes, size_t length) {
 #define REFUSED(bytes) refused(bytes, sizeof(bytes) - 1)
 #define FIELDS(lines)  REFUSED("POST / HTTP/1.1\r\n" HOST lines "\r\n\r\nabc")
 #define LINE(line)     REFUSED(line "\r\n" HOST "\r\n")
+#define EIGHT_LINES    "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n"
 
 /* The status of chunks that end at their fault; `expected` is the output up to there. */
 static unsigned chunks_end(const char *bytes, size_t length, const char *expected) {
@@ -124,6 +125,13 @@ Test(stream, what_only_adds_doubt_is_left_out) {
               "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 1);
     passes_as(CHUNKS "0003;a=b;c=\"d\"\r\nabc\r\n00 ;e\r\nA: b\r\nC: d\r\n\r\n",
               CHUNKS "3\r\nabc\r\n0\r\n\r\n", 1);
+}
+
+/* They yield no output, so that a flood of them would keep the thread that reads them. */
+Test(stream, few_empty_lines_may_precede_a_request) {
+    const char *plain = "GET / HTTP/1.1\r\n" HOST "\r\n";
+    passes_as(EIGHT_LINES EIGHT_LINES "GET / HTTP/1.1\r\n" HOST "\r\n" EIGHT_LINES, plain, 1);
+    cr_assert_eq(REFUSED(EIGHT_LINES EIGHT_LINES "\r\nGET / HTTP/1.1\r\n" HOST "\r\n"), 400);
 }
 
 Test(stream, heads_that_break_a_rule) {
