@@ -36,7 +36,11 @@ static size_t activation_width(const struct cn_layer *layer) {
     return (size_t)cn_shape_channels(&layer->input_shape);
 }
 
-static void activation_apply(const struct cn_layer *layer, const float *x, float *y, size_t count) {
+static void activation_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                             float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const size_t size = count * cn_shape_size(&layer->input_shape);
     if (activation_kind(layer) == CN_ACTIVATION_RELU) {
         cn_kernels()->elementwise->relu(y, x, size);
@@ -46,10 +50,6 @@ static void activation_apply(const struct cn_layer *layer, const float *x, float
         memcpy(y, x, size * sizeof *y);
     cn_activation_forward(y, size / activation_width(layer), activation_width(layer),
                           activation_kind(layer));
-}
-
-static void activation_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    activation_apply(layer, pass->x, pass->y, pass->count);
 }
 
 static void activation_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -65,29 +65,19 @@ static void activation_backward(const struct cn_layer *layer, const struct cn_pa
                                pass->dy_is_dz ? CN_ACTIVATION_LINEAR : activation_kind(layer));
 }
 
-static void activation_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                             float *y, float *scratch) {
-    (void)scratch;
-    activation_apply(&step->layer, inputs[0], y, count);
-}
-
 /* Bytes of what is not below zero. */
 static bool activation_passes_bytes(const struct cn_layer *layer, struct cn_byte_range range) {
     const enum cn_activation kind = activation_kind(layer);
     return kind == CN_ACTIVATION_LINEAR || (kind == CN_ACTIVATION_RELU && range.zero == 0);
 }
 
-static const struct cn_layer_training activation_training = {.forward = activation_forward,
-                                                             .backward = activation_backward};
+static const struct cn_layer_training activation_training = {.backward = activation_backward};
 static const struct cn_layer_inference activation_inference = {
     .infer = activation_infer, .in_place = true, .passes_bytes = activation_passes_bytes};
 
 const struct cn_layer_type cn_activation_type = {.class_name = "Activation",
                                                  .onnx = "Relu Sigmoid Tanh Softmax",
-                                                 .config_size = sizeof defaults,
-                                                 .defaults = &defaults,
-                                                 .fields = fields,
-                                                 .field_count = sizeof fields / sizeof *fields,
+                                                 CN_LAYER_KEYS(defaults, fields),
                                                  .build = activation_build,
                                                  .activation = activation_member,
                                                  .activation_only = true,

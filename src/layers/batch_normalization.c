@@ -284,13 +284,10 @@ static const struct cn_layer_inference batch_normalization_inference = {
     .pack = batch_normalization_pack,
     .scale_shift = batch_normalization_scale_shift};
 
-const struct cn_layer_type cn_batch_normalization_type = {
-    .class_name = "BatchNormalization",
-    .onnx = "BatchNormalization",
-    .config_size = sizeof defaults,
-    .defaults = &defaults,
-    .fields = fields,
-    .field_count = sizeof fields / sizeof *fields,
-    .build = batch_normalization_build,
-    .training = &batch_normalization_training,
-    .inference = &batch_normalization_inference};
+const struct cn_layer_type cn_batch_normalization_type = {.class_name = "BatchNormalization",
+                                                          .onnx = "BatchNormalization",
+                                                          CN_LAYER_KEYS(defaults, fields),
+                                                          .build = batch_normalization_build,
+                                                          .training = &batch_normalization_training,
+                                                          .inference =
+                                                              &batch_normalization_inference};

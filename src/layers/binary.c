@@ -112,8 +112,10 @@ static void binary_row(enum function function, const float *a, ptrdiff_t sa, con
 }
 #undef EACH
 
-static void binary_apply(const struct cn_layer *layer, const float *const *inputs, size_t count,
-                         float *y) {
+static void binary_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                         float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    (void)scratch;
     const size_t sizes[2] = {cn_shape_size(&layer->inputs[0].shape),
                              cn_shape_size(&layer->inputs[1].shape)};
     const size_t out = cn_shape_size(&layer->output_shape);
@@ -202,18 +204,7 @@ static void binary_backward(const struct cn_layer *layer, const struct cn_pass *
     }
 }
 
-static void binary_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    binary_apply(layer, pass->xs, pass->count, pass->y);
-}
-
-static void binary_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                         float *y, float *scratch) {
-    (void)scratch;
-    binary_apply(&step->layer, inputs, count, y);
-}
-
-static const struct cn_layer_training binary_training = {.forward = binary_forward,
-                                                         .backward = binary_backward};
+static const struct cn_layer_training binary_training = {.backward = binary_backward};
 static const struct cn_layer_inference binary_inference = {.infer = binary_infer};
 
 const struct cn_layer_type cn_binary_type = {
@@ -221,10 +212,7 @@ const struct cn_layer_type cn_binary_type = {
     .onnx =
         "Add Sub Mul Div Pow Max Min PRelu Mod Equal Greater GreaterOrEqual Less LessOrEqual And "
         "Or Xor Expand",
-    .config_size = sizeof binary_defaults,
-    .defaults = &binary_defaults,
-    .fields = binary_fields,
-    .field_count = sizeof binary_fields / sizeof *binary_fields,
+    CN_LAYER_KEYS(binary_defaults, binary_fields),
     .min_inputs = 2,
     .max_inputs = 2,
     .build = binary_build,

@@ -35,15 +35,15 @@ static enum cn_status constant_build(struct cn_layer *layer, struct cn_error *er
     return CN_OK;
 }
 
-static void constant_repeat(const struct cn_layer *layer, const float *value, size_t count,
-                            float *y) {
+static void constant_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                           float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *value = step->packed;
+    (void)inputs;
+    (void)scratch;
     const size_t size = cn_shape_size(&layer->output_shape);
     for (size_t i = 0; i < count; i++)
         memcpy(y + i * size, value, size * sizeof *y);
-}
-
-static void constant_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    constant_repeat(layer, pass->parameters, pass->count, pass->y);
 }
 
 static void constant_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -55,33 +55,17 @@ static void constant_backward(const struct cn_layer *layer, const struct cn_pass
             pass->gradients[k] += pass->dy[i * size + k];
 }
 
-static void constant_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                           float *y, float *scratch) {
-    (void)inputs;
-    (void)scratch;
-    constant_repeat(&step->layer, step->packed, count, y);
-}
-
 static size_t constant_packed_size(const struct cn_layer *layer) {
     return cn_shape_size(&layer->output_shape);
 }
 
-static void constant_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
-    memcpy(packed, parameters, cn_shape_size(&layer->output_shape) * sizeof *packed);
-}
-
-static const struct cn_layer_training constant_training = {.forward = constant_forward,
-                                                           .backward = constant_backward};
+static const struct cn_layer_training constant_training = {.backward = constant_backward};
 static const struct cn_layer_inference constant_inference = {
-    .infer = constant_infer, .packed_size = constant_packed_size, .pack = constant_pack};
+    .infer = constant_infer, .packed_size = constant_packed_size, .pack = cn_layer_pack_unchanged};
 
 const struct cn_layer_type cn_constant_type = {.class_name = "Constant",
                                                .onnx = "Constant",
-                                               .config_size = sizeof constant_defaults,
-                                               .defaults = &constant_defaults,
-                                               .fields = constant_fields,
-                                               .field_count =
-                                                   sizeof constant_fields / sizeof *constant_fields,
+                                               CN_LAYER_KEYS(constant_defaults, constant_fields),
                                                .build = constant_build,
                                                .training = &constant_training,
                                                .inference = &constant_inference};

@@ -196,10 +196,9 @@ static const struct cn_layer_inference conv2d_inference = {.prepare = cn_affine_
                                                            .bytes = &cn_convolution_bytes};
 
 #define CONVOLUTION(prefix)                                                                        \
-    .onnx = "Conv", .config_size = sizeof(struct conv2d_config), .defaults = &prefix##_defaults,   \
-    .fields = prefix##_fields, .field_count = sizeof prefix##_fields / sizeof *prefix##_fields,    \
-    .build = conv2d_build, .macs = cn_affine_macs, .affine = conv2d_affine,                        \
-    .activation = conv2d_activation, .training = &conv2d_training, .inference = &conv2d_inference
+    .onnx = "Conv", CN_LAYER_KEYS(prefix##_defaults, prefix##_fields), .build = conv2d_build,      \
+    .macs = cn_affine_macs, .affine = conv2d_affine, .activation = conv2d_activation,              \
+    .training = &conv2d_training, .inference = &conv2d_inference
 
 const struct cn_layer_type cn_conv2d_type = {
     .class_name = "Conv2D", CONVOLUTION(conv2d), .late_fields = 2 /* dilation_rate, groups */};

@@ -188,8 +188,10 @@ static void add_row(const struct geometry *g, int row, const float *products, fl
             }
 }
 
-static void transpose_run(const struct cn_layer *layer, const float *packed, const float *x,
-                          size_t count, float *y, float *scratch) {
+static void transpose_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                            float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *packed = step->packed, *x = inputs[0];
     const struct geometry g = geometry_of(layer);
     const float *zeros = packed + cn_conv2d_kernel_size(&g.product);
     const float *bias = packed + cn_floats_aligned(cn_conv2d_packed_size(&g.product));
@@ -207,16 +209,7 @@ static void transpose_run(const struct cn_layer *layer, const float *packed, con
     cn_activation_forward(y, count * pixels, g.filters, config_of(layer)->activation);
 }
 
-static void transpose_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                            float *y, float *scratch) {
-    transpose_run(&step->layer, step->packed, inputs[0], count, y, scratch);
-}
-
 /* ---- Training ---- */
-
-static void transpose_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    transpose_run(layer, pass->packed, pass->x, pass->count, pass->y, pass->scratch);
-}
 
 static size_t transpose_training_scratch_size(const struct cn_layer *layer) {
     const size_t forward = transpose_scratch_size(layer), out = cn_shape_size(&layer->output_shape);
@@ -270,8 +263,7 @@ static void transpose_backward(const struct cn_layer *layer, const struct cn_pas
     }
 }
 
-static const struct cn_layer_training transpose_training = {.forward = transpose_forward,
-                                                            .backward = transpose_backward,
+static const struct cn_layer_training transpose_training = {.backward = transpose_backward,
                                                             .packed_size = transpose_packed_size,
                                                             .pack = transpose_pack,
                                                             .scratch_size =
@@ -288,11 +280,9 @@ static const struct cn_layer_inference transpose_inference = {.infer = transpose
                                                                   transpose_scratch_of_step};
 
 #define TRANSPOSE(prefix)                                                                          \
-    .onnx = "ConvTranspose", .config_size = sizeof(struct transpose_config),                       \
-    .defaults = &prefix##_defaults, .fields = prefix##_fields,                                     \
-    .field_count = sizeof prefix##_fields / sizeof *prefix##_fields, .build = transpose_build,     \
-    .macs = transpose_macs, .activation = transpose_activation, .training = &transpose_training,   \
-    .inference = &transpose_inference
+    .onnx = "ConvTranspose", CN_LAYER_KEYS(prefix##_defaults, prefix##_fields),                    \
+    .build = transpose_build, .macs = transpose_macs, .activation = transpose_activation,          \
+    .training = &transpose_training, .inference = &transpose_inference
 
 const struct cn_layer_type cn_conv2d_transpose_type = {.class_name = "Conv2DTranspose",
                                                        TRANSPOSE(conv2d_transpose)};

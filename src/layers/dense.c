@@ -160,10 +160,7 @@ static const struct cn_layer_inference dense_inference = {.prepare = cn_affine_p
 const struct cn_layer_type cn_dense_type = {
     .class_name = "Dense",
     .onnx = "Gemm MatMul",
-    .config_size = sizeof defaults,
-    .defaults = &defaults,
-    .fields = fields,
-    .field_count = sizeof fields / sizeof *fields,
+    CN_LAYER_KEYS(defaults, fields),
     .build = dense_build,
     .macs = cn_affine_macs,
     .affine = dense_affine,

@@ -49,9 +49,6 @@ static const struct cn_layer_training dropout_training = {.forward = dropout_for
 
 const struct cn_layer_type cn_dropout_type = {.class_name = "Dropout",
                                               .onnx = "Dropout",
-                                              .config_size = sizeof defaults,
-                                              .defaults = &defaults,
-                                              .fields = fields,
-                                              .field_count = sizeof fields / sizeof *fields,
+                                              CN_LAYER_KEYS(defaults, fields),
                                               .build = dropout_build,
                                               .training = &dropout_training};

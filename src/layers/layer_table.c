@@ -162,6 +162,21 @@ struct cn_step cn_step_of_bytes(const struct cn_layer *layer, const float *packe
     return step_of(layer, layer->type->inference->bytes, packed, bytes);
 }
 
+void cn_layer_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const struct cn_layer_training *training = layer->type->training;
+    if (training->forward != NULL) {
+        training->forward(layer, pass);
+        return;
+    }
+    const struct cn_step step =
+        cn_step_of(layer, training->pack != NULL ? pass->packed : pass->parameters);
+    step.inference->infer(&step, pass->xs, pass->count, pass->y, pass->scratch);
+}
+
+void cn_layer_pack_unchanged(const struct cn_layer *layer, const float *parameters, float *packed) {
+    memcpy(packed, parameters, layer->type->inference->packed_size(layer) * sizeof *packed);
+}
+
 bool cn_layer_has_scales(const struct cn_layer *layer) {
     const struct cn_layer_inference *inference = layer->type->inference;
     return layer->tensor_count > 0 && inference != NULL && inference->bytes != NULL &&

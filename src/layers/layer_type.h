@@ -82,6 +82,8 @@ struct cn_layer_batch {
 };
 
 struct cn_layer_training {
+    /* NULL: as the type's inference computes, on `packed`, or on the parameters where `pack` is
+     * NULL. */
     void (*forward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*backward)(const struct cn_layer *layer, const struct cn_pass *pass);
     /* All floats; NULL: 0. */
@@ -170,6 +172,11 @@ struct cn_layer_type {
                                                    is, in the output's shape */
 };
 
+/* A type's configuration: its defaults, and the table of its keys. */
+#define CN_LAYER_KEYS(default_values, table)                                                       \
+    .config_size = sizeof(default_values), .defaults = &(default_values), .fields = (table),       \
+    .field_count = sizeof(table) / sizeof *(table)
+
 extern const struct cn_layer_type cn_conv2d_type, cn_conv1d_type, cn_depthwise_conv2d_type,
     cn_depthwise_conv1d_type, cn_separable_conv2d_type, cn_separable_conv1d_type,
     cn_conv2d_transpose_type, cn_conv1d_transpose_type, cn_max_pooling2d_type,
@@ -206,6 +213,12 @@ struct cn_step cn_step_of(const struct cn_layer *layer, const float *packed);
 /* The same on bytes. */
 struct cn_step cn_step_of_bytes(const struct cn_layer *layer, const float *packed,
                                 struct cn_step_bytes bytes);
+
+/* The layer's part of forward in training. */
+void cn_layer_forward(const struct cn_layer *layer, const struct cn_pass *pass);
+
+/* `pack` of a type whose inference reads the parameters as they are. */
+void cn_layer_pack_unchanged(const struct cn_layer *layer, const float *parameters, float *packed);
 
 /* True if the layer has a kernel of its own that can be quantized. */
 bool cn_layer_has_scales(const struct cn_layer *layer);

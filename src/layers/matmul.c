@@ -61,8 +61,10 @@ static struct cn_walk matmul_walk(const struct cn_layer *layer) {
     return walk;
 }
 
-static void matmul_apply(const struct cn_layer *layer, const float *const *inputs, size_t count,
-                         float *y) {
+static void matmul_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                         float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    (void)scratch;
     const struct cn_shape *a = &layer->inputs[0].shape;
     const int rank = layer->output_shape.rank;
     const size_t rows = (size_t)layer->output_shape.dims[rank - 2];
@@ -77,10 +79,6 @@ static void matmul_apply(const struct cn_layer *layer, const float *const *input
                             y + s * out + walk.row * rows * columns, rows, inner, columns);
         while (cn_walk_next(&walk));
     }
-}
-
-static void matmul_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    matmul_apply(layer, pass->xs, pass->count, pass->y);
 }
 
 static void matmul_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -115,14 +113,7 @@ static void matmul_backward(const struct cn_layer *layer, const struct cn_pass *
     }
 }
 
-static void matmul_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                         float *y, float *scratch) {
-    (void)scratch;
-    matmul_apply(&step->layer, inputs, count, y);
-}
-
-static const struct cn_layer_training matmul_training = {.forward = matmul_forward,
-                                                         .backward = matmul_backward};
+static const struct cn_layer_training matmul_training = {.backward = matmul_backward};
 static const struct cn_layer_inference matmul_inference = {.infer = matmul_infer};
 
 const struct cn_layer_type cn_matmul_type = {.class_name = "MatMul",

@@ -121,8 +121,10 @@ static void combine(enum merge_op op, float *y, const float *x, size_t stride, s
     }
 }
 
-static void merge_apply(const struct cn_layer *layer, const float *const *inputs, size_t count,
-                        float *y) {
+static void merge_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                        float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    (void)scratch;
     const struct cn_shape *out = &layer->output_shape;
     const size_t size = cn_shape_size(out), width = (size_t)cn_shape_channels(out);
     for (size_t i = 0; i < layer->input_count; i++) {
@@ -149,10 +151,6 @@ static void merge_apply(const struct cn_layer *layer, const float *const *inputs
     }
     for (size_t k = 0; op_of(layer) == MERGE_AVERAGE && k < count * size; k++)
         y[k] /= (float)layer->input_count;
-}
-
-static void merge_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    merge_apply(layer, pass->xs, pass->count, pass->y);
 }
 
 /* A sample's input j at element k of row `row`. */
@@ -214,12 +212,6 @@ static void merge_backward(const struct cn_layer *layer, const struct cn_pass *p
     }
 }
 
-static void merge_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                        float *y, float *scratch) {
-    (void)scratch;
-    merge_apply(&step->layer, inputs, count, y);
-}
-
 /* On bytes: the sum of two, of one shape. */
 static bool merge_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
                         struct cn_byte_range out) {
@@ -244,8 +236,7 @@ static const char *merge_bytes_kernel(const struct cn_step *step) {
 static const struct cn_layer_inference merge_bytes = {
     .infer = merge_bytes_infer, .kernel = merge_bytes_kernel, .takes = merge_takes};
 
-static const struct cn_layer_training merge_training = {.forward = merge_forward,
-                                                        .backward = merge_backward};
+static const struct cn_layer_training merge_training = {.backward = merge_backward};
 static const struct cn_layer_inference merge_inference = {
     .infer = merge_infer, .in_place = true, .bytes = &merge_bytes};
 
@@ -341,15 +332,6 @@ static void concatenate_numbers(const struct cn_layer *layer, const float *const
     }
 }
 
-static void concatenate_apply(const struct cn_layer *layer, const float *const *inputs,
-                              size_t count, float *y) {
-    concatenate_numbers(layer, inputs, count, y, sizeof *y);
-}
-
-static void concatenate_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    concatenate_apply(layer, pass->xs, pass->count, pass->y);
-}
-
 static void concatenate_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const int axis = concatenate_axis(layer);
     const size_t out = run_size(&layer->output_shape, axis);
@@ -365,7 +347,7 @@ static void concatenate_backward(const struct cn_layer *layer, const struct cn_p
 static void concatenate_infer(const struct cn_step *step, const float *const *inputs, size_t count,
                               float *y, float *scratch) {
     (void)scratch;
-    concatenate_apply(&step->layer, inputs, count, y);
+    concatenate_numbers(&step->layer, inputs, count, y, sizeof *y);
 }
 
 /* On bytes: all of one range. */
@@ -388,20 +370,16 @@ static const struct cn_layer_inference concatenate_bytes = {.infer = concatenate
                                                             .takes = concatenate_takes,
                                                             .one_range = true};
 
-static const struct cn_layer_training concatenate_training = {.forward = concatenate_forward,
-                                                              .backward = concatenate_backward};
+static const struct cn_layer_training concatenate_training = {.backward = concatenate_backward};
 static const struct cn_layer_inference concatenate_inference = {.infer = concatenate_infer,
                                                                 .bytes = &concatenate_bytes};
 
-const struct cn_layer_type cn_concatenate_type = {.class_name = "Concatenate",
-                                                  .onnx = "Concat",
-                                                  .config_size = sizeof concatenate_defaults,
-                                                  .defaults = &concatenate_defaults,
-                                                  .fields = concatenate_fields,
-                                                  .field_count = sizeof concatenate_fields /
-                                                                 sizeof *concatenate_fields,
-                                                  .min_inputs = 1,
-                                                  .max_inputs = CN_LAYER_MAX_INPUTS,
-                                                  .build = concatenate_build,
-                                                  .training = &concatenate_training,
-                                                  .inference = &concatenate_inference};
+const struct cn_layer_type cn_concatenate_type = {
+    .class_name = "Concatenate",
+    .onnx = "Concat",
+    CN_LAYER_KEYS(concatenate_defaults, concatenate_fields),
+    .min_inputs = 1,
+    .max_inputs = CN_LAYER_MAX_INPUTS,
+    .build = concatenate_build,
+    .training = &concatenate_training,
+    .inference = &concatenate_inference};

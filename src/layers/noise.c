@@ -131,8 +131,7 @@ static const struct cn_layer_training spatial_training = {.forward = spatial_for
                                                         .backward = alpha_backward};
 
 #define NOISE(kind, key)                                                                           \
-    .config_size = sizeof noise_defaults, .defaults = &noise_defaults, .fields = key##_fields,     \
-    .field_count = 1, .build = noise_build, .training = &kind##_training
+    CN_LAYER_KEYS(noise_defaults, key##_fields), .build = noise_build, .training = &kind##_training
 
 const struct cn_layer_type cn_spatial_dropout2d_type = {.class_name = "SpatialDropout2D",
                                                         NOISE(spatial, rate)};
@@ -187,9 +186,6 @@ static const struct cn_layer_training activity_training = {.forward = activity_f
 
 const struct cn_layer_type cn_activity_regularization_type = {
     .class_name = "ActivityRegularization",
-    .config_size = sizeof activity_defaults,
-    .defaults = &activity_defaults,
-    .fields = activity_fields,
-    .field_count = 2,
+    CN_LAYER_KEYS(activity_defaults, activity_fields),
     .build = noise_build,
     .training = &activity_training};

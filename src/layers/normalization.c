@@ -122,8 +122,12 @@ static void moments_of(const struct set *set, const float *x, float epsilon, dou
     *ret_inverse = 1 / sqrt(squares / count + (double)epsilon);
 }
 
-static void normalization_apply(const struct cn_layer *layer, const float *parameters,
-                                const float *x, size_t count, float *y) {
+static void normalization_infer(const struct cn_step *step, const float *const *inputs,
+                                size_t count, float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    const float *parameters = step->packed;
+    (void)scratch;
     const struct normalization_config *config = config_of(layer);
     const struct sets sets = sets_of(layer);
     const size_t width = sets.channels / sets.groups;
@@ -143,10 +147,6 @@ static void normalization_apply(const struct cn_layer *layer, const float *param
                                     (beta != NULL ? (double)beta[c] : 0));
                 }
         }
-}
-
-static void normalization_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    normalization_apply(layer, pass->parameters, pass->x, pass->count, pass->y);
 }
 
 /* dx = (g - mean(g) - x^ mean(g x^)) / deviation, where g = dy gamma and x^ = (x - mean) /
@@ -189,36 +189,22 @@ static void normalization_backward(const struct cn_layer *layer, const struct cn
         }
 }
 
-/* Packed: the parameters, unchanged. */
 static size_t normalization_packed_size(const struct cn_layer *layer) {
     const struct normalization_config *config = config_of(layer);
     return sets_of(layer).channels * ((size_t)config->scale + (size_t)config->center);
 }
 
-static void normalization_pack(const struct cn_layer *layer, const float *parameters,
-                               float *packed) {
-    memcpy(packed, parameters, normalization_packed_size(layer) * sizeof *packed);
-}
-
-static void normalization_infer(const struct cn_step *step, const float *const *inputs,
-                                size_t count, float *y, float *scratch) {
-    (void)scratch;
-    normalization_apply(&step->layer, step->packed, inputs[0], count, y);
-}
-
-static const struct cn_layer_training normalization_training = {.forward = normalization_forward,
-                                                                .backward = normalization_backward};
+static const struct cn_layer_training normalization_training = {.backward = normalization_backward};
 static const struct cn_layer_inference normalization_inference = {.infer = normalization_infer,
                                                                   .packed_size =
                                                                       normalization_packed_size,
-                                                                  .pack = normalization_pack,
+                                                                  .pack = cn_layer_pack_unchanged,
                                                                   .in_place = true};
 
 #define NORMALIZATION(prefix)                                                                      \
-    .config_size = sizeof(struct normalization_config), .defaults = &prefix##_defaults,            \
-    .fields = prefix##_fields, .field_count = sizeof prefix##_fields / sizeof *prefix##_fields,    \
-    .build = normalization_build, .training = &normalization_training,                             \
-    .inference = &normalization_inference
+    CN_LAYER_KEYS(prefix##_defaults, prefix##_fields), .build = normalization_build,               \
+                                                       .training = &normalization_training,        \
+                                                       .inference = &normalization_inference
 
 const struct cn_layer_type cn_layer_normalization_type = {
     .class_name = "LayerNormalization", .onnx = "LayerNormalization", NORMALIZATION(layer)};
@@ -282,7 +268,11 @@ static double response_power(const struct response_config *config) {
     return config->unit ? -0.5 : -(double)config->beta;
 }
 
-static void response_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+static void response_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                           float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const struct response_config *config = response_of(layer);
     const size_t width = (size_t)cn_shape_channels(&layer->input_shape);
     const size_t rows = count * cn_shape_size(&layer->input_shape) / width;
@@ -290,16 +280,6 @@ static void response_apply(const struct cn_layer *layer, const float *x, size_t 
         for (size_t c = 0; c < width; c++)
             y[c] = (float)((double)x[c] *
                            pow(response_base(config, x, c, width), response_power(config)));
-}
-
-static void response_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                           float *y, float *scratch) {
-    (void)scratch;
-    response_apply(&step->layer, inputs[0], count, y);
-}
-
-static void response_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    response_apply(layer, pass->x, pass->count, pass->y);
 }
 
 /* y_c = x_c b_c^p: dx_k = dy_k b_k^p + sum over the c that see k of dy_c x_c p b_c^(p-1) db_c/dx_k.
@@ -329,8 +309,7 @@ static void response_backward(const struct cn_layer *layer, const struct cn_pass
     }
 }
 
-static const struct cn_layer_training response_training = {.forward = response_forward,
-                                                           .backward = response_backward};
+static const struct cn_layer_training response_training = {.backward = response_backward};
 static const struct cn_layer_inference response_inference = {.infer = response_infer};
 
 const struct cn_layer_type cn_unit_normalization_type = {.class_name = "UnitNormalization",
@@ -343,10 +322,7 @@ const struct cn_layer_type cn_unit_normalization_type = {.class_name = "UnitNorm
 const struct cn_layer_type cn_local_response_normalization_type = {
     .class_name = "LocalResponseNormalization",
     .onnx = "LRN",
-    .config_size = sizeof(struct response_config),
-    .defaults = &response_defaults,
-    .fields = response_fields,
-    .field_count = sizeof response_fields / sizeof *response_fields,
+    CN_LAYER_KEYS(response_defaults, response_fields),
     .build = response_build,
     .training = &response_training,
     .inference = &response_inference};

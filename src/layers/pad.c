@@ -76,7 +76,11 @@ static ptrdiff_t pad_row(const struct cn_layer *layer, const struct cn_walk *wal
     return at;
 }
 
-static void pad_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+static void pad_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                      float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const struct pad_config *config = pad_of(layer);
     const size_t in = cn_shape_size(&layer->input_shape), out = cn_shape_size(&layer->output_shape);
     const int last = layer->input_shape.rank - 1, dim = layer->input_shape.dims[last];
@@ -92,10 +96,6 @@ static void pad_apply(const struct cn_layer *layer, const float *x, size_t count
             }
         } while (cn_walk_next(&walk));
     }
-}
-
-static void pad_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    pad_apply(layer, pass->x, pass->count, pass->y);
 }
 
 static void pad_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -119,22 +119,12 @@ static void pad_backward(const struct cn_layer *layer, const struct cn_pass *pas
     }
 }
 
-static void pad_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                      float *y, float *scratch) {
-    (void)scratch;
-    pad_apply(&step->layer, inputs[0], count, y);
-}
-
-static const struct cn_layer_training pad_training = {.forward = pad_forward,
-                                                      .backward = pad_backward};
+static const struct cn_layer_training pad_training = {.backward = pad_backward};
 static const struct cn_layer_inference pad_inference = {.infer = pad_infer};
 
 const struct cn_layer_type cn_pad_type = {.class_name = "Pad",
                                           .onnx = "Pad MaxPool",
-                                          .config_size = sizeof pad_defaults,
-                                          .defaults = &pad_defaults,
-                                          .fields = pad_fields,
-                                          .field_count = sizeof pad_fields / sizeof *pad_fields,
+                                          CN_LAYER_KEYS(pad_defaults, pad_fields),
                                           .build = pad_build,
                                           .training = &pad_training,
                                           .inference = &pad_inference};

@@ -199,11 +199,6 @@ static const struct cn_layer_inference max_pooling_on_bytes = {.prepare = poolin
 
 /* ---- Training ---- */
 
-static void pooling_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const struct cn_step step = cn_step_of(layer, NULL);
-    layer->type->inference->infer(&step, pass->xs, pass->count, pass->y, NULL);
-}
-
 static void max_pooling_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const struct cn_pooling shape = cn_step_of(layer, NULL).pooling;
     const size_t in = cn_shape_size(&layer->input_shape);
@@ -221,10 +216,9 @@ static void average_pooling_backward(const struct cn_layer *layer, const struct 
         cn_average_pooling_backward(pass->dx + i * in, pass->dy + i * out, &shape);
 }
 
-static const struct cn_layer_training max_pooling_training = {.forward = pooling_forward,
-                                                              .backward = max_pooling_backward};
-static const struct cn_layer_training average_pooling_training = {
-    .forward = pooling_forward, .backward = average_pooling_backward};
+static const struct cn_layer_training max_pooling_training = {.backward = max_pooling_backward};
+static const struct cn_layer_training average_pooling_training = {.backward =
+                                                                      average_pooling_backward};
 
 static const struct cn_layer_inference max_pooling_inference = {.prepare = pooling_prepare,
                                                                 .infer = max_pooling_infer,
@@ -237,10 +231,7 @@ static const struct cn_layer_inference global_max_inference = {
 static const struct cn_layer_inference global_average_inference = {
     .prepare = global_prepare, .infer = average_pooling_infer, .bytes = &global_average_on_bytes};
 
-#define WINDOWED(prefix)                                                                           \
-    .config_size = sizeof prefix##_defaults, .defaults = &prefix##_defaults,                       \
-    .fields = prefix##_fields, .field_count = sizeof prefix##_fields / sizeof *prefix##_fields,    \
-    .build = pooling_build
+#define WINDOWED(prefix) CN_LAYER_KEYS(prefix##_defaults, prefix##_fields), .build = pooling_build
 #define MAXIMUM                                                                                    \
     .onnx = "MaxPool", .training = &max_pooling_training, .inference = &max_pooling_inference
 #define AVERAGE                                                                                    \
@@ -257,8 +248,7 @@ const struct cn_layer_type cn_average_pooling1d_type = {
     .class_name = "AveragePooling1D", WINDOWED(pooling1d), AVERAGE};
 
 #define GLOBAL(prefix)                                                                             \
-    .config_size = sizeof prefix##_defaults, .defaults = &prefix##_defaults,                       \
-    .fields = global_fields, .field_count = 1, .late_fields = 1, .build = global_build
+    CN_LAYER_KEYS(prefix##_defaults, global_fields), .late_fields = 1, .build = global_build
 #define GLOBAL_MAXIMUM                                                                             \
     .onnx = "GlobalMaxPool", .training = &max_pooling_training, .inference = &global_max_inference
 #define GLOBAL_AVERAGE                                                                             \

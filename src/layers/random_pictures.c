@@ -223,9 +223,8 @@ static const struct cn_layer_training geometry_training = {.forward = geometry_f
                                                            .backward = geometry_backward};
 
 #define GEOMETRY_TYPE(kind)                                                                        \
-    .config_size = sizeof(struct geometry_config), .defaults = &kind##_defaults,                   \
-    .fields = kind##_fields, .field_count = sizeof kind##_fields / sizeof *kind##_fields,          \
-    .build = geometry_build, .training = &geometry_training
+    CN_LAYER_KEYS(kind##_defaults, kind##_fields), .build = geometry_build,                        \
+                                                   .training = &geometry_training
 
 const struct cn_layer_type cn_random_flip_type = {.class_name = "RandomFlip", GEOMETRY_TYPE(flip)};
 const struct cn_layer_type cn_random_rotation_type = {.class_name = "RandomRotation",
@@ -328,9 +327,7 @@ static const struct cn_layer_training tone_training = {.forward = tone_forward,
                                                        .backward = tone_backward};
 
 #define TONE_TYPE(kind)                                                                            \
-    .config_size = sizeof(struct tone_config), .defaults = &kind##_defaults,                       \
-    .fields = tone_fields, .field_count = sizeof tone_fields / sizeof *tone_fields,                \
-    .build = tone_build, .training = &tone_training
+    CN_LAYER_KEYS(kind##_defaults, tone_fields), .build = tone_build, .training = &tone_training
 
 const struct cn_layer_type cn_random_contrast_type = {.class_name = "RandomContrast",
                                                       TONE_TYPE(contrast)};

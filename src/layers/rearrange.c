@@ -48,10 +48,7 @@ static enum cn_status reshape_build(struct cn_layer *layer, struct cn_error *err
 
 const struct cn_layer_type cn_reshape_type = {.class_name = "Reshape",
                                               .onnx = "Reshape Squeeze Unsqueeze",
-                                              .config_size = sizeof reshape_defaults,
-                                              .defaults = &reshape_defaults,
-                                              .fields = reshape_fields,
-                                              .field_count = 1,
+                                              CN_LAYER_KEYS(reshape_defaults, reshape_fields),
                                               .build = reshape_build,
                                               .training = &cn_view_training};
 
@@ -168,28 +165,18 @@ static void permute_infer(const struct cn_step *step, const float *const *inputs
         permute_sample(&step->layer, inputs[0] + n * size, y + n * size, false);
 }
 
-static void permute_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    const size_t size = cn_shape_size(&layer->input_shape);
-    for (size_t n = 0; n < pass->count; n++)
-        permute_sample(layer, pass->x + n * size, pass->y + n * size, false);
-}
-
 static void permute_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const size_t size = cn_shape_size(&layer->input_shape);
     for (size_t n = 0; pass->dx != NULL && n < pass->count; n++)
         permute_sample(layer, pass->dy + n * size, pass->dx + n * size, true);
 }
 
-static const struct cn_layer_training permute_training = {.forward = permute_forward,
-                                                          .backward = permute_backward};
+static const struct cn_layer_training permute_training = {.backward = permute_backward};
 static const struct cn_layer_inference permute_inference = {.infer = permute_infer};
 
 const struct cn_layer_type cn_permute_type = {.class_name = "Permute",
                                               .onnx = "Transpose",
-                                              .config_size = sizeof permute_defaults,
-                                              .defaults = &permute_defaults,
-                                              .fields = permute_fields,
-                                              .field_count = 1,
+                                              CN_LAYER_KEYS(permute_defaults, permute_fields),
                                               .build = permute_build,
                                               .training = &permute_training,
                                               .inference = &permute_inference};
@@ -216,21 +203,15 @@ static enum cn_status repeat_build(struct cn_layer *layer, struct cn_error *erro
     return status;
 }
 
-static void repeat_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+static void repeat_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                         float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const size_t size = cn_shape_size(&layer->input_shape);
     for (size_t n = 0; n < count; n++, x += size)
         for (size_t i = 0; i < repeats_of(layer); i++, y += size)
             memcpy(y, x, size * sizeof *y);
-}
-
-static void repeat_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                         float *y, float *scratch) {
-    (void)scratch;
-    repeat_apply(&step->layer, inputs[0], count, y);
-}
-
-static void repeat_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    repeat_apply(layer, pass->x, pass->count, pass->y);
 }
 
 static void repeat_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -245,15 +226,11 @@ static void repeat_backward(const struct cn_layer *layer, const struct cn_pass *
                 pass->dx[n * size + k] += dy[k];
 }
 
-static const struct cn_layer_training repeat_training = {.forward = repeat_forward,
-                                                         .backward = repeat_backward};
+static const struct cn_layer_training repeat_training = {.backward = repeat_backward};
 static const struct cn_layer_inference repeat_inference = {.infer = repeat_infer};
 
 const struct cn_layer_type cn_repeat_vector_type = {.class_name = "RepeatVector",
-                                                    .config_size = sizeof repeat_defaults,
-                                                    .defaults = &repeat_defaults,
-                                                    .fields = repeat_fields,
-                                                    .field_count = 1,
+                                                    CN_LAYER_KEYS(repeat_defaults, repeat_fields),
                                                     .build = repeat_build,
                                                     .training = &repeat_training,
                                                     .inference = &repeat_inference};

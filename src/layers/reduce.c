@@ -145,7 +145,11 @@ static void reduce_columns(const float *x, size_t length, size_t inner, double f
     }
 }
 
-static void reduce_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+static void reduce_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                         float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const struct reduce_view view = reduce_view_of(layer, count);
     const enum function function = reduce_of(layer)->function;
     if (view.inner > 1 && (function == SUM || function == MEAN)) {
@@ -158,10 +162,6 @@ static void reduce_apply(const struct cn_layer *layer, const float *x, size_t co
         for (size_t i = 0; i < view.inner; i++)
             y[o * view.inner + i] = reduce_numbers(function, x + o * view.length * view.inner + i,
                                                    view.length, view.inner);
-}
-
-static void reduce_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    reduce_apply(layer, pass->x, pass->count, pass->y);
 }
 
 /* dy/dx for number i of those that are reduced to y. */
@@ -213,24 +213,14 @@ static void reduce_backward(const struct cn_layer *layer, const struct cn_pass *
             }
 }
 
-static void reduce_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                         float *y, float *scratch) {
-    (void)scratch;
-    reduce_apply(&step->layer, inputs[0], count, y);
-}
-
-static const struct cn_layer_training reduce_training = {.forward = reduce_forward,
-                                                         .backward = reduce_backward};
+static const struct cn_layer_training reduce_training = {.backward = reduce_backward};
 static const struct cn_layer_inference reduce_inference = {.infer = reduce_infer};
 
 const struct cn_layer_type cn_reduce_type = {
     .class_name = "Reduce",
     .onnx = "ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare "
             "ReduceLogSum ReduceLogSumExp ArgMax ArgMin",
-    .config_size = sizeof reduce_defaults,
-    .defaults = &reduce_defaults,
-    .fields = reduce_fields,
-    .field_count = sizeof reduce_fields / sizeof *reduce_fields,
+    CN_LAYER_KEYS(reduce_defaults, reduce_fields),
     .build = reduce_build,
     .training = &reduce_training,
     .inference = &reduce_inference};

@@ -148,21 +148,15 @@ static void resample_sample(const struct cn_layer *layer, const float *from, flo
     }
 }
 
-static void resample_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+static void resample_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                           float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const size_t in = cn_shape_size(&layer->input_shape), out = cn_shape_size(&layer->output_shape);
     memset(y, 0, count * out * sizeof *y);
     for (size_t n = 0; n < count; n++)
         resample_sample(layer, x + n * in, y + n * out, false);
-}
-
-static void resample_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                           float *y, float *scratch) {
-    (void)scratch;
-    resample_apply(&step->layer, inputs[0], count, y);
-}
-
-static void resample_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    resample_apply(layer, pass->x, pass->count, pass->y);
 }
 
 static void resample_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -215,8 +209,7 @@ static const struct cn_layer_inference resample_bytes = {.infer = resample_bytes
                                                          .takes = resample_takes,
                                                          .one_range = true};
 
-static const struct cn_layer_training resample_training = {.forward = resample_forward,
-                                                           .backward = resample_backward};
+static const struct cn_layer_training resample_training = {.backward = resample_backward};
 /* The border of padding; negative values, which no layer accepts, for other types. */
 static struct cn_border resample_border(const struct cn_layer *layer) {
     const int *sides = config_of(layer)->sides;
@@ -229,9 +222,8 @@ static const struct cn_layer_inference resample_inference = {
     .infer = resample_infer, .border = resample_border, .bytes = &resample_bytes};
 
 #define RESAMPLE(prefix)                                                                           \
-    .config_size = sizeof(struct resample_config), .defaults = &prefix##_defaults,                 \
-    .fields = prefix##_fields, .field_count = sizeof prefix##_fields / sizeof *prefix##_fields,    \
-    .build = resample_build, .training = &resample_training, .inference = &resample_inference
+    CN_LAYER_KEYS(prefix##_defaults, prefix##_fields),                                             \
+        .build = resample_build, .training = &resample_training, .inference = &resample_inference
 
 const struct cn_layer_type cn_zero_padding2d_type = {
     .class_name = "ZeroPadding2D", .onnx = "Pad", RESAMPLE(padding2d)};

@@ -166,7 +166,11 @@ static struct resize_view resize_view_of(const struct cn_layer *layer, size_t co
     return view;
 }
 
-static void resize_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+static void resize_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                         float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const struct resize_view view = resize_view_of(layer, count);
     for (int i = 0; i < view.out; i++) {
         const struct resize_taps taps = resize_taps_of(resize_of(layer), i, view.in, view.out);
@@ -187,10 +191,6 @@ static void resize_apply(const struct cn_layer *layer, const float *x, size_t co
     }
 }
 
-static void resize_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    resize_apply(layer, pass->x, pass->count, pass->y);
-}
-
 static void resize_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const struct resize_view view = resize_view_of(layer, pass->count);
     if (pass->dx == NULL)
@@ -207,23 +207,12 @@ static void resize_backward(const struct cn_layer *layer, const struct cn_pass *
     }
 }
 
-static void resize_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                         float *y, float *scratch) {
-    (void)scratch;
-    resize_apply(&step->layer, inputs[0], count, y);
-}
-
-static const struct cn_layer_training resize_training = {.forward = resize_forward,
-                                                         .backward = resize_backward};
+static const struct cn_layer_training resize_training = {.backward = resize_backward};
 static const struct cn_layer_inference resize_inference = {.infer = resize_infer};
 
 const struct cn_layer_type cn_resize_type = {.class_name = "Resize",
                                              .onnx = "Resize Upsample",
-                                             .config_size = sizeof resize_defaults,
-                                             .defaults = &resize_defaults,
-                                             .fields = resize_fields,
-                                             .field_count =
-                                                 sizeof resize_fields / sizeof *resize_fields,
+                                             CN_LAYER_KEYS(resize_defaults, resize_fields),
                                              .build = resize_build,
                                              .training = &resize_training,
                                              .inference = &resize_inference};

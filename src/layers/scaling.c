@@ -100,23 +100,17 @@ static void scaling_pack(const struct cn_layer *layer, const float *parameters, 
                                               packed + channels_of(layer));
 }
 
-static void scaling_apply(const struct cn_layer *layer, const float *packed, const float *x,
-                          size_t count, float *y) {
+static void scaling_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                          float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    const float *packed = step->packed;
+    (void)scratch;
     const size_t channels = channels_of(layer);
     const size_t rows = count * cn_shape_size(&layer->input_shape) / channels;
     for (size_t r = 0; r < rows; r++, x += channels, y += channels)
         for (size_t c = 0; c < channels; c++)
             y[c] = x[c] * packed[c] + packed[channels + c];
-}
-
-static void scaling_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                          float *y, float *scratch) {
-    (void)scratch;
-    scaling_apply(&step->layer, step->packed, inputs[0], count, y);
-}
-
-static void scaling_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    scaling_apply(layer, pass->packed, pass->x, pass->count, pass->y);
 }
 
 static void scaling_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -126,10 +120,8 @@ static void scaling_backward(const struct cn_layer *layer, const struct cn_pass 
         pass->dx[k] = pass->dy[k] * pass->packed[k % channels];
 }
 
-static const struct cn_layer_training scaling_training = {.forward = scaling_forward,
-                                                          .backward = scaling_backward,
-                                                          .packed_size = scaling_packed_size,
-                                                          .pack = scaling_pack};
+static const struct cn_layer_training scaling_training = {
+    .backward = scaling_backward, .packed_size = scaling_packed_size, .pack = scaling_pack};
 static const struct cn_layer_inference rescaling_inference = {.infer = scaling_infer,
                                                               .packed_size = scaling_packed_size,
                                                               .pack = scaling_pack,
@@ -144,21 +136,16 @@ static const struct cn_layer_inference standardization_inference = {
 
 const struct cn_layer_type cn_rescaling_type = {.class_name = "Rescaling",
                                                 .onnx = "Mul Add Sub Div",
-                                                .config_size = sizeof rescaling_defaults,
-                                                .defaults = &rescaling_defaults,
-                                                .fields = rescaling_fields,
-                                                .field_count = 2,
+                                                CN_LAYER_KEYS(rescaling_defaults, rescaling_fields),
                                                 .build = rescaling_build,
                                                 .training = &scaling_training,
                                                 .inference = &rescaling_inference};
-const struct cn_layer_type cn_normalization_type = {.class_name = "Normalization",
-                                                    .config_size = sizeof standardization_defaults,
-                                                    .defaults = &standardization_defaults,
-                                                    .fields = standardization_fields,
-                                                    .field_count = 1,
-                                                    .build = standardization_build,
-                                                    .training = &scaling_training,
-                                                    .inference = &standardization_inference};
+const struct cn_layer_type cn_normalization_type = {
+    .class_name = "Normalization",
+    CN_LAYER_KEYS(standardization_defaults, standardization_fields),
+    .build = standardization_build,
+    .training = &scaling_training,
+    .inference = &standardization_inference};
 
 /* ---- PReLU ---- */
 
@@ -209,17 +196,21 @@ static size_t slope_at(const struct cn_shape *in, const struct cn_shape *slopes,
     return at;
 }
 
-static void prelu_apply(const struct cn_layer *layer, const float *alpha, const float *x,
-                        size_t count, float *y) {
+static void prelu_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                        float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    const float *alpha = step->packed;
+    (void)scratch;
     const struct cn_shape slopes = slopes_shape(layer);
     const size_t size = cn_shape_size(&layer->input_shape), channels = channels_of(layer);
     for (size_t k = 0; k < size; k += channels) {
         const size_t first = slope_at(&layer->input_shape, &slopes, k);
-        const size_t step = cn_shape_channels(&slopes) > 1 ? 1 : 0;
+        const size_t by = cn_shape_channels(&slopes) > 1 ? 1 : 0;
         for (size_t n = 0; n < count; n++)
             for (size_t c = 0; c < channels; c++) {
                 const float v = x[n * size + k + c];
-                y[n * size + k + c] = v > 0 ? v : alpha[first + c * step] * v;
+                y[n * size + k + c] = v > 0 ? v : alpha[first + c * by] * v;
             }
     }
 }
@@ -227,20 +218,6 @@ static void prelu_apply(const struct cn_layer *layer, const float *alpha, const 
 static size_t prelu_packed_size(const struct cn_layer *layer) {
     const struct cn_shape slopes = slopes_shape(layer);
     return cn_shape_size(&slopes);
-}
-
-static void prelu_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
-    memcpy(packed, parameters, prelu_packed_size(layer) * sizeof *packed);
-}
-
-static void prelu_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                        float *y, float *scratch) {
-    (void)scratch;
-    prelu_apply(&step->layer, step->packed, inputs[0], count, y);
-}
-
-static void prelu_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    prelu_apply(layer, pass->parameters, pass->x, pass->count, pass->y);
 }
 
 static void prelu_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -257,17 +234,15 @@ static void prelu_backward(const struct cn_layer *layer, const struct cn_pass *p
     }
 }
 
-static const struct cn_layer_training prelu_training = {.forward = prelu_forward,
-                                                        .backward = prelu_backward};
-static const struct cn_layer_inference prelu_inference = {
-    .infer = prelu_infer, .packed_size = prelu_packed_size, .pack = prelu_pack, .in_place = true};
+static const struct cn_layer_training prelu_training = {.backward = prelu_backward};
+static const struct cn_layer_inference prelu_inference = {.infer = prelu_infer,
+                                                          .packed_size = prelu_packed_size,
+                                                          .pack = cn_layer_pack_unchanged,
+                                                          .in_place = true};
 
 const struct cn_layer_type cn_prelu_type = {.class_name = "PReLU",
                                             .onnx = "PRelu",
-                                            .config_size = sizeof prelu_defaults,
-                                            .defaults = &prelu_defaults,
-                                            .fields = prelu_fields,
-                                            .field_count = 1,
+                                            CN_LAYER_KEYS(prelu_defaults, prelu_fields),
                                             .build = prelu_build,
                                             .training = &prelu_training,
                                             .inference = &prelu_inference};

@@ -160,8 +160,10 @@ static void separable_between(const struct parts *parts, const float *packed, co
                          &parts->depthwise.shape, false);
 }
 
-static void separable_run(const struct cn_layer *layer, const float *packed, const float *x,
-                          size_t count, float *y, float *scratch) {
+static void separable_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                            float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *packed = step->packed, *x = inputs[0];
     const struct parts parts = parts_of(layer);
     const float *pointwise = packed + parts.depthwise_packed;
     const size_t in = cn_shape_size(&layer->input_shape);
@@ -178,11 +180,6 @@ static void separable_run(const struct cn_layer *layer, const float *packed, con
         cn_activation_forward(y, count * out / channels, channels, parts.pointwise.activation);
 }
 
-static void separable_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                            float *y, float *scratch) {
-    separable_run(&step->layer, step->packed, inputs[0], count, y, scratch);
-}
-
 static void separable_fold(const struct cn_layer *layer, float *packed, const float *scale,
                            const float *shift) {
     const struct parts parts = parts_of(layer);
@@ -190,10 +187,6 @@ static void separable_fold(const struct cn_layer *layer, float *packed, const fl
 }
 
 /* ---- Training ---- */
-
-static void separable_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    separable_run(layer, pass->packed, pass->x, pass->count, pass->y, pass->scratch);
-}
 
 /* Scratch: as forward | dz | gradient of the intermediate output. */
 static size_t separable_training_scratch_size(const struct cn_layer *layer) {
@@ -222,8 +215,7 @@ static void separable_backward(const struct cn_layer *layer, const struct cn_pas
     }
 }
 
-static const struct cn_layer_training separable_training = {.forward = separable_forward,
-                                                            .backward = separable_backward,
+static const struct cn_layer_training separable_training = {.backward = separable_backward,
                                                             .packed_size = separable_packed_size,
                                                             .pack = separable_pack,
                                                             .scratch_size =
@@ -241,10 +233,9 @@ static const struct cn_layer_inference separable_inference = {.infer = separable
                                                               .fold = separable_fold};
 
 #define SEPARABLE(prefix)                                                                          \
-    .config_size = sizeof(struct separable_config), .defaults = &prefix##_defaults,                \
-    .fields = prefix##_fields, .field_count = sizeof prefix##_fields / sizeof *prefix##_fields,    \
-    .build = separable_build, .macs = separable_macs, .activation = separable_activation,          \
-    .training = &separable_training, .inference = &separable_inference
+    CN_LAYER_KEYS(prefix##_defaults, prefix##_fields),                                             \
+        .build = separable_build, .macs = separable_macs, .activation = separable_activation,      \
+        .training = &separable_training, .inference = &separable_inference
 
 const struct cn_layer_type cn_separable_conv2d_type = {.class_name = "SeparableConv2D",
                                                        SEPARABLE(separable_conv2d)};

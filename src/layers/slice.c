@@ -59,7 +59,11 @@ static struct cn_walk slice_walk(const struct cn_layer *layer) {
     return walk;
 }
 
-static void slice_apply(const struct cn_layer *layer, const float *x, size_t count, float *y) {
+static void slice_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                        float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    const float *x = inputs[0];
+    (void)scratch;
     const size_t in = cn_shape_size(&layer->input_shape), out = cn_shape_size(&layer->output_shape);
     for (size_t s = 0; s < count; s++) {
         struct cn_walk walk = slice_walk(layer);
@@ -73,10 +77,6 @@ static void slice_apply(const struct cn_layer *layer, const float *x, size_t cou
                     to[i] = from[i * walk.step[0]];
         } while (cn_walk_next(&walk));
     }
-}
-
-static void slice_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    slice_apply(layer, pass->x, pass->count, pass->y);
 }
 
 static void slice_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -94,23 +94,12 @@ static void slice_backward(const struct cn_layer *layer, const struct cn_pass *p
     }
 }
 
-static void slice_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                        float *y, float *scratch) {
-    (void)scratch;
-    slice_apply(&step->layer, inputs[0], count, y);
-}
-
-static const struct cn_layer_training slice_training = {.forward = slice_forward,
-                                                        .backward = slice_backward};
+static const struct cn_layer_training slice_training = {.backward = slice_backward};
 static const struct cn_layer_inference slice_inference = {.infer = slice_infer};
 
 const struct cn_layer_type cn_slice_type = {.class_name = "Slice",
                                             .onnx = "Slice Split Gather MaxPool",
-                                            .config_size = sizeof slice_defaults,
-                                            .defaults = &slice_defaults,
-                                            .fields = slice_fields,
-                                            .field_count =
-                                                sizeof slice_fields / sizeof *slice_fields,
+                                            CN_LAYER_KEYS(slice_defaults, slice_fields),
                                             .build = slice_build,
                                             .training = &slice_training,
                                             .inference = &slice_inference};

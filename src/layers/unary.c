@@ -307,11 +307,6 @@ static float unary_slope(const struct unary_config *config, float v, float y) {
     return 0;
 }
 
-static void unary_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    unary_apply(unary_of(layer), pass->x, pass->y,
-                pass->count * cn_shape_size(&layer->input_shape));
-}
-
 static void unary_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
     const size_t size = pass->count * cn_shape_size(&layer->input_shape);
     for (size_t i = 0; pass->dx != NULL && i < size; i++)
@@ -340,8 +335,7 @@ static float unary_ceiling(const struct cn_layer *layer) {
     return config->function == CLIP && config->alpha == 0 && config->beta > 0 ? config->beta : 0;
 }
 
-static const struct cn_layer_training unary_training = {.forward = unary_forward,
-                                                        .backward = unary_backward};
+static const struct cn_layer_training unary_training = {.backward = unary_backward};
 static const struct cn_layer_inference unary_inference = {.infer = unary_infer,
                                                           .in_place = true,
                                                           .passes_bytes = unary_passes_bytes,
@@ -354,10 +348,7 @@ const struct cn_layer_type cn_unary_type = {
         "LeakyRelu Log Mish Neg Not Pow QuantizeLinear Reciprocal Round Selu Shrink Sign Sin "
         "Softplus Softsign Sqrt "
         "ThresholdedRelu",
-    .config_size = sizeof unary_defaults,
-    .defaults = &unary_defaults,
-    .fields = unary_fields,
-    .field_count = sizeof unary_fields / sizeof *unary_fields,
+    CN_LAYER_KEYS(unary_defaults, unary_fields),
     .build = unary_build,
     .training = &unary_training,
     .inference = &unary_inference};

@@ -22,8 +22,10 @@ static struct cn_walk where_walk(const struct cn_layer *layer) {
     return walk;
 }
 
-static void where_apply(const struct cn_layer *layer, const float *const *inputs, size_t count,
-                        float *y) {
+static void where_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                        float *y, float *scratch) {
+    const struct cn_layer *layer = &step->layer;
+    (void)scratch;
     const size_t out = cn_shape_size(&layer->output_shape);
     for (size_t s = 0; s < count; s++) {
         const float *x[3];
@@ -38,10 +40,6 @@ static void where_apply(const struct cn_layer *layer, const float *const *inputs
                              : x[2][walk.at[2] + i * walk.step[2]];
         } while (cn_walk_next(&walk));
     }
-}
-
-static void where_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    where_apply(layer, pass->xs, pass->count, pass->y);
 }
 
 static void where_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
@@ -68,14 +66,7 @@ static void where_backward(const struct cn_layer *layer, const struct cn_pass *p
     }
 }
 
-static void where_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                        float *y, float *scratch) {
-    (void)scratch;
-    where_apply(&step->layer, inputs, count, y);
-}
-
-static const struct cn_layer_training where_training = {.forward = where_forward,
-                                                        .backward = where_backward};
+static const struct cn_layer_training where_training = {.backward = where_backward};
 static const struct cn_layer_inference where_inference = {.infer = where_infer};
 
 const struct cn_layer_type cn_where_type = {.class_name = "Where",

@@ -167,7 +167,7 @@ static void run_chunk(const struct run *run, const struct region *region,
     const struct cn_layer *layers = run->network->layers;
     for (size_t l = region->forward_from; l < region->forward_to; l++) {
         const struct cn_pass pass = pass_of(run, l, chunk);
-        layers[l].type->training->forward(&layers[l], &pass);
+        cn_layer_forward(&layers[l], &pass);
     }
     if (region->forward && region->forward_to == run->w->layer_count) {
         derive_loss(run, chunk);
