@@ -5,81 +5,34 @@
 #include "kernels/activate.h"
 #include "layers/affine.h"
 #include "layers/convolve.h"
-#include "layers/window.h"
 
-struct conv2d_config {
-    int axes; /* set by the type, not by a key */
-    bool depthwise;
-    int filters; /* of DepthwiseConv: depth_multiplier */
-    int kernel_size[2], strides[2], dilation_rate[2];
-    int padding;
-    int groups;
-    enum cn_activation activation;
-    bool use_bias;
-    int kernel_initializer, bias_initializer;
-};
-_Static_assert(sizeof(struct conv2d_config) <= CN_LAYER_CONFIG, "configuration too large");
+static const struct cn_convolution_config conv2d_defaults = {.axes = 2, CN_CONVOLUTION_DEFAULTS};
+static const struct cn_convolution_config conv1d_defaults = {.axes = 1, CN_CONVOLUTION_DEFAULTS};
+static const struct cn_convolution_config depthwise_conv2d_defaults = {
+    .axes = 2, .depthwise = true, .filters = 1, CN_CONVOLUTION_DEFAULTS};
+static const struct cn_convolution_config depthwise_conv1d_defaults = {
+    .axes = 1, .depthwise = true, .filters = 1, CN_CONVOLUTION_DEFAULTS};
 
-#define DEFAULTS                                                                                   \
-    .kernel_size = {1, 1}, .strides = {1, 1}, .dilation_rate = {1, 1}, .groups = 1,                \
-    .use_bias = true, .bias_initializer = CN_INITIALIZER_ZEROS
-static const struct conv2d_config conv2d_defaults = {.axes = 2, DEFAULTS};
-static const struct conv2d_config conv1d_defaults = {.axes = 1, DEFAULTS};
-static const struct conv2d_config depthwise_conv2d_defaults = {
-    .axes = 2, .depthwise = true, .filters = 1, DEFAULTS};
-static const struct conv2d_config depthwise_conv1d_defaults = {
-    .axes = 1, .depthwise = true, .filters = 1, DEFAULTS};
-
-#define AT(member) offsetof(struct conv2d_config, member)
-#define FIELDS(pair, paddings, initializer)                                                        \
-    {"kernel_size", pair, AT(kernel_size), true, false, 1, 1 << 12, NULL},                         \
-        {"strides", pair, AT(strides), false, false, 1, 1 << 12, NULL},                            \
-        {"padding", CN_FIELD_ENUM, AT(padding), false, false, 0, 0, paddings},                     \
-        {"activation", CN_FIELD_ENUM, AT(activation), false, true, 0, 0, cn_activation_names},     \
-        {"use_bias", CN_FIELD_BOOL, AT(use_bias), false, false, 0, 0, NULL},                       \
-        {initializer, CN_FIELD_ENUM,       AT(kernel_initializer), false, false, 0,                \
-         0,           cn_initializer_names},                                                       \
-        {"bias_initializer",  CN_FIELD_ENUM, AT(bias_initializer), false, false, 0, 0,             \
-         cn_initializer_names},                                                                    \
-    {                                                                                              \
-        "dilation_rate", pair, AT(dilation_rate), false, false, 1, 1 << 12, NULL                   \
-    }
-#define FILTERS                                                                                    \
-    { "filters", CN_FIELD_INT, AT(filters), true, false, 1, 1 << 16, NULL }
-#define GROUPS                                                                                     \
-    { "groups", CN_FIELD_INT, AT(groups), false, false, 1, 1 << 16, NULL }
-#define MULTIPLIER                                                                                 \
-    { "depth_multiplier", CN_FIELD_INT, AT(filters), false, false, 1, 1 << 12, NULL }
-
+#define KEYS(pair, paddings, initializer)                                                          \
+    CN_KEYS_WINDOW(pair, paddings), CN_KEYS_ACTIVATION,                                            \
+        CN_KEY_INITIALIZER(initializer, kernel_initializer),                                       \
+        CN_KEY_INITIALIZER("bias_initializer", bias_initializer), CN_KEY_DILATION(pair)
 static const struct cn_field conv2d_fields[] = {
-    FILTERS, FIELDS(CN_FIELD_INT_PAIR, cn_padding_names, "kernel_initializer"), GROUPS};
+    CN_KEY_FILTERS, KEYS(CN_FIELD_INT_PAIR, cn_padding_names, "kernel_initializer"), CN_KEY_GROUPS};
 static const struct cn_field conv1d_fields[] = {
-    FILTERS, FIELDS(CN_FIELD_INT_WIDTH, cn_padding_names_causal, "kernel_initializer"), GROUPS};
+    CN_KEY_FILTERS, KEYS(CN_FIELD_INT_WIDTH, cn_padding_names_causal, "kernel_initializer"),
+    CN_KEY_GROUPS};
 static const struct cn_field depthwise_conv2d_fields[] = {
-    MULTIPLIER, FIELDS(CN_FIELD_INT_PAIR, cn_padding_names, "depthwise_initializer")};
+    CN_KEY_MULTIPLIER(filters), KEYS(CN_FIELD_INT_PAIR, cn_padding_names, "depthwise_initializer")};
 static const struct cn_field depthwise_conv1d_fields[] = {
-    MULTIPLIER, FIELDS(CN_FIELD_INT_WIDTH, cn_padding_names, "depthwise_initializer")};
-
-static const struct conv2d_config *config_of(const struct cn_layer *layer) {
-    return (const struct conv2d_config *)(const void *)layer->config;
-}
-
-static enum cn_status conv2d_windows(const struct cn_layer *layer, struct cn_window windows[2],
-                                     struct cn_shape *ret_image, struct cn_error *error) {
-    const struct conv2d_config *c = config_of(layer);
-    const struct cn_window_config window = {.size = {c->kernel_size[0], c->kernel_size[1]},
-                                            .strides = {c->strides[0], c->strides[1]},
-                                            .dilation = {c->dilation_rate[0], c->dilation_rate[1]},
-                                            .padding = c->padding};
-    const enum cn_status status = cn_layer_image(layer, c->axes, ret_image, error);
-    return status == CN_OK ? cn_windows_build(windows, &window, ret_image, layer, error) : status;
-}
+    CN_KEY_MULTIPLIER(filters),
+    KEYS(CN_FIELD_INT_WIDTH, cn_padding_names, "depthwise_initializer")};
 
 static struct cn_affine conv2d_affine(const struct cn_layer *layer) {
-    const struct conv2d_config *config = config_of(layer);
+    const struct cn_convolution_config *config = cn_convolution_config(layer);
     struct cn_window windows[2];
     struct cn_shape image;
-    (void)conv2d_windows(layer, windows, &image, NULL); /* build has checked it */
+    (void)cn_convolution_windows(layer, windows, &image, NULL); /* build has checked it */
     const int channels = image.dims[2];
     const int out = config->depthwise ? channels * config->filters : config->filters;
     return cn_convolution_affine(windows, channels, out,
@@ -88,10 +41,10 @@ static struct cn_affine conv2d_affine(const struct cn_layer *layer) {
 }
 
 static enum cn_status conv2d_build(struct cn_layer *layer, struct cn_error *error) {
-    const struct conv2d_config *config = config_of(layer);
+    const struct cn_convolution_config *config = cn_convolution_config(layer);
     struct cn_window windows[2];
     struct cn_shape image;
-    const enum cn_status status = conv2d_windows(layer, windows, &image, error);
+    const enum cn_status status = cn_convolution_windows(layer, windows, &image, error);
     if (status != CN_OK)
         return status;
     const int in = image.dims[2], groups = config->depthwise ? in : config->groups;
@@ -108,10 +61,6 @@ static enum cn_status conv2d_build(struct cn_layer *layer, struct cn_error *erro
     if (config->use_bias)
         cn_bias_tensor(layer, (int)out, (enum cn_initializer)config->bias_initializer);
     return CN_OK;
-}
-
-static enum cn_activation *conv2d_activation(struct cn_layer *layer) {
-    return &((struct conv2d_config *)(void *)layer->config)->activation;
 }
 
 /* ---- Training ---- */
@@ -197,7 +146,7 @@ static const struct cn_layer_inference conv2d_inference = {.prepare = cn_affine_
 
 #define CONVOLUTION(prefix)                                                                        \
     .onnx = "Conv", CN_LAYER_KEYS(prefix##_defaults, prefix##_fields), .build = conv2d_build,      \
-    .macs = cn_affine_macs, .affine = conv2d_affine, .activation = conv2d_activation,              \
+    .macs = cn_affine_macs, .affine = conv2d_affine, .activation = cn_convolution_activation,      \
     .training = &conv2d_training, .inference = &conv2d_inference
 
 const struct cn_layer_type cn_conv2d_type = {

@@ -8,80 +8,59 @@
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
 #include "layers/convolve.h"
-#include "layers/window.h"
 
-struct transpose_config {
-    int axes; /* set by the type, not by a key */
-    int filters;
-    int kernel_size[2], strides[2], dilation_rate[2];
-    int output_padding[2]; /* -1: not given */
-    int padding;
-    enum cn_activation activation;
-    bool use_bias;
-    int kernel_initializer, bias_initializer;
-};
-_Static_assert(sizeof(struct transpose_config) <= CN_LAYER_CONFIG, "configuration too large");
+static const struct cn_convolution_config conv2d_transpose_defaults = {.axes = 2,
+                                                                       CN_CONVOLUTION_DEFAULTS};
+static const struct cn_convolution_config conv1d_transpose_defaults = {.axes = 1,
+                                                                       CN_CONVOLUTION_DEFAULTS};
 
-#define DEFAULTS                                                                                   \
-    .kernel_size = {1, 1}, .strides = {1, 1}, .dilation_rate = {1, 1}, .output_padding = {-1, -1}, \
-    .use_bias = true, .bias_initializer = CN_INITIALIZER_ZEROS
-static const struct transpose_config conv2d_transpose_defaults = {.axes = 2, DEFAULTS};
-static const struct transpose_config conv1d_transpose_defaults = {.axes = 1, DEFAULTS};
-
-#define AT(member) offsetof(struct transpose_config, member)
-#define FIELDS(pair)                                                                               \
-    {"filters", CN_FIELD_INT, AT(filters), true, false, 1, 1 << 16, NULL},                         \
-        {"kernel_size", pair, AT(kernel_size), true, false, 1, 1 << 12, NULL},                     \
-        {"strides", pair, AT(strides), false, false, 1, 1 << 12, NULL},                            \
-        {"padding", CN_FIELD_ENUM, AT(padding), false, false, 0, 0, cn_padding_names},             \
-        {"output_padding", pair, AT(output_padding), false, true, 0, 1 << 12, NULL},               \
-        {"dilation_rate", pair, AT(dilation_rate), false, false, 1, 1 << 12, NULL},                \
-        {"activation", CN_FIELD_ENUM, AT(activation), false, true, 0, 0, cn_activation_names},     \
-        {"use_bias", CN_FIELD_BOOL, AT(use_bias), false, false, 0, 0, NULL},                       \
-        {"kernel_initializer", CN_FIELD_ENUM, AT(kernel_initializer), false, false, 0, 0,          \
-         cn_initializer_names},                                                                    \
-    {                                                                                              \
-        "bias_initializer", CN_FIELD_ENUM, AT(bias_initializer), false, false, 0, 0,               \
-            cn_initializer_names                                                                   \
-    }
-static const struct cn_field conv2d_transpose_fields[] = {FIELDS(CN_FIELD_INT_PAIR)};
-static const struct cn_field conv1d_transpose_fields[] = {FIELDS(CN_FIELD_INT_WIDTH)};
-
-static const struct transpose_config *config_of(const struct cn_layer *layer) {
-    return (const struct transpose_config *)(const void *)layer->config;
-}
+#define KEYS(pair)                                                                                 \
+    CN_KEY_FILTERS, CN_KEYS_WINDOW(pair, cn_padding_names), {"output_padding",                     \
+                                                             pair,                                 \
+                                                             CN_CONVOLUTION_AT(output_padding),    \
+                                                             false,                                \
+                                                             true,                                 \
+                                                             0,                                    \
+                                                             1 << 12,                              \
+                                                             NULL},                                \
+        CN_KEY_DILATION(pair), CN_KEYS_ACTIVATION,                                                 \
+        CN_KEY_INITIALIZER("kernel_initializer", kernel_initializer),                              \
+        CN_KEY_INITIALIZER("bias_initializer", bias_initializer)
+static const struct cn_field conv2d_transpose_fields[] = {KEYS(CN_FIELD_INT_PAIR)};
+static const struct cn_field conv1d_transpose_fields[] = {KEYS(CN_FIELD_INT_WIDTH)};
 
 /* Keras's output length along one axis: TensorFlow's for "valid" and "same", with the padding of
  * the convolution that this one reverses. */
 static enum cn_status transpose_axis(const struct cn_layer *layer, int axis, int in,
                                      struct cn_window *ret_window, struct cn_error *error) {
-    const struct transpose_config *c = config_of(layer);
-    const int kernel = c->kernel_size[axis], stride = c->strides[axis];
-    const long long reach = (long long)(kernel - 1) * c->dilation_rate[axis] + 1;
+    const struct cn_convolution_config *c = cn_convolution_config(layer);
+    const int kernel = c->window.size[axis], stride = c->window.strides[axis];
+    const long long reach = (long long)(kernel - 1) * c->window.dilation[axis] + 1;
     const long long covered = (long long)(in - 1) * stride + reach;
     long long out = (long long)in * stride;
     if (c->output_padding[axis] >= 0)
-        out =
-            covered - (c->padding == CN_PADDING_SAME ? reach / 2 * 2 : 0) + c->output_padding[axis];
-    else if (c->padding == CN_PADDING_VALID && reach > stride)
+        out = covered - (c->window.padding == CN_PADDING_SAME ? reach / 2 * 2 : 0) +
+              c->output_padding[axis];
+    else if (c->window.padding == CN_PADDING_VALID && reach > stride)
         out += reach - stride;
     if (out < 1 || out > CN_SHAPE_MAX_ELEMENTS)
         return cn_fail(error, CN_INVALID, "layer \"%s\" (%s) would give %lld rows or columns",
                        layer->name, layer->type->class_name, out);
     *ret_window = (struct cn_window){.size = kernel,
-                                     .dilation = c->dilation_rate[axis],
+                                     .dilation = c->window.dilation[axis],
                                      .stride = stride,
                                      .in = in,
                                      .out = (int)out};
-    if (c->padding == CN_PADDING_SAME && covered > out)
+    if (c->window.padding == CN_PADDING_SAME && covered > out)
         ret_window->before = (int)((covered - out) / 2);
     return CN_OK;
 }
 
 static enum cn_status transpose_windows(const struct cn_layer *layer, struct cn_window windows[2],
                                         struct cn_shape *ret_image, struct cn_error *error) {
-    enum cn_status status = cn_layer_image(layer, config_of(layer)->axes, ret_image, error);
-    const int first = config_of(layer)->axes == 1 ? 1 : 0;
+    enum cn_status status =
+        cn_layer_image(layer, cn_convolution_config(layer)->axes, ret_image, error);
+    const int first = cn_convolution_config(layer)->axes == 1 ? 1 : 0;
     windows[0] = (struct cn_window){1, 1, 1, 1, 1, 0, 0};
     for (int i = first; i < 2 && status == CN_OK; i++)
         status = transpose_axis(layer, i, ret_image->dims[i], &windows[i], error);
@@ -89,14 +68,14 @@ static enum cn_status transpose_windows(const struct cn_layer *layer, struct cn_
 }
 
 static enum cn_status transpose_build(struct cn_layer *layer, struct cn_error *error) {
-    const struct transpose_config *config = config_of(layer);
+    const struct cn_convolution_config *config = cn_convolution_config(layer);
     struct cn_window windows[2];
     struct cn_shape image;
     const enum cn_status status = transpose_windows(layer, windows, &image, error);
     if (status != CN_OK)
         return status;
     const struct cn_shape columns = {
-        3, {image.dims[1], config->kernel_size[0] * config->kernel_size[1], config->filters, 1, 1}};
+        3, {image.dims[1], config->window.size[0] * config->window.size[1], config->filters, 1, 1}};
     const enum cn_status fits =
         cn_shape_check(&columns, "a row of a transposed convolution", error);
     if (fits != CN_OK)
@@ -118,7 +97,7 @@ struct geometry {
 };
 
 static struct geometry geometry_of(const struct cn_layer *layer) {
-    const struct transpose_config *config = config_of(layer);
+    const struct cn_convolution_config *config = cn_convolution_config(layer);
     struct cn_window windows[2];
     struct cn_shape image;
     struct geometry g;
@@ -146,10 +125,6 @@ static unsigned long long transpose_macs(const struct cn_layer *layer) {
     return (unsigned long long)cn_shape_size(&layer->input_shape) * g.taps * g.filters;
 }
 
-static enum cn_activation *transpose_activation(struct cn_layer *layer) {
-    return &((struct transpose_config *)(void *)layer->config)->activation;
-}
-
 /* Packed: the product's kernel [in, taps, filters] | bias [filters]. */
 static size_t transpose_packed_size(const struct cn_layer *layer) {
     const struct geometry g = geometry_of(layer);
@@ -162,7 +137,7 @@ static void transpose_pack(const struct cn_layer *layer, const float *parameters
     float *bias = packed + cn_floats_aligned(cn_conv2d_packed_size(&g.product));
     cn_conv2d_pack_transposed(packed, parameters, &g.product);
     memset(bias, 0, g.filters * sizeof *bias);
-    if (config_of(layer)->use_bias)
+    if (cn_convolution_config(layer)->use_bias)
         memcpy(bias, parameters + columns * g.in, g.filters * sizeof *bias);
 }
 
@@ -206,7 +181,7 @@ static void transpose_infer(const struct cn_step *step, const float *const *inpu
             add_row(&g, i, scratch, image);
         }
     }
-    cn_activation_forward(y, count * pixels, g.filters, config_of(layer)->activation);
+    cn_activation_forward(y, count * pixels, g.filters, cn_convolution_config(layer)->activation);
 }
 
 /* ---- Training ---- */
@@ -244,8 +219,8 @@ static void transpose_backward(const struct cn_layer *layer, const struct cn_pas
     const struct cn_affine ends = {.shape = {.out_height = g.rows.out,
                                              .out_width = g.columns.out,
                                              .out_channels = (int)g.filters},
-                                   .activation = config_of(layer)->activation,
-                                   .use_bias = config_of(layer)->use_bias};
+                                   .activation = cn_convolution_config(layer)->activation,
+                                   .use_bias = cn_convolution_config(layer)->use_bias};
     const size_t out = cn_shape_size(&layer->output_shape);
     const float *x = pass->x;
     float *dx = pass->dx, *dz = pass->scratch;
@@ -281,7 +256,7 @@ static const struct cn_layer_inference transpose_inference = {.infer = transpose
 
 #define TRANSPOSE(prefix)                                                                          \
     .onnx = "ConvTranspose", CN_LAYER_KEYS(prefix##_defaults, prefix##_fields),                    \
-    .build = transpose_build, .macs = transpose_macs, .activation = transpose_activation,          \
+    .build = transpose_build, .macs = transpose_macs, .activation = cn_convolution_activation,     \
     .training = &transpose_training, .inference = &transpose_inference
 
 const struct cn_layer_type cn_conv2d_transpose_type = {.class_name = "Conv2DTranspose",

@@ -5,6 +5,22 @@
 
 #include "kernels/activate.h"
 
+_Static_assert(sizeof(struct cn_convolution_config) <= CN_LAYER_CONFIG, "configuration too large");
+
+const struct cn_convolution_config *cn_convolution_config(const struct cn_layer *layer) {
+    return (const struct cn_convolution_config *)(const void *)layer->config;
+}
+
+enum cn_activation *cn_convolution_activation(struct cn_layer *layer) {
+    return &((struct cn_convolution_config *)(void *)layer->config)->activation;
+}
+
+enum cn_status cn_convolution_windows(const struct cn_layer *layer, struct cn_window windows[2],
+                                      struct cn_shape *ret_image, struct cn_error *error) {
+    const struct cn_convolution_config *config = cn_convolution_config(layer);
+    return cn_windows_build(layer, config->axes, &config->window, windows, ret_image, error);
+}
+
 struct cn_affine cn_convolution_affine(const struct cn_window windows[2], int in_channels,
                                        int out_channels, int groups, enum cn_activation activation,
                                        bool use_bias) {

@@ -37,8 +37,7 @@ static enum cn_status pooling_windows(const struct cn_layer *layer, struct cn_wi
                                             .strides = {strides[0], strides[1]},
                                             .dilation = {1, 1},
                                             .padding = c->padding};
-    const enum cn_status status = cn_layer_image(layer, c->axes, ret_image, error);
-    return status == CN_OK ? cn_windows_build(windows, &window, ret_image, layer, error) : status;
+    return cn_windows_build(layer, c->axes, &window, windows, ret_image, error);
 }
 
 static struct cn_pooling pooling_shape(const struct cn_layer *layer) {

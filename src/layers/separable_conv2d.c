@@ -8,62 +8,22 @@
 #include "kernels/packing.h"
 #include "layers/affine.h"
 #include "layers/convolve.h"
-#include "layers/window.h"
 
-struct separable_config {
-    int axes; /* set by the type, not by a key */
-    int filters, depth_multiplier;
-    int kernel_size[2], strides[2], dilation_rate[2];
-    int padding;
-    enum cn_activation activation;
-    bool use_bias;
-    int depthwise_initializer, pointwise_initializer, bias_initializer;
-};
-_Static_assert(sizeof(struct separable_config) <= CN_LAYER_CONFIG, "configuration too large");
+static const struct cn_convolution_config separable_conv2d_defaults = {.axes = 2,
+                                                                       CN_CONVOLUTION_DEFAULTS};
+static const struct cn_convolution_config separable_conv1d_defaults = {.axes = 1,
+                                                                       CN_CONVOLUTION_DEFAULTS};
 
-#define DEFAULTS                                                                                   \
-    .depth_multiplier = 1, .kernel_size = {1, 1}, .strides = {1, 1}, .dilation_rate = {1, 1},      \
-    .use_bias = true, .bias_initializer = CN_INITIALIZER_ZEROS
-static const struct separable_config separable_conv2d_defaults = {.axes = 2, DEFAULTS};
-static const struct separable_config separable_conv1d_defaults = {.axes = 1, DEFAULTS};
-
-#define AT(member) offsetof(struct separable_config, member)
-#define FIELDS(pair, paddings)                                                                     \
-    {"filters", CN_FIELD_INT, AT(filters), true, false, 1, 1 << 16, NULL},                         \
-        {"kernel_size", pair, AT(kernel_size), true, false, 1, 1 << 12, NULL},                     \
-        {"strides", pair, AT(strides), false, false, 1, 1 << 12, NULL},                            \
-        {"padding", CN_FIELD_ENUM, AT(padding), false, false, 0, 0, paddings},                     \
-        {"dilation_rate", pair, AT(dilation_rate), false, false, 1, 1 << 12, NULL},                \
-        {"depth_multiplier", CN_FIELD_INT, AT(depth_multiplier), false, false, 1, 1 << 12, NULL},  \
-        {"activation", CN_FIELD_ENUM, AT(activation), false, true, 0, 0, cn_activation_names},     \
-        {"use_bias", CN_FIELD_BOOL, AT(use_bias), false, false, 0, 0, NULL},                       \
-        {"depthwise_initializer", CN_FIELD_ENUM, AT(depthwise_initializer), false, false, 0, 0,    \
-         cn_initializer_names},                                                                    \
-        {"pointwise_initializer", CN_FIELD_ENUM, AT(pointwise_initializer), false, false, 0, 0,    \
-         cn_initializer_names},                                                                    \
-    {                                                                                              \
-        "bias_initializer", CN_FIELD_ENUM, AT(bias_initializer), false, false, 0, 0,               \
-            cn_initializer_names                                                                   \
-    }
+#define KEYS(pair, paddings)                                                                       \
+    CN_KEY_FILTERS, CN_KEYS_WINDOW(pair, paddings), CN_KEY_DILATION(pair),                         \
+        CN_KEY_MULTIPLIER(depth_multiplier), CN_KEYS_ACTIVATION,                                   \
+        CN_KEY_INITIALIZER("depthwise_initializer", kernel_initializer),                           \
+        CN_KEY_INITIALIZER("pointwise_initializer", pointwise_initializer),                        \
+        CN_KEY_INITIALIZER("bias_initializer", bias_initializer)
 static const struct cn_field separable_conv2d_fields[] = {
-    FIELDS(CN_FIELD_INT_PAIR, cn_padding_names)};
+    KEYS(CN_FIELD_INT_PAIR, cn_padding_names)};
 static const struct cn_field separable_conv1d_fields[] = {
-    FIELDS(CN_FIELD_INT_WIDTH, cn_padding_names_causal)};
-
-static const struct separable_config *config_of(const struct cn_layer *layer) {
-    return (const struct separable_config *)(const void *)layer->config;
-}
-
-static enum cn_status separable_windows(const struct cn_layer *layer, struct cn_window windows[2],
-                                        struct cn_shape *ret_image, struct cn_error *error) {
-    const struct separable_config *c = config_of(layer);
-    const struct cn_window_config window = {.size = {c->kernel_size[0], c->kernel_size[1]},
-                                            .strides = {c->strides[0], c->strides[1]},
-                                            .dilation = {c->dilation_rate[0], c->dilation_rate[1]},
-                                            .padding = c->padding};
-    const enum cn_status status = cn_layer_image(layer, c->axes, ret_image, error);
-    return status == CN_OK ? cn_windows_build(windows, &window, ret_image, layer, error) : status;
-}
+    KEYS(CN_FIELD_INT_WIDTH, cn_padding_names_causal)};
 
 /* The two convolutions. */
 struct parts {
@@ -73,11 +33,11 @@ struct parts {
 };
 
 static struct parts parts_of(const struct cn_layer *layer) {
-    const struct separable_config *config = config_of(layer);
+    const struct cn_convolution_config *config = cn_convolution_config(layer);
     struct cn_window windows[2], dots[2];
     struct cn_shape image;
     struct parts parts;
-    (void)separable_windows(layer, windows, &image, NULL); /* build has checked it */
+    (void)cn_convolution_windows(layer, windows, &image, NULL); /* build has checked it */
     const int in = image.dims[2], between = in * config->depth_multiplier;
     for (int i = 0; i < 2; i++)
         dots[i] = (struct cn_window){
@@ -92,11 +52,11 @@ static struct parts parts_of(const struct cn_layer *layer) {
 }
 
 static enum cn_status separable_build(struct cn_layer *layer, struct cn_error *error) {
-    const struct separable_config *config = config_of(layer);
+    const struct cn_convolution_config *config = cn_convolution_config(layer);
     struct cn_window windows[2];
     const struct cn_window dots[2] = {{.size = 1}, {.size = 1}};
     struct cn_shape image;
-    const enum cn_status status = separable_windows(layer, windows, &image, error);
+    const enum cn_status status = cn_convolution_windows(layer, windows, &image, error);
     if (status != CN_OK)
         return status;
     const int in = image.dims[2];
@@ -108,7 +68,7 @@ static enum cn_status separable_build(struct cn_layer *layer, struct cn_error *e
     layer->output_shape =
         cn_axes_shape(config->axes, windows[0].out, windows[1].out, config->filters);
     cn_convolution_tensors(layer, "depthwise_kernel", windows, in, config->depth_multiplier,
-                           (enum cn_initializer)config->depthwise_initializer);
+                           (enum cn_initializer)config->kernel_initializer);
     cn_convolution_tensors(layer, "pointwise_kernel", dots, in * config->depth_multiplier,
                            config->filters, (enum cn_initializer)config->pointwise_initializer);
     if (config->use_bias)
@@ -122,10 +82,6 @@ static unsigned long long separable_macs(const struct cn_layer *layer) {
                                       (unsigned long long)parts.pointwise.shape.out_width;
     return pixels *
            (cn_convolve_kernel_size(&parts.depthwise) + cn_convolve_kernel_size(&parts.pointwise));
-}
-
-static enum cn_activation *separable_activation(struct cn_layer *layer) {
-    return &((struct separable_config *)(void *)layer->config)->activation;
 }
 
 /* Packed: depthwise | pointwise, each with a bias. */
@@ -234,7 +190,7 @@ static const struct cn_layer_inference separable_inference = {.infer = separable
 
 #define SEPARABLE(prefix)                                                                          \
     CN_LAYER_KEYS(prefix##_defaults, prefix##_fields),                                             \
-        .build = separable_build, .macs = separable_macs, .activation = separable_activation,      \
+        .build = separable_build, .macs = separable_macs, .activation = cn_convolution_activation, \
         .training = &separable_training, .inference = &separable_inference
 
 const struct cn_layer_type cn_separable_conv2d_type = {.class_name = "SeparableConv2D",

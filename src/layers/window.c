@@ -20,30 +20,6 @@ static void place_window(struct cn_window *w, int padding) {
     w->out = (w->in + w->before - reach) / w->stride + 1;
 }
 
-enum cn_status cn_windows_build(struct cn_window windows[2], const struct cn_window_config *config,
-                                const struct cn_shape *image, const struct cn_layer *layer,
-                                struct cn_error *error) {
-    char text[CN_SHAPE_TEXT];
-    long long reach[2];
-    for (int i = 0; i < 2; i++)
-        reach[i] = (long long)(config->size[i] - 1) * config->dilation[i] + 1;
-    if ((config->padding == CN_PADDING_VALID &&
-         (reach[0] > image->dims[0] || reach[1] > image->dims[1])) ||
-        reach[0] > CN_SHAPE_MAX_ELEMENTS || reach[1] > CN_SHAPE_MAX_ELEMENTS)
-        return cn_fail(error, CN_INVALID,
-                       "layer \"%s\" (%s): its window (%lld, %lld) does not fit into its input %s",
-                       layer->name, layer->type->class_name, reach[0], reach[1],
-                       cn_shape_format(&layer->input_shape, text));
-    for (int i = 0; i < 2; i++) {
-        windows[i] = (struct cn_window){.size = config->size[i],
-                                        .dilation = config->dilation[i],
-                                        .stride = config->strides[i],
-                                        .in = image->dims[i]};
-        place_window(&windows[i], config->padding);
-    }
-    return CN_OK;
-}
-
 enum cn_status cn_layer_image(const struct cn_layer *layer, int axes, struct cn_shape *ret_image,
                               struct cn_error *error) {
     const struct cn_shape *in = &layer->input_shape;
@@ -60,6 +36,33 @@ enum cn_status cn_layer_image(const struct cn_layer *layer, int axes, struct cn_
                    layer->name, layer->type->class_name,
                    axes == 2 ? "(height, width, channels)" : "(steps, channels)",
                    cn_shape_format(in, text));
+}
+
+enum cn_status cn_windows_build(const struct cn_layer *layer, int axes,
+                                const struct cn_window_config *config, struct cn_window windows[2],
+                                struct cn_shape *ret_image, struct cn_error *error) {
+    char text[CN_SHAPE_TEXT];
+    long long reach[2];
+    const enum cn_status status = cn_layer_image(layer, axes, ret_image, error);
+    if (status != CN_OK)
+        return status;
+    for (int i = 0; i < 2; i++)
+        reach[i] = (long long)(config->size[i] - 1) * config->dilation[i] + 1;
+    if ((config->padding == CN_PADDING_VALID &&
+         (reach[0] > ret_image->dims[0] || reach[1] > ret_image->dims[1])) ||
+        reach[0] > CN_SHAPE_MAX_ELEMENTS || reach[1] > CN_SHAPE_MAX_ELEMENTS)
+        return cn_fail(error, CN_INVALID,
+                       "layer \"%s\" (%s): its window (%lld, %lld) does not fit into its input %s",
+                       layer->name, layer->type->class_name, reach[0], reach[1],
+                       cn_shape_format(&layer->input_shape, text));
+    for (int i = 0; i < 2; i++) {
+        windows[i] = (struct cn_window){.size = config->size[i],
+                                        .dilation = config->dilation[i],
+                                        .stride = config->strides[i],
+                                        .in = ret_image->dims[i]};
+        place_window(&windows[i], config->padding);
+    }
+    return CN_OK;
 }
 
 struct cn_shape cn_axes_shape(int axes, int height, int width, int channels) {

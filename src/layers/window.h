@@ -23,12 +23,13 @@ struct cn_window_config {
     int padding;
 };
 
-/* Computes the rows' and the columns' window over `image` (height, width, channels): Keras's output
- * size, and for "same" TensorFlow's padding, whose odd row or column is at the bottom and the
- * right. CN_INVALID when the window does not fit, with the layer, the window and the input. */
-enum cn_status cn_windows_build(struct cn_window windows[2], const struct cn_window_config *config,
-                                const struct cn_shape *image, const struct cn_layer *layer,
-                                struct cn_error *error);
+/* Computes the rows' and the columns' window over the layer's input, and *ret_image as
+ * cn_layer_image: Keras's output size, and for "same" TensorFlow's padding, whose odd row or column
+ * is at the bottom and the right. CN_INVALID when the window does not fit, with the layer, the
+ * window and the input. */
+enum cn_status cn_windows_build(const struct cn_layer *layer, int axes,
+                                const struct cn_window_config *config, struct cn_window windows[2],
+                                struct cn_shape *ret_image, struct cn_error *error);
 
 /* The layer's input as height, width, channels. Over two axes: rank 3, or 2 for a picture of one
  * channel; over one: rank 2, or 1 for a signal of one channel. CN_INVALID names the layer. */
