@@ -9,10 +9,10 @@
 struct reload {
     struct loader_job job;
     struct http_exchange *exchange;
-    struct cn_error error; /* of the credentials */
+    struct cn_error error; /* why keys or certificates were not reloaded */
 };
 
-/* On the loader's thread. */
+/* Runs on the loader's thread. */
 static void reload_done(struct loader_job *job) {
     struct reload *reload = job->data;
     const struct http_context *context = reload->exchange->context;

@@ -54,7 +54,8 @@ static double observe_since(const struct http_exchange *exchange,
     return seconds;
 }
 
-/* By default the sets of an error of 0.01, or of the next smaller one that there is. */
+/* The error level whose label sets the statistics count: the one that the request asked for, or by
+ * default an error of 0.01, or the next smaller one that the model has. */
 static const struct cn_error_level *level_to_count(const struct prediction *prediction) {
     const struct cn_error_level *level = prediction->level;
     if (level == NULL)
@@ -105,7 +106,7 @@ static enum http_outcome answer_late(struct http_exchange *exchange) {
     const struct prediction *prediction = exchange->state;
     statistics_add(exchange->context->statistics, STATISTICS_REJECTED_DEADLINE, 1);
     return http_reply_error(exchange, 504,
-                            "the request's time was over before its %zu images were computed",
+                            "the request's deadline passed before its %zu images were computed",
                             prediction->count);
 }
 
@@ -136,7 +137,7 @@ static enum http_outcome answer_job(struct http_exchange *exchange) {
     case JOB_EXPIRED:
         return answer_late(exchange);
     case JOB_DROPPED:
-        return http_reply_error(exchange, 499, "the client has gone");
+        return http_reply_error(exchange, 499, "the client has disconnected");
     case JOB_FAILED:
         statistics_add(exchange->context->statistics, STATISTICS_REJECTED_MEMORY, 1);
         return http_reply_error(exchange, 503, "no memory for the model's workspaces");
@@ -152,7 +153,7 @@ static enum http_outcome answer_job(struct http_exchange *exchange) {
     return answer_result(exchange);
 }
 
-/* The second half, after a deferral. */
+/* Answers after a deferral. Runs on the HTTP thread. */
 static enum http_outcome compute_finish(struct http_exchange *exchange) {
     const struct prediction *prediction = exchange->state;
     exchange->work.images = prediction->count;
@@ -165,7 +166,7 @@ static enum http_outcome compute_finish(struct http_exchange *exchange) {
         return answer_late(exchange);
     case PREPARATION_DROPPED:
         statistics_add(exchange->context->statistics, STATISTICS_REJECTED_GONE, 1);
-        return http_reply_error(exchange, 499, "the client has gone");
+        return http_reply_error(exchange, 499, "the client has disconnected");
     case PREPARATION_CANCELED:
     case PREPARATION_REFUSED:
         return answer_closed(exchange);
@@ -184,7 +185,7 @@ static void job_done(struct job *job) {
     http_resume(job->data);
 }
 
-/* On the compute thread. */
+/* Runs on the compute thread. */
 static bool job_abandoned(struct job *job) {
     return !http_peer_waits(job->data);
 }
@@ -304,7 +305,7 @@ static bool preparation_submit(struct http_exchange *exchange, void *data) {
     return false;
 }
 
-/* Asked by decoders, between rows. */
+/* Decoders call this between rows. */
 static bool preparation_must_stop(void *data) {
     return preparer_must_stop(data);
 }

@@ -443,8 +443,8 @@ static const char *explain_answer(struct http_exchange *exchange, struct cn_text
     return explanation->options.png ? "image/png" : "application/json";
 }
 
-/* Counts the memory for the computation, and ahead that of the answer: over the budget the request
- * is refused before it is computed. */
+/* Counts the memory of the computation and, in advance, that of the answer, so that a request over
+ * the budget is refused before it is computed. */
 static enum cn_status explain_hold(struct http_exchange *exchange,
                                    const struct prediction *prediction, struct cn_error *error) {
     const struct explanation *explanation = prediction->protocol_state;

@@ -56,7 +56,8 @@ static enum cn_status tensor_read_list(struct json_scan *s, struct json_tensor *
         return cn_json_fail(s, "',' or ']'");
     if (tensor->dims[depth] != 0 && tensor->dims[depth] != length) {
         tensor->uneven = true;
-        return cn_fail(s->error, CN_INVALID, "lists of %lld and of %lld lie in dimension %zu",
+        return cn_fail(s->error, CN_INVALID,
+                       "lists of different lengths, %lld and %lld, are in dimension %zu",
                        (long long)tensor->dims[depth], (long long)length, depth);
     }
     tensor->dims[depth] = length;
@@ -145,7 +146,7 @@ static bool has_fraction(const float *values, size_t count) {
 
 static enum cn_status fail_range(struct cn_error *error, size_t image, float value, float range,
                                  bool whole) {
-    return cn_fail(error, CN_INVALID, "image %zu holds %g; samples are from 0 to 1%s", image + 1,
+    return cn_fail(error, CN_INVALID, "image %zu contains %g; samples are from 0 to 1%s", image + 1,
                    (double)value,
                    range == 1 ? ""
                    : whole    ? ", or whole from 0 to 255"
@@ -163,10 +164,11 @@ enum cn_status json_image_scale(struct prediction *p, size_t image, float range,
     if (found.most > range)
         return fail_range(error, image, found.most, range, whole);
     if (whole && range > 1 && has_fraction(values, p->image_size))
-        return cn_fail(error, CN_INVALID,
-                       "image %zu holds fractions and numbers above 1; samples are from 0 to 1, or "
-                       "whole from 0 to 255",
-                       image + 1);
+        return cn_fail(
+            error, CN_INVALID,
+            "image %zu has both fractions and numbers above 1; samples are from 0 to 1, or "
+            "whole from 0 to 255",
+            image + 1);
 #pragma omp simd
     for (size_t i = 0; i < p->image_size; i++)
         values[i] = values[i] / range + 0.0f; /* -0 becomes 0 */

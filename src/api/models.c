@@ -63,12 +63,12 @@ struct served_model *api_find_model(struct http_exchange *exchange, const char *
     if (name == NULL)
         (void)http_reply_error(exchange, 503, "no model is loaded");
     else if (answer == REGISTRY_NO_MODEL)
-        (void)http_reply_error(exchange, 404, "there is no model \"%.64s\"; the models here: %s",
+        (void)http_reply_error(exchange, 404, "there is no model \"%.64s\"; the models are %s",
                                name, there);
     else if (answer == REGISTRY_NO_VERSION)
         (void)http_reply_error(exchange, 404,
-                               "model \"%.64s\" has no version \"%.20s\"; its versions: %s", name,
-                               version, there);
+                               "model \"%.64s\" has no version \"%.20s\"; its versions are %s",
+                               name, version, there);
     else
         (void)http_reply_error(exchange, 503, "model \"%.64s\" is not loaded", name);
     free(names);

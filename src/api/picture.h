@@ -26,9 +26,10 @@ enum cn_status picture_options_read(const struct http_exchange *exchange,
  * refuses at once. Decodes nothing. */
 size_t picture_pixels(const void *bytes, size_t length, const struct cn_picture_limits *limits);
 
-/* The pixels that all pictures of a request with a body of `sent` bytes, as they were sent, may
- * have. What the model can use is free; beyond that, a megabyte sent costs at most as many seconds
- * as it does in a PNG of black and white, and compressing such a PNG once more gains nothing. */
+/* The most pixels that the pictures of a request may have together, if its body has `sent` bytes
+ * before decompression. A model can use a certain number of pixels, which is always allowed. Beyond
+ * it the allowance grows with the bytes, at the rate of a black-and-white PNG: pictures that are
+ * compressed more (twice, for example) do not buy more decoding time per byte sent. */
 size_t picture_allowance(const struct cn_model *model, size_t sent);
 
 /* Decodes and preprocesses a picture into ret_image [the model's input shape]; ret_report may be

@@ -46,8 +46,9 @@ struct prediction {
     float *images, *outputs;            /* [count, image_size], [count, output row] */
     struct picture_report *reports;     /* [count] */
     struct prediction_item *items;      /* [count] */
-    /* The body is of a form that holds many: its images have their numbers, and if `lenient` one
-     * that cannot be used has its own error, where it is not the only one. */
+    /* many: the body has a form that can hold several images, so that errors name an image by its
+     * number. lenient: an image that cannot be used gets an error of its own, unless it is the only
+     * one. */
     bool many, lenient;
     size_t unpacked; /* total size that an archive states for its pictures, in bytes */
     struct picture_source *sources;
@@ -93,7 +94,8 @@ void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
 bool prediction_takes_pictures(struct http_exchange *exchange);
 bool prediction_begin_pictures(struct http_exchange *exchange);
 
-/* ?error=0.01: sets of labels of this error, if the query asks for them. The model's refusals. */
+/* Reads ?error=0.01, which asks for label sets of this error rate. Fails as cn_model_error_level
+ * does. */
 enum cn_status prediction_read_error(struct http_exchange *exchange, struct cn_error *error);
 
 /* The outputs of image `index`. */

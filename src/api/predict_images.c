@@ -29,7 +29,7 @@ static enum cn_status images_grow(struct prediction *p, size_t capacity, struct 
 
 float *prediction_add(struct prediction *p, struct cn_error *error) {
     if (p->count >= p->max_images) {
-        (void)cn_fail(error, CN_LIMIT, "the request has over %zu images", p->max_images);
+        (void)cn_fail(error, CN_LIMIT, "the request has more than %zu images", p->max_images);
         return NULL;
     }
     if (p->count == p->capacity) {
@@ -94,9 +94,10 @@ static enum cn_status pixels_count(struct prediction *p, struct picture_source *
                        "is %zu pixels",
                        p->pixels, p->sent, p->picture_limits.max_pixels);
     if (p->source_count > 1 && p->pixels > p->max_pixels)
-        return cn_fail(error, CN_LIMIT,
-                       "the request's pictures have over %zu pixels in all, max-pixels",
-                       p->max_pixels);
+        return cn_fail(
+            error, CN_LIMIT,
+            "the request's pictures have more than %zu pixels in all, the limit max-pixels",
+            p->max_pixels);
     return CN_OK;
 }
 
@@ -170,9 +171,10 @@ enum cn_status prediction_add_archive(struct prediction *p, const void *bytes, s
             break;
         p->unpacked += member.size < most ? member.size : most + 1;
         if (p->unpacked > most)
-            return cn_fail(error, CN_LIMIT,
-                           "the archive's files have over %zu bytes, max-body, when unpacked",
-                           most);
+            return cn_fail(
+                error, CN_LIMIT,
+                "the archive's files have more than %zu bytes, the limit max-body, when unpacked",
+                most);
         if (!sources_grow(p) || !http_hold(p->exchange, sizeof member))
             return cn_fail(error, CN_MEMORY, "no memory for the archive");
         struct cn_archive_member *copy = malloc(sizeof *copy);
@@ -222,8 +224,8 @@ static bool is_type(const char *header, const char *type) {
     return strncasecmp(header, type, length) == 0 && strchr("; \t", header[length]) != NULL;
 }
 
-/* Is it a file's name, which curl sends where "@" is missing before it, or behind the "@" of
- * --data-raw? */
+/* True if the body is the name of a file. curl sends it with --data FILE, where "@" is missing, and
+ * with --data-raw @FILE. */
 static bool is_file_name(const unsigned char *body, size_t length) {
     static const char *const ends[] = {".png", ".jpg", ".jpeg", ".webp",
                                        ".gif", ".bmp", ".tif",  ".tiff"};
@@ -237,7 +239,8 @@ static bool is_file_name(const unsigned char *body, size_t length) {
     return named;
 }
 
-/* CN_OK, or what curl was not asked for. The body's bytes are no whole picture. */
+/* Looks for two mistakes in the use of curl in a body that is not a complete picture; CN_OK if it
+ * finds none. */
 static enum cn_status check_curl(const unsigned char *body, size_t length, struct cn_error *error) {
     if (is_file_name(body, length))
         return cn_fail(error, CN_UNSUPPORTED,

@@ -176,7 +176,7 @@ static enum cn_status read_body(struct http_exchange *exchange, struct cn_error 
         return CN_OK;
     return cn_fail(
         error, CN_UNSUPPORTED,
-        "the body of %zu bytes, Content-Type \"%.80s\", is not a picture; /read takes one "
+        "the body of %zu bytes, Content-Type \"%.80s\", is not a picture; /read accepts one "
         "picture as it is",
         exchange->body_length, type != NULL ? type : "");
 }
@@ -190,9 +190,10 @@ static enum cn_status read_prepare(struct http_exchange *exchange, struct predic
         return cn_fail(error, CN_MEMORY, "no memory for the request");
     request->exchange = exchange;
     if (!cn_reading_possible(prediction->model->model))
-        return cn_fail(error, CN_UNSUPPORTED,
-                       "the model %s reads no rows: its pictures are not prepared as digits",
-                       prediction->model->name);
+        return cn_fail(
+            error, CN_UNSUPPORTED,
+            "the model %s cannot read rows: its preprocessing is not that of digits (fit mnist)",
+            prediction->model->name);
     enum cn_status status = read_options(request, error);
     if (status == CN_OK)
         status = prediction_read_error(exchange, error);

@@ -79,7 +79,7 @@ static enum cn_status read_member(struct json_scan *s, struct json_string key, v
         return cn_json_skip(s); /* signature_name */
     if (request->seen)
         return cn_fail(s->error, CN_INVALID,
-                       "the request must have one of \"instances\" and \"inputs\", once");
+                       "the request must have either \"instances\" or \"inputs\", once");
     request->seen = true;
     request->columns = columns;
     if (columns && cn_json_peek(s) == '{')

@@ -1,5 +1,5 @@
-/* confine.c: see confine.h. Decides nothing and prints nothing. Files are restricted before threads
- * start, since Landlock restricts a thread and its descendants. */
+/* confine.c: see confine.h. It decides nothing and prints nothing. Files are restricted before
+ * threads start, since Landlock restricts only the calling thread and its descendants. */
 #include "base/confine.h"
 
 #include <errno.h>

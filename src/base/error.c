@@ -1,5 +1,5 @@
-/* error.c: records failures; all code does it here. Formats text, never logs. Thread-safe: no
- * state. */
+/* error.c: records a failure in struct cn_error; all code of the library reports failures through
+ * it. It formats text and never logs. Thread-safe: no state. */
 #include <stdarg.h>
 #include <stdio.h>
 

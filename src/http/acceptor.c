@@ -37,7 +37,8 @@ static void complain(struct http_server *server, const char *text) {
     http_server_log(server, HTTP_LOG_WARNING, "%s", text);
 }
 
-/* Not with TLS: before the handshake the client could not read an answer. */
+/* Answers 503. With TLS nothing is sent, since the client could not read it before the handshake.
+ */
 static void send_busy(const struct http_listener *listener, int fd, const char *body) {
     char text[sizeof busy + 96];
     const int length = snprintf(text, sizeof text, busy, strlen(body), body);
@@ -45,7 +46,7 @@ static void send_busy(const struct http_listener *listener, int fd, const char *
         (void)!send(fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Logs and answers which limit left no room. */
+/* Logs which limit was reached, and answers. */
 static void connection_refuse(struct http_server *server, const struct http_listener *listener,
                               int fd, enum http_room room) {
     const struct http_connections *connections = &server->connections;
@@ -58,7 +59,7 @@ static void connection_refuse(struct http_server *server, const struct http_list
                        connections->max_per_client);
     else if (room == HTTP_ROOM_ADMIN)
         (void)snprintf(text, sizeof text,
-                       "a connection was refused: the admin socket has its %d already",
+                       "a connection was refused: the admin socket already has its limit of %d",
                        HTTP_ADMIN_CONNECTIONS);
     else
         (void)snprintf(text, sizeof text,

@@ -75,7 +75,7 @@ static enum shown find_key(struct http_request *request) {
 static bool check_key(struct http_request *request) {
     const enum shown shown = find_key(request);
     if (shown == SHOWN_TWO)
-        return auth_refuse(request, 400, "there is more than one API key or Authorization");
+        return auth_refuse(request, 400, "the request has more than one API key or Authorization");
     return shown == SHOWN_GOOD || refuse_key(request, shown == SHOWN_UNKNOWN);
 }
 
@@ -100,5 +100,5 @@ bool http_authorize(struct http_request *request, const struct http_route *route
     case HTTP_ACCESS_ADMIN:
         break;
     }
-    return auth_refuse(request, 403, "this path answers on the admin socket only");
+    return auth_refuse(request, 403, "this path is available on the admin socket only");
 }

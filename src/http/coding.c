@@ -100,10 +100,10 @@ unsigned http_coding_inflate(enum http_coding coding, const void *bytes, size_t 
         return 0;
     }
     free(output.bytes);
-    *ret_fault = status == 400   ? "the compressed body is broken or cut"
+    *ret_fault = status == 400   ? "the compressed body is malformed or truncated"
                  : status == 503 ? "no memory for the body"
-                 : limit <= fair ? "the body is over the limit when it is inflated"
-                                 : "the body inflates to more than 256 times its length";
+                 : limit <= fair ? "the decompressed body is over the limit"
+                                 : "the body decompresses to more than 256 times its length";
     return status;
 }
 

@@ -43,11 +43,11 @@ struct http_connection {
     _Atomic uint64_t phase_began;
     atomic_size_t held;     /* bytes of memory that its request uses (request_memory.c) */
     atomic_size_t promised; /* those of them that it has not allocated yet */
-    atomic_bool half_come;  /* of the body for which they were promised */
+    atomic_bool half_come;  /* half of the body that they were promised for has arrived */
     bool waited;            /* it waits for its first bytes; used by the acceptor only */
     _Atomic bool ended;     /* the client has sent its last byte */
     bool closing;           /* being closed to make room; guarded by the connections' mutex */
-    size_t index;           /* in `active` */
+    size_t index;           /* its index in `active` */
     /* Used by its HTTP thread only: the received bytes, and how many of these heads the thread has
      * served. */
     struct http_intake intake;
@@ -76,23 +76,23 @@ void http_connections_clear(struct http_connections *connections);
 /* Whether one more connection is allowed, or the limit that forbids it. */
 enum http_room {
     HTTP_ROOM = 0,
-    HTTP_ROOM_ALL,    /* max */
-    HTTP_ROOM_CLIENT, /* max_per_client */
-    HTTP_ROOM_ADMIN,  /* HTTP_ADMIN_CONNECTIONS */
+    HTTP_ROOM_ALL,    /* the limit is `max` */
+    HTTP_ROOM_CLIENT, /* the limit is `max_per_client` */
+    HTTP_ROOM_ADMIN,  /* the limit is HTTP_ADMIN_CONNECTIONS */
     HTTP_ROOM_MEMORY
 };
 
-/* Registers an accepted socket. Returns NULL when *ret_room is no HTTP_ROOM. */
+/* Registers an accepted socket. Returns NULL unless *ret_room is HTTP_ROOM. */
 struct http_connection *http_connections_add(struct http_connections *connections, int fd,
                                              const struct sockaddr *address, enum http_class class,
                                              enum http_room *ret_room);
 
-/* Assigns it to the least loaded worker, which is returned; NULL if all are full. */
+/* Assigns the connection to the least loaded worker, which it returns; NULL if all are full. */
 struct http_worker *http_connections_assign(struct http_connections *connections,
                                             struct http_connection *connection,
                                             struct http_worker *workers, size_t worker_count);
 
-/* The number of the client's connections that this worker has. */
+/* The number of connections of the client that this worker has. */
 size_t http_connections_of(struct http_connections *connections, const struct http_worker *worker,
                            const struct http_client *client);
 

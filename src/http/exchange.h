@@ -92,7 +92,7 @@ enum http_outcome { HTTP_REPLIED = 0, HTTP_DEFERRED };
  */
 const char *http_header(const struct http_exchange *exchange, const char *name);
 
-/* On a public route: true if the request may also see what is meant for clients only. */
+/* On a public route: true if the request may also see what only clients with a key may see. */
 bool http_is_client(struct http_exchange *exchange);
 
 /* A query argument's value, decoded, or NULL. Borrowed until the exchange ends. */

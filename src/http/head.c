@@ -49,7 +49,7 @@ static void read_version(struct http_head *head, const char *text, size_t length
         !is_digit(text[7]))
         http_head_reject(head, 400, "the request line does not end with HTTP/ and a version");
     else if (text[5] != '1')
-        http_head_reject(head, 505, "the version is neither HTTP/1.0 nor HTTP/1.1");
+        http_head_reject(head, 505, "the HTTP version is neither 1.0 nor 1.1");
     else
         head->version_1_1 = text[7] != '0';
 }
@@ -60,7 +60,7 @@ void http_head_request_line(struct http_head *head, const char *line, size_t len
     const char *target = memchr(line, ' ', length);
     const char *version = target != NULL ? memchr(target + 1, ' ', (size_t)(end - target) - 1) : 0;
     if (!http_is_field_content(line, length))
-        http_head_reject(head, 400, "the request line holds a control byte");
+        http_head_reject(head, 400, "the request line contains a control byte");
     if (version == NULL || memchr(version + 1, ' ', (size_t)(end - version) - 1) != NULL ||
         version == target + 1) {
         http_head_reject(head, 400,
@@ -107,11 +107,11 @@ static void read_length(struct http_head *head, const char *value, size_t length
         http_head_reject(head, 400, "Content-Length is empty");
     for (size_t i = 0; i < length; i++) {
         if (!is_digit(value[i])) {
-            http_head_reject(head, 400, "Content-Length is not a row of digits");
+            http_head_reject(head, 400, "Content-Length is not a decimal number");
             return;
         }
         if (head->length > (INT64_MAX - 9) / 10) {
-            http_head_reject(head, 413, "Content-Length is larger than any body taken here");
+            http_head_reject(head, 413, "Content-Length is larger than any body that is accepted");
             return;
         }
         head->length = head->length * 10 + (uint64_t)(value[i] - '0');
@@ -123,7 +123,7 @@ static void read_encoding(struct http_head *head, const char *value, size_t leng
         http_head_reject(head, 400, "there is more than one Transfer-Encoding");
     head->chunked = true;
     if (!is_word(value, length, "chunked"))
-        http_head_reject(head, 501, "Transfer-Encoding is not exactly chunked");
+        http_head_reject(head, 501, "Transfer-Encoding is not exactly 'chunked'");
 }
 
 /* Skips white space at the end of a value that begins at `from`; returns the line's length without
@@ -138,17 +138,17 @@ size_t http_head_field(struct http_head *head, const char *line, size_t length) 
     const char *colon = memchr(line, ':', length);
     head->fields++;
     if (length > 0 && (line[0] == ' ' || line[0] == '\t')) {
-        http_head_reject(head, 400, "a line of the head begins with white space");
+        http_head_reject(head, 400, "a header line begins with white space");
         return length;
     }
     if (colon == NULL || !is_token(line, (size_t)(colon - line))) {
-        http_head_reject(head, 400, "a field is not a name that is a token, a colon and a value");
+        http_head_reject(head, 400, "a header field does not have the form NAME: VALUE");
         return length;
     }
     const size_t name = (size_t)(colon - line);
     size_t value = name + 1;
     if (!http_is_field_content(line + value, length - value))
-        http_head_reject(head, 400, "a field's value holds a control byte");
+        http_head_reject(head, 400, "the value of a header field contains a control byte");
     length = without_blanks(line, value, length);
     while (value < length && (line[value] == ' ' || line[value] == '\t'))
         value++;
@@ -156,14 +156,14 @@ size_t http_head_field(struct http_head *head, const char *line, size_t length) 
     if (is_word(line, name, "Host")) {
         head->hosts++;
         if (!is_host(text, length - value))
-            http_head_reject(head, 400, "Host is not a host");
+            http_head_reject(head, 400, "Host is not a host name or an address");
     } else if (is_word(line, name, "Content-Length")) {
         read_length(head, text, length - value);
     } else if (is_word(line, name, "Transfer-Encoding")) {
         read_encoding(head, text, length - value);
     } else if (is_word(line, name, "Expect")) {
         if (!is_word(text, length - value, "100-continue"))
-            http_head_reject(head, 417, "Expect is not 100-continue");
+            http_head_reject(head, 417, "Expect has a value other than 100-continue");
     } else if (is_word(line, name, "Cookie")) {
         return 0;
     }
@@ -174,10 +174,10 @@ unsigned http_head_end(struct http_head *head) {
     if (head->hosts > 1)
         http_head_reject(head, 400, "there is more than one Host");
     if (head->hosts == 0 && head->version_1_1)
-        http_head_reject(head, 400, "HTTP/1.1 needs Host");
+        http_head_reject(head, 400, "an HTTP/1.1 request must have a Host header");
     if (head->has_length && head->chunked)
-        http_head_reject(head, 400, "there are both Content-Length and Transfer-Encoding");
+        http_head_reject(head, 400, "the request has both Content-Length and Transfer-Encoding");
     if (head->chunked && !head->version_1_1)
-        http_head_reject(head, 400, "HTTP/1.0 has no Transfer-Encoding");
+        http_head_reject(head, 400, "an HTTP/1.0 request must not have Transfer-Encoding");
     return head->status;
 }

@@ -29,7 +29,7 @@ static void digest_key(const char *key, uint8_t digest[static SHA256_DIGEST_SIZE
     explicit_bzero(&context, sizeof context);
 }
 
-/* Cuts the next word off `*rest`; NULL at the end of the line or before a comment. */
+/* Cuts the next word off *rest; returns NULL at the end of the line or at a comment. */
 static char *next_word(char **rest) {
     char *word = *rest + strspn(*rest, " \t");
     if (*word == '\0' || *word == '#')
@@ -68,7 +68,7 @@ static const char *take_line(struct http_keys *keys, char *line, long long numbe
         return NULL;
     const char *name = next_word(&rest);
     if (name != NULL && next_word(&rest) != NULL)
-        return "the line must be a key and perhaps a name";
+        return "the line must contain a key and optionally a name";
     const char *fault = fault_of_key(key);
     if (fault == NULL && name != NULL)
         fault = fault_of_name(name);
@@ -80,7 +80,7 @@ static const char *take_line(struct http_keys *keys, char *line, long long numbe
     digest_key(key, new->digest);
     for (size_t i = 0; i < keys->count; i++)
         if (memeql_sec(keys->keys[i].digest, new->digest, sizeof new->digest))
-            return "this key is there already";
+            return "this key is listed twice";
     if (name != NULL)
         (void)snprintf(new->name, sizeof new->name, "%s", name);
     else
@@ -104,7 +104,7 @@ enum cn_status http_keys_parse(char *text, size_t length, const char *source,
     if (keys == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for API keys");
     long long number = 1;
-    const char *fault = memchr(text, '\0', length) != NULL ? "the file holds a NUL" : NULL;
+    const char *fault = memchr(text, '\0', length) != NULL ? "the file contains a NUL byte" : NULL;
     for (char *line = text; fault == NULL; number++) {
         char *end = line + strcspn(line, "\n");
         const bool last = *end == '\0';
@@ -117,7 +117,7 @@ enum cn_status http_keys_parse(char *text, size_t length, const char *source,
         line = end + 1;
     }
     if (fault == NULL && keys->count == 0) {
-        fault = "there is no key in it, which would let nobody in";
+        fault = "the file contains no key, so no client could be accepted";
         number = -1;
     }
     if (fault != NULL) {

@@ -100,13 +100,13 @@ static enum cn_status check_addresses(const char *option, const char *addresses,
 
 /* ---- The admin socket ---- */
 
-/* The path must be free, or a socket on which no server listens. */
+/* Checks that nothing is at the path, or a socket on which no server listens. */
 static enum cn_status check_place(const struct sockaddr_un *address, struct cn_error *error) {
     const char *path = address->sun_path;
     struct stat status;
     if (lstat(path, &status) != 0)
         return errno == ENOENT ? CN_OK
-                               : cn_fail(error, CN_IO, "cannot look at admin-socket %s: %s", path,
+                               : cn_fail(error, CN_IO, "cannot stat admin-socket %s: %s", path,
                                          strerror(errno));
     if (!S_ISSOCK(status.st_mode))
         return cn_fail(error, CN_INVALID, "admin-socket %s exists and is not a socket", path);
@@ -158,7 +158,7 @@ static enum cn_status check_path(const char *path, struct sockaddr_un *ret_addre
     memcpy(folder, path, strlen(path) + 1);
     *(strrchr(folder, '/') + 1) = '\0';
     if (stat(folder, &status) != 0)
-        return cn_fail(error, CN_IO, "admin-socket %s: its folder %s: %s", path, folder,
+        return cn_fail(error, CN_IO, "admin-socket %s: cannot stat its folder %s: %s", path, folder,
                        strerror(errno));
     *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
     memcpy(ret_address->sun_path, path, strlen(path) + 1);

@@ -1,5 +1,6 @@
-/* reply.c: makes all answers, and is the only place that does. libmicrohttpd sends them. Runs on
- * the exchange's HTTP thread. */
+/* reply.c: makes every answer that libmicrohttpd sends. Two answers are written to the socket
+ * elsewhere, because libmicrohttpd cannot send them: that no connection is left (acceptor.c) and
+ * that a body broke a rule while it arrived (transaction.c). Runs on the exchange's HTTP thread. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

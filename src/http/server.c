@@ -14,8 +14,9 @@
 #include "http/server_private.h"
 #include "serving/preparer.h"
 
-/* In nanoseconds. last_answers: at the end of a shutdown's time, for the answers that say so. The
- * other: after that, for what the compute thread had begun for clients that were cut. */
+/* Parts of a shutdown, in nanoseconds. `last_answers`: the end of its time, in which the answers
+ * that say that the server is stopping are sent. `last_batch`: after its time, for the batch that
+ * the compute thread had begun for clients that were disconnected. */
 static const uint64_t last_answers = 200 * CN_MILLISECOND, last_batch = 2 * CN_SECOND;
 
 void http_server_log(const struct http_server *server, enum http_log_level level,

@@ -156,7 +156,7 @@ static void read_head(struct http_stream *stream, struct run *run) {
     }
     const bool odd = run->length > 0 && !stream->begun && !http_is_tchar(run->in[0]);
     if (odd && (run->in[0] != '\r' || run->length > 1))
-        http_head_reject(head, 400, "a request line begins with its method");
+        http_head_reject(head, 400, "the request line does not begin with a method");
     while (head->status == 0 && !whole && next_line(stream, run, &length)) {
         const char *line = run->in + stream->scanned;
         size_t kept = length;
@@ -195,7 +195,7 @@ static void read_chunk_size(struct http_head *head, const char *line, size_t len
     size_t digits = 0;
     for (; digits < length && hex_digit(line[digits]) >= 0; digits++) {
         if (size > INT64_MAX >> 4) {
-            http_head_reject(head, 413, "a chunk is larger than any body taken here");
+            http_head_reject(head, 413, "a chunk is larger than any body that is accepted");
             return;
         }
         size = size << 4 | (unsigned)hex_digit(line[digits]);
@@ -205,9 +205,9 @@ static void read_chunk_size(struct http_head *head, const char *line, size_t len
         rest++;
     if (digits == 0 || digits > 2 * SIZE_DIGITS ||
         (digits < length && (rest == line + length || *rest != ';')))
-        http_head_reject(head, 400, "a chunk's size is not a row of hexadecimal digits");
+        http_head_reject(head, 400, "a chunk's size is not a hexadecimal number");
     if (!http_is_field_content(line, length))
-        http_head_reject(head, 400, "a chunk's extension holds a control byte");
+        http_head_reject(head, 400, "a chunk's extension contains a control byte");
     *ret_size = size;
 }
 
@@ -261,7 +261,8 @@ static void read_trailer(struct http_stream *stream, struct run *run) {
         if (length > 0)
             (void)http_head_field(&field, run->in + stream->scanned, length);
         if (field.has_length || field.chunked || field.hosts > 0)
-            http_head_reject(&field, 400, "a field of the message's framing is after its body");
+            http_head_reject(&field, 400,
+                             "a trailer contains a field that only a header may contain");
         if (field.status != 0)
             http_head_reject(head, field.status, field.fault);
         head->fields += field.fields;

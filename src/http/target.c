@@ -74,7 +74,7 @@ unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZ
                           const char **ret_fault) {
     if (!is_clean(target))
         return target_fail(ret_fault, 400,
-                           "the target has a byte or a %-code that has no place there");
+                           "the target contains a byte or a %-code that is not allowed");
     const char *from = target[0] == '/' ? target : after_authority(target);
     if (strcmp(target, "*") == 0) { /* "OPTIONS *"; no route has this path */
         memcpy(ret_path, "*", 2);

@@ -14,8 +14,9 @@
 
 #include "base/time.h"
 
-/* In nanoseconds, for a client that has sent its last byte: until an incomplete request of it is
- * dropped; until its next request, which came together with the last one, has begun. */
+/* In nanoseconds: how long a socket lingers; and for a client that has sent its last byte, how long
+ * an incomplete request is kept (`ended_time`), and how long the server waits for the next request
+ * to begin if it arrived together with the last one (`last_time`). */
 static const uint64_t linger_time = 2 * CN_SECOND, ended_time = CN_SECOND,
                       last_time = 100 * CN_MILLISECOND;
 

@@ -160,7 +160,7 @@ static enum cn_status read_client_ca(struct http_tls *tls, const char *path,
     if (result < 0)
         return cn_fail_at(error, status_of(result), path, -1, "%s", gnutls_strerror(result));
     if (result == 0)
-        return cn_fail_at(error, CN_INVALID, path, -1, "there is no certificate in it");
+        return cn_fail_at(error, CN_INVALID, path, -1, "the file contains no certificate");
     tls->asks_clients = true;
     return CN_OK;
 }
@@ -173,8 +173,8 @@ static enum cn_status read_priorities(struct http_tls *tls, const char *text,
     if (result == GNUTLS_E_MEMORY_ERROR)
         return cn_fail(error, CN_MEMORY, "no memory for tls-priorities");
     if (result != GNUTLS_E_SUCCESS)
-        return cn_fail(error, CN_INVALID, "tls-priorities are not understood from '%.60s' on: %s",
-                       at, gnutls_strerror(result));
+        return cn_fail(error, CN_INVALID, "tls-priorities have an error at '%.60s': %s", at,
+                       gnutls_strerror(result));
     int count = gnutls_priority_protocol_list(tls->priorities, &versions);
     for (int i = 0; i < count; i++)
         if (versions[i] != GNUTLS_TLS1_2 && versions[i] != GNUTLS_TLS1_3)

@@ -155,7 +155,7 @@ static bool check_origin(struct http_request *request, const char *method) {
     if (strcmp(method, "OPTIONS") == 0 ||
         http_origin_is_allowed(&fields, server->options.cors_origin))
         return true;
-    (void)snprintf(text, sizeof text, "the page that asks, of %.80s, is not named by cors-origin",
+    (void)snprintf(text, sizeof text, "cors-origin does not allow requests from pages of %.80s",
                    fields.origin != NULL ? fields.origin : "another site");
     http_request_reject(request, 403, text);
     return false;
@@ -170,7 +170,7 @@ static bool take_options(struct http_request *request, const struct announced *b
     (void)snprintf(request->allow, sizeof request->allow, "%s", allow);
     if (!body->chunked && body->length == 0)
         return true;
-    http_request_reject(request, 413, "OPTIONS takes no body");
+    http_request_reject(request, 413, "an OPTIONS request must not have a body");
     return false;
 }
 
@@ -196,7 +196,8 @@ static bool find_route(struct http_request *request, const char *method,
         if (options)
             return take_options(request, body, allow);
         http_add_header(&request->exchange, MHD_HTTP_HEADER_ALLOW, allow);
-        (void)snprintf(text, sizeof text, "this path does not know %.32s; it knows %s", method,
+        (void)snprintf(text, sizeof text,
+                       "this path does not support the method %.32s; it supports %s", method,
                        allow);
         http_request_reject(request, 405, text);
         return false;
@@ -207,11 +208,11 @@ static bool find_route(struct http_request *request, const char *method,
     return false;
 }
 
-/* A query, checked against the keys that its route knows. */
+/* The state of checking a query's keys against those that its route accepts. */
 struct query_check {
     const char *const *known; /* NULL: none */
     uint64_t seen;            /* a bit for each of them */
-    const char *key, *fault;  /* of the first key that is wrong; NULL: none is */
+    const char *key, *fault;  /* of the first key that is wrong; NULL: no key is wrong */
 };
 
 static enum MHD_Result take_key(void *cls, enum MHD_ValueKind kind, const char *key,
@@ -222,20 +223,20 @@ static enum MHD_Result take_key(void *cls, enum MHD_ValueKind kind, const char *
     if (key[0] == '\0' && value == NULL) /* "?a=1&" */
         return MHD_YES;
     if (index < 0)
-        check->fault = "the query has the unknown key";
+        check->fault = "the query has the unknown parameter";
     else if (((check->seen >> index) & 1) != 0)
-        check->fault = "the query has twice the key";
+        check->fault = "the query repeats the parameter";
     else if (value == NULL)
-        check->fault = "the query has no value for the key";
+        check->fault = "the query has no value for the parameter";
     else
         check->seen |= UINT64_C(1) << index;
     check->key = key;
     return check->fault == NULL ? MHD_YES : MHD_NO;
 }
 
-/* False when the query has a key that the route does not know, and the request was rejected: what
- * the client asks for would silently not be done. A probe asks for nothing, and load balancers add
- * queries of their own to it, so that any is taken there. */
+/* False when the query has a key that the route does not accept. The request was then rejected,
+ * since to ignore the key would be to do something else than the client asked for. Probes may have
+ * any query, since load balancers add queries of their own. */
 static bool check_query(struct http_request *request, const struct http_route *route) {
     struct query_check check = {.known = route->query};
     char names[128], text[320];
@@ -244,7 +245,7 @@ static bool check_query(struct http_request *request, const struct http_route *r
                                         take_key, &check);
     if (check.fault == NULL)
         return true;
-    (void)snprintf(text, sizeof text, "%s \"%.64s\"; this path knows %s", check.fault, check.key,
+    (void)snprintf(text, sizeof text, "%s \"%.64s\"; this path accepts %s", check.fault, check.key,
                    check.known != NULL ? cn_name_list(check.known, names, sizeof names) : "none");
     http_request_reject(request, 400, text);
     return false;
@@ -284,7 +285,7 @@ static bool check_body(struct http_request *request, const struct http_route *ro
         limit = request->server->options.max_body;
     request->body_limit = limit;
     if (limit == 0 && (body->chunked || body->length > 0)) {
-        http_request_reject(request, 413, "this path takes no body");
+        http_request_reject(request, 413, "this path accepts no body");
         return false;
     }
     if (body->length > limit) {
@@ -295,14 +296,15 @@ static bool check_body(struct http_request *request, const struct http_route *ro
     }
     /* A route with an optional body got none. */
     if (route->body_limit == HTTP_BODY_CONFIGURED && !body->chunked && !body->has_length) {
-        http_request_reject(request, 411, "a body needs Content-Length or chunks");
+        http_request_reject(request, 411,
+                            "a body needs Content-Length or Transfer-Encoding: chunked");
         return false;
     }
     request->body_expected = (size_t)body->length;
     request->coding = http_coding_of(http_header(&request->exchange, "Content-Encoding"));
     if (request->coding == HTTP_CODING_UNKNOWN) {
         http_add_header(&request->exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING, "gzip, deflate");
-        http_request_reject(request, 415, "a body may be encoded as gzip or deflate, once");
+        http_request_reject(request, 415, "Content-Encoding must be gzip or deflate, applied once");
         return false;
     }
     return body->length <= LARGE_BODY || promise_memory(request, (size_t)body->length);
@@ -441,7 +443,7 @@ enum MHD_Result http_transaction(void *cls, struct MHD_Connection *connection, c
     return MHD_YES;
 }
 
-/* Without the port, which would make every log line different. */
+/* Writes the client's address without its port, which would make every log line different. */
 static const char *peer_text(struct MHD_Connection *connection,
                              char text[static INET6_ADDRSTRLEN]) {
     const union MHD_ConnectionInfo *info =

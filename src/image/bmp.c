@@ -50,7 +50,7 @@ static enum cn_status read_masks(struct bitmap *bitmap, uint32_t header, uint32_
     }
     if ((compression != FIELDS && compression != ALPHA_FIELDS) || bitmap->bits < 16)
         return cn_fail(error, CN_UNSUPPORTED,
-                       "the picture is a BMP with compression %u, which is not read here: save it "
+                       "the picture is a BMP with compression %u, which is not supported: save it "
                        "as PNG and send that",
                        (unsigned)compression);
     if (bitmap->length < at + 16)
@@ -66,7 +66,7 @@ static enum cn_status read_header(struct bitmap *bitmap, const struct cn_picture
     const uint32_t header = bitmap->length >= FILE_HEADER + 4 ? read_u32(info) : 0;
     const bool core = header == CORE_HEADER;
     if ((!core && header < INFO_HEADER) || header > bitmap->length - FILE_HEADER)
-        return cn_fail(error, CN_MALFORMED, "BMP: a header of %u bytes does not exist",
+        return cn_fail(error, CN_MALFORMED, "BMP: %u is not the length of a header",
                        (unsigned)header);
     const int32_t rows = core ? (int32_t)read_u16(info + 6) : (int32_t)read_u32(info + 8);
     const long long width = core ? (long long)read_u16(info + 4) : (int32_t)read_u32(info + 4);
@@ -76,7 +76,8 @@ static enum cn_status read_header(struct bitmap *bitmap, const struct cn_picture
     if (status != CN_OK)
         return status;
     if (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32)
-        return cn_fail(error, CN_MALFORMED, "BMP: %u bits per pixel do not exist", (unsigned)bits);
+        return cn_fail(error, CN_MALFORMED, "BMP: %u is not a valid number of bits per pixel",
+                       (unsigned)bits);
     bitmap->width = (int)width;
     bitmap->height = (int)height;
     bitmap->bits = (int)bits;

@@ -8,9 +8,9 @@
 
 enum {
     PARTS = 3,                 /* parts per side of a cell */
-    LIGHT_BORDER_PERCENT = 70, /* of the border must be light for light surroundings, */
-    DARK_BORDER_PERCENT =
-        20 /* or at most this for dark ones; a sheet is usually the lighter part */
+    LIGHT_BORDER_PERCENT = 70, /* surroundings are light if at least this much of the border is */
+    DARK_BORDER_PERCENT = 20   /* and dark if at most this much is light: a sheet is usually lighter
+                                  than what it lies on */
 };
 
 /* A cell's state during the search for the region. */

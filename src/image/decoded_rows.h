@@ -18,7 +18,7 @@ struct cn_rows {
     cn_lanes *sums;
     int in_band, band; /* decoder's rows in the current row of the picture */
     unsigned since_stop;
-    cn_lanes colors[256]; /* last: set by cn_rows_index alone */
+    cn_lanes colors[256]; /* must be last; only cn_rows_index sets it */
 };
 
 /* Begins a picture for a file of width x height that a decoder delivers reduced by `done` (1: not).

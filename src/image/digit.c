@@ -16,8 +16,8 @@
 
 /* ---- Does a picture have the form already? ---- */
 
-/* The page of a picture of the input's size: the median of the outermost samples, and the largest
- * distance of a sample from it. */
+/* The page of a picture that has the input's size: the median of the outermost samples, and the
+ * largest distance of any sample from it. */
 struct tone {
     int background, contrast;
     bool light; /* the samples are farther below the background than above it */
@@ -77,7 +77,7 @@ static struct tone measure_tone(const uint8_t *samples, int width, int height, i
     return (struct tone){background, darker > lighter ? darker : lighter, darker > lighter};
 }
 
-/* What is known of a picture's ink. */
+/* Where a picture's ink is, and how much there is. */
 struct ink {
     int left, right, top, bottom; /* of its outermost pixels; right -1: there is none */
     uint64_t mass, x_sum, y_sum;
@@ -171,7 +171,7 @@ static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
     if (!cn_page_extract_ink(plane, preprocessing->invert, &page))
         return fail_blank(page.contrast, error);
     if (!cn_ink_find_drawing(plane, on_sheet, &crop, &report->others))
-        return cn_fail(error, CN_UNUSABLE, "the picture is blank: it holds only lines");
+        return cn_fail(error, CN_UNUSABLE, "the picture is blank: it contains only lines");
     const enum cn_status status =
         cn_strokes_scale(plane, crop, preprocessing->box, &strokes, error);
     if (status != CN_OK)

@@ -61,7 +61,7 @@ static const struct foreign {
 
 static const struct foreign svg = {
     0, 4, "<svg", "SVG",
-    "it is a drawing and no pixels: rsvg-convert FILE.svg > FILE.png turns it "
+    "it is a vector drawing: rsvg-convert FILE.svg > FILE.png turns it "
     "into a PNG"};
 
 /* True for XML whose first element is svg, after white space, declarations and comments. */
@@ -144,10 +144,10 @@ enum cn_status cn_picture_decode(const void *bytes, size_t length,
     if (format != NULL)
         return format->decode(bytes, length, &full, ret_picture, error);
     if (foreign != NULL)
-        return cn_fail(error, CN_UNSUPPORTED, "the picture is %s, which is not read here: %s",
+        return cn_fail(error, CN_UNSUPPORTED, "the picture is %s, which is not supported: %s",
                        foreign->name, foreign->advice);
-    return cn_fail(error, CN_MALFORMED, "the %zu bytes are no picture; %s are read", length,
-                   cn_picture_formats());
+    return cn_fail(error, CN_MALFORMED, "the %zu bytes are not a picture in one of the formats %s",
+                   length, cn_picture_formats());
 }
 
 enum cn_status cn_format_check_size(const char *name, long long width, long long height,
@@ -159,9 +159,10 @@ enum cn_status cn_format_check_size(const char *name, long long width, long long
                        width, height);
     if (width > (long long)limits->max_width * LONGEST_SHARE ||
         height > (long long)limits->max_height * LONGEST_SHARE || width * height > most)
-        return cn_fail(error, CN_LIMIT,
-                       "the picture is %lld x %lld pixels; the limit is as many as %d x %d", width,
-                       height, limits->max_width, limits->max_height);
+        return cn_fail(
+            error, CN_LIMIT,
+            "the picture is %lld x %lld pixels; the limit is the number of pixels of %d x %d",
+            width, height, limits->max_width, limits->max_height);
     if (limits->max_pixels > 0 && (unsigned long long)(width * height) > limits->max_pixels)
         return cn_fail(error, CN_LIMIT,
                        "the picture is %lld x %lld pixels; for its bytes the limit is %zu pixels",

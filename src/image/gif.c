@@ -38,7 +38,7 @@ static enum cn_status find_frame(GifFileType *gif, int *ret_clear, struct cn_err
         if (type == IMAGE_DESC_RECORD_TYPE)
             return CN_OK;
         if (type == TERMINATE_RECORD_TYPE)
-            return cn_fail(error, CN_MALFORMED, "GIF: it holds no picture");
+            return cn_fail(error, CN_MALFORMED, "GIF: the file contains no picture");
         GifByteType *extension = NULL;
         GraphicsControlBlock control;
         int code = 0;

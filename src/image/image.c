@@ -11,9 +11,9 @@ const char *const cn_picture_mode_names[] = {"auto", "none", NULL};
 
 enum {
     OPAQUE = 255,
-    LARGE_INPUT = 256, /* pixels per side of a large input; a decoder delivers, of this or of a
-                          larger input, */
-    ENOUGH = 4         /* at most this many times as many pixels per side */
+    LARGE_INPUT = 256, /* pixels per side of a large input */
+    ENOUGH = 4 /* a decoder delivers at most this many pixels per pixel of a large input, along each
+                  side */
 };
 
 /* A table of value / 255, since one division per sample would be most of a small image's cost. */
@@ -56,7 +56,7 @@ enum cn_status cn_image_from_picture(const struct cn_preprocessing *preprocessin
     char text[CN_SHAPE_TEXT];
     if (!takes_pictures(input_shape))
         return cn_fail(error, CN_UNSUPPORTED,
-                       "the input shape %s takes no pictures; 1 or 3 channels do",
+                       "the input shape %s is not that of a picture, which has 1 or 3 channels",
                        cn_shape_format(input_shape, text));
     const int height = input_shape->dims[0], width = input_shape->dims[1];
     const int channels = input_shape->dims[2];
@@ -123,7 +123,7 @@ enum cn_status cn_image_to_png(const struct cn_preprocessing *preprocessing, con
     char text[CN_SHAPE_TEXT];
     if (!takes_pictures(input_shape))
         return cn_fail(error, CN_UNSUPPORTED,
-                       "an input of shape %s is not a picture; one of 1 or 3 channels is",
+                       "the input shape %s is not that of a picture, which has 1 or 3 channels",
                        cn_shape_format(input_shape, text));
     const size_t count = cn_shape_size(input_shape), channels = (size_t)input_shape->dims[2];
     const bool swapped = preprocessing->channels == CN_CHANNELS_BGR && channels == 3;

@@ -16,13 +16,13 @@ enum {
     LINED = 64        /* samples per side from which a picture may show ruled paper */
 };
 
-/* Which share of its length must be inked for: a ruling, a ruling on a crooked sheet, a box's side,
- * a line between two boxes. Strokes may cross the rest. */
+/* The share of its length that must be inked for a line to count as: a ruling, a ruling on a
+ * crooked sheet, a box's side, a line between two boxes. Strokes may cross the rest. */
 static const double ruling = 0.9, askew = 0.7, box_side = 0.75, box_wall = 0.95;
 
 struct piece {
-    uint64_t ink,
-        edge_ink; /* squared, so that faint ink has little weight; edge_ink: along the border */
+    uint64_t ink, edge_ink; /* sums of squares, so that faint ink has little weight; edge_ink: of
+                               the samples along the border */
     uint8_t left, top, right, bottom; /* in cells */
     uint8_t peak;
     bool kept;

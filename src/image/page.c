@@ -14,20 +14,20 @@
 enum {
     ZERO = 255,               /* the bin of residual 0 */
     RESIDUALS = 511,          /* -255 .. 255 */
-    PURE_PERCENT = 20,        /* of the pixels are the page, if it has one level; */
-    LEAST_PURE_PERCENT = 4,   /* of a small picture's pixels */
-    SHADE_PERCENT = 25,       /* at most, for such a page, are a little darker */
-    SHADE = 80,               /* in grey levels: darker pixels are ink; */
-    LEAST_SHADOW_PERCENT = 5, /* or a shadow, if so many pixels are darker */
-    DARKEST_PAGE = 48,     /* darker pages are not divided by, since their grain would become ink */
-    FEW_ROWS = 128,        /* rows; pages with more are sampled */
-    SMOOTHINGS = 2,        /* for grain that hides the ink */
-    GRAINY = 40,           /* samples per side; below this, strokes are as fine as grain, */
-    GRAINY_BUT_CLEAR = 120 /* or nearly so below this */
+    PURE_PERCENT = 20,        /* a page of one level has at least this share of the pixels */
+    LEAST_PURE_PERCENT = 4,   /* or this share, in a small picture */
+    SHADE_PERCENT = 25,       /* at most this share of its pixels are a little darker than it */
+    SHADE = 80,               /* grey levels; ink differs from such a page by at least this */
+    LEAST_SHADOW_PERCENT = 5, /* a shadow has at least this share of the pixels */
+    DARKEST_PAGE = 48, /* levels are not divided by darker pages, since grain would become ink */
+    FEW_ROWS = 128,    /* rows; pages with more are sampled */
+    SMOOTHINGS = 2,    /* times to smooth if grain hides the ink */
+    GRAINY = 40,       /* samples per side; below this, strokes are as fine as grain */
+    GRAINY_BUT_CLEAR = 120 /* samples per side; below this, they are nearly so */
 };
 
-/* Multiples of the grain's standard deviation: ink that stands out from it, the same after
- * smoothing, which leaves coarser grain, and ink that does not need smoothing. */
+/* Multiples of the grain's standard deviation, from which on ink stands out: without smoothing;
+ * after smoothing, which leaves coarser grain; and so far that no smoothing is needed. */
 static const double clear = 6.0, clear_when_smooth = 10.0, crisp = 12.0;
 
 /* Counts the pixels of each level. Four counters per level avoid waiting for the last increment. */

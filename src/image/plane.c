@@ -22,11 +22,11 @@ struct mixer {
     bool opaque;
     int paper;          /* level of the paper under transparent pixels */
     bool curved;        /* the gamma differs from sRGB's, so samples pass through `curve` first */
-    uint8_t curve[256]; /* */
+    uint8_t curve[256]; /* the level in sRGB's gamma for each sample */
     bool by_colour; /* ink and page are equally bright, so pixels are projected on the ink's colour
                      */
-    float page[3];  /* the page's colour, */
-    float direction[3]; /* and the unit vector from it to the ink's */
+    float page[3];  /* the page's colour */
+    float direction[3]; /* the unit vector from it to the ink's colour */
 };
 
 static uint8_t luminance(int red, int green, int blue) {

@@ -42,11 +42,11 @@ static enum cn_status read_header(const unsigned char *data, const struct cn_pic
     const uint32_t width = read_u32(data), height = read_u32(data + 4);
     const unsigned depth = data[8], color_type = data[9];
     if (color_type >= 7 || depth > 16 || !(color_types[color_type].depths >> depth & 1U))
-        return cn_fail(error, CN_MALFORMED, "PNG: colour type %u with depth %u does not exist",
+        return cn_fail(error, CN_MALFORMED, "PNG: colour type %u with depth %u is not valid",
                        color_type, depth);
     if (data[10] != 0 || data[11] != 0 || data[12] > 1)
         return cn_fail(error, CN_MALFORMED,
-                       "PNG: compression %u, filter %u or interlacing %u does not exist", data[10],
+                       "PNG: compression %u, filter %u or interlacing %u is not valid", data[10],
                        data[11], data[12]);
     const enum cn_status status = cn_format_check_size("PNG", width, height, limits, error);
     if (status != CN_OK)

@@ -110,9 +110,10 @@ static enum cn_status read_rows(struct text *text, const struct header *header, 
                                 struct cn_rows *rows, struct cn_error *error) {
     for (int y = 0; y < header->height; y++) {
         if (!(header->kind < 4 ? read_text_row : read_row)(text, header, samples))
-            return cn_fail_at(error, CN_MALFORMED, NULL, (long long)text->at,
-                              "PNM: row %d of %d is cut or holds no sample up to %d", y + 1,
-                              header->height, header->most);
+            return cn_fail_at(
+                error, CN_MALFORMED, NULL, (long long)text->at,
+                "PNM: row %d of %d is truncated or has a sample that is not from 0 to %d", y + 1,
+                header->height, header->most);
         if (!cn_rows_put(rows, y, 0, 1, header->width, samples))
             return cn_rows_fail_stopped(error);
     }

@@ -15,18 +15,18 @@ static enum cn_status preprocess_check(const struct cn_preprocessing *preprocess
     if (shape->rank != 3 || (shape->dims[2] != 1 && shape->dims[2] != 3)) {
         char text[CN_SHAPE_TEXT];
         return cn_fail(error, CN_UNSUPPORTED,
-                       "the input shape %s takes no pictures; 1 or 3 channels do",
+                       "the input shape %s is not that of a picture, which has 1 or 3 channels",
                        cn_shape_format(shape, text));
     }
     if (picture->data == NULL || picture->width < 1 || picture->height < 1 ||
         picture->channels < 1 || picture->channels > 4)
-        return cn_fail(error, CN_INVALID, "a picture of %d x %d with %d channels is none",
+        return cn_fail(error, CN_INVALID, "a picture of %d x %d with %d channels is not valid",
                        picture->width, picture->height, picture->channels);
     return cn_preprocessing_check(preprocessing, shape, error);
 }
 
-/* The part of a picture that is used, and the rectangle of the input that it fills. The rest is
- * black. The formulas are those of PIL's ImageOps.fit and ImageOps.pad. */
+/* The part of a picture that is used, and the rectangle of the input that it fills; the rest of the
+ * input is black. The formulas are those of PIL's ImageOps.fit and ImageOps.pad. */
 struct placing {
     struct cn_region from;
     int left, top, width, height;

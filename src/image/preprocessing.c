@@ -180,10 +180,11 @@ enum cn_status cn_preprocessing_set(struct cn_preprocessing *preprocessing, cons
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
         if (strcmp(name, parameters[i].name) == 0)
             return parameters[i].set(preprocessing, value, error);
-    return cn_fail(error, CN_INVALID,
-                   "preprocessing: there is no \"%.40s\"; there are fit, box, invert, channels, "
-                   "interpolation, scale, mean and std",
-                   name);
+    return cn_fail(
+        error, CN_INVALID,
+        "preprocessing: there is no parameter \"%.40s\"; use fit, box, invert, channels, "
+        "interpolation, scale, mean or std",
+        name);
 }
 
 enum cn_status cn_preprocessing_parse(const char *text, const struct cn_shape *input_shape,
@@ -273,7 +274,7 @@ enum cn_status cn_preprocessing_check(const struct cn_preprocessing *preprocessi
             preprocessing->box, side);
     if (preprocessing->invert && preprocessing->fit != CN_FIT_MNIST)
         return cn_fail(error, CN_INVALID,
-                       "preprocessing: invert is for fit mnist; fit %s takes pictures as they are",
+                       "preprocessing: invert applies to fit mnist only; fit %s never inverts",
                        cn_fit_names[preprocessing->fit]);
     if ((shape.dims[2] == 1 && takes_colour(preprocessing)) ||
         (shape.dims[2] == CN_CHANNELS_MOST && !takes_colour(preprocessing)))
@@ -289,8 +290,8 @@ enum cn_status cn_preprocessing_check(const struct cn_preprocessing *preprocessi
     for (int c = 0; c < CN_CHANNELS_MOST; c++)
         if (!(fabsf(preprocessing->std[c]) >= 1e-12F) || !isfinite(preprocessing->mean[c]))
             return cn_fail(error, CN_INVALID,
-                           "preprocessing: std %g and mean %g; the one must not be 0, the other "
-                           "finite",
+                           "preprocessing: std is %g and mean is %g; std must not be 0, and "
+                           "mean must be finite",
                            (double)preprocessing->std[c], (double)preprocessing->mean[c]);
     return CN_OK;
 }

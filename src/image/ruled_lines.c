@@ -14,16 +14,16 @@ enum {
     SIDE = CN_SURFACE_SIDE_LIMIT, /* samples */
     CELLS = 160,                  /* most cells per side */
     MOST = 64,                    /* most lines to erase */
-    THICK_SHARE = 30,             /* a line is at most a thirtieth of the side thick, */
-    BOX_SHARE = 20,               /* a box's side a twentieth */
+    THICK_SHARE = 30,             /* a line is at most a thirtieth of the side thick */
+    BOX_SHARE = 20,               /* a box's side is at most a twentieth of the side thick */
     SIDE_SHARE = 8                /* a line is along a side within an eighth of the picture */
 };
 
-/* Which share of a box's sides must be inked: of each one, and of all four together. A round 0 has
- * less. */
+/* The share of a box's sides that must be inked: the least for each side, and the least sum over
+ * all four. A round 0 has less. */
 static const double half_straight = 0.5, mostly_straight = 3.0;
 
-/* Which share of each side must be inked if the box may be empty. */
+/* The least share of each side that must be inked if the box may be empty. */
 static const double straight = 0.9;
 
 /* One of the two directions of view: sample (along, across) is at samples[along * step + across *

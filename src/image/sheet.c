@@ -12,19 +12,19 @@ enum {
     SMALLEST = 48,         /* samples per side; smaller pictures are drawings */
     FEWEST_CELLS = 16,     /* per side; fewer are not enough */
     LEAST_DIFFERENCE = 36, /* grey levels between sheet and table */
-    LEAST_PERCENT = 10,    /* of the picture must be sheet, */
-    BLANK_PERCENT = 17,    /* or this, for an empty sheet, which could be a thick stroke */
+    LEAST_PERCENT = 10,    /* a sheet has at least this share of the picture */
+    BLANK_PERCENT = 17,    /* or this, if it is empty, since it could be a thick stroke */
     RIM = 2,               /* cells along an edge that may be blurred */
     ROUGH = 2,             /* cells by which an edge may be rough */
     MOST_ANGLE = 20        /* in degrees; paper lies more or less straight */
 };
 
-static const double least_of_box = 0.8; /* of its smallest rotated box that a sheet fills, */
+static const double least_of_box = 0.8; /* a sheet fills this share of its smallest rotated box */
 static const double least_figure =
-    0.9; /* of it that the largest quadrilateral fills; 0.64 for an ellipse */
-static const double least_step = 0.5;     /* of the difference, across the sheet's edge */
+    0.9; /* its largest quadrilateral fills this share of it; of an ellipse it would be 0.64 */
+static const double least_step = 0.5;     /* of the difference is crossed at the sheet's edge */
 static const double ink_share = 0.25;     /* of the difference; smaller differences are grain */
-static const double most_clutter = 0.003; /* of the table's cells that may have something on them */
+static const double most_clutter = 0.003; /* of the table's cells may have something on them */
 
 struct sheet {
     struct cn_cells cells;

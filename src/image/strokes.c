@@ -8,9 +8,9 @@
 #include "image/ink.h"
 #include "image/strokes.h"
 
-/* In target pixels. Strokes thinner than `thin` or thicker than `thick` are brought to a width that
- * is common in MNIST. Of its 10,000 test images 7 % are thinner than the one and 3 % thicker than
- * the other; the median is 2.8. */
+/* In target pixels. Strokes thinner than `thin` are widened to `thin_becomes`, and strokes thicker
+ * than `thick` are thinned to `thick_becomes`: widths that are common in MNIST. Of its 10,000 test
+ * images, 7 % have strokes thinner than `thin` and 3 % thicker than `thick`; the median is 2.8. */
 static const double thin = 2.05, thin_becomes = 2.5;
 static const double thick = 4.5, thick_becomes = 4.0;
 

@@ -19,14 +19,15 @@ static const double cell_share =
     0.8;                           /* the quantile of a cell's pixels that is taken as its page */
 static const double broad = 0.34;  /* of the longer side: all strokes are narrower */
 static const double narrow = 0.14; /* most strokes are narrower than this */
-static const float shadow_share = 0.5; /* of the light: shadows keep more of it than ink */
+static const float shadow_share = 0.5; /* of the light is left in a shadow, and less in ink */
 static const float beside_ink = 1.3F,
                    lighter_than_ink =
-                       24; /* or a shadow is lighter than the ink by this factor and difference */
-static const float least_shade = 2;    /* in grey levels */
-static const float shadow_step = 0.1F; /* of the smooth light, which has no shadow's edge */
-static const float sharp_step = 10;    /* grey levels between neighbouring cells */
-#define BEYOND 1e6F                    /* greater than any level */
+                       24; /* a shadow is lighter than ink by this factor and this difference */
+static const float least_shade = 2; /* in grey levels */
+static const float shadow_step =
+    0.1F; /* of the smooth light; a cell that differs by more is in a shadow */
+static const float sharp_step = 10; /* grey levels between neighbouring cells */
+#define BEYOND 1e6F                 /* greater than any level */
 
 static const float uneven_levels = 24; /* grey levels between the surface's ends */
 

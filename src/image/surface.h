@@ -32,8 +32,8 @@ bool cn_surface_drawing_is_dark(const struct cn_plane *plane);
  * and unlike a drawing. */
 bool cn_surface_has_lit_part(const struct cn_plane *plane, int level);
 
-/* True if the plane's narrow structures are darker than their surroundings; for a page without one
- * brightness. */
+/* True if the narrow structures of the plane are darker than their surroundings. For pages that
+ * have no single brightness. */
 bool cn_surface_is_light(const struct cn_plane *plane);
 
 #endif

@@ -109,7 +109,7 @@ static enum cn_status tiff_prepare(struct decoder *decoder, const struct cn_pict
     TIFF *tiff = decoder->tiff;
     if (TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &decoder->width) != 1 ||
         TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &decoder->height) != 1)
-        return cn_fail(error, CN_MALFORMED, "TIFF: it has no size");
+        return cn_fail(error, CN_MALFORMED, "TIFF: the width or the height is missing");
     enum cn_status status =
         cn_format_check_size("TIFF", decoder->width, decoder->height, limits, error);
     if (status != CN_OK)
@@ -121,13 +121,13 @@ static enum cn_status tiff_prepare(struct decoder *decoder, const struct cn_pict
     decoder->tile_width = decoder->width;
     if (decoder->tiled && (TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &decoder->tile_width) != 1 ||
                            TIFFGetField(tiff, TIFFTAG_TILELENGTH, &decoder->band) != 1))
-        return cn_fail(error, CN_MALFORMED, "TIFF: its tiles have no size");
+        return cn_fail(error, CN_MALFORMED, "TIFF: the size of the tiles is missing");
     if (!decoder->tiled)
         (void)TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &decoder->band);
     if (!decoder->tiled && decoder->band > decoder->height)
         decoder->band = decoder->height;
     if (decoder->band == 0 || decoder->tile_width == 0)
-        return cn_fail(error, CN_MALFORMED, "TIFF: strips or tiles of no size");
+        return cn_fail(error, CN_MALFORMED, "TIFF: the strips or tiles are empty");
     status = cn_format_check_memory("TIFF",
                                     ((unsigned long long)decoder->tile_width + decoder->width) *
                                         decoder->band * CHANNELS,

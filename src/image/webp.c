@@ -59,7 +59,7 @@ static enum cn_status webp_check(const WebPBitstreamFeatures *features,
         cn_format_check_size("WebP", features->width, features->height, limits, error);
     if (status == CN_OK && features->has_animation)
         return cn_fail(error, CN_UNSUPPORTED,
-                       "the picture is an animated WebP, which is not read here: send one picture "
+                       "the picture is an animated WebP, which is not supported: send one picture "
                        "of it");
     if (status == CN_OK)
         status = cn_format_check_memory("WebP", features->format == LOSSLESS ? pixels * 4 : pixels,

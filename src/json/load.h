@@ -18,8 +18,8 @@ enum {
 enum cn_status cn_json_parse(const char *text, size_t length, const char *what, const char *source,
                              long long base, json_t **ret_json, struct cn_error *error);
 
-/* The same without limits and messages. NULL when the text is malformed, with the reason in
- * *ret_problem, or without memory, when its text is empty. */
+/* Parses like cn_json_parse, but without its limit and its messages. Returns NULL if the text is
+ * malformed, with the reason in *ret_problem, or if memory runs out, with an empty reason there. */
 json_t *cn_json_load(const char *text, size_t length, json_error_t *ret_problem);
 
 /* Writes the value as compact ASCII JSON, cut to fit, and returns `text`. NULL shows "nothing". */

@@ -142,7 +142,8 @@ static enum cn_status skip_element(struct json_scan *s, size_t index, void *data
     if (c != '{' && c != '[')
         return skip_scalar(s);
     if (++*depth > JSON_MAX_DEPTH)
-        return cn_fail(s->error, CN_MALFORMED, "the JSON is nested over %d deep", JSON_MAX_DEPTH);
+        return cn_fail(s->error, CN_MALFORMED, "the JSON is nested more than %d levels deep",
+                       JSON_MAX_DEPTH);
     status =
         c == '{' ? cn_json_object(s, skip_member, depth) : cn_json_list(s, skip_element, depth);
     --*depth;
@@ -251,7 +252,7 @@ enum cn_status cn_json_base64(struct json_string string, uint8_t **ret_bytes, si
         text_length > 5 && memcmp(text, "data:", 5) == 0 ? memchr(text, ',', text_length) : NULL;
     char *from = comma != NULL ? comma + 1 : text;
     text[text_length] = '\0';
-    for (char *c = from; (c = strpbrk(c, "-_")) != NULL; c++) /* the alphabet of URLs, too */
+    for (char *c = from; (c = strpbrk(c, "-_")) != NULL; c++) /* the alphabet for URLs */
         *c = *c == '-' ? '+' : '/';
     base64_decode_init(&context);
     bool good = base64_decode_update(&context, &length, bytes, text_length - (size_t)(from - text),
@@ -271,9 +272,9 @@ enum cn_status cn_json_base64(struct json_string string, uint8_t **ret_bytes, si
 }
 
 /* ---- Numbers ----
- * Most samples have few digits: one integer and one division in double arithmetic, which is exact
- * enough to be rounded once more, read those; strtof reads the rest. The process never sets a
- * locale, so the decimal point is a point. */
+ * Most samples have few digits. Those are converted by one integer and one division in double
+ * arithmetic, which is exact enough to be rounded once more; strtof converts the rest. The process
+ * never sets a locale, so strtof expects a decimal point. */
 
 enum { EXACT_POWER = 22, MAX_EXPONENT = 100000, FAST_DIGITS = 18 };
 

@@ -68,7 +68,7 @@ char *cn_text_take(struct cn_text *text, size_t *ret_length) {
     char *bytes = text->failed ? NULL : text->bytes;
     if (text->failed)
         free(text->bytes);
-    /* A long text may wait long for its reader: without the room that it grew into. */
+    /* The text may be kept for a long time, so much unused capacity is given back. */
     char *less = text->length > 0 && bytes != NULL && text->capacity - text->length > LONG_ROOM
                      ? realloc(bytes, text->length)
                      : NULL;

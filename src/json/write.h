@@ -1,5 +1,5 @@
-/* write.h: a growing text for answers, and THE way to write JSON into it. After a failed allocation
- * the text stays empty and reports that at the end, so that writers need no checks. */
+/* write.h: a growing text for answers, and the one way to write JSON into it. After a failed
+ * allocation the text stays empty and says so at the end, so that writers need no checks. */
 #ifndef CONVNET_JSON_WRITE_H
 #define CONVNET_JSON_WRITE_H
 

@@ -26,13 +26,14 @@ const struct statistics_counter_row statistics_counter_table[STATISTICS_COUNTERS
     [STATISTICS_RELOADS_OK] = {"convnetd_reloads_total", "{result=\"ok\"}",
                                "Reloads of the models, by result."},
     [STATISTICS_RELOADS_FAILED] = {"convnetd_reloads_total", "{result=\"failed\"}", NULL},
-    [STATISTICS_LOG_DROPPED] = {"convnetd_log_lines_dropped_total", "",
-                                "Lines of the log that were dropped: its reader was too slow."},
+    [STATISTICS_LOG_DROPPED] =
+        {"convnetd_log_lines_dropped_total", "",
+         "Log lines that were dropped because the log's reader was too slow."},
 };
 
 const struct statistics_histogram_row statistics_histogram_table[STATISTICS_HISTOGRAMS] = {
     [STATISTICS_DECODE_SECONDS] = {"convnetd_decode_duration_seconds",
-                                   "Time from a request's body to the network's input.",
+                                   "Time to decode and preprocess a request's body.",
                                    seconds_buckets},
     [STATISTICS_QUEUE_SECONDS] = {"convnetd_queue_duration_seconds",
                                   "Time that a request waited in the batch lane.", seconds_buckets},
@@ -46,7 +47,7 @@ const struct statistics_histogram_row statistics_histogram_table[STATISTICS_HIST
     [STATISTICS_REQUEST_IMAGES] = {"convnetd_request_images", "Images in a request.",
                                    image_buckets},
     [STATISTICS_BATCH_IMAGES] = {"convnetd_batch_images",
-                                 "Images in one execution: of the batch lane, or inline.",
+                                 "Images per execution, in the batch lane or inline.",
                                  image_buckets},
     [STATISTICS_CONFIDENCE] = {"convnetd_answer_confidence",
                                "Confidence of an image's answer, where it has one.",
@@ -95,9 +96,10 @@ const struct statistics_reading_row statistics_reading_table[STATISTICS_READINGS
                                 "Images that may wait in the batch lane."},
     [STATISTICS_CONNECTIONS] = {"convnetd_connections", "gauge", "Open connections."},
     [STATISTICS_LAST_RELOAD] = {"convnetd_last_reload_success_timestamp_seconds", "gauge",
-                                "When the models were last read without a refusal."},
-    [STATISTICS_CERTIFICATE_END] = {"convnetd_certificate_end_timestamp_seconds", "gauge",
-                                    "When the TLS certificate ends; 0 without TLS."},
+                                "Unix time of the last reload in which no model was refused."},
+    [STATISTICS_CERTIFICATE_END] =
+        {"convnetd_certificate_end_timestamp_seconds", "gauge",
+         "Unix time at which the TLS certificate expires; 0 without TLS."},
     [STATISTICS_BUILD_INFO] = {"convnetd_build_info", "gauge", "The daemon's version."},
     [STATISTICS_MODEL_INFO] = {"convnetd_model_info", "gauge", "The models that are served."},
     [STATISTICS_MODEL_READY] =

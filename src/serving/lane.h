@@ -19,7 +19,7 @@
 #include "serving/deadline_heap.h"
 #include "serving/served_model.h"
 
-/* The target duration of a batch in seconds; it has at least one image per thread. */
+/* The target duration of a batch in seconds; a batch has at least one image per thread. */
 #define LANE_TIME_SLICE 0.02
 
 enum job_outcome {

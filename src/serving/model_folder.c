@@ -86,7 +86,7 @@ static void drop_twins(const struct registry_options *options, struct registry_f
             files->files[kept++] = *file;
             continue;
         }
-        (void)cn_fail_at(&why, CN_INVALID, file->path, -1, "is version %u of %s, as %s is",
+        (void)cn_fail_at(&why, CN_INVALID, file->path, -1, "is version %u of %s, but so is %s",
                          file->version, file->name, last->path);
         file_refuse(options, files, file->path, &why);
         free(file->path);

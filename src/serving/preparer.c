@@ -94,7 +94,7 @@ static void preparation_unlink(struct preparer *preparer, struct preparation *p)
 
 /* ---- A step ---- */
 
-/* DONE: it may continue. */
+/* PREPARATION_DONE if it may continue; else why it must end. */
 static enum preparation_outcome preparation_check(const struct preparer *preparer,
                                                   struct preparation *p, uint64_t now) {
     if (preparer->canceling)

@@ -180,7 +180,7 @@ static enum cn_status check_age(const struct registry_entry *entry,
         return CN_OK;
     return cn_fail_at(error, CN_INVALID, entry->path, -1,
                       "was signed %lld s before the model that is served: sign it again if it is "
-                      "to take its place",
+                      "to replace that model",
                       before - model->model->signed_at);
 }
 
@@ -246,7 +246,7 @@ static enum cn_status entry_add(struct registry *registry, const struct registry
     if (entry == NULL || entry->path == NULL || entry->statistics == NULL) {
         if (entry != NULL)
             entry_free(entry);
-        return file_refuse(registry, file, CN_MEMORY, "there is no memory for one model more",
+        return file_refuse(registry, file, CN_MEMORY, "there is no memory for another model",
                            result, error);
     }
     memcpy(entry->name, file->name, sizeof entry->name);
@@ -375,7 +375,7 @@ static enum cn_status registry_refresh(struct registry *registry, const char *na
         if (name != NULL && matches == 0)
             status = cn_fail(error, CN_INVALID, "there is no file for a model '%.63s'", name);
         else if (name == NULL && files.refused > 0 && status == CN_OK)
-            status = cn_fail(error, CN_INVALID, "%zu files have names that are no model's",
+            status = cn_fail(error, CN_INVALID, "%zu files have names that are not model names",
                              files.refused);
     }
     registry_files_clear(&files);
@@ -465,7 +465,7 @@ static enum cn_status check_first(struct registry *registry, enum cn_status stat
         entry_find(registry, options->default_model, 0, &answer) != NULL)
         return CN_OK;
     list_names(registry, names, sizeof names);
-    return cn_fail(error, CN_INVALID, "default-model '%.63s' is none of the models, %s",
+    return cn_fail(error, CN_INVALID, "default-model '%.63s' does not exist; the models are %s",
                    options->default_model, names);
 }
 

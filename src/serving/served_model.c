@@ -47,7 +47,7 @@ enum cn_status served_model_name(const char *path, char ret_name[static SERVED_M
     if (version == 0)
         return cn_fail_at(error, CN_INVALID, path, -1,
                           "what follows @ in the file's name is the model's version and must be a "
-                          "number from 1 to %d without zeros before it",
+                          "number from 1 to %d without leading zeros",
                           SERVED_MODEL_MAX_VERSION);
     memcpy(ret_name, file, length);
     ret_name[length] = '\0';

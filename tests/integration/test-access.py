@@ -170,8 +170,8 @@ def test_start(folder):
     check(code == 0, "another address with keys: %s" % error)
     code, _, error = run("--address=0.0.0.0", "--insecure", model, "--check-config")
     check(code == 0, "another address and --insecure: %s" % error)
-    for text, words in (("", "there is no key in it"), ("short\n", ":1: a key must have 16 bytes"),
-                        (KEY + "\n" + KEY, ":2: this key is there already")):
+    for text, words in (("", "the file contains no key"), ("short\n", ":1: a key must have 16 bytes"),
+                        (KEY + "\n" + KEY, ":2: this key is listed twice")):
         write(path, text)
         for action in ("--port=0", "--check-config"):
             code, _, error = run("--api-keys-file=" + path, model, action)

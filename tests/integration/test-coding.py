@@ -52,12 +52,12 @@ def test_refusals(server):
                                             b"Content-Encoding: " + coding + b"\r\n")
         check(status == 415 and headers.get("accept-encoding") == "gzip, deflate" and
               "gzip or deflate" in answer["error"], "%s: %s %s" % (coding, status, answer))
-    refused(server, "not gzip", "/predict", b"hello", "broken", GZIP)
-    refused(server, "cut", "/predict", packed[:-4], "cut", GZIP)
-    refused(server, "wrong checksum", "/predict", packed[:-6] + b"\0\0" + packed[-4:], "broken",
+    refused(server, "not gzip", "/predict", b"hello", "malformed", GZIP)
+    refused(server, "cut", "/predict", packed[:-4], "truncated", GZIP)
+    refused(server, "wrong checksum", "/predict", packed[:-6] + b"\0\0" + packed[-4:], "malformed",
             GZIP)
-    refused(server, "more behind", "/predict", packed + b"x", "broken", GZIP)
-    refused(server, "gzip as deflate", "/predict", packed, "broken", DEFLATE)
+    refused(server, "more behind", "/predict", packed + b"x", "malformed", GZIP)
+    refused(server, "gzip as deflate", "/predict", packed, "malformed", DEFLATE)
     bomb = zlib.compress(bytes(12 << 20), 9)  # 12 KiB
     refused(server, "a bomb", "/predict", bomb, "256 times", DEFLATE, 413)
     with serving("--max-body=10K") as small:

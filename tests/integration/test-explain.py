@@ -225,7 +225,7 @@ def test_lanes(model, image, whole):
                       answer["predictions"][0]["probabilities"] ==
                       whole["prediction"]["probabilities"], "the batch lane gives the same bits")
     with serving("--inline-us=0", "--request-timeout=0.000001", model=model) as server:
-        refused(explain(server, image), 504, "time was over")
+        refused(explain(server, image), 504, "deadline passed")
 
 
 def test_index(server):

@@ -367,12 +367,12 @@ def errors():
     yield "no picture at all", infer("BYTES", [1], []), "base64"
     yield "brackets", b'{"inputs":[{"shape":[1,784],"datatype":"UINT8","data":' + b"[" * 250000, \
         "a number"
-    yield "brackets first", b'{"inputs":[{"data":' + b"[" * 250000, "32 deep"
-    yield "brackets elsewhere", b'{"x":' + b"[" * 250000, "32 deep"
+    yield "brackets first", b'{"inputs":[{"data":' + b"[" * 250000, "32 levels deep"
+    yield "brackets elsewhere", b'{"x":' + b"[" * 250000, "32 levels deep"
     yield "brackets in the shape", b'{"inputs":[{"shape":' + b"[" * 250000, "dimension"
     yield "brackets of strings", b'{"inputs":[{"shape":[1],"datatype":"BYTES","data":' + \
         b"[" * 250000, "base64"
-    yield "braces", b'{"a":' * 250000, "32 deep"
+    yield "braces", b'{"a":' * 250000, "32 levels deep"
 
 
 def test_errors(server):
@@ -398,7 +398,7 @@ def test_errors(server):
     for name, data in (("cut", struct.pack("<I", len(one)) + one[:-1]),
                        ("huge", b"\xff\xff\xff\xff" + one), ("three bytes", b"abc"),
                        ("three more", struct.pack("<I", len(one)) + one + b"abc")):
-        refused_binary(server, "picture's length: " + name, infer("BYTES", [-1]), data, "is cut")
+        refused_binary(server, "picture's length: " + name, infer("BYTES", [-1]), data, "is truncated")
     refused_binary(server, "pictures of another count", infer("BYTES", [3]),
                    struct.pack("<I", len(one)) + one, "1 pictures")
     for value in (b"99999999999", b"99999999999999999999999", b"-1", b"+5", b"0x10", b"1e3", b"",

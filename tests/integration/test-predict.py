@@ -346,7 +346,7 @@ def bad_bodies(images):
     yield "no base64", 400, "base64", images_of(["*" * 40]), JSON
     yield "base64 of no PNG", 400, "picture 1", images_of(["aGVsbG8="]), JSON
     yield "250,000 brackets", 400, "byte", b'{"images":' + b"[" * 250000, JSON
-    yield "250,000 brackets elsewhere", 400, "32 deep", b'{"x":' + b"[" * 250000, JSON
+    yield "250,000 brackets elsewhere", 400, "32 levels deep", b'{"x":' + b"[" * 250000, JSON
     yield "no boundary", 400, "boundary", image, "multipart/form-data"
     yield "no part", 400, "part", b"--x--\r\n", "multipart/form-data; boundary=x"
     yield "no end", 400, "end", b"--x\r\n\r\n" + image, "multipart/form-data; boundary=x"

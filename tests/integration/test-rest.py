@@ -103,9 +103,9 @@ def errors():
     yield "no JSON", b"hello", "'{'"
     yield "empty", b"", "ends at byte 0"
     yield "neither", {}, "neither"
-    yield "both", {"instances": [data], "inputs": [data]}, "one of"
+    yield "both", {"instances": [data], "inputs": [data]}, "either"
     yield "instances twice", b'{"instances":[' + b64(png(ONE)).join('""').encode() + \
-        b'],"instances":[]}', "one of"
+        b'],"instances":[]}', "either"
     yield "no instance", {"instances": []}, "no image"
     yield "instances that are none", {"instances": {"image": data}}, "'['"
     yield "a number", {"instances": [5]}, "an image"

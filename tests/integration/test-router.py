@@ -53,10 +53,10 @@ def test_methods(server):
                                 ("/metrics", b"POST", "GET, HEAD, OPTIONS")):
         status, headers, body = ask(server, get(path, b"Content-Length: 0\r\n", method=method))
         check(status == 405 and headers.get("allow") == allow and
-              b"does not know %s; it knows %s" % (method, allow.encode()) in body,
+              b"does not support the method %s; it supports %s" % (method, allow.encode()) in body,
               "%s %s: %s" % (method, path, body))
     _, _, body = ask(server, get("/predict", method=b"A" * 200))
-    check(b"does not know " + b"A" * 32 + b";" in body, "a long method is cut: %s" % body)
+    check(b"does not support the method " + b"A" * 32 + b";" in body, "a long method is cut: %s" % body)
 
 
 def test_queries(server):
@@ -77,12 +77,12 @@ def test_queries(server):
                 check(status == 200, "%s: %s" % (where, body))
                 continue
             check(status == 400 and json.loads(body)["error"] ==
-                  'the query has the unknown key "colour"; this path knows ' + wanted,
+                  'the query has the unknown parameter "colour"; this path accepts ' + wanted,
                   "%s %s: %s" % (method, where, body))
     check(len(known) > 8, "the contract has queries: %s" % known)
-    for query, words in ((b"strict=1&strict=1", b'twice the key'), (b"strict", b"no value for the key"),
-                         (b"Strict=1", b'key \\"Strict\\"'), (b"%22%0a=1", b'key'), (b"=1", b'key \\"\\"'),
-                         (b"a" * 500 + b"=1", b'key \\"' + b"a" * 64 + b'\\"; this')):
+    for query, words in ((b"strict=1&strict=1", b'repeats the parameter'), (b"strict", b"no value for the parameter"),
+                         (b"Strict=1", b'parameter \\"Strict\\"'), (b"%22%0a=1", b'parameter'), (b"=1", b'parameter \\"\\"'),
+                         (b"a" * 500 + b"=1", b'parameter \\"' + b"a" * 64 + b'\\"; this')):
         status, _, body = ask(server, post(path=b"/predict?" + query))
         check(status == 400 and words in body and json.loads(body), "%s: %s" % (query, body))
     for query in (b"", b"&", b"strict=1&", b"&strict=0", b"str%69ct=1", b"strict=1&preprocess=auto"):

@@ -52,10 +52,10 @@ Test(keys, bad_files) {
         {"# nothing\n", -1, "no key"},
         {KEY_A "\n0123456789abcde\n", 2, "16 bytes or more"},
         {KEY_A "\n\n0123456789abcde\xc3\xa9\n", 3, "printable"},
-        {KEY_A " a b\n", 1, "perhaps a name"},
+        {KEY_A " a b\n", 1, "optionally a name"},
         {KEY_A " a/b\n", 1, "a key's name"},
         {KEY_A " 123456789012345678901234567890123\n", 1, "a key's name"},
-        {KEY_A " a\n" KEY_A " b\n", 2, "already"},
+        {KEY_A " a\n" KEY_A " b\n", 2, "twice"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cr_assert_eq(parse(cases[i].text), CN_INVALID, "%s", cases[i].text);

@@ -162,7 +162,7 @@ Test(model, refuses_bad_metadata) {
         {"preprocessing", "[]", "an object with a fit", CN_MALFORMED},
         {"preprocessing", "{\"box\":5}", "an object with a fit", CN_MALFORMED},
         {"preprocessing", "{\"fit\":\"mnist\",\"box\":5,\"invert\":true,\"x\":1}",
-         "there is no \"x\"", CN_MALFORMED},
+         "there is no parameter \"x\"", CN_MALFORMED},
         {"preprocessing", "{\"fit\":\"pad\",\"mean\":[1,2]}", "mean is \"1:2\"", CN_MALFORMED},
         {"preprocessing", "{\"fit\":\"pad\",\"std\":{}}", "std is {}", CN_MALFORMED},
         {"preprocessing", "{\"fit\":\"pad\",\"channels\":\"rgb\"}", "channels rgb", CN_INVALID},

@@ -104,7 +104,7 @@ Test(png_folder, bad_folders) {
     folder_write(path, "hello, world", 12);
     cr_assert_eq(read_split(folder, CN_SPLIT_TRAIN, &dataset, &foreign), CN_MALFORMED);
     cr_assert_str_eq(foreign.source, path);
-    cr_assert_not_null(strstr(foreign.text, "no picture"), "%s", foreign.text);
+    cr_assert_not_null(strstr(foreign.text, "not a picture"), "%s", foreign.text);
 
     cr_assert_eq(unlink(path), 0);
     write_picture(second, "blank.png", 0);

@@ -41,10 +41,10 @@ Test(preprocessing, refusals_name_the_value_and_the_rule) {
     } cases[] = {
         {&grey, "fit=best", "fit is \"best\"; it must be one of mnist, stretch, crop, pad"},
         {&grey, "fit", "\"fit\" is not NAME=VALUE"},
-        {&grey, "size=3", "there is no \"size\""},
+        {&grey, "size=3", "there is no parameter \"size\""},
         {&grey, "box=0", "box is \"0\""},
         {&grey, "box=9", "box is 9; it must be from 1 to 8"},
-        {&grey, "fit=pad,invert=true", "invert is for fit mnist"},
+        {&grey, "fit=pad,invert=true", "invert applies to fit mnist only"},
         {&grey, "invert=yes", "invert is \"yes\""},
         {&grey, "channels=rgb", "channels rgb for an input of 1"},
         {&colour, "channels=grey", "channels grey for an input of 3"},
@@ -55,7 +55,7 @@ Test(preprocessing, refusals_name_the_value_and_the_rule) {
         {&colour, "mean=1:2:3:4", "mean is \"1:2:3:4\""},
         {&colour, "mean=1:2:", "mean is \"1:2:\""},
         {&colour, "mean=inf", "mean is \"inf\""},
-        {&colour, "std=1:0:1", "std 0"},
+        {&colour, "std=1:0:1", "std is 0"},
         {&colour, "interpolation=best", "one of area, nearest, bilinear, bicubic"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

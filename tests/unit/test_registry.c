@@ -147,7 +147,7 @@ Test(registry, the_default_is_the_operators_choice_and_must_be_there) {
     cr_assert_str_eq(label_of(registry, NULL, 0), "b");
     registry_free(registry);
     cr_assert_null(open_folder("c"));
-    cr_assert_str_eq(error.text, "default-model 'c' is none of the models, a, b");
+    cr_assert_str_eq(error.text, "default-model 'c' does not exist; the models are a, b");
 }
 
 Test(registry, nothing_to_serve_is_an_error) {

@@ -152,7 +152,7 @@ Test(json_scan, depth) {
     text[2 * MANY] = '\0';
     cr_assert_not(skips(text));
     cr_assert_eq(error.status, CN_MALFORMED);
-    cr_assert_not_null(strstr(error.text, "32 deep"), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "32 levels deep"), "%s", error.text);
     text[MANY + JSON_MAX_DEPTH] = '\0';
     cr_assert(skips(text + MANY - JSON_MAX_DEPTH));
     free(text);

@@ -42,7 +42,7 @@ static enum cn_status json_length(const struct http_exchange *exchange, size_t *
         length = 10 * length + (size_t)(*c - '0');
     if (length > exchange->body_length)
         return cn_fail(error, CN_INVALID,
-                       LENGTH_HEADER " %.32s is past the end of the body, which "
+                       LENGTH_HEADER " %.32s exceeds the length of the body, which "
                                      "has %zu bytes",
                        value, exchange->body_length);
     *ret_length = length;
