@@ -18,8 +18,8 @@ enum { CN_RANKS_MAX = 32 }; /* the number of parts of a mini-batch: CN_GRADIENT_
 struct cn_ranks {
     int rank, count; /* 0 <= rank < count */
     void *data;
-    void (*send)(void *data, int to, const void *bytes, size_t size); /* begins to receive */
-    void (*receive)(void *data, int from, void *bytes, size_t size);  /* begins to send */
+    void (*send)(void *data, int to, const void *bytes, size_t size); /* begins to send */
+    void (*receive)(void *data, int from, void *bytes, size_t size);  /* begins to receive */
     void (*progress)(void *data); /* makes progress without waiting */
     void (*finish)(void *data);   /* waits for everything that was begun */
 };

@@ -491,8 +491,8 @@ static enum cn_status read_binary_pictures(struct prediction *p, const uint8_t *
                             : b[0] | (size_t)b[1] << 8 | (size_t)b[2] << 16 | (size_t)b[3] << 24;
         if (size > left)
             return cn_fail(error, CN_INVALID,
-                           "element %zu at byte %zu of the binary data is cut: its length is past "
-                           "the end",
+                           "element %zu at byte %zu of the binary data is truncated: its length is "
+                           "past the end",
                            p->count, at);
         const enum cn_status status = prediction_add_bytes(p, b + 4, size, NULL, error);
         if (status != CN_OK)
