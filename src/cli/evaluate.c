@@ -367,6 +367,11 @@ int cli_evaluate(int argc, char **argv) {
     char **operands;
     size_t operand_count;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
+    if (settings.history != NULL && settings.report == NULL) {
+        cli_usage_error(argv[0],
+                        "--history needs --report, which draws its curves; `convnet report' "
+                        "draws them alone");
+    }
     enum cn_status status = settings.report != NULL ? report_check(settings.report, &error) : CN_OK;
     if (status == CN_OK) {
         status = evaluate_read(argv[0], &settings, &result, &error);

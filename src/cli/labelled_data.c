@@ -1,9 +1,26 @@
 /* labelled_data.c: reads labelled data for an existing model: classes are matched by name, so a
  * folder may lack some of the model's classes. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "cli/cli.h"
+
+enum { CLASSES_SHOWN = 10 }; /* in a message */
+
+const char *cli_class_list(const char *const *names, size_t count, char *text, size_t size) {
+    const char *shown[CLASSES_SHOWN + 1] = {NULL};
+    for (size_t i = 0; i < count && i < CLASSES_SHOWN; i++) {
+        shown[i] = names[i];
+    }
+    (void)cn_name_list(shown, text, size);
+    const size_t used = strlen(text);
+    if (count > CLASSES_SHOWN) {
+        (void)snprintf(text + used, size - used, ", ...");
+    }
+    return text;
+}
 
 static enum cn_status map_class(const struct cn_model *model, const char *name, uint16_t *ret_class,
                                 struct cn_error *error) {
@@ -13,9 +30,11 @@ static enum cn_status map_class(const struct cn_model *model, const char *name, 
             return CN_OK;
         }
     }
-    return cn_fail(error, CN_INVALID,
-                   "class \"%s\" of the data is not among the model's %zu labels", name,
-                   model->label_count);
+    char list[120];
+    return cn_fail(
+        error, CN_INVALID, "class \"%s\" of the data is not among the model's %zu labels: %s", name,
+        model->label_count,
+        cli_class_list((const char *const *)model->labels, model->label_count, list, sizeof list));
 }
 
 /* Gives the data the model's class names. */

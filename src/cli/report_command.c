@@ -42,7 +42,8 @@ int cli_draw_report(int argc, char **argv) {
     size_t operand_count;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     if ((evaluate->model == NULL) != (evaluate->data == NULL)) {
-        cli_usage_error(argv[0], "--model and --data belong together");
+        cli_usage_error(argv[0], "%s is missing: a model is measured with --model MODEL --data DIR",
+                        evaluate->model == NULL ? "--model" : "--data");
     }
     if (evaluate->model == NULL && evaluate->history == NULL) {
         cli_usage_error(argv[0], "there is nothing to draw: --history FILE.csv, or --model MODEL "

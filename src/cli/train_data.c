@@ -14,10 +14,11 @@ static enum cn_status check_classes(const struct train_settings *settings,
     if (data->class_count == model->label_count) {
         return CN_OK;
     }
-    return cn_fail_at(
-        error, CN_INVALID, settings->data, -1, "has %zu classes, but %s %s has %zu outputs",
-        data->class_count, settings->weights != NULL ? "model" : "architecture",
-        settings->weights != NULL ? settings->weights : settings->architecture, model->label_count);
+    return cn_fail_at(error, CN_INVALID, settings->data, -1,
+                      "has %zu classes, but %s %s has %zu outputs; --new-head gives it %zu",
+                      data->class_count, settings->weights != NULL ? "model" : "architecture",
+                      settings->weights != NULL ? settings->weights : settings->architecture,
+                      model->label_count, data->class_count);
 }
 
 /* Adds more training data, which are never used for validation. */
@@ -123,9 +124,12 @@ static enum cn_status set_weight(const struct cn_dataset *training, const char *
             return CN_OK;
         }
     }
+    char list[120];
     return cn_fail(error, CN_INVALID,
-                   "--class-weight names '%.*s', which is not a class of the data",
-                   (int)(equals - entry), entry);
+                   "--class-weight names '%.*s', which is not a class of the data; these are %s",
+                   (int)(equals - entry), entry,
+                   cli_class_list((const char *const *)training->class_names, training->class_count,
+                                  list, sizeof list));
 }
 
 static enum cn_status weigh_classes(const char *list, struct train_data *data,

@@ -42,7 +42,7 @@ enum cn_status train_check_memory(const struct train_settings *settings,
         return status;
     }
     if (memory.total > limit) {
-        char advice[64] = "";
+        char advice[64] = ", too little for any batch";
         const int batch = fitting_batch(settings, network, limit);
         if (batch > 0) {
             (void)snprintf(advice, sizeof advice, "; --batch-size %d would fit", batch);

@@ -41,14 +41,17 @@ static enum cn_status find_format(const struct cn_dataset_request *request,
         return cn_fail_at(error, CN_IO, request->path, -1, "cannot open the folder: %s",
                           strerror(errno));
     (void)closedir(folder);
-    char list[640] = "";
+    char list[CN_ERROR_TEXT] = "";
     for (size_t i = 0; i < count; i++) {
         const size_t used = strlen(list);
-        (void)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", nor " : "",
+        (void)snprintf(list + used, sizeof list - used, "%s%s",
+                       i == 0           ? ""
+                       : i + 1 == count ? ", or "
+                                        : ", ",
                        formats[i].what);
     }
-    return cn_fail_at(error, CN_INVALID, request->path, -1, "holds no known dataset: neither %s",
-                      list);
+    return cn_fail_at(error, CN_INVALID, request->path, -1,
+                      "holds no known data set, which would be %s", list);
 }
 
 enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_error *error) {
@@ -188,9 +191,12 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
     const size_t from = cn_shape_size(&dataset->shape), to = cn_shape_size(shape);
     enum cn_status status = CN_OK;
     if (dataset->shape.dims[2] != 1 || shape->rank != 3 || shape->dims[2] != 1)
-        return cn_fail(error, CN_UNSUPPORTED,
-                       "images of %d channels cannot be prepared for a network of %d",
-                       dataset->shape.dims[2], shape->dims[2]);
+        return cn_fail(
+            error, CN_UNSUPPORTED,
+            "the pictures have %dx%d pixels and %d channel%s; an architecture that takes "
+            "those is needed, since only grey pictures are fitted to another size",
+            dataset->shape.dims[1], dataset->shape.dims[0], dataset->shape.dims[2],
+            dataset->shape.dims[2] == 1 ? "" : "s");
     struct cn_dataset prepared = {.storage = dataset->storage};
     float *image = malloc(to * sizeof *image);
     if (image == NULL)

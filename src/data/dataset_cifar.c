@@ -134,8 +134,9 @@ enum cn_status cn_dataset_cifar_read(const struct cn_dataset_request *request,
     enum cn_status status = read_names(set, request->path, dataset, error);
     dataset->shape = cn_shape_image(SIDE, SIDE, 3);
     if (status == CN_OK && request->split == CN_SPLIT_VALIDATION)
-        return cn_fail_at(error, CN_IO, request->path, -1,
-                          "has no validation data: CIFAR's files are for training and testing");
+        return cn_fail_at(
+            error, CN_IO, request->path, -1,
+            "has no validation data, only the splits train and test, as all of CIFAR's");
     const char *const *names = request->split == CN_SPLIT_TRAIN ? set->train : &set->test;
     const size_t files = request->split == CN_SPLIT_TRAIN ? 5 : 1;
     for (size_t i = 0; status == CN_OK && i < files && names[i] != NULL; i++) {

@@ -285,8 +285,9 @@ static enum cn_status check_naming(const struct cn_dataset_request *request, str
     if (!find_naming(request->path, naming))
         return cn_fail_at(error, CN_IO, request->path, -1, "has no IDX files");
     if (request->split == CN_SPLIT_VALIDATION)
-        return cn_fail_at(error, CN_IO, request->path, -1,
-                          "has no validation data: IDX files are for training and testing");
+        return cn_fail_at(
+            error, CN_IO, request->path, -1,
+            "has no validation data, only the splits train and test, as all IDX files");
     for (int i = 0; naming->sets.count > 1 && i < naming->sets.count; i++) {
         const size_t used = strlen(list);
         const char *set = naming->sets.names[i];

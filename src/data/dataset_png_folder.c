@@ -178,7 +178,8 @@ static enum cn_status add_folder(struct cn_picture_list *list, const char *folde
 }
 
 static enum cn_status fail_empty_class(const char *folder, struct cn_error *error) {
-    return cn_fail_at(error, CN_INVALID, folder, -1, "is a class without pictures");
+    return cn_fail_at(error, CN_INVALID, folder, -1,
+                      "is a class without pictures: add some, or remove the folder");
 }
 
 static enum cn_status add_classes(struct cn_picture_list *list, const char *root,

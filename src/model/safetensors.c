@@ -42,9 +42,11 @@ static enum cn_status read_length(const unsigned char *bytes, size_t length, str
     for (int i = LENGTH_BYTES - 1; i >= 0; i--)
         header = header << 8 | bytes[i];
     if (header > CN_SAFETENSORS_MAX_HEADER)
-        return cn_fail_at(reader->error, CN_LIMIT, reader->source, 0,
-                          "claims a header of %llu bytes; the limit is %d",
-                          (unsigned long long)header, CN_SAFETENSORS_MAX_HEADER);
+        return cn_fail_at(
+            reader->error, CN_LIMIT, reader->source, 0,
+            "is no safetensors file: its first 8 bytes claim a header of %llu bytes; the "
+            "limit is %d",
+            (unsigned long long)header, CN_SAFETENSORS_MAX_HEADER);
     if (header > length - LENGTH_BYTES)
         return cn_fail_at(reader->error, CN_MALFORMED, reader->source, 0,
                           "claims a header of %llu bytes, but only %zu follow",

@@ -10,6 +10,8 @@
 #include "train/trainer_private.h"
 #include "json/load.h"
 
+enum { CONDITION = 128 }; /* bytes of a condition in a message */
+
 /* A number that differs for different class weights. */
 static double weights_sum(const struct cn_trainer *trainer) {
     double sum = 0;
@@ -148,15 +150,57 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
     return status;
 }
 
+/* Writes "name value" for a line "name=value" as a person would: decimal floats, short checksums.
+ */
+static const char *say_condition(const char *line, size_t length, char text[static CONDITION]) {
+    size_t used = 0;
+    for (size_t at = 0; at < length && used + 40 < CONDITION;) {
+        char *end;
+        const size_t token = strcspn(line + at, "= \n");
+        if (strncmp(line + at, "0x", 2) == 0 || strncmp(line + at, "-0x", 3) == 0)
+            used += (size_t)snprintf(text + used, CONDITION - used, "%g",
+                                     (double)(float)strtod(line + at, &end));
+        else
+            used += (size_t)snprintf(text + used, CONDITION - used, "%.*s",
+                                     token == 64   ? 12
+                                     : token < 100 ? (int)token
+                                                   : 100,
+                                     line + at);
+        at += token;
+        if (at < length)
+            text[used++] = ' ';
+        at++;
+    }
+    text[used < CONDITION ? used : CONDITION - 1] = '\0';
+    return text;
+}
+
+/* What decides about the condition `line`: other options than the one that it names, or that. */
+static const char *condition_options(const char *line, int *ret_length) {
+    const char *others = strncmp(line, "data=", 5) == 0          ? "data and validation-split"
+                         : strncmp(line, "validation=", 11) == 0 ? "validation data"
+                         : strncmp(line, "keep_best=", 10) == 0  ? "keep and validation data"
+                                                                 : NULL;
+    *ret_length = (int)(others != NULL ? strlen(others) : strcspn(line, "="));
+    return others != NULL ? others : line;
+}
+
 /* Reports the first line in which the two texts differ. */
 static enum cn_status compare_conditions(const char *saved, const char *now, const char *path,
                                          struct cn_error *error) {
     while (*saved != '\0' && *now != '\0') {
         const int saved_length = (int)strcspn(saved, "\n"), now_length = (int)strcspn(now, "\n");
-        if (saved_length != now_length || strncmp(saved, now, (size_t)now_length) != 0)
-            return cn_fail_at(error, CN_INVALID, path, -1,
-                              "the checkpoint was made with %.*s; this training has %.*s",
-                              saved_length, saved, now_length, now);
+        if (saved_length != now_length || strncmp(saved, now, (size_t)now_length) != 0) {
+            char before[CONDITION], after[CONDITION];
+            int length;
+            const char *options = condition_options(now, &length);
+            return cn_fail_at(
+                error, CN_INVALID, path, -1,
+                "the checkpoint was made with %s; this training has %s: give the same "
+                "%.*s, or train anew without the checkpoint",
+                say_condition(saved, (size_t)saved_length, before),
+                say_condition(now, (size_t)now_length, after), length, options);
+        }
         saved += saved_length + (saved[saved_length] == '\n');
         now += now_length + (now[now_length] == '\n');
     }
@@ -172,7 +216,8 @@ static enum cn_status check_same_architecture(const struct cn_trainer *trainer, 
     enum cn_status status = cn_architecture_format(trainer->model->network, &architecture, error);
     if (status == CN_OK && strcmp(architecture, saved) != 0)
         status = cn_fail_at(error, CN_INVALID, path, -1,
-                            "the checkpoint was made with another architecture");
+                            "the checkpoint was made with another architecture: give the same "
+                            "one, or train anew without the checkpoint");
     free(architecture);
     return status;
 }
@@ -296,7 +341,8 @@ enum cn_status cn_trainer_read_checkpoint(struct cn_trainer *trainer, const char
                             CN_GRADIENT_SHARDS);
     else if (strcmp(text_of(file, "format"), "convnet-checkpoint/3") != 0)
         status = cn_fail_at(error, CN_MALFORMED, path, -1,
-                            "is not a checkpoint: its format is not convnet-checkpoint/3");
+                            "is not a checkpoint, which a training writes with --checkpoint; to go "
+                            "on from a model, use --weights");
     cn_trainer_conditions(trainer, conditions);
     if (status == CN_OK)
         status = check_same_architecture(trainer, text_of(file, "architecture"), path, error);

@@ -166,7 +166,7 @@ enum cn_status cn_training_options_complete(struct cn_training_options *o, struc
         }
     }
     if (o->nesterov && o->optimizer != CN_OPTIMIZER_SGD)
-        return cn_fail(error, CN_INVALID, "%s has no nesterov; sgd has",
+        return cn_fail(error, CN_INVALID, "%s has no nesterov; only sgd has it",
                        cn_optimizer_names[o->optimizer]);
     for (size_t i = 0; i < FIELDS; i++)
         if (isnan(*fields[i].value))

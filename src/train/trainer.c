@@ -77,13 +77,13 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         status = check_loss(network, options->loss, error);
     if (status == CN_OK && validation == NULL && options->monitor >= CN_MONITOR_VALIDATION_LOSS)
         status = cn_fail(error, CN_INVALID,
-                         "%s cannot be monitored: there are no validation data (a share of the "
-                         "pictures, or a folder of their own)",
+                         "%s cannot be monitored: there are no validation data; add "
+                         "--validation-split 0.1 or --validation-data DIR",
                          cn_monitor_names[options->monitor]);
     if (status == CN_OK && validation == NULL && options->epoch_metrics)
         status = cn_fail(error, CN_INVALID,
-                         "the metrics of each epoch are measured on validation data, and there are "
-                         "none (a share of the pictures, or a folder of their own)");
+                         "epoch-metrics are measured on validation data, and there are none; add "
+                         "--validation-split 0.1 or --validation-data DIR");
     if (status != CN_OK)
         return status;
     struct cn_trainer *trainer = calloc(1, sizeof *trainer);

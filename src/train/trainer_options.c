@@ -69,13 +69,16 @@ enum cn_status cn_training_options_check(const struct cn_training_options *o,
                            rules[i].value, rules[i].minimum, rules[i].maximum);
     if ((o->clip_value > 0) + (o->clip_norm > 0) + (o->global_clip_norm > 0) > 1)
         return cn_fail(error, CN_INVALID,
-                       "clip-value, clip-norm and global-clip-norm exclude each other");
+                       "clip-value, clip-norm and global-clip-norm exclude each other: give one");
     if (o->warmup_epochs > 0 && o->schedule == CN_SCHEDULE_ONE_CYCLE)
         return cn_fail(
             error, CN_INVALID,
-            "the schedule one-cycle warms up by itself; it cannot be combined with warmup-epochs");
+            "the schedule one-cycle warms up by itself: omit warmup-epochs (%g), or choose another "
+            "schedule",
+            (double)o->warmup_epochs);
     if (o->monitor >= CN_MONITOR_VALIDATION_F1 && !o->epoch_metrics)
-        return cn_fail(error, CN_INVALID, "%s is one of the epoch-metrics, which are off",
+        return cn_fail(error, CN_INVALID,
+                       "%s is one of the epoch-metrics, which are off: add epoch-metrics",
                        cn_monitor_names[o->monitor]);
     return cn_augmentation_check(&o->augmentation, error);
 }

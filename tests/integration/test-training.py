@@ -11,6 +11,7 @@ import os
 import pty
 import re
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def weights_matter(folder):
     code, said, weighted = result("w2")
     check(code == 0 and weighted != plain[2], "weights are heeded: %s %s" % (weighted, said))
     code, said, _ = result("w3", "--resume", state)
-    check(code == 1 and "data=" in said, "other weights are other data: %s" % said)
+    check(code == 1 and "the checkpoint was made with data " in said, "other weights are other data: %s" % said)
     for command, more in (("evaluate", ("--loss", "mse")),
                           ("report", ("--output", os.path.join(folder, "rows.svg")))):
         code, _, said = convnet(command, "--model", os.path.join(folder, "w2"), "--data", data,
@@ -338,6 +339,45 @@ def narrow(folder):
           "nothing is cut off: %s" % said)
 
 
+# ---- Messages ----
+
+def messages(folder):
+    """Each names the value, the rule and what to do."""
+    mnist, state = os.path.join(TOP, "tests", "data", "mnist-sample"), os.path.join(folder, "said.state")
+    two, empty = os.path.join(folder, "two"), os.path.join(folder, "empty")
+    for name in (two + "/cat", two + "/dog", empty):
+        os.makedirs(name)
+    for name in ("cat", "dog"):
+        shutil.copy(os.path.join(TOP, "tests", "data", "seven.png"), os.path.join(two, name))
+    seed = ("train", "--architecture", "seed", "--epochs", "1", "--output", os.path.join(folder, "said"))
+    learn = seed + ("--data", mnist)
+    code, _, said = convnet(*learn, "--checkpoint", state)
+    check(code == 0, said)
+    resume = learn + ("--epochs", "2", "--resume", state)
+    measure = ("evaluate", "--model", "digits", "--data")
+    for arguments, status, words in (
+            (seed + ("--data", empty), 1, "no known data set, which would be MNIST's"),
+            (seed + ("--data", empty), 1, "or one folder of pictures per class\n"),
+            (seed + ("--data", two), 1, "has 2 classes, but architecture seed has 10 outputs; --new-head gives it 2"),
+            (learn + ("--extra-data", two), 1, "class \"cat\" of the data is not among the model's 10 labels: 0, 1, 2"),
+            (measure + (two,), 1, "class \"cat\" of the data is not among the model's 10 labels: 0, 1, 2"),
+            (measure + (mnist, "--history", "x.csv"), 2, "--history needs --report"),
+            (("report", "--output", "x.svg", "--model", "digits"), 2, "--data is missing"),
+            (learn + ("--class-weight", "cat=2"), 1, "'cat', which is not a class of the data; these are 0, 1, 2"),
+            (learn + ("--monitor", "val_loss"), 1, "no validation data; add --validation-split 0.1"),
+            (learn + ("--epoch-metrics",), 1, "there are none; add --validation-split 0.1"),
+            (learn + ("--schedule", "one-cycle", "--warmup-epochs", "2"), 2, "omit warmup-epochs (2)"),
+            (learn + ("--memory", "1M"), 1, "--memory allows 1 MiB, too little for any batch"),
+            (learn + ("--resume", os.path.join(folder, "said")), 1, "to go on from a model, use --weights"),
+            (learn + ("--resume", os.path.join(TOP, "tests", "data", "seven.png")), 1, "is no safetensors file"),
+            (resume + ("--learning-rate", "0.5"), 1,
+             "made with learning_rate 0.01; this training has learning_rate 0.5: give the same learning_rate"),
+            (resume + ("--validation-split", "0.1"), 1, "give the same data and validation-split"),
+            (resume + ("--architecture", "digits"), 1, "another architecture: give the same one")):
+        code, _, said = convnet(*arguments)
+        check(code == status and words in said, "%s: %s" % (" ".join(arguments), said))
+
+
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         regularized(folder)
@@ -347,6 +387,7 @@ def main():
         transfer(folder)
         larger_than_memory(folder)
         narrow(folder)
+        messages(folder)
     return finish()
 
 

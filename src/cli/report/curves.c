@@ -1,4 +1,5 @@
 /* curves.c: losses and accuracies over the epochs, from the file that `convnet train` wrote. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ enum cn_status report_read_history(const char *path, struct history *ret_history
     long long number = 0;
     FILE *file = fopen(path, "re");
     if (file == NULL) {
-        return cn_fail_at(error, CN_IO, path, -1, "cannot be read");
+        return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(errno));
     }
     while (status == CN_OK && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\r\n")] = '\0';
