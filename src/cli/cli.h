@@ -112,10 +112,12 @@ int cli_interrupted(void);
 
 /* ---- Results, on stdout ---- */
 
-/* Prints the text and empties it; prints nothing if it ran out of memory. */
+/* Prints the text and empties it; prints nothing if it ran out of memory, which counts as a failure
+ * of stdout. */
 void cli_put_text(struct cn_text *text);
 
-/* Prints text for a terminal, padded to `width` columns; control bytes become '?'. */
+/* Adds or prints text for a terminal, padded to `width` columns; control bytes become '?'. */
+void cli_add_plain(struct cn_text *to, const char *text, int width);
 void cli_put_plain(const char *text, int width);
 
 /* Prints a JSON value and a newline and releases the value. False without memory or on a write
@@ -125,7 +127,7 @@ bool cli_put_json_value(json_t *value);
 /* The double that prints as the float does: 0.1f gives 0.1. */
 double cli_decimal(float value);
 
-/* False once writing to stdout has failed. */
+/* False once writing to stdout has failed, or a text has been lost for want of memory. */
 bool cli_stdout_good(void);
 
 /* ---- Data ---- */

@@ -56,7 +56,7 @@ static int unknown_command(const char *name) {
 
 /* Called at exit: flushes buffered output to stdout. */
 static void close_stdout(void) {
-    bool failed_before = ferror(stdout) != 0;
+    const bool failed_before = !cli_stdout_good();
     if (fclose(stdout) != 0 || failed_before) {
         fputs("convnet: cannot write to the standard output\n", stderr);
         _exit(CLI_FAILED);

@@ -37,30 +37,39 @@ int cli_fail(const char *command, const char *format, ...) {
     return CLI_FAILED;
 }
 
+static bool text_lost; /* for want of memory */
+
 void cli_put_text(struct cn_text *text) {
     size_t length = 0;
+    text_lost |= text->failed;
     char *bytes = cn_text_take(text, &length);
     if (bytes != NULL)
         (void)fwrite(bytes, 1, length, stdout);
     free(bytes);
 }
 
-void cli_put_plain(const char *text, int width) {
+void cli_add_plain(struct cn_text *to, const char *text, int width) {
     int columns = 0;
     for (const char *c = text; *c != '\0'; columns++) {
         const unsigned char first = (unsigned char)*c, second = (unsigned char)c[1];
         size_t length = cn_utf8_length(c, SIZE_MAX);
         if (length == 0 || first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0)) {
-            putchar('?');
+            cn_text_add(to, "?");
             c += length > 0 ? length : 1;
         } else {
-            fwrite(c, 1, length, stdout);
+            cn_text_add_bytes(to, c, length);
             c += length;
         }
     }
     for (; columns < width; columns++) {
-        putchar(' ');
+        cn_text_add(to, " ");
     }
+}
+
+void cli_put_plain(const char *text, int width) {
+    struct cn_text plain = {0};
+    cli_add_plain(&plain, text, width);
+    cli_put_text(&plain);
 }
 
 bool cli_put_json_value(json_t *value) {
@@ -78,5 +87,5 @@ double cli_decimal(float value) {
 }
 
 bool cli_stdout_good(void) {
-    return ferror(stdout) == 0;
+    return ferror(stdout) == 0 && !text_lost;
 }

@@ -21,7 +21,6 @@ struct slot {
     unsigned char *bytes; /* a picture in memory; NULL: read the file `name` */
     size_t length;
     struct cn_archive_member *member; /* if set, unpack this instead */
-    bool done;                        /* an earlier run has printed the row */
     size_t number;                    /* of the input, if ranks share the inputs */
     bool ready;                       /* the image is already in the batch */
     struct cn_error error;            /* why there is no image */
@@ -35,7 +34,6 @@ struct batch {
     bool begun;
     struct batch_counts counts;
     struct progress progress;
-    size_t done; /* the names of options.done seen so far */
     size_t capacity, count;
     size_t input_size;
     struct slot *slots;      /* [capacity] */
@@ -141,7 +139,7 @@ void batch_summary(struct batch *batch) {
 /* Makes the image of one input, on any thread. */
 static void decode(const struct batch *batch, struct slot *slot, float *image) {
     enum cn_status status = CN_OK;
-    if (slot->done || slot->ready || slot->error.status != CN_OK) {
+    if (slot->ready || slot->error.status != CN_OK) {
         return;
     }
     const void *bytes = slot->bytes;
@@ -167,15 +165,16 @@ static void decode(const struct batch *batch, struct slot *slot, float *image) {
 }
 
 /* In a rank's part a row follows the number of its input. */
-static void put_row(const struct batch *batch, const struct slot *slot,
-                    const struct prediction *prediction) {
+static void add_row(const struct batch *batch, const struct slot *slot,
+                    const struct prediction *prediction, struct cn_text *rows) {
     if (batch->options.share != NULL) {
-        printf("%zu ", slot->number);
+        cn_text_add_size(rows, slot->number);
+        cn_text_add(rows, " ");
     }
-    batch->options.format->put(batch->model, prediction, &batch->options.choice);
+    batch->options.format->add_row(rows, batch->model, prediction, &batch->options.choice);
 }
 
-static void report(struct batch *batch, struct slot *slot) {
+static void add_failure(struct batch *batch, struct slot *slot, struct cn_text *rows) {
     if (slot->error.source[0] == '\0' && slot->name != NULL) {
         (void)snprintf(slot->error.source, sizeof slot->error.source, "%s", slot->name);
     }
@@ -183,7 +182,7 @@ static void report(struct batch *batch, struct slot *slot) {
     (void)cli_report(batch->options.command, &slot->error);
     batch->counts.failed++;
     const struct prediction prediction = {.file = slot->name, .failure = slot->error.text};
-    put_row(batch, slot, &prediction);
+    add_row(batch, slot, &prediction, rows);
 }
 
 /* Writes the image that the network saw; false, after a message, if that fails. */
@@ -210,7 +209,7 @@ static bool save_image(struct batch *batch, const float *image, const char *path
     return status == CN_OK;
 }
 
-static void rows_print(struct batch *batch, size_t index) {
+static void add_answer(struct batch *batch, size_t index, struct cn_text *rows) {
     const struct slot *slot = &batch->slots[index];
     struct prediction prediction = {.file = slot->name,
                                     .outputs = batch->outputs + index * batch->model->output_size};
@@ -224,50 +223,51 @@ static void rows_print(struct batch *batch, size_t index) {
             prediction.image = path;
         }
     }
-    put_row(batch, slot, &prediction);
+    add_row(batch, slot, &prediction, rows);
 }
 
 bool batch_flush(struct batch *batch) {
-    size_t count = batch->count;
-    size_t pending = 0;
-    if (!batch->begun && batch->options.header) {
-        batch->options.format->begin(batch->model, &batch->options.choice);
+    const size_t count = batch->count;
+    struct cn_text rows = {0};
+    if (!batch->begun) {
+        cn_text_add(&rows, batch->options.head);
     }
     batch->begun = true;
-    for (size_t i = 0; i < count; i++) {
-        pending += !batch->slots[i].done;
-    }
 #pragma omp parallel for schedule(dynamic)                                                         \
     num_threads(batch->options.threads) if (count > 1 && batch->options.threads > 1)
     for (size_t i = 0; i < count; i++) {
         decode(batch, &batch->slots[i], batch->images + i * batch->input_size);
     }
-    if (pending > 0) {
+    if (count > 0) {
         cn_plan_run_parallel(batch->plan, batch->workspaces, batch->options.threads, batch->images,
                              count, batch->outputs);
     }
     for (size_t i = 0; i < count; i++) {
-        if (batch->slots[i].done) {
-            batch->counts.skipped++;
-        } else if (batch->slots[i].ready) {
-            rows_print(batch, i);
+        if (batch->slots[i].ready) {
+            add_answer(batch, i, &rows);
         } else {
-            report(batch, &batch->slots[i]);
+            add_failure(batch, &batch->slots[i], &rows);
         }
         clear_slot(&batch->slots[i]);
     }
     batch->count = 0;
     draw_line(batch);
-    /* Rows are flushed together, so that an interrupted command leaves no partial row. */
+    /* Rows are printed together, so that an interrupted command leaves no partial row. */
+    cli_put_text(&rows);
     return fflush(stdout) == 0 && cli_stdout_good() && !cli_interrupted();
 }
 
-/* The next slot, with a copy of `name`. NULL without memory, or with *ret_going true if another
- * rank has the input. */
+/* The next slot, with a copy of `name`. NULL without memory, or with *ret_going true if the input
+ * has a row already or is another rank's. */
 static struct slot *next_slot(struct batch *batch, const char *name, bool *ret_going) {
     struct slot *slot = &batch->slots[batch->count];
     struct predict_share *share = batch->options.share;
-    *ret_going = share != NULL && !predict_share_takes(share, name, &slot->number, &slot->done);
+    struct predict_done *done = batch->options.done;
+    bool is_done = false;
+    const bool is_mine = share == NULL || predict_share_takes(share, name, &slot->number, &is_done);
+    is_done = is_done || (done != NULL && predict_done_take(done, name));
+    batch->counts.skipped += is_mine && is_done;
+    *ret_going = !is_mine || is_done;
     if (*ret_going) {
         return NULL;
     }
@@ -276,11 +276,6 @@ static struct slot *next_slot(struct batch *batch, const char *name, bool *ret_g
         batch->counts.failed++;
         (void)cli_fail(batch->options.command, "no memory for a name");
         return NULL;
-    }
-    const struct predict_done *done = batch->options.done;
-    if (done != NULL && batch->done < done->count && strcmp(name, done->names[batch->done]) == 0) {
-        batch->done++;
-        slot->done = true;
     }
     batch->count++;
     *ret_going = true;

@@ -76,9 +76,10 @@ static const struct cli_syntax syntax = {
 
 enum { PART_PATH = PATH_MAX };
 
-/* Redirects standard output to FILE.part, after existing rows if an earlier run is resumed. */
-static enum cn_status open_output(const struct predict_settings *settings, bool ndjson,
-                                  char part[static PART_PATH], struct predict_done *ret_done,
+/* Redirects standard output to FILE.part, after the rows of an earlier run if it is resumed
+ * (ret_done). */
+static enum cn_status open_output(const struct predict_settings *settings, const char *head,
+                                  char part[static PART_PATH], struct predict_done **ret_done,
                                   struct cn_error *error) {
     const int length = snprintf(part, PART_PATH, "%s.part", settings->output);
     if (length < 0 || length >= PART_PATH) {
@@ -88,7 +89,7 @@ static enum cn_status open_output(const struct predict_settings *settings, bool 
     if (!settings->resume) {
         predict_share_forget(settings->output);
     } else {
-        status = predict_done_read(part, ndjson, !settings->no_header, ret_done, error);
+        status = predict_done_read(part, &predict_formats[settings->format], head, ret_done, error);
     }
     if (status == CN_OK && freopen(part, settings->resume ? "a" : "w", stdout) == NULL) {
         status = cn_fail_at(error, CN_IO, part, -1, "cannot be written: %s", strerror(errno));
@@ -160,21 +161,6 @@ static enum cn_status check_shared(const struct predict_settings *settings, char
     return CN_OK;
 }
 
-/* The heading above the rows of all ranks. */
-struct heading {
-    const struct predict_settings *settings;
-    const struct cn_model *model;
-    const struct cn_error_level *level;
-};
-
-static void put_heading(void *data) {
-    const struct heading *heading = data;
-    if (!heading->settings->no_header) {
-        const struct predict_choice choice = {heading->settings->top, heading->level};
-        predict_formats[heading->settings->format].begin(heading->model, &choice);
-    }
-}
-
 /* ---- The command ---- */
 
 /* The state of one run. */
@@ -184,7 +170,8 @@ struct prediction_run {
     struct predict_share *share;  /* NULL: all inputs are its own, and the rows go to one file */
     struct cn_model *model;
     const struct cn_error_level *level; /* NULL: no sets of labels */
-    struct predict_done done;
+    struct cn_text head;                /* the lines above the rows */
+    struct predict_done *done;          /* NULL: no run is resumed, or one of several ranks */
     struct batch *batch;
     char part[PART_PATH];
 };
@@ -201,12 +188,13 @@ static enum cn_status run_open_output(struct prediction_run *run, char **operand
         (void)snprintf(kind, sizeof kind, "%s %d %g %s", format, settings->top, settings->error,
                        run->model->sha256);
         const enum cn_status status = check_shared(settings, operands, count, error);
-        return status == CN_OK ? predict_share_create(run->ranks, settings->output,
-                                                      settings->resume, kind, &run->share, error)
-                               : status;
+        return status == CN_OK
+                   ? predict_share_create(run->ranks, settings->output, settings->resume, kind,
+                                          &predict_formats[settings->format], &run->share, error)
+                   : status;
     }
     return settings->output != NULL
-               ? open_output(settings, strcmp(format, "ndjson") == 0, run->part, &run->done, error)
+               ? open_output(settings, cn_text_string(&run->head), run->part, &run->done, error)
                : CN_OK;
 }
 
@@ -222,33 +210,41 @@ static enum cn_status run_prepare(struct prediction_run *run, char **argv, char 
         status = predict_check_top(run->model, settings->top, error);
     if (status == CN_OK && settings->error > 0)
         status = cn_model_error_level(run->model, settings->error, &run->level, error);
+    const struct predict_format *format = &predict_formats[settings->format];
+    const struct predict_choice choice = {settings->top, run->level};
+    if (status == CN_OK && !settings->no_header)
+        format->add_head(&run->head, run->model, &choice);
+    if (status == CN_OK && run->head.failed)
+        status = cn_fail(error, CN_MEMORY, "no memory for the header");
     if (status == CN_OK)
         status = run_open_output(run, operands, count, error);
     if (status != CN_OK)
         return status;
-    const struct batch_options batch_options = {
-        .command = argv[0],
-        .format = &predict_formats[settings->format],
-        .header = !settings->no_header && !run->done.begun && run->share == NULL,
-        .done = &run->done,
-        .share = run->share,
-        .mode = (enum cn_picture_mode)settings->mode,
-        .images = settings->images,
-        .threads = settings->threads,
-        .choice = {settings->top, run->level},
-        .quiet = settings->quiet || isatty(STDOUT_FILENO) || !cli_ranks_speaks(run->ranks)};
+    const bool has_head =
+        run->share != NULL || (run->done != NULL && predict_done_begun(run->done));
+    const struct batch_options batch_options = {.command = argv[0],
+                                                .format = format,
+                                                .head = has_head ? "" : cn_text_string(&run->head),
+                                                .done = run->done,
+                                                .share = run->share,
+                                                .mode = (enum cn_picture_mode)settings->mode,
+                                                .images = settings->images,
+                                                .threads = settings->threads,
+                                                .choice = choice,
+                                                .quiet = settings->quiet || isatty(STDOUT_FILENO) ||
+                                                         !cli_ranks_speaks(run->ranks)};
     return batch_create(&batch_options, run->model, &run->batch, error);
 }
 
 /* Renames the output once all rows are there. */
 static enum cn_status run_finish(struct prediction_run *run, bool whole, struct cn_error *error) {
-    if (run->share != NULL) {
-        struct heading heading = {&run->settings, run->model, run->level};
-        return predict_share_finish(run->share, whole, put_heading, &heading, error);
-    }
-    return whole && run->settings.output != NULL
-               ? predict_keep_output(run->part, run->settings.output, error)
-               : CN_OK;
+    if (run->share != NULL)
+        return predict_share_finish(run->share, whole, cn_text_string(&run->head), error);
+    if (!whole || run->settings.output == NULL)
+        return CN_OK;
+    const enum cn_status status =
+        run->done != NULL ? predict_done_arrange(run->done, run->part, error) : CN_OK;
+    return status == CN_OK ? predict_keep_output(run->part, run->settings.output, error) : status;
 }
 
 int cli_predict(int argc, char **argv) {
@@ -270,15 +266,18 @@ int cli_predict(int argc, char **argv) {
     if (status != CN_OK && (cli_ranks_speaks(run.ranks) || status != CN_CANCELED)) {
         (void)cli_report(argv[0], &error);
     }
-    int exit_status = cli_interrupted() != 0                ? CLI_SIGNAL + cli_interrupted()
-                      : status != CN_OK || !whole           ? CLI_FAILED
-                      : batch_counts(run.batch).failed == 0 ? CLI_DONE
-                                                            : CLI_FAILED;
+    size_t failures = begun ? batch_counts(run.batch).failed : 0;
+    failures += run.done != NULL ? predict_done_failures(run.done) : 0;
+    int exit_status = cli_interrupted() != 0      ? CLI_SIGNAL + cli_interrupted()
+                      : status != CN_OK || !whole ? CLI_FAILED
+                      : failures == 0             ? CLI_DONE
+                                                  : CLI_FAILED;
     /* Ranks that reach the end together also end together, whatever their results are. */
     cli_ranks_end(begun ? CLI_DONE : exit_status);
     batch_free(run.batch);
     predict_share_free(run.share);
-    predict_done_clear(&run.done);
+    predict_done_free(run.done);
+    free(run.head.bytes);
     cn_model_free(run.model);
     return exit_status;
 }

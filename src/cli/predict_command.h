@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "convnet/plan.h"
 #include "data/picture_archive.h"
+#include "json/write.h"
 
 /* ---- Output: THE table of formats is in predict_output.c ---- */
 
@@ -24,10 +25,21 @@ struct predict_choice {
     const struct cn_error_level *level;
 };
 
+/* `add_head` and `add_row` add whole lines. The others recognize rows that an earlier run has
+ * written; NULL: rows of this format are not read again. `end` is the end of the file's bytes. */
 struct predict_format {
-    void (*begin)(const struct cn_model *model, const struct predict_choice *choice);
-    void (*put)(const struct cn_model *model, const struct prediction *prediction,
-                const struct predict_choice *choice);
+    void (*add_head)(struct cn_text *text, const struct cn_model *model,
+                     const struct predict_choice *choice);
+    void (*add_row)(struct cn_text *text, const struct cn_model *model,
+                    const struct prediction *prediction, const struct predict_choice *choice);
+    /* Adds the beginning of a row, which is different for each file name. */
+    void (*add_name)(struct cn_text *text, const char *file);
+    /* The end of this beginning; NULL: no row begins like this. */
+    const char *(*name_end)(const char *row, const char *end);
+    /* The end of the row, behind its line break; NULL: the row is incomplete. */
+    const char *(*row_end)(const char *row, const char *end);
+    /* Does the row between its name's end and its own say why there is no answer? */
+    bool (*is_failure)(const char *name_end, const char *row_end);
 };
 
 /* CN_INVALID: the outputs are not classes, so there is no order of them. */
@@ -40,21 +52,43 @@ extern const struct predict_format predict_formats[];
 
 struct batch;
 
-/* The results of an earlier run: names in the order of its rows. */
-struct predict_done {
-    char **names;
-    size_t count, capacity;
-    bool begun; /* it has at least the heading */
+/* ---- The rows of an earlier run ---- */
+
+/* The bytes of a file, mapped, since the rows of a million pictures may have ten gigabytes. NULL:
+ * the file does not exist or is empty. */
+struct predict_bytes {
+    char *bytes;
+    size_t length;
 };
+enum cn_status predict_bytes_map(const char *path, struct predict_bytes *ret_bytes,
+                                 struct cn_error *error);
+void predict_bytes_unmap(struct predict_bytes *bytes);
 
-/* Reads the rows at `path`, in CSV with or without a heading, or NDJSON, and removes an incomplete
- * last row. Without a file the result is empty. Caller frees with predict_done_clear. */
-enum cn_status predict_done_read(const char *path, bool ndjson, bool header,
-                                 struct predict_done *ret_done, struct cn_error *error);
-void predict_done_clear(struct predict_done *done);
+struct predict_done;
 
-/* The end of the row that begins at `text`, behind its line break; NULL if it was cut. */
-const char *predict_row_end(const char *text, const char *end, bool ndjson);
+/* Reads the rows of `part`, which begins with `head`, and removes an incomplete last row. Without
+ * the file there are none. CN_INVALID: other options or another program wrote it. Caller frees with
+ * predict_done_free. */
+enum cn_status predict_done_read(const char *part, const struct predict_format *format,
+                                 const char *head, struct predict_done **ret_done,
+                                 struct cn_error *error);
+void predict_done_free(struct predict_done *done); /* accepts NULL */
+
+/* Has the file at least its head? */
+bool predict_done_begun(const struct predict_done *done);
+
+/* To be called for each input, in order. True: there is a row of this name that no input before has
+ * taken. */
+bool predict_done_take(struct predict_done *done, const char *name);
+
+/* The number of rows taken so far that have an error in place of an answer. */
+size_t predict_done_failures(const struct predict_done *done);
+
+/* Called when each input has a row, the new ones at the end of `part`, which is stdout. Gives
+ * `part` the content that a run without interruption would have written: the rows in the order of
+ * the inputs, without those of inputs that are gone. */
+enum cn_status predict_done_arrange(const struct predict_done *done, const char *part,
+                                    struct cn_error *error);
 
 /* All of what `part` has is on the disk before it is called `path`; stdout is `part`. */
 enum cn_status predict_keep_output(const char *part, const char *path, struct cn_error *error);
@@ -72,29 +106,27 @@ void predict_share_forget(const char *output);
 
 /* Called by all ranks (NULL: this process continues alone what several ranks began). Redirects
  * standard output to this rank's part. With `resume` the inputs in all parts are done already.
- * kind: its first word is the format, the rest whatever else makes rows comparable. */
+ * kind: what makes rows comparable. */
 enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *output, bool resume,
-                                    const char *kind, struct predict_share **ret_share,
-                                    struct cn_error *error);
+                                    const char *kind, const struct predict_format *format,
+                                    struct predict_share **ret_share, struct cn_error *error);
 
 /* Numbers the next input. False: it is another rank's. *ret_done: an earlier run has its row. */
 bool predict_share_takes(struct predict_share *share, const char *name, size_t *ret_number,
                          bool *ret_done);
 
 /* Called by all ranks: `whole` says whether this one has done all of its share. The first one puts
- * all rows into the output, behind what put_heading prints. CN_CANCELED: a rank was stopped, and
- * the parts stay. */
-enum cn_status predict_share_finish(struct predict_share *share, bool whole,
-                                    void (*put_heading)(void *data), void *data,
+ * all rows into the output, below `head`. CN_CANCELED: a rank was stopped, and the parts stay. */
+enum cn_status predict_share_finish(struct predict_share *share, bool whole, const char *head,
                                     struct cn_error *error);
 void predict_share_free(struct predict_share *share); /* accepts NULL */
 
 struct batch_options {
     const char *command; /* for messages */
     const struct predict_format *format;
-    bool header;                     /* print a heading if the format has one */
-    const struct predict_done *done; /* inputs to skip: those with its names, in order */
-    struct predict_share *share;     /* which inputs are this rank's; NULL: all */
+    const char *head;            /* the lines above the rows */
+    struct predict_done *done;   /* inputs to skip: those that have a row there; NULL: none */
+    struct predict_share *share; /* which inputs are this rank's; NULL: all */
     enum cn_picture_mode mode;
     const char *images; /* folder for the images that the network saw, or NULL */
     int threads;

@@ -13,23 +13,32 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "cli/predict_command.h"
 #include "cli/ranks.h"
 
 enum { BLOCK = 64, PATH_BYTES = PATH_MAX };
-static const size_t part_limit = (size_t)1 << 40;
 
 struct predict_share {
     const struct cn_ranks *ranks; /* NULL: one that goes on with what several have begun */
     char path[PATH_BYTES];        /* FILE */
     char head[200];               /* what all parts must begin with */
-    bool ndjson;
-    size_t next;    /* number of the next input */
-    uint64_t names; /* a checksum of the names so far (FNV-1a) */
-    bool *done;     /* [done_count], by earlier runs */
+    const struct predict_format *format;
+    size_t next;         /* number of the next input */
+    struct cn_text name; /* of the last one, as its row begins */
+    uint64_t names;      /* a checksum of the names so far */
+    uint64_t *done; /* [done_count], checksums of the names that earlier runs have done; 0: none */
     size_t done_count;
+    bool changed; /* an input has not the name that it had in an earlier run */
 };
+
+/* FNV-1a, continued behind `sum`. */
+static uint64_t checksum(uint64_t sum, const char *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        sum = (sum ^ (unsigned char)bytes[i]) * 1099511628211U;
+    return sum;
+}
+
+static const uint64_t checksum_begin = 14695981039346656037U;
 
 static int rank_of(const struct predict_share *share) {
     return share->ranks != NULL ? share->ranks->rank : 0;
@@ -50,7 +59,7 @@ static void wait_for_all(const struct predict_share *share) {
 struct part_row {
     size_t number;
     const char *text;
-    size_t length;
+    size_t name_length, length;
 };
 
 /* The row at *at, which then moves past it; false at the end, or at an incomplete row. */
@@ -62,53 +71,52 @@ static bool next_row(const struct predict_share *share, const char **at, const c
         number = number * 10 + (size_t)(*text - '0');
     if (text == *at || text >= end || *text++ != ' ')
         return false;
-    const char *behind = predict_row_end(text, end, share->ndjson);
-    if (behind == NULL)
+    const char *behind = share->format->row_end(text, end);
+    const char *name_end = behind != NULL ? share->format->name_end(text, behind) : NULL;
+    if (name_end == NULL)
         return false;
-    *ret_row = (struct part_row){number, text, (size_t)(behind - text)};
+    *ret_row = (struct part_row){number, text, (size_t)(name_end - text), (size_t)(behind - text)};
     *at = behind;
     return true;
 }
 
-/* Reads a part and finds where its rows begin; *ret_bytes NULL: the part does not exist. */
+/* Maps a part and finds its rows; ret_bytes->bytes NULL: there are none. */
 static enum cn_status read_part(const struct predict_share *share, int rank,
-                                unsigned char **ret_bytes, const char **ret_rows,
+                                struct predict_bytes *ret_bytes, const char **ret_rows,
                                 const char **ret_end, struct cn_error *error) {
     char path[PATH_BYTES];
-    size_t length = 0;
     const size_t head = strlen(share->head);
-    *ret_bytes = NULL;
-    if (!part_path(share, rank, path) || access(path, F_OK) != 0)
+    *ret_bytes = (struct predict_bytes){0};
+    if (!part_path(share, rank, path))
         return CN_OK;
-    const enum cn_status status = cn_file_read(path, part_limit, ret_bytes, &length, error);
-    if (status != CN_OK)
+    const enum cn_status status = predict_bytes_map(path, ret_bytes, error);
+    if (status != CN_OK || ret_bytes->bytes == NULL)
         return status;
-    *ret_rows = *ret_end = (const char *)*ret_bytes + length;
-    if (length < head) /* the run ended before it could write more */
+    *ret_rows = *ret_end = ret_bytes->bytes + ret_bytes->length;
+    if (ret_bytes->length < head) /* the run ended before it could write more */
         return CN_OK;
-    *ret_rows = (const char *)*ret_bytes + head;
-    if (memcmp(*ret_bytes, share->head, head) == 0)
+    *ret_rows = ret_bytes->bytes + head;
+    if (memcmp(ret_bytes->bytes, share->head, head) == 0)
         return CN_OK;
-    free(*ret_bytes);
-    *ret_bytes = NULL;
+    predict_bytes_unmap(ret_bytes);
     return cn_fail_at(
         error, CN_INVALID, path, -1,
         "was begun with another model, --format, --top or --error; remove the parts to begin "
         "anew");
 }
 
-static enum cn_status mark_done(struct predict_share *share, size_t number,
+static enum cn_status mark_done(struct predict_share *share, const struct part_row *row,
                                 struct cn_error *error) {
-    if (number >= share->done_count) {
-        const size_t count = number + 1 + share->done_count / 2;
-        bool *done = realloc(share->done, count);
+    if (row->number >= share->done_count) {
+        const size_t count = row->number + 1 + share->done_count / 2;
+        uint64_t *done = reallocarray(share->done, count, sizeof *done);
         if (done == NULL)
             return cn_fail(error, CN_MEMORY, "no memory for %zu rows", count);
-        memset(done + share->done_count, 0, count - share->done_count);
+        memset(done + share->done_count, 0, (count - share->done_count) * sizeof *done);
         share->done = done;
         share->done_count = count;
     }
-    share->done[number] = true;
+    share->done[row->number] = checksum(checksum_begin, row->text, row->name_length);
     return CN_OK;
 }
 
@@ -117,20 +125,20 @@ static enum cn_status mark_done(struct predict_share *share, size_t number,
 static enum cn_status read_done(struct predict_share *share, struct cn_error *error) {
     enum cn_status status = CN_OK;
     for (int rank = 0; rank < CN_RANKS_MAX && status == CN_OK; rank++) {
-        unsigned char *bytes = NULL;
+        struct predict_bytes bytes;
         const char *at, *end;
         char path[PATH_BYTES];
         struct part_row row;
         status = read_part(share, rank, &bytes, &at, &end, error);
-        if (status != CN_OK || bytes == NULL)
+        if (status != CN_OK || bytes.bytes == NULL)
             continue;
         while (status == CN_OK && next_row(share, &at, end, &row))
-            status = mark_done(share, row.number, error);
-        const size_t whole = (size_t)(at - (const char *)bytes);
+            status = mark_done(share, &row, error);
+        const size_t whole = (size_t)(at - bytes.bytes);
         if (status == CN_OK && rank == rank_of(share) && part_path(share, rank, path) &&
             truncate(path, whole < strlen(share->head) ? 0 : (off_t)whole) != 0)
             status = cn_fail_at(error, CN_IO, path, -1, "cannot be cut: %s", strerror(errno));
-        free(bytes);
+        predict_bytes_unmap(&bytes);
     }
     return status;
 }
@@ -171,14 +179,14 @@ static enum cn_status open_part(const struct predict_share *share, struct cn_err
 }
 
 enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *output, bool resume,
-                                    const char *kind, struct predict_share **ret_share,
-                                    struct cn_error *error) {
+                                    const char *kind, const struct predict_format *format,
+                                    struct predict_share **ret_share, struct cn_error *error) {
     struct predict_share *share = calloc(1, sizeof *share);
     if (share == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the ranks' rows");
     share->ranks = ranks;
-    share->ndjson = strncmp(kind, "ndjson", 6) == 0;
-    share->names = 14695981039346656037U;
+    share->format = format;
+    share->names = checksum_begin;
     (void)snprintf(share->path, sizeof share->path, "%s", output);
     (void)snprintf(share->head, sizeof share->head, "convnet-rows/1 %s\n", kind);
     enum cn_status status = CN_OK;
@@ -200,8 +208,10 @@ enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *ou
 }
 
 void predict_share_free(struct predict_share *share) {
-    if (share != NULL)
+    if (share != NULL) {
         free(share->done);
+        free(share->name.bytes);
+    }
     free(share);
 }
 
@@ -209,14 +219,15 @@ bool predict_share_takes(struct predict_share *share, const char *name, size_t *
                          bool *ret_done) {
     const size_t number = share->next++;
     const int count = share->ranks != NULL ? share->ranks->count : 1;
-    for (const char *c = name;; c++) { /* with the NUL, so that names do not run together */
-        share->names = (share->names ^ (unsigned char)*c) * 1099511628211U;
-        if (*c == '\0')
-            break;
-    }
+    share->name.length = 0;
+    share->format->add_name(&share->name, name);
+    share->names = checksum(share->names, share->name.bytes, share->name.length);
     *ret_number = number;
-    *ret_done = number < share->done_count && share->done[number];
-    return (int)(number / BLOCK % (size_t)count) == rank_of(share);
+    *ret_done = number < share->done_count && share->done[number] != 0;
+    if (*ret_done &&
+        share->done[number] != checksum(checksum_begin, share->name.bytes, share->name.length))
+        share->changed = true;
+    return !share->changed && (int)(number / BLOCK % (size_t)count) == rank_of(share);
 }
 
 /* ---- One file ---- */
@@ -227,7 +238,7 @@ static int compare_rows(const void *a, const void *b) {
 }
 
 /* Collects the rows of all parts by their numbers; each input must have one. */
-static enum cn_status sort_rows(const struct predict_share *share, unsigned char **bytes,
+static enum cn_status sort_rows(const struct predict_share *share, struct predict_bytes *bytes,
                                 struct part_row **ret_rows, struct cn_error *error) {
     struct part_row *rows = calloc(share->next + 1, sizeof *rows);
     size_t count = 0;
@@ -237,7 +248,7 @@ static enum cn_status sort_rows(const struct predict_share *share, unsigned char
         const char *at, *end;
         struct part_row row;
         status = read_part(share, rank, &bytes[rank], &at, &end, error);
-        while (status == CN_OK && bytes[rank] != NULL && next_row(share, &at, end, &row)) {
+        while (status == CN_OK && bytes[rank].bytes != NULL && next_row(share, &at, end, &row)) {
             if (count == share->next) {
                 count++;
                 break;
@@ -263,9 +274,9 @@ static enum cn_status sort_rows(const struct predict_share *share, unsigned char
 }
 
 /* Writes FILE.part with a header, renames it, and removes the parts. */
-static enum cn_status join_parts(const struct predict_share *share, void (*put_heading)(void *data),
-                                 void *data, struct cn_error *error) {
-    unsigned char *bytes[CN_RANKS_MAX] = {NULL};
+static enum cn_status join_parts(const struct predict_share *share, const char *head,
+                                 struct cn_error *error) {
+    struct predict_bytes bytes[CN_RANKS_MAX] = {{0}};
     struct part_row *rows = NULL;
     char path[PATH_BYTES];
     enum cn_status status = sort_rows(share, bytes, &rows, error);
@@ -274,7 +285,7 @@ static enum cn_status join_parts(const struct predict_share *share, void (*put_h
     if (status == CN_OK && freopen(path, "w", stdout) == NULL)
         status = cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
     if (status == CN_OK) {
-        put_heading(data);
+        fputs(head, stdout);
         for (size_t i = 0; i < share->next; i++)
             (void)fwrite(rows[i].text, 1, rows[i].length, stdout);
         status = predict_keep_output(path, share->path, error);
@@ -282,7 +293,7 @@ static enum cn_status join_parts(const struct predict_share *share, void (*put_h
     if (status == CN_OK)
         remove_parts(share);
     for (int rank = 0; rank < CN_RANKS_MAX; rank++)
-        free(bytes[rank]);
+        predict_bytes_unmap(&bytes[rank]);
     free(rows);
     return status;
 }
@@ -309,19 +320,31 @@ static enum cn_status compare_inputs(const struct predict_share *share, struct c
     return CN_OK;
 }
 
-enum cn_status predict_share_finish(struct predict_share *share, bool whole,
-                                    void (*put_heading)(void *data), void *data,
+enum cn_status predict_share_finish(struct predict_share *share, bool whole, const char *head,
                                     struct cn_error *error) {
     const bool written = fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0;
-    if (cli_ranks_any(share->ranks, !whole || !written))
+    enum cn_status status = CN_OK;
+    if (share->name.failed)
+        status = cn_fail(error, CN_MEMORY, "no memory for the names of the inputs");
+    else if (share->changed)
+        status = cn_fail_at(error, CN_INVALID, share->path, -1,
+                            "the inputs are no longer those of the parts; remove the parts to "
+                            "start again");
+    const bool stopped = cli_ranks_any(share->ranks, !whole || !written);
+    const bool failed = cli_ranks_any(share->ranks, status != CN_OK);
+    if (stopped && status == CN_OK)
         return cn_fail(
             error, CN_CANCELED,
             "stopped; the rows are in %s.part.*, and the same command with --resume goes "
             "on, with any number of ranks",
             share->path);
-    enum cn_status status = compare_inputs(share, error);
+    if (status == CN_OK && failed)
+        return cn_fail(error, CN_CANCELED, "another rank cannot go on");
+    if (status == CN_OK)
+        status = compare_inputs(share, error);
     if (status == CN_OK && rank_of(share) == 0)
-        status = join_parts(share, put_heading, data, error);
-    wait_for_all(share);
+        status = join_parts(share, head, error);
+    if (!stopped && !failed)
+        wait_for_all(share);
     return status;
 }

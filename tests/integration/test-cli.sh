@@ -465,10 +465,10 @@ check "nothing on stdout" test ! -s out
 rm kept.csv
 check "go on" run 0 "${predict[@]}" --output kept.csv --resume "$sample/t10k-images-idx3-ubyte.gz"
 check "from where it was cut" cmp kept.csv idx.csv
-head -n 100 idx.csv | sed 's|,.*|,taken|' >kept.csv.part
+head -n 101 idx.csv | sed '2,$s|,.*|,taken,|' >kept.csv.part
 check "go on behind what is there" run 0 "${predict[@]}" --output kept.csv --resume \
     "$sample/t10k-images-idx3-ubyte.gz"
-check "without scoring it again" test "$(grep -c ',taken$' kept.csv)" = 100
+check "without scoring it again" test "$(grep -c ',taken,$' kept.csv)" = 100
 check "and all the rest" test "$(wc -l <kept.csv)" = 201
 check "no heading" run 0 "${predict[@]}" --no-header pictures/00.png
 check "one row" test "$(wc -l <out)" = 1

@@ -221,13 +221,20 @@ def predicted_after_a_death(folder):
 
 
 def predicted_alone_after_ranks(folder):
-    """One process can also continue the work of ranks."""
-    with open(os.path.join(folder, "left.part.2"), "wb") as file:
-        file.write(content(folder, "head") + b"6000 " + b"not scored again,,,,,,,,,,,,,,\n")
-    code, _, error = run(predict(folder, "left", "--resume"))
-    found, expected = (content(folder, name).split(b"\n") for name in ("left", "alone.csv"))
+    """One process can also continue the work of ranks, if the inputs are the same."""
+    part = os.path.join(folder, "left.part.2")
+    expected = content(folder, "alone.csv").split(b"\n")
+    row = expected[6004].split(b",")[0] + b",not scored again,,,,,,,,,,,,,"
+    for number in (5999, 6000):
+        with open(part, "wb") as file:
+            file.write(content(folder, "head") + b"%d %s\n" % (number, row))
+        code, _, error = run(predict(folder, "left", "--resume"))
+        if number == 5999:
+            check(code == 1 and "the inputs are no longer those of the parts" in error and os.path.exists(part),
+                  "another input has this number: %d %s" % (code, error))
+    found = content(folder, "left").split(b"\n")
     check(code == 1 and len(found) == len(expected) and
-          sum(a != b for a, b in zip(found, expected)) == 1 and b"not scored again" in found[6004],
+          sum(a != b for a, b in zip(found, expected)) == 1 and found[6004] == row,
           "one goes on alone: %d %s" % (code, error))
 
 
