@@ -3,6 +3,7 @@
  * finds the lines nor answers. Thread-safe: no state. */
 #include "http/head.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -72,16 +73,24 @@ void http_head_request_line(struct http_head *head, const char *line, size_t len
     read_version(head, version + 1, (size_t)(end - version) - 1);
 }
 
+/* True for an IPv6 address in text form. */
+static bool is_ipv6(const char *text, size_t length) {
+    char copy[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    if (length >= sizeof copy || memchr(text, '\0', length) != NULL)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return inet_pton(AF_INET6, copy, &address) == 1;
+}
+
 /* A name, an address, or an IPv6 address in brackets, optionally with a port. */
 static bool is_host(const char *text, size_t length) {
     const char *end = text + length, *at = text;
     if (at < end && *at == '[') {
         const char *close = memchr(at, ']', length);
-        if (close == NULL || close == at + 1)
+        if (close == NULL || !is_ipv6(at + 1, (size_t)(close - at) - 1))
             return false;
-        for (at++; at < close; at++)
-            if (!is_alphanumeric(*at) && strchr(":.", *at) == NULL)
-                return false;
         at = close + 1;
     } else {
         while (at < end && *at != '\0' &&
@@ -91,7 +100,7 @@ static bool is_host(const char *text, size_t length) {
     if (at < end && *at == ':' && at > text)
         for (at++; at < end && is_digit(*at);)
             at++;
-    return at == end;
+    return at == end && length > 0;
 }
 
 static bool is_word(const char *text, size_t length, const char *word) {
@@ -118,20 +127,38 @@ static void read_length(struct http_head *head, const char *value, size_t length
     }
 }
 
-static void read_encoding(struct http_head *head, const char *value, size_t length) {
-    if (head->chunked)
-        http_head_reject(head, 400, "there is more than one Transfer-Encoding");
-    head->chunked = true;
-    if (!is_word(value, length, "chunked"))
-        http_head_reject(head, 501, "Transfer-Encoding is not exactly 'chunked'");
-}
-
 /* Skips white space at the end of a value that begins at `from`; returns the line's length without
  * it. */
 static size_t without_blanks(const char *line, size_t from, size_t length) {
     while (length > from && (line[length - 1] == ' ' || line[length - 1] == '\t'))
         length--;
     return length;
+}
+
+/* Only chunked alone is taken. The body's end cannot be known when another coding is the last one,
+ * nor in a list that is none: RFC 9112, 6.3 wants 400 then, and 501 for a coding that is unknown.
+ */
+static void read_encoding(struct http_head *head, const char *value, size_t length) {
+    const char *end = value + length;
+    size_t codings = 0, chunked = 0;
+    bool sound = true, last = false;
+    if (head->chunked)
+        http_head_reject(head, 400, "there is more than one Transfer-Encoding");
+    head->chunked = true;
+    for (const char *at = value; at != NULL; codings++) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        size_t size = without_blanks(at, 0, (size_t)((comma != NULL ? comma : end) - at));
+        for (; size > 0 && (*at == ' ' || *at == '\t'); size--)
+            at++;
+        sound = sound && is_token(at, size);
+        last = is_word(at, size, "chunked");
+        chunked += last;
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    if (!sound || chunked > 1 || (!last && (codings > 1 || is_word(value, length, "identity"))))
+        http_head_reject(head, 400, "Transfer-Encoding is not a list that ends with 'chunked'");
+    else if (codings > 1 || !last)
+        http_head_reject(head, 501, "Transfer-Encoding is not exactly 'chunked'");
 }
 
 size_t http_head_field(struct http_head *head, const char *line, size_t length) {
@@ -161,6 +188,9 @@ size_t http_head_field(struct http_head *head, const char *line, size_t length) 
         read_length(head, text, length - value);
     } else if (is_word(line, name, "Transfer-Encoding")) {
         read_encoding(head, text, length - value);
+    } else if (is_word(line, name, "Content-Type")) {
+        if (++head->types > 1)
+            http_head_reject(head, 400, "there is more than one Content-Type");
     } else if (is_word(line, name, "Expect")) {
         if (!is_word(text, length - value, "100-continue"))
             http_head_reject(head, 417, "Expect has a value other than 100-continue");
@@ -168,6 +198,49 @@ size_t http_head_field(struct http_head *head, const char *line, size_t length) 
         return 0;
     }
     return length;
+}
+
+/* Skips a quoted string, which begins at *at; false if it does not end. */
+static bool skip_quoted(const char **at, const char *end) {
+    for ((*at)++; *at < end && **at != '"'; (*at)++)
+        if (**at == '\\' && ++*at == end)
+            return false;
+    return (*at)++ < end;
+}
+
+static void skip_blanks(const char **at, const char *end) {
+    while (*at < end && (**at == ' ' || **at == '\t'))
+        (*at)++;
+}
+
+static bool skip_token(const char **at, const char *end) {
+    const char *begin = *at;
+    while (*at < end && http_is_tchar(**at))
+        (*at)++;
+    return *at > begin;
+}
+
+bool http_head_is_extension(const char *text, size_t length) {
+    const char *at = text, *end = text + length;
+    while (at < end) {
+        skip_blanks(&at, end);
+        if (at == end || *at++ != ';')
+            return false;
+        skip_blanks(&at, end);
+        if (!skip_token(&at, end))
+            return false;
+        const char *name_end = at;
+        skip_blanks(&at, end);
+        if (at == end || *at != '=') {
+            at = name_end;
+            continue;
+        }
+        at++;
+        skip_blanks(&at, end);
+        if (at < end && *at == '"' ? !skip_quoted(&at, end) : !skip_token(&at, end))
+            return false;
+    }
+    return true;
 }
 
 unsigned http_head_end(struct http_head *head) {

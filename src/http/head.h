@@ -15,7 +15,7 @@ struct http_head {
     bool has_length, chunked;
     uint64_t length; /* of the body, when has_length */
     size_t fields;
-    unsigned hosts; /* number of Host fields, and so on */
+    unsigned hosts, types; /* number of Host fields and of Content-Type fields */
 };
 
 /* Checks the request line. All lines here are without their CRLF, and may hold any byte. */
@@ -27,6 +27,9 @@ size_t http_head_field(struct http_head *head, const char *line, size_t length);
 
 /* Checks what depends on the whole head. Returns `status`. */
 unsigned http_head_end(struct http_head *head);
+
+/* True if what follows the size of a chunk is nothing, or its extensions: RFC 9112, 7.1.1. */
+bool http_head_is_extension(const char *text, size_t length);
 
 /* Records a fault, unless one is recorded already. */
 void http_head_reject(struct http_head *head, unsigned status, const char *fault);

@@ -200,12 +200,10 @@ static void read_chunk_size(struct http_head *head, const char *line, size_t len
         }
         size = size << 4 | (unsigned)hex_digit(line[digits]);
     }
-    const char *rest = line + digits;
-    while (rest < line + length && (*rest == ' ' || *rest == '\t'))
-        rest++;
-    if (digits == 0 || digits > 2 * SIZE_DIGITS ||
-        (digits < length && (rest == line + length || *rest != ';')))
+    if (digits == 0 || digits > 2 * SIZE_DIGITS)
         http_head_reject(head, 400, "a chunk's size is not a hexadecimal number");
+    else if (!http_head_is_extension(line + digits, length - digits))
+        http_head_reject(head, 400, "what follows a chunk's size is not an extension");
     if (!http_is_field_content(line, length))
         http_head_reject(head, 400, "a chunk's extension contains a control byte");
     *ret_size = size;

@@ -72,6 +72,7 @@ static bool has_dot_segment(const char *path) {
 
 unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZE],
                           const char **ret_fault) {
+    ret_path[0] = '\0'; /* and after each byte, since the log shows it whatever the result */
     if (!is_clean(target))
         return target_fail(ret_fault, 400,
                            "the target contains a byte or a %-code that is not allowed");
@@ -85,6 +86,7 @@ unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZ
     size_t length = 0;
     if (*from != '/')
         ret_path[length++] = '/';
+    ret_path[length] = '\0';
     for (; *from != '\0' && *from != '?'; from++) {
         int byte = (unsigned char)*from;
         if (byte == '%') {
@@ -94,10 +96,10 @@ unsigned http_target_path(const char *target, char ret_path[static HTTP_PATH_SIZ
                 return target_fail(ret_fault, 400, "the path has an encoded slash or control byte");
         }
         if (length + 1 == HTTP_PATH_SIZE)
-            return target_fail(ret_fault, 414, "the path is too long");
+            return target_fail(ret_fault, 404, "the path is longer than any that is served");
         ret_path[length++] = (char)byte;
+        ret_path[length] = '\0';
     }
-    ret_path[length] = '\0';
     if (has_dot_segment(ret_path))
         return target_fail(ret_fault, 400, "the path has a . or .. segment");
     return 0;

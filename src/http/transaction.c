@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "base/names.h"
 #include "base/time.h"
@@ -185,6 +186,10 @@ static bool find_route(struct http_request *request, const char *method,
     }
     if (request->target_status != 0) {
         http_request_reject(request, request->target_status, request->target_fault);
+        return false;
+    }
+    if (strcmp(request->path, "*") == 0) {
+        http_request_reject(request, 400, "the target * belongs to OPTIONS");
         return false;
     }
     switch (http_route_find(server->options.routes, server->options.route_count, method,
@@ -382,14 +387,17 @@ static void send_now(struct http_request *request, const char *text, size_t leng
  * body's end, so it is written to the socket here: this thread is the only writer, and all earlier
  * answers have been sent. */
 static enum MHD_Result refuse_body(struct http_request *request, unsigned status) {
-    char text[512];
+    char text[512], date[32];
+    struct tm now;
+    const time_t seconds = time(NULL);
     const char *reason = status == 413 ? "Content Too Large" : "Service Unavailable";
     const char *body = status == 413 ? HTTP_ERROR("the body is over the limit")
                                      : HTTP_ERROR("no memory for the body");
+    (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &now));
     int length = snprintf(text, sizeof text,
-                          "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n%s"
+                          "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: application/json\r\n%s"
                           "X-Request-Id: %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
-                          status, reason, status == 503 ? "Retry-After: 1\r\n" : "",
+                          status, reason, date, status == 503 ? "Retry-After: 1\r\n" : "",
                           request->identity.id, strlen(body), body);
     send_now(request, text, (size_t)length);
     if (request->peer->class != HTTP_CLASS_OWN)

@@ -198,13 +198,14 @@ def test_pages():
     with serving("--cors-origin=https://good.example", environment=default) as server:
         for host, expected in (("localhost", 200), ("LocalHost:%d" % server.port, 200),
                              ("digits.localhost", 200), ("127.0.0.1:%d" % server.port, 200),
-                             ("[::1]", 200), ("", 200), ("evil.example", 421), ("a", 421),
+                             ("[::1]", 200), ("evil.example", 421), ("a", 421),
                              ("localhost.evil.example", 421), ("127.0.0.1.evil.example", 421)):
             for request in (get(), post(), get("/metrics")):
                 answer = ask(server, named(host, request))
                 check(answer[0] == expected and (expected == 200 or b"allowed-hosts" in answer[2]),
                       "Host %s: %s" % (host, answer[:1]))
         check(ask(server, b"GET /v2 HTTP/1.0\r\n\r\n")[0] == 200, "without Host")
+        check(ask(server, named("", get()))[0] == 400, "an empty Host")
         own = "http://localhost:%d" % server.port
         for shown, expected in ((page(), 200), (page(own), 200), (page(own, "same-origin"), 200),
                               (page("https://good.example", "cross-site", "cors"), 200),
