@@ -494,7 +494,8 @@ static enum cn_status call_layer(struct assembly *a, struct cn_keras_node *node,
     if (input_count == 0)
         return cn_fail(a->error, CN_MALFORMED, "%s reads nothing", node->entry.label);
     *ret_value = inputs[0];
-    if (a->options->lenient && cn_keras_trains_only_class(node->entry.class_name))
+    if (a->options->lenient &&
+        cn_keras_trains_only_class(node->entry.class_name, node->entry.config))
         return try_layer(a, node, outer, path, inputs[0], ret_value);
     memcpy(values, inputs, input_count * sizeof *values);
     if (!node->is_operation)
@@ -699,7 +700,7 @@ static enum reader model_reads(const struct cn_keras_model *model, size_t input)
 static enum reader node_reads(const struct cn_keras_node *node) {
     if (node->model != NULL)
         return model_reads(node->model, 0);
-    if (node->is_input || cn_keras_trains_only_class(node->entry.class_name))
+    if (node->is_input || cn_keras_trains_only_class(node->entry.class_name, node->entry.config))
         return HANDS_IT_ON;
     switch (order_of(node)) {
     case CN_KERAS_ANY_ORDER:

@@ -144,7 +144,7 @@ bool cn_keras_is_rule(const char *key);
 enum cn_status cn_keras_read_rules(const struct cn_keras_layer *entry, struct cn_layer *layer);
 
 /* Takes the regularizer of the layer's output out of its configuration; *rule keeps its value if
- * there is none. CN_UNSUPPORTED. A lenient entry's stays and is skipped. */
+ * there is none. CN_UNSUPPORTED, but an unknown one of a lenient entry is skipped. */
 enum cn_status cn_keras_take_activity(struct cn_keras_layer *entry, struct cn_weight_rule *rule);
 
 /* Writes them into the layer's configuration; not 0: no memory. */
@@ -205,8 +205,13 @@ enum cn_status cn_keras_operation_calls(const struct cn_keras_layer *entry, cons
                                         const json_t *call, const struct cn_shape *shapes,
                                         size_t input_count, struct cn_keras_calls *ret_calls);
 
-/* True for layers that change samples in training and do nothing in inference. */
-bool cn_keras_trains_only_class(const char *class_name);
+/* True for layers that change samples in training and do nothing in inference. A Dropout counts if
+ * it drops numbers together, which ours does not. */
+bool cn_keras_trains_only_class(const char *class_name, const json_t *config);
+
+/* Takes the packing off the values of a configuration: tuples ({"class_name": "__tuple__", "items":
+ * [...]}) and NumPy's arrays become lists or numbers. */
+void cn_keras_unwrap_values(json_t *config);
 
 /* True if the key only concerns training. */
 bool cn_keras_trains_only(const char *key);

@@ -31,6 +31,9 @@ static const struct {
     {"GlobalAvgPool1D", "GlobalAveragePooling1D", NULL, NULL},
     {"GlobalMaxPool1D", "GlobalMaxPooling1D", NULL, NULL},
     {"CenterCrop", "Cropping2D", NULL, NULL},
+    {"SyncBatchNormalization", "BatchNormalization", NULL, NULL},
+    {"BatchNormalizationV1", "BatchNormalization", NULL, NULL}, /* TensorFlow 1.14 */
+    {"BatchNormalizationV2", "BatchNormalization", NULL, NULL},
     /* of add-ons and of programs that many models come from */
     {"Addons>GroupNormalization", "GroupNormalization", NULL, NULL},
     {"FixedDropout", "Dropout", NULL, NULL},
@@ -102,7 +105,7 @@ static const struct {
     {"center", "[true]"},
     {"scale", "[true]"},
     {"renorm", "[false]"},
-    {"synchronized", "[false]"},
+    {"synchronized", "[true, false]"},
     {"mode", "[0]"},
     {"negative_slope", "[0, 0.0]"},
     {"threshold", "[0, 0.0]"},
@@ -366,7 +369,11 @@ struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *
     if (own.function != NULL)
         return own;
     *ret_alone = strcmp(class_name, "Activation") == 0;
-    const json_t *activation = json_object_get(config, "activation");
+    json_t *activation = json_object_get(config, "activation");
+    if (strcmp(member(activation, "class_name"), "Activation") == 0) {
+        activation = json_object_get(json_object_get(activation, "config"), "activation");
+        (void)json_object_set(config, "activation", activation);
+    }
     if (activation == NULL || !cn_keras_word(activation, word))
         return none;
     const json_t *inner = json_object_get(activation, "config");
@@ -392,6 +399,24 @@ struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *
         }
     *ret_alone = *ret_alone && none.function != NULL && !none.after_softmax;
     return none;
+}
+
+void cn_keras_unwrap_values(json_t *config) {
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(config, next, key, value) {
+        const char *class_name = member(value, "class_name");
+        json_t *plain = NULL;
+        if (strcmp(class_name, "__tuple__") == 0)
+            plain = json_object_get(value, "items");
+        else if (strcmp(class_name, "__numpy__") == 0)
+            plain = json_object_get(json_object_get(value, "config"), "value");
+        else if (strcmp(member(value, "type"), "ndarray") == 0)
+            plain = json_object_get(value, "value");
+        if (plain != NULL)
+            (void)json_object_set(config, key, plain);
+    }
 }
 
 enum { MAX_NESTING = 64 /* of models */ };
@@ -437,7 +462,7 @@ void cn_keras_mark_version(json_t *root) {
         add_policies(root, 0);
 }
 
-bool cn_keras_trains_only_class(const char *class_name) {
+bool cn_keras_trains_only_class(const char *class_name, const json_t *config) {
     static const char *const classes[] = {"SpatialDropout1D",
                                           "SpatialDropout2D",
                                           "SpatialDropout3D",
@@ -458,7 +483,9 @@ bool cn_keras_trains_only_class(const char *class_name) {
     for (size_t i = 0; i < COUNT(classes); i++)
         if (strcmp(classes[i], class_name) == 0)
             return true;
-    return false;
+    /* numbers that are dropped together */
+    const json_t *together = json_object_get(config, "noise_shape");
+    return strcmp(class_name, "Dropout") == 0 && together != NULL && !json_is_null(together);
 }
 
 bool cn_keras_trains_only(const char *key) {

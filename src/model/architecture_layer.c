@@ -3,6 +3,7 @@
  * It uses the layer table only: a layer's keys are its type's fields. A key that may change the
  * meaning and is not known is refused by name, never skipped. No state. */
 #include <limits.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,13 +44,15 @@ typedef enum cn_status field_reader(const struct cn_keras_layer *entry,
 static enum cn_status read_int(const struct cn_keras_layer *entry, const struct cn_field *field,
                                const json_t *value, void *ret_int) {
     char shown[CN_JSON_TEXT];
-    const double number = (double)json_integer_value(value);
-    if (!json_is_integer(value) || number < field->minimum || number > field->maximum ||
-        number < INT_MIN || number > INT_MAX)
+    const double number = json_number_value(value);
+    const bool whole = json_is_integer(value) || (entry->lenient && json_is_real(value) &&
+                                                  number == floor(number)); /* 64.0 */
+    if (!whole || number < field->minimum || number > field->maximum || number < INT_MIN ||
+        number > INT_MAX)
         return cn_fail(entry->error, CN_INVALID,
                        "%s: %s is %s; it must be an integer from %.10g to %.10g", entry->label,
                        field->name, cn_json_show(value, shown), field->minimum, field->maximum);
-    *(int *)ret_int = (int)json_integer_value(value);
+    *(int *)ret_int = (int)number;
     return CN_OK;
 }
 
@@ -245,7 +248,7 @@ bool cn_keras_is_known(const char *class_name, const json_t *config, const json_
     if (cn_keras_is_operation(class_name, config, module, &known))
         return known;
     json_t *copy = json_copy((json_t *)(uintptr_t)config);
-    known = cn_keras_trains_only_class(class_name) ||
+    known = cn_keras_trains_only_class(class_name, config) ||
             (cn_keras_take_function(class_name, copy, &alone).function != NULL && alone) ||
             cn_layer_type_find(cn_keras_class(class_name, copy)) != NULL;
     json_decref(copy);
@@ -290,6 +293,8 @@ enum cn_status cn_keras_layer_open(json_t *object, size_t index, bool lenient,
         return cn_fail(error, CN_MALFORMED,
                        "%s is %s; it must be an object with a class_name and a config",
                        entry->label, cn_json_show(object, shown));
+    if (lenient)
+        cn_keras_unwrap_values(entry->config);
     const json_t *name = json_object_get(object, "name");
     if (!json_is_string(name))
         name = json_object_get(entry->config, "name");

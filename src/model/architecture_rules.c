@@ -113,13 +113,19 @@ static enum cn_status regularizer_read(const struct cn_keras_layer *entry, const
 enum cn_status cn_keras_take_activity(struct cn_keras_layer *entry, struct cn_weight_rule *rule) {
     static const char key[] = "activity_regularizer";
     const json_t *value = json_object_get(entry->config, key);
+    struct cn_keras_layer quiet = *entry;
+    struct cn_weight_rule given = *rule;
     enum cn_status status = CN_OK;
-    if (value == NULL || entry->lenient)
+    if (value == NULL)
         return CN_OK;
+    if (entry->lenient)
+        quiet.error = NULL;
     if (!json_is_null(value))
-        status = regularizer_read(entry, key, value, rule);
+        status = regularizer_read(&quiet, key, value, &given);
+    if (status == CN_OK)
+        *rule = given;
     (void)json_object_del(entry->config, key);
-    return status;
+    return entry->lenient ? CN_OK : status;
 }
 
 /* Adds an axis, which may be counted from the end, to a set of bits; false: it is none. */

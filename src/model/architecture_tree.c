@@ -211,7 +211,8 @@ static enum cn_status open_node(struct opening *a, struct cn_keras_node *node, j
     if (!json_is_object(node->entry.config))
         return cn_fail(a->error, CN_MALFORMED, "%s: its config must be an object",
                        node->entry.label);
-    if (node->is_input || (a->lenient && cn_keras_trains_only_class(node->entry.class_name)))
+    if (node->is_input ||
+        (a->lenient && cn_keras_trains_only_class(node->entry.class_name, node->entry.config)))
         return CN_OK;
     bool known = true;
     node->module = json_object_get(object, "module");

@@ -510,6 +510,20 @@ static const char before[] =
                                                            "[[[\"x\",0,0]]]") ",";
 static const char after[] = "],\"input_layers\":[[\"x\",0,0]],\"output_layers\":[[\"c\",0,0]]}}";
 
+/* Expects the same network of two spellings of a layer. */
+static void expect_same_graph(const char *one, const char *other,
+                              const struct cn_architecture_options *options) {
+    struct cn_network *networks[2];
+    for (int k = 0; k < 2; k++) {
+        char json[2048];
+        snprintf(json, sizeof json, "%s%s%s", before, k == 0 ? one : other, after);
+        networks[k] = assemble(json, options, NULL);
+    }
+    expect_same(networks[0], networks[1]);
+    cn_network_free(networks[0]);
+    cn_network_free(networks[1]);
+}
+
 /* The same graph as Keras 1 and Keras 2 write it. */
 Test(functional, layers_that_keras_1_wrote_otherwise) {
     static const struct {
@@ -533,18 +547,57 @@ Test(functional, layers_that_keras_1_wrote_otherwise) {
         {NODE("Deconvolution2D", "c", OLD_DECONVOLUTION ",\"output_shape\":[null,12,12,3]", OF_A),
          NODE("Conv2DTranspose", "c", DECONVOLUTION, OF_A)},
     };
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        struct cn_network *networks[2];
-        for (int k = 0; k < 2; k++) {
-            char json[2048];
-            snprintf(json, sizeof json, "%s%s%s", before, k == 0 ? pairs[i].old : pairs[i].now,
-                     after);
-            networks[k] = assemble(json, NULL, NULL);
-        }
-        expect_same(networks[0], networks[1]);
-        cn_network_free(networks[0]);
-        cn_network_free(networks[1]);
-    }
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        expect_same_graph(pairs[i].old, pairs[i].now, NULL);
+}
+
+/* Habits that change nothing in use: of TensorFlow 1.14, of Keras 2's and 3's serialization, and
+ * of what only matters to training. */
+Test(functional, habits_of_files) {
+    static const struct cn_architecture_options lenient = {.lenient = true};
+    static const struct {
+        const char *habit, *plain;
+    } pairs[] = {
+        {NODE("BatchNormalizationV1", "c", "", OF_A), NODE("BatchNormalization", "c", "", OF_A)},
+        {NODE("SyncBatchNormalization", "c", ",\"synchronized\":true", OF_A),
+         NODE("BatchNormalization", "c", "", OF_A)},
+        {NODE("Conv2D", "c",
+              ",\"filters\":3.0,\"kernel_size\":{\"class_name\":\"__tuple__\",\"items\":[3,2]}",
+              OF_A),
+         NODE("Conv2D", "c", ",\"filters\":3,\"kernel_size\":[3,2]", OF_A)},
+        {NODE("Conv2D", "c",
+              ",\"filters\":3,\"kernel_size\":2,\"activation\":{\"class_name\":\"Activation\","
+              "\"config\":{\"activation\":\"relu\"}}",
+              OF_A),
+         NODE("Conv2D", "c", ",\"filters\":3,\"kernel_size\":2,\"activation\":\"relu\"", OF_A)},
+        {NODE("Rescaling", "c",
+              ",\"scale\":{\"class_name\":\"__numpy__\",\"config\":{\"value\":[0.5,2],\"dtype\":"
+              "\"float32\"}},\"offset\":{\"type\":\"ndarray\",\"value\":[1,2]}",
+              OF_A),
+         NODE("Rescaling", "c", ",\"scale\":[0.5,2],\"offset\":[1,2]", OF_A)},
+        {NODE("Dropout", "d", ",\"rate\":0.5,\"noise_shape\":[null,1,1,1]",
+              OF_A) "," NODE("Flatten", "c", "", "[[[\"d\",0,0]]]"),
+         NODE("Flatten", "c", "", OF_A)},
+        {NODE("Flatten", "c", ",\"activity_regularizer\":{\"class_name\":\"Mine\"}", OF_A),
+         NODE("Flatten", "c", "", OF_A)},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        expect_same_graph(pairs[i].habit, pairs[i].plain, &lenient);
+}
+
+/* The regularizer of an output is imported, for those who train on. */
+Test(functional, an_activity_regularizer_is_imported) {
+    static const struct cn_architecture_options lenient = {.lenient = true};
+    char json[2048];
+    snprintf(json, sizeof json, "%s%s%s", before,
+             NODE("Flatten", "c",
+                  ",\"activity_regularizer\":{\"class_name\":\"L2\",\"config\":{\"l2\":0.5}}",
+                  OF_A),
+             after);
+    struct cn_network *network = assemble(json, &lenient, NULL);
+    cr_assert_eq(network->layer_count, 4u);
+    cr_expect_str_eq(cn_layer_type_name(network->layers[3].type), "ActivityRegularization");
+    cn_network_free(network);
 }
 
 Test(functional, layers_of_keras_1_without_meaning_here_are_refused) {
