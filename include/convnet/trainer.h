@@ -286,6 +286,7 @@ void cn_trainer_free(struct cn_trainer *trainer);
 struct cn_evaluation {
     size_t samples, correct;
     double accuracy, loss;
+    double activity_penalty; /* per sample, of the activity regularizers; the loss lacks it */
     size_t class_count;
     size_t *confusion;    /* [class_count, class_count], rows: true class, columns: predicted */
     float *probabilities; /* [samples, class_count] */
@@ -309,10 +310,11 @@ enum cn_status cn_evaluate_watched(const struct cn_network *network,
                                    void *data, struct cn_evaluation *ret_evaluation,
                                    struct cn_error *error);
 
-/* The same, each rank for a part of the images; NULL: this process alone. All get the same bits. */
+/* The same, each rank for a part of the images; NULL: this process alone. All get the same bits.
+ * The loss is against labels that are smoothed by so much, as in Keras's val_loss. */
 enum cn_status cn_evaluate_shared(const struct cn_network *network,
-                                  const struct cn_dataset *dataset, enum cn_loss loss, int threads,
-                                  const struct cn_ranks *ranks,
+                                  const struct cn_dataset *dataset, enum cn_loss loss,
+                                  float label_smoothing, int threads, const struct cn_ranks *ranks,
                                   struct cn_evaluation *ret_evaluation, struct cn_error *error);
 void cn_evaluation_clear(struct cn_evaluation *evaluation);
 

@@ -288,7 +288,7 @@ enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error 
     if (status != CN_OK) {
         return status;
     }
-    result->penalty = cn_network_penalty(result->model->network);
+    result->penalty = cn_network_penalty(result->model->network) + e->activity_penalty;
     e->loss += result->penalty;
     evaluate_interval(e->correct, e->samples, result->interval);
     result->calibration_error = cn_calibration_error(e, result->data->labels, result->bins);

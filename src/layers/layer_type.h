@@ -195,6 +195,10 @@ extern const struct cn_layer_type cn_conv2d_type, cn_conv1d_type, cn_depthwise_c
     cn_random_rotation_type, cn_random_zoom_type, cn_random_translation_type,
     cn_random_contrast_type, cn_random_brightness_type;
 
+/* What an ActivityRegularization adds to the loss for these values. */
+double cn_activity_regularization_of(const struct cn_layer *layer, const float *values,
+                                     size_t count);
+
 /* What other programs' graphs have and Keras does not. */
 extern const struct cn_layer_type cn_binary_type, cn_constant_type, cn_matmul_type, cn_pad_type,
     cn_reduce_type, cn_resize_type, cn_slice_type, cn_unary_type, cn_where_type;

@@ -160,15 +160,20 @@ static const struct activity_config *activity_of(const struct cn_layer *layer) {
     return (const struct activity_config *)(const void *)layer->config;
 }
 
-static void activity_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+double cn_activity_regularization_of(const struct cn_layer *layer, const float *values,
+                                     size_t count) {
     const struct activity_config *config = activity_of(layer);
-    const size_t size = pass->count * cn_shape_size(&layer->input_shape);
     double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)config->l1 * fabs((double)values[i]) +
+               (double)config->l2 * (double)values[i] * (double)values[i];
+    return sum;
+}
+
+static void activity_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    const size_t size = pass->count * cn_shape_size(&layer->input_shape);
     memcpy(pass->y, pass->x, size * sizeof *pass->y);
-    for (size_t i = 0; i < size; i++)
-        sum += (double)config->l1 * fabs((double)pass->x[i]) +
-               (double)config->l2 * (double)pass->x[i] * (double)pass->x[i];
-    *pass->penalty += sum;
+    *pass->penalty += cn_activity_regularization_of(layer, pass->x, size);
 }
 
 static void activity_backward(const struct cn_layer *layer, const struct cn_pass *pass) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "train/activity_penalty.h"
 #include "train/trainer_private.h"
 
 /* Converted to floats at a time: so many images, or so many floats if that is fewer. */
@@ -19,13 +20,19 @@ struct evaluator {
     int threads;
     struct cn_workspace **workspaces;
     float *images;
+    struct cn_activity_penalty *activity; /* NULL: no activity is regularized */
+    double *penalties;                    /* [samples]; NULL with activity */
 };
 
 static enum cn_status measure_prepare(struct evaluator *e, const struct cn_network *network,
-                                      int threads, struct cn_error *error) {
+                                      size_t samples, int threads, struct cn_error *error) {
     enum cn_status status = cn_plan_create(network, &e->plan, error);
+    if (status == CN_OK)
+        status = cn_activity_penalty_create(network, threads, &e->activity, error);
     if (status != CN_OK)
         return status;
+    if (e->activity != NULL && (e->penalties = calloc(samples, sizeof *e->penalties)) == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu penalties", samples);
     e->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
     const size_t size = cn_plan_input_size(e->plan);
     e->images = cn_floats_allocate(cn_measure_chunk(size) * size);
@@ -41,6 +48,8 @@ static void measure_finish(struct evaluator *e) {
         cn_workspace_free(e->workspaces[i]);
     free(e->workspaces);
     free(e->images);
+    free(e->penalties);
+    cn_activity_penalty_free(e->activity);
     cn_plan_free(e->plan);
 }
 
@@ -55,7 +64,7 @@ static void make_pairs(float *pairs, size_t count) {
 }
 
 static void score(struct cn_evaluation *evaluation, const struct cn_dataset *dataset,
-                  enum cn_loss loss) {
+                  enum cn_loss loss, float label_smoothing) {
     const size_t classes = evaluation->class_count;
     for (size_t i = 0; i < evaluation->samples; i++) {
         const float *p = evaluation->probabilities + i * classes;
@@ -65,7 +74,7 @@ static void score(struct cn_evaluation *evaluation, const struct cn_dataset *dat
             best = p[c] > p[best] ? c : best;
         evaluation->correct += best == label;
         evaluation->confusion[label * classes + best]++;
-        evaluation->loss += cn_loss_value(loss, p, classes, label, 0);
+        evaluation->loss += cn_loss_value(loss, p, classes, label, label_smoothing);
     }
     evaluation->loss /= (double)evaluation->samples;
     evaluation->accuracy = (double)evaluation->correct / (double)evaluation->samples;
@@ -81,21 +90,20 @@ static size_t part_begin(size_t samples, const struct cn_ranks *ranks, int rank)
     return ranks != NULL ? samples * (size_t)rank / (size_t)ranks->count : rank > 0 ? samples : 0;
 }
 
-/* Gives every rank the answers of all ranks. */
-static void gather_answers(const struct cn_ranks *ranks, struct cn_evaluation *evaluation) {
+/* Gives every rank what all ranks have of rows of `row` bytes, one per sample. */
+static void gather_rows(const struct cn_ranks *ranks, size_t samples, size_t row, void *rows) {
     size_t bounds[CN_RANKS_MAX + 1];
     if (ranks == NULL)
         return;
     for (int r = 0; r <= ranks->count; r++)
-        bounds[r] = part_begin(evaluation->samples, ranks, r) * evaluation->class_count *
-                    sizeof *evaluation->probabilities;
-    cn_ranks_gather(ranks, evaluation->probabilities, bounds);
+        bounds[r] = part_begin(samples, ranks, r) * row;
+    cn_ranks_gather(ranks, rows, bounds);
 }
 
 static enum cn_status measure(const struct cn_network *network, const struct cn_dataset *dataset,
-                              enum cn_loss loss, int threads, const struct cn_ranks *ranks,
-                              const struct watcher *watcher, struct cn_evaluation *ret_evaluation,
-                              struct cn_error *error) {
+                              enum cn_loss loss, float label_smoothing, int threads,
+                              const struct cn_ranks *ranks, const struct watcher *watcher,
+                              struct cn_evaluation *ret_evaluation, struct cn_error *error) {
     struct evaluator e = {0};
     struct cn_evaluation evaluation = {.samples = dataset->count,
                                        .class_count = cn_shape_size(&network->output_shape)};
@@ -119,7 +127,7 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
         status =
             cn_fail(error, CN_MEMORY, "no memory for the answers of %zu samples", dataset->count);
     if (status == CN_OK)
-        status = measure_prepare(&e, network, threads > 0 ? threads : 1, error);
+        status = measure_prepare(&e, network, dataset->count, threads > 0 ? threads : 1, error);
     const int rank = ranks != NULL ? ranks->rank : 0;
     const size_t end = part_begin(dataset->count, ranks, rank + 1);
     const size_t size = cn_shape_size(&dataset->shape), chunk = cn_measure_chunk(size);
@@ -131,18 +139,26 @@ static enum cn_status measure(const struct cn_network *network, const struct cn_
         cn_preprocessing_normalize(&dataset->normalization, &dataset->shape, count, e.images);
         cn_plan_run_parallel(e.plan, e.workspaces, e.threads, e.images, count,
                              evaluation.probabilities + i * classes);
+        if (e.activity != NULL)
+            cn_activity_penalty_measure(e.activity, e.images, count, e.penalties + i);
         if (pairs)
             make_pairs(evaluation.probabilities + i * classes, count);
         if (watcher->call != NULL)
             watcher->call(watcher->data, i + count, dataset->count);
+    }
+    if (status == CN_OK && e.activity != NULL) {
+        gather_rows(ranks, dataset->count, sizeof *e.penalties, e.penalties);
+        for (size_t i = 0; i < dataset->count; i++)
+            evaluation.activity_penalty += e.penalties[i] / (double)dataset->count;
     }
     measure_finish(&e);
     if (status != CN_OK) {
         cn_evaluation_clear(&evaluation);
         return status;
     }
-    gather_answers(ranks, &evaluation);
-    score(&evaluation, dataset, loss);
+    gather_rows(ranks, dataset->count, classes * sizeof *evaluation.probabilities,
+                evaluation.probabilities);
+    score(&evaluation, dataset, loss, label_smoothing);
     *ret_evaluation = evaluation;
     return CN_OK;
 }
@@ -153,15 +169,16 @@ enum cn_status cn_evaluate_watched(const struct cn_network *network,
                                    void *data, struct cn_evaluation *ret_evaluation,
                                    struct cn_error *error) {
     const struct watcher watcher = {on_images, data};
-    return measure(network, dataset, loss, threads, NULL, &watcher, ret_evaluation, error);
+    return measure(network, dataset, loss, 0, threads, NULL, &watcher, ret_evaluation, error);
 }
 
 enum cn_status cn_evaluate_shared(const struct cn_network *network,
-                                  const struct cn_dataset *dataset, enum cn_loss loss, int threads,
-                                  const struct cn_ranks *ranks,
+                                  const struct cn_dataset *dataset, enum cn_loss loss,
+                                  float label_smoothing, int threads, const struct cn_ranks *ranks,
                                   struct cn_evaluation *ret_evaluation, struct cn_error *error) {
     const struct watcher nobody = {NULL, NULL};
-    return measure(network, dataset, loss, threads, ranks, &nobody, ret_evaluation, error);
+    return measure(network, dataset, loss, label_smoothing, threads, ranks, &nobody, ret_evaluation,
+                   error);
 }
 
 enum cn_status cn_evaluate(const struct cn_network *network, const struct cn_dataset *dataset,

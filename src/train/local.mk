@@ -1,4 +1,5 @@
 libcore_la_SOURCES += \
+	src/train/activity_penalty.c src/train/activity_penalty.h \
 	src/train/augment.c src/train/augment.h \
 	src/train/augment_list.c \
 	src/train/augment_mix.c \

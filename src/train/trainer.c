@@ -475,13 +475,13 @@ static enum cn_status end_epoch(struct cn_trainer *trainer, struct cn_error *err
         exchange_average(trainer);
         const double penalty = cn_network_penalty(trainer->model->network);
         enum cn_status status =
-            cn_evaluate_shared(trainer->model->network, trainer->validation, o->loss, o->threads,
-                               trainer->ranks, &evaluation, error);
+            cn_evaluate_shared(trainer->model->network, trainer->validation, o->loss,
+                               o->label_smoothing, o->threads, trainer->ranks, &evaluation, error);
         exchange_average(trainer);
         if (status == CN_OK && o->epoch_metrics)
             status = cn_class_means(&evaluation, trainer->validation->labels,
                                     &record.validation_means, error);
-        record.validation_loss = evaluation.loss + penalty;
+        record.validation_loss = evaluation.loss + penalty + evaluation.activity_penalty;
         record.validation_accuracy = evaluation.accuracy;
         cn_evaluation_clear(&evaluation);
         if (status != CN_OK)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Writes golden-training.json: losses with their gradients, the rates of every schedule, and fifty steps
-of every optimizer under every schedule.
+of every optimizer under every schedule, and small trainings with smoothed labels and regularized activities.
 
 They come from an independent implementation in float64: PyTorch's own optimizers (torch.optim) where they
 follow Keras's formula, PyTorch's schedulers (torch.optim.lr_scheduler), losses and autograd. Written by hand
@@ -171,6 +171,47 @@ def losses(function):
     return rows
 
 
+# ---- Small trainings ----
+
+def picture(sample):
+    return [(37 * i + 101 * sample + 5 * (sample * i % 13)) % 256 / 255 for i in range(64)]
+
+
+def matrix(rows, columns):
+    return torch.tensor([[((3 * i + 5 * j) % 7 - 3) / 16 for j in range(columns)] for i in range(rows)])
+
+
+def training(units, smoothing, l1, l2):
+    """Five full batches of SGD through Dense 64 -> 4 with relu and Dense 4 -> units: the loss before each
+    update and the validation loss after it. Both have smoothed labels and the penalty of the activities, a
+    mean over the samples, as Keras's have."""
+    weights = [matrix(64, 4), torch.zeros(4), matrix(4, units), torch.zeros(units)]
+    for weight in weights:
+        weight.requires_grad_()
+    optimizer = torch.optim.SGD(weights, lr=0.5)
+    softmax = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)
+
+    def loss(samples):
+        hidden = torch.relu(torch.tensor([picture(s) for s in samples]) @ weights[0] + weights[1])
+        logits = hidden @ weights[2] + weights[3]
+        penalty = (l1 * hidden.abs() + l2 * hidden**2).sum() / len(samples)
+        labels = torch.tensor([s % max(units, 2) for s in samples])
+        if units > 1:
+            return softmax(logits, labels) + penalty
+        target = labels.double() * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits[:, 0], target) + penalty
+
+    losses, validated = [], []
+    for _ in range(5):
+        optimizer.zero_grad()
+        value = loss(range(12))
+        value.backward()
+        optimizer.step()
+        losses.append(float(value))
+        validated.append(float(loss(range(12, 20))))
+    return {"loss": losses, "val_loss": validated}
+
+
 def schedules():
     result = {}
     for name, (options, schedule) in SCHEDULES.items():
@@ -184,6 +225,8 @@ def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else HERE
     result = {
         "schedules": schedules(),
+        "trainings": {"softmax smoothed": training(3, 0.1, 0, 0), "sigmoid smoothed": training(1, 0.2, 0, 0),
+                      "activity": training(3, 0, 0.01, 0.02)},
         "losses": {name: losses(function) for name, function in LOSSES.items()},
     }
     with open(os.path.join(folder, "golden-training.json"), "w", encoding="utf-8") as file:

@@ -157,6 +157,96 @@ Test(training_golden, every_loss_is_pytorchs) {
     json_decref(losses);
 }
 
+/* ---- Small trainings, with the script's pictures and weights ---- */
+
+static struct cn_dataset *pictures(int first, size_t count, size_t classes) {
+    struct cn_dataset *data = calloc(1, sizeof *data);
+    data->shape = cn_shape_image(8, 8, 1);
+    data->count = count;
+    data->class_count = classes;
+    data->images = malloc(count * 64);
+    data->labels = malloc(count * sizeof *data->labels);
+    data->class_names = calloc(classes, sizeof(char *));
+    for (size_t c = 0; c < classes; c++)
+        data->class_names[c] = calloc(2, 1);
+    for (size_t s = 0; s < count; s++) {
+        const int sample = first + (int)s;
+        data->labels[s] = (uint16_t)((size_t)sample % classes);
+        for (int i = 0; i < 64; i++)
+            data->images[s * 64 + (size_t)i] =
+                (uint8_t)((37 * i + 101 * sample + 5 * (sample * i % 13)) % 256);
+    }
+    return data;
+}
+
+static void set_weights(struct cn_network *network) {
+    memset(network->parameters, 0, network->parameter_count * sizeof *network->parameters);
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const struct cn_tensor *tensor = &network->tensors[t];
+        for (int i = 0; tensor->rank == 2 && i < tensor->dims[0]; i++)
+            for (int j = 0; j < tensor->dims[1]; j++)
+                network->parameters[tensor->offset + (size_t)(i * tensor->dims[1] + j)] =
+                    (float)((3 * i + 5 * j) % 7 - 3) / 16;
+    }
+}
+
+Test(training_golden, smoothed_labels_and_activities_train_as_in_pytorch) {
+    static const struct {
+        const char *name, *layers;
+        float smoothing;
+        enum cn_loss loss;
+        size_t classes;
+    } cases[] = {
+        {"softmax smoothed",
+         "Flatten;Dense units=4 activation=relu;Dense units=3 activation=softmax", 0.1f,
+         CN_LOSS_CATEGORICAL_CROSSENTROPY, 3},
+        {"sigmoid smoothed",
+         "Flatten;Dense units=4 activation=relu;Dense units=1 activation=sigmoid", 0.2f,
+         CN_LOSS_BINARY_CROSSENTROPY, 2},
+        {"activity",
+         "Flatten;Dense units=4 activation=relu;ActivityRegularization l1=0.01 l2=0.02;Dense "
+         "units=3 activation=softmax",
+         0, CN_LOSS_CATEGORICAL_CROSSENTROPY, 3},
+    };
+    json_t *trainings = golden("trainings");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const json_t *want = json_object_get(trainings, cases[i].name);
+        struct cn_dataset *data = pictures(0, 12, cases[i].classes);
+        struct cn_dataset *validation = pictures(12, 8, cases[i].classes);
+        struct cn_training_options o = cn_training_options_default();
+        struct cn_model *model = test_model(cases[i].layers);
+        struct cn_trainer *trainer = NULL;
+        struct cn_error error = {0};
+        size_t count = 0;
+        o.epochs = 5;
+        o.batch_size = 12;
+        o.learning_rate = 0.5f;
+        o.loss = cases[i].loss;
+        o.label_smoothing = cases[i].smoothing;
+        set_weights(model->network);
+        cr_assert_eq(cn_trainer_create(model, data, validation, &o, &trainer, &error), CN_OK, "%s",
+                     error.text);
+        cr_assert_eq(cn_trainer_run(trainer, NULL, &error), CN_OK, "%s", error.text);
+        const struct cn_epoch_record *epochs = cn_trainer_history(trainer, &count);
+        cr_assert_eq(count, 5);
+        for (size_t e = 0; e < count; e++) {
+            const double loss = json_number_value(json_array_get(json_object_get(want, "loss"), e));
+            const double validated =
+                json_number_value(json_array_get(json_object_get(want, "val_loss"), e));
+            cr_expect_float_eq(epochs[e].loss, loss, 1e-5, "%s: loss %zu is %.9g, not %.9g",
+                               cases[i].name, e, epochs[e].loss, loss);
+            cr_expect_float_eq(epochs[e].validation_loss, validated, 1e-5,
+                               "%s: val_loss %zu is %.9g, not %.9g", cases[i].name, e,
+                               epochs[e].validation_loss, validated);
+        }
+        cn_trainer_free(trainer);
+        cn_model_free(model);
+        cn_dataset_free(data);
+        cn_dataset_free(validation);
+    }
+    json_decref(trainings);
+}
+
 /* Central differences with label smoothing and weights, through a softmax or sigmoid. */
 Test(training_golden, every_loss_is_derived_through_its_network) {
     float *images = test_floats(6 * 12, -1, 1, 1);

@@ -1,0 +1,110 @@
+/* activity_penalty.c: what activity regularizers add to the loss of an evaluation. A plan leaves
+ * their layers out, so another one hands out the values that they see. Does not touch the answers.
+ * Used by one thread; the plan runs on several. */
+#include "train/activity_penalty.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "convnet/plan.h"
+#include "layers/layer_type.h"
+
+enum { MOST_FLOATS = 1 << 20 }; /* of outputs at a time */
+
+struct cn_activity_penalty {
+    struct cn_network *network; /* its outputs are the regularized values */
+    struct cn_plan *plan;
+    struct cn_workspace **workspaces;
+    int threads;
+    size_t chunk;  /* images at a time */
+    float *values; /* [chunk, all outputs] */
+};
+
+static bool is_regularizer(const struct cn_layer *layer) {
+    return layer->type == &cn_activity_regularization_type;
+}
+
+/* Makes the regularized values the outputs of a copy. */
+static enum cn_status copy_prepare(struct cn_activity_penalty *a, const struct cn_network *network,
+                                   size_t count, struct cn_error *error) {
+    size_t *values = calloc(count, sizeof *values), found = 0;
+    enum cn_status status = values != NULL ? cn_network_copy(network, &a->network, error)
+                                           : cn_fail(error, CN_MEMORY, "no memory for outputs");
+    for (size_t l = 0; status == CN_OK && l < network->layer_count; l++)
+        if (is_regularizer(&network->layers[l]))
+            values[found++] = network->input_count + l;
+    if (status == CN_OK) {
+        a->network->temperature = 1;
+        status = cn_network_set_outputs(a->network, count, values, NULL, error);
+    }
+    free(values);
+    return status == CN_OK ? cn_plan_create(a->network, &a->plan, error) : status;
+}
+
+enum cn_status cn_activity_penalty_create(const struct cn_network *network, int threads,
+                                          struct cn_activity_penalty **ret_penalty,
+                                          struct cn_error *error) {
+    size_t count = 0;
+    for (size_t l = 0; l < network->layer_count; l++)
+        count += is_regularizer(&network->layers[l]);
+    *ret_penalty = NULL;
+    if (count == 0)
+        return CN_OK;
+    struct cn_activity_penalty *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for the activity regularizers");
+    enum cn_status status = copy_prepare(a, network, count, error);
+    if (status == CN_OK) {
+        const size_t row = cn_plan_output_row(a->plan);
+        a->chunk = MOST_FLOATS / row > (size_t)threads ? MOST_FLOATS / row : (size_t)threads;
+        a->values = cn_floats_allocate(a->chunk * row);
+        a->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
+        if (a->values == NULL || a->workspaces == NULL)
+            status = cn_fail(error, CN_MEMORY, "no memory for %zu activities", a->chunk * row);
+    }
+    for (; status == CN_OK && a->threads < threads; a->threads++)
+        status = cn_workspace_create(a->plan, &a->workspaces[a->threads], error);
+    if (status != CN_OK) {
+        cn_activity_penalty_free(a);
+        return status;
+    }
+    *ret_penalty = a;
+    return CN_OK;
+}
+
+/* What one image's values [all outputs] add. */
+static double image_penalty(const struct cn_activity_penalty *a, const float *values) {
+    const struct cn_network *network = a->network;
+    double sum = 0;
+    for (size_t k = 0; k < network->output_count; k++) {
+        const struct cn_port *port = &network->outputs[k];
+        sum += cn_activity_regularization_of(&network->layers[port->value - network->input_count],
+                                             values + cn_plan_output_offset(a->plan, k),
+                                             cn_shape_size(&port->shape));
+    }
+    return sum;
+}
+
+void cn_activity_penalty_measure(struct cn_activity_penalty *a, const float *images, size_t count,
+                                 double *penalties) {
+    const size_t size = cn_plan_input_size(a->plan), row = cn_plan_output_row(a->plan);
+    for (size_t first = 0; first < count; first += a->chunk) {
+        const size_t part = count - first < a->chunk ? count - first : a->chunk;
+        cn_plan_run_rows(a->plan, a->workspaces, a->threads, images + first * size, part,
+                         a->values);
+        for (size_t i = 0; i < part; i++)
+            penalties[first + i] = image_penalty(a, a->values + i * row);
+    }
+}
+
+void cn_activity_penalty_free(struct cn_activity_penalty *a) {
+    if (a == NULL)
+        return;
+    for (int i = 0; a->workspaces != NULL && i < a->threads; i++)
+        cn_workspace_free(a->workspaces[i]);
+    free(a->workspaces);
+    free(a->values);
+    cn_plan_free(a->plan);
+    cn_network_free(a->network);
+    free(a);
+}
