@@ -124,10 +124,8 @@ static bool is_winograd(const struct cn_affine *a, struct affine_numbers in) {
 static int winograd_band_rows(const struct cn_affine *a, size_t parts) {
     enum { SIDE = CN_WINOGRAD_OUT };
     const size_t down = ((size_t)a->shape.out_height + SIDE - 1) / SIDE;
-    const size_t across = ((size_t)a->shape.out_width + SIDE - 1) / SIDE;
-    size_t rows = CN_WINOGRAD_TILES / across;
-    const size_t share = (down + parts - 1) / parts;
-    rows = rows < 1 ? 1 : rows < share ? rows : share;
+    const size_t share = (down + parts - 1) / parts, most = cn_winograd_band(&a->shape);
+    const size_t rows = most < share ? most : share;
     const size_t bands = (down + rows - 1) / rows;
     return (int)((down + bands - 1) / bands) * SIDE;
 }
@@ -165,11 +163,6 @@ static size_t affine_scratch_floats(const struct cn_affine *affine, struct affin
            (is_winograd(affine, in) ? cn_winograd_scratch_size(&band) : 0);
 }
 
-/* The layer's shape as its packed weights have it. */
-static struct cn_conv2d packing_of(const struct cn_affine *a) {
-    return is_winograd(a, floats) ? cn_winograd_packing(&a->shape) : a->shape;
-}
-
 /* One call of the kernels: `height` and `width` are of the maxima. */
 static void affine_kernel(const struct affine_run *run, char *y, const char *x,
                           const struct cn_conv2d *s, int height, int width) {
@@ -177,10 +170,9 @@ static void affine_kernel(const struct affine_run *run, char *y, const char *x,
     const bool pooled = run->pooling != NULL;
     const float *from = (const float *)(const void *)x, *w = run->packed;
     float *to = (float *)(void *)y;
-    const struct cn_conv2d packing = packing_of(run->affine);
-    const float *b = w + cn_conv2d_kernel_size(&packing);
+    const float *b = w + cn_conv2d_kernel_size(&run->affine->shape);
     if (is_winograd(run->affine, run->in))
-        cn_kernels()->winograd(to, from, w, b, s, relu, pooled, height, width,
+        cn_kernels()->winograd(to, from, w, b, s, s->out_channels, relu, pooled, height, width,
                                (float *)(void *)run->scratch + border_floats(run->affine, run->in));
     else if (run->finish == NULL && pooled)
         cn_kernels()->conv2d_max_pooled(to, from, w, b, s, relu, height, width);
@@ -329,8 +321,7 @@ bool cn_affine_absorb_maxima(struct cn_step *step, const struct cn_pooling *pool
 
 size_t cn_affine_packed_size(const struct cn_layer *layer) {
     const struct cn_affine affine = layer->type->affine(layer);
-    const struct cn_conv2d packing = packing_of(&affine);
-    return cn_conv2d_packed_size(&packing);
+    return cn_conv2d_packed_size(&affine.shape);
 }
 
 /* The bias among the layer's own parameters; NULL: none. */
@@ -345,8 +336,7 @@ static const float *bias_of(const struct cn_affine *a, const float *parameters) 
 
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed) {
     const struct cn_affine affine = layer->type->affine(layer);
-    (is_winograd(&affine, floats) ? cn_winograd_pack : cn_conv2d_pack)(
-        packed, parameters, bias_of(&affine, parameters), &affine.shape);
+    cn_conv2d_pack(packed, parameters, bias_of(&affine, parameters), &affine.shape);
 }
 
 size_t cn_affine_scratch_size(const struct cn_step *step) {
@@ -356,8 +346,7 @@ size_t cn_affine_scratch_size(const struct cn_step *step) {
 void cn_affine_fold(const struct cn_layer *layer, float *packed, const float *scale,
                     const float *shift) {
     const struct cn_affine affine = layer->type->affine(layer);
-    const struct cn_conv2d packing = packing_of(&affine);
-    cn_conv2d_fold(packed, &packing, scale, shift);
+    cn_conv2d_fold(packed, &affine.shape, scale, shift);
 }
 
 /* ---- Inference on bytes ---- */

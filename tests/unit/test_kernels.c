@@ -296,15 +296,14 @@ static struct winograd_case winograd_case_of(int height, int width, int channels
                                         .row_stride = 1,
                                         .column_stride = 1,
                                         .ceiling = width % 2 == 0 ? 0 : 6}};
-    const struct cn_conv2d packing = cn_winograd_packing(&c.shape);
     const size_t rows = weights_of_output(&c.shape);
     c.x = test_floats((size_t)(c.shape.in_height * c.shape.in_width * channels), -1, 1, 1);
     c.b = test_floats(48, -1, 1, 2);
     float *w = test_floats(rows * 48, -1, 1, 3);
-    c.packed = cn_floats_allocate(cn_conv2d_packed_size(&packing));
+    c.packed = cn_floats_allocate(cn_conv2d_packed_size(&c.shape));
     c.scratch = cn_floats_allocate(cn_winograd_scratch_size(&c.shape));
     c.expected = malloc((size_t)(height * width * 48) * sizeof *c.expected);
-    cn_winograd_pack(c.packed, w, c.b, &c.shape);
+    cn_conv2d_pack(c.packed, w, c.b, &c.shape);
     naive_conv2d(c.expected, c.x, w, c.b, &c.shape, true);
     for (int i = 0; c.shape.ceiling > 0 && i < height * width * 48; i++)
         c.expected[i] = fmin(c.expected[i], (double)c.shape.ceiling);
@@ -323,9 +322,8 @@ static void winograd_case_free(struct winograd_case *c) {
 static void winograd_run(const struct cn_kernels *kernels, const struct winograd_case *c, float *y,
                          const float *x, const struct cn_conv2d *shape, bool pooled, int height,
                          int width) {
-    const struct cn_conv2d packing = cn_winograd_packing(&c->shape);
-    kernels->winograd(y, x, c->packed, c->packed + cn_conv2d_kernel_size(&packing), shape, true,
-                      pooled, height, width, c->scratch);
+    kernels->winograd(y, x, c->packed, c->packed + cn_conv2d_kernel_size(&c->shape), shape,
+                      shape->out_channels, true, pooled, height, width, c->scratch);
 }
 
 /* The bound is that of the direct kernels. */
@@ -372,7 +370,23 @@ static void check_winograd(const struct cn_kernels *kernels, int height, int wid
 static void check_winograd_sizes(const struct cn_kernels *kernels) {
     for (int height = 1; height <= 13; height += 3)
         for (int width = 1; width <= 30; width += height % 2 + 1)
-            check_winograd(kernels, height, width, width % 2 == 0 ? 32 : 80);
+            check_winograd(kernels, height, width, width % 5 == 0 ? 144 : width % 2 == 0 ? 32 : 80);
+}
+
+/* Small images do not pay for the weights' transformation; a row of tiles is all in scratch, so
+ * wide ones are left to the definition. */
+Test(kernels, winograd_is_for_middling_sizes) {
+    const struct {
+        int height, width;
+        bool pays;
+    } cases[] = {{7, 7, false}, {14, 14, true}, {56, 56, true}, {4, 4096, true}, {4, 4097, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct winograd_case c = winograd_case_of(cases[i].height, 1, 64);
+        c.shape.out_width = cases[i].width;
+        cr_assert_eq(cn_winograd_pays(&c.shape), cases[i].pays, "%d x %d", cases[i].height,
+                     cases[i].width);
+        winograd_case_free(&c);
+    }
 }
 
 Test(kernels, winograd_agrees_with_the_definition) {
