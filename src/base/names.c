@@ -26,3 +26,8 @@ const char *cn_name_list(const char *const *names, char *text, size_t size) {
     }
     return text;
 }
+
+bool cn_name_ends(const char *name, const char *ending) {
+    const size_t length = strlen(name), end = strlen(ending);
+    return length > end && strcmp(name + length - end, ending) == 0;
+}

@@ -1,7 +1,9 @@
-/* names.h: enums as words: a NULL-terminated array of names indexed by the enum's value. */
+/* names.h: enums as words: a NULL-terminated array of names indexed by the enum's value; and the
+ * ends of names. */
 #ifndef CONVNET_BASE_NAMES_H
 #define CONVNET_BASE_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Index of `name` in `names`, or -1. */
@@ -10,5 +12,8 @@ int cn_name_index(const char *const *names, const char *name);
 /* Writes the names as "a, b, c" into `text` and returns it: for messages. Where not all have room,
  * "..." stands for the last ones. */
 const char *cn_name_list(const char *const *names, char *text, size_t size);
+
+/* True if `name` ends with `ending`, and is more than that. */
+bool cn_name_ends(const char *name, const char *ending);
 
 #endif

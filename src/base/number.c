@@ -166,3 +166,15 @@ size_t cn_float_format(char text[static CN_FLOAT_TEXT], float value) {
     *end = '\0';
     return (size_t)(end - text);
 }
+
+uint64_t cn_number_little(const unsigned char *bytes, int count) {
+    uint64_t value = 0;
+    while (count-- > 0)
+        value = value << 8 | bytes[count];
+    return value;
+}
+
+int cn_number_compare(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "cli/cli.h"
@@ -39,7 +40,7 @@ static const struct cli_option options[] = {
      .minimum = 0.001, .maximum = 600},
     {"layers", NULL, CLI_FLAG, SETTING(layers),
      .text = "measure each step of the network on one thread, at --batch-size (default: 1)"},
-    {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
+    CLI_JSON_OPTION(SETTING(json)),
 };
 
 static const struct cli_syntax syntax = {
@@ -67,11 +68,6 @@ struct bench {
     struct bench_result results[MAX_RESULTS];
 };
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* A single thread is measured in processor time, which other work on the machine hardly changes;
  * numbers of threads are compared by elapsed time. */
 static uint64_t bench_clock(int threads) {
@@ -98,7 +94,7 @@ static void measure(struct bench *bench, int batch_size, int threads) {
         times[runs] = run_seconds(bench, batch_size, threads, batches);
         taken += times[runs++];
     }
-    qsort(times, runs, sizeof times[0], compare_doubles);
+    qsort(times, runs, sizeof times[0], cn_number_compare);
     double rate = (double)batches * batch_size / times[runs / 2];
     bench->results[bench->count++] = (struct bench_result){
         batch_size, threads, rate, (double)batches * batch_size / times[runs / 10],
@@ -156,7 +152,7 @@ static void measure_steps(struct bench *bench, struct step_times *steps, double 
     for (size_t s = 0; s < steps->count; s++) {
         for (size_t r = 0; r < steps->run; r++)
             column[r] = steps->times[r * steps->count + s];
-        qsort(column, steps->run, sizeof column[0], compare_doubles);
+        qsort(column, steps->run, sizeof column[0], cn_number_compare);
         ret_medians[s] = column[steps->run / 2] * 1e-9 / bench->settings->batch_size;
     }
 }
@@ -266,25 +262,18 @@ static enum cn_status bench_prepare(struct bench *bench, const struct cn_model *
     size_t inputs = largest * cn_plan_input_size(bench->plan);
     bench->images = cn_floats_allocate(inputs);
     bench->outputs = cn_floats_allocate(largest * cn_plan_output_size(bench->plan));
-    bench->workspaces = calloc((size_t)settings->threads, sizeof(struct cn_workspace *));
-    if (bench->images == NULL || bench->outputs == NULL || bench->workspaces == NULL) {
+    if (bench->images == NULL || bench->outputs == NULL) {
         return cn_fail(error, CN_MEMORY, "no memory for %zu images", largest);
     }
     struct cn_random random = cn_random_stream(0, 0, 0, 0);
     for (size_t i = 0; i < inputs; i++) {
         bench->images[i] = cn_random_float(&random);
     }
-    for (int i = 0; i < settings->threads && status == CN_OK; i++) {
-        status = cn_workspace_create(bench->plan, &bench->workspaces[i], error);
-    }
-    return status;
+    return cn_workspaces_create(bench->plan, settings->threads, &bench->workspaces, error);
 }
 
 static void clean_up(struct bench *bench) {
-    for (int i = 0; bench->workspaces != NULL && i < bench->settings->threads; i++) {
-        cn_workspace_free(bench->workspaces[i]);
-    }
-    free(bench->workspaces);
+    cn_workspaces_free(bench->workspaces, bench->settings->threads);
     free(bench->images);
     free(bench->outputs);
     cn_plan_free(bench->plan);

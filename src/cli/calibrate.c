@@ -18,10 +18,8 @@ struct calibrate_settings {
 #define SETTING(field) offsetof(struct calibrate_settings, field)
 
 static const struct cli_option options[] = {
-    {"model", "MODEL", CLI_STRING, SETTING(model), .text = "model file, or the name of a known one",
-     .required = true},
-    {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with labelled data",
-     .required = true},
+    CLI_MODEL_OPTION(SETTING(model)),
+    CLI_DATA_OPTION(SETTING(data)),
     {"output", "MODEL", CLI_STRING, SETTING(output), .text = "model file to write",
      .required = true},
     {"split", "NAME", CLI_NAME, SETTING(split), .text = "train (default) or test",
@@ -30,9 +28,8 @@ static const struct cli_option options[] = {
      .text = "use only the share X of the split that the training kept for validation (default: 0, "
              "the whole split)",
      .maximum = 0.99},
-    {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
-    {"threads", "N", CLI_INT, SETTING(threads),
-     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
+    CLI_JSON_OPTION(SETTING(json)),
+    CLI_THREADS_OPTION(SETTING(threads)),
 };
 
 static const struct cli_syntax syntax = {

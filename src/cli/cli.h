@@ -76,6 +76,27 @@ struct cli_option {
 #define CLI_OPERANDS(words, least, most)                                                           \
     .operands = (words), .least_operands = (least), .most_operands = (most)
 
+/* Rows that several commands have; `offset` is the field's. */
+#define CLI_THREADS_OPTION(offset)                                                                 \
+    {                                                                                              \
+        "threads", "N", CLI_INT, offset, .text = "threads (default: the available processors)",    \
+                                         .minimum = 1, .maximum = 1024                             \
+    }
+#define CLI_JSON_OPTION(offset)                                                                    \
+    { "json", NULL, CLI_FLAG, offset, .text = "results as JSON" }
+#define CLI_DATA_OPTION(offset)                                                                    \
+    { "data", "DIR", CLI_STRING, offset, .text = "folder with labelled data", .required = true }
+#define CLI_MODEL_OPTION(offset)                                                                   \
+    {                                                                                              \
+        "model", "MODEL", CLI_STRING, offset, .text = "model file, or the name of a known one",    \
+                                              .required = true                                     \
+    }
+#define CLI_DIGITS_OPTION(offset)                                                                  \
+    {                                                                                              \
+        "model", "MODEL", CLI_STRING, offset,                                                      \
+            .text = "model file, or the name of a known one (default: digits)"                     \
+    }
+
 /* The syntax of one command. */
 struct cli_syntax {
     const struct cli_option *options;

@@ -178,10 +178,8 @@ static bool evaluate_print_text(const struct evaluate_result *result) {
 #define SETTING(field) offsetof(struct evaluate_settings, field)
 
 static const struct cli_option options[] = {
-    {"model", "MODEL", CLI_STRING, SETTING(model), .text = "model file, or the name of a known one",
-     .required = true},
-    {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with the labelled data",
-     .required = true},
+    CLI_MODEL_OPTION(SETTING(model)),
+    CLI_DATA_OPTION(SETTING(data)),
     {"split", "NAME", CLI_NAME, SETTING(split),
      .text =
          "test (default), train or validation, which is what the training kept if the data have "
@@ -201,9 +199,8 @@ static const struct cli_option options[] = {
          "draw the confusion matrix, the calibration, the worst mistakes and the training curves"},
     {"history", "FILE.csv", CLI_STRING, SETTING(history),
      .text = "history that convnet train wrote, for the report's curves"},
-    {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
-    {"threads", "N", CLI_INT, SETTING(threads),
-     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
+    CLI_JSON_OPTION(SETTING(json)),
+    CLI_THREADS_OPTION(SETTING(threads)),
 };
 
 static const struct cli_syntax syntax = {

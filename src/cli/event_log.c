@@ -1,8 +1,8 @@
 /* event_log.c: see event_log.h. A file is a sequence of records
  * (tensorflow/core/lib/io/record_writer.h: length, its checksum, bytes, their checksum). Each is an
- * Event (tensorflow/core/util/event.proto) in protobuf's encoding. Only seven fields are needed, so
- * they are written here without a protobuf library. One thread. */
+ * Event (tensorflow/core/util/event.proto) in protobuf's encoding. One thread. */
 #include "cli/event_log.h"
+#include "cli/protobuf.h"
 #include "cli/train.h"
 
 #include <errno.h>
@@ -15,53 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENT_BYTES = 512, PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096 };
 
 struct event_log {
     FILE *file;
     char path[PATH_BYTES];
     uint32_t table[256]; /* for CRC-32C, indexed by byte */
 };
-
-/* A message that is being written; large enough for all messages here. */
-struct message {
-    unsigned char bytes[EVENT_BYTES];
-    size_t length;
-};
-
-static void put_bytes(struct message *message, const void *bytes, size_t length) {
-    if (length <= sizeof message->bytes - message->length) {
-        memcpy(message->bytes + message->length, bytes, length);
-        message->length += length;
-    }
-}
-
-static void put_varint(struct message *message, uint64_t value) {
-    for (; value >= 0x80; value >>= 7) {
-        put_bytes(message, &(unsigned char){(unsigned char)(value | 0x80)}, 1);
-    }
-    put_bytes(message, &(unsigned char){(unsigned char)value}, 1);
-}
-
-/* A field's key: its number, and how its value is written. */
-enum wire { WIRE_VARINT = 0, WIRE_64_BITS = 1, WIRE_LENGTH = 2, WIRE_32_BITS = 5 };
-
-static void put_key(struct message *message, unsigned field, enum wire wire) {
-    put_varint(message, field << 3 | (unsigned)wire);
-}
-
-static void put_part(struct message *message, unsigned field, const void *bytes, size_t length) {
-    put_key(message, field, WIRE_LENGTH);
-    put_varint(message, length);
-    put_bytes(message, bytes, length);
-}
-
-/* Appends a number of 4 or 8 bytes in little-endian order. */
-static void put_little(struct message *message, uint64_t value, int count) {
-    for (int i = 0; i < count; i++) {
-        put_bytes(message, &(unsigned char){(unsigned char)(value >> 8 * i)}, 1);
-    }
-}
 
 /* ---- Records ---- */
 
@@ -87,57 +47,55 @@ static uint32_t masked_checksum(const struct event_log *log, const void *bytes, 
     return (sum >> 15 | sum << 17) + 0xa282ead8u;
 }
 
-static enum cn_status write_record(struct event_log *log, const struct message *event,
+/* Writes an event as a record, and empties it. */
+static enum cn_status write_record(struct event_log *log, struct cn_text *event,
                                    struct cn_error *error) {
-    struct message head = {.length = 0}, tail = {.length = 0};
-    put_little(&head, event->length, 8);
-    put_little(&head, masked_checksum(log, head.bytes, head.length), 4);
-    put_little(&tail, masked_checksum(log, event->bytes, event->length), 4);
-    return fwrite(head.bytes, 1, head.length, log->file) == head.length &&
-                   fwrite(event->bytes, 1, event->length, log->file) == event->length &&
-                   fwrite(tail.bytes, 1, tail.length, log->file) == tail.length &&
-                   fflush(log->file) == 0
+    struct cn_text record = {0};
+    size_t length = 0;
+    protobuf_put_little(&record, event->length, 8);
+    protobuf_put_little(&record, masked_checksum(log, cn_text_string(&record), record.length), 4);
+    cn_text_add_bytes(&record, event->bytes, event->length);
+    protobuf_put_little(&record, masked_checksum(log, cn_text_string(event), event->length), 4);
+    record.failed |= event->failed;
+    char *bytes = cn_text_take(&record, &length);
+    free(event->bytes);
+    *event = (struct cn_text){0};
+    const bool good =
+        bytes == NULL || (fwrite(bytes, 1, length, log->file) == length && fflush(log->file) == 0);
+    const int number = errno;
+    free(bytes);
+    return bytes == NULL ? cn_fail(error, CN_MEMORY, "no memory for an event")
+           : good
                ? CN_OK
-               : cn_fail_at(error, CN_IO, log->path, -1, "cannot be written: %s", strerror(errno));
+               : cn_fail_at(error, CN_IO, log->path, -1, "cannot be written: %s", strerror(number));
 }
 
 /* ---- Events ---- */
 
 /* Event: wall_time = 1, step = 2. */
-static struct message begin_event(int64_t step) {
-    struct message event = {.length = 0};
+static struct cn_text begin_event(int64_t step) {
+    struct cn_text event = {0};
     struct timespec now;
-    uint64_t bits;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    const double seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-    memcpy(&bits, &seconds, sizeof bits);
-    put_key(&event, 1, WIRE_64_BITS);
-    put_little(&event, bits, 8);
-    if (step > 0) {
-        put_key(&event, 2, WIRE_VARINT);
-        put_varint(&event, (uint64_t)step);
-    }
+    protobuf_add_double(&event, 1, (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+    if (step > 0)
+        protobuf_add_int(&event, 2, step);
     return event;
 }
 
 /* Summary.Value: tag = 1, simple_value = 2. Summary: value = 1. NaN is not written. */
-static void add_value(struct message *summary, const char *tag, double value) {
-    struct message message = {.length = 0};
-    const float number = (float)value;
-    uint32_t bits;
-    if (!isfinite(value)) {
+static void add_value(struct cn_text *summary, const char *tag, double value) {
+    struct cn_text message = {0};
+    if (!isfinite(value))
         return;
-    }
-    memcpy(&bits, &number, sizeof bits);
-    put_part(&message, 1, tag, strlen(tag));
-    put_key(&message, 2, WIRE_32_BITS);
-    put_little(&message, bits, 4);
-    put_part(summary, 1, message.bytes, message.length);
+    protobuf_add_string(&message, 1, tag);
+    protobuf_add_float(&message, 2, (float)value);
+    protobuf_add_message(summary, 1, &message);
 }
 
 enum cn_status event_log_epoch(struct event_log *log, const struct cn_epoch_record *record,
                                struct cn_error *error) {
-    struct message event = begin_event(record->epoch), summary = {.length = 0};
+    struct cn_text event = begin_event(record->epoch), summary = {0};
     add_value(&summary, "epoch_loss", record->loss);
     add_value(&summary, "epoch_accuracy", record->accuracy);
     add_value(&summary, "epoch_val_loss", record->validation_loss);
@@ -148,13 +106,12 @@ enum cn_status event_log_epoch(struct event_log *log, const struct cn_epoch_reco
         (void)snprintf(tag, sizeof tag, "epoch_%s", train_means[i].name);
         add_value(&summary, tag, train_mean(record, i));
     }
-    put_part(&event, 5, summary.bytes, summary.length); /* Event: summary = 5 */
+    protobuf_add_message(&event, 5, &summary); /* Event: summary = 5 */
     return write_record(log, &event, error);
 }
 
 enum cn_status event_log_open(const char *folder, struct event_log **ret_log,
                               struct cn_error *error) {
-    static const char version[] = "brain.Event:2";
     char host[64] = "host";
     struct event_log *log = calloc(1, sizeof *log);
     if (log == NULL) {
@@ -175,8 +132,8 @@ enum cn_status event_log_open(const char *folder, struct event_log **ret_log,
     } else if ((log->file = fopen(log->path, "wb")) == NULL) {
         status = cn_fail_at(error, CN_IO, log->path, -1, "cannot be written: %s", strerror(errno));
     } else {
-        struct message event = begin_event(0);
-        put_part(&event, 3, version, sizeof version - 1); /* Event: file_version = 3 */
+        struct cn_text event = begin_event(0);
+        protobuf_add_string(&event, 3, "brain.Event:2"); /* Event: file_version = 3 */
         status = write_record(log, &event, error);
     }
     if (status != CN_OK) {

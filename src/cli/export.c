@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/names.h"
 #include "cli/export/export.h"
 
 enum format { FORMAT_ONNX, FORMAT_KERAS, FORMAT_TFJS };
@@ -65,11 +66,6 @@ static enum cn_status write_onnx(const struct cn_model *model, const char *outpu
     return status;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* "shop/model.json" has its weights in "shop/model.weights.bin". */
 static enum cn_status write_tfjs(const struct cn_model *model, const char *output,
                                  struct cn_error *error) {
@@ -77,7 +73,7 @@ static enum cn_status write_tfjs(const struct cn_model *model, const char *outpu
     struct cn_text weights = {0};
     char *json = NULL;
     const size_t length = strlen(output);
-    const bool ends = length > 5 && ends_with(output, ".json");
+    const bool ends = cn_name_ends(output, ".json");
     if (length + 16 > sizeof path)
         return cn_fail(error, CN_INVALID, "the name of the output is too long");
     (void)snprintf(path, sizeof path, "%.*s.weights.bin", (int)(ends ? length - 5 : length),
@@ -96,7 +92,7 @@ static enum cn_status write_tfjs(const struct cn_model *model, const char *outpu
 
 static enum cn_status write_keras(const struct cn_model *model, const char *output,
                                   struct cn_error *error) {
-    const bool hdf5 = ends_with(output, ".h5") || ends_with(output, ".hdf5");
+    const bool hdf5 = cn_name_ends(output, ".h5") || cn_name_ends(output, ".hdf5");
     unsigned char *bytes = NULL;
     size_t length = 0;
     enum cn_status status = cli_export_keras(model, hdf5, &bytes, &length, error);

@@ -10,13 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/names.h"
 #include "cli/cli.h"
 #include "model/known_models.h"
-
-static bool has_ending(const char *name, const char *ending) {
-    size_t length = strlen(name), end = strlen(ending);
-    return length > end && strcmp(name + length - end, ending) == 0;
-}
 
 static bool is_listed(const char *list, const char *entry) {
     const char *place = strstr(list, entry);
@@ -36,7 +32,7 @@ static void list_names(const char *ending, char *list, size_t size) {
         for (int j = 0; j < count; j++) {
             char name[NAME_MAX + 3];
             size_t used = strlen(list), stem = strlen(entries[j]->d_name) - strlen(ending);
-            if (has_ending(entries[j]->d_name, ending)) {
+            if (cn_name_ends(entries[j]->d_name, ending)) {
                 (void)snprintf(name, sizeof name, "%.*s, ", (int)stem, entries[j]->d_name);
                 if (!is_listed(list, name) && used + strlen(name) < size) {
                     (void)strcpy(list + used, name);
@@ -92,7 +88,7 @@ enum cn_status cli_model_find(const char *argument, bool architectures, struct c
                               bool *ret_trained, struct cn_error *error) {
     char path[PATH_MAX];
     bool by_path = cn_known_is_path(argument);
-    bool trained = by_path ? !(architectures && has_ending(argument, ".json"))
+    bool trained = by_path ? !(architectures && cn_name_ends(argument, ".json"))
                            : cn_known_find(argument, ".safetensors", CN_KNOWN_HERE, path);
     if (!by_path && !trained &&
         !(architectures && cn_known_find(argument, ".json", CN_KNOWN_HERE, path))) {

@@ -176,7 +176,7 @@ static const struct cli_option options[] = {
     {"plan", NULL, CLI_FLAG, offsetof(struct info_settings, plan),
      .text = "show instead the steps that compute the network: kernel, shape, arithmetic, bytes, "
              "predicted time; and the memory per worker"},
-    {"json", NULL, CLI_FLAG, offsetof(struct info_settings, json), .text = "results as JSON"},
+    CLI_JSON_OPTION(offsetof(struct info_settings, json)),
 };
 
 static const struct cli_syntax syntax = {

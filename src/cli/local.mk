@@ -32,6 +32,7 @@ convnet_SOURCES += \
 	src/cli/predict_output.c \
 	src/cli/predict_ranks.c \
 	src/cli/predict_resume.c \
+	src/cli/protobuf.c src/cli/protobuf.h \
 	src/cli/progress.c src/cli/progress.h \
 	src/cli/quantize_command.c \
 	src/cli/ranks.c src/cli/ranks.h \

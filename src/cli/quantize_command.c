@@ -22,8 +22,7 @@ struct quantize_settings {
 static const struct cli_option options[] = {
     {"output", "MODEL", CLI_STRING, SETTING(output), .letter = 'o', .text = "model file to write",
      .required = true},
-    {"data", "DIR", CLI_STRING, SETTING(data), .text = "folder with labelled data",
-     .required = true},
+    CLI_DATA_OPTION(SETTING(data)),
     {"split", "NAME", CLI_NAME, SETTING(split),
      .text = "train, test or validation (default: validation where the data have it, else train)",
      .names = cn_split_names},
@@ -38,9 +37,8 @@ static const struct cli_option options[] = {
      .text = "percentage points of accuracy that the model may lose; if it loses more, no file is "
              "written (0.1)",
      .maximum = 100},
-    {"json", NULL, CLI_FLAG, SETTING(json), .text = "results as JSON"},
-    {"threads", "N", CLI_INT, SETTING(threads),
-     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
+    CLI_JSON_OPTION(SETTING(json)),
+    CLI_THREADS_OPTION(SETTING(threads)),
 };
 
 static const struct cli_syntax syntax = {

@@ -26,8 +26,7 @@ static const char *const format_names[] = {"text", "csv", "ndjson", NULL};
 enum { FORMAT_TEXT = 0, FORMAT_CSV, FORMAT_NDJSON };
 
 static const struct cli_option options[] = {
-    {"model", "MODEL", CLI_STRING, SETTING(model),
-     .text = "model file, or the name of a known one (default: digits)"},
+    CLI_DIGITS_OPTION(SETTING(model)),
     {"format", "NAME", CLI_NAME, SETTING(format), .text = "text (default), csv or ndjson",
      .names = format_names},
     {"length", "N", CLI_INT, SETTING(options.length), .text = "read only rows of N digits",

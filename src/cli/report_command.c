@@ -23,8 +23,7 @@ static const struct cli_option options[] = {
      .text = "test (default), train or validation, as for evaluate", .names = cn_split_names},
     {"output", "FILE.svg|png", CLI_STRING, SETTING(output), .text = "page to write",
      .required = true},
-    {"threads", "N", CLI_INT, SETTING(evaluate.threads),
-     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
+    CLI_THREADS_OPTION(SETTING(evaluate.threads)),
 };
 
 static const struct cli_syntax syntax = {

@@ -14,12 +14,6 @@
 #include "cli/ranks.h"
 #include "cli/train.h"
 
-static volatile sig_atomic_t stop_signal;
-
-static void note_signal(int number) {
-    stop_signal = number;
-}
-
 /* The state of one training. */
 struct training {
     const char *command;
@@ -36,13 +30,6 @@ struct training {
     size_t step;
 };
 
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-}
-
 static bool on_step(void *data, int epoch, size_t step, size_t steps, double loss,
                     double accuracy) {
     struct training *training = data;
@@ -50,7 +37,7 @@ static bool on_step(void *data, int epoch, size_t step, size_t steps, double los
     training->epoch = epoch;
     training->step = step;
     train_progress_step(&training->progress, epoch, step, steps, loss, accuracy);
-    return stop_signal == 0;
+    return cli_interrupted() == 0;
 }
 
 /* Pauses after each epoch, when the state is complete. */
@@ -172,7 +159,7 @@ static void silence(struct training *training) {
 }
 
 static bool is_stopped(const struct training *training) {
-    return cli_ranks_any(training->ranks, stop_signal != 0);
+    return cli_ranks_any(training->ranks, cli_interrupted() != 0);
 }
 
 /* CN_CANCELED after a signal. */
@@ -251,7 +238,8 @@ static void say_end(const struct training *training) {
 
 static int report_stop(const struct training *training) {
     const char *checkpoint = training->settings.checkpoint;
-    int number = stop_signal != 0 ? stop_signal : SIGTERM; /* another rank may have received it */
+    int number = cli_interrupted() != 0 ? cli_interrupted()
+                                        : SIGTERM; /* another rank may have received it */
     if (!cli_ranks_speaks(training->ranks)) {
         return CLI_SIGNAL + number;
     }
@@ -311,7 +299,7 @@ int cli_train(int argc, char **argv) {
         status = train_prepare(&training, &error);
     }
     if (status == CN_OK) {
-        catch_signals();
+        cli_interrupt_catch();
         status = train_epochs(&training, &error);
     }
     if (status == CN_OK) {

@@ -3,6 +3,7 @@
  * reads an archive of a million pictures from a memory mapping. zlib decompresses; the rest is
  * headers. Writes no file. No state; thread-safe. */
 #include "data/picture_archive.h"
+#include "base/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +20,6 @@ enum {
     RATIO = 100,
     RATIO_FREE = 1 << 20
 };
-
-static uint64_t little(const unsigned char *bytes, int count) {
-    uint64_t value = 0;
-    while (count-- > 0)
-        value = value << 8 | bytes[count];
-    return value;
-}
 
 /* ---- Names ---- */
 
@@ -56,7 +50,7 @@ static bool name_is_folder(const char *name) {
 static const unsigned char *zip_end(const unsigned char *bytes, size_t length) {
     for (size_t comment = 0; comment <= ZIP_END_COMMENT && comment + ZIP_END <= length; comment++) {
         const unsigned char *end = bytes + length - comment - ZIP_END;
-        if (memcmp(end, "PK\5\6", 4) == 0 && little(end + 20, 2) == comment)
+        if (memcmp(end, "PK\5\6", 4) == 0 && cn_number_little(end + 20, 2) == comment)
             return end;
     }
     return NULL;
@@ -71,17 +65,18 @@ static bool is_zip(const unsigned char *bytes, size_t length) {
 static enum cn_status zip_open(struct cn_archive *archive, struct cn_error *error) {
     const unsigned char *bytes = archive->bytes, *end = zip_end(bytes, archive->length);
     const size_t at = (size_t)(end - bytes);
-    uint64_t count = little(end + 10, 2), size = little(end + 12, 4), begin = little(end + 16, 4);
-    if (little(end + 4, 2) != 0 && little(end + 4, 2) != 0xffff)
+    uint64_t count = cn_number_little(end + 10, 2), size = cn_number_little(end + 12, 4),
+             begin = cn_number_little(end + 16, 4);
+    if (cn_number_little(end + 4, 2) != 0 && cn_number_little(end + 4, 2) != 0xffff)
         return cn_fail(error, CN_UNSUPPORTED, "the zip is one part of several");
     if (at >= ZIP64_LOCATOR && memcmp(end - ZIP64_LOCATOR, "PK\6\7", 4) == 0) {
-        const uint64_t place = little(end - ZIP64_LOCATOR + 8, 8);
+        const uint64_t place = cn_number_little(end - ZIP64_LOCATOR + 8, 8);
         if (place > at || at - place < ZIP64_END + ZIP64_LOCATOR ||
             memcmp(bytes + place, "PK\6\6", 4) != 0)
             return cn_fail(error, CN_MALFORMED, "the zip's end names no zip64 record");
-        count = little(bytes + place + 32, 8);
-        size = little(bytes + place + 40, 8);
-        begin = little(bytes + place + 48, 8);
+        count = cn_number_little(bytes + place + 32, 8);
+        size = cn_number_little(bytes + place + 40, 8);
+        begin = cn_number_little(bytes + place + 48, 8);
     }
     if (begin > at || size > at - begin || count > size / ZIP_ENTRY)
         return cn_fail(error, CN_MALFORMED,
@@ -97,15 +92,15 @@ static enum cn_status zip_open(struct cn_archive *archive, struct cn_error *erro
 /* Reads the 64-bit values in an entry's extra field that replace fields of all ones. */
 static bool zip64_values(const unsigned char *extra, size_t length, uint64_t *values[], int count) {
     while (length >= 4) {
-        const size_t size = (size_t)little(extra + 2, 2);
+        const size_t size = (size_t)cn_number_little(extra + 2, 2);
         if (size > length - 4)
             return false;
-        if (little(extra, 2) == 1) {
+        if (cn_number_little(extra, 2) == 1) {
             const unsigned char *value = extra + 4;
             for (int i = 0; i < count; i++, value += 8) {
                 if ((size_t)(value - extra) + 8 > 4 + size)
                     return false;
-                *values[i] = little(value, 8);
+                *values[i] = cn_number_little(value, 8);
             }
             return true;
         }
@@ -116,7 +111,7 @@ static bool zip64_values(const unsigned char *extra, size_t length, uint64_t *va
 }
 
 static bool zip_is_link(const unsigned char *entry) {
-    const uint64_t kind = little(entry + 38, 4) >> 28; /* the file type of Unix's mode */
+    const uint64_t kind = cn_number_little(entry + 38, 4) >> 28; /* the file type of Unix's mode */
     return entry[5] == 3 && kind != 0 && kind != 8;
 }
 
@@ -127,10 +122,11 @@ static enum cn_status zip_entry(struct cn_archive *archive, struct cn_archive_me
     const size_t room = archive->length - archive->at;
     if (room < ZIP_ENTRY || memcmp(entry, "PK\1\2", 4) != 0)
         return cn_fail(error, CN_MALFORMED, "the zip's directory is cut at byte %zu", archive->at);
-    const size_t name = (size_t)little(entry + 28, 2), extra = (size_t)little(entry + 30, 2);
-    const size_t whole = ZIP_ENTRY + name + extra + (size_t)little(entry + 32, 2);
-    uint64_t packed = little(entry + 20, 4), size = little(entry + 24, 4),
-             local = little(entry + 42, 4);
+    const size_t name = (size_t)cn_number_little(entry + 28, 2),
+                 extra = (size_t)cn_number_little(entry + 30, 2);
+    const size_t whole = ZIP_ENTRY + name + extra + (size_t)cn_number_little(entry + 32, 2);
+    uint64_t packed = cn_number_little(entry + 20, 4), size = cn_number_little(entry + 24, 4),
+             local = cn_number_little(entry + 42, 4);
     uint64_t *wide[3];
     int wide_count = 0;
     for (size_t i = 0; i < 3; i++) {
@@ -143,8 +139,8 @@ static enum cn_status zip_entry(struct cn_archive *archive, struct cn_archive_me
         memcmp(bytes + local, "PK\3\4", 4) != 0)
         return cn_fail(error, CN_MALFORMED, "the zip's entry at byte %zu names no member",
                        archive->at);
-    const size_t head =
-        ZIP_LOCAL + (size_t)little(bytes + local + 26, 2) + (size_t)little(bytes + local + 28, 2);
+    const size_t head = ZIP_LOCAL + (size_t)cn_number_little(bytes + local + 26, 2) +
+                        (size_t)cn_number_little(bytes + local + 28, 2);
     const size_t rest = archive->length - (size_t)local;
     if (head > rest || packed > rest - head || size > SIZE_MAX / 2)
         return cn_fail(error, CN_MALFORMED, "the zip's member at byte %zu is cut", (size_t)local);
@@ -152,9 +148,9 @@ static enum cn_status zip_entry(struct cn_archive *archive, struct cn_archive_me
     member->bytes = bytes + local + head;
     member->length = (size_t)packed;
     member->size = (size_t)size;
-    member->method = (int)little(entry + 10, 2);
+    member->method = (int)cn_number_little(entry + 10, 2);
     member->encrypted = (entry[8] & 1) != 0;
-    member->crc = (uint32_t)little(entry + 16, 4);
+    member->crc = (uint32_t)cn_number_little(entry + 16, 4);
     member->is_zip = true;
     archive->at += whole;
     archive->packed += packed;

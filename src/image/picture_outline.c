@@ -3,6 +3,7 @@
  * it is told so, instead of getting the answer for the first. The decoders check the rest. No
  * state; thread-safe. */
 #include "image/picture_outline.h"
+#include "base/number.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,13 +14,6 @@ static uint64_t big(const unsigned char *b, int count) {
     uint64_t value = 0;
     for (int i = 0; i < count; i++)
         value = value << 8 | b[i];
-    return value;
-}
-
-static uint64_t little(const unsigned char *b, int count) {
-    uint64_t value = 0;
-    while (count-- > 0)
-        value = value << 8 | b[count];
     return value;
 }
 
@@ -133,7 +127,7 @@ static size_t pnm_end(const unsigned char *b, size_t length) {
  * tiles. */
 static size_t tiff_end(const unsigned char *b, size_t length) {
     static const unsigned char sizes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8};
-    uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : little;
+    uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : cn_number_little;
     uint64_t end = 8, at = length >= 8 ? number(b + 4, 4) : 0;
     if (length < 8 || number(b + 2, 2) != 42)
         return length;
@@ -203,24 +197,25 @@ static uint64_t webp_pixels(const unsigned char *b, size_t length) {
     if (length < 30)
         return 0;
     if (memcmp(b + 12, "VP8X", 4) == 0)
-        return (little(b + 24, 3) + 1) * (little(b + 27, 3) + 1);
+        return (cn_number_little(b + 24, 3) + 1) * (cn_number_little(b + 27, 3) + 1);
     if (memcmp(b + 12, "VP8L", 4) == 0)
-        return ((little(b + 21, 4) & 0x3fff) + 1) * ((little(b + 21, 4) >> 14 & 0x3fff) + 1);
-    return (little(b + 26, 2) & 0x3fff) * (little(b + 28, 2) & 0x3fff);
+        return ((cn_number_little(b + 21, 4) & 0x3fff) + 1) *
+               ((cn_number_little(b + 21, 4) >> 14 & 0x3fff) + 1);
+    return (cn_number_little(b + 26, 2) & 0x3fff) * (cn_number_little(b + 28, 2) & 0x3fff);
 }
 
 static uint64_t bmp_pixels(const unsigned char *b, size_t length) {
     if (length < 26)
         return 0;
-    if (little(b + 14, 4) == 12)
-        return little(b + 18, 2) * little(b + 20, 2);
-    const int64_t height = (int32_t)little(b + 22, 4);
-    return little(b + 18, 4) * (uint64_t)(height < 0 ? -height : height);
+    if (cn_number_little(b + 14, 4) == 12)
+        return cn_number_little(b + 18, 2) * cn_number_little(b + 20, 2);
+    const int64_t height = (int32_t)cn_number_little(b + 22, 4);
+    return cn_number_little(b + 18, 4) * (uint64_t)(height < 0 ? -height : height);
 }
 
 /* The entries of width and height in the first directory of a TIFF or a BigTIFF. */
 static uint64_t tiff_pixels(const unsigned char *b, size_t length) {
-    uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : little;
+    uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : cn_number_little;
     const bool large = number(b + 2, 2) == 43;
     const int word = large ? 8 : 4, counter = large ? 8 : 2;
     const size_t entry_size = large ? 20 : 12;
@@ -253,7 +248,7 @@ size_t cn_picture_pixels(const void *bytes, size_t length) {
     } else if (b[0] == 0xff && b[1] == 0xd8) {
         pixels = jpeg_pixels(b, length);
     } else if (memcmp(b, "GIF8", 4) == 0) {
-        pixels = little(b + 6, 2) * little(b + 8, 2);
+        pixels = cn_number_little(b + 6, 2) * cn_number_little(b + 8, 2);
     } else if (memcmp(b, "RIFF", 4) == 0) {
         pixels = webp_pixels(b, length);
     } else if (memcmp(b, "BM", 2) == 0) {
@@ -277,9 +272,10 @@ size_t cn_picture_end(const void *bytes, size_t length) {
     if (memcmp(b, "GIF8", 4) == 0)
         return gif_end(b, length);
     if (memcmp(b, "RIFF", 4) == 0)
-        return at_most(8 + little(b + 4, 4) + (little(b + 4, 4) & 1), length);
+        return at_most(8 + cn_number_little(b + 4, 4) + (cn_number_little(b + 4, 4) & 1), length);
     if (memcmp(b, "BM", 2) == 0)
-        return little(b + 2, 4) > 26 ? at_most(little(b + 2, 4), length) : length;
+        return cn_number_little(b + 2, 4) > 26 ? at_most(cn_number_little(b + 2, 4), length)
+                                               : length;
     if (b[0] == 'P' && b[1] >= '1' && b[1] <= '6')
         return pnm_end(b, length);
     if (memcmp(b, "II*", 4) == 0 || memcmp(b, "MM\0*", 4) == 0)

@@ -6,14 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "model/architecture.h"
-
-static bool is_one_of(const char *name, const char *const *names) {
-    for (; *names != NULL; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
-}
 
 enum cn_keras_order cn_keras_order(const char *class_name, const json_t *config) {
     static const char *const any[] = {"Activation",
@@ -41,7 +35,7 @@ enum cn_keras_order cn_keras_order(const char *class_name, const json_t *config)
                        !json_is_array(json_object_get(config, "offset"))
                    ? CN_KERAS_ANY_ORDER
                    : CN_KERAS_FILE_ORDER;
-    return is_one_of(class_name, any) ? CN_KERAS_ANY_ORDER : CN_KERAS_FILE_ORDER;
+    return cn_name_index(any, class_name) >= 0 ? CN_KERAS_ANY_ORDER : CN_KERAS_FILE_ORDER;
 }
 
 /* The axis from 1 on, 0: it is none of the sample's. */
@@ -60,7 +54,7 @@ bool cn_keras_axes(const char *class_name, const json_t *config, int rank,
     const json_t *value = json_object_get(config, "axis");
     struct cn_ints axes = {0, {0}};
     const bool softmax = strcmp(class_name, "Activation") == 0 && value != NULL;
-    if ((!softmax && !is_one_of(class_name, classes)) || json_is_null(value))
+    if ((!softmax && cn_name_index(classes, class_name) < 0) || json_is_null(value))
         return false;
     const size_t count = json_is_array(value) ? json_array_size(value) : 1;
     bool seen[CN_SHAPE_MAX_RANK + 1] = {false};

@@ -16,14 +16,9 @@ static const char *const initializer_classes[] = {
     "HeUniform",       "LecunNormal", "LecunUniform", "RandomNormal", "RandomUniform",
     "TruncatedNormal", "Constant",    "Orthogonal",   "Identity",     "VarianceScaling"};
 
-static bool ends_with(const char *key, const char *end) {
-    const size_t length = strlen(key), size = strlen(end);
-    return length > size && strcmp(key + length - size, end) == 0;
-}
-
 bool cn_keras_is_rule(const char *key) {
-    return (ends_with(key, "_initializer") || ends_with(key, "_constraint") ||
-            ends_with(key, "_regularizer")) &&
+    return (cn_name_ends(key, "_initializer") || cn_name_ends(key, "_constraint") ||
+            cn_name_ends(key, "_regularizer")) &&
            strcmp(key, "activity_regularizer") != 0;
 }
 

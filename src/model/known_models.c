@@ -1,6 +1,7 @@
 /* known_models.c: finds the files of models that are called by a name. Opens none. No state but the
  * environment: call it before threads start. */
 #include "model/known_models.h"
+#include "base/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,14 +46,9 @@ const char *cn_known_folder(enum cn_known_folder which, char room[static PATH_MA
     return CN_MODELS_FOLDER;
 }
 
-static bool has_ending(const char *name, const char *ending) {
-    const size_t length = strlen(name), end = strlen(ending);
-    return length > end && strcmp(name + length - end, ending) == 0;
-}
-
 bool cn_known_is_path(const char *argument) {
-    return strchr(argument, '/') != NULL || has_ending(argument, ".json") ||
-           has_ending(argument, ".safetensors") || is_file(argument);
+    return strchr(argument, '/') != NULL || cn_name_ends(argument, ".json") ||
+           cn_name_ends(argument, ".safetensors") || is_file(argument);
 }
 
 bool cn_known_find(const char *name, const char *ending, enum cn_known_folder first,

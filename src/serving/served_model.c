@@ -2,6 +2,7 @@
  * used by its own thread only. The functions that load are blocking: they read files and compute.
  */
 #include "serving/served_model.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -55,11 +56,6 @@ enum cn_status served_model_name(const char *path, char ret_name[static SERVED_M
     return CN_OK;
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Warms the caches and measures one image in this thread's processor time, so that other load on
  * the machine does not count. Takes the median of nine runs, or of fewer long ones. */
 static enum cn_status served_model_measure(struct served_model *served, struct cn_error *error) {
@@ -79,7 +75,7 @@ static enum cn_status served_model_measure(struct served_model *served, struct c
             cn_plan_run(served->plan, workspace, image, 1, output);
             seconds[runs++] = cn_seconds(cn_clock_thread_nanoseconds() - before);
         }
-        qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
+        qsort(seconds, (size_t)runs, sizeof *seconds, cn_number_compare);
         served->image_seconds = seconds[runs / 2];
     }
     cn_workspace_free(workspace);

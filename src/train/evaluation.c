@@ -33,20 +33,16 @@ static enum cn_status measure_prepare(struct evaluator *e, const struct cn_netwo
         return status;
     if (e->activity != NULL && (e->penalties = calloc(samples, sizeof *e->penalties)) == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu penalties", samples);
-    e->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
+    e->threads = threads;
     const size_t size = cn_plan_input_size(e->plan);
     e->images = cn_floats_allocate(cn_measure_chunk(size) * size);
-    if (e->workspaces == NULL || e->images == NULL)
+    if (e->images == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for an evaluation");
-    for (; e->threads < threads && status == CN_OK; e->threads++)
-        status = cn_workspace_create(e->plan, &e->workspaces[e->threads], error);
-    return status;
+    return cn_workspaces_create(e->plan, threads, &e->workspaces, error);
 }
 
 static void measure_finish(struct evaluator *e) {
-    for (int i = 0; i < e->threads; i++)
-        cn_workspace_free(e->workspaces[i]);
-    free(e->workspaces);
+    cn_workspaces_free(e->workspaces, e->threads);
     free(e->images);
     free(e->penalties);
     cn_activity_penalty_free(e->activity);

@@ -36,15 +36,14 @@ enum cn_status cn_teacher_create(const struct cn_model *model, float share, size
     if (teacher == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a teacher");
     teacher->share = share;
-    teacher->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
+    teacher->threads = threads;
     teacher->targets = cn_floats_allocate(max_batch_size * classes);
     teacher->own = cn_floats_allocate(classes);
     enum cn_status status = make_plan(teacher, model, error);
-    if (status == CN_OK &&
-        (teacher->workspaces == NULL || teacher->targets == NULL || teacher->own == NULL))
+    if (status == CN_OK && (teacher->targets == NULL || teacher->own == NULL))
         status = cn_fail(error, CN_MEMORY, "no memory for a teacher's answers");
-    for (; status == CN_OK && teacher->threads < threads; teacher->threads++)
-        status = cn_workspace_create(teacher->plan, &teacher->workspaces[teacher->threads], error);
+    if (status == CN_OK)
+        status = cn_workspaces_create(teacher->plan, threads, &teacher->workspaces, error);
     if (status != CN_OK) {
         cn_teacher_free(teacher);
         return status;
@@ -74,9 +73,7 @@ const float *cn_teacher_targets(struct cn_teacher *teacher, const float *images,
 void cn_teacher_free(struct cn_teacher *teacher) {
     if (teacher == NULL)
         return;
-    for (int i = 0; teacher->workspaces != NULL && i < teacher->threads; i++)
-        cn_workspace_free(teacher->workspaces[i]);
-    free(teacher->workspaces);
+    cn_workspaces_free(teacher->workspaces, teacher->threads);
     cn_plan_free(teacher->plan);
     free(teacher->targets);
     free(teacher->own);

@@ -136,18 +136,18 @@ static int form_axes(const struct cn_model *model, const char *side, size_t inde
 
 static void put_port(struct cn_text *graph, unsigned field, const struct cn_tensor_form *form) {
     struct cn_text dim = {0}, shape = {0}, tensor = {0}, type = {0}, info = {0};
-    graph_message_string(&dim, 2, "N");
-    graph_message_end(&shape, 1, &dim);
+    protobuf_add_string(&dim, 2, "N");
+    protobuf_add_message(&shape, 1, &dim);
     for (int i = form->batched; i < form->rank; i++) {
-        graph_message_int(&dim, 1, form->dims[i]);
-        graph_message_end(&shape, 1, &dim);
+        protobuf_add_int(&dim, 1, form->dims[i]);
+        protobuf_add_message(&shape, 1, &dim);
     }
-    graph_message_int(&tensor, 1, ONNX_FLOAT);
-    graph_message_end(&tensor, 2, &shape);
-    graph_message_end(&type, 1, &tensor);
-    graph_message_string(&info, 1, form->name);
-    graph_message_end(&info, 2, &type);
-    graph_message_end(graph, field, &info);
+    protobuf_add_int(&tensor, 1, ONNX_FLOAT);
+    protobuf_add_message(&tensor, 2, &shape);
+    protobuf_add_message(&type, 1, &tensor);
+    protobuf_add_string(&info, 1, form->name);
+    protobuf_add_message(&info, 2, &type);
+    protobuf_add_message(graph, field, &info);
 }
 
 /* From the order of the source to that of the network. */
@@ -197,17 +197,17 @@ static void put_output(struct onnx_graph *g, size_t index) {
     value = graph_put_reshape(g, value, count, dims);
     if (form->places != NULL)
         value = graph_put_transpose(g, value, (size_t)count + 1, back);
-    graph_message_string(&node, 1, value.text);
-    graph_message_string(&node, 2, form->name);
-    graph_message_string(&node, 4, "Identity");
-    graph_message_end(&g->nodes, 1, &node);
+    protobuf_add_string(&node, 1, value.text);
+    protobuf_add_string(&node, 2, form->name);
+    protobuf_add_string(&node, 4, "Identity");
+    protobuf_add_message(&g->nodes, 1, &node);
 }
 
 static void put_metadata(struct cn_text *file, const char *key, const char *value) {
     struct cn_text entry = {0};
-    graph_message_string(&entry, 1, key);
-    graph_message_string(&entry, 2, value);
-    graph_message_end(file, 14, &entry);
+    protobuf_add_string(&entry, 1, key);
+    protobuf_add_string(&entry, 2, value);
+    protobuf_add_message(file, 14, &entry);
 }
 
 static void put_labels(struct cn_text *file, const struct cn_model *model) {
@@ -225,18 +225,18 @@ static void put_file(struct onnx_graph *g, struct cn_text *file) {
     struct cn_text graph = {0}, opset = {0};
     char preprocessing[CN_PREPROCESSING_TEXT];
     cn_text_add_bytes(&graph, g->nodes.bytes, g->nodes.length);
-    graph_message_string(&graph, 2, g->network->name[0] != '\0' ? g->network->name : "network");
+    protobuf_add_string(&graph, 2, g->network->name[0] != '\0' ? g->network->name : "network");
     cn_text_add_bytes(&graph, g->constants.bytes, g->constants.length);
     for (size_t i = 0; i < g->model->input_forms; i++)
         put_port(&graph, 11, &g->model->inputs[i]);
     for (size_t i = 0; i < g->model->output_forms; i++)
         put_port(&graph, 12, &g->model->outputs[i]);
     graph.failed |= g->nodes.failed || g->constants.failed;
-    graph_message_int(file, 1, IR_VERSION);
-    graph_message_string(file, 2, "convnet");
-    graph_message_end(file, 7, &graph);
-    graph_message_int(&opset, 2, OPSET);
-    graph_message_end(file, 8, &opset);
+    protobuf_add_int(file, 1, IR_VERSION);
+    protobuf_add_string(file, 2, "convnet");
+    protobuf_add_message(file, 7, &graph);
+    protobuf_add_int(&opset, 2, OPSET);
+    protobuf_add_message(file, 8, &opset);
     put_labels(file, g->model);
     put_metadata(file, "preprocessing",
                  cn_preprocessing_format(&g->model->preprocessing, preprocessing));

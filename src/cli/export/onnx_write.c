@@ -6,74 +6,40 @@
 #include "base/memory.h"
 #include "cli/export/onnx_write.h"
 
-/* ---- Protocol buffers: the part of the encoding that is needed ---- */
-
-static void put_varint(struct cn_text *text, uint64_t value) {
-    do {
-        const uint8_t byte = (uint8_t)((value & 127) | (value > 127 ? 128 : 0));
-        cn_text_add_bytes(text, &byte, 1);
-        value >>= 7;
-    } while (value > 0);
-}
-
-void graph_message_int(struct cn_text *text, unsigned field, int64_t value) {
-    put_varint(text, field << 3);
-    put_varint(text, (uint64_t)value);
-}
-
-void graph_message_bytes(struct cn_text *text, unsigned field, const void *bytes, size_t length) {
-    put_varint(text, field << 3 | 2);
-    put_varint(text, length);
-    cn_text_add_bytes(text, bytes, length);
-}
-
-void graph_message_string(struct cn_text *text, unsigned field, const char *string) {
-    graph_message_bytes(text, field, string, strlen(string));
-}
-
-/* Appends a message and empties it. */
-void graph_message_end(struct cn_text *text, unsigned field, struct cn_text *message) {
-    graph_message_bytes(text, field, message->bytes, message->length);
-    text->failed |= message->failed;
-    free(message->bytes);
-    *message = (struct cn_text){0};
-}
-
 /* ---- Attributes of the next node ---- */
 
 static void attribute_end(struct cn_text *attributes, struct cn_text *one, int type) {
-    graph_message_int(one, 20, type);
-    graph_message_end(attributes, 5, one);
+    protobuf_add_int(one, 20, type);
+    protobuf_add_message(attributes, 5, one);
 }
 
 void graph_add_int(struct cn_text *attributes, const char *name, int64_t value) {
     struct cn_text one = {0};
-    graph_message_string(&one, 1, name);
-    graph_message_int(&one, 3, value);
+    protobuf_add_string(&one, 1, name);
+    protobuf_add_int(&one, 3, value);
     attribute_end(attributes, &one, 2);
 }
 
 void graph_add_float(struct cn_text *attributes, const char *name, float value) {
     struct cn_text one = {0};
-    graph_message_string(&one, 1, name);
-    put_varint(&one, 2 << 3 | 5);
-    cn_text_add_bytes(&one, &value, sizeof value);
+    protobuf_add_string(&one, 1, name);
+    protobuf_add_float(&one, 2, value);
     attribute_end(attributes, &one, 1);
 }
 
 void graph_add_string(struct cn_text *attributes, const char *name, const char *value) {
     struct cn_text one = {0};
-    graph_message_string(&one, 1, name);
-    graph_message_string(&one, 4, value);
+    protobuf_add_string(&one, 1, name);
+    protobuf_add_string(&one, 4, value);
     attribute_end(attributes, &one, 3);
 }
 
 void graph_add_ints(struct cn_text *attributes, const char *name, size_t count,
                     const int64_t *values) {
     struct cn_text one = {0};
-    graph_message_string(&one, 1, name);
+    protobuf_add_string(&one, 1, name);
     for (size_t i = 0; i < count; i++)
-        graph_message_int(&one, 8, values[i]);
+        protobuf_add_int(&one, 8, values[i]);
     attribute_end(attributes, &one, 7);
 }
 
@@ -102,14 +68,14 @@ struct onnx_name graph_put_many(struct onnx_graph *g, const char *type, size_t c
     struct cn_text node = {0};
     const struct onnx_name output = fresh_name(g);
     for (size_t i = 0; i < count; i++)
-        graph_message_string(&node, 1, inputs[i].text);
-    graph_message_string(&node, 2, output.text);
-    graph_message_string(&node, 3, output.text);
-    graph_message_string(&node, 4, type);
+        protobuf_add_string(&node, 1, inputs[i].text);
+    protobuf_add_string(&node, 2, output.text);
+    protobuf_add_string(&node, 3, output.text);
+    protobuf_add_string(&node, 4, type);
     cn_text_add_bytes(&node, g->attributes.bytes, g->attributes.length);
     node.failed |= g->attributes.failed;
     g->attributes.length = 0;
-    graph_message_end(&g->nodes, 1, &node);
+    protobuf_add_message(&g->nodes, 1, &node);
     return output;
 }
 
@@ -135,11 +101,11 @@ static struct onnx_name put_constant(struct onnx_graph *g, int type, size_t rank
     struct cn_text tensor = {0};
     const struct onnx_name name = fresh_name(g);
     for (size_t i = 0; i < rank; i++)
-        graph_message_int(&tensor, 1, dims[i]);
-    graph_message_int(&tensor, 2, type);
-    graph_message_string(&tensor, 8, name.text);
-    graph_message_bytes(&tensor, 9, data, bytes);
-    graph_message_end(&g->constants, 5, &tensor);
+        protobuf_add_int(&tensor, 1, dims[i]);
+    protobuf_add_int(&tensor, 2, type);
+    protobuf_add_string(&tensor, 8, name.text);
+    protobuf_add_bytes(&tensor, 9, data, bytes);
+    protobuf_add_message(&g->constants, 5, &tensor);
     return name;
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cli/export/export.h"
+#include "cli/protobuf.h"
 
 enum { ONNX_NAME = CN_TENSOR_FORM_NAME, ONNX_RANK = CN_TENSOR_FORM_RANK };
 enum { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9 }; /* TensorProto's data types */
@@ -29,14 +30,6 @@ struct onnx_graph {
     const struct cn_layer *layer;
     struct cn_error *error;
 };
-
-/* ---- Protocol buffers, as far as they are written ---- */
-
-void graph_message_int(struct cn_text *text, unsigned field, int64_t value);
-void graph_message_bytes(struct cn_text *text, unsigned field, const void *bytes, size_t length);
-void graph_message_string(struct cn_text *text, unsigned field, const char *string);
-/* Appends a message and empties it. */
-void graph_message_end(struct cn_text *text, unsigned field, struct cn_text *message);
 
 /* ---- Attributes of the next node ---- */
 

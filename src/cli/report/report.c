@@ -5,38 +5,23 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/names.h"
 #include "cli/report/canvas.h"
 
 enum { WIDTH = 1120, MARGIN = 32, TOP = 96, FIGURES = 440, MISTAKES = 340, CURVES = 260 };
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t length = strlen(text), end_length = strlen(end);
-    return length > end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 enum cn_status report_check(const char *path, struct cn_error *error) {
-    if (!ends_with(path, ".svg") && !ends_with(path, ".png")) {
+    if (!cn_name_ends(path, ".svg") && !cn_name_ends(path, ".png")) {
         return cn_fail(error, CN_INVALID, "the report \"%s\" must end with .svg or .png", path);
     }
     return cli_check_writable(path, error);
 }
 
-/* Collects the output of cairo. */
-struct output {
-    unsigned char *bytes;
-    size_t length;
-};
-
+/* Collects the output of cairo in a text. */
 static cairo_status_t gather(void *closure, const unsigned char *bytes, unsigned int length) {
-    struct output *output = closure;
-    unsigned char *more = realloc(output->bytes, output->length + length + 1);
-    if (more == NULL) {
-        return CAIRO_STATUS_NO_MEMORY;
-    }
-    memcpy(more + output->length, bytes, length);
-    output->bytes = more;
-    output->length += length;
-    return CAIRO_STATUS_SUCCESS;
+    struct cn_text *output = closure;
+    cn_text_add_bytes(output, bytes, length);
+    return output->failed ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
 }
 
 static void draw_title(cairo_t *cairo, const struct evaluate_result *result) {
@@ -92,7 +77,7 @@ static enum cn_status check_status(cairo_status_t status, struct cn_error *error
                                                     cairo_status_to_string(status));
 }
 
-static enum cn_status report_draw(const struct page *page, bool svg, struct output *output,
+static enum cn_status report_draw(const struct page *page, bool svg, struct cn_text *output,
                                   struct cn_error *error) {
     const int height = page_height(page);
     cairo_surface_t *surface =
@@ -116,14 +101,14 @@ static enum cn_status report_draw(const struct page *page, bool svg, struct outp
 enum cn_status report_write(const struct evaluate_result *result, const char *history,
                             const char *path, struct cn_error *error) {
     struct page page = {.result = result};
-    struct output output = {0};
+    struct cn_text output = {0};
     enum cn_status status =
         history != NULL ? report_read_history(history, &page.history, error) : CN_OK;
     if (status == CN_OK) {
-        status = report_draw(&page, ends_with(path, ".svg"), &output, error);
+        status = report_draw(&page, cn_name_ends(path, ".svg"), &output, error);
     }
     if (status == CN_OK) {
-        const struct cn_file_part part = {(const char *)output.bytes, output.length};
+        const struct cn_file_part part = {output.bytes, output.length};
         status = cn_file_write(path, &part, 1, error);
     }
     free(output.bytes);
