@@ -51,7 +51,6 @@ enum cn_status batch_create(const struct batch_options *options, const struct cn
     }
     size_t input_size = cn_shape_size(&model->network->input_shape);
     size_t fit = BATCH_BYTES / (input_size * sizeof(float));
-    const int threads = options->threads;
     *batch = (struct batch){.options = *options,
                             .model = model,
                             .progress = progress_create(options->quiet),
@@ -63,13 +62,11 @@ enum cn_status batch_create(const struct batch_options *options, const struct cn
     batch->slots = calloc(batch->capacity, sizeof *batch->slots);
     batch->images = cn_floats_allocate(batch->capacity * input_size);
     batch->outputs = cn_floats_allocate(batch->capacity * model->output_size);
-    batch->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
-    if (batch->slots == NULL || batch->images == NULL || batch->outputs == NULL ||
-        batch->workspaces == NULL) {
+    if (batch->slots == NULL || batch->images == NULL || batch->outputs == NULL) {
         status = cn_fail(error, CN_MEMORY, "no memory for %zu images", batch->capacity);
     }
-    for (int i = 0; i < threads && status == CN_OK; i++) {
-        status = cn_workspace_create(batch->plan, &batch->workspaces[i], error);
+    if (status == CN_OK) {
+        status = cn_workspaces_create(batch->plan, options->threads, &batch->workspaces, error);
     }
     if (status != CN_OK) {
         batch_free(batch);
@@ -93,10 +90,7 @@ void batch_free(struct batch *batch) {
     for (size_t i = 0; i < batch->count; i++) {
         clear_slot(&batch->slots[i]);
     }
-    for (int i = 0; batch->workspaces != NULL && i < batch->options.threads; i++) {
-        cn_workspace_free(batch->workspaces[i]);
-    }
-    free(batch->workspaces);
+    cn_workspaces_free(batch->workspaces, batch->options.threads);
     free(batch->slots);
     free(batch->images);
     free(batch->outputs);

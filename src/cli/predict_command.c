@@ -23,8 +23,7 @@ struct predict_settings {
 #define SETTING(field) offsetof(struct predict_settings, field)
 
 static const struct cli_option options[] = {
-    {"model", "MODEL", CLI_STRING, SETTING(model),
-     .text = "model file, or the name of a known one (default: digits)"},
+    CLI_DIGITS_OPTION(SETTING(model)),
     {"format", "NAME", CLI_NAME, SETTING(format), .text = "csv (default), ndjson or table",
      .names = predict_format_names},
     {"files-from", "FILE", CLI_STRING, SETTING(list),
@@ -59,8 +58,7 @@ static const struct cli_option options[] = {
     {"images", "DIR", CLI_STRING, SETTING(images),
      .text = "also write each image that the network saw, as DIR/N.png; N counts the classified "
              "pictures from 1"},
-    {"threads", "N", CLI_INT, SETTING(threads),
-     .text = "threads (default: the available processors)", .minimum = 1, .maximum = 1024},
+    CLI_THREADS_OPTION(SETTING(threads)),
 };
 
 static const struct cli_syntax syntax = {
