@@ -290,16 +290,18 @@ static enum cn_status call_operation(struct assembly *a, const struct cn_keras_n
         shapes[i] = *cn_network_value_shape(a->network, inputs[i]);
     enum cn_status status =
         cn_keras_operation_calls(&node->entry, node->module, given, shapes, input_count, &calls);
-    size_t before = inputs[0];
+    size_t before = inputs[0], made[CN_KERAS_MOST_CALLS];
     for (size_t i = 0; i < calls.count; i++) {
         const struct cn_keras_call *call = &calls.of[i];
         size_t read[2], count = 0;
         for (int k = 0; k < 2 && call->inputs[k] != CN_KERAS_NONE; k++) {
-            const size_t at = (size_t)call->inputs[k];
-            if (call->inputs[k] >= 0 && at >= input_count)
+            const int from = call->inputs[k];
+            if (from >= 0 && (size_t)from >= input_count)
                 status = cn_fail(a->error, CN_MALFORMED, "%s lacks an input", node->entry.label);
-            else if (status == CN_OK && call->inputs[k] != CN_KERAS_ALL)
-                read[count++] = call->inputs[k] >= 0 ? inputs[at] : before;
+            else if (status == CN_OK && from != CN_KERAS_ALL)
+                read[count++] = from >= 0                 ? inputs[from]
+                                : from == CN_KERAS_BEFORE ? before
+                                                          : made[CN_KERAS_MADE - from];
         }
         const bool all = call->inputs[0] == CN_KERAS_ALL;
         if (status == CN_OK)
@@ -307,6 +309,7 @@ static enum cn_status call_operation(struct assembly *a, const struct cn_keras_n
                                 all ? inputs : read, all ? input_count : count, &before);
         else
             json_decref(call->config);
+        made[i] = before;
     }
     *ret_value = before;
     return status;

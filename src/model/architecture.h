@@ -181,7 +181,8 @@ struct cn_ints cn_keras_inverse(const struct cn_ints *dims);
 enum {
     CN_KERAS_NONE = -1,
     CN_KERAS_BEFORE = -2 /* the output of the layer before */,
-    CN_KERAS_ALL = -3
+    CN_KERAS_ALL = -3,
+    CN_KERAS_MADE = -4 /* the output of the first layer, -5 of the second, and so on */
 };
 struct cn_keras_call {
     const char *class_name;

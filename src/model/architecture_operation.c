@@ -1,7 +1,7 @@
 /* architecture_operation.c: turns calls of functions in a Keras model, such as x / 127.5 - 1 before
  * a network, into layers: Keras 2's TFOpLambda, SlicingOpLambda and TensorFlowOpLayer, and Keras
- * 3's operations. The meaning of a call depends on the shapes of its inputs, so it is determined
- * when the layer is called. No state. */
+ * 3's operations; and the layer Dot. The meaning of a call depends on the shapes of its inputs, so
+ * it is determined when the layer is called. No state. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +16,8 @@ enum kind {
     GATED,      /* x * sigmoid(x) */
     CLIP,       /* between two given numbers */
     MATMUL,     /* of two tensors */
+    DOT,        /* the same, as a layer */
+    UNIT,       /* to length 1 */
     REDUCE,
     RESHAPE,
     EXPAND,
@@ -86,6 +88,8 @@ static const struct operation {
     {"Neg", NULL, UNARY, "negative", 0, 0},
     {"clip_by_value", "Clip", CLIP, NULL, 0, 0},
     {"matmul", "Matmul", MATMUL, NULL, 0, 0},
+    {NULL, "Dot", DOT, NULL, 0, 0},
+    {"l2_normalize", "Normalize", UNIT, NULL, 0, 0},
     {"reduce_mean", "Mean", REDUCE, "mean", 0, 0},
     {"reduce_sum", "Sum", REDUCE, "sum", 0, 0},
     {"reduce_max", "Max", REDUCE, "max", 0, 0},
@@ -130,6 +134,7 @@ static const struct operation *find_function(const char *function) {
 static const struct operation *find_operation(const char *class_name, const json_t *config,
                                               const json_t *module, const char **ret_name) {
     static const char *const lambdas[] = {"TFOpLambda", "SlicingOpLambda", "ClassMethod"};
+    static const char *const layers[] = {"Dot", "Identity"};
     *ret_name = NULL;
     for (size_t i = 0; i < sizeof lambdas / sizeof *lambdas; i++)
         if (strcmp(class_name, lambdas[i]) == 0)
@@ -139,7 +144,9 @@ static const struct operation *find_operation(const char *class_name, const json
     if (*ret_name != NULL)
         return find_function(*ret_name);
     const char *place = json_string_value(module);
-    if (place == NULL || (strstr(place, ".ops") == NULL && strncmp(place, "ops", 3) != 0))
+    const bool is_layer = strcmp(class_name, layers[0]) == 0 || strcmp(class_name, layers[1]) == 0;
+    if (!is_layer &&
+        (place == NULL || (strstr(place, ".ops") == NULL && strncmp(place, "ops", 3) != 0)))
         return NULL;
     *ret_name = class_name;
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
@@ -648,6 +655,73 @@ static enum cn_status make_matmul(const struct making *m, const struct arguments
     return make_layer(m, "MatMul", json_object(), (int)x.tensor, (int)y.tensor);
 }
 
+static enum cn_status make_turned(const struct making *m, int input) {
+    return make_layer(m, "Permute", json_pack("{s:[i, i]}", "dims", 2, 1), input, -1);
+}
+
+/* The product of two vectors: one number. With `unit` the cosine of their angle. */
+static enum cn_status make_vector_dot(const struct making *m, bool unit) {
+    enum cn_status status = CN_OK;
+    for (int i = 0; i < 2 && unit && status == CN_OK; i++)
+        status = make_layer(m, "UnitNormalization", json_object(), i, -1);
+    if (status == CN_OK)
+        status = make_layer(m, "Multiply", json_object(), unit ? CN_KERAS_MADE : 0,
+                            unit ? CN_KERAS_MADE - 1 : 1);
+    return status == CN_OK
+               ? make_layer(m, "Reduce", json_pack("{s:s, s:i}", "function", "sum", "axis", 1),
+                            CN_KERAS_BEFORE, -1)
+               : status;
+}
+
+/* Sums over one axis of each input: a product of matrices, if need be turned. */
+static enum cn_status make_dot(const struct making *m) {
+    const json_t *given = json_object_get(m->entry->config, "axes");
+    const bool unit = json_is_true(json_object_get(m->entry->config, "normalize"));
+    int axes[2];
+    if (m->input_count != 2)
+        return refuse_call(m, "which has two inputs");
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *axis = json_is_array(given) ? json_array_get(given, i) : given;
+        axes[i] = json_is_integer(axis) ? axis_of(&m->shapes[i], json_integer_value(axis)) : -1;
+        if (axes[i] < 0)
+            return refuse_call(m, "over axes that are not those of one sample");
+    }
+    if (m->shapes[0].rank == 1 && m->shapes[1].rank == 1)
+        return make_vector_dot(m, unit);
+    if (m->shapes[0].rank != 2 || m->shapes[1].rank != 2 || unit)
+        return refuse_call(m, "which is supported for two vectors, or for two matrices that are "
+                              "not normalized");
+    if (axes[0] == 1 && axes[1] == 0)
+        return make_layer(m, "MatMul", json_object(), 0, 1);
+    enum cn_status status = CN_OK;
+    if (axes[0] == 0 && axes[1] == 1) { /* the product the other way round, turned */
+        status = make_layer(m, "MatMul", json_object(), 1, 0);
+        return status == CN_OK ? make_turned(m, CN_KERAS_BEFORE) : status;
+    }
+    status = make_turned(m, axes[0] == 0 ? 0 : 1);
+    return status == CN_OK
+               ? make_layer(m, "MatMul", json_object(), axes[0] == 0 ? CN_KERAS_BEFORE : 0,
+                            axes[0] == 0 ? 1 : CN_KERAS_BEFORE)
+               : status;
+}
+
+/* Divides by the length of each vector over the last axis. */
+static enum cn_status make_unit(const struct making *m, const struct arguments *a) {
+    const struct argument axis = argument(a, 1, "axis|dim"), order = argument(a, 2, "order"),
+                          least = argument(a, 2, "epsilon");
+    const json_t *one =
+        json_array_size(axis.value) == 1 ? json_array_get(axis.value, 0) : axis.value;
+    const bool is_keras_3 = strcmp(m->name, "Normalize") == 0;
+    if (json_is_integer(one)
+            ? axis_of(&m->shapes[0], json_integer_value(one)) + 1 != m->shapes[0].rank
+            : !is_keras_3 || axis.value != NULL)
+        return refuse_call(m, "which is supported over the last axis only");
+    if ((is_keras_3 && order.value != NULL && number(order.value) != 2) ||
+        (!is_keras_3 && least.value != NULL && number(least.value) > 1e-9))
+        return refuse_call(m, "which is supported for lengths only");
+    return make_layer(m, "UnitNormalization", json_object(), 0, -1);
+}
+
 /* Concatenates all inputs: the only operation of more than two. */
 static enum cn_status make_concatenate(const struct making *m, const struct arguments *a) {
     const struct argument axis = argument(a, SIZE_MAX, "axis");
@@ -702,6 +776,10 @@ enum cn_status cn_keras_operation_calls(const struct cn_keras_layer *entry, cons
         return make_clip(&m, &a);
     case MATMUL:
         return make_matmul(&m, &a);
+    case DOT:
+        return make_dot(&m);
+    case UNIT:
+        return make_unit(&m, &a);
     case REDUCE:
         return make_reduce(&m, &a, operation->name);
     case RESHAPE:

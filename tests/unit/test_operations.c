@@ -174,3 +174,54 @@ Test(operations, refused) {
         cr_assert_not_null(strstr(error.text, "\"f\""), "%s", error.text);
     }
 }
+
+#define FLAT(class, config)                                                                        \
+    "{\"class_name\": \"" class "\", \"name\": \"a\", \"config\": {\"name\": \"a\"" config         \
+                                "}, \"inbound_nodes\": [[[\"x\", 0, 0, {}]]]}"
+#define DOT(axes, normalize)                                                                       \
+    "{\"class_name\": \"Dot\", \"name\": \"f\", \"config\": {\"name\": \"f\", \"axes\": " axes     \
+    ", \"normalize\": " normalize                                                                  \
+    "}, \"inbound_nodes\": [[[\"a\", 0, 0, {}], [\"a\", 0, 0, {}]]]}"
+
+Test(operations, dot) {
+    static const float squares = 146, one = 1;
+    check(FLAT("Flatten", "") ", " DOT("1", "false"), &squares, 1);
+    check(FLAT("Flatten", "") ", " DOT("[-1, -1]", "true"), &one, 1);
+    /* x as three rows r of four and as four columns: r r^T, r^T r, and the square of 3 x 4 as 4 x 4
+     */
+    float rows[9] = {0}, columns[16] = {0};
+    for (int i = 0; i < 9; i++)
+        for (int k = 0; k < 4; k++)
+            rows[i] += x_at(i / 3 * 4 + k) * x_at(i % 3 * 4 + k);
+    for (int i = 0; i < 16; i++)
+        for (int k = 0; k < 3; k++)
+            columns[i] += x_at(k * 4 + i / 4) * x_at(k * 4 + i % 4);
+    check(FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("2", "false"), rows, 9);
+    check(FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("[1, 1]", "false"), columns, 16);
+}
+
+Test(operations, dots_that_are_refused) {
+    static const char *const nodes[] = {
+        FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("1", "true"),
+        FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("0", "false"),
+        FLAT("Dropout", ", \"rate\": 0.5") ", " DOT("1", "false"),
+        KERAS_2("math.l2_normalize", "[\"x\", 0, 0, {\"axis\": 1}]"),
+        KERAS_2("math.l2_normalize", "[\"x\", 0, 0, {\"axis\": null}]"),
+        KERAS_3("Normalize", "\"axis\": -1, \"order\": 1, ", "{\"args\": [" TENSOR "]}")};
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+        struct cn_network *network = NULL;
+        struct cn_error error = {0};
+        cr_expect_eq(parse(nodes[i], &network, &error), CN_UNSUPPORTED, "%s", nodes[i]);
+    }
+}
+
+Test(operations, lengths_of_1) {
+    float expected[SIZE];
+    for (int i = 0; i < SIZE; i++)
+        expected[i] = x_at(i) / hypotf(x_at(i & ~1), x_at(i | 1));
+    check(KERAS_2("math.l2_normalize", "[\"x\", 0, 0, {\"axis\": -1}]"), expected, SIZE);
+    check(KERAS_2("math.l2_normalize", "[\"x\", 0, 0, {\"axis\": [3], \"epsilon\": 1e-10}]"),
+          expected, SIZE);
+    check(KERAS_3("Normalize", "\"axis\": -1, \"order\": 2, ", "{\"args\": [" TENSOR "]}"),
+          expected, SIZE);
+}
