@@ -196,7 +196,9 @@ void train_say_data(const struct train_settings *settings, const struct train_da
     }
     fputc('\n', stderr);
     if (training->left_out > 0) {
-        fprintf(stderr, "Left out: %zu files that are no pictures\n", training->left_out);
+        fprintf(stderr, "Left out: %zu file%s no picture%s\n", training->left_out,
+                training->left_out == 1 ? " that is" : "s that are",
+                training->left_out == 1 ? "" : "s");
     }
     if (training->weights != NULL) {
         fputs("Weights: the pictures have their own weights\n", stderr);

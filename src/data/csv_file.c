@@ -1,5 +1,6 @@
 /* csv_file.c: lines and fields of a CSV file. Memory grows with the longest line that the file
  * really holds. Knows no columns. Thread-safe. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,9 @@ enum cn_status cn_csv_next(struct cn_csv *csv, bool *ret_more, struct cn_error *
     if (csv->number++ == 0) {
         if (strncmp(csv->line, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
             memmove(csv->line, csv->line + 3, strlen(csv->line + 3) + 1);
+        if (memchr(csv->line, '\xff', 2) != NULL && memchr(csv->line, '\xfe', 2) != NULL)
+            return cn_fail_at(error, CN_UNSUPPORTED, csv->path, -1,
+                              "is UTF-16; save it as UTF-8 (\"CSV UTF-8\" in spreadsheets)");
         csv->separator = csv->line[strcspn(csv->line, ",;\t")];
     }
     *ret_more = true;
@@ -90,15 +94,33 @@ char *cn_csv_field(const struct cn_csv *csv, char **rest) {
     char *field = *rest;
     if (field == NULL)
         return NULL;
+    field += strspn(field, " ");
     char *end = field;
     if (*field == '"') {
         end = unquote(field);
+        end += strspn(end, " ");
         *rest = *end != '\0' && *end == csv->separator ? end + 1 : NULL;
         return field;
     }
     while (*end != '\0' && *end != csv->separator)
         end++;
     *rest = *end != '\0' ? end + 1 : NULL;
+    while (end > field && end[-1] == ' ')
+        end--;
     *end = '\0';
     return field;
+}
+
+bool cn_csv_same_name(const char *a, const char *b) {
+    static const char ignored[] = " _-";
+    for (;;) {
+        a += strspn(a, ignored);
+        b += strspn(b, ignored);
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+            return false;
+        if (*a == '\0')
+            return true;
+        a++;
+        b++;
+    }
 }

@@ -29,4 +29,7 @@ enum cn_status cn_csv_next(struct cn_csv *csv, bool *ret_more, struct cn_error *
  * around a field go, and two within them are one (RFC 4180). */
 char *cn_csv_field(const struct cn_csv *csv, char **rest);
 
+/* True if the names of two columns differ only in case, blanks, - and _. */
+bool cn_csv_same_name(const char *a, const char *b);
+
 #endif

@@ -3,6 +3,7 @@
  * column called weight is the samples' weights. A row is read at a time, so that memory grows with
  * what the file really holds. Thread-safe.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,9 +22,31 @@ enum { PATH_SIZE = 4096, MAX_LABEL = 65534 };
 static bool is_csv_file(const char *path) {
     struct stat info;
     const size_t length = strlen(path);
-    const bool named = (length > 4 && strcasecmp(path + length - 4, ".csv") == 0) ||
-                       (length > 7 && strcasecmp(path + length - 7, ".csv.gz") == 0);
+    static const char *const endings[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz"};
+    bool named = false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        named = named || (length > strlen(endings[i]) &&
+                          strcasecmp(path + length - strlen(endings[i]), endings[i]) == 0);
     return named && stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/* The one file of a folder whose name ends like mnist_train.csv. False: none, or several. */
+static bool find_only(const char *folder, const char *split, char path[static PATH_SIZE]) {
+    size_t found = 0;
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        const size_t length = strcspn(entry->d_name, ".");
+        const char *end = entry->d_name + length - strlen(split);
+        char candidate[PATH_SIZE];
+        if (length > strlen(split) && strncasecmp(end, split, strlen(split)) == 0 &&
+            (end[-1] == '_' || end[-1] == '-') &&
+            snprintf(candidate, PATH_SIZE, "%s/%s", folder, entry->d_name) < PATH_SIZE &&
+            is_csv_file(candidate) && found++ == 0)
+            memcpy(path, candidate, sizeof candidate);
+    }
+    if (directory != NULL)
+        (void)closedir(directory);
+    return found == 1;
 }
 
 /* The split's file in a folder, or the file that the request names. */
@@ -39,7 +62,7 @@ static bool find_csv(const struct cn_dataset_request *request, char path[static 
                 PATH_SIZE &&
             is_csv_file(path))
             return true;
-    return false;
+    return find_only(request->path, names[request->split], path);
 }
 
 bool cn_dataset_csv_recognize(const struct cn_dataset_request *request) {
@@ -55,34 +78,67 @@ bool cn_dataset_csv_recognize(const struct cn_dataset_request *request) {
 struct rows {
     struct cn_csv csv;
     size_t label_column, weight_column, columns; /* a column that is not there: SIZE_MAX */
+    size_t id_column;                            /* numbers the rows */
     size_t capacity;                             /* samples that the dataset has room for */
+    double largest;                              /* pixel so far */
+    double scale; /* 255: there are fractions, and no pixel is above 1; 1: as they are */
 };
 
-static bool parse_field(const char *field, long maximum, long *ret_value) {
+static bool parse_field(const char *field, double maximum, double *ret_value) {
     char *end;
     errno = 0;
     const double value = strtod(field, &end);
-    if (end == field || *end != '\0' || !(value >= 0 && value <= (double)maximum) ||
-        value != floor(value))
+    if (end == field || *end != '\0' || !(value >= 0 && value <= maximum))
         return false;
-    *ret_value = (long)value;
+    *ret_value = value;
     return true;
+}
+
+/* Multiplies the `count` pixels so far. */
+static void rescale(uint8_t *pixels, size_t count, double factor) {
+    for (size_t i = 0; i < count; i++)
+        pixels[i] = (uint8_t)lrint(pixels[i] * factor);
+}
+
+/* Stores a pixel behind the `count` others: a fraction among pixels up to 1 shows that 1 is white,
+ * until a pixel above 1 shows that it is not. */
+static void put_pixel(struct rows *rows, double value, uint8_t *pixels, size_t count) {
+    rows->largest = fmax(rows->largest, value);
+    if (rows->scale > 1 && value > 1) {
+        rescale(pixels, count, 1 / rows->scale);
+        rows->scale = 1;
+    } else if (rows->scale == 1 && rows->largest <= 1 && value != floor(value)) {
+        rows->scale = 255;
+        rescale(pixels, count, rows->scale);
+    }
+    pixels[count] = (uint8_t)lrint(value * rows->scale);
+}
+
+static bool is_named(const char *field, const char *const *names) {
+    for (; *names != NULL; names++)
+        if (cn_csv_same_name(field, *names))
+            return true;
+    return false;
 }
 
 /* Counts the columns of the first line, and finds the label's and the weight's if it is a head. */
 static void read_head(struct rows *rows, bool *ret_head) {
+    static const char *const labels[] = {"label",    "labels", "class", "target",
+                                         "category", "digit",  "y",     NULL};
+    static const char *const ids[] = {"", "id", "index", "image_id", "Unnamed: 0", NULL};
     char *copy = strdup(rows->csv.line), *rest = copy;
-    long value;
+    double value;
     *ret_head = false;
     rows->columns = 0;
-    rows->label_column = rows->weight_column = SIZE_MAX;
+    rows->label_column = rows->weight_column = rows->id_column = SIZE_MAX;
     for (char *field; copy != NULL && (field = cn_csv_field(&rows->csv, &rest)) != NULL;
          rows->columns++) {
         *ret_head = *ret_head || !parse_field(field, 1L << 30, &value);
-        if (rows->label_column == SIZE_MAX &&
-            (strcasecmp(field, "label") == 0 || strcasecmp(field, "class") == 0))
+        if (rows->label_column == SIZE_MAX && is_named(field, labels))
             rows->label_column = rows->columns;
-        if (strcasecmp(field, "weight") == 0)
+        else if (rows->columns == 0 && is_named(field, ids))
+            rows->id_column = 0;
+        else if (cn_csv_same_name(field, "weight"))
             rows->weight_column = rows->columns;
     }
     free(copy);
@@ -93,7 +149,8 @@ static void read_head(struct rows *rows, bool *ret_head) {
 /* Pictures are the network's shape if that has as many samples, else square and grey. */
 static enum cn_status find_shape(const struct rows *rows, const struct cn_dataset_request *request,
                                  struct cn_shape *ret_shape, struct cn_error *error) {
-    const size_t pixels = rows->columns - 1 - (rows->weight_column != SIZE_MAX);
+    const size_t pixels =
+        rows->columns - 1 - (rows->weight_column != SIZE_MAX) - (rows->id_column != SIZE_MAX);
     const int side = (int)lround(sqrt((double)pixels));
     if (request->shape != NULL && request->shape->rank == 3 &&
         cn_shape_size(request->shape) == pixels)
@@ -119,29 +176,32 @@ static enum cn_status add_row(struct rows *rows, struct cn_dataset *dataset,
     enum cn_status status = cn_dataset_grow(dataset, &rows->capacity, error);
     if (status != CN_OK)
         return status;
-    uint8_t *pixel = dataset->images + dataset->count * cn_shape_size(&dataset->shape);
+    size_t pixel = dataset->count * cn_shape_size(&dataset->shape);
     char *rest = rows->csv.line;
     size_t column = 0;
     for (char *field; (field = cn_csv_field(&rows->csv, &rest)) != NULL; column++) {
         const bool label = column == rows->label_column;
-        long value;
+        double value;
         if (column >= rows->columns) {
             column++;
             break;
         }
+        if (column == rows->id_column)
+            continue;
         if (column == rows->weight_column) {
             if (!cn_dataset_parse_weight(field, &dataset->weights[dataset->count]))
                 return fail_field(rows, column, field, "weight from 0 to 1e6", error);
             continue;
         }
-        if (!parse_field(field, label ? MAX_LABEL : 255, &value))
+        if (!parse_field(field, label ? MAX_LABEL : 255, &value) ||
+            (label && value != floor(value)))
             return fail_field(rows, column, field,
-                              label ? "whole number from 0 to 65534" : "whole number from 0 to 255",
+                              label ? "whole number from 0 to 65534" : "number from 0 to 255",
                               error);
         if (label)
             dataset->labels[dataset->count] = (uint16_t)value;
         else
-            *pixel++ = (uint8_t)value;
+            put_pixel(rows, value, dataset->images, pixel++);
     }
     if (column != rows->columns)
         return cn_fail_at(error, CN_MALFORMED, rows->csv.path, -1,
@@ -164,7 +224,8 @@ static enum cn_status read_rows(struct rows *rows, const struct cn_dataset_reque
     if (rows->label_column == SIZE_MAX || rows->columns < 2)
         return cn_fail_at(
             error, CN_INVALID, csv->path, -1,
-            "has no column called label or class, without which pictures teach nothing");
+            "has no column called label (or class, target, y), without which pictures "
+            "teach nothing");
     status = find_shape(rows, request, &dataset->shape, error);
     if (status == CN_OK && rows->weight_column != SIZE_MAX)
         status = cn_dataset_weigh(dataset, error);
@@ -194,7 +255,7 @@ bool cn_dataset_csv_has_split(const struct cn_dataset_request *request) {
 
 enum cn_status cn_dataset_csv_read(const struct cn_dataset_request *request,
                                    struct cn_dataset *dataset, struct cn_error *error) {
-    struct rows rows = {0};
+    struct rows rows = {.scale = 1};
     char path[PATH_SIZE];
     if (!find_csv(request, path, &dataset->whole))
         return cn_fail_at(error, CN_IO, request->path, -1,

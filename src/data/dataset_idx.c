@@ -18,8 +18,8 @@ static const char image_ending[] = "images-idx3-ubyte";
 static const char label_ending[] = "labels-idx1-ubyte";
 
 /* Writes the path of the plain or the .gz file; false if neither exists (the plain name stays). */
-static bool find_file(const char *folder, const char *prefix, const char *ending,
-                      char path[static PATH_SIZE]) {
+static bool find_ending(const char *folder, const char *prefix, const char *ending,
+                        char path[static PATH_SIZE]) {
     int length = snprintf(path, PATH_SIZE, "%s/%s%s.gz", folder, prefix, ending);
     if (length < 0 || length >= PATH_SIZE)
         return false;
@@ -30,6 +30,15 @@ static bool find_file(const char *folder, const char *prefix, const char *ending
     if (zipped)
         path[length - 3] = '.';
     return zipped;
+}
+
+/* The same; images.idx3-ubyte, as some copies of MNIST have it, goes too. */
+static bool find_file(const char *folder, const char *prefix, const char *ending,
+                      char path[static PATH_SIZE]) {
+    char dotted[PREFIX_SIZE];
+    (void)snprintf(dotted, sizeof dotted, "%s", ending);
+    dotted[strcspn(dotted, "-")] = '.';
+    return find_ending(folder, prefix, dotted, path) || find_ending(folder, prefix, ending, path);
 }
 
 /* The sets of EMNIST in a folder: "emnist-<set>-" each, sorted, each once. */

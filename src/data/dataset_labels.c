@@ -36,7 +36,7 @@ struct labels {
 
 static bool is_one_of(const char *text, const char *const *names) {
     for (; *names != NULL; names++)
-        if (strcasecmp(text, *names) == 0)
+        if (cn_csv_same_name(text, *names))
             return true;
     return false;
 }
@@ -59,12 +59,42 @@ static bool find_picture(const struct labels *labels, const char *name,
     static const char *const endings[] = {"",     ".png",  ".jpg", ".jpeg", ".webp", ".gif", ".bmp",
                                           ".tif", ".tiff", ".ppm", ".pgm",  ".JPG",  ".PNG", NULL};
     const char *const folders[] = {labels->folder, labels->split_folder};
+    static const char *const below[] = {"", "images/", "imgs/", "pictures/"};
+    char slashed[PATH_SIZE];
     for (size_t i = 0; i < 2; i++)
-        for (const char *const *ending = endings; folders[i][0] != '\0' && *ending != NULL;
-             ending++)
-            if (join(path, folders[i], name, *ending) && is_file(path))
-                return true;
+        for (size_t b = 0; folders[i][0] != '\0' && b < sizeof below / sizeof *below; b++) {
+            if (snprintf(slashed, PATH_SIZE, "%s%s", name[0] == '/' ? "" : below[b], name) >=
+                PATH_SIZE)
+                return false;
+            for (const char *const *ending = endings; *ending != NULL; ending++)
+                if (join(path, folders[i], slashed, *ending) && is_file(path))
+                    return true;
+        }
     return false;
+}
+
+/* The same for a name that may have Windows' backslashes. */
+static bool find_named(const struct labels *labels, const char *name, char path[static PATH_SIZE]) {
+    char slashed[PATH_SIZE];
+    if (find_picture(labels, name, path))
+        return true;
+    if (strchr(name, '\\') == NULL || snprintf(slashed, PATH_SIZE, "%s", name) >= PATH_SIZE)
+        return false;
+    for (char *at = slashed; (at = strchr(at, '\\')) != NULL;)
+        *at = '/';
+    return find_picture(labels, slashed, path);
+}
+
+/* True if the next line begins with a picture: the one before it is a heading, in whatever
+ * language. */
+static bool names_picture(struct cn_csv *csv, const struct labels *labels,
+                          char picture[static PATH_SIZE]) {
+    bool more = false;
+    if (cn_csv_next(csv, &more, NULL) != CN_OK || !more)
+        return false;
+    char *rest = csv->line;
+    const char *field = cn_csv_field(csv, &rest);
+    return field != NULL && field[0] != '\0' && find_named(labels, field, picture);
 }
 
 /* Reads the columns of the first line. False: it is not the heading of such a list. */
@@ -97,12 +127,15 @@ static bool read_head(struct cn_csv *csv, struct labels *labels) {
     free(copy);
     if (labels->file != SIZE_MAX && labels->label != SIZE_MAX)
         return true;
-    if (column < 2 || first[0] == '\0' || !find_picture(labels, first, picture))
+    if (column < 2)
         return false;
-    labels->headless = true; /* file, class */
-    labels->file = 0;
+    labels->headless = first[0] != '\0' && find_named(labels, first, picture);
+    if (!labels->headless && !names_picture(csv, labels, picture))
+        return false;
+    labels->file = 0; /* file, class */
     labels->label = 1;
-    labels->weight = labels->split = SIZE_MAX;
+    if (labels->headless)
+        labels->weight = labels->split = SIZE_MAX;
     return true;
 }
 
@@ -295,7 +328,7 @@ static enum cn_status take_picture(void *data, const struct cn_csv *csv,
     bool found;
     if (!row->selected)
         return CN_OK;
-    if (!find_picture(rows->labels, row->file, path))
+    if (!find_named(rows->labels, row->file, path))
         return cn_fail_at(error, CN_IO, csv->path, -1,
                           "line %zu names the picture '%.200s', which is not there", csv->number,
                           row->file);

@@ -35,7 +35,11 @@ static const struct names names[] = {
     {"train_images", "train_labels", CN_SPLIT_TRAIN, "train_weights"},
     {"test_images", "test_labels", CN_SPLIT_TEST, "test_weights"},
     {"val_images", "val_labels", CN_SPLIT_VALIDATION, "val_weights"},
+    {"x_valid", "y_valid", CN_SPLIT_VALIDATION, "w_valid"},
+    {"train_x", "train_y", CN_SPLIT_TRAIN, "train_w"},
+    {"test_x", "test_y", CN_SPLIT_TEST, "test_w"},
     {"images", "labels", -1, "weights"},
+    {"image", "label", -1, "weight"},
     {"x", "y", -1, "sample_weight"},
     {"X", "y", -1, "sample_weight"},
     {"data", "labels", -1, "weights"},
@@ -208,6 +212,11 @@ static enum cn_status find_shape(const struct cn_dataset_request *request,
             return cn_fail_at(error, CN_INVALID, request->path, -1,
                               "has pictures with a side of %zu; sides are from 1 to 65536",
                               dims[i]);
+    if (array->rank == 4 && dims[3] > 4 && (dims[1] == 1 || dims[1] == 3))
+        return cn_fail_at(error, CN_UNSUPPORTED, request->path, -1,
+                          "has pictures [%zu, %zu, %zu], with the channels first; save "
+                          "x.transpose(0, 2, 3, 1)",
+                          dims[1], dims[2], dims[3]);
     if (array->rank == 3 || array->rank == 4)
         *ret_shape =
             cn_shape_image((int)dims[1], (int)dims[2], array->rank == 4 ? (int)dims[3] : 1);
@@ -354,7 +363,7 @@ static bool directory_has(const unsigned char *tail, size_t length, const char *
     const size_t size = strlen(name);
     for (size_t at = 0; at + ENTRY + size <= length; at++)
         if (memcmp(tail + at, "PK\1\2", 4) == 0 && tail[at + 28] == size && tail[at + 29] == 0 &&
-            memcmp(tail + at + ENTRY, name, size) == 0)
+            strncasecmp((const char *)tail + at + ENTRY, name, size) == 0)
             return true;
     return false;
 }
@@ -397,9 +406,10 @@ static enum cn_status fail_missing(const struct cn_dataset_request *request,
                                    struct cn_error *error) {
     const bool short_name = request->split == CN_SPLIT_VALIDATION;
     const char *name = short_name ? "val" : cn_split_names[request->split];
-    return cn_fail_at(error, CN_IO, request->path, -1,
-                      "has no pictures and labels for the split %s: arrays called as x_%s and y_%s",
-                      cn_split_names[request->split], name, name);
+    return cn_fail_at(
+        error, CN_IO, request->path, -1,
+        "has no pictures and labels for the split %s: no arrays are called x_%s and y_%s",
+        cn_split_names[request->split], name, name);
 }
 
 enum cn_status cn_dataset_numpy_read(const struct cn_dataset_request *request,

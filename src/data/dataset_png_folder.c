@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "data/picture_list.h"
@@ -30,7 +31,7 @@ static bool is_folder(const char *path) {
 }
 
 static int skip_hidden(const struct dirent *entry) {
-    return entry->d_name[0] != '.';
+    return entry->d_name[0] != '.' && strcmp(entry->d_name, "__MACOSX") != 0;
 }
 
 static bool all_digits(const char *text) {
@@ -103,10 +104,23 @@ static const char *const split_folders[][4] = {
     [CN_SPLIT_VALIDATION] = {"val", "validation", "valid"},
 };
 
+/* Finds a subfolder called `name`, in whatever case; of several the first by name. */
+static bool find_subfolder(const char *path, const char *name, char root[static PATH_SIZE]) {
+    struct listing listing = {0};
+    bool found = join(root, path, name) && is_folder(root);
+    if (found || list_folder(path, &listing, NULL) != CN_OK)
+        return found;
+    for (int i = 0; i < listing.count && !found; i++)
+        found = strcasecmp(listing.entries[i]->d_name, name) == 0 &&
+                join(root, path, listing.entries[i]->d_name) && is_folder(root);
+    clear_listing(&listing);
+    return found;
+}
+
 /* Writes the path of the split's folder; false if there is none (the first name stays). */
 static bool find_split(const char *path, enum cn_split split, char root[static PATH_SIZE]) {
     for (const char *const *name = split_folders[split]; *name != NULL; name++)
-        if (join(root, path, *name) && is_folder(root))
+        if (find_subfolder(path, *name, root))
             return true;
     (void)join(root, path, split_folders[split][0]);
     return false;
@@ -187,10 +201,16 @@ static enum cn_status add_classes(struct cn_picture_list *list, const char *root
                                   struct cn_error *error) {
     char path[PATH_SIZE];
     enum cn_status status = CN_OK;
+    if (classes->count == 1)
+        return cn_fail_at(error, CN_INVALID, root, -1,
+                          "has one subfolder, %.80s; each is a class, and a training needs 2 to "
+                          "%d: are the data in %.80s/%.80s?",
+                          classes->entries[0]->d_name, MAX_CLASSES, root,
+                          classes->entries[0]->d_name);
     if (classes->count < 2 || classes->count > MAX_CLASSES)
         return cn_fail_at(error, CN_INVALID, root, -1,
-                          "has %d subfolder%s; each is a class, and a training needs 2 to %d",
-                          classes->count, classes->count == 1 ? "" : "s", MAX_CLASSES);
+                          "has %d subfolders; each is a class, and a training needs 2 to %d",
+                          classes->count, MAX_CLASSES);
     dataset->class_names = calloc((size_t)classes->count, sizeof *dataset->class_names);
     if (dataset->class_names == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %d class names", classes->count);

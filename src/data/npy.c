@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <zlib.h>
 
 #include "data/npy.h"
@@ -27,7 +28,8 @@ static bool parse_type(const char *text, struct cn_npy *array) {
     const bool whole = kind == 'u' || kind == 'i';
     array->kind = kind;
     array->item = item;
-    return (order == '|' || order == '<') &&
+    array->big = order == '>';
+    return (order == '|' || order == '<' || order == '>') &&
            ((whole && (item == 1 || item == 2 || item == 4 || item == 8)) ||
             (kind == 'f' && (item == 4 || item == 8)) || (kind == 'b' && item == 1));
 }
@@ -73,13 +75,13 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
     const char *order = find_key(head, "fortran_order");
     if (!parse_type(find_key(head, "descr"), &array))
         return cn_fail_at(error, CN_UNSUPPORTED, source, (long long)begin,
-                          "holds neither whole numbers nor floats, little-endian: %.80s", head);
+                          "holds neither whole numbers nor floats: %.80s", head);
     if (!parse_shape(find_key(head, "shape"), &array))
         return cn_fail_at(error, CN_UNSUPPORTED, source, (long long)begin,
                           "has a shape that is not of rank 0 to %d: %.80s", CN_NPY_MAX_RANK, head);
     if (order == NULL || strncmp(order, "False", 5) != 0)
         return cn_fail_at(error, CN_UNSUPPORTED, source, (long long)begin,
-                          "is not in C's order: %.80s", head);
+                          "is not in C's order; save numpy.ascontiguousarray(x): %.80s", head);
     if (__builtin_mul_overflow(array.count, array.item, &bytes_needed) ||
         bytes_needed != length - begin - size)
         return cn_fail_at(error, CN_MALFORMED, source, (long long)(begin + size),
@@ -94,7 +96,7 @@ double cn_npy_value(const struct cn_npy *array, size_t i) {
     const unsigned char *p = array->data + i * array->item;
     uint64_t bits = 0;
     for (size_t k = 0; k < array->item; k++)
-        bits |= (uint64_t)p[k] << (8 * k);
+        bits |= (uint64_t)p[array->big ? array->item - 1 - k : k] << (8 * k);
     if (array->kind == 'f' && array->item == 4) {
         const uint32_t narrow = (uint32_t)bits;
         float value;
@@ -127,7 +129,7 @@ enum cn_status cn_npz_find(const unsigned char *bytes, size_t length, const char
     enum cn_status status = cn_archive_open(bytes, length, &archive, &reason);
     while (status == CN_OK && more && !*ret_found) {
         status = cn_archive_next(&archive, member, &more, &reason);
-        *ret_found = status == CN_OK && more && strcmp(member->name, name) == 0;
+        *ret_found = status == CN_OK && more && strcasecmp(member->name, name) == 0;
     }
     if (status != CN_OK)
         return cn_fail_at(error, status, source, -1, "%s", reason.text);

@@ -17,12 +17,13 @@ struct cn_npy {
     size_t count;              /* their product */
     char kind;                 /* 'u', 'i', 'f' or 'b' as in its descr */
     size_t item;               /* bytes of one number */
-    const unsigned char *data; /* [count, item], little-endian; borrowed */
+    bool big;                  /* the first of them is the highest */
+    const unsigned char *data; /* [count, item]; borrowed */
 };
 
 /* Reads the header of the array in `bytes`, which are borrowed. CN_MALFORMED: not an array, or
  * another number of bytes than its shape needs; CN_UNSUPPORTED: a type that is not a number,
- * big-endian, Fortran's order or a rank above 4. `source` is its name in errors. */
+ * Fortran's order or a rank above 4. `source` is its name in errors. */
 enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const char *source,
                             struct cn_npy *ret_array, struct cn_error *error);
 

@@ -5,6 +5,7 @@ narrow terminal."""
 import array
 import csv
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -339,6 +340,122 @@ def narrow(folder):
           "nothing is cut off: %s" % said)
 
 
+# ---- Odd habits of data files ----
+
+def put(folder, name, data):
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if isinstance(data, str):
+        data = data.encode()
+    with (gzip.open if name.endswith(".gz") else open)(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def rows_of_pixels(head="label", scale="%d", separator=",", end="\n", label_last=False, before="", quote=""):
+    """12 pictures of 4x4 in 3 classes: the first pixel of number i is 20 * i, the last one is 255."""
+    lines = []
+    names = [head] + ["pixel%d" % i for i in range(16)] if head is not None else None
+    for i in range(-1 if names else 0, 12):
+        pixels = [20 * i] + [255] * 15
+        cells = names if i < 0 else ["%d" % (i % 3)] + [scale % (p / 255 if scale == "%.6f" else p) for p in pixels]
+        cells = [quote + cell + quote for cell in cells]
+        cells = cells[1:] + cells[:1] if label_last else cells
+        lines.append(("" if not before else before + separator if i < 0 else "%d" % i + separator) +
+                     separator.join(cells))
+    return end.join(lines) + end
+
+
+def npy(kind, shape, data):
+    head = b"{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (kind.encode(), str(shape).encode())
+    head += b" " * (117 - len(head)) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + data
+
+
+def archive(path, **arrays):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in arrays.items():
+            file.writestr(name + ".npy", data)
+    return path
+
+
+def habits(folder):
+    """Headers, separators, marks and names as other programs write them give the same pictures."""
+    folder = os.path.join(folder, "habits")
+    os.makedirs(folder)
+    grey, labels = os.path.join(folder, "net.json"), bytes(i % 3 for i in range(12))
+    network(grey, 4, 3, 1)
+    prints = {}
+
+    def learn(data, *more, architecture=grey):
+        model = os.path.join(folder, "model")
+        code, _, said = convnet("train", "--architecture", architecture, "--data", data, "--epochs", "1",
+                                "--output", model, "--loss", "categorical_crossentropy", *more)
+        record = json.loads(convnet("info", "--json", model)[1]) if code == 0 else {}
+        return record.get("training", {}).get("data", {}).get("sha256"), said
+
+    def same(kind, what, data):
+        digest, said = learn(data)
+        check(digest is not None and digest == prints.setdefault(kind, digest), "%s: %s" % (what, said))
+
+    plain = rows_of_pixels()
+    for name, text in (
+            ("plain.csv", plain), ("gz.csv.gz", plain), ("bom.csv", "\ufeff" + plain),
+            ("crlf.csv", rows_of_pixels(end="\r\n")), ("semicolons.csv", rows_of_pixels(separator=";")),
+            ("tabs.tsv", rows_of_pixels(separator="\t")), ("blanks.csv", rows_of_pixels(separator=" , ")),
+            ("quotes.csv", rows_of_pixels(quote='"')), ("headless.csv", rows_of_pixels(head=None)),
+            ("last.csv", rows_of_pixels(label_last=True)), ("class.csv", rows_of_pixels(head="Class")),
+            ("target.csv", rows_of_pixels(head="target")), ("index.csv", rows_of_pixels(before=" ")),
+            ("id.csv", rows_of_pixels(before="id")), ("floats.csv", rows_of_pixels(scale="%.1f")),
+            ("fractions.csv", rows_of_pixels(scale="%.6f"))):
+        same("csv", name, put(folder, name, text))
+    put(folder, "redmon/mnist_train.csv", rows_of_pixels(head=None))
+    put(folder, "redmon/mnist_test.csv", rows_of_pixels(head=None))
+    same("csv", "mnist_train.csv", os.path.join(folder, "redmon"))
+    check("UTF-16" in learn(put(folder, "wide.csv", plain.encode("utf-16")))[1], "UTF-16 is named")
+
+    pixels = b"".join(bytes([20 * i] + [255] * 15) for i in range(12))
+    images, classes = npy("|u1", (12, 4, 4), pixels), npy("|u1", (12,), labels)
+    dotted = os.path.join(folder, "dotted")
+    put(dotted, "train-images.idx3-ubyte", struct.pack(">IIII", 2051, 12, 4, 4) + pixels)
+    put(dotted, "train-labels.idx1-ubyte", struct.pack(">II", 2049, 12) + labels)
+    same("csv", "images.idx3-ubyte", dotted)
+    fractions = struct.pack(">192f", *(p / 255 for p in pixels))
+    for name, arrays in (("a", {"x_train": images, "y_train": classes}), ("b", {"X_train": images, "Y_train": classes}),
+                         ("c", {"image": images, "label": classes}),
+                         ("d", {"train_images": images, "train_labels": npy(">i8", (12,), struct.pack(">12q", *labels))}),
+                         ("e", {"x_train": npy(">f4", (12, 4, 4, 1), fractions), "y_train": classes})):
+        same("csv", "arrays %s" % ", ".join(arrays), archive(os.path.join(folder, name + ".npz"), **arrays))
+    first = archive(os.path.join(folder, "f.npz"), x_train=npy("|u1", (12, 3, 8, 8), bytes(12 * 192)), y_train=classes)
+    check("x.transpose(0, 2, 3, 1)" in learn(first)[1], "channels first are named: %s" % learn(first)[1])
+
+    def listed(name, text, below=""):
+        for i in range(12):
+            put(folder, "%s/%s%d.pgm" % (name, below, i), b"P5 4 4 255\n" + bytes([20 * i] + [255] * 15))
+        put(folder, name + "/labels.csv", text)
+        same("listed", name, os.path.join(folder, name))
+
+    body = [("%d.pgm" % i, "cdb"[i % 3]) for i in range(12)]
+    listed("file", "file,label\n" + "".join("%s,%s\n" % row for row in body))
+    listed("bom", "\ufefffile;label\r\n" + "".join("%s;%s\r\n" % row for row in body))
+    listed("words", "File Name, Class\n" + "".join("%s, %s\n" % row for row in body))
+    listed("spanish", "imagen,etiqueta\n" + "".join("%s,%s\n" % row for row in body))
+    listed("windows", "file,label\n" + "".join("in\\%s,%s\n" % row for row in body), "in/")
+    listed("below", "file,label\n" + "".join("%s,%s\n" % row for row in body), "images/")
+
+    for split in ("Train", "Valid", "Test"):
+        for c in "abc":
+            put(folder, "splits/%s/%s/deep/1.pgm" % (split, c), b"P5 4 4 255\n" + noise(ord(c), 16))
+    put(folder, "splits/Train/__MACOSX/a/._1.pgm", "x")
+    put(folder, "splits/Train/a/Thumbs.db", "x")
+    said = learn(os.path.join(folder, "splits"))[1]
+    check("Training: 3 pictures 4x4x1 in 3 classes" in said and "Validation: 3 pictures from its" in said and
+          "Left out: 1 file that is no picture\n" in said and "Test: the test pictures stay apart" in said, said)
+    put(folder, "high/in/a/1.pgm", "x")
+    said = learn(os.path.join(folder, "high"))[1]
+    check("has one subfolder, in;" in said and "are the data in %s/high/in?" % folder in said, said)
+
+
 # ---- Messages ----
 
 def messages(folder):
@@ -387,6 +504,7 @@ def main():
         transfer(folder)
         larger_than_memory(folder)
         narrow(folder)
+        habits(folder)
         messages(folder)
     return finish()
 

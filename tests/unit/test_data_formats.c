@@ -210,7 +210,8 @@ Test(data_formats, keras_s_npz) {
         cn_dataset_free(data);
         cr_assert(cn_dataset_has_split(path, CN_SPLIT_TEST));
         cr_assert(!cn_dataset_has_split(path, CN_SPLIT_VALIDATION));
-        expect_error(path, CN_SPLIT_VALIDATION, "for the split validation: arrays called as x_val");
+        expect_error(path, CN_SPLIT_VALIDATION,
+                     "for the split validation: no arrays are called x_val");
     }
     folder_remove(folder);
 }
@@ -233,8 +234,10 @@ Test(data_formats, a_folder_of_npy) {
     folder_write(path, bytes, make_npy(bytes, "<i4", "(1,)", labels, 3));
     expect_error(folder, CN_SPLIT_TRAIN,
                  "has 3 bytes of numbers; its type and shape need 1 times 4");
-    folder_write(path, bytes, make_npy(bytes, ">i4", "(1,)", labels, 4));
-    expect_error(folder, CN_SPLIT_TRAIN, "little-endian");
+    folder_write(path, bytes, make_npy(bytes, ">i4", "(1,)", "\0\0\1\2", 4));
+    data = read_good(folder, CN_SPLIT_TRAIN);
+    cr_assert_eq(data->labels[0], 258);
+    cn_dataset_free(data);
     folder_write(path, bytes, make_npy(bytes, "|O", "(1,)", labels, 4));
     expect_error(folder, CN_SPLIT_TRAIN, "neither whole numbers nor floats");
     folder_write(path, bytes, make_npy(bytes, "<i4", "(4294967295, 4294967295, 8)", labels, 4));
