@@ -14,6 +14,7 @@ import threading
 BUILD = os.environ.get("top_builddir", ".")
 SOURCE = os.environ.get("top_srcdir", ".")
 DAEMON = os.environ.get("CONVNETD", os.path.join(BUILD, "convnetd"))
+CONVNET = os.path.join(BUILD, "convnet")
 MODEL = os.environ.get("MODEL", os.path.join(SOURCE, "models", "digits.safetensors"))
 PATIENCE = 30.0  # seconds after which a condition counts as failed
 IMAGE = bytes(784)
@@ -181,6 +182,19 @@ def run(*arguments, environment=None):
     result = subprocess.run([DAEMON, *arguments], capture_output=True, timeout=PATIENCE, env=env,
                             check=False)
     return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+def convnet(*arguments, preexec=None):
+    """(exit status, standard output, standard error) of the command."""
+    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=10 * PATIENCE,
+                            preexec_fn=preexec, check=False)
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+def resident(server, name="VmRSS"):
+    """The daemon's memory in bytes; VmHWM: the most that it had."""
+    with open("/proc/%d/status" % server.process.pid, encoding="ascii") as file:
+        return 1024 * int([x for x in file if x.startswith(name)][0].split()[1])
 
 
 def finish():

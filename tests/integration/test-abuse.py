@@ -19,22 +19,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import zlib
 
-from daemon import DAEMON, MODEL, PATIENCE, RAW, Stream, ask, check, finish, get, post, serving
+from daemon import DAEMON, MODEL, PATIENCE, RAW, Stream, ask, check, finish, get, post, resident, serving
+from wire import png_chunk, png_file
 from gate import wait_until
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def palette_picture(side):
     """A PNG of one bit per sample, with palette and tRNS; all pixels are equal."""
-    rows = zlib.compress((b"\0" + bytes((side + 7) // 8)) * side, 9)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 3, 0, 0, 0)) +
-            chunk(b"PLTE", b"\xff\xff\xff\0\0\0") + chunk(b"tRNS", b"\xff\x80") +
-            chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    return png_file(side, side, (b"\0" + bytes((side + 7) // 8)) * side, 1, 3,
+                    png_chunk(b"PLTE", b"\xff\xff\xff\0\0\0") + png_chunk(b"tRNS", b"\xff\x80"))
 
 
 def images(picture, count):
@@ -50,15 +44,9 @@ def post_packed(body, extra=b"", path=b"/predict"):
     return post(gzip.compress(body), b"Content-Encoding: gzip\r\n" + extra, path)
 
 
-def resident(server):
-    with open("/proc/%d/status" % server.process.pid) as file:
-        return int([x for x in file if x.startswith("VmRSS")][0].split()[1]) / 1024
-
-
 def grey_picture(side):
     """An empty page of 8 bits per sample."""
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress((b"\0" + b"\xff" * side) * side, 9)) + chunk(b"IEND", b""))
+    return png_file(side, side, (b"\0" + b"\xff" * side) * side)
 
 
 def test_pixels_in_proportion():
@@ -146,13 +134,13 @@ def test_memory_comes_back():
                 codes.append(None)
         check(503 in codes, "over the budget: %s" % codes)
         check(200 in codes, "who holds a place is served: %s" % codes)
-        print("24 x 7.8 MB in 64M: %s, %.0f MB" % (codes, resident(server)))
+        print("24 x 7.8 MB in 64M: %s, %.0f MB" % (codes, resident(server) / 2**20))
         for sock in socks:
             sock.close()
         if os.environ.get("sanitizer", "no") == "no":  # an allocator that keeps freed memory
-            wait_until(lambda: resident(server) < 40,
-                       "memory comes back: %.0f MB" % resident(server))
-        print("afterwards %.0f MB" % resident(server))
+            wait_until(lambda: resident(server) < 40 << 20,
+                       "memory comes back: %.0f MB" % (resident(server) / 2**20))
+        print("afterwards %.0f MB" % (resident(server) / 2**20))
         check(ask(server, post())[0] == 200, "it serves on")
 
 

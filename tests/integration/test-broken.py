@@ -9,11 +9,10 @@ import subprocess
 import sys
 import tempfile
 
-from daemon import check, finish
+from daemon import CONVNET, check, finish
 
 TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
-CONVNET = os.path.join(BUILD, "convnet")
 READER = os.path.join(BUILD, "tests", "support", "broken_files")
 FILES = os.path.join(TOP, "tests", "data", "import")
 ONNX = os.path.exists(os.path.join(BUILD, "libonnx.la"))

@@ -6,7 +6,6 @@ For a complaint that another file tests, the table names the file and a text tha
 for conditions, never for a fixed time; comparisons of times use the server's own counts.
 """
 import ctypes
-import json
 import os
 import socket
 import sys
@@ -14,8 +13,8 @@ import tempfile
 import threading
 import time
 
-from daemon import (IMAGE, MODEL, RAW, SOURCE, Stream, ask, check, finish, get, post, run,
-                    serving, status_of)
+from daemon import (IMAGE, MODEL, SOURCE, Stream, ask, check, finish, get, post, resident, run, serving,
+                    status_of)
 from gate import Gate, has_gate, metrics, occupy, wait_until
 from wire import b64, fractions, png, request, rows, sample
 
@@ -103,11 +102,6 @@ def json_parsing_100_times_the_models_cost(_):
         print("784 numbers as JSON: %.0f us, the model %.0f us"
               % (decode / 300 * 1e6, compute / 300 * 1e6))
         check(decode < 10 * compute, "reading %g s, computing %g s" % (decode, compute))
-
-
-def resident(server):
-    with open("/proc/%d/statm" % server.process.pid, encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def idle(server):

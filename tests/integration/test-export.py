@@ -5,17 +5,15 @@ import json
 import os
 import random
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
 
 from layer_cases import CASES, layer, write_case, write_model
-from daemon import BUILD, MODEL, check, finish, serving
+from daemon import BUILD, MODEL, check, convnet, finish, serving
 from wire import get_json, post_json
 
-CONVNET = os.path.join(BUILD, "convnet")
 IMPORTS = os.path.exists(os.path.join(BUILD, "convnet-import"))
 ONNX = IMPORTS and os.path.exists(os.path.join(BUILD, "libonnx.la"))
 TOLERANCE = 1e-6
@@ -58,11 +56,6 @@ const run = async (source, inputs) => {
     console.log(JSON.stringify(answers));
 })();
 """
-
-
-def convnet(*arguments):
-    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=120, check=False)
-    return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
 def node(program, pairs):

@@ -13,10 +13,9 @@ import subprocess
 import sys
 import tempfile
 
-from daemon import BUILD, SOURCE, Stream, ask, check, finish, get, post, serving
+from daemon import CONVNET, SOURCE, Stream, ask, check, finish, get, post, serving
 from gate import wait_until
 
-CONVNET = os.path.join(BUILD, "convnet")
 DATA = os.path.join(SOURCE, "tests", "data", "mnist-sample")
 TINY = ('{"class_name":"Sequential","config":[{"class_name":"Flatten","config":'
         '{"batch_input_shape":[null,28,28,1]}},{"class_name":"Dense","config":'

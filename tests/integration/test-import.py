@@ -10,28 +10,21 @@ import os
 import pickle
 import resource
 import struct
-import subprocess
 import sys
 import tempfile
 import types
 import zipfile
 
-from daemon import check, finish, serving
+from daemon import check, convnet, finish, serving
 from wire import post_json
 
 TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
-CONVNET = os.path.join(BUILD, "convnet")
 FILES = os.path.join(TOP, "tests", "data", "import")
 SHARED = next((x for x in (os.path.join(TOP, *up, "shared", "data", "models")
                            for up in ([".."], ["..", ".."])) if os.path.isdir(x)), None)
 MASK = (1 << 64) - 1
 ONNX = os.path.exists(os.path.join(BUILD, "libonnx.la"))
-
-
-def convnet(*arguments):
-    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=120, check=False)
-    return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
 def read_model(path):

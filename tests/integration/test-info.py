@@ -3,20 +3,13 @@
 the cost of each; `convnet edit`: the changes are in the new file, and everything else is unchanged."""
 import json
 import os
-import subprocess
 import sys
 import tempfile
 
-from daemon import BUILD, MODEL, SOURCE, check, finish
+from daemon import MODEL, SOURCE, check, convnet, finish
 from layer_cases import write_case
 
-CONVNET = os.path.join(BUILD, "convnet")
 PICTURE = os.path.join(SOURCE, "examples", "seven.png")
-
-
-def convnet(*arguments):
-    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=120, check=False)
-    return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
 def info(*arguments):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from daemon import BUILD, SOURCE, check, finish
+from daemon import BUILD, check, finish
 
 OF_THE_TREE = ("src/", "tests/", "bench/", "include/", "build/", "systemd/", "scripts/", "packaging/")
 INSTALLED = ("scripts/fetch-dataset", "scripts/post-mnist", "packaging/container/",

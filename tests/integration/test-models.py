@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 import daemon
 from daemon import MODEL, RAW, Stream, ask, check, finish, get, post, serving

@@ -12,12 +12,11 @@ import subprocess
 import sys
 import tempfile
 
-from daemon import check, finish
+from daemon import CONVNET, check, finish
 from gate import wait_until
 
 TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
-CONVNET = os.path.join(BUILD, "convnet")
 PATIENCE = 240
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                    OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_plm="isolated",

@@ -15,11 +15,10 @@ import sys
 import tempfile
 import time
 
-from daemon import check, finish, serving
+from daemon import CONVNET, check, convnet, finish, serving
 
 TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
-CONVNET = os.path.join(BUILD, "convnet")
 PATIENCE = 240
 SIDE = 24
 NETWORK = {"class_name": "Sequential", "config": {"name": "photos", "layers": [
@@ -60,11 +59,6 @@ def make_photographs(folder, names):
         os.makedirs(os.path.join(folder, name))
         for number in range(30):
             photograph(os.path.join(folder, name, "%02d.ppm" % number), name, number)
-
-
-def convnet(*arguments):
-    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=PATIENCE, check=False)
-    return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
 # ---- TensorBoard's files ----

@@ -13,7 +13,7 @@ import threading
 import time
 
 import daemon
-from daemon import (IMAGE, MODEL, Stream, ask, check, finish, get, post, serving, status_of)
+from daemon import IMAGE, MODEL, Stream, ask, check, finish, get, post, resident, serving, status_of
 from wire import b64, fractions, png, request, rows, sample
 
 BAD = b"not a model"
@@ -78,11 +78,6 @@ class Load:
     def milliseconds(self, share):
         """The time within which this share of the answers arrived."""
         return 1e3 * sorted(self.seconds)[int(share * len(self.seconds))]
-
-
-def resident(server):
-    with open("/proc/%d/statm" % server.process.pid) as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def reloads(server):

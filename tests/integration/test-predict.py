@@ -13,9 +13,9 @@ import struct
 import subprocess
 import sys
 import tempfile
-import zlib
 
 from daemon import BUILD, MODEL, PATIENCE, SOURCE, check, finish, serving
+from wire import png, png_file
 
 SAMPLE = os.path.join(SOURCE, "tests", "data", "mnist-sample")
 PNG, JSON, OCTETS = "image/png", "application/json", "application/octet-stream"
@@ -27,19 +27,6 @@ def sample():
     with gzip.open(os.path.join(SAMPLE, "t10k-labels-idx1-ubyte.gz")) as file:
         labels = file.read()[8:]
     return [pixels[784 * i:784 * i + 784] for i in range(len(labels))], list(labels)
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(pixels, width=28, height=28, head=None, rows=None):
-    """8-bit grey."""
-    if rows is None:
-        rows = b"".join(b"\0" + pixels[width * y:width * y + width] for y in range(height))
-    return (b"\x89PNG\r\n\x1a\n" +
-            chunk(b"IHDR", head or struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
 
 
 def larger(pixels, times):
@@ -161,7 +148,7 @@ def test_pictures(curl, images, labels):
         for image, label in zip(images[:40], labels):
             pixels = change(image)
             side = int(len(pixels)**0.5)
-            hits += predictions(curl.post(png(pixels, side, side)))[0]["class"] == label
+            hits += predictions(curl.post(png(pixels, side)))[0]["class"] == label
         check(hits >= 38, "%s: %d of 40 right" % (name, hits))
     with open(os.path.join(SOURCE, "tests", "data", "seven.png"), "rb") as file:
         check(predictions(curl.post(file.read()))[0]["class"] == 7, "seven.png")
@@ -207,7 +194,7 @@ def test_preprocessing(curl, images):
     check(same is not None and same["unchanged"] and not same["inverted"] and
           same["crop"] == [0, 0, 28, 28] and same["scale"] == 1, "untouched: %s" % same)
     large = bytes(255 - v for v in larger(image, 5))
-    done = report(curl.post(png(large, 140, 140)))
+    done = report(curl.post(png(large, 140)))
     check(done is not None and not done["unchanged"] and done["inverted"] and
           0.15 < done["scale"] < 0.25 and max(done["crop"][2:]) > 90, "large: %s" % done)
     body = json.dumps({"images": [[list(image)], base64.b64encode(png(image)).decode()]}).encode()
@@ -218,13 +205,13 @@ def test_preprocessing(curl, images):
     # Two digits beside each other: one is ignored, or both are one picture; the answer says which.
     rows = [larger(images[k], 5) for k in (3, 4)]
     pair = b"".join(rows[k][140 * y:140 * y + 140] for y in range(140) for k in range(2))
-    two, one = (predictions(curl.post(body))[0] for body in (png(pair, 280, 140),
-                                                             png(rows[0], 140, 140)))
+    two, one = (predictions(curl.post(body))[0] for body in (png(pair, 280),
+                                                             png(rows[0], 140)))
     check(two.get("others") == 1 == two["preprocessing"]["others"] and two.get("see") == "/read" and
           two["confidence"] <= max(two["probabilities"]) / 2 + 1e-6, "two digits: %s" % two)
     check("others" not in one and one["preprocessing"]["others"] == 0, "one digit: %s" % one)
     # The image that the network saw, posted again, gives the same bits.
-    for name, body in (("a picture", png(large, 140, 140)), ("MNIST's", png(image)), ("raw", image)):
+    for name, body in (("a picture", png(large, 140)), ("MNIST's", png(image)), ("raw", image)):
         first = predictions(curl.post(body, None if body is not image else OCTETS,
                                       "/predict?image=png"))[0]
         again = predictions(curl.post(base64.b64decode(first["image"]), PNG))[0]
@@ -237,9 +224,9 @@ def test_preprocessing(curl, images):
           probabilities(curl.post(light, OCTETS)), "none takes light for ink")
     check(probabilities(curl.post(png(light), PNG, "/predict?preprocess=auto")) == expected, "auto")
     for name, status, words, body, query in (
-            ("another size", 422, ("140 x 140", "28 x 28"), png(large, 140, 140), "preprocess=none"),
+            ("another size", 422, ("140 x 140", "28 x 28"), png(large, 140), "preprocess=none"),
             ("blank", 422, ("picture 1", "blank"), png(bytes([255]) * 784), ""),
-            ("large and blank", 422, ("blank",), png(bytes([7]) * 10000, 100, 100), "image=png"),
+            ("large and blank", 422, ("blank",), png(bytes([7]) * 10000, 100), "image=png"),
             ("no mode", 400, ("\"yes\"", "auto, none"), png(image), "preprocess=yes"),
             ("no format", 400, ("\"gif\"", "png"), png(image), "image=gif")):
         got, _, answer = curl.post(body, PNG, "/predict?" + query)
@@ -293,7 +280,7 @@ def test_sets(curl, images, labels):
 
 def bomb():
     """A 32x32 picture whose valid data decompress to 16 MiB."""
-    return png(b"", 32, 32, rows=bytes(16 << 20))
+    return png_file(32, 32, bytes(16 << 20))
 
 
 def bad_bodies(images):
@@ -312,11 +299,9 @@ def bad_bodies(images):
     yield "PNG cut in its head", 400, "picture 1", whole[:20], PNG
     yield "PNG corrupt", 400, "picture 1", bytes(crc), PNG
     yield "no PNG", 400, "picture 1", image, PNG
-    yield "PNG too large", 413, "5000", png(b"", 5000, 5000, rows=b""), PNG
-    yield "PNG of no size", 400, "picture 1", png(
-        b"", head=struct.pack(">IIBBBBB", 0, 28, 8, 0, 0, 0, 0), rows=b""), PNG
-    yield "PNG of an illegal type", 400, "picture 1", png(
-        b"", head=struct.pack(">IIBBBBB", 28, 28, 8, 5, 0, 0, 0), rows=b""), PNG
+    yield "PNG too large", 413, "5000", png_file(5000, 5000, b""), PNG
+    yield "PNG of no size", 400, "picture 1", png_file(0, 28, b""), PNG
+    yield "PNG of an illegal type", 400, "picture 1", png_file(28, 28, b"", colour=5), PNG
     yield "bomb", 400, "picture 1", bomb(), PNG
     yield "type", 415, "text/html", image, "text/html"
     yield "neither", 415, "neither", b"hello", None
@@ -393,7 +378,7 @@ def test_limits(images):
         status, _, body = curl.post(four.encode(), JSON)
         check(status == 413 and b"more than 3 images" in body, "one picture more: %s" % body)
         check(curl.post(bytes(5000), OCTETS)[0] == 413, "a body over the limit")
-        status, _, body = curl.post(png(bytes(401), 401, 1), PNG)
+        status, _, body = curl.post(png(bytes(401), 401), PNG)
         check(status == 413 and b"401" in body, "a picture over the limit: %s" % body)
 
 

@@ -8,9 +8,8 @@ import struct
 import subprocess
 import tempfile
 
-from daemon import BUILD, MODEL, SOURCE, ask, check, finish, post, serving
+from daemon import CONVNET, MODEL, SOURCE, ask, check, finish, post, serving
 
-CONVNET = os.path.join(BUILD, "convnet")
 DATA = os.path.join(SOURCE, "tests", "data", "mnist-sample")
 
 

@@ -5,28 +5,19 @@ import gzip
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-import zlib
 
 from daemon import BUILD, SOURCE, check, finish
+from wire import png
 
 CONVNET = os.path.realpath(os.path.join(BUILD, "convnet"))
 FAILING = os.path.realpath(os.path.join(BUILD, "tests", "support", "malloc_fails.so"))
 DIGITS = os.path.join(os.path.realpath(SOURCE), "tests", "data", "mnist-sample", "t10k-images-idx3-ubyte.gz")
 KILLS = 20
 FORMATS = ("csv", "ndjson")
-
-
-def png(pixels):
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-    rows = b"".join(b"\0" + pixels[i:i + 28] for i in range(0, 784, 28))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 def write_pictures():

@@ -3,18 +3,11 @@
 reload."""
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 
-from daemon import BUILD, MODEL, SOURCE, check, finish, run, serving
+from daemon import MODEL, SOURCE, check, convnet, finish, run, serving
 
-CONVNET = os.path.join(BUILD, "convnet")
-
-
-def convnet(*words):
-    done = subprocess.run([CONVNET, *words], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_commands(folder):

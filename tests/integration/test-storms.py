@@ -4,11 +4,10 @@ Each storm is small enough for `make check`; bench/soak and bench/abuse have lar
 """
 import gzip
 import os
-import struct
 import sys
-import zlib
 
-from daemon import Stream, ask, check, finish, get, post, serving
+from daemon import Stream, ask, check, finish, get, post, resident, serving
+from wire import png_file
 from gate import wait_until
 
 BUDGET = 64
@@ -21,21 +20,10 @@ with open(os.path.join(os.environ.get("top_builddir", "build"), "Makefile"), enc
     GIVES_BACK = "\nJEMALLOC_LIBS = -l" in makefile.read()
 
 
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def photograph(width, height):
     ink = width // 2
     row = b"\0" + bytes(b"\xf0" * 3 * (width - ink) + b"\x20" * 3 * (ink // 20)).ljust(3 * width, b"\xf0")
-    return (b"\x89PNG\r\n\x1a\n" +
-            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(row * height)) + chunk(b"IEND", b""))
-
-
-def resident(server, name="VmRSS"):
-    with open("/proc/%d/status" % server.process.pid, encoding="ascii") as file:
-        return int([x for x in file if x.startswith(name)][0].split()[1]) / 1024
+    return png_file(width, height, row * height, colour=2)
 
 
 def storm(name, count, request, read):
@@ -56,15 +44,15 @@ def storm(name, count, request, read):
                 answer = None
             status = answer[0] if answer else None
             statuses[status] = statuses.get(status, 0) + 1
-        peak = resident(server, "VmHWM")
+        peak = resident(server, "VmHWM") / 2**20
         for sock in socks:
             sock.close()
         if GIVES_BACK:
             check(peak < BUDGET + OUTSIDE, "%s: at most %.0f MB" % (name, peak))
-            wait_until(lambda: resident(server) < AFTERWARDS,
-                       "%s: memory comes back: %.0f MB" % (name, resident(server)))
+            wait_until(lambda: resident(server) < AFTERWARDS << 20,
+                       "%s: memory comes back: %.0f MB" % (name, resident(server) / 2**20))
         check(ask(server, post())[0] == 200, "%s: it serves on" % name)
-        print("%s: %s, at most %.0f MB, afterwards %.0f MB" % (name, statuses, peak, resident(server)))
+        print("%s: %s, at most %.0f MB, afterwards %.0f MB" % (name, statuses, peak, resident(server) / 2**20))
 
 
 def main():

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import tempfile
 
-from daemon import BUILD, ask, check, finish, serving
+from daemon import CONVNET, ask, check, finish, serving
 from wire import get_json, post_json, refused, request
 
-CONVNET = os.path.join(BUILD, "convnet")
 HEIGHT, WIDTH, CHANNELS, FEATURES, CLASSES = 2, 3, 2, 4, 3
 PICTURE = HEIGHT * WIDTH * CHANNELS
 

@@ -20,20 +20,13 @@ import tempfile
 import termios
 import zipfile
 
-from daemon import check, finish
+from daemon import CONVNET, check, convnet, finish
 
 TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
-CONVNET = os.path.join(BUILD, "convnet")
 SANITIZED = os.environ.get("sanitizer", "no") not in ("", "no")
 PATIENCE = 240
 MEBIBYTE = 1 << 20
-
-
-def convnet(*arguments, preexec=None):
-    result = subprocess.run([CONVNET, *arguments], capture_output=True, timeout=PATIENCE, check=False,
-                            preexec_fn=preexec)
-    return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
 def noise(number, size):

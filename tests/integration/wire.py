@@ -20,24 +20,28 @@ def sample(count=20):
     return [pixels[784 * i:784 * i + 784] for i in range(count)], list(labels[:count])
 
 
-def chunk(kind, data):
+def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(pixels):
-    rows = b"".join(b"\0" + pixels[28 * y:28 * y + 28] for y in range(28))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+def png_file(width, height, rows, depth=8, colour=0, between=b""):
+    """A PNG of filtered rows; `between`: chunks before the data."""
+    return (b"\x89PNG\r\n\x1a\n" +
+            png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) + between +
+            png_chunk(b"IDAT", zlib.compress(rows, 9)) + png_chunk(b"IEND", b""))
+
+
+def png(pixels, width=28):
+    """A grey picture of 8 bits."""
+    return png_file(width, len(pixels) // width,
+                    b"".join(b"\0" + pixels[i:i + width] for i in range(0, len(pixels), width)))
 
 
 def photograph(side=1500):
     """A dark stroke on uneven paper."""
-    rows = b"".join(b"\0" + bytes(20 if side * 9 < 20 * x < side * 11 and y % side > side // 5 else
-                                  200 + (x * y >> 4) % 8 for x in range(side))
-                    for y in range(side))
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) +
-            chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b""))
+    return png_file(side, side, b"".join(
+        b"\0" + bytes(20 if side * 9 < 20 * x < side * 11 and y % side > side // 5 else
+                      200 + (x * y >> 4) % 8 for x in range(side)) for y in range(side)))
 
 
 def b64(data):
