@@ -37,7 +37,7 @@ enum cn_initializer {
 };
 extern const char *const cn_initializer_names[]; /* "glorot_uniform", "he_normal", ..., NULL */
 
-/* What an initializer is given beside its name; else Keras's defaults. */
+/* The parameters of an initializer; where the architecture gives none they are Keras's defaults. */
 enum cn_fan_mode { CN_FAN_IN = 0, CN_FAN_OUT, CN_FAN_AVERAGE };
 enum cn_scaled_distribution { CN_SCALED_TRUNCATED = 0, CN_SCALED_NORMAL, CN_SCALED_UNIFORM };
 struct cn_initializer_numbers {
@@ -120,7 +120,7 @@ struct cn_tensor_spec {
     enum cn_initializer initializer;
     double fan_in, fan_out; /* for the initializer, as Keras defines them */
 
-    /* What the architecture says, not the type's `build`. */
+    /* Set by the architecture, not by the type's `build`. */
     bool initializer_read;               /* it names the initializer */
     enum cn_initializer own_initializer; /* the one that `build` chose */
     struct cn_initializer_numbers initializer_numbers;

@@ -27,9 +27,9 @@ struct cn_tensor_form {
 
 /* Thresholds for sets of labels, each a probability, made by cn_calibrate_sets. */
 struct cn_error_level {
-    double error; /* the share of pictures whose right label is missing from the set, at most */
-    float reject; /* an answer of a lower confidence has no label */
-    float label;  /* what a label beside the first must have at least */
+    double error; /* at most this share of the pictures gets a set without the right label */
+    float reject; /* an answer with a lower confidence has no label */
+    float label;  /* the least probability of a further label in the set */
 };
 enum { CN_ERROR_LEVELS = 8 };
 struct cn_error_levels {
@@ -85,8 +85,9 @@ struct cn_answer {
 /* The answer in outputs [output_size]; every route and command uses it. */
 struct cn_answer cn_model_answer(const struct cn_model *model, const float *outputs);
 
-/* The labels that hold the right one with an error of `level` at most: those of `least` and more.
- * None is a picture of no class (rejected), several are undecided. */
+/* The set of labels of an answer, which contains the right one except for the level's share of the
+ * pictures: the labels whose probability is `least` or more. A picture with an empty set belongs to
+ * no class (rejected); one with several labels is undecided. */
 struct cn_label_set {
     float least;
     size_t count;

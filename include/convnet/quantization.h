@@ -1,9 +1,9 @@
 /* quantization.h: a network whose values and weights are integers of 8 bits where that pays.
  *
  * A quantized network is a network of floats, whose kernels are whole multiples of a scale per
- * output channel, and which says of each value whether it is rounded to a byte, and how. Everything
- * that knows networks knows it; a plan runs it on bytes. docs/model-format.md says what is in a
- * file, docs/performance.md how it is computed and what it costs in accuracy.
+ * output channel, and which says of each value whether it is rounded to a byte, and how. It is used
+ * like any other network; a plan runs it on bytes. docs/model-format.md says what is in a file,
+ * docs/performance.md how it is computed and what it costs in accuracy.
  */
 #ifndef CONVNET_QUANTIZATION_H
 #define CONVNET_QUANTIZATION_H
@@ -36,7 +36,7 @@ struct cn_quantization {
 /* Gives `network` a quantization in which nothing is quantized yet. */
 enum cn_status cn_quantization_create(struct cn_network *network, struct cn_error *error);
 
-/* Takes it away: the weights stay as they are. */
+/* Removes the quantization; the weights do not change. Does nothing if there is none. */
 void cn_quantization_remove(struct cn_network *network);
 
 /* Gives `to`, a network of the same layers, the quantization of `from`, if it has one. */

@@ -166,7 +166,7 @@ enum cn_status cn_training_options_complete(struct cn_training_options *options,
 enum cn_status cn_training_options_check(const struct cn_training_options *options,
                                          struct cn_error *error);
 
-/* The rate of update `step` (from 0) of `total_steps`, `epoch_steps` an epoch, by
+/* The rate of update `step` (from 0) of `total_steps`, with `epoch_steps` per epoch, by
  * options->schedule. cosine: Loshchilov and Hutter 2017, to zero; one-cycle: Smith and Topin 2018,
  * warm-up over 30 % from rate/25, then cosine to rate/1e4; step and exponential: Keras's
  * ExponentialDecay, with and without staircase; polynomial: its PolynomialDecay. */
@@ -188,7 +188,7 @@ struct cn_class_means {
     double top_5;                 /* share whose class is among the five largest; NaN up to 5 */
 };
 
-/* All NaN. */
+/* Means that have not been measured: all NaN. */
 struct cn_class_means cn_class_means_none(void);
 
 /* One row of the history. Validation fields are NaN without validation data. */
@@ -331,7 +331,7 @@ struct cn_class_result cn_class_result(const struct cn_evaluation *evaluation, s
 /* Harmonic mean of precision and recall, 0 where neither is above 0. */
 double cn_class_f1(const struct cn_class_result *result);
 
-/* labels: [samples]. CN_MEMORY. */
+/* Computes the means over the classes of an evaluation; labels: [samples]. CN_MEMORY. */
 enum cn_status cn_class_means(const struct cn_evaluation *evaluation, const uint16_t *labels,
                               struct cn_class_means *ret_means, struct cn_error *error);
 

@@ -27,9 +27,9 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #ifdef HAVE_JEMALLOC
-/* What jemalloc is to do, which it looks up by this name. The buffers of a request with a thousand
- * images have megabytes: memory that is free is kept for two seconds, for the next one, and is then
- * given back, by a thread of jemalloc's own, whoever freed it. */
+/* Options of jemalloc, which looks them up by this name. The buffers of a request with a thousand
+ * images take megabytes. Freed memory is kept for two seconds, for the next request, and then
+ * returned to the system by a thread of jemalloc's, whichever thread freed it. */
 extern const char *malloc_conf;
 __attribute__((visibility("default"))) const char *malloc_conf =
     "background_thread:true,max_background_threads:1,dirty_decay_ms:2000,muzzy_decay_ms:0";
@@ -95,7 +95,8 @@ static void handle_signals(int signals, struct service *service, uint64_t delay,
     }
 }
 
-/* The time for poll to sleep: until the next watchdog signal or the end, or without limit. */
+/* How long poll may sleep, in milliseconds: until the next watchdog signal or the end; -1: no
+ * limit. */
 static int sleep_time(uint64_t watchdog, uint64_t stop_at) {
     const uint64_t now = cn_clock_nanoseconds();
     uint64_t time = UINT64_MAX;

@@ -10,7 +10,7 @@
  * name (api-keys for api-keys-file), if $CREDENTIALS_DIRECTORY has one. */
 void credentials_find(struct daemon_options *options);
 
-/* The same for one credential, `name`, that lies at `path`. */
+/* The same for one credential, `name`, in the file `path`. */
 void credentials_take(struct daemon_options *options, const char *name, const char *path);
 
 /* Reads the files and passes them to `server` (NULL: only checks them). After a failure the server

@@ -65,8 +65,8 @@ static void format_bytes(long long value, char *text, size_t size) {
     (void)snprintf(text, size, "%lld%s", value, suffixes[i]);
 }
 
-/* Tells whether a line of the file can hold the text: what begins a comment there (a semicolon at
- * the start or after a blank), ends a line, or is a blank around the value would not come back. */
+/* True if a line of the configuration file can hold the text: without a semicolon that would begin
+ * a comment (at the start or after a blank), a line end, or a blank at the start or end. */
 static bool is_writable(const char *text) {
     const size_t length = strlen(text);
     for (size_t i = 0; i < length; i++) {

@@ -113,8 +113,8 @@ void options_print(const struct daemon_options *options, FILE *to);
 enum cn_status options_check_unchanged(const struct daemon_options *options,
                                        struct cn_error *error);
 
-/* After --check-config --unit: could the unit's service read the files that the options name? CN_OK
- * without --unit. */
+/* Checks, for --check-config --unit, that the unit's service could read the files that the options
+ * name. CN_OK without --unit. */
 enum cn_status options_check_unit(const struct daemon_options *options, struct cn_error *error);
 
 /* The configuration file that options_read has read; "": none. */

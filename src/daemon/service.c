@@ -224,8 +224,8 @@ bool service_reloaded(struct service *service) {
     return false;
 }
 
-/* How long a model that is being read may take after all else has ended, within shutdown-timeout,
- * and at least: nanoseconds. */
+/* How long the end waits for a model that is still being read after all else has ended, in
+ * nanoseconds: at most LOADER_PATIENCE, within shutdown-timeout, but at least LEAST_PATIENCE. */
 static const uint64_t LOADER_PATIENCE = 2000000000, LEAST_PATIENCE = 100000000;
 
 /* ---- Callbacks of the HTTP server ---- */

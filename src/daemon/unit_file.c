@@ -15,7 +15,7 @@
 
 #include "base/names.h"
 
-/* Of `systemd-analyze unit-paths` what administrators, packages and generators use. */
+/* The folders that administrators, packages and generators use (`systemd-analyze unit-paths`). */
 #define SYSTEM_FOLDERS                                                                             \
     "/etc/systemd/system.control:/run/systemd/system.control:/run/systemd/transient:"              \
     "/run/systemd/generator.early:/etc/systemd/system:/run/systemd/system:"                        \
@@ -77,7 +77,7 @@ static char *word_next(const char **from) {
     return word;
 }
 
-/* Adds the words of `text`; an empty one takes back those of before. */
+/* Adds the words of `text`; an empty text removes all words so far, as in systemd. */
 static enum cn_status words_add(const char *text, char **words, size_t most, size_t *count,
                                 struct cn_error *error) {
     char *word;
@@ -139,7 +139,7 @@ static enum cn_status credential_add(struct unit_file *unit, const char *value,
     return CN_OK;
 }
 
-/* One whole line of [Service]. */
+/* Takes one whole line of [Service]. */
 static enum cn_status take_setting(struct unit_file *unit, const char *line,
                                    struct cn_error *error) {
     static const char *const hidden[] = {"SetCredential", "SetCredentialEncrypted",
@@ -172,7 +172,8 @@ static enum cn_status take_setting(struct unit_file *unit, const char *line,
 
 /* ---- Files ---- */
 
-/* A whole line, its continuations joined; the next one's number is in *line. False at the end. */
+/* Reads a whole line with its continuations; *line becomes the number of the next one. False at the
+ * end. */
 static bool line_read(FILE *file, char **text, size_t *size, long long *line) {
     char *part = NULL;
     size_t part_size = 0, length = 0;
@@ -250,7 +251,7 @@ static int drop_in_compare(const void *a, const void *b) {
     return strcmp(((const struct drop_in *)a)->name, ((const struct drop_in *)b)->name);
 }
 
-/* Those of one folder whose names did not come in an earlier one. */
+/* Adds the drop-ins of one folder, except for names that an earlier folder had. */
 static void drop_ins_find(const char *folder, struct drop_in *list, size_t *count) {
     DIR *opened = opendir(folder);
     const struct dirent *entry;
@@ -318,7 +319,7 @@ static bool others_may_read(const char *path) {
     char part[PATH_MAX];
     struct stat info;
     if (strlen(path) >= sizeof part || stat(path, &info) != 0)
-        return true; /* who opens it says why it cannot be read */
+        return true; /* opening it will tell why it cannot be read */
     if ((info.st_mode & S_IROTH) == 0 || (S_ISDIR(info.st_mode) && (info.st_mode & S_IXOTH) == 0))
         return false;
     memcpy(part, path, strlen(path) + 1);

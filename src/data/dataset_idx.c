@@ -186,7 +186,7 @@ static enum cn_status count_classes(const char *folder, const struct naming *nam
     return CN_OK;
 }
 
-/* Which class a label is: its line of the mapping, or none (-1). */
+/* The class of each label: the number of its line in the mapping, or -1 for no class. */
 struct mapping {
     int classes[256];
 };
@@ -238,7 +238,7 @@ static enum cn_status read_mapping(const struct naming *naming, struct mapping *
     return status;
 }
 
-/* The data set's images, as room for those of a file, which all come one after another. */
+/* Makes room for a file's images behind those of the data set. */
 static uint8_t *images_resize(void *data, size_t size, struct cn_error *error) {
     struct cn_dataset *dataset = data;
     struct cn_error reason = {0};

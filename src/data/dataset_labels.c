@@ -53,7 +53,7 @@ static bool join(char path[static PATH_SIZE], const char *folder, const char *na
                     ending) < PATH_SIZE;
 }
 
-/* The file of a picture that a row names; false: there is none. */
+/* Finds the file of the picture that a row names; false if there is none. */
 static bool find_picture(const struct labels *labels, const char *name,
                          char path[static PATH_SIZE]) {
     static const char *const endings[] = {"",     ".png",  ".jpg", ".jpeg", ".webp", ".gif", ".bmp",
@@ -266,7 +266,7 @@ static int compare_numbers(const void *a, const void *b) {
     return left != right ? (left < right ? -1 : 1) : strcmp(x, y);
 }
 
-/* Where the name is, or belongs, in a sorted list. */
+/* The index of the name in a sorted list, or the index where it belongs. */
 static size_t find_place(const struct class_list *classes, const char *name, bool *ret_found) {
     size_t low = 0, high = classes->count;
     while (low < high) {

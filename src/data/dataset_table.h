@@ -31,7 +31,7 @@ struct cn_dataset_format {
                            struct cn_error *error);
 };
 
-/* Makes the checksum that of the images and labels there are. */
+/* Sets the checksum to that of the present images and labels. */
 void cn_dataset_write_checksum(struct cn_dataset *dataset);
 
 /* Names the classes "0" to the largest label, two at least. CN_MEMORY. */
@@ -41,15 +41,15 @@ enum cn_status cn_dataset_number_classes(struct cn_dataset *dataset, struct cn_e
 enum cn_status cn_dataset_name_classes(struct cn_dataset *dataset, size_t count,
                                        struct cn_error *error);
 
-/* Room for one image, label and, where the samples have weights, weight more than dataset->count;
- * *capacity is 0 at first. CN_MEMORY, CN_IO. */
+/* Makes room for one more sample than dataset->count: an image, a label and, where the samples have
+ * weights, a weight. *capacity is 0 at first. CN_MEMORY, CN_IO. */
 enum cn_status cn_dataset_grow(struct cn_dataset *dataset, size_t *capacity,
                                struct cn_error *error);
 
-/* Gives the samples weights: 1 for each that there is. CN_MEMORY. */
+/* Gives each present sample the weight 1. CN_MEMORY. */
 enum cn_status cn_dataset_weigh(struct cn_dataset *dataset, struct cn_error *error);
 
-/* A weight from 0 to 1e6; false if `text` is none. */
+/* Parses a weight from 0 to 1e6; false if `text` is not one. */
 bool cn_dataset_parse_weight(const char *text, float *ret_weight);
 
 /* THE list, in the order of trying; *ret_count receives its length. */

@@ -1,5 +1,5 @@
 /* idx.h: IDX files, the format of MNIST: two zero bytes, an element type (8: unsigned byte), the
- * rank, one big-endian 32-bit size an axis, then the elements. Plain or gzipped.
+ * rank, one big-endian 32-bit size per axis, then the elements. Plain or gzipped.
  */
 #ifndef CONVNET_DATA_IDX_H
 #define CONVNET_DATA_IDX_H
@@ -17,8 +17,8 @@ struct cn_idx {
     uint8_t *elements;          /* freed by cn_idx_clear */
 };
 
-/* Where elements go, as realloc would have it: at least `size` bytes, the old ones kept. NULL after
- * a failure, with `error` filled, and the old ones are still there. */
+/* Memory for elements that grows as realloc's does: at least `size` bytes, with the old contents.
+ * Returns NULL after a failure, with `error` filled in and the old memory unchanged. */
 struct cn_idx_room {
     void *data;
     uint8_t *(*resize)(void *data, size_t size, struct cn_error *error);

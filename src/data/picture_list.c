@@ -1,5 +1,5 @@
-/* picture_list.c: a list of picture files becomes a data set. A block of them is decoded at a time,
- * on several threads; what comes of it depends on the files and their order alone. OpenMP inside.
+/* picture_list.c: reads a list of picture files into a data set, a block at a time on several
+ * threads. The result depends only on the files and their order. OpenMP inside.
  */
 #include <math.h>
 #include <stdlib.h>

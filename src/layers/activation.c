@@ -65,7 +65,7 @@ static void activation_backward(const struct cn_layer *layer, const struct cn_pa
                                pass->dy_is_dz ? CN_ACTIVATION_LINEAR : activation_kind(layer));
 }
 
-/* Bytes of what is not below zero. */
+/* True for ReLU on bytes that stand for no number below zero. */
 static bool activation_passes_bytes(const struct cn_layer *layer, struct cn_byte_range range) {
     const enum cn_activation kind = activation_kind(layer);
     return kind == CN_ACTIVATION_LINEAR || (kind == CN_ACTIVATION_RELU && range.zero == 0);

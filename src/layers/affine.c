@@ -163,7 +163,7 @@ static size_t affine_scratch_floats(const struct cn_affine *affine, struct affin
            (is_winograd(affine, in) ? cn_winograd_scratch_size(&band) : 0);
 }
 
-/* One call of the kernels: `height` and `width` are of the maxima. */
+/* Calls the kernel; `height` and `width` are those of the output after pooling. */
 static void affine_kernel(const struct affine_run *run, char *y, const char *x,
                           const struct cn_conv2d *s, int height, int width) {
     const bool relu = run->affine->activation == CN_ACTIVATION_RELU;
@@ -305,7 +305,8 @@ const char *cn_affine_kernel(const struct cn_step *step) {
     return is_matrix(&step->affine) ? "product" : "tiles";
 }
 
-/* 2 x 2 maxima side by side, when nothing but ReLU comes between: its order does not matter. */
+/* Accepts adjacent 2 x 2 maxima if nothing but ReLU comes between, which may be applied before or
+ * after them. */
 bool cn_affine_absorb_maxima(struct cn_step *step, const struct cn_pooling *pooling) {
     const bool twos = pooling->pool_height == 2 && pooling->pool_width == 2 &&
                       pooling->row_stride == 2 && pooling->column_stride == 2 &&

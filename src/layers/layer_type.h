@@ -17,7 +17,7 @@
 
 /* The geometry of a layer that is a convolution with bias and activation. */
 struct cn_affine {
-    struct cn_conv2d shape; /* in_*: with padding */
+    struct cn_conv2d shape; /* in_height and in_width include the padding */
     int pad_top, pad_left;
     int height, width; /* of the input without padding */
     enum cn_activation activation;
@@ -40,7 +40,7 @@ struct cn_pass {
     double *partial;        /* partial_size of this shard, zero before the first collect_* */
     size_t shard_count;
     float *scratch;             /* scratch_size floats of this thread */
-    uint64_t seed, step, layer; /* what random numbers depend on, with the sample */
+    uint64_t seed, step, layer; /* with a sample's index they select its random numbers */
     bool dy_is_dz;              /* the loss has been derived through the activation already */
     float scale;                /* of one sample's loss in the batch's, which dy carries */
     double *penalty;            /* sum over samples; forward may add to it */
@@ -56,10 +56,10 @@ struct cn_border {
     int top, bottom, left, right;
 };
 
-/* A layer made ready for inference, once, so that running it works nothing out. */
+/* A layer made ready for inference: what does not depend on the image is computed once. */
 struct cn_step {
     struct cn_layer layer; /* its activation may have come from the layer after it */
-    const struct cn_layer_inference *inference; /* its type's, of floats or of bytes */
+    const struct cn_layer_inference *inference; /* the type's functions, for floats or for bytes */
     const float *packed;                        /* packed_size floats */
     struct cn_step_bytes bytes;                 /* of a step on bytes */
     struct cn_border border;   /* zeros around the input that the layer before it made */
@@ -69,9 +69,10 @@ struct cn_step {
     bool pooled;               /* the step takes the maxima of `pooling` itself */
 };
 
-/* Of layers whose samples depend on each other; all are there. collect_*: x, or x and dy, of a
- * range of samples are there. prepare_*: serial, when all have been collected; `partial` is
- * [shard_count, partial_size], no array of samples is there, gradients are the first shard's. */
+/* Functions for layers whose samples depend on each other; none is NULL. The collect_* functions
+ * get x, or x and dy, of a range of samples. The prepare_* functions run serially when all samples
+ * have been collected: `partial` is then [shard_count, partial_size], gradients are the first
+ * shard's, and the arrays of samples are not valid. */
 struct cn_layer_batch {
     size_t (*state_size)(const struct cn_layer *layer);
     size_t (*partial_size)(const struct cn_layer *layer); /* doubles */
@@ -86,7 +87,7 @@ struct cn_layer_training {
      * NULL. */
     void (*forward)(const struct cn_layer *layer, const struct cn_pass *pass);
     void (*backward)(const struct cn_layer *layer, const struct cn_pass *pass);
-    /* All floats; NULL: 0. */
+    /* Sizes in floats; NULL: 0. */
     size_t (*packed_size)(const struct cn_layer *layer);
     void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);
     size_t (*scratch_size)(const struct cn_layer *layer);
@@ -94,53 +95,53 @@ struct cn_layer_training {
 };
 
 struct cn_layer_inference {
-    /* Works the step's geometry out from its layer; NULL: it has none. */
+    /* Computes the step's geometry from its layer; NULL: the type has none. */
     void (*prepare)(struct cn_step *step);
     /* y[count, output] from inputs[i][count, input i]; each image by itself. y overlaps no input,
      * or is inputs[0] itself where `in_place` is set. */
     void (*infer)(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                   float *scratch);
-    /* One of the `parts` that make up `infer`, at the same time as the others, with scratch of its
-     * own: the same bits. NULL: infer does it alone. */
+    /* Computes part `part` of the `parts` which together do what `infer` does, with the same bits.
+     * The parts run at the same time, each with scratch of its own. NULL: there is only `infer`. */
     void (*infer_part)(const struct cn_step *step, const float *const *inputs, size_t count,
                        float *y, float *scratch, size_t part, size_t parts);
-    /* All floats; NULL: 0. */
+    /* Sizes in floats; NULL: 0. */
     size_t (*packed_size)(const struct cn_layer *layer);
     void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);
     size_t (*scratch_size)(const struct cn_step *step);
     bool in_place;
-    bool takes_border, takes_ceiling; /* `prepare` heeds the step's */
-    /* What computes the step, for `convnet info --plan`; NULL: its class name says it. */
+    bool takes_border, takes_ceiling; /* `prepare` uses the step's border, or its ceiling */
+    /* The name of the kernel that computes the step, for `convnet info --plan`; NULL: the class
+     * name says enough. */
     const char *(*kernel)(const struct cn_step *step);
 
-    /* Packed parameters after scaling output channel c by scale[c] and then adding shift[c]; NULL:
-     * nothing can be folded into this type. */
+    /* Changes packed parameters so that output channel c is multiplied by scale[c] and then
+     * increased by shift[c]; NULL: nothing can be folded into this type. */
     void (*fold)(const struct cn_layer *layer, float *packed, const float *scale,
                  const float *shift);
-    /* The layer as a scale and a shift of each channel, in inference; NULL: it is not one. May say
-     * no by returning false, and then writes nothing. */
+    /* Writes the scale and the shift per channel that the layer is in inference. Returns false, and
+     * writes nothing, if this layer is not that; NULL: no layer of this type is. */
     bool (*scale_shift)(const struct cn_layer *layer, const float *parameters, float *scale,
                         float *shift);
-    /* The layer as zeros around a picture, or as ReLU with a ceiling (0: it is none); NULL: it is
-     * not one. */
+    /* The border of zeros that the layer puts around a picture; and the ceiling of the ReLU that
+     * the layer is, or 0. NULL: no layer of this type is such a one. */
     struct cn_border (*border)(const struct cn_layer *layer);
     float (*ceiling)(const struct cn_layer *layer);
-    /* The layer as the largest of windows; NULL: it is not one. */
+    /* The windows whose maxima the layer computes; NULL: it computes none. */
     struct cn_pooling (*maxima)(const struct cn_layer *layer);
-    /* Whether the step takes these maxima of its outputs itself, from now on; NULL: never. */
+    /* Makes the step take these maxima of its outputs; false if it cannot. NULL: it never can. */
     bool (*absorb_maxima)(struct cn_step *step, const struct cn_pooling *pooling);
 
-    /* In a quantized network. Of a table of floats: whether the layer changes nothing in a value
-     * whose numbers are those of the bytes of `range`; NULL: it does. */
+    /* For quantized networks, in a table for floats: true if the layer changes nothing in a value
+     * whose numbers are those of the bytes of `range`. NULL: it may change something. */
     bool (*passes_bytes)(const struct cn_layer *layer, struct cn_byte_range range);
-    /* The layer on bytes, whose functions get bytes in place of floats; NULL: it has no such form.
-     */
+    /* The table of the layer on bytes, whose functions get bytes in place of floats; NULL: none. */
     const struct cn_layer_inference *bytes;
-    /* Of a table of bytes: whether the layer can go from inputs of these ranges to an output of
-     * `out`. Each range has a scale above 0 but `out`, whose 0 asks for floats. */
+    /* In a table for bytes: true if the layer can compute an output of range `out` from inputs of
+     * these ranges. All scales are above 0, except that out.scale 0 asks for floats. */
     bool (*takes)(const struct cn_layer *layer, const struct cn_byte_range *in,
                   struct cn_byte_range out);
-    bool one_range; /* its inputs and its output must be of one range */
+    bool one_range; /* its inputs and its output must have the same range */
     /* `pack` with the kernel's scales; NULL: the layer has no kernel. */
     void (*pack_bytes)(const struct cn_step *step, const float *parameters, const float *scales,
                        float *packed);
@@ -148,14 +149,14 @@ struct cn_layer_inference {
 
 struct cn_layer_type {
     const char *class_name;
-    const char *onnx; /* operators it stands for, separated by spaces; NULL: none */
+    const char *onnx; /* the operators that it implements, separated by spaces; NULL: none */
 
     size_t config_size;
     const void *defaults; /* config_size bytes */
     const struct cn_field *fields;
     size_t field_count;
-    size_t late_fields; /* the last ones, which came later than files without them: written only
-                           where they are not the default */
+    size_t late_fields; /* the number of fields, at the end, that are newer than some model files:
+                           they are written only where they do not have their default */
 
     size_t min_inputs, max_inputs; /* both 0: one input */
     /* Shape inference: reads config and inputs, writes output_shape and the tensors. */
@@ -168,8 +169,8 @@ struct cn_layer_type {
     bool activation_only; /* the layer is its activation and nothing else */
 
     const struct cn_layer_training *training;   /* NULL: a network with this type is not trained */
-    const struct cn_layer_inference *inference; /* NULL: inference hands the first input on as it
-                                                   is, in the output's shape */
+    const struct cn_layer_inference *inference; /* NULL: inference passes the first input on, in the
+                                                   output's shape */
 };
 
 /* A type's configuration: its defaults, and the table of its keys. */
@@ -195,11 +196,11 @@ extern const struct cn_layer_type cn_conv2d_type, cn_conv1d_type, cn_depthwise_c
     cn_random_rotation_type, cn_random_zoom_type, cn_random_translation_type,
     cn_random_contrast_type, cn_random_brightness_type;
 
-/* What an ActivityRegularization adds to the loss for these values. */
+/* The loss that an ActivityRegularization adds for these values. */
 double cn_activity_regularization_of(const struct cn_layer *layer, const float *values,
                                      size_t count);
 
-/* What other programs' graphs have and Keras does not. */
+/* Types for operations of other programs' graphs that Keras does not have. */
 extern const struct cn_layer_type cn_binary_type, cn_constant_type, cn_matmul_type, cn_pad_type,
     cn_reduce_type, cn_resize_type, cn_slice_type, cn_unary_type, cn_where_type;
 

@@ -1,6 +1,7 @@
-/* noise.c: Keras's layers that change or weigh their input in training and hand it on in use:
- * SpatialDropout, GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization. What is
- * random is drawn again in the backward pass from the same key instead of being kept. No state. */
+/* noise.c: Keras's layers that change or weigh their input in training and pass it on in inference:
+ * SpatialDropout, GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization. The
+ * backward pass draws the random numbers again from the same key instead of keeping them. No state.
+ */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>

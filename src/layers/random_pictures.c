@@ -1,6 +1,6 @@
 /* random_pictures.c: Keras's RandomFlip, RandomRotation, RandomZoom, RandomTranslation,
- * RandomContrast and RandomBrightness: in training each sample is changed by numbers of its own, in
- * use it is handed on. What is random is drawn again in the backward pass. No state. */
+ * RandomContrast and RandomBrightness. In training each sample is changed by random numbers of its
+ * own, which the backward pass draws again; in inference it is passed on. No state. */
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

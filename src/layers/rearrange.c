@@ -85,8 +85,8 @@ static enum cn_status permute_build(struct cn_layer *layer, struct cn_error *err
     return CN_OK;
 }
 
-/* A permutation that keeps the first axes and turns the others round, as channels last to channels
- * first does: so many matrices [rows, columns] are transposed. */
+/* A permutation that keeps the first axes and rotates the others, as from channels last to channels
+ * first: so many matrices [rows, columns] are transposed. */
 struct turn {
     size_t matrices, rows, columns;
 };

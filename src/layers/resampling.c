@@ -168,7 +168,7 @@ static void resample_backward(const struct cn_layer *layer, const struct cn_pass
         resample_sample(layer, pass->dy + n * out, pass->dx + n * in, true);
 }
 
-/* On bytes: padding and cropping, which move pixels and no more. */
+/* On bytes: padding and cropping, which only move pixels. */
 static bool resample_takes(const struct cn_layer *layer, const struct cn_byte_range *in,
                            struct cn_byte_range out) {
     const enum resample_op op = config_of(layer)->op;

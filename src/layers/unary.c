@@ -112,8 +112,8 @@ static float gelu_tanh_inner(float x) {
     return ROOT_2_BY_PI * (x + GELU_CUBIC * x * x * x);
 }
 
-/* What takes a function that is a kernel, and then a little: by pieces, whose function's values
- * stay beside x, which y may be. */
+/* Functions that need a kernel and a little more are computed in pieces of this many numbers. The
+ * kernel's results are stored apart from x, since y may be x. */
 enum { PIECE = 256 };
 
 static void piece_of(const struct unary_config *config, const float *x, float *y, size_t count) {
@@ -152,7 +152,7 @@ static void by_pieces(const struct unary_config *config, const float *x, float *
         piece_of(config, x + i, y + i, size - i < PIECE ? size - i : PIECE);
 }
 
-/* What is rare goes one loop per function. y may be x. */
+/* Rare functions have one plain loop each. y may be x. */
 #define EACH(expression)                                                                           \
     for (size_t i = 0; i < size; i++) {                                                            \
         const float v = x[i];                                                                      \
@@ -320,7 +320,7 @@ static void unary_infer(const struct cn_step *step, const float *const *inputs, 
                 count * cn_shape_size(&step->layer.input_shape));
 }
 
-/* A clip whose bounds, within a rounding of them, no byte passes. */
+/* True for a clip that no byte of the range exceeds by more than a rounding error. */
 static bool unary_passes_bytes(const struct cn_layer *layer, struct cn_byte_range range) {
     const struct unary_config *config = unary_of(layer);
     const float least = range.scale * (float)-range.zero;

@@ -12,7 +12,7 @@
 #include "convnet/model.h"
 #include "model/architecture.h"
 
-/* A step looks at a node; to call one takes as long as so many looks. */
+/* Looking at a node of the tree is one step; calling a node counts as STEPS_OF_CALL. */
 enum { MAX_STEPS = 1 << 26, STEPS_OF_CALL = 64 };
 
 /* The state that all functions share. */
@@ -29,7 +29,8 @@ static enum cn_status no_memory(const struct assembly *a) {
     return cn_fail(a->error, CN_MEMORY, "no memory for the architecture");
 }
 
-/* A model may call a model twice, which calls another twice: a small file, and years of work. */
+/* A model may call another one twice, which calls a third one twice, and so on: without a limit a
+ * small file could take years to read. */
 static enum cn_status count_steps(struct assembly *a, size_t steps) {
     a->steps += steps;
     return a->steps <= MAX_STEPS
@@ -102,7 +103,7 @@ static enum cn_status add_helper(struct assembly *a, const struct cn_keras_node 
     return status == CN_OK ? note_path(a, path) : status;
 }
 
-/* One function of each number. */
+/* Adds a function of each number. */
 static enum cn_status call_unary(struct assembly *a, const struct cn_keras_node *node,
                                  const char *outer, const char *path, const char *suffix,
                                  const char *function, double alpha, double beta, size_t *value) {
@@ -116,8 +117,7 @@ static enum cn_status call_unary(struct assembly *a, const struct cn_keras_node 
                       config, &input, 1, value);
 }
 
-/* ReLU with a slope, a threshold and a ceiling: what is above the threshold, up to the ceiling, and
- * the slope times what is missing to the threshold. */
+/* Adds y = min(x, ceiling) for x above the threshold, else slope * (x - threshold). */
 static enum cn_status call_relu(struct assembly *a, const struct cn_keras_node *node,
                                 const char *outer, const char *path, size_t *value) {
     const struct cn_keras_function *f = &node->function;
@@ -184,7 +184,7 @@ static enum cn_status call_recipe(struct assembly *a, const struct cn_keras_node
     return status;
 }
 
-/* The first half of the channels, gated by the sigmoid of the second. */
+/* Adds GLU: the first half of the channels, multiplied by the sigmoid of the second half. */
 static enum cn_status call_glu(struct assembly *a, const struct cn_keras_node *node,
                                const char *outer, const char *path, size_t *value) {
     const struct cn_shape shape = *cn_network_value_shape(a->network, *value);
@@ -214,7 +214,7 @@ static enum cn_status call_glu(struct assembly *a, const struct cn_keras_node *n
                            : status;
 }
 
-/* The activation that is a layer of its own. */
+/* Adds the layers of an activation that is not a layer's own setting here. */
 static enum cn_status call_function(struct assembly *a, const struct cn_keras_node *node,
                                     const char *outer, const char *path, size_t *value) {
     const struct cn_keras_function *f = &node->function;
@@ -236,7 +236,7 @@ static enum cn_status call_function(struct assembly *a, const struct cn_keras_no
     return status;
 }
 
-/* One call of a layer on values of the network. */
+/* Adds one call of a layer on values of the network. */
 static enum cn_status add_layer(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                 const char *path, const size_t *inputs, size_t input_count,
                                 size_t *ret_value) {
@@ -399,7 +399,7 @@ static void rewrite_axes(struct cn_keras_node *node, bool moved, int rank) {
     }
 }
 
-/* A layer that works over its last axes, on a value whose axes `axes` are the ones. */
+/* Adds a layer that works over its last axes, for a value on which it must work over `axes`. */
 static enum cn_status add_over_axes(struct assembly *a, struct cn_keras_node *node,
                                     const char *outer, const char *path, const struct cn_ints *axes,
                                     size_t value, size_t *ret_value) {
@@ -437,7 +437,7 @@ static enum cn_status regularize_output(struct assembly *a, const struct cn_kera
         &input, 1, value);
 }
 
-/* A layer and its own activation, whatever the order of the axes. */
+/* Adds a layer and its activation, in whichever order the axes are. */
 static enum cn_status add_ordered(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                   const char *path, size_t *values, size_t input_count,
                                   size_t *ret_value) {
@@ -474,7 +474,7 @@ static enum cn_status add_ordered(struct assembly *a, struct cn_keras_node *node
     return status;
 }
 
-/* A layer that only changes training stops nothing: it is left out where it does not fit. */
+/* Adds a layer. One that only changes training is left out where it does not fit. */
 static enum cn_status try_layer(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                 const char *path, size_t input, size_t *ret_value) {
     struct cn_error ignored = {0}, *error = a->error;
@@ -488,7 +488,7 @@ static enum cn_status try_layer(struct assembly *a, struct cn_keras_node *node, 
     return CN_OK;
 }
 
-/* The same with what belongs to it in the network: nothing, or more layers than one. */
+/* Adds one call of a layer, which may become no layer of the network, or several. */
 static enum cn_status call_layer(struct assembly *a, struct cn_keras_node *node, const char *outer,
                                  const char *path, const json_t *given, const size_t *inputs,
                                  size_t input_count, size_t *ret_value) {

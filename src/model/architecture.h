@@ -93,11 +93,11 @@ const char *cn_keras_class(const char *class_name, json_t *config);
  * Keras 2 writes them; else the same pointer. */
 const char *cn_keras_1_class(const char *class_name, json_t *config);
 
-/* Renames Keras 1's keys in `config` to today's ("nb_filter" becomes "filters"), but for what are
- * keys of the type (NULL: none is). */
+/* Renames Keras 1's keys in `config` to today's ("nb_filter" becomes "filters"), except for keys
+ * that the type itself has (NULL: no type). */
 void cn_keras_rename_keys(json_t *config, const struct cn_layer_type *type);
 
-/* The number of a key, or another if the key is missing or has none. */
+/* The number that the key has; `otherwise` if the key is missing or has no number. */
 double cn_keras_number(const json_t *config, const char *key, double otherwise);
 
 /* Finds the word that a string, or an object that stands for one (a serialized function,
@@ -129,30 +129,30 @@ struct cn_keras_function {
  * it: until 3.2 Keras wrote dtypes as words, as Keras 2 does. */
 void cn_keras_mark_version(json_t *root);
 
-/* Takes such an activation out of `config`, which then has "linear". *ret_alone: the layer is
- * nothing else. */
+/* Replaces such an activation in `config` by "linear" and returns it. *ret_alone: the layer is the
+ * activation and nothing else. */
 struct cn_keras_function cn_keras_take_function(const char *class_name, json_t *config,
                                                 bool *ret_alone);
 
 /* ---- Initializers, regularizers and constraints (architecture_rules.c) ---- */
 
-/* True for the key of one. */
+/* True if the key is that of an initializer, a regularizer or a constraint. */
 bool cn_keras_is_rule(const char *key);
 
-/* Reads those of the weights of a layer that has just been added. CN_UNSUPPORTED names what is not
- * known; a lenient entry's is skipped. */
+/* Reads the rules for the weights of a layer that has just been added. CN_UNSUPPORTED names an
+ * unknown rule, unless the entry is lenient: then it is skipped. */
 enum cn_status cn_keras_read_rules(const struct cn_keras_layer *entry, struct cn_layer *layer);
 
-/* Takes the regularizer of the layer's output out of its configuration; *rule keeps its value if
- * there is none. CN_UNSUPPORTED, but an unknown one of a lenient entry is skipped. */
+/* Removes the regularizer of the layer's output from its configuration; *rule keeps its value if
+ * there is none. CN_UNSUPPORTED: an unknown one; in a lenient entry it is skipped. */
 enum cn_status cn_keras_take_activity(struct cn_keras_layer *entry, struct cn_weight_rule *rule);
 
-/* Writes them into the layer's configuration; not 0: no memory. */
+/* Writes the rules of the layer's weights into its configuration; not 0: no memory. */
 int cn_keras_format_rules(const struct cn_layer *layer, json_t *config);
 
 /* ---- Axes (architecture_axes.c) ---- */
 
-/* In which order of the axes a layer may read a value of a channels_first model. */
+/* The order of the axes in which a layer may read a value of a channels_first model. */
 enum cn_keras_order {
     CN_KERAS_FILE_ORDER,    /* in the file's */
     CN_KERAS_ANY_ORDER,     /* each number, or each place along an axis, by itself */
@@ -160,17 +160,17 @@ enum cn_keras_order {
 };
 enum cn_keras_order cn_keras_order(const char *class_name, const json_t *config);
 
-/* The axes that a normalisation or a softmax works over, from 1 on, ascending; false: the layer is
- * neither, or it says by itself what is wrong with them. */
+/* The axes that a normalisation or a softmax works over, from 1 on, ascending. False: the layer is
+ * neither, or its axes are wrong, which the layer itself reports. */
 bool cn_keras_axes(const char *class_name, const json_t *config, int rank,
                    struct cn_ints *ret_axes);
 bool cn_keras_axes_are_last(const struct cn_ints *axes, int rank);
 
-/* Where an axis of channels_first is when the channels have been moved to the end. */
+/* The position of an axis of a channels_first value after the channels have moved to the end. */
 int cn_keras_moved_axis(int axis, int rank);
 
-/* Permute's dims: that move the channels from the front to the end (`last`) or back; that bring
- * these axes to the end; that undo others. */
+/* Dims of Permute layers: to move the channels from the front to the end (`last`) or back; to bring
+ * these axes to the end; to undo another Permute. */
 struct cn_ints cn_keras_channels_order(int rank, bool last);
 struct cn_ints cn_keras_axes_last(const struct cn_ints *axes, int rank);
 struct cn_ints cn_keras_inverse(const struct cn_ints *dims);

@@ -38,7 +38,7 @@ enum cn_keras_order cn_keras_order(const char *class_name, const json_t *config)
     return cn_name_index(any, class_name) >= 0 ? CN_KERAS_ANY_ORDER : CN_KERAS_FILE_ORDER;
 }
 
-/* The axis from 1 on, 0: it is none of the sample's. */
+/* Reads an axis as a number from 1 on; 0: it is no axis of a sample. */
 static int axis_read(const json_t *value, int rank) {
     const json_int_t axis = json_integer_value(value);
     if (!json_is_integer(value) || axis < -rank || axis > rank)

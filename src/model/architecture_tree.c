@@ -1,5 +1,5 @@
-/* architecture_tree.c: opens Keras JSON as a tree of models and layers, and resolves who reads
- * what. It makes no network: architecture.c calls the tree. No state. */
+/* architecture_tree.c: opens Keras JSON as a tree of models and layers, and resolves which call
+ * reads which output. It makes no network: architecture.c calls the tree. No state. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

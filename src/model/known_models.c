@@ -16,8 +16,8 @@ static bool is_file(const char *path) {
     return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
-/* A program that was not installed lies beside the header of places, which the build makes, and
- * beside a folder or link `models`. */
+/* The build makes places.h in the folder of an uninstalled program, beside a folder or a link
+ * `models`. */
 static const char *build_folder(char room[static PATH_MAX]) {
     char program[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", program, sizeof program);

@@ -7,7 +7,7 @@
 
 /* Where names are looked up, in this order. */
 enum cn_known_folder {
-    CN_KNOWN_HERE = 0,  /* ./models: for who works in a tree, not for a service */
+    CN_KNOWN_HERE = 0,  /* ./models: for work in a source tree, not for a service */
     CN_KNOWN_VARIABLE,  /* $CONVNET_MODELSDIR */
     CN_KNOWN_BUILD,     /* of the build tree that the program lies in, if it does */
     CN_KNOWN_INSTALLED, /* of `make install` */

@@ -1,5 +1,5 @@
-/* label_set.c: which labels an answer leaves open, by the thresholds of a calibration. How they are
- * made is src/train/label_levels.c. Pure. */
+/* label_set.c: which labels remain possible for an answer, by the thresholds of a calibration.
+ * src/train/label_levels.c computes the thresholds. Pure. */
 #include <math.h>
 
 #include "convnet/model.h"

@@ -1,4 +1,5 @@
-/* outputs.c: see outputs.h. Only probabilities are called so. Pure. */
+/* outputs.c: see outputs.h. Only outputs that are probabilities are called "probabilities". Pure.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

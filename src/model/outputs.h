@@ -19,12 +19,12 @@ struct cn_answer cn_outputs_answer(const struct cn_model *model, const float *ou
 void cn_outputs_add_json(struct cn_text *text, const struct cn_model *model, const float *outputs,
                          int others);
 
-/* Members more for a set of labels: "labels", a list, and "rejected". */
+/* Adds the members of a set of labels: "labels", a list, and "rejected". */
 void cn_outputs_add_set_json(struct cn_text *text, const struct cn_model *model,
                              const struct cn_error_level *level, const float *outputs);
 
-/* The same as two columns: the labels with spaces between them, and 0 or 1; what they are called;
- * and nothing in them. Each begins with a comma. */
+/* Add the same as two columns, each of which begins with a comma: the labels, separated by spaces,
+ * and 0 or 1; the names of the columns; two empty columns. */
 void cn_outputs_add_set_csv(struct cn_text *text, const struct cn_model *model,
                             const struct cn_error_level *level, const float *outputs);
 #define CN_OUTPUTS_SET_CSV_HEAD  ",labels,rejected"

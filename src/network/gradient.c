@@ -12,7 +12,7 @@
 #include "network/gradient_private.h"
 #include "network/loss.h"
 
-/* What one mini-batch's functions share. */
+/* The state that all functions of one mini-batch share. */
 struct run {
     struct cn_network *network;
     float *gradients; /* the whole batch's */
@@ -23,16 +23,17 @@ struct run {
     bool fused;
 };
 
-/* Layers [forward_from, forward_to) forward, then [back_from, back_to) backward. `forward`: forward
- * at all; it ends with the loss, or where a layer stops to see the whole batch, which then collects
- * what the region made for it. */
+/* A part of the passes: layers [forward_from, forward_to) forward if `forward` is set, then layers
+ * [back_from, back_to) backward. The forward part ends with the loss, or before a layer that must
+ * see the whole batch; that layer then collects what the region has computed for it. */
 struct region {
     bool first, forward;
     size_t forward_from, forward_to;
     size_t back_from, back_to;
 };
 
-/* Samples [first, first + count) of a shard, on a thread; what is added to `gradients`. */
+/* Samples [first, first + count) of a shard, computed by a thread, which adds their gradients to
+ * `gradients`. */
 struct chunk {
     size_t shard, first, count;
     int thread;
@@ -114,7 +115,8 @@ static struct cn_pass pass_of(const struct run *run, size_t l, const struct chun
                             .penalty = &w->outcomes[chunk->shard].loss};
 }
 
-/* Backward through layer l; then what it has to add is added to what later users wrote. */
+/* Runs layer l backward, and adds the gradients of inputs that other layers use, too, to what those
+ * layers have written. */
 static void go_back(const struct run *run, size_t l, const struct chunk *chunk) {
     const struct cn_layer *layer = &run->network->layers[l];
     const struct cn_edge *edges = run->w->edges + run->w->parts[l].edges;
@@ -134,7 +136,7 @@ static size_t shard_begin(const struct run *run, size_t shard) {
     return cn_gradient_shard_begin(shard, run->batch->count);
 }
 
-/* Loss of the chunk and its gradient by the outputs. */
+/* Computes the chunk's loss and its gradient with respect to the outputs. */
 static void derive_loss(const struct run *run, const struct chunk *chunk) {
     struct cn_gradient_workspace *w = run->w;
     const size_t classes = cn_shape_size(&run->network->output_shape);
@@ -233,7 +235,8 @@ static void gather_shards(const struct run *run, void *shards, size_t size) {
     cn_ranks_gather(ranks, shards, run->w->bounds);
 }
 
-/* Lets layer l see the whole batch. */
+/* Lets layer l see the whole batch: gathers what all shards have collected, and prepares the layer.
+ */
 static void stop_at(const struct run *run, size_t l,
                     void (*prepare)(const struct cn_layer *, const struct cn_pass *)) {
     const struct chunk all = {.count = run->batch->count, .gradients = run->gradients};
@@ -286,7 +289,7 @@ static void pack(const struct run *run) {
     }
 }
 
-/* Whether the loss is derived through the layer's activation. */
+/* True if the derivative of the loss includes that of the layer's activation. */
 static bool fuses(enum cn_loss loss, struct cn_layer layer) {
     const enum cn_activation fused = cn_loss_fuses_with(loss);
     return fused != CN_ACTIVATION_LINEAR && layer.type->activation != NULL &&

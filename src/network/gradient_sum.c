@@ -234,7 +234,7 @@ float *cn_gradient_sum_take(struct cn_gradient_sum *sum, size_t shard) {
     return buffer;
 }
 
-/* Called when group g of `node` is complete. */
+/* Called when group g of `node` is complete: adds it to its sibling's, and so on up the tree. */
 static void climb(struct cn_gradient_sum *sum, size_t g, size_t node) {
     struct group *group = &sum->groups[g];
     const int rank = sum->ranks != NULL ? sum->ranks->rank : 0;

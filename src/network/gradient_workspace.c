@@ -171,7 +171,7 @@ static size_t place(const struct cn_network *network, struct cn_gradient_workspa
     return whole;
 }
 
-/* Where each layer's part of the blocks is, and how long they are. */
+/* Computes where each layer's part of the blocks is, and how long they are. */
 static void measure_blocks(const struct cn_network *network, struct cn_gradient_workspace *w) {
     for (size_t l = 0; l < network->layer_count; l++) {
         const struct cn_layer *layer = &network->layers[l];
@@ -208,7 +208,7 @@ static enum cn_status allocate(const struct cn_network *network, struct cn_gradi
                : CN_MEMORY;
 }
 
-/* Which passes, edges and arrays there are, and how large. */
+/* Determines which passes, edges and arrays there are, and how large they are. */
 static enum cn_status lay_out(const struct cn_network *network, struct cn_gradient_workspace *w) {
     size_t edges = 0;
     for (size_t l = 0; l < network->layer_count; l++) {
@@ -249,7 +249,7 @@ static enum cn_status check_trainable(const struct cn_network *network, struct c
     return CN_OK;
 }
 
-/* A workspace that knows how large it must be, and has nothing yet. */
+/* Creates a workspace that knows how large its arrays must be, and has allocated none of them. */
 static enum cn_status workspace_plan(const struct cn_network *network, size_t max_batch_size,
                                      int threads, struct cn_gradient_workspace **ret_workspace,
                                      struct cn_error *error) {

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "convnet/network.h"
 
-/* How an initializer draws, with all that its name implies. */
+/* The distribution that an initializer draws from. */
 struct draw {
     enum { CONSTANT, UNIFORM, NORMAL, TRUNCATED, ORTHOGONAL, IDENTITY } kind;
     double a, b; /* the constant or the gain; from, to; mean, deviation */

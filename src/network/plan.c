@@ -31,9 +31,9 @@ struct port {
 struct cn_plan {
     size_t input_count, output_count;
     struct port *inputs, *outputs;
-    size_t input_row, output_row; /* floats of all of them for one image */
+    size_t input_row, output_row; /* floats of all inputs, or of all outputs, of one image */
     size_t step_count;
-    struct cn_step *steps; /* whose layers' inputs are the plan's own */
+    struct cn_step *steps; /* the plan owns the inputs of their layers */
     struct place *reads;   /* of all steps, one after another */
     struct place *writes;  /* [step_count] */
     size_t most_inputs;    /* of a step */
@@ -57,9 +57,10 @@ static size_t asked(size_t (*size)(const struct cn_layer *), const struct cn_lay
 
 /* ---- Making the steps ---- */
 
-/* While a plan is made. A value's root is the value whose numbers it shows: its own, or what a
- * layer without inference, or one that was fused into its step, handed on. In a quantized network a
- * value is made of floats, of bytes or, where both are read, of both. */
+/* The state while a plan is made. A value's root is the value whose numbers it shows: the value
+ * itself; or, where a layer computes nothing in inference or was fused into the step before it, the
+ * root of its input. In a quantized network a root's numbers are floats, bytes or, where both are
+ * read, both. */
 struct draft {
     struct cn_plan *plan;
     const struct cn_network *network;
@@ -68,8 +69,8 @@ struct draft {
     size_t *users;      /* [value_count], of a root: number of steps and outputs that read it */
     size_t *steps;      /* [value_count], of a root: the step that makes its floats, or an INPUT */
     size_t *byte_steps; /* [value_count], of a root: the one that makes its bytes */
-    bool *on_bytes;     /* [layer_count]: the layer's step reads bytes, */
-    bool *to_floats;    /* [layer_count]: and writes floats */
+    bool *on_bytes;     /* [layer_count]: the layer's step reads bytes */
+    bool *to_floats;    /* [layer_count]: that step writes floats */
     struct cn_byte_range *ranges; /* of a layer's inputs */
     size_t packed;
 };
@@ -119,7 +120,7 @@ static bool step_reads_bytes(const struct cn_step *step) {
     return step->bytes.in[0].scale > 0;
 }
 
-/* Where the numbers come from that a step reads as its input `i`. */
+/* The value that the step reads as its input `i`. */
 static size_t source_of(const struct draft *draft, const struct cn_step *step, size_t i) {
     const size_t root = draft->roots[step->layer.inputs[i].value];
     return step_reads_bytes(step) ? draft->byte_steps[root] : draft->steps[root];
@@ -166,8 +167,8 @@ static bool fuse_ceiling(struct cn_step *previous, const struct cn_layer *layer)
     return true;
 }
 
-/* Makes following maxima part of the step, which computes them while its outputs are in registers.
- */
+/* Makes following maxima part of the step, which then computes them while its outputs are in
+ * registers. */
 static bool fuse_maxima(struct cn_step *previous, const struct cn_layer *layer) {
     const struct cn_layer_inference *inference = previous->inference;
     if (layer->type->inference->maxima == NULL || inference->absorb_maxima == NULL)
@@ -215,7 +216,7 @@ static enum cn_status append_step(struct draft *draft, const struct cn_layer *la
     return CN_OK;
 }
 
-/* Makes the floats of a root that is made of bytes, or its bytes, by a step of their own. */
+/* Adds a step that converts a root from bytes to floats, or from floats to bytes. */
 static enum cn_status convert(struct draft *draft, size_t root, bool to_bytes,
                               struct cn_error *error) {
     const struct cn_byte_range range = range_of(draft, root);
@@ -266,8 +267,8 @@ static enum cn_status add_step(struct draft *draft, size_t l, struct cn_error *e
     return append_step(draft, layer, step, error);
 }
 
-/* The last step, which makes `value`, takes the place of `before`, its only source, if that does no
- * more than put zeros around a picture: it reads the picture itself. */
+/* Removes the step `before`, the only source of the last step, if it only puts zeros around a
+ * picture: the last step, which computes `value`, then reads the picture itself. */
 static void absorb_border(struct draft *draft, size_t value, size_t before) {
     struct cn_plan *plan = draft->plan;
     struct cn_step *to = &plan->steps[before], *last = &plan->steps[plan->step_count - 1];
@@ -406,8 +407,9 @@ static size_t overwritten(const struct draft *draft, const struct cn_step *step)
                                                                           : SIZE_MAX;
 }
 
-/* The first output is written to the caller's array if a step computes it; the others are in the
- * arena. buffers[s] is the step to whose span step s writes. */
+/* Stores where each step reads and writes. The first output is written to the caller's array if a
+ * step computes it; all other values are in the arena. buffers[s] is the step to whose span step s
+ * writes. */
 static void assign(const struct draft *draft, const struct cn_span *spans, const size_t *buffers) {
     struct cn_plan *plan = draft->plan;
     const struct cn_network *network = draft->network;
@@ -725,7 +727,7 @@ struct ports {
     size_t output_stride; /* floats from one image's first output to the next one's */
     bool output_rows;     /* the other outputs follow the first one */
     size_t first;
-    cn_plan_observer *observer; /* NULL: nobody */
+    cn_plan_observer *observer; /* NULL: none */
     void *context;
 };
 

@@ -1,5 +1,6 @@
-/* quantize.c: makes a quantized network of one of floats: folds what scales channels into kernels,
- * measures what each value is on samples, chooses ranges, rounds kernels. Serial; no state. */
+/* quantize.c: makes a quantized network from one of floats: folds scales of channels into kernels,
+ * measures the range of each value on samples, chooses ranges for the bytes, rounds the kernels.
+ * Serial; no state. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 
 /* ---- Folding ---- */
 
-/* While the copy is made. */
+/* The state while the folded copy is made. */
 struct folding {
     const struct cn_network *from;
     struct cn_network *to;
@@ -109,7 +110,7 @@ static const struct cn_layer *layer_at(const struct cn_network *network, size_t 
     return &network->layers[l];
 }
 
-/* The weights: a layer's own, then multiplied and shifted by what is folded into it. */
+/* Copies each layer's weights, multiplied and shifted by the layers that are folded into it. */
 static enum cn_status fold_weights(const struct folding *folding, struct cn_error *error) {
     const struct cn_network *from = folding->from, *to = folding->to;
     for (size_t l = 0; l < from->layer_count; l++) {
@@ -245,7 +246,7 @@ static void count_bins(struct extent *extent, const float *numbers, size_t count
     }
 }
 
-/* Goes through the samples: for the extents, or to count bins within them. */
+/* Runs the samples, to find the extents of the values, or to count bins within the extents. */
 static enum cn_status measure_samples(struct measuring *m, const float *images, size_t count,
                                       bool bins, struct cn_error *error) {
     struct cn_trace *trace = NULL;
@@ -356,8 +357,8 @@ static void unite(struct measuring *m, size_t a, size_t b) {
     m->groups[a > b ? a : b] = a < b ? a : b;
 }
 
-/* Values that must be, or had best be, of one range. What an activation cuts off counts no more:
- * the layer before it cuts it off by itself. */
+/* Groups values that must, or should, have the same range. Numbers that an activation cuts off are
+ * then not counted, since the layer before it cuts them off by itself. */
 static void find_groups(struct measuring *m) {
     for (size_t v = 0; v < m->values; v++)
         m->groups[v] = v;

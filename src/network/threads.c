@@ -26,7 +26,8 @@ static long worth(long limit, long period) {
     return limit / period > 0 ? limit / period : 1;
 }
 
-/* The quota of the control group `group`, "/a/b" or "" for the topmost visible one: version 2. */
+/* The quota of the control group `group` ("/a/b", or "" for the topmost visible one) in version 2.
+ */
 static long quota_of(const char *group) {
     char path[PATH_SIZE + 64];
     long limit = -1, period = -1;

@@ -9,11 +9,11 @@
 
 enum {
     ABOVE_PERCENT =
-        60,   /* of the narrower one's width that two pieces must share to be one above the other */
-    LEAN = 4, /* a cut may drift sideways by a quarter of its height */
-    STEP_COST = 12, /* for a step to the side, in grey levels of ink */
-    ROW_COST = 1,
-    AWAY_COST = 1 << 24, /* in the middle row, away from the start's column */
+        60, /* two pieces are one above the other if they share this much of the narrower's width */
+    LEAN = 4,            /* a cut may drift sideways by a quarter of its height */
+    STEP_COST = 12,      /* the cost of a step to the side, in grey levels of ink */
+    ROW_COST = 1,        /* the cost of a row */
+    AWAY_COST = 1 << 24, /* the cost of crossing the middle row away from the start's column */
     HALF = 128,          /* of 255: the ink of a stroke without its soft edge */
     NO_GLYPH = 0xffff
 };

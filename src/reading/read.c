@@ -21,12 +21,13 @@ enum {
     MOST_SYMBOLS = 4096
 };
 
-/* In heights of the line. */
+/* Widths of a digit, in heights of the line. */
 static const double usual_width = 1.0;   /* of a digit: wider ones may be several */
 static const double most_width = 2.0;    /* of a possible single digit */
 static const double least_height = 0.42; /* of a digit, relative to the others */
 
-/* The confidence from which a glyph needs no cut, and the least certainty that is used. */
+/* `sure`: a glyph of at least this confidence is not cut. `least_certainty`: lower certainties are
+ * raised to this one. */
 static const double sure = 0.99, least_certainty = 1e-3;
 
 /* Scores, added to the logarithms of the confidences: for a cut through a glyph, and for a mark
@@ -411,7 +412,7 @@ static enum cn_status put_line(const struct reader *r, const struct cn_text_line
     return put_text(r, draft, error);
 }
 
-/* *ret_read: the line has digits, and as many as the options require. */
+/* Reads one line. *ret_read: the line has digits, and as many as the options require. */
 static enum cn_status read_line(struct reader *r, const struct cn_plane *plane,
                                 const struct cn_pieces *pieces, const struct cn_text_line *line,
                                 const struct place *place, struct draft_line *draft, bool *ret_read,
@@ -468,7 +469,7 @@ enum cn_status cn_reading_options_check(const struct cn_reading_options *options
     return CN_OK;
 }
 
-/* Finds the ink of a picture and its pieces. There are no pieces without ink. */
+/* Finds the ink of a picture and its pieces; without ink there are no pieces. */
 static enum cn_status find_ink(const struct cn_preprocessing *preprocessing,
                                const struct cn_picture *picture, struct cn_plane *plane,
                                struct cn_pieces *pieces, struct place *ret_place,

@@ -8,14 +8,14 @@
 enum { NONE = 0xffff };
 
 /* In heights of the line's tallest piece. */
-static const double least_tall = 0.45, /* of a digit; lower pieces are marks */
-    off_centre = 0.42,                 /* between the middles of neighbouring digits, */
-    rise = 0.18,                       /* plus this per unit of the gap between them: ten degrees */
-    mark_reach = 0.95,                 /* between the middles of a mark and its neighbour */
-    gap_in_word = 2.5,                 /* between two neighbours of a line */
-    gap_in_line = 5.0,                 /* between two level parts of a line */
-    level = 0.3,                       /* their largest difference in height */
-    speck = 0.3; /* of the tallest line's height: a smaller single piece is not a line */
+static const double least_tall = 0.45, /* the least height of a digit; lower pieces are marks */
+    off_centre = 0.42,                 /* the most between the middles of neighbouring digits, */
+    rise = 0.18,                       /* plus this much per unit of the gap: ten degrees */
+    mark_reach = 0.95, /* the most between the middles of a mark and its neighbour */
+    gap_in_word = 2.5, /* the widest gap between two neighbours of a line */
+    gap_in_line = 5.0, /* the widest gap between two level parts of a line */
+    level = 0.3,       /* the largest difference in height of level parts */
+    speck = 0.3;       /* of the tallest line's height: a smaller single piece is not a line */
 
 /* A line that is being built: a chain of pieces through `next`. */
 struct draft {

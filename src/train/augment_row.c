@@ -14,8 +14,10 @@ enum {
     LEAST_WIDTH = 9 /* pixels: half of a narrower digit is still that digit */
 };
 
-/* Of a digit's ink: what a part must have of a digit to keep its class, what it may have of a
- * neighbour, and from where on it has no class. Between them nobody can tell. */
+/* Shares of a digit's ink in a part of the row. The part has the class of the middle digit if it
+ * has at least `least_own` of it and at most `most_foreign` of each neighbour. It has no class with
+ * less than `too_little` of it or more than `too_much` of a neighbour. Parts between these are not
+ * used. */
 static const double least_own = 0.85, most_foreign = 0.2, too_little = 0.7, too_much = 0.5;
 
 /* The columns of an image that have ink. */

@@ -5,8 +5,9 @@
 
 #include "convnet/trainer.h"
 
-/* Shares of the pictures: whose sets lack the right label, and which are doubted, so that strange
- * ones are; and the risk that a promise is broken. */
+/* errors: the levels. doubted: the share of the calibration's pictures that get two labels at
+ * least, so that pictures unlike them do, too. risk: the probability that the promise of a level is
+ * broken. */
 static const double errors[CN_ERROR_LEVELS] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 static const double doubted = 0.02, risk = 0.05;
 

@@ -4,7 +4,7 @@
 
 #include "convnet/trainer.h"
 
-/* How the monitored number has come along: what early stopping and the plateau go by. */
+/* The history of the monitored number, as early stopping and the plateau use it. */
 struct cn_callback_state {
     double best; /* of epoch best_epoch */
     int best_epoch;
@@ -15,7 +15,7 @@ struct cn_callback_state {
     bool stopped;
 };
 
-/* Takes a finished epoch in; true if it is the best so far. */
+/* Records a finished epoch; true if it is the best so far. */
 bool cn_callbacks_epoch(struct cn_callback_state *watch, const struct cn_training_options *options,
                         const struct cn_epoch_record *record);
 
@@ -33,10 +33,10 @@ void cn_constrain(struct cn_network *network);
 /* How many images of so many floats an evaluation takes at a time. */
 size_t cn_measure_chunk(size_t input_size);
 
-/* Bytes of the text of all that shapes the result. */
+/* Bytes of the text of all conditions that determine the result. */
 enum { CN_CONDITIONS = 2048 + CN_AUGMENTATION_TEXT };
 
-/* "name=value" lines of all that shapes the result; floats exactly. */
+/* Writes "name=value" lines of all conditions that determine the result; floats exactly. */
 void cn_trainer_conditions(const struct cn_trainer *trainer, char text[static CN_CONDITIONS]);
 
 struct cn_trainer {
