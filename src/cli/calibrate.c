@@ -42,7 +42,8 @@ struct quality {
     double loss, error;
 };
 
-/* `calibrated`: that model, whose thresholds are made from the same answers; NULL: none are. */
+/* Measures the model. `calibrated`: the same model, which gets thresholds from the same answers;
+ * NULL: no thresholds are made. */
 static enum cn_status measure(const struct cn_model *model, const struct cn_dataset *data,
                               int threads, struct cn_model *calibrated, struct quality *ret_quality,
                               struct cn_error *error) {

@@ -250,7 +250,8 @@ static enum cn_status compare_outliers(struct evaluate_result *result,
     return status;
 }
 
-/* Their labels do not matter: all count as class 0. */
+/* Measures the confidence on pictures of no class. Their labels do not matter: all count as class
+ * 0. */
 static enum cn_status measure_outliers(struct evaluate_result *result, struct cn_error *error) {
     const struct evaluate_settings *settings = result->settings;
     const struct cn_model *model = result->model;

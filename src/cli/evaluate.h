@@ -40,13 +40,13 @@ void evaluate_interval(size_t correct, size_t samples, double ret_interval[2]);
 enum cn_status evaluate_read(const char *command, struct evaluate_settings *settings,
                              struct evaluate_result *result, struct cn_error *error);
 
-/* Fills all the rest. */
+/* Measures everything, and fills the rest of the result. */
 enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error *error);
 void evaluate_clear(struct evaluate_result *result);
 
-/* A page that is drawn, SVG or PNG by the ending of `path`: confusion matrix, calibration and
- * mistakes of `result` (NULL: none of them) and the curves of the file `history` that `convnet
- * train` wrote (NULL: none). Without cairo: CN_UNSUPPORTED. */
+/* Checks that a report can be written to `path`: SVG or PNG by its ending. CN_UNSUPPORTED: without
+ * cairo. A report has the confusion matrix, calibration and mistakes of `result` (NULL: none of
+ * them) and the curves of the file `history` that `convnet train` wrote (NULL: none). */
 enum cn_status report_check(const char *path, struct cn_error *error);
 enum cn_status report_write(const struct evaluate_result *result, const char *history,
                             const char *path, struct cn_error *error);

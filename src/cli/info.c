@@ -13,9 +13,9 @@
 #include "convnet/plan.h"
 #include "json/load.h"
 
-/* ---- What a model says of itself ----
- * Its inputs and outputs and what their numbers are, how a picture becomes the input, labels, where
- * it comes from, who signed it. */
+/* ---- The description of a model ----
+ * Its inputs and outputs and the meaning of their numbers, its preprocessing, labels, source, and
+ * signature. */
 
 enum { MAX_SIGNATURE = 4096 /* bytes */, SHOWN_LABELS = 20 };
 
@@ -295,7 +295,7 @@ static void print_layers(const struct cn_network *network) {
         printf("Quantized             the kernels of %zu of %zu layers with weights are bytes\n",
                quantized, all);
     }
-    printf("Multiply-accumulates  %llu an image\n", total_macs(network));
+    printf("Multiply-accumulates  %llu per image\n", total_macs(network));
     printf("Instruction set       %s\n", cn_instruction_set());
 }
 

@@ -98,10 +98,10 @@ enum cn_status predict_keep_output(const char *part, const char *path, struct cn
 struct cn_ranks;
 struct predict_share;
 
-/* Have several ranks begun this output? */
+/* True if several ranks have begun this output. */
 bool predict_share_exists(const char *output);
 
-/* Removes what they left. */
+/* Removes the parts that they left. */
 void predict_share_forget(const char *output);
 
 /* Called by all ranks (NULL: this process continues alone what several ranks began). Redirects

@@ -1,5 +1,5 @@
-/* predict_ranks.c: `convnet predict` on several ranks: who scores what, and one file from the rows
- * of all.
+/* predict_ranks.c: `convnet predict` on several ranks: which rank scores which inputs, and one file
+ * from the rows of all.
  *
  * Every rank walks through all inputs and scores its blocks of them. Its rows go to FILE.part.R,
  * each behind the number of its input, so that what a rank has done survives it and any number of
@@ -48,7 +48,7 @@ static bool part_path(const struct predict_share *share, int rank, char path[sta
     return snprintf(path, PATH_BYTES, "%s.part.%d", share->path, rank) < PATH_BYTES;
 }
 
-/* Waits until all ranks have come here. */
+/* Waits until all ranks have reached this point. */
 static void wait_for_all(const struct predict_share *share) {
     (void)cli_ranks_any(share->ranks, false);
 }

@@ -77,7 +77,8 @@ static void format_bar(char *text, size_t done, size_t total, int columns) {
     (void)strcpy(text + 2 + cells, "]");
 }
 
-/* The line that stays loses nothing: where it is too wide it goes on below, after a " - ". */
+/* Prints the line that stays. It is never cut: where it is too wide it continues on the next line,
+ * after a " - ". */
 static void put_last_line(const char *line, int width) {
     fputc('\r', stderr);
     while ((int)strlen(line) > width) {

@@ -55,8 +55,8 @@ static void list_obstacles(json_t *config, const char *place, int depth, json_t 
 
 /* ---- Inputs and outputs, as Keras names them ---- */
 
-/* A name that no earlier port has: "model", then "model_1". `moved`: the file has its channels
- * first and the network last. */
+/* Adds a port under a name that no earlier port has: "model", then "model_1". `moved`: the file has
+ * its channels first and the network has them last. */
 static void add_port(json_t *ports, const char *name, const struct cn_shape *shape, bool moved) {
     char chosen[IMPORT_NAME];
     json_t *port, *dims = json_pack("[i]", -1), *axes = json_array();
@@ -141,7 +141,7 @@ enum cn_status import_assemble(struct import_source *source, const struct cn_sha
         status = import_match(source, network, paths, report, error);
     if (status == CN_OK) {
         if (moved[0])
-            import_note(report->notes, "channels_first: turned to rows, columns, channels");
+            import_note(report->notes, "channels_first: reordered to rows, columns, channels");
         list_layers(network, paths, report);
         list_ports(source, network, paths, moved, report);
         *ret_network = network;

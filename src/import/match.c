@@ -11,7 +11,7 @@
 #include "model/architecture.h"
 #include "json/load.h"
 
-/* How a tensor's elements are reordered for a weight. */
+/* How a tensor's elements must be reordered to become a weight. */
 enum transposition { ORDER_NONE, ORDER_TORCH, ORDER_DEPTHWISE };
 
 /* Different names of the same weight. */
@@ -62,8 +62,8 @@ static bool fits_squeezed(const struct import_tensor *tensor, const struct cn_te
     return k == spec->rank;
 }
 
-/* PyTorch's [a, b, rows, columns] against Keras's [rows, columns, b, a], axes of size 1 left out.
- */
+/* True if PyTorch's [a, b, rows, columns] can become Keras's [rows, columns, b, a]; axes of size 1
+ * may be missing. */
 static bool fits_torch(const struct import_tensor *tensor, const struct cn_tensor_spec *spec) {
     const int rank = tensor->rank, places = spec->rank - 2;
     int k = 0;
@@ -83,8 +83,8 @@ static bool fits_torch(const struct import_tensor *tensor, const struct cn_tenso
     return k == places;
 }
 
-/* Compares PyTorch's [channels * multiplier, 1, rows, columns] with [rows, columns, channels, m].
- */
+/* True if PyTorch's [channels * multiplier, 1, rows, columns] can become [rows, columns, channels,
+ * multiplier]. */
 static bool fits_depthwise(const struct import_tensor *tensor, const struct cn_tensor_spec *spec) {
     return tensor->rank == spec->rank && tensor->rank >= 3 && tensor->dims[1] == 1 &&
            strcmp(spec->name, "depthwise_kernel") == 0 &&
@@ -153,7 +153,7 @@ static const struct cn_layer *layer_of_value(const struct cn_network *network, s
     return value >= network->input_count ? &network->layers[value - network->input_count] : NULL;
 }
 
-/* Was the value brought into PyTorch's order, channels first, by a Permute? */
+/* True if a Permute has brought the value into PyTorch's order, channels first. */
 static bool is_channels_first(const struct cn_network *network, size_t value) {
     const struct cn_layer *layer = layer_of_value(network, value);
     return layer != NULL && strcmp(cn_layer_type_name(layer->type), "Permute") == 0 &&

@@ -25,7 +25,7 @@ bool import_match_fits(const struct import_matcher *matcher, const struct import
 enum cn_status import_match_give(const struct import_matcher *matcher, const struct cn_layer *layer,
                                  size_t index, struct import_tensor *tensor);
 
-/* True for PyTorch's count of batches, which nothing here needs. */
+/* True for PyTorch's count of batches, which is not needed here. */
 bool import_match_counter(const struct import_tensor *tensor);
 
 /* The last component of a path. */

@@ -81,7 +81,7 @@ static bool same_end(const char *group, const char *layer) {
     return false;
 }
 
-/* Is `word` at the start of the text? Moves behind it. */
+/* If `word` is at the start of *text, moves *text behind it and returns true. */
 static bool skip_word(const char **text, const char *word) {
     const size_t length = strlen(word);
     if (strncmp(*text, word, length) != 0)
@@ -168,8 +168,8 @@ static bool has_evidence(const struct modules *m, const struct place *place, con
     }
 }
 
-/* Gives the place the first module that is left, fits it and has the evidence, if there is one; if
- * several names end alike, none. */
+/* Gives the place the first free module that fits it and for which there is the evidence; none if
+ * several names end alike. */
 static enum cn_status place_fill(const struct modules *m, struct place *place,
                                  enum evidence evidence) {
     const struct import_source *source = m->matcher->source;
@@ -202,7 +202,8 @@ static enum cn_status place_fill(const struct modules *m, struct place *place,
     return status;
 }
 
-/* Names first, for all layers; then what belongs to a layer that has been found; then the order. */
+/* Matches by names first, for all layers; then by modules that are already matched; then by the
+ * order in the file. */
 static enum cn_status places_fill(const struct modules *m) {
     enum cn_status status = CN_OK;
     for (size_t i = 0; i < m->matcher->source->tensor_count; i++)

@@ -13,7 +13,8 @@
 
 /* ---- Inputs ---- */
 
-/* True if the operator keeps the order of axes, so that the nodes behind it tell about it too. */
+/* True if the operator keeps the order of axes, so that the nodes that read its output tell about
+ * its input, too. */
 static bool node_keeps_axes(const char *type) {
     static const char *const types[] = {"Add", "Sub",  "Mul",     "Div",  "Cast",     "Identity",
                                         "Pad", "Clip", "Dropout", "Relu", "Neg",      "Sigmoid",
@@ -129,7 +130,7 @@ static bool shape_option_read(struct onnx_import *import, const char *text, int 
     return true;
 }
 
-/* The declared dims; -1 for free ones. */
+/* Reads the declared dims; -1 for free ones. */
 static bool input_declared(struct onnx_import *import, const Onnx__ValueInfoProto *info,
                            int *ret_type, int *ret_rank, int64_t *ret_dims) {
     const Onnx__TensorTypeProto *type = info->type != NULL ? info->type->tensor_type : NULL;
@@ -157,8 +158,8 @@ static bool input_declared(struct onnx_import *import, const Onnx__ValueInfoProt
     return true;
 }
 
-/* Sets the dims. The batch is 1, even for a source made for another batch if this is its only input
- * (`only`); other free axes must have been given. */
+/* Sets the dims of an input. The batch becomes 1, even if the source was made for another batch, if
+ * this is the only input (`only`); sizes must have been given for other free axes. */
 static bool input_dims(struct onnx_import *import, const char *name, enum hint hint, bool only,
                        int rank, int64_t *dims, bool *ret_batched) {
     *ret_batched = rank > 0 && (dims[0] == -1 || dims[0] == 1 || (hint != HINT_NONE && only)) &&

@@ -1,12 +1,12 @@
-/* onnx_convolution.c: ONNX's convolutions and poolings as Keras's layers. What lies over one axis
- * is taken as a picture of one row; padding that is neither of Keras's becomes a layer of its own.
+/* onnx_convolution.c: ONNX's convolutions and poolings as Keras's layers. An operator over one axis
+ * works on a picture of one row; padding that is neither of Keras's becomes a layer of its own.
  * Used by one thread. */
 #include <float.h>
 #include <string.h>
 
 #include "import/onnx_private.h"
 
-/* How a window goes over the rows and the columns. */
+/* How a window moves over the rows and the columns. */
 struct window {
     int axes;        /* of the source: 1 or 2 */
     bool transposed; /* a convolution's transpose */
@@ -24,7 +24,7 @@ static bool window_number(struct onnx_import *import, const char *what, int64_t 
     return true;
 }
 
-/* One list of an attribute into both axes, rows first. */
+/* Reads a list of an attribute for both axes, rows first. */
 static bool window_list(struct onnx_import *import, const char *name, int axes, int64_t least,
                         int otherwise, int ret[2]) {
     size_t count;
@@ -38,7 +38,7 @@ static bool window_list(struct onnx_import *import, const char *name, int axes, 
     return true;
 }
 
-/* The padding of auto_pad SAME_UPPER and SAME_LOWER. */
+/* Computes the padding of auto_pad SAME_UPPER and SAME_LOWER. */
 static void window_same(struct window *w, int i, bool lower) {
     const int span = (w->size[i] - 1) * w->dilation[i] + 1;
     const int out = (w->in[i] + w->stride[i] - 1) / w->stride[i];
@@ -122,7 +122,7 @@ static bool window_is_valid(const struct window *w) {
     return w->before[0] == 0 && w->before[1] == 0 && w->after[0] == 0 && w->after[1] == 0;
 }
 
-/* A layer that pads rows and columns with `value` and makes the window's own padding none. */
+/* Adds a layer that pads rows and columns with `value`; the window then needs no padding. */
 static int window_pad(struct onnx_import *import, struct window *w, int layer, double value) {
     int dims[3];
     memcpy(dims, import->layers[layer].dims, sizeof dims);
@@ -145,14 +145,14 @@ static int window_pad(struct onnx_import *import, struct window *w, int layer, d
     return padded;
 }
 
-/* Input i as [rows, columns, channels]; a signal is one row. */
+/* Arranges input i as [rows, columns, channels]; a signal has one row. */
 static bool picture_arrange(struct onnx_import *import, const struct onnx_value *x,
                             int *ret_layer) {
     const int flat[3] = {0, 2, 1}, whole[3] = {2, 3, 1};
     return onnx_arrange(import, x, 3, x->rank == 3 ? flat : whole, ret_layer);
 }
 
-/* The output: batch 1, `channels`, and the rows and columns of the layer. */
+/* Sets the output: batch 1, `channels`, and the rows and columns of the layer. */
 static bool picture_result(struct onnx_import *import, const struct onnx_value *x, int layer) {
     const int flat[3] = {0, 2, 1}, whole[3] = {2, 3, 1};
     struct onnx_value *y = onnx_output(import, 0);
@@ -172,7 +172,7 @@ static bool picture_result(struct onnx_import *import, const struct onnx_value *
     return true;
 }
 
-/* The bias of a convolution: NULL if there is none. False: onnx_refuse. */
+/* Reads the bias of a convolution: NULL if there is none. False after onnx_refuse. */
 static bool bias_read(struct onnx_import *import, size_t input, int64_t channels,
                       const float **ret_bias) {
     *ret_bias = NULL;
@@ -269,7 +269,8 @@ bool onnx_lower_conv(struct onnx_import *import) {
            picture_result(import, x, layer);
 }
 
-/* What the transpose of a convolution gives beyond its whole extent, and cuts off it. */
+/* Computes how many rows and columns a transposed convolution adds to its full extent, and cuts
+ * off. */
 static bool transpose_extent(struct onnx_import *import, struct window *w) {
     int given[2], extra[2];
     const int at = 2 - w->axes;
@@ -386,8 +387,8 @@ static void pool_ceil(struct window *w) {
     }
 }
 
-/* For each output what its mean over all of the window is multiplied by, to be the mean over what
- * ONNX counts: NULL if that is 1 everywhere. False: onnx_fail. */
+/* Computes for each output the factor that turns the mean over the whole window into the mean over
+ * the samples that ONNX counts: NULL if all factors are 1. False after onnx_fail. */
 static bool average_factors(struct onnx_import *import, const struct window *w, bool include_pad,
                             const float **ret_factors) {
     bool plain = true;
@@ -416,7 +417,8 @@ static bool average_factors(struct onnx_import *import, const struct window *w, 
     return true;
 }
 
-/* A pooling with dilation: the strided slices that its window's places see, joined elementwise. */
+/* Adds a pooling with dilation: one strided slice per position in the window, joined elementwise.
+ */
 static int pool_dilated(struct onnx_import *import, const struct window *w, int layer,
                         bool largest) {
     enum { MOST_PLACES = 49 };
@@ -464,8 +466,8 @@ static Onnx__AttributeProto *attribute_flattened(struct onnx_import *import,
     return to;
 }
 
-/* A pooling over the first of three axes, as PyTorch's LocalResponseNorm has it: the other two are
- * taken for one. */
+/* Adds a pooling over the first of three axes, as PyTorch's LocalResponseNorm has it, by joining
+ * the other two axes. */
 static bool pool_flattened(struct onnx_import *import, const struct onnx_value *from) {
     const struct onnx_node *outer = import->node;
     const struct onnx_value x = *from; /* new names, which no file has, may move the values */

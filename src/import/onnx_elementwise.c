@@ -70,8 +70,7 @@ static bool activation_known(const char *name) {
     return false;
 }
 
-/* Keras's activation for the operator if its attributes have Keras's values; NULL: there is none.
- */
+/* Keras's activation for the operator if its attributes have Keras's values; else NULL. */
 static const char *activation_for(const char *type, float alpha, float beta) {
     static const char *const activations[][2] = {
         {"Elu", "elu"},           {"Selu", "selu"},       {"HardSwish", "hard_swish"},
@@ -208,8 +207,8 @@ static bool is_single(const struct onnx_operands *operands, int i) {
     return true;
 }
 
-/* Lowers an operation with a constant that is a scale or a shift; -2: it is neither. constant: the
- * index of that operand. */
+/* Lowers an operation with a constant that is a scale or a shift; -2 if it is neither. constant:
+ * the index of the constant operand. */
 static int affine_lower(struct onnx_import *import, const struct onnx_operands *operands,
                         const char *function, int constant) {
     const float *c = operands->of[constant].numbers;
@@ -287,7 +286,7 @@ static bool dense_bias(struct onnx_import *import, const struct onnx_operands *o
     return onnx_layer_weight(import, x->layer, "bias", 1, &units, all->of[constant].numbers);
 }
 
-/* One elementwise operator over two or more values. */
+/* Lowers one elementwise operator over two or more values. */
 static bool merge_lower(struct onnx_import *import, int count, struct onnx_value *const *values,
                         const char *function, int type) {
     struct onnx_operands operands;
@@ -465,7 +464,7 @@ bool onnx_lower_prelu(struct onnx_import *import) {
 
 /* ---- Softmax ---- */
 
-/* x - log(sum(exp(x))) over the innermost axis. */
+/* Adds x - log(sum(exp(x))) over the innermost axis. */
 static int log_softmax_layer(struct onnx_import *import, int layer) {
     const struct onnx_layer from = import->layers[layer];
     int dims[ONNX_ENGINE_RANK], both[2] = {layer, -1};

@@ -60,7 +60,7 @@ static const Onnx__FunctionProto *function_of(const struct onnx_import *import,
     return NULL;
 }
 
-/* The name outside of a function for a name in it: what the call gives and gets, or a new one. NULL
+/* The name outside of a function for a name in it: the call's input or output, or a new name. NULL
  * after onnx_fail. */
 static char *name_outside(struct onnx_import *import, const struct call *call, char *name) {
     static char none[1];
@@ -160,8 +160,8 @@ static bool attributes_outside(struct onnx_import *import, const struct call *ca
     return list != NULL;
 }
 
-/* Gives the copy of a function's node what it has outside of the function. `depth`: the branches
- * around it. */
+/* Renames the inputs and outputs in a copy of a function's node to the names outside. `depth`: the
+ * branches around it. */
 static bool node_outside(struct onnx_import *import, const struct call *call, int depth,
                          Onnx__NodeProto *node) {
     node->input = names_outside(import, call, node->input, node->n_input);

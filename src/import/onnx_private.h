@@ -132,7 +132,7 @@ struct onnx_import {
     json_t *obstacles;            /* strings */
     json_t *notes;                /* strings: what was folded and dropped */
     const struct onnx_node *node; /* the present node */
-    int branches;                 /* in which it lies */
+    int branches;                 /* number of branches around it */
     size_t calls;                 /* of the file's own functions so far */
     struct onnx_block *blocks;    /* all memory, freed at the end of the import */
     size_t allocated;

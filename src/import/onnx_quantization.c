@@ -5,7 +5,7 @@
 
 #include "import/onnx_private.h"
 
-/* Scales and zero points: one of each, or one for each element of an axis. */
+/* Scales and zero points: one of each, or one per element of an axis. */
 struct quantization {
     size_t count;
     int axis; /* if there are several */
@@ -41,7 +41,7 @@ static bool quantization_read(struct onnx_import *import, const struct onnx_valu
     return true;
 }
 
-/* scale * x + shift of each number, or of each along the axis, which is innermost. */
+/* Adds scale * x + shift, with one of each or with one per element of the innermost axis. */
 static int scaled_layer(struct onnx_import *import, int layer, size_t count, const float *scale,
                         const float *shift) {
     return count > 1

@@ -245,13 +245,13 @@ async function many(page) {
   check(await page.isHidden('#other'), 'many: one answer again');
   await choose('labels');
   await answered();
-  check((await text(page, '#sure')).includes('each by itself') && await page.locator('#bars li').count() === 3, `many: sigmoids: ${await text(page, '#sure')}`);
+  check((await text(page, '#sure')).includes('of one half or more') && await page.locator('#bars li').count() === 3, `many: sigmoids: ${await text(page, '#sure')}`);
   check(!/\bink\b|drawn/i.test(await page.evaluate(() => document.body.innerText)), 'many: no word of ink where none is looked for');
   check(await text(page, '#draw-title') === 'Picture', 'many: a picture, not a drawing');
   await page.screenshot({ path: path.join(folder, 'labels.png'), fullPage: true });
   await choose('scores');
   await answered();
-  check((await text(page, '#sure')).includes('no probability') && !(await text(page, '#bars')).includes('%'), `many: logits: ${await text(page, '#bars')}`);
+  check((await text(page, '#sure')).includes('not a probability') && !(await text(page, '#bars')).includes('%'), `many: logits: ${await text(page, '#bars')}`);
   await choose('age');
   await answered();
   check(Number.isFinite(Number(await text(page, '#label'))) && await page.isHidden('#bars'), `many: a number: ${await text(page, '#label')}`);

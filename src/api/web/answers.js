@@ -1,5 +1,5 @@
-// One model's answer to the picture: its label and the bars, or whatever its numbers are: nothing but
-// a probability is shown as one. Knows no model; what the numbers are comes from the server.
+// One model's answer to the picture: its label and the bars, or other numbers. Only probabilities
+// are shown as probabilities. It knows no model: the server tells what the numbers mean.
 import { make } from './layers.js';
 
 const MOST_BARS = 20; // with more classes only the first in order are shown
@@ -12,8 +12,8 @@ export function percent(p) {
 const short = (value) => String(Number(value.toPrecision(5)));
 const PROBABLE = ['softmax', 'sigmoid', 'sigmoids'];
 const TITLES = {
-  softmax: 'Probability of each class', sigmoid: 'Probability of each class', sigmoids: 'Probability of each label by itself',
-  logits: 'Number of each class, which is no probability',
+  softmax: 'Probability of each class', sigmoid: 'Probability of each class', sigmoids: 'Independent probability of each label',
+  logits: 'Number of each class (not a probability)',
 };
 
 export class Answer {
@@ -24,7 +24,7 @@ export class Answer {
     bars.before(this.map);
   }
 
-  // A model with other labels, or another kind of numbers.
+  // Prepares for a model with other labels, or with another kind of numbers.
   meet({ labels, kind }) {
     Object.assign(this, { labels, kind });
     const shown = Math.min(labels.length, MOST_BARS);
@@ -40,7 +40,7 @@ export class Answer {
     this.#showBars(labels.map(() => 0));
   }
 
-  // Shows what was predicted; returns it as a sentence for the ear.
+  // Shows the prediction, and returns it as a sentence for screen readers.
   show(prediction) {
     const { kind } = this;
     this.map.hidden = kind !== 'map';
@@ -51,9 +51,9 @@ export class Answer {
     if (kind === 'sigmoids') {
       const { labels } = prediction;
       return this.#say(labels.length > 0 ? labels.join(', ') : 'none',
-        `${labels.length} of ${values.length} labels with one half or more, each by itself`, labels.length > 0);
+        `${labels.length} of ${values.length} labels with a probability of one half or more`, labels.length > 0);
     }
-    if (kind === 'logits') return this.#say(prediction.label ?? `${prediction.class}`, 'The largest number; no probability');
+    if (kind === 'logits') return this.#say(prediction.label ?? `${prediction.class}`, 'The largest number (not a probability)');
     const sure = prediction.confidence >= 0.5;
     this.#say(prediction.label, `${sure ? '' : 'Not sure: '}${percent(prediction.confidence)}`, sure);
     return `${prediction.label}, ${percent(prediction.confidence)}`;
@@ -73,7 +73,7 @@ export class Answer {
     return `${text}. ${sentence}`;
   }
 
-  // Probabilities from 0 to 1; other numbers from the least to the largest of them.
+  // Draws bars: of probabilities from 0 to 1, of other numbers from the least to the largest.
   #showBars(values, answered = true) {
     let order = values.map((_, i) => i);
     const best = order.reduce((a, b) => (values[b] > values[a] ? b : a), 0);
@@ -88,7 +88,8 @@ export class Answer {
     });
   }
 
-  // One channel from the least value to the largest; of several the number of the largest.
+  // Draws a map: one channel from its least value to its largest, or of several channels the number
+  // of the largest one.
   #showMap({ shape, values }) {
     const [height, width, channels = 1] = shape;
     const level = (i) => {

@@ -1,5 +1,5 @@
 // The drawing: strokes over a picture, drawn by mouse, pen, finger or keyboard. Units: the drawing
-// area is 1 wide and `aspect` high. Knows nothing of the network.
+// area is 1 wide and `aspect` high. It knows no network.
 import { encodeGrey } from './png.js';
 
 const SENT_WIDTH = 224; // pixels of a drawing when it is sent
@@ -33,7 +33,8 @@ export class Drawing {
     this.look();
   }
 
-  // Notes what the page looks like, for painting: to ask in each stroke's event costs a layout.
+  // Remembers the page's colours and sizes for painting, since reading them in each event costs a
+  // layout.
   look() {
     const style = getComputedStyle(this.canvas);
     this.colours = Object.fromEntries(['paper', 'ink', 'accent'].map((name) => [name, style.getPropertyValue(`--${name}`)]));
@@ -132,7 +133,7 @@ export class Drawing {
     this.#update();
   }
 
-  // Where the picture stands: as large as fits, in the middle.
+  // The place of the picture: as large as fits, in the middle.
   #frame() {
     const { width, height } = this.shown;
     const scale = Math.min(1 / width, this.aspect / height);
@@ -153,7 +154,7 @@ export class Drawing {
     }
   }
 
-  // On the screen, in the colours of the page.
+  // Draws on the screen, in the colours of the page.
   paint() {
     const { canvas, width, colours } = this;
     const height = Math.round(width * this.aspect);
@@ -175,7 +176,8 @@ export class Drawing {
     context.stroke();
   }
 
-  // What is sent, a Blob: a PNG, dark on light, whatever the page's colours are; a picture as it is.
+  // The Blob that is sent: a drawing as a PNG, dark on light whatever the page's colours are; a
+  // picture unchanged.
   async picture() {
     if (this.empty) return null;
     if (this.file) return this.file;

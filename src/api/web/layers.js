@@ -1,5 +1,5 @@
-// What the network does with the image, as pictures: tiles for feature maps and filters, from an
-// answer of /explain?values=bytes. Knows no layer by its type: shapes say how to show it.
+// Shows what the network does with the image: tiles for feature maps and filters, from an answer of
+// /explain?values=bytes. It knows no type of layer: shapes decide how a layer is shown.
 import { Tiles, paint } from './tiles.js';
 
 const MOST_TILES = 128; // of one layer
@@ -36,18 +36,18 @@ function ramp({ minimum, maximum }, signed) {
   });
 }
 
-let turn = 0; // of the inputs shown: a later one may be decoded first
+let shownInputs = 0; // number of inputs shown so far: a later one may be decoded first
 
 // The PNG, in base64, of what the network saw; null for nothing.
 export async function showInput(canvas, png) {
-  const own = ++turn;
+  const own = ++shownInputs;
   if (png == null) {
     canvas.width = 0;
     canvas.ariaLabel = 'Nothing yet';
     return;
   }
   const image = await createImageBitmap(new Blob([bytes(png)], { type: 'image/png' }));
-  if (own !== turn) return;
+  if (own !== shownInputs) return;
   const { width, height } = image;
   Object.assign(canvas, { width, height });
   canvas.style.aspectRatio = width / height;
@@ -55,8 +55,8 @@ export async function showInput(canvas, png) {
   canvas.ariaLabel = `The ${width} by ${height} image that the network saw`;
 }
 
-// A convolution's kernel [height, width, in, out], or a dense one [in, out]: a column for each
-// output, a row for each input; the latter lies on its side.
+// A convolution's kernel [height, width, in, out], with one column per output and one row per input;
+// or a dense kernel [in, out], with one row per output and one column per input.
 function sheet({ shape, minimum, maximum, values }) {
   const canvas = make('canvas', { className: 'sheet' }), data = bytes(values);
   const colours = ramp({ minimum, maximum }, true);
@@ -119,8 +119,8 @@ class Layer {
   #makeSheet(name) {
     const { shape } = this.kernel;
     const title = shape.length === 4
-      ? `${count(shape[2] * shape[3], 'filter')} of ${shape[0]} × ${shape[1]}: a column for each map, a row for each map of the layer before`
-      : `${count(shape[0] * shape[1], 'weight')}: a row for each of the ${shape[1]} values, a column for each of its ${shape[0].toLocaleString('en')} inputs`;
+      ? `${count(shape[2] * shape[3], 'filter')} of ${shape[0]} × ${shape[1]}: one column per map, one row per map of the layer before`
+      : `${count(shape[0] * shape[1], 'weight')}: one row per value (${shape[1]}), one column per input (${shape[0].toLocaleString('en')})`;
     const place = make('div', { className: 'scroll', tabIndex: 0, role: 'region', ariaLabel: `Filters of ${name}` });
     const details = make('details', {}, make('summary', {}, title), place, key('', this.ink));
     details.addEventListener('toggle', () => {
@@ -130,7 +130,7 @@ class Layer {
   }
 
   show(layer, unchanged) {
-    this.note ??= this.body.appendChild(make('p', { className: 'small' }, 'Passes its input on as it is.'));
+    this.note ??= this.body.appendChild(make('p', { className: 'small' }, 'Passes its input on unchanged.'));
     this.note.hidden = !unchanged;
     for (const child of this.body.children) if (child !== this.note) child.hidden = unchanged;
     if (unchanged || layer.values === undefined) return;
@@ -152,13 +152,13 @@ function key(text, ink) {
 }
 
 export class Layers {
-  // `ink`: whether the network looks for it.
+  // `ink`: whether the network reads drawings.
   constructor(place, ink = true) {
     Object.assign(this, { place, ink });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#fill());
   }
 
-  // `explanation` with tensors makes the places anew; without, it fills those that are there.
+  // An `explanation` with tensors creates the places anew; one without fills the present ones.
   show({ layers }) {
     if (layers.some((layer) => layer.tensors)) {
       this.layers = layers.map((layer) => new Layer(layer, this.ink));

@@ -1,11 +1,11 @@
-// The page: asks the server about the picture while it is drawn, and shows what it says. The models,
-// what they answer and the input's shape come from the server.
+// The page: sends the picture to the server while it is drawn, and shows the answers. The models, the
+// kinds of their answers and the input's shape come from the server.
 import { Answer } from './answers.js';
 import { Drawing } from './drawing.js';
 import { Layers, make, showInput } from './layers.js';
 
-const MOST_RUNNING = 2; // requests about the drawing: a change need not wait for the answer before
-const LONGEST_PAUSE = 400; // milliseconds for which the layers may stand still while one draws
+const MOST_RUNNING = 2; // requests at once: a change need not wait for the previous answer
+const LONGEST_PAUSE = 400; // milliseconds for which the layers may stay unchanged while the user draws
 const find = (id) => document.getElementById(id);
 const drawing = new Drawing(find('canvas'), changed);
 const NOBODY = { name: null, labels: [], input_shape: [], kind: 'softmax', fit: 'mnist' };
@@ -17,7 +17,7 @@ const first = new Answer({ label: find('label'), sure: find('sure'), bars: find(
 const second = new Answer({ label: find('label-2'), sure: find('sure-2'), bars: find('bars-2') });
 let version = 0; // of the drawing
 let asked = 0; // the newest version that was sent
-let shown = 0; // the newest version whose answer is shown: an older one may come later
+let shown = 0; // the newest version whose answer is shown: answers to older ones may arrive later
 let since = null; // when the oldest change came that was not sent yet
 let running = 0; // requests
 let body = null; // the picture that was answered last
@@ -101,7 +101,7 @@ async function answer(own) {
   followLayers();
 }
 
-// The layers follow the answers, and leave them most of the time.
+// Updates the layers after the answers, which get most of the time.
 async function followLayers() {
   if (explaining) return;
   explaining = true;
@@ -139,10 +139,10 @@ async function describe(name) {
   return { name, ...parameters };
 }
 
-// What is served here, and the model that answers who names none.
+// The models that are served, and the default model.
 async function meet() {
   const known = await get('./');
-  // The models are told to those with a key alone: who has none is asked for it.
+  // Only clients with a key may list the models: a user without one is asked for it.
   names = (await get('v2/models')).models;
   fill(find('model'), names);
   fill(find('rival'), ['none', ...names]);
@@ -225,11 +225,11 @@ function showNothing() {
   speak('The drawing area is empty');
 }
 
-// What preprocessing did: whatever the server reports, in words where they are known. Where no ink is
-// looked for, it is which part of the picture was taken, and how much smaller it became.
+// What the preprocessing did, as the server reports it, in words where they are known. If it did not
+// look for ink, these are the part of the picture that was used, and the scale.
 const PLAIN_FACTS = { crop: 'Part taken', scale: 'Scaled by' };
 const FACTS = {
-  unchanged: 'Taken as it is', inverted: 'Dark on light', uneven: 'Light evened', sheet: 'Sheet cut out',
+  unchanged: 'Used unchanged', inverted: 'Dark on light', uneven: 'Light evened', sheet: 'Sheet cut out',
   crop: 'Ink found', scale: 'Scaled by', thickened: 'Strokes widened by',
   others: 'Other parts, which were left out',
 };
@@ -274,7 +274,7 @@ async function take(file) {
   try {
     drawing.show(await createImageBitmap(file));
   } catch { // the server reads more formats than a browser
-    find('hint').textContent = `${file.name || 'A file'}: this browser cannot show it; the server is asked`;
+    find('hint').textContent = `${file.name || 'A file'}: this browser cannot show it, but sends it to the server`;
     drawing.send(file);
   }
 }

@@ -1,6 +1,6 @@
-// A grey picture as PNG, at once: a browser's own encoder (toBlob) waits for idle time, of which
-// there is none while somebody draws. Compresses runs alone, which is most of a drawing: one block
-// of deflate (RFC 1951) with the fixed codes, and each repetition a match at distance 1.
+// Encodes a grey picture as PNG at once: a browser's own encoder (toBlob) waits for idle time, of
+// which there is none while somebody draws. Only runs are compressed, which are most of a drawing:
+// one block of deflate (RFC 1951) with the fixed codes, and a match at distance 1 per repetition.
 const LONGEST_MATCH = 258;
 
 const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -37,7 +37,7 @@ class BitWriter {
   hold = 0;
   held = 0;
 
-  // The lowest bit first, as all of deflate but its codes.
+  // Puts the lowest bit first, as deflate does for everything except its codes.
   put(value, bits) {
     this.hold |= value << this.held;
     for (this.held += bits; this.held >= 8; this.held -= 8) {
@@ -65,7 +65,7 @@ export function deflateRuns(data) {
   out.bytes.push(0x78, 0x01);
   out.put(3, 3); // the last block, fixed codes
   for (let at = 0; at < data.length;) {
-    let run = 0; // how often the byte before comes again
+    let run = 0; // how often the previous byte is repeated
     if (at > 0) while (run < LONGEST_MATCH && data[at + run] === data[at - 1]) run++;
     if (run < 3) out.symbol(data[at++]);
     else {

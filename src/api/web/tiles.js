@@ -1,6 +1,6 @@
-// The maps of a layer side by side in one canvas, each above its filter where it has one. One canvas
-// and not one for each map: a browser composes every canvas anew in each frame, which with hundreds
-// of them takes longer than the network's answer. Knows no layer.
+// The maps of a layer side by side in one canvas, each above its filter where it has one. A canvas
+// per map would be too slow: a browser composes every canvas anew in each frame, which for hundreds
+// takes longer than the network's answer. It knows no layer.
 const GAP = 6; // pixels of the page, as all below
 const KERNEL = 32; // a filter's width
 const COLUMNS = 16; // of a wide page: counts of maps are mostly powers of two
@@ -19,7 +19,7 @@ export function paint(canvas, width, height, colours, at) {
   canvas.getContext('2d').putImageData(image, 0, 0);
 }
 
-// `count` pictures of width x height, one below the other in a canvas that nobody sees.
+// `count` pictures of width x height, one below the other in a hidden canvas.
 class Strip {
   constructor(width, height, count) {
     Object.assign(this, { width, height, count, canvas: document.createElement('canvas') });

@@ -28,9 +28,9 @@ static bool is_call(const json_t *layer) {
 }
 
 /* ---- The order in which Keras counts the layers of a Functional model ----
- * By depth, which is a layer's longest way to an output, and among those of one depth as a search
- * from the outputs meets them: map_graph in keras/src/ops/function.py. The weights are found by
- * that order, so the file must have it. */
+ * Layers are ordered by depth, which is a layer's longest way to an output, and within one depth as
+ * a search from the outputs meets them: map_graph in keras/src/ops/function.py. Keras finds the
+ * weights by that order, so the file must have it. */
 
 struct graph {
     const json_t *layers;
@@ -178,7 +178,7 @@ struct layout {
     json_t *groups, *arrays;
 };
 
-/* One weight of our layer `holds`: its name, shape and first float. */
+/* Called for one weight of our layer `holds`, with its name, shape and first float. */
 typedef void weight_visit(struct layout *layout, const char *path, size_t index, const char *name,
                           json_t *shape, size_t first);
 

@@ -363,7 +363,7 @@ static enum cn_status rewrite_slice(struct rewriting *t) {
                     sides_of("cropping", shape->rank, begin, &after));
 }
 
-/* Along one axis of a picture: what UpSampling2D and Resizing do. */
+/* Resizes along one axis of a picture, as UpSampling2D and Resizing do. */
 static enum cn_status rewrite_resize(struct rewriting *t) {
     const struct cn_shape *in = &t->layer->input_shape, *out = &t->layer->output_shape;
     const char *interpolation = json_string_value(json_object_get(t->config, "interpolation"));
@@ -415,7 +415,7 @@ static const char *key_beyond_tfjs(const struct rewriting *t) {
     return NULL;
 }
 
-/* A layer that exists in both. */
+/* Adds a layer that exists in both. */
 static enum cn_status rewrite_own(struct rewriting *t) {
     const char *beyond = t->dialect == CLI_TFJS ? key_beyond_tfjs(t) : NULL;
     if (beyond != NULL) {
@@ -526,8 +526,8 @@ static enum cn_status divide_softmax(struct rewriting *t) {
                            : status;
 }
 
-/* Our layer as parts. A picture of one channel without an axis for it gets such an axis in between.
- */
+/* Rewrites our layer as parts. A picture of one channel without an axis for it gets such an axis in
+ * between. */
 static enum cn_status rewrite_layer(struct rewriting *t) {
     const int axes = axes_of(t->layer);
     const bool lacks = axes > 0 && t->layer->input_shape.rank == axes;

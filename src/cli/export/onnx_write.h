@@ -1,8 +1,8 @@
 /* onnx_write.h: an ONNX graph while it is written, node by node, and the writers of layers.
  *
- * Values lie as in the network, channels last, behind a free batch. A writer reads the names of its
- * layer's inputs, puts nodes, and gives the name of its output. After a failed allocation the texts
- * say so at the end, so that writers need not look. One thread.
+ * Values are stored as in the network, channels last, with a free first dimension for the batch. A
+ * writer reads the names of its layer's inputs, puts nodes, and gives the name of its output. After
+ * a failed allocation the texts report that at the end, so that writers need no checks. One thread.
  */
 #ifndef CONVNET_CLI_EXPORT_ONNX_WRITE_H
 #define CONVNET_CLI_EXPORT_ONNX_WRITE_H
@@ -44,7 +44,7 @@ void graph_add_ints(struct cn_text *attributes, const char *name, size_t count,
 struct onnx_name graph_named(const char *text);
 struct onnx_name graph_put_many(struct onnx_graph *g, const char *type, size_t count,
                                 const struct onnx_name *inputs);
-/* Of one to three inputs ("" is none). */
+/* Adds a node of one to three inputs ("" is none). */
 struct onnx_name graph_put(struct onnx_graph *g, const char *type, struct onnx_name a,
                            struct onnx_name b, struct onnx_name c);
 struct onnx_name graph_put_unary(struct onnx_graph *g, const char *type, struct onnx_name a);
@@ -53,7 +53,7 @@ struct onnx_name graph_put_binary(struct onnx_graph *g, const char *type, struct
 struct onnx_name graph_put_cast(struct onnx_graph *g, struct onnx_name value, int type);
 struct onnx_name graph_put_transpose(struct onnx_graph *g, struct onnx_name value, size_t rank,
                                      const int64_t *order);
-/* To [any number of images, dims]. */
+/* Reshapes to [any number of images, dims]. */
 struct onnx_name graph_put_reshape(struct onnx_graph *g, struct onnx_name value, int rank,
                                    const int *dims);
 struct onnx_name graph_put_shape(struct onnx_graph *g, struct onnx_name value,
@@ -68,10 +68,10 @@ struct onnx_name graph_put_ints(struct onnx_graph *g, size_t count, const int64_
 struct onnx_name graph_put_scale_shift(struct onnx_graph *g, struct onnx_name value,
                                        const float *scale, size_t scales, const float *shift,
                                        size_t shifts);
-/* The activation that the layer's configuration says. */
+/* Applies the activation of the layer's configuration. */
 struct onnx_name graph_put_activation(struct onnx_graph *g, struct onnx_name value);
 
-/* ---- What the layer says ---- */
+/* ---- The layer's configuration ---- */
 
 int graph_field_int(const struct onnx_graph *g, const char *key, int otherwise);
 float graph_field_float(const struct onnx_graph *g, const char *key);
@@ -92,7 +92,7 @@ extern const int64_t graph_channels_first[4], graph_channels_last[4];
 int graph_axes(const struct onnx_graph *g);
 /* Height, width and channels of a shape of a layer over one or two axes. */
 void graph_image_dims(const struct cn_shape *shape, int axes, int dims[3]);
-/* To [images, channels, height, width] and back to the layer's output. */
+/* Transposes to [images, channels, height, width], and back to the shape of the layer's output. */
 struct onnx_name graph_put_picture(struct onnx_graph *g, struct onnx_name value, const int dims[3]);
 struct onnx_name graph_put_picture_back(struct onnx_graph *g, struct onnx_name value);
 

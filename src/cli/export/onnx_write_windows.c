@@ -12,7 +12,7 @@
 
 /* ---- Convolutions and poolings ---- */
 
-/* Along one axis. */
+/* The window along one axis. */
 struct window {
     int size, stride, dilation, in, out, before, after;
 };
@@ -57,7 +57,8 @@ static void add_windows(struct onnx_graph *g, const struct window w[2], bool dil
                        (const int64_t[]){w[0].dilation, w[1].dilation});
 }
 
-/* [rows, columns, a, b] as [b, a, rows, columns], or with `kept` as [a, b, rows, columns]. */
+/* Adds a kernel [rows, columns, a, b] as [b, a, rows, columns] or, with `kept`, as [a, b, rows,
+ * columns]. */
 static struct onnx_name put_kernel(struct onnx_graph *g, const float *from, const int64_t dims[4],
                                    bool kept, const int64_t shape[4]) {
     const size_t places = (size_t)(dims[0] * dims[1]), a = (size_t)dims[2], b = (size_t)dims[3];
@@ -84,7 +85,7 @@ static struct onnx_name put_convolution(struct onnx_graph *g, struct onnx_name v
     return graph_put(g, "Conv", value, kernel, bias);
 }
 
-/* A kernel of [rows, columns, channels, multiplier], in which each channel is separate. */
+/* Adds a kernel [rows, columns, channels, multiplier], in which each channel is separate. */
 static struct onnx_name put_depthwise_kernel(struct onnx_graph *g, const char *tensor,
                                              const struct window w[2], int channels,
                                              int multiplier) {
@@ -199,7 +200,8 @@ static float exact_scale(int in, int out, float given) {
     return scale;
 }
 
-/* TensorFlow's pixels have their centres at halves; of two equally near ones it takes the upper. */
+/* TensorFlow's pixels have their centres at halves; between two equally near ones it takes the
+ * upper. */
 enum cn_status export_resampling(struct onnx_graph *g, struct onnx_name value,
                                  struct onnx_name *ret) {
     int in[3], out[3];
