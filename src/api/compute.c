@@ -198,6 +198,7 @@ static bool job_submit(struct http_exchange *exchange, void *data) {
                                    .images = prediction->images,
                                    .outputs = prediction->outputs,
                                    .count = prediction->count,
+                                   .client = http_client_number(exchange),
                                    .deadline = {.at = prediction->deadline},
                                    .abandoned = job_abandoned,
                                    .done = job_done,

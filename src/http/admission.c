@@ -50,7 +50,7 @@ size_t http_admission_refused(const struct http_exchange *exchange, size_t lengt
     const size_t images = images_at_least(exchange, length, cn_plan_input_size(model->plan));
     const bool refused = images > 0 &&
                          (double)images * model->image_seconds > context->inline_seconds &&
-                         !lane_has_room(context->lane, images);
+                         !lane_has_room(context->lane, http_client_number(exchange), images);
     served_model_release(model);
     return refused ? images : 0;
 }

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/openmp.h"
 #include "base/time.h"
+#include "serving/accounts.h"
 
 struct lane {
     struct lane_options options;
@@ -26,7 +27,8 @@ struct lane {
     bool running;   /* a batch is being computed */
     unsigned probes_asked, probes_answered; /* counts by lane_alive and by the compute thread */
     struct deadlines deadlines;
-    uint64_t wake_at; /* when the deadlines' thread wakes up */
+    uint64_t wake_at;         /* when the deadlines' thread wakes up */
+    struct accounts accounts; /* what waits is counted in images */
 
     /* The compute thread's own. */
     struct job **batch; /* [batch_images]: the jobs of the current batch */
@@ -73,12 +75,14 @@ static void job_link(struct lane *lane, struct job *job) {
         model_append(lane, job->model);
     queue_append(&job->model->jobs, job);
     lane->depth += job->count;
+    accounts_enter(&lane->accounts, job->client, job->count);
 }
 
 /* Removes a job from its model's queue. */
 static void job_unlink(struct lane *lane, struct job *job) {
     queue_cut(&job->model->jobs, job);
     lane->depth -= job->count - job->taken;
+    accounts_leave(&lane->accounts, job->client, job->count);
     if (job->model->jobs.first == NULL)
         model_cut(lane, job->model);
 }
@@ -122,14 +126,26 @@ static size_t batch_largest(const struct lane *lane, const struct served_model *
     return count < most ? count : most;
 }
 
-/* Moves the next model's jobs for one batch into lane->batch. Under the mutex. */
-static void batch_take(struct lane *lane) {
-    struct served_model *model = lane->next_model;
-    const size_t most = batch_largest(lane, model);
-    size_t count = 0;
-    lane->batch_count = 0;
-    for (struct job *job = model->jobs.first, *next; job != NULL && count < most; job = next) {
-        next = job->next;
+/* The account, of those with jobs in this queue, that has used the least. Under the mutex. */
+static struct account *account_next(struct lane *lane, const struct served_model_jobs *jobs) {
+    struct account *least = accounts_find(&lane->accounts, jobs->first->client);
+    for (const struct job *job = jobs->first->next; job != NULL; job = job->next) {
+        struct account *account = accounts_find(&lane->accounts, job->client);
+        if (account->used < least->used)
+            least = account;
+    }
+    lane->accounts.least_used = least->used;
+    return least;
+}
+
+/* Adds jobs of one account, or of all of them, to a batch that has `count` images and may have
+ * `most`; returns the new count. Under the mutex. */
+static size_t batch_add(struct lane *lane, const struct served_model_jobs *jobs,
+                        const struct account *account, size_t count, size_t most) {
+    for (struct job *job = jobs->first; job != NULL && count < most; job = job->next) {
+        if (job->running ||
+            (account != NULL && accounts_find(&lane->accounts, job->client) != account))
+            continue;
         const size_t left = job->count - job->taken;
         /* A small job is not cut, so that its answer needs one batch; a large one is. */
         if (count > 0 && left <= most && left > most - count)
@@ -139,6 +155,16 @@ static void batch_take(struct lane *lane) {
         count += job->taking;
         lane->batch[lane->batch_count++] = job;
     }
+    return count;
+}
+
+/* Moves the next model's jobs for one batch into lane->batch. Under the mutex. */
+static void batch_take(struct lane *lane) {
+    struct served_model *model = lane->next_model;
+    const size_t most = batch_largest(lane, model);
+    lane->batch_count = 0;
+    const size_t count = batch_add(lane, &model->jobs, account_next(lane, &model->jobs), 0, most);
+    (void)batch_add(lane, &model->jobs, NULL, count, most);
     /* The model is put last in the round-robin; its jobs stay this batch's until it ends. */
     model_cut(lane, model);
     model_append(lane, model);
@@ -168,11 +194,14 @@ static struct cn_workspace **batch_prepare(struct lane *lane, struct served_mode
     return good ? model->workspaces + first : NULL;
 }
 
-/* Ends the job with `outcome`, or returns it to its queue for the next batch. */
+/* Ends the job with `outcome`, or returns it to its queue for the next batch. Its client is charged
+ * by the model's measured cost, which no other load of the machine changes. */
 static void job_leave_batch(struct lane *lane, struct job *job, enum job_outcome outcome) {
     bool ended = true;
     (void)pthread_mutex_lock(&lane->mutex);
     if (outcome == JOB_DONE) {
+        accounts_find(&lane->accounts, job->client)->used +=
+            (uint64_t)((double)job->taking * job->model->image_seconds * 1e9);
         lane->depth -= job->taking;
         job->taken += job->taking;
         const bool late = job->deadline.at != 0 && cn_clock_nanoseconds() >= job->deadline.at;
@@ -424,8 +453,11 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
 
 /* Under the mutex. A job larger than the whole queue is accepted when nothing waits: the request's
  * limit of images has allowed it. */
-static bool queue_has_room(const struct lane *lane, size_t images) {
-    return lane->depth == 0 || lane->depth + images <= lane->options.queue_images;
+static bool queue_has_room(struct lane *lane, uint64_t client, size_t images) {
+    size_t most = lane->options.queue_images;
+    if (accounts_find(&lane->accounts, client)->waiting == 0)
+        most += most / 4;
+    return lane->depth == 0 || lane->depth + images <= most;
 }
 
 enum lane_answer lane_submit(struct lane *lane, struct job *job) {
@@ -438,7 +470,8 @@ enum lane_answer lane_submit(struct lane *lane, struct job *job) {
     job->submitted_nanoseconds = cn_clock_nanoseconds();
     if (lane->stopping)
         answer = LANE_CLOSED;
-    else if (!queue_has_room(lane, job->count) || !deadlines_add(&lane->deadlines, &job->deadline))
+    else if (!queue_has_room(lane, job->client, job->count) ||
+             !deadlines_add(&lane->deadlines, &job->deadline))
         answer = LANE_FULL;
     if (answer == LANE_ACCEPTED) {
         if (lane->next_model == NULL && !lane->running)
@@ -452,9 +485,9 @@ enum lane_answer lane_submit(struct lane *lane, struct job *job) {
     return answer;
 }
 
-bool lane_has_room(struct lane *lane, size_t images) {
+bool lane_has_room(struct lane *lane, uint64_t client, size_t images) {
     (void)pthread_mutex_lock(&lane->mutex);
-    const bool room = queue_has_room(lane, images);
+    const bool room = queue_has_room(lane, client, images);
     (void)pthread_mutex_unlock(&lane->mutex);
     return room;
 }

@@ -6,7 +6,8 @@
  * of the daemon that enters OpenMP regions. Models are served round-robin, one batch each. A batch
  * has at most as many images as the model computes in LANE_TIME_SLICE, so that a large job of a
  * slow model delays no other model for longer; after each batch it also moves behind the other jobs
- * of its own model. A second thread answers jobs whose deadline passes while they wait; a job that
+ * of its own model. Of these, those of the client that has used the least processor time are first.
+ * A second thread answers jobs whose deadline passes while they wait; a job that
  * is being computed is answered at the end of its batch. Both threads sleep without a timer while
  * the lane is empty. */
 #ifndef CONVNET_SERVING_LANE_H
@@ -38,6 +39,7 @@ struct job {
     const float *images;        /* [count, input] */
     float *outputs;             /* [count, output], written by the lane */
     size_t count;
+    uint64_t client; /* whose processor time is used; any number */
     struct deadline deadline;
     /* True if the client no longer waits. Called before each batch on the compute thread. May be
      * NULL. */
@@ -57,7 +59,9 @@ struct job {
 };
 
 struct lane_options {
-    size_t queue_images;        /* jobs beyond this number of waiting images are refused */
+    /* Jobs beyond this number of waiting images are refused; a client for which nothing waits has
+     * a quarter more, which others cannot fill. */
+    size_t queue_images;
     size_t batch_images;        /* most images per batch; larger jobs are cut */
     uint64_t delay_nanoseconds; /* how long to wait for a batch to fill; 0: not at all */
     int threads;                /* OpenMP threads; each uses one workspace slot of a model */
@@ -77,8 +81,8 @@ enum cn_status lane_create(const struct lane_options *options, struct lane **ret
 /* Never blocks. `done` will be called after LANE_ACCEPTED, and not after any other answer. */
 enum lane_answer lane_submit(struct lane *lane, struct job *job);
 
-/* False if this many images would be refused now. */
-bool lane_has_room(struct lane *lane, size_t images);
+/* False if this many images of the client would be refused now. */
+bool lane_has_room(struct lane *lane, uint64_t client, size_t images);
 
 /* Number of images that wait now. */
 size_t lane_depth(struct lane *lane);

@@ -1,4 +1,5 @@
 libconvnetd_la_SOURCES += \
+	src/serving/accounts.h \
 	src/serving/deadline_heap.c \
 	src/serving/deadline_heap.h \
 	src/serving/lane.c \

@@ -11,21 +11,12 @@
 #include <unistd.h>
 
 #include "base/time.h"
+#include "serving/accounts.h"
 
-enum {
-    ACCOUNTS = 256, /* clients share an account when their numbers collide */
-    NICENESS = 5
-};
+enum { NICENESS = 5 };
 
 /* How often, within a step, the client's presence is checked. */
 static const uint64_t look_interval = 10 * CN_MILLISECOND;
-
-/* A client's processor time. It starts at that of the least busy client, so that no client saves up
- * time while it is away. */
-struct account {
-    uint64_t used;
-    size_t preparations;
-};
 
 struct preparer {
     pthread_mutex_t mutex;
@@ -35,8 +26,7 @@ struct preparer {
     size_t depth; /* preparations that wait or run */
     struct deadlines deadlines;
     uint64_t wake_at; /* when the deadlines' thread wakes up */
-    struct account accounts[ACCOUNTS];
-    uint64_t least_used; /* by the client that had the last step */
+    struct accounts accounts;
     bool stopping;
     atomic_bool canceling;
     _Atomic uint64_t moved;
@@ -44,11 +34,6 @@ struct preparer {
     size_t thread_count;
     bool watched;
 };
-
-static struct account *account_of(struct preparer *preparer, const struct preparation *p) {
-    return &preparer->accounts[p->client * UINT64_C(0x9e3779b97f4a7c15) >> 56];
-}
-_Static_assert(ACCOUNTS == 256, "account_of takes eight bits");
 
 /* ---- Under the mutex ---- */
 
@@ -73,14 +58,14 @@ static struct preparation *waiting_take(struct preparer *preparer) {
     struct preparation *best = NULL;
     uint64_t best_used = 0;
     for (struct preparation *p = preparer->waiting; p != NULL; p = p->next) {
-        const uint64_t used = account_of(preparer, p)->used;
+        const uint64_t used = accounts_find(&preparer->accounts, p->client)->used;
         if (best != NULL && (used > best_used || (used == best_used && p->used >= best->used)))
             continue;
         best = p;
         best_used = used;
     }
     waiting_remove(preparer, best);
-    preparer->least_used = best_used;
+    preparer->accounts.least_used = best_used;
     best->running = true;
     return best;
 }
@@ -88,7 +73,7 @@ static struct preparation *waiting_take(struct preparer *preparer) {
 /* Forgets the preparation, except for the call of its `done`. */
 static void preparation_unlink(struct preparer *preparer, struct preparation *p) {
     deadlines_remove(&preparer->deadlines, &p->deadline);
-    account_of(preparer, p)->preparations--;
+    accounts_leave(&preparer->accounts, p->client, 1);
     preparer->depth--;
 }
 
@@ -150,7 +135,7 @@ static void *preparer_thread(void *data) {
         const uint64_t used = cn_clock_thread_nanoseconds() - begun;
         (void)pthread_mutex_lock(&preparer->mutex);
         preparer->moved = cn_clock_nanoseconds();
-        account_of(preparer, p)->used += used;
+        accounts_find(&preparer->accounts, p->client)->used += used;
         p->used += used;
         p->running = false;
         if (more) {
@@ -275,9 +260,7 @@ bool preparer_submit(struct preparer *preparer, struct preparation *p) {
     p->running = false;
     const bool taken = !preparer->stopping && deadlines_add(&preparer->deadlines, &p->deadline);
     if (taken) {
-        struct account *account = account_of(preparer, p);
-        if (account->preparations++ == 0 && account->used < preparer->least_used)
-            account->used = preparer->least_used;
+        accounts_enter(&preparer->accounts, p->client, 1);
         if (preparer->depth++ == 0)
             preparer->moved = cn_clock_nanoseconds();
         waiting_append(preparer, p);

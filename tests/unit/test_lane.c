@@ -263,6 +263,71 @@ Test(lane, a_large_job_lets_small_ones_by) {
     check_and_free(&small);
 }
 
+Test(lane, a_client_with_many_jobs_has_no_more_than_its_share) {
+    struct job jobs[] = {make_job(0, 64, "A"), make_job(0, 64, "B"), make_job(0, 64, "C"),
+                         make_job(0, 64, "z")};
+    open_lane(1000, 8);
+    block();
+    for (size_t i = 0; i < 4; i++) {
+        jobs[i].client = i < 3 ? 1 : 2;
+        cr_assert_eq(lane_submit(lane, &jobs[i]), LANE_ACCEPTED);
+    }
+    unblock();
+    wait_for(5);
+    cr_assert_str_eq(order, "!zABC");
+    for (size_t i = 0; i < 4; i++)
+        check_and_free(&jobs[i]);
+}
+
+Test(lane, no_client_saves_up_time_while_it_is_away) {
+    struct job first = make_job(0, 64, "f"), second = make_job(0, 64, "s"),
+               third = make_job(0, 80, "t");
+    open_lane(1000, 8);
+    first.client = second.client = 1;
+    third.client = 2;
+    cr_assert_eq(lane_submit(lane, &first), LANE_ACCEPTED);
+    wait_for(1);
+    block();
+    cr_assert_eq(lane_submit(lane, &second), LANE_ACCEPTED);
+    cr_assert_eq(lane_submit(lane, &third), LANE_ACCEPTED);
+    unblock();
+    wait_for(4);
+    cr_assert_str_eq(order, "f!st", "the other client was away, and shares the time from now on");
+    check_and_free(&first);
+    check_and_free(&second);
+    check_and_free(&third);
+}
+
+Test(lane, a_client_that_waits_for_nothing_finds_room_that_others_cannot_fill) {
+    static const struct {
+        uint64_t client;
+        size_t images;
+        enum lane_answer answer;
+    } rows[] = {{1, 7, LANE_ACCEPTED}, {1, 1, LANE_FULL}, {2, 3, LANE_FULL},
+                {2, 2, LANE_ACCEPTED}, {2, 1, LANE_FULL}, {3, 1, LANE_FULL}};
+    enum { ROWS = sizeof rows / sizeof *rows };
+    struct job jobs[ROWS];
+    enum lane_answer answers[ROWS];
+    bool room[ROWS];
+    size_t accepted = 0;
+    open_lane(8, 8);
+    block(); /* one image */
+    for (size_t i = 0; i < ROWS; i++) {
+        jobs[i] = make_job(0, rows[i].images, "a");
+        jobs[i].client = rows[i].client;
+        room[i] = lane_has_room(lane, rows[i].client, rows[i].images);
+        answers[i] = lane_submit(lane, &jobs[i]);
+        accepted += answers[i] == LANE_ACCEPTED;
+    }
+    unblock();
+    wait_for(1 + accepted);
+    for (size_t i = 0; i < ROWS; i++) {
+        cr_assert_eq(answers[i], rows[i].answer, "row %zu", i);
+        cr_assert_eq(room[i], rows[i].answer == LANE_ACCEPTED, "row %zu", i);
+        free((void *)(uintptr_t)jobs[i].images), free(jobs[i].outputs);
+    }
+}
+
 Test(lane, a_slow_models_batch_is_as_long_as_a_time_slice) {
     struct job job = make_job(0, 64, "a");
     open_lane(1000, 64);
