@@ -37,7 +37,7 @@ void prediction_clear(struct prediction *prediction) {
         prediction->protocol_state_free(prediction->protocol_state);
 }
 
-void prediction_free(void *data) {
+static void prediction_free(void *data) {
     struct prediction *prediction = data;
     if (prediction == NULL)
         return;
@@ -338,7 +338,9 @@ static enum http_outcome compute_inline(struct http_exchange *exchange) {
 
 /* ---- For the protocols ---- */
 
-bool prediction_begin(struct http_exchange *exchange) {
+/* Makes a prediction without images the exchange's state. False when the request has been answered
+ * with an error. */
+static bool prediction_begin(struct http_exchange *exchange) {
     const struct http_context *context = exchange->context;
     uint64_t deadline = 0;
     if (!http_deadline(exchange, &deadline))

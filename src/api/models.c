@@ -1,6 +1,5 @@
 /* models.c: finds the model that a request asks for, or answers that there is none, in the same way
  * for all protocols. Runs on the exchange's HTTP thread. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -33,7 +33,7 @@ struct prediction_item {
     enum cn_status status;
 };
 
-/* The images of one request and their results. Freed by prediction_free. */
+/* The images of one request and their results. */
 struct prediction {
     struct http_exchange *exchange;
     struct served_model *model; /* holds a reference */
@@ -75,16 +75,10 @@ struct prediction {
 /* Frees what a prediction owns, but keeps its reference to the model. */
 void prediction_clear(struct prediction *prediction);
 
-/* Frees a prediction and all that it owns; accepts NULL. */
-void prediction_free(void *data);
-
 /* ---- compute.c ---- */
 
-/* Makes a prediction without images the exchange's state, for the model and version in the path.
- * False when the request has been answered with an error. */
-bool prediction_begin(struct http_exchange *exchange);
-
-/* The same with a zeroed protocol_state of `size` bytes, which is returned and later freed by
+/* Makes a prediction without images the exchange's state, for the model and version in the path,
+ * with a zeroed protocol_state of `size` bytes, which is returned and later freed by
  * `state_free`. NULL when the request has been answered. */
 void *prediction_begin_protocol(struct http_exchange *exchange, size_t size,
                                 void (*state_free)(void *state));

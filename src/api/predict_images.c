@@ -1,7 +1,6 @@
 /* predict_images.c: a request's images: adding them, their own errors, and the binary forms of a
  * body. JSON is in predict_json.c, multipart in predict_multipart.c. Runs on the thread that reads
  * the prediction (compute.c). */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

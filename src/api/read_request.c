@@ -7,7 +7,6 @@
 #include "api/media_type.h"
 #include "api/predict.h"
 #include "api/routes.h"
-#include "base/memory.h"
 #include "reading/reading_json.h"
 
 enum read_format { READ_JSON = 0, READ_TEXT, READ_CSV, READ_NDJSON };

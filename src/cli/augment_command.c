@@ -1,6 +1,5 @@
 /* augment_command.c: `convnet augment`: draws a sheet of pictures, each unchanged and as training
  * would change it, to look at before a training. One thread. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* edit.c: `convnet edit`: changes a model's description, never its weights. One thread. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* quantize_command.c: `convnet quantize`: a model whose values and weights are integers of 8 bits,
  * with its accuracy before and after on data that it was not trained on. One thread here; the
  * library's own inside. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

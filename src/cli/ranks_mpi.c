@@ -1,7 +1,6 @@
 /* ranks_mpi.c: messages between ranks by MPI, for processes that mpirun or srun has started; other
  * processes never call MPI. One thread calls it. If a rank is lost all ranks end, as Open MPI does
  * it. */
-#include <limits.h>
 #include <mpi.h>
 #include <stdlib.h>
 

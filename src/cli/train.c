@@ -3,7 +3,6 @@
  * Calls the trainer epoch by epoch, so that history and checkpoint are written between epochs,
  * outside its callbacks. SIGINT and SIGTERM end it after the current step; a second one kills it.
  * One thread here; the trainer uses its own. */
-#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>

@@ -20,13 +20,12 @@ struct train_settings {
     const char *spill_folder; /* for pictures that are too many for memory; NULL: the usual one */
     bool quiet, new_head;
     const char *freeze, *class_weight; /* NULL: none */
-    int keep;                          /* an index into train_keep_names */
+    int keep;                          /* TRAIN_KEEP_... */
     struct cn_training_options options;
 };
 
 extern const struct cli_syntax train_syntax;
 enum { TRAIN_KEEP_AUTO = 0, TRAIN_KEEP_BEST, TRAIN_KEEP_LAST };
-extern const char *const train_keep_names[]; /* "auto", "best", "last", NULL */
 
 /* The data for training, and for validation if there are any. */
 struct train_data {

@@ -2,7 +2,6 @@
  *
  * Values only; what they must be together is cn_training_options_check's.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +55,7 @@ static bool parse_baseline(const char *text, void *field, const char **ret_rule)
     return true;
 }
 
-const char *const train_keep_names[] = {"auto", "best", "last", NULL};
+static const char *const keep_names[] = {"auto", "best", "last", NULL};
 
 static const struct cli_option options[] = {
     {"architecture", "NAME|FILE.json", CLI_STRING, SETTING(architecture),
@@ -152,7 +151,7 @@ static const struct cli_option options[] = {
      .maximum = 1e6},
     {"keep", "NAME", CLI_NAME, SETTING(keep),
      .text = "weights to write: auto (default: best with validation, else last), best or last",
-     .names = train_keep_names},
+     .names = keep_names},
     {"ema", "X", CLI_FLOAT, OPTION(ema),
      .text =
          "decay of a moving average of the weights, which is then validated and written (0: none)",

@@ -1,7 +1,6 @@
 /* train_record.c: the record of a training in the model file, and the history file.
  *
  * Formats only. No shared state. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,8 +5,6 @@
 
 #include "daemon/notify.h"
 
-#include <stdio.h>
-
 #ifdef HAVE_LIBSYSTEMD
 #include <fcntl.h>
 #include <inttypes.h>

@@ -380,9 +380,3 @@ enum cn_status unit_file_check(const struct unit_file *unit, const struct daemon
         status = check_file(unit, files[i].option, files[i].path, error);
     return status;
 }
-
-void unit_file_clear(struct unit_file *unit) {
-    words_clear(unit->words, &unit->word_count);
-    words_clear(unit->variables, &unit->variable_count);
-    credentials_clear(unit);
-}

@@ -27,10 +27,9 @@ struct unit_file {
 
 /* Reads the unit `name` and its drop-ins from where systemd looks for them ($SYSTEMD_UNIT_PATH, or
  * its folders). CN_IO: there is no such unit, or a file cannot be read; CN_INVALID, CN_LIMIT;
- * CN_UNSUPPORTED: its credentials are encrypted, or in the unit itself. Caller frees with
- * unit_file_clear, also after a failure. */
+ * CN_UNSUPPORTED: its credentials are encrypted, or in the unit itself. What *ret_unit owns is for
+ * the rest of the process. */
 enum cn_status unit_file_read(const char *name, struct unit_file *ret_unit, struct cn_error *error);
-void unit_file_clear(struct unit_file *unit);
 
 /* CN_IO: the service could not read a file that the options name and that is no credential: it lies
  * where the unit hides it, or (when root asks) another user may not read it. */

@@ -3,11 +3,9 @@
  * them. One row per picture: its file (the ending may be missing), its class, and perhaps its
  * weight and its split. Thread-safe.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "data/csv_file.h"

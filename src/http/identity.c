@@ -3,7 +3,6 @@
 #include "http/identity.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 

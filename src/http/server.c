@@ -179,7 +179,7 @@ static bool wait_for_deferred(struct http_server *server, uint64_t deadline) {
     return server->deferred == 0;
 }
 
-bool http_server_stop(struct http_server *server) {
+static bool server_stop(struct http_server *server) {
     if (!server->started)
         return server->deferred == 0;
     server->started = false;
@@ -212,7 +212,7 @@ bool http_server_stop(struct http_server *server) {
 bool http_server_free(struct http_server *server) {
     if (server == NULL)
         return true;
-    if (!http_server_stop(server))
+    if (!server_stop(server))
         return false;
     http_acceptor_stop(&server->acceptor);
     if (server->tables)

@@ -106,12 +106,10 @@ size_t http_server_connections(struct http_server *server);
 /* True if each HTTP thread answers a request of the server itself within `timeout` nanoseconds. */
 bool http_server_alive(struct http_server *server, uint64_t timeout);
 
-/* Stops accepting, lets running requests finish for `shutdown_timeout`, cuts the rest and ends the
- * threads. The lane must still run; the loader is stopped if a reload does not end. False if an
- * exchange is still deferred then, because the compute thread hangs: its HTTP thread cannot end. */
-bool http_server_stop(struct http_server *server);
-
-/* Accepts NULL; stops first. False, with nothing freed, if stopping failed. */
+/* Stops accepting, lets running requests finish for `shutdown_timeout`, cuts the rest, ends the
+ * threads and frees the server; accepts NULL. The lane must still run; the loader is stopped if a
+ * reload does not end. False, with nothing freed, if an exchange is still deferred then, because
+ * the compute thread hangs: its HTTP thread cannot end. */
 bool http_server_free(struct http_server *server);
 
 #endif

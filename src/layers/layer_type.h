@@ -231,9 +231,6 @@ bool cn_layer_has_scales(const struct cn_layer *layer);
 /* What is between floats and bytes in a plan: steps without a layer of the network. */
 extern const struct cn_layer_type cn_quantize_type, cn_dequantize_type;
 
-/* The parts of Flatten, Reshape and others: the same floats in another shape. */
-extern const struct cn_layer_training cn_view_training;
-
 /* CN_INVALID unless the input has this rank; the message names the layer and its input. */
 enum cn_status cn_layer_need_rank(const struct cn_layer *layer, int rank, const char *advice,
                                   struct cn_error *error);

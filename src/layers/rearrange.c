@@ -4,6 +4,21 @@
 
 #include "layers/layer_type.h"
 
+/* ---- The same floats in another shape ---- */
+
+static void view_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    memcpy(pass->y, pass->x, pass->count * cn_shape_size(&layer->input_shape) * sizeof *pass->y);
+}
+
+static void view_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
+    if (pass->dx != NULL)
+        memcpy(pass->dx, pass->dy,
+               pass->count * cn_shape_size(&layer->input_shape) * sizeof *pass->dx);
+}
+
+static const struct cn_layer_training view_training = {.forward = view_forward,
+                                                       .backward = view_backward};
+
 /* ---- Reshape ---- */
 
 struct reshape_config {
@@ -50,7 +65,7 @@ const struct cn_layer_type cn_reshape_type = {.class_name = "Reshape",
                                               .onnx = "Reshape Squeeze Unsqueeze",
                                               CN_LAYER_KEYS(reshape_defaults, reshape_fields),
                                               .build = reshape_build,
-                                              .training = &cn_view_training};
+                                              .training = &view_training};
 
 /* ---- Permute ---- */
 
@@ -241,20 +256,5 @@ static enum cn_status flatten_build(struct cn_layer *layer, struct cn_error *err
     return CN_OK;
 }
 
-static void view_forward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    memcpy(pass->y, pass->x, pass->count * cn_shape_size(&layer->input_shape) * sizeof *pass->y);
-}
-
-static void view_backward(const struct cn_layer *layer, const struct cn_pass *pass) {
-    if (pass->dx != NULL)
-        memcpy(pass->dx, pass->dy,
-               pass->count * cn_shape_size(&layer->input_shape) * sizeof *pass->dx);
-}
-
-const struct cn_layer_training cn_view_training = {.forward = view_forward,
-                                                   .backward = view_backward};
-
-const struct cn_layer_type cn_flatten_type = {.class_name = "Flatten",
-                                              .onnx = "Flatten",
-                                              .build = flatten_build,
-                                              .training = &cn_view_training};
+const struct cn_layer_type cn_flatten_type = {
+    .class_name = "Flatten", .onnx = "Flatten", .build = flatten_build, .training = &view_training};

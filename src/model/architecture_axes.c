@@ -3,7 +3,6 @@
  * Our layers have the channels last and normalise over the last axes. For the others architecture.c
  * puts Permute and Reshape layers around; this file says where. No state.
  */
-#include <stdint.h>
 #include <string.h>
 
 #include "base/names.h"

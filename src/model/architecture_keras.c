@@ -3,7 +3,6 @@
  *
  * The fields of layer types are in the types' own tables. No state. */
 #include <ctype.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -77,10 +77,6 @@ enum cn_foreign cn_foreign_recognize(const unsigned char *bytes, size_t length) 
     return CN_FOREIGN_UNKNOWN;
 }
 
-const char *cn_foreign_name(enum cn_foreign kind) {
-    return names[kind];
-}
-
 enum cn_status cn_foreign_refuse(enum cn_foreign kind, const char *name, struct cn_error *error) {
     char shown[CN_JSON_TEXT];
     const char *base = strrchr(name, '/') != NULL ? strrchr(name, '/') + 1 : name;

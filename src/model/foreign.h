@@ -23,9 +23,6 @@ enum cn_foreign {
  * its entries. */
 enum cn_foreign cn_foreign_recognize(const unsigned char *bytes, size_t length);
 
-/* "a Keras HDF5 file". Constant. */
-const char *cn_foreign_name(enum cn_foreign kind);
-
 /* Fails with what the file is and how to get a model from it: the import command, or the command
  * that converts it first. CN_UNSUPPORTED. */
 enum cn_status cn_foreign_refuse(enum cn_foreign kind, const char *name, struct cn_error *error);

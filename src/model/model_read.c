@@ -2,13 +2,11 @@
  * architecture, tensors, weights, labels, preprocessing, training record, probes.
  *
  * Cheap checks precede large allocations. No state. */
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/names.h"
 #include "base/sha256.h"
 #include "layers/layer_type.h"
 #include "model/architecture.h"

@@ -1,10 +1,8 @@
 /* model_write.c: writes a model to a file. Refuses what the reader would refuse. Writing is atomic
  * (see cn_file_write). No state. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "model/model_file.h"
 #include "model/quantized_weights.h"
 #include "model/safetensors.h"

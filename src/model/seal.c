@@ -21,8 +21,10 @@ char *cn_seal_find(const char *header, size_t length) {
     return (char *)(uintptr_t)found;
 }
 
-void cn_seal_compute(const struct cn_file_part *parts, size_t part_count, const char *digits,
-                     char ret_text[static CN_SHA256_TEXT]) {
+/* Computes the SHA-256 of the parts, with zeros in place of `digits`, which are in one of the
+ * parts. */
+static void seal_compute(const struct cn_file_part *parts, size_t part_count, const char *digits,
+                         char ret_text[static CN_SHA256_TEXT]) {
     static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
     struct cn_sha256 hash;
     cn_sha256_begin(&hash);
@@ -45,7 +47,7 @@ void cn_seal_set(const struct cn_file_part *parts, size_t part_count, char *digi
     char text[CN_SHA256_TEXT];
     if (digits == NULL)
         return;
-    cn_seal_compute(parts, part_count, digits, text);
+    seal_compute(parts, part_count, digits, text);
     memcpy(digits, text, CN_SEAL_DIGITS);
 }
 
@@ -67,7 +69,7 @@ enum cn_status cn_safetensors_check_seal(const struct cn_safetensors *file, bool
                        "the checksum is \"%s\"; it must be sha256: and 64 hexadecimal digits, "
                        "without an escape or a space",
                        cn_text_show(stated, shown));
-    cn_seal_compute(&(struct cn_file_part){raw, file->raw_length}, 1, digits, text);
+    seal_compute(&(struct cn_file_part){raw, file->raw_length}, 1, digits, text);
     if (memcmp(digits, text, CN_SEAL_DIGITS) != 0)
         return cn_fail(error, CN_MALFORMED,
                        "the file's checksum is %.16s..., it says %.16s...: it is damaged, or was "

@@ -14,11 +14,6 @@ enum { CN_SEAL_DIGITS = CN_SHA256_TEXT - 1 };
  */
 char *cn_seal_find(const char *header, size_t length);
 
-/* Computes the SHA-256 of the parts, with zeros in place of `digits`, which are in one of the
- * parts. */
-void cn_seal_compute(const struct cn_file_part *parts, size_t part_count, const char *digits,
-                     char ret_text[static CN_SHA256_TEXT]);
-
 /* Writes the checksum of the parts to `digits`, which are in one of the parts. */
 void cn_seal_set(const struct cn_file_part *parts, size_t part_count, char *digits);
 

@@ -1,12 +1,10 @@
 /* network.c: building a graph of layers over one parameter block. No state but the caller's. */
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/random.h"
 #include "convnet/network.h"
 #include "layers/layer_type.h"
 

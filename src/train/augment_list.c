@@ -1,5 +1,4 @@
 /* augment_list.c: THE table of augmentations, and the parser of users' lists. Pure. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

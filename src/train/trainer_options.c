@@ -1,7 +1,5 @@
 /* trainer_options.c: training options: Keras's defaults, and the rule that each value must follow.
  */
-#include <math.h>
-#include <stdio.h>
 
 #include "convnet/trainer.h"
 

@@ -19,7 +19,6 @@
 #include "base/file.h"
 #include "import/assemble.h"
 #include "model/foreign.h"
-#include "json/load.h"
 #ifdef HAVE_ONNX
 #include "import/onnx.h"
 #endif

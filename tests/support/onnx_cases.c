@@ -8,7 +8,6 @@
  * Prints a line for each case that fails (-v: for each case) and the counts, with -l also the
  * number of passed cases with each type of layer. Exits with 1 if a case was imported and gave
  * wrong numbers. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>

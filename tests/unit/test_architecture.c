@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "convnet/model.h"
 
 static void expect_equal(const struct cn_network *a, const struct cn_network *b) {

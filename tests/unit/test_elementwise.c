@@ -1,7 +1,6 @@
 /* test_elementwise.c: compares the elementwise kernels of every instruction set of this machine
  * with their definitions in double. */
 #include <criterion/criterion.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

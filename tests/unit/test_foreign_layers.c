@@ -1,7 +1,6 @@
 /* test_foreign_layers.c: the layers of other programs' graphs that Keras does not have: their
  * gradients, some values, and what they refuse. ONNX's own cases test them as well. */
 #include <criterion/criterion.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

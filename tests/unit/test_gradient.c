@@ -1,7 +1,6 @@
 /* test_gradient.c: the number of threads does not change the bits of a training; dropout drops the
  * share of its rate; moving statistics change. */
 #include <criterion/criterion.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

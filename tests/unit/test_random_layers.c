@@ -1,7 +1,6 @@
 /* test_random_layers.c: layers that change their input at random in training: their gradients, the
  * results of parameters that leave nothing random, and that they do nothing in inference. */
 #include <criterion/criterion.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

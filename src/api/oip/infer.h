@@ -85,17 +85,6 @@ void infer_request_free(void *data);
 enum cn_status infer_parse(struct infer_request *request, const char *text, size_t length,
                            const uint8_t *binary, size_t binary_length, struct cn_error *error);
 
-/* Sets the number of images in a tensor of this type and shape, and their order in it, after
- * checking both against the model's input and the limit of images. The shape of encoded pictures
- * may be unknown: *ret_images is then 0. */
-enum cn_status infer_images(const struct infer_request *request, const struct infer_input *input,
-                            size_t *ret_images, struct infer_order *ret_order,
-                            struct cn_error *error);
-
-/* "[16, 28, 28]" */
-enum { INFER_SHAPE_TEXT = 192 };
-const char *infer_format_shape(const struct infer_input *input, char text[static INFER_SHAPE_TEXT]);
-
 /* Reads the tensor from JSON; the scan is at the value of "data", and form, type and shape are
  * known. */
 enum cn_status infer_read_json(struct infer_request *request, struct infer_input *input,

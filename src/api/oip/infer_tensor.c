@@ -111,8 +111,10 @@ const struct infer_type *infer_type_find(struct json_string name) {
 
 /* ---- Shapes: how many images a tensor holds, and in which order their numbers are ---- */
 
-const char *infer_format_shape(const struct infer_input *input,
-                               char text[static INFER_SHAPE_TEXT]) {
+/* "[16, 28, 28]" */
+enum { INFER_SHAPE_TEXT = 192 };
+static const char *format_shape(const struct infer_input *input,
+                                char text[static INFER_SHAPE_TEXT]) {
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < input->rank && used < INFER_SHAPE_TEXT; i++)
@@ -219,7 +221,7 @@ static enum cn_status fail_shape(const struct infer_request *request,
     else
         (void)snprintf(forms, sizeof forms, "%s", own);
     return cn_fail(error, CN_INVALID, "the shape %s is not the model's: %s or [n, %zu]",
-                   infer_format_shape(input, text), forms, form->size);
+                   format_shape(input, text), forms, form->size);
 }
 
 /* ---- The whole tensor ---- */
@@ -246,7 +248,7 @@ static enum cn_status check_pictures_shape(const struct infer_input *input,
     if (pictures_fit(input))
         return CN_OK;
     return cn_fail(error, CN_INVALID, "the shape %s of pictures must be [n] or [n, 1]",
-                   infer_format_shape(input, text));
+                   format_shape(input, text));
 }
 
 /* The number of images in a tensor of numbers: its first dimension, or 1 where the source model has
@@ -275,8 +277,7 @@ static enum cn_status check_images(const struct infer_request *request,
     const struct prediction *p = request->prediction;
     char text[INFER_SHAPE_TEXT];
     if (images == 0)
-        return cn_fail(error, CN_INVALID, "the shape %s has no image",
-                       infer_format_shape(input, text));
+        return cn_fail(error, CN_INVALID, "the shape %s has no image", format_shape(input, text));
     if (images > p->max_images)
         return cn_fail(error, CN_LIMIT, "the request has %zu images; the limit is %zu", images,
                        p->max_images);
@@ -286,9 +287,12 @@ static enum cn_status check_images(const struct infer_request *request,
     return CN_OK;
 }
 
-enum cn_status infer_images(const struct infer_request *request, const struct infer_input *input,
-                            size_t *ret_images, struct infer_order *ret_order,
-                            struct cn_error *error) {
+/* Sets the number of images in a tensor of this type and shape, and their order in it, after
+ * checking both against the model's input and the limit of images. The shape of encoded pictures
+ * may be unknown: *ret_images is then 0. */
+static enum cn_status order_images(const struct infer_request *request,
+                                   const struct infer_input *input, size_t *ret_images,
+                                   struct infer_order *ret_order, struct cn_error *error) {
     const struct cn_model *model = request->prediction->model->model;
     const bool pictures = input->type->kind == INFER_PICTURES;
     char text[INFER_SHAPE_TEXT];
@@ -304,7 +308,7 @@ enum cn_status infer_images(const struct infer_request *request, const struct in
     if (!count_elements(input, &count))
         return cn_fail(error, CN_INVALID,
                        "the shape %s has a negative dimension or more elements than can be counted",
-                       infer_format_shape(input, text));
+                       format_shape(input, text));
     enum cn_status status = pictures ? check_pictures_shape(input, error)
                                      : count_images(request, input, ret_images, ret_order, error);
     if (pictures)
@@ -458,7 +462,7 @@ static enum cn_status numbers_expect(struct infer_request *request, const struct
                                      struct numbers *ret_numbers, struct cn_error *error) {
     *ret_numbers = (struct numbers){.request = request, .input = input};
     const enum cn_status status =
-        infer_images(request, input, &ret_numbers->images, &ret_numbers->order, error);
+        order_images(request, input, &ret_numbers->images, &ret_numbers->order, error);
     ret_numbers->count = ret_numbers->images * input->form->size; /* limited: no overflow */
     return status;
 }
@@ -527,7 +531,7 @@ enum cn_status infer_read_binary(struct infer_request *request, struct infer_inp
     if (length % type->size != 0 || length / type->size != n.count)
         return cn_fail(error, CN_INVALID,
                        "the binary data has %zu bytes; the shape %s of %s has %zu", length,
-                       infer_format_shape(input, text), type->name, n.count * type->size);
+                       format_shape(input, text), type->name, n.count * type->size);
     /* UINT8 in the network's order is the raw form of /predict. */
     if (strcmp(type->name, "UINT8") == 0 && n.order.places == NULL && n.order.channels == 0)
         return prediction_add_raw(p, bytes, length, error);

@@ -1,6 +1,5 @@
 /* keras_file.c: the contents and layout of a network as a Keras file. The import program, which
  * links the libraries, writes the file (import/keras_pack.c). No state. */
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,6 @@
  * outputs by the model's tensors, and the file. No state.
  */
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

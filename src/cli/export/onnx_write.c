@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "cli/export/onnx_write.h"
 
 /* ---- Attributes of the next node ---- */

@@ -1,8 +1,6 @@
 /* onnx_write_functions.c: functions of single numbers, of several tensors and along an axis, and
  * layers that move numbers without computing, in ONNX. No state. */
-#include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

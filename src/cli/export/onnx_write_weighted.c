@@ -1,7 +1,6 @@
 /* onnx_write_weighted.c: dense layers and normalisations in ONNX. No state. */
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

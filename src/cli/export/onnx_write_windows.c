@@ -3,7 +3,6 @@
  * runtimes remove. No state. */
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

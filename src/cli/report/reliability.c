@@ -1,5 +1,4 @@
 /* reliability.c: how often answers of a confidence are right, against the confidence. */
-#include <math.h>
 
 #include "cli/report/canvas.h"
 
