@@ -216,23 +216,42 @@ static const struct http_address *find_exposed(const struct http_address *addres
     return NULL;
 }
 
+/* No two sockets may need the same port of an address. The addresses behind the first `plain_count`
+ * ones are those for TLS. */
+static enum cn_status check_ports(const struct daemon_options *options,
+                                  const struct http_address *addresses, size_t plain_count,
+                                  size_t count, struct cn_error *error) {
+    for (size_t i = 0; i < count * count; i++) {
+        const size_t first = i / count, second = i % count;
+        const struct http_address *a = &addresses[first], *b = &addresses[second];
+        if (first >= second || !http_address_overlaps(a, b))
+            continue;
+        if (first < plain_count && second >= plain_count)
+            return cn_fail(error, CN_INVALID,
+                           "port %lld and tls-port %lld must differ: both would be used at %s",
+                           options->port, options->tls_port, a->text);
+        return cn_fail(error, CN_INVALID,
+                       "%s has %s and %s, which would both use the same port: leave one out",
+                       first < plain_count ? "address" : "tls-address", a->text, b->text);
+    }
+    return CN_OK;
+}
+
 /* An address that other machines can reach needs an authentication, and no two may share a port. */
 static enum cn_status check_addresses(const struct daemon_options *options,
                                       struct cn_error *error) {
-    struct http_address plain[HTTP_MAX_ADDRESSES], tls[HTTP_MAX_ADDRESSES];
+    struct http_address plain[2 * HTTP_MAX_ADDRESSES], *tls = plain;
     size_t plain_count = 0, tls_count = 0;
     enum cn_status status = http_addresses_read("address", options->address, (int)options->port,
                                                 plain, &plain_count, error);
+    tls += plain_count;
     if (status == CN_OK)
         status = http_addresses_read("tls-address", options->tls_address, (int)options->tls_port,
                                      tls, &tls_count, error);
+    if (status == CN_OK)
+        status = check_ports(options, plain, plain_count, plain_count + tls_count, error);
     if (status != CN_OK)
         return status;
-    for (size_t i = 0; i < plain_count * tls_count; i++)
-        if (http_address_overlaps(&plain[i / tls_count], &tls[i % tls_count]))
-            return cn_fail(error, CN_INVALID,
-                           "port %lld and tls-port %lld must differ: both would be used at %s",
-                           options->port, options->tls_port, plain[i / tls_count].text);
     if (options->insecure || options->api_keys_file[0] != '\0')
         return CN_OK;
     const char *option = "address";

@@ -114,7 +114,7 @@ enum cn_status options_check_unchanged(const struct daemon_options *options,
                                        struct cn_error *error);
 
 /* Checks, for --check-config --unit, that the unit's service could read the files that the options
- * name. CN_OK without --unit. */
+ * name, and without --unit, that there is an address to listen at. */
 enum cn_status options_check_unit(const struct daemon_options *options, struct cn_error *error);
 
 /* The configuration file that options_read has read; "": none. */

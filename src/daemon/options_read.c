@@ -214,7 +214,7 @@ static void make_table(struct argp_option *table) {
                                  .key = KEY_ROWS + (int)i,
                                  .arg = row->kind == OPTION_TEXT     ? row->unit
                                         : row->kind == OPTION_SWITCH ? "yes|no"
-                                        : row->kind == OPTION_CHOICE ? "LEVEL"
+                                        : row->kind == OPTION_CHOICE ? "NAME"
                                         : row->kind == OPTION_BYTES  ? "SIZE"
                                                                      : "N",
                                  .flags = row->kind == OPTION_SWITCH ? OPTION_ARG_OPTIONAL : 0,
@@ -297,7 +297,14 @@ static enum cn_status take_unit(const struct argp *parser, struct arguments *arg
 }
 
 enum cn_status options_check_unit(const struct daemon_options *options, struct cn_error *error) {
-    return given.unit != NULL ? unit_file_check(&unit, options, error) : CN_OK;
+    if (given.unit != NULL)
+        return unit_file_check(&unit, options, error);
+    return options->address[0] != '\0' || options->tls_address[0] != '\0' ||
+                   options->admin_socket[0] != '\0'
+               ? CN_OK
+               : cn_fail(error, CN_INVALID,
+                         "there is no address to listen at: set address or tls-address; for a unit "
+                         "that gets sockets from systemd use --unit=NAME");
 }
 
 enum cn_status options_read(int argc, char **argv, struct daemon_options *ret_options,

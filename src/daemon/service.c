@@ -38,7 +38,8 @@ struct service {
     atomic_bool stopping;
     char where[800]; /* the addresses of the listeners */
     pthread_mutex_t note_mutex;
-    char note[CN_ERROR_TEXT]; /* the fault of the last reload; "": none */
+    char note[CN_ERROR_SOURCE + 2 +
+              CN_ERROR_TEXT]; /* the fault of the last reload, with its file; "": none */
 };
 
 /* ---- Status ---- */
@@ -61,7 +62,8 @@ static void service_note(struct service *service, const struct cn_error *error) 
     if (error == NULL)
         service->note[0] = '\0';
     else if (service->note[0] == '\0' && error->status != CN_OK)
-        (void)snprintf(service->note, sizeof service->note, "%s", error->text);
+        (void)snprintf(service->note, sizeof service->note, "%s%s%s", error->source,
+                       error->source[0] != '\0' ? ": " : "", error->text);
     (void)pthread_mutex_unlock(&service->note_mutex);
 }
 

@@ -10,10 +10,14 @@
 #include <sys/types.h>
 
 #include "base/atomics.h"
+#include "http/address.h"
 #include "http/connections.h"
 #include "http/server.h"
 
-enum { HTTP_MAX_LISTENERS = 16, HTTP_UNIX_PATH = 108 };
+enum {
+    HTTP_MAX_LISTENERS = 2 * HTTP_MAX_ADDRESSES + 1, /* plain, TLS and the admin socket */
+    HTTP_UNIX_PATH = 108
+};
 
 struct http_acceptor {
     struct http_listener listeners[HTTP_MAX_LISTENERS];

@@ -79,6 +79,7 @@ bool http_address_overlaps(const struct http_address *a, const struct http_addre
     }
     const struct sockaddr_in6 *x = (const void *)&a->socket, *y = (const void *)&b->socket;
     return x->sin6_port == y->sin6_port && x->sin6_port != 0 &&
-           (IN6_ARE_ADDR_EQUAL(&x->sin6_addr, &y->sin6_addr) ||
+           ((IN6_ARE_ADDR_EQUAL(&x->sin6_addr, &y->sin6_addr) &&
+             x->sin6_scope_id == y->sin6_scope_id) ||
             IN6_IS_ADDR_UNSPECIFIED(&x->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&y->sin6_addr));
 }

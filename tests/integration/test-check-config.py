@@ -61,10 +61,19 @@ def test_addresses(folder):
             ("one port twice", ("--port=8443", "--tls-address=127.0.0.1"), "must differ"),
             ("one port twice, by any", (*WORLD, "--port=8443", "--tls-address=127.0.0.1"),
              "must differ"),
+            ("an address twice", ("--address=127.0.0.1,localhost",),
+             "address has 127.0.0.1 and localhost"),
+            ("an address in another", (*WORLD, "--address=[::1],127.0.0.1,0.0.0.0"),
+             "address has 127.0.0.1 and 0.0.0.0"),
+            ("an address twice for TLS", ("--tls-address=::1,[0:0::1]",), "tls-address has ::1 and [0:0::1]"),
             ("a word for a port", ("--tls-port=https",), "tls-port 'https' must be"),
             ("no certificate", ("--tls-address=::1", "--tls-certificate=", "--tls-key="),
              "tls-address ::1 needs tls-certificate")):
         refused(what, words, *tls, *options, status=2)
+    good("the same address on any two ports", *tls, "--address=127.0.0.1,localhost", "--port=0")
+    refused("no address", "there is no address to listen at", model, "--address=")
+    good("16 addresses each", *tls, "--address=" + ",".join("127.0.1.%d" % i for i in range(1, 17)),
+         "--tls-address=" + ",".join("127.0.2.%d" % i for i in range(1, 17)))
     refused("an address of another machine", "tls-address: cannot listen at 192.0.2.77", *tls,
             "--insecure", "--tls-address=192.0.2.77")
     refused("no certificate there", "/nonexistent/a.pem", model, "--tls-certificate=/nonexistent/a.pem",
@@ -83,6 +92,12 @@ def test_addresses(folder):
     with serving("--address=localhost", "--tls-certificate=" + pem, "--tls-key=" + key,
                  "--tls-address=[::1]", "--tls-port=0") as server:
         check(status_of(server, get()) == 200 and server.tls_port > 0, "and so it starts")
+    with serving("--address=" + ",".join("127.0.1.%d" % i for i in range(1, 17)), "--tls-port=0",
+                 "--tls-address=" + ",".join("127.0.2.%d" % i for i in range(1, 17)), *tls[1:],
+                 "--admin-socket=" + os.path.join(folder, "admin.sock")) as server:
+        check(any("listening on" in line for line in server.lines), "16 addresses each start")
+    with serving("--address=localhost", "--tls-certificate=" + pem, "--tls-key=" + key,
+                 "--tls-address=[::1]", "--tls-port=0") as server:
         text = ask(server, get("/metrics"))[2].decode()
         end = float(re.search(r"^convnetd_certificate_end_timestamp_seconds (\S+)$", text, re.M).group(1))
         said = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", pem],

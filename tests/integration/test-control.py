@@ -76,7 +76,9 @@ def test_options_and_status(folder):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(notify)
         manager.settimeout(PATIENCE)
-        with serving("--config=" + conf, environment={"NOTIFY_SOCKET": notify}):
+        model = os.path.join(folder, "mine.safetensors")
+        shutil.copy(MODEL, model)
+        with serving("--config=" + conf, model=model, environment={"NOTIFY_SOCKET": notify}):
             check(b"READY=1" in manager.recv(4096), "ready")
             result = run("reload", "--config=" + conf)
             check(result[0] == 0, "nothing changed: %s" % (result,))
@@ -93,6 +95,13 @@ def test_options_and_status(folder):
             check(run("reload", "--config=" + conf)[0] == 0, "and it is good again")
             shown = manager.recv(4096)
             check(b"refused" not in shown, "the refusal is forgotten: %s" % shown)
+            with open(model + ".new", "w", encoding="ascii") as file:
+                file.write("not a model")
+            os.rename(model + ".new", model)
+            result = run("reload", "--config=" + conf)
+            check(result[0] == 1 and model in result[2], "a broken model: %s" % (result,))
+            shown = manager.recv(4096)
+            check(b"refused: " + model.encode() + b": " in shown, "the manager reads which: %s" % shown)
 
 
 def main():
