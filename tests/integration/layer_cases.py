@@ -62,6 +62,8 @@ CASES = {
          {"depthwise_kernel": [3, 3, 3, 1], "pointwise_kernel": [1, 1, 3, 5], "bias": [5]})],
     "SeparableConv1D": [
         ([[9, 3]], {"filters": 5, "kernel_size": 3},
+         {"depthwise_kernel": [3, 3, 1], "pointwise_kernel": [1, 3, 5], "bias": [5]}),
+        ([[9, 3]], {"filters": 5, "kernel_size": 3, "padding": "causal", "dilation_rate": 2},
          {"depthwise_kernel": [3, 3, 1], "pointwise_kernel": [1, 3, 5], "bias": [5]})],
     "Conv2DTranspose": [
         ([[4, 5, 3]], {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"},
@@ -72,6 +74,8 @@ CASES = {
          {"kernel": [2, 3, 2, 3], "bias": [2]})],
     "Conv1DTranspose": [
         ([[6, 3]], {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"},
+         {"kernel": [3, 2, 3], "bias": [2]}),
+        ([[6, 3]], {"filters": 2, "kernel_size": 3, "dilation_rate": 2},
          {"kernel": [3, 2, 3], "bias": [2]})],
     "Dense": [([[6]], {"units": 4, "activation": "sigmoid"}, {"kernel": [6, 4], "bias": [4]})],
     "MaxPooling2D": [([[7, 6, 3]], {"pool_size": [3, 2], "strides": [2, 2], "padding": "same"}, {}),
@@ -117,6 +121,7 @@ CASES = {
             (ELEMENT, {"before": [1, 2, 0], "after": [2, 1, 0], "mode": "reflect"}, {}),
             (ELEMENT, {"before": [1, 2, 0], "after": [2, 1, 0]}, {})],
     "Reduce": [(ELEMENT, {"function": f, "axis": 2}, {}) for f in REDUCE] + [
+        (ELEMENT, {"function": f, "axis": axis}, {}) for f in ("sum", "min") for axis in (1, 3)] + [
         ([[6]], {"function": "sum", "axis": 1}, {})],
     "Resize": [
         (ELEMENT, resize(1, 9), {}), (ELEMENT, resize(2, 3), {}),

@@ -203,6 +203,20 @@ static enum cn_status add_scale(struct rewriting *t, double scale, double offset
     return add_part(t, "Rescaling", json_pack("{s:f, s:f}", "scale", scale, "offset", offset));
 }
 
+/* x - y as x + -y: the negative one is a branch of its own. */
+static enum cn_status add_difference(struct rewriting *t) {
+    enum cn_status status = add_scale(t, -1, 0);
+    if (status == CN_OK)
+        status = add_part(t, "Add", NULL);
+    if (status == CN_OK) {
+        (void)json_object_set_new(json_array_get(t->parts, json_array_size(t->parts) - 2), "reads",
+                                  json_integer(1));
+        (void)json_object_set_new(json_array_get(t->parts, json_array_size(t->parts) - 1), "joins",
+                                  json_integer(0));
+    }
+    return status;
+}
+
 /* False for the large numbers that stand for "no limit". */
 static bool is_limit(double x) {
     return x > -1e38 && x < 1e38;
@@ -273,8 +287,8 @@ static enum cn_status rewrite_binary(struct rewriting *t) {
                                             {"minimum", "Minimum"}};
     const char *function = cli_export_function(t->layer);
     for (size_t i = 0; i < COUNT(merges); i++)
-        if (strcmp(merges[i][0], function) == 0 && (i != 1 || has(KERAS, t)))
-            return add_part(t, merges[i][1], NULL);
+        if (strcmp(merges[i][0], function) == 0)
+            return i == 1 && !has(KERAS, t) ? add_difference(t) : add_part(t, merges[i][1], NULL);
     if (strcmp(function, "divide") == 0)
         return add_call(t, "numpy", "TrueDivide", NULL, NULL, NULL);
     if (strcmp(function, "power") == 0)
@@ -282,11 +296,41 @@ static enum cn_status rewrite_binary(struct rewriting *t) {
     return refuse_part(t, "does not have");
 }
 
+/* As the pooling of a sequence: the axis is moved to the front, the others become channels. */
+static enum cn_status reduce_by_pooling(struct rewriting *t, const char *function) {
+    const struct cn_shape *in = &t->layer->input_shape;
+    const json_int_t given = json_integer_value(json_object_get(t->config, "axis"));
+    const int axis = (int)(given < 0 ? given + in->rank : given - 1), length = in->dims[axis];
+    const bool least = strcmp(function, "min") == 0, most = least || strcmp(function, "max") == 0;
+    json_t *dims = json_pack("[i]", axis + 1);
+    for (int i = 0; i < in->rank; i++)
+        if (i != axis)
+            (void)json_array_append_new(dims, json_integer(i + 1));
+    enum cn_status status = add_part(t, "Permute", json_pack("{s:o}", "dims", dims));
+    if (status == CN_OK)
+        status = add_part(t, "Reshape",
+                          json_pack("{s:[i, I]}", "target_shape", length,
+                                    (json_int_t)(cn_shape_size(in) / (size_t)length)));
+    if (status == CN_OK && least)
+        status = add_scale(t, -1, 0);
+    if (status == CN_OK)
+        status = add_part(t, most ? "GlobalMaxPooling1D" : "GlobalAveragePooling1D", NULL);
+    if (status == CN_OK && (least || strcmp(function, "sum") == 0))
+        status = add_scale(t, least ? -1 : length, 0);
+    return status == CN_OK ? add_part(t, "Reshape",
+                                      json_pack("{s:o}", "target_shape",
+                                                dims_of(&t->layer->output_shape, false)))
+                           : status;
+}
+
 static enum cn_status rewrite_reduce(struct rewriting *t) {
     static const char *const reductions[][2] = {
         {"sum", "Sum"}, {"mean", "Mean"}, {"max", "Max"}, {"min", "Min"}};
     const char *function = cli_export_function(t->layer);
     const bool keeps = t->layer->input_shape.rank == 1; /* a shape of ours has an axis */
+    for (size_t i = 0; i < COUNT(reductions) && !has(CLI_KERAS_3, t); i++)
+        if (strcmp(reductions[i][0], function) == 0)
+            return reduce_by_pooling(t, function);
     for (size_t i = 0; i < COUNT(reductions); i++)
         if (strcmp(reductions[i][0], function) == 0)
             return add_call(t, "numpy", reductions[i][1],
@@ -415,14 +459,20 @@ static const char *key_beyond_tfjs(const struct rewriting *t) {
     return NULL;
 }
 
+static enum cn_status refuse_beyond_tfjs(const struct rewriting *t) {
+    const char *beyond = t->dialect == CLI_TFJS ? key_beyond_tfjs(t) : NULL;
+    char why[64];
+    if (beyond == NULL)
+        return CN_OK;
+    (void)snprintf(why, sizeof why, "has with other values of \"%s\" only", beyond);
+    return refuse_part(t, why);
+}
+
 /* Adds a layer that exists in both. */
 static enum cn_status rewrite_own(struct rewriting *t) {
-    const char *beyond = t->dialect == CLI_TFJS ? key_beyond_tfjs(t) : NULL;
-    if (beyond != NULL) {
-        char why[64];
-        (void)snprintf(why, sizeof why, "has with other values of \"%s\" only", beyond);
-        return refuse_part(t, why);
-    }
+    const enum cn_status status = refuse_beyond_tfjs(t);
+    if (status != CN_OK)
+        return status;
     for (size_t i = 0; i < COUNT(own_classes); i++)
         if (strcmp(own_classes[i].class_name, class_of(t)) == 0 &&
             has(own_classes[i].dialects, t)) {
@@ -440,8 +490,101 @@ static enum cn_status rewrite_up_sampling(struct rewriting *t) {
     return rewrite_own(t);
 }
 
+/* One number, or a list of one, for the only axis; NULL: it is not given. */
+static json_t *only_number(const struct rewriting *t, const char *key) {
+    json_t *value = json_object_get(t->config, key);
+    return json_is_array(value) ? json_array_get(value, 0) : value;
+}
+
+/* The settings of a layer of sequences for pictures that are 1 wide. */
+static json_t *widen_config(const struct rewriting *t) {
+    static const char *const numbers[] = {"kernel_size", "strides", "dilation_rate", "size"};
+    static const char *const sides[] = {"padding", "cropping"};
+    json_t *config = json_deep_copy(t->config);
+    for (size_t i = 0; i < COUNT(numbers); i++)
+        if (only_number(t, numbers[i]) != NULL)
+            (void)json_object_set_new(config, numbers[i],
+                                      json_pack("[O, i]", only_number(t, numbers[i]), 1));
+    for (size_t i = 0; i < COUNT(sides); i++) {
+        json_t *both = json_object_get(t->config, sides[i]);
+        if (json_is_array(both))
+            (void)json_object_set_new(config, sides[i], json_pack("[O, [i, i]]", both, 0, 0));
+    }
+    (void)json_object_del(config, "name");
+    return config;
+}
+
+/* Causal padding as zeros before the picture. */
+static enum cn_status pad_causally(struct rewriting *t, json_t *config) {
+    const json_int_t kernel = json_integer_value(only_number(t, "kernel_size"));
+    const json_t *given = only_number(t, "dilation_rate");
+    const json_int_t rows = (kernel - 1) * (given != NULL ? json_integer_value(given) : 1);
+    (void)json_object_set_new(config, "padding", json_string("valid"));
+    return add_part(t, "ZeroPadding2D",
+                    json_pack("{s:[[I, i], [i, i]]}", "padding", rows, 0, 0, 0));
+}
+
+/* A layer of sequences that TensorFlow.js lacks, as the one of pictures that are 1 wide. */
+static enum cn_status rewrite_sequence(struct rewriting *t) {
+    const struct cn_shape *in = &t->layer->input_shape, *out = &t->layer->output_shape;
+    char class_name[40];
+    if (has(KERAS, t))
+        return rewrite_own(t);
+    (void)snprintf(class_name, sizeof class_name, "%s", class_of(t));
+    char *ends = strstr(class_name, "1D");
+    if (ends != NULL)
+        *ends = '2';
+    json_t *config = widen_config(t), *own = t->config;
+    const char *padding = json_string_value(json_object_get(config, "padding"));
+    enum cn_status status = add_part(
+        t, "Reshape",
+        json_pack("{s:[i, i, i]}", "target_shape", in->dims[0], 1, in->rank > 1 ? in->dims[1] : 1));
+    if (status == CN_OK && padding != NULL && strcmp(padding, "causal") == 0)
+        status = pad_causally(t, config);
+    t->config = config;
+    if (status == CN_OK)
+        status = refuse_beyond_tfjs(t);
+    t->config = own;
+    if (status == CN_OK)
+        status = add_part(t, class_name, json_incref(config));
+    json_decref(config);
+    if (status == CN_OK && t->layer->tensor_count > 0)
+        (void)json_object_set_new(json_array_get(t->parts, json_array_size(t->parts) - 1), "holds",
+                                  json_string(t->layer->name));
+    return status == CN_OK ? add_part(t, "Reshape",
+                                      json_pack("{s:[i, i]}", "target_shape", out->dims[0],
+                                                out->rank > 1 ? out->dims[1] : 1))
+                           : status;
+}
+
+/* Numbers that depend on no input: the bias of a dense layer of one input, which is any number,
+ * with weights of 0. */
+static enum cn_status rewrite_constant(struct rewriting *t) {
+    const struct cn_shape *in = &t->layer->input_shape, *out = &t->layer->output_shape;
+    if (has(KERAS, t))
+        return refuse_part(t, "does not have");
+    enum cn_status status = add_part(
+        t, "Reshape", json_pack("{s:[I, i]}", "target_shape", (json_int_t)cn_shape_size(in), 1));
+    if (status == CN_OK)
+        status = add_part(t, "GlobalMaxPooling1D", NULL);
+    if (status == CN_OK)
+        status = add_part(t, "Dense", json_pack("{s:I}", "units", (json_int_t)cn_shape_size(out)));
+    if (status == CN_OK)
+        (void)json_object_set_new(json_array_get(t->parts, json_array_size(t->parts) - 1), "holds",
+                                  json_string(t->layer->name));
+    return status == CN_OK
+               ? add_part(t, "Reshape", json_pack("{s:o}", "target_shape", dims_of(out, false)))
+               : status;
+}
+
+static enum cn_status rewrite_subtract(struct rewriting *t) {
+    return has(KERAS, t) ? rewrite_own(t) : add_difference(t);
+}
+
 /* Keras requires the number itself. */
 static enum cn_status rewrite_up_sampling_1d(struct rewriting *t) {
+    if (!has(KERAS, t))
+        return rewrite_sequence(t);
     const enum cn_status status = rewrite_own(t);
     json_t *part = json_array_get(t->parts, json_array_size(t->parts) - 1);
     json_t *config = json_object_get(part, "config");
@@ -459,6 +602,11 @@ static enum cn_status rewrite_rescaling(struct rewriting *t) {
 }
 
 static enum cn_status rewrite_matmul(struct rewriting *t) {
+    const struct cn_shape *other = cn_network_value_shape(t->network, t->layer->inputs[1].value);
+    if (!has(CLI_KERAS_3, t) && (t->layer->input_shape.rank != 2 || other->rank != 2))
+        return refuse_part(t, "has for two matrices only");
+    if (!has(CLI_KERAS_3, t))
+        return add_part(t, "Dot", json_pack("{s:[i, i], s:b}", "axes", 2, 1, "normalize", 0));
     return add_call(t, "numpy", "Matmul", NULL, NULL, NULL);
 }
 
@@ -471,11 +619,18 @@ static const struct {
 } rewrites[] = {
     {"Unary", rewrite_unary, ALL, ALL},
     {"Binary", rewrite_binary, ALL, ALL},
-    {"Reduce", rewrite_reduce, CLI_KERAS_3, CLI_KERAS_3},
+    {"Reduce", rewrite_reduce, ALL, ALL},
     {"Pad", rewrite_pad, ALL, CLI_KERAS_2 | CLI_TFJS},
     {"Slice", rewrite_slice, ALL, CLI_KERAS_2 | CLI_TFJS},
     {"Resize", rewrite_resize, ALL, ALL},
-    {"MatMul", rewrite_matmul, CLI_KERAS_3, 0},
+    {"MatMul", rewrite_matmul, ALL, CLI_KERAS_2 | CLI_TFJS},
+    {"Constant", rewrite_constant, CLI_TFJS, 0},
+    {"Subtract", rewrite_subtract, CLI_TFJS, 0},
+    {"ZeroPadding1D", rewrite_sequence, CLI_TFJS, 0},
+    {"Cropping1D", rewrite_sequence, CLI_TFJS, 0},
+    {"DepthwiseConv1D", rewrite_sequence, CLI_TFJS, 0},
+    {"SeparableConv1D", rewrite_sequence, CLI_TFJS, 0},
+    {"Conv1DTranspose", rewrite_sequence, CLI_TFJS, CLI_TFJS},
     {"Conv1D", rewrite_own, 0, CLI_TFJS},
     {"Conv2D", rewrite_own, 0, CLI_TFJS},
     {"Conv2DTranspose", rewrite_own, 0, CLI_TFJS},
@@ -483,7 +638,7 @@ static const struct {
     {"GlobalMaxPooling2D", rewrite_own, 0, CLI_TFJS},
     {"GlobalAveragePooling1D", rewrite_own, 0, CLI_TFJS},
     {"GlobalAveragePooling2D", rewrite_own, 0, CLI_TFJS},
-    {"UpSampling1D", rewrite_up_sampling_1d, 0, 0},
+    {"UpSampling1D", rewrite_up_sampling_1d, CLI_TFJS, 0},
     {"UpSampling2D", rewrite_up_sampling, 0, CLI_TFJS},
     {"Rescaling", rewrite_rescaling, 0, CLI_TFJS},
 };
@@ -526,6 +681,17 @@ static enum cn_status divide_softmax(struct rewriting *t) {
                            : status;
 }
 
+/* True if a part says that it has the weights. */
+static bool is_held(const struct rewriting *t) {
+    const json_t *part;
+    size_t i;
+    json_array_foreach(t->parts, i, part) {
+        if (json_object_get(part, "holds") != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* Rewrites our layer as parts. A picture of one channel without an axis for it gets such an axis in
  * between. */
 static enum cn_status rewrite_layer(struct rewriting *t) {
@@ -542,7 +708,7 @@ static enum cn_status rewrite_layer(struct rewriting *t) {
             rewrite = rewrites[i].rewrite;
     if (status == CN_OK)
         status = rewrite(t);
-    if (status == CN_OK && t->layer->tensor_count > 0) {
+    if (status == CN_OK && t->layer->tensor_count > 0 && !is_held(t)) {
         json_t *part = json_array_get(t->parts, json_array_size(t->parts) - 1);
         (void)json_object_set_new(part, "holds", json_string(t->layer->name));
     }
@@ -598,6 +764,24 @@ static void name_part(const struct rewriting *t, const json_t *layers, size_t in
         (void)snprintf(name, CN_LAYER_NAME, "%.24s_part%zu_%d", t->layer->name, index + 1, i);
 }
 
+/* Call `c` of part `index`: of what the layer reads, or of one input of it ("reads"), if the part
+ * is the first; else of the part before, or of an input and that part ("joins"). */
+static json_t *call_of_part(const struct rewriting *t, const json_t *call, const json_t *part,
+                            size_t index, const char *before, size_t c) {
+    const json_t *one = json_object_get(part, "reads"), *joined = json_object_get(part, "joins");
+    json_t *inputs = json_array_get(json_object_get(call, "args"), 0);
+    if (index == 0 && one == NULL)
+        return json_deep_copy(call);
+    if (index == 0)
+        return json_pack("{s:[O], s:{}}", "args",
+                         json_array_get(inputs, (size_t)json_integer_value(one)), "kwargs");
+    json_t *last = tensor_of(before, c, &t->layer->output_shape);
+    if (joined == NULL)
+        return json_pack("{s:[o], s:{}}", "args", last, "kwargs");
+    return json_pack("{s:[[O, o]], s:{}}", "args",
+                     json_array_get(inputs, (size_t)json_integer_value(joined)), last, "kwargs");
+}
+
 /* Appends the parts to `layers`: the first reads the inputs of the layer, the last has its name. */
 static void link_parts(const struct rewriting *t, const json_t *calls, json_t *layers) {
     const size_t count = json_array_size(t->parts);
@@ -610,10 +794,7 @@ static void link_parts(const struct rewriting *t, const json_t *calls, json_t *l
         else
             name_part(t, layers, i, name);
         for (size_t c = 0; c < json_array_size(calls); c++) {
-            json_t *call = i == 0
-                               ? json_deep_copy(json_array_get(calls, c))
-                               : json_pack("{s:[o], s:{}}", "args",
-                                           tensor_of(before, c, &t->layer->output_shape), "kwargs");
+            json_t *call = call_of_part(t, json_array_get(calls, c), part, i, before, c);
             fill_call(call, part);
             (void)json_array_append_new(nodes, call);
         }
@@ -626,6 +807,8 @@ static void link_parts(const struct rewriting *t, const json_t *calls, json_t *l
         (void)json_object_set_new(part, "inbound_nodes", nodes);
         (void)json_object_del(part, "more");
         (void)json_object_del(part, "named");
+        (void)json_object_del(part, "reads");
+        (void)json_object_del(part, "joins");
         (void)json_array_append(layers, part);
         (void)snprintf(before, sizeof before, "%s", name);
     }
