@@ -170,20 +170,32 @@ static struct mosaic mosaic_matrix(size_t height, size_t width) {
     return (struct mosaic){height, width, 1, 1, 1, width, 1, 0, 0};
 }
 
-static struct mosaic mosaic_of_maps(const struct cn_shape *shape) {
-    const int *dims = shape->dims;
-    return shape->rank == 1 ? mosaic_matrix(1, (size_t)dims[0])
-                            : mosaic_square((size_t)dims[0], (size_t)dims[1], (size_t)dims[2]);
+/* The product of dims[from] to dims[to - 1]. */
+static size_t product(const int *dims, int from, int to) {
+    size_t size = 1;
+    for (int i = from; i < to; i++)
+        size *= (size_t)dims[i];
+    return size;
 }
 
-/* A convolution's kernel: one column of tiles per filter, one row per input channel. */
+/* A tile per channel; the axes before the last two are one below the other. */
+static struct mosaic mosaic_of_maps(const struct cn_shape *shape) {
+    const int *dims = shape->dims, rank = shape->rank;
+    return rank == 1   ? mosaic_matrix(1, (size_t)dims[0])
+           : rank == 2 ? mosaic_matrix((size_t)dims[0], (size_t)dims[1])
+                       : mosaic_square(product(dims, 0, rank - 2), (size_t)dims[rank - 2],
+                                       (size_t)dims[rank - 1]);
+}
+
+/* A convolution's kernel: one column of tiles per filter, one row per input channel; over one axis,
+ * a tile of steps x input channels per filter. Other kernels are one tile. */
 static struct mosaic mosaic_of_kernel(const struct cn_tensor_spec *kernel) {
-    const size_t d[] = {(size_t)kernel->dims[0], (size_t)kernel->dims[1], (size_t)kernel->dims[2],
-                        (size_t)kernel->dims[3]};
-    if (kernel->rank == 1)
-        return mosaic_matrix(1, d[0]);
-    if (kernel->rank == 2)
-        return mosaic_matrix(d[0], d[1]);
+    const int *dims = kernel->dims, last = kernel->rank - 1;
+    if (kernel->rank == 3)
+        return mosaic_square((size_t)dims[0], (size_t)dims[1], (size_t)dims[2]);
+    if (kernel->rank != 4)
+        return mosaic_matrix(product(dims, 0, last), (size_t)dims[last]);
+    const size_t d[] = {(size_t)dims[0], (size_t)dims[1], (size_t)dims[2], (size_t)dims[3]};
     if (d[2] == 1)
         return mosaic_square(d[0], d[1], d[3]);
     return (struct mosaic){d[0],        d[1], d[2], d[3], d[2] * d[3], d[1] * d[2] * d[3],

@@ -59,8 +59,10 @@ void cn_convolution_tensors(struct cn_layer *layer, const char *name,
                                       .initializer = initializer,
                                       .fan_in = window * in,
                                       .fan_out = window * out};
-    if (!image)
+    if (!image) {
         memmove(tensor->dims, tensor->dims + 1, 3 * sizeof *tensor->dims);
+        tensor->dims[3] = 0;
+    }
 }
 
 void cn_bias_tensor(struct cn_layer *layer, int channels, enum cn_initializer initializer) {

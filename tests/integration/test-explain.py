@@ -191,6 +191,38 @@ def test_tiles(server, image, whole):
     check(tiles("layer=conv2d&filters=1")[:2] == (6 * 49 + 1, 6 * 49 + 1), "a zoom of its own")
 
 
+def test_signal(folder):
+    """Tiles of a network of steps and channels, whose kernels have three axes."""
+    rows = [("InputLayer", {"batch_input_shape": [None, 28, 28, 1], "name": "input"}),
+            ("Reshape", {"target_shape": [28, 28], "name": "reshape"}),
+            ("Conv1D", {"filters": 5, "kernel_size": [3], "name": "conv1d"}),
+            ("Flatten", {"name": "flatten"}),
+            ("Dense", {"units": 10, "activation": "softmax", "name": "dense"})]
+    path, model = os.path.join(folder, "signal.json"), os.path.join(folder, "signal.safetensors")
+    with open(path, "w", encoding="ascii") as file:
+        json.dump({"class_name": "Sequential", "config": {"name": "signal", "layers": [
+            {"class_name": kind, "config": config} for kind, config in rows]}}, file)
+    subprocess.run([os.path.join(BUILD, "convnet"), "train", "--architecture", path, "--data", SAMPLE,
+                    "--output", model, "--epochs", "1", "--quiet"], check=True, timeout=PATIENCE)
+    with open(SEVEN, "rb") as file:
+        image = file.read()
+    png = b"Accept: image/png\r\n"
+    with serving(model=model) as server:
+        whole = read(explain(server, image, "/explain?layer=conv1d&filters=1"))
+        width, height, drawn = grey(explain(server, image, "/explain?layer=conv1d&filters=1&zoom=1",
+                                            png)[2])
+        check((width, height) == (3 * 29 + 1, 2 * 4 + 1), "filters: %d x %d" % (width, height))
+        kernel = whole["layers"][0]["tensors"][0]
+        largest = max(-kernel["minimum"], kernel["maximum"])
+        for o in range(5):
+            top, left = o // 3 * 4 + 1, o % 3 * 29 + 1
+            check(all(abs(drawn[top + y][left + x] - 128 -
+                          127 * kernel["values"][(y * 28 + x) * 5 + o] / largest) < 0.51
+                      for y in range(3) for x in range(28)), "filter %d over steps" % o)
+        check(grey(explain(server, image, "/explain?layer=conv1d&zoom=1", png)[2])[:2] == (5, 26),
+              "steps and channels are a matrix")
+
+
 def test_bad(server, image):
     png = b"Accept: image/png\r\n"
     refused(explain(server, image, "/explain?layer=conv3d"), 400,
@@ -299,6 +331,7 @@ def main():
             test_index(server)
             test_page(server)
         test_lanes(model, image, whole)
+        test_signal(folder)
     return finish()
 
 
