@@ -16,9 +16,9 @@ CN_DECLARATIONS_BEGIN
 enum cn_split { CN_SPLIT_TRAIN = 0, CN_SPLIT_TEST, CN_SPLIT_VALIDATION };
 extern const char *const cn_split_names[]; /* "train", "test", "validation", NULL */
 
-/* Where images lie: up to `memory` bytes of a data set's in memory, and when there are more, all in
- * a file without a name in `folder` (NULL: $TMPDIR, or /var/tmp), of which the system keeps in
- * memory what there is room for. Zeroed: in memory, however many. */
+/* The storage of a data set's images: memory if they have at most `memory` bytes, else a file
+ * without a name in `folder` (NULL: $TMPDIR, or /var/tmp), of which the system keeps in memory as
+ * much as fits. All zero: memory, whatever their size. */
 struct cn_dataset_storage {
     size_t memory;
     const char *folder; /* borrowed as long as there is the data set */
@@ -82,7 +82,7 @@ enum cn_status cn_dataset_prepare(struct cn_dataset *dataset,
                                   const struct cn_preprocessing *preprocessing,
                                   const struct cn_shape *shape, struct cn_error *error);
 
-/* How the samples for validation are chosen. */
+/* The choice of the samples for validation. */
 enum cn_split_order {
     CN_SPLIT_BY_CLASS = 0, /* the same share of each class, drawn with the seed */
     CN_SPLIT_TAIL          /* the last ones, as Keras's fit does */

@@ -81,7 +81,8 @@ extern const char *const cn_fit_names[]; /* "mnist", "stretch", "crop", "pad", N
 enum cn_channels { CN_CHANNELS_GREY = 0, CN_CHANNELS_RGB, CN_CHANNELS_BGR };
 extern const char *const cn_channels_names[]; /* "grey", "rgb", "bgr", NULL */
 
-/* How a picture is scaled. The results are those of PIL (Pillow), within 1 of 255. */
+/* The interpolation that scales a picture. The results are those of PIL (Pillow), within 1 of 255.
+ */
 enum cn_interpolation {
     CN_INTERPOLATION_AREA = 0, /* PIL's BOX where the picture shrinks, BILINEAR where it grows */
     CN_INTERPOLATION_NEAREST,
@@ -142,7 +143,7 @@ void cn_preprocessing_normalize(const struct cn_preprocessing *preprocessing,
 struct cn_preprocessing
 cn_preprocessing_without_normalization(const struct cn_preprocessing *preprocessing);
 
-/* What was done to one picture. */
+/* The steps that the preprocessing of one picture has taken. */
 struct cn_preprocessing_report {
     bool unchanged;  /* the pixels are the file's */
     bool inverted;   /* the picture was dark on light and was inverted */
@@ -166,7 +167,7 @@ enum cn_status cn_preprocess(const struct cn_preprocessing *preprocessing,
  */
 void cn_image_from_bytes(const uint8_t *bytes, size_t count, float *ret_image);
 
-/* How a picture becomes an image: by the preprocessing, or from its samples unchanged. */
+/* The conversion of a picture to an image: by the preprocessing, or from its samples unchanged. */
 enum cn_picture_mode {
     CN_PICTURE_AUTO = 0, /* cn_preprocess */
     CN_PICTURE_NONE      /* cn_image_from_picture */

@@ -47,7 +47,7 @@ struct cn_initializer_numbers {
     enum cn_scaled_distribution distribution;
 };
 
-/* What training does to a tensor beside the optimizer: Keras's regularizer, which adds l1 |w| +
+/* Changes of a tensor in training besides the optimizer's: Keras's regularizer, which adds l1 |w| +
  * l2 w^2 to the loss, and its constraint, which changes the weights after each update. */
 enum cn_constraint {
     CN_CONSTRAINT_NONE = 0,
@@ -164,7 +164,7 @@ const char *cn_layer_type_name(const struct cn_layer_type *type);
 /* The type's configuration keys, and in *ret_count their number. Constant. */
 const struct cn_field *cn_layer_type_fields(const struct cn_layer_type *type, size_t *ret_count);
 
-/* How many of these keys, at the end, a writer omits when they have their defaults. */
+/* The number of these keys, at the end, that a writer omits when they have their defaults. */
 size_t cn_layer_type_late_fields(const struct cn_layer_type *type);
 
 /* Fills `config` (CN_LAYER_CONFIG bytes) with the type's defaults, which are Keras's. */

@@ -15,7 +15,7 @@ CN_DECLARATIONS_BEGIN
 
 enum { CN_READING_PATTERN = 64 }; /* bytes of a pattern, with its NUL */
 
-/* What the caller knows about the text. All zero: nothing. */
+/* The caller's knowledge about the text. All zero: none. */
 struct cn_reading_options {
     int lines;  /* the number of lines to return, the largest ones; 0: all */
     int length; /* the number of digits in each line; 0: any */

@@ -22,7 +22,7 @@ enum {
 
 enum explain_values { EXPLAIN_FLOATS = 0, EXPLAIN_BYTES, EXPLAIN_NONE };
 
-/* What the query and the Accept header ask for. */
+/* The options in the query and in the Accept header. */
 struct explain_options {
     enum explain_values values;
     bool png;     /* the tiles of one layer as a PNG instead of JSON */
@@ -202,8 +202,8 @@ static struct mosaic mosaic_of_kernel(const struct cn_tensor_spec *kernel) {
                            d[2] * d[3], d[3], 1};
 }
 
-/* How values become grey levels. Maps: the layer's minimum is black, its maximum white. Kernels:
- * zero is middle grey. */
+/* The conversion of values to grey levels. Maps: the layer's minimum is black, its maximum white.
+ * Kernels: zero is middle grey. */
 struct tone {
     float offset, scale;
 };

@@ -6,7 +6,7 @@
 #include "http/exchange.h"
 #include "json/write.h"
 
-/* What a client may ask of its pictures. All zero: the defaults. */
+/* A client's options for its pictures. All zero: the defaults. */
 struct picture_options {
     enum cn_picture_mode mode; /* ?preprocess=auto|none */
     bool return_image;         /* ?image=png: the answer contains the image that the network saw */

@@ -26,7 +26,7 @@ struct picture_source {
     struct cn_archive_member *member;
 };
 
-/* What a request says about one of its images. */
+/* The name and the failure of one of a request's images. */
 struct prediction_item {
     char *name;    /* file name or field name; NULL: none; malloc'd */
     char *failure; /* why it has no answer, NULL: it has one; malloc'd */
@@ -121,8 +121,8 @@ void prediction_name(struct prediction *prediction, const char *name, size_t len
 
 /* Records the error as the image's own, if the request allows it and the fault is the image's:
  * returns CN_OK. Else, and without memory, returns the error as the request's. */
-enum cn_status prediction_forgive(struct prediction *prediction, size_t image,
-                                  const struct cn_error *fault, struct cn_error *error);
+enum cn_status prediction_record_failure(struct prediction *prediction, size_t image,
+                                         const struct cn_error *fault, struct cn_error *error);
 
 /* Called after the body has been read: the error of a request's only image becomes the request's.
  */

@@ -46,8 +46,8 @@ void prediction_name(struct prediction *p, const char *name, size_t length) {
         p->items[p->count - 1].name = strndup(name, length);
 }
 
-enum cn_status prediction_forgive(struct prediction *p, size_t image, const struct cn_error *fault,
-                                  struct cn_error *error) {
+enum cn_status prediction_record_failure(struct prediction *p, size_t image,
+                                         const struct cn_error *fault, struct cn_error *error) {
     const bool own = fault->status == CN_INVALID || fault->status == CN_MALFORMED ||
                      fault->status == CN_UNSUPPORTED || fault->status == CN_UNUSABLE ||
                      fault->status == CN_LIMIT;
@@ -151,7 +151,7 @@ enum cn_status prediction_decode(struct prediction *p, struct picture_source *so
                               p->images + source->image * p->image_size, &p->reports[source->image],
                               &fault);
     if (status == CN_OK ||
-        (p->count > 1 && prediction_forgive(p, source->image, &fault, NULL) == CN_OK))
+        (p->count > 1 && prediction_record_failure(p, source->image, &fault, NULL) == CN_OK))
         return CN_OK;
     return cn_fail(error, status, "picture %zu: %s", source->image + 1, fault.text);
 }

@@ -41,7 +41,7 @@ static enum cn_status read_any(struct json_scan *s, struct reading *reading) {
     if (!is_json || (p->count == image && prediction_add(p, error) == NULL))
         return fail_as(error, &fault);
     reading->numeric[image] = false;
-    return prediction_forgive(p, image, &fault, error);
+    return prediction_record_failure(p, image, &fault, error);
 }
 
 static enum cn_status read_element(struct json_scan *s, size_t index, void *data) {
@@ -98,7 +98,7 @@ enum cn_status prediction_add_json(struct prediction *p, const char *text, size_
     for (size_t i = first; i < p->count && status == CN_OK; i++) {
         struct cn_error fault = {0};
         if (reading.numeric[i] && json_image_scale(p, i, reading.range, false, &fault) != CN_OK)
-            status = prediction_forgive(p, i, &fault, error);
+            status = prediction_record_failure(p, i, &fault, error);
     }
     free(reading.numeric);
     return status;

@@ -129,7 +129,7 @@ static enum cn_status add_part(struct prediction *p, const unsigned char *bytes,
                       p->count + 1, part.length, p->image_size);
         if (!p->lenient || prediction_add(p, error) == NULL)
             return cn_fail(error, fault.status, "%s", fault.text);
-        status = prediction_forgive(p, image, &fault, error);
+        status = prediction_record_failure(p, image, &fault, error);
     }
     if (status == CN_OK)
         prediction_name(p, part.name, part.name_length);

@@ -11,7 +11,7 @@
 
 enum read_format { READ_JSON = 0, READ_TEXT, READ_CSV, READ_NDJSON };
 
-/* What the request asks for, and the result. */
+/* The options of the request, and the result. */
 struct read_request {
     const struct http_exchange *exchange;
     struct cn_reading_options options;

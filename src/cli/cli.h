@@ -174,7 +174,7 @@ double cli_data_recorded_share(const char *training);
 /* Writes the first names of `count` classes as "a, b, c, ..." and returns `text`: for messages. */
 const char *cli_class_list(const char *const *names, size_t count, char *text, size_t size);
 
-/* How many of the data the model is known to have been trained on; 0: none, or nobody knows. */
+/* The number of the data on which the model is known to have been trained; 0: none, or unknown. */
 size_t cli_data_learned(const struct cn_model *model, const struct cn_dataset *data);
 
 /* ---- Files ---- */

@@ -11,7 +11,7 @@ struct evaluate_settings {
     bool json, confusion;
 };
 
-/* How well the confidence detects inputs of no class. */
+/* The measures of how the confidence detects inputs of no class. */
 struct outlier_result {
     size_t samples;
     double auroc;           /* how often data are more confident than outliers; ties count half */

@@ -97,7 +97,7 @@ static void import_print_obstacles(const json_t *report) {
 
 enum { MAX_REPORT = 16 << 20 /* bytes */ };
 
-/* How many --input-shape options are allowed. */
+/* The most --input-shape options. */
 enum { MAX_SHAPES = CN_NETWORK_MAX_PORTS };
 struct input_shapes {
     size_t count;

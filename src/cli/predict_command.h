@@ -38,7 +38,7 @@ struct predict_format {
     const char *(*name_end)(const char *row, const char *end);
     /* The end of the row, behind its line break; NULL: the row is incomplete. */
     const char *(*row_end)(const char *row, const char *end);
-    /* Does the row between its name's end and its own say why there is no answer? */
+    /* True if the rest of the row, after the name, is an error instead of an answer. */
     bool (*is_failure)(const char *name_end, const char *row_end);
 };
 
@@ -74,7 +74,7 @@ enum cn_status predict_done_read(const char *part, const struct predict_format *
                                  struct cn_error *error);
 void predict_done_free(struct predict_done *done); /* accepts NULL */
 
-/* Has the file at least its head? */
+/* True if the file has at least its head. */
 bool predict_done_begun(const struct predict_done *done);
 
 /* To be called for each input, in order. True: there is a row of this name that no input before has
@@ -175,7 +175,7 @@ enum {
     PREDICT_ARCHIVE_LIMIT = 1 << 30 /* of an archive on standard input */
 };
 
-/* How inputs are interpreted. */
+/* The interpretation of inputs. */
 struct input_options {
     bool raw;  /* standard input ("-") is raw images, which their length alone cannot tell */
     bool null; /* names in a list end with NUL instead of a line break */

@@ -19,7 +19,7 @@
 enum { BLOCK = 64, PATH_BYTES = PATH_MAX };
 
 struct predict_share {
-    const struct cn_ranks *ranks; /* NULL: one that goes on with what several have begun */
+    const struct cn_ranks *ranks; /* NULL: one process continues what several ranks began */
     char path[PATH_BYTES];        /* FILE */
     char head[200];               /* what all parts must begin with */
     const struct predict_format *format;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How a field's value is written. */
+/* The encoding of a field's value. */
 enum wire { WIRE_VARINT = 0, WIRE_64_BITS = 1, WIRE_LENGTH = 2, WIRE_32_BITS = 5 };
 
 static void put_varint(struct cn_text *text, uint64_t value) {

@@ -132,7 +132,8 @@ static enum cn_status check_loss(const struct fidelity *before, const struct fid
                                   100 * after->accuracy, 100 * before->accuracy, lost, most);
 }
 
-/* Makes the thresholds of a model that had some anew: they hold for one network's probabilities. */
+/* Makes new thresholds for a model that had some: thresholds hold for one network's probabilities.
+ */
 static enum cn_status renew_sets(struct cn_model *model, const struct cn_dataset *data, int threads,
                                  struct cn_error *error) {
     struct cn_evaluation evaluation;

@@ -120,7 +120,7 @@ enum cn_status options_check_unit(const struct daemon_options *options, struct c
 /* The configuration file that options_read has read; "": none. */
 const char *options_configuration(void);
 
-/* What the command line asks the program to do. */
+/* The action that the command line asks for. */
 enum daemon_action { ACTION_SERVE = 0, ACTION_CHECK_CONFIG, ACTION_PRINT_CONFIG };
 
 /* Reads defaults, file, environment and command line; each overrides the one before. --help,

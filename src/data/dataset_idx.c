@@ -32,7 +32,7 @@ static bool find_ending(const char *folder, const char *prefix, const char *endi
     return zipped;
 }
 
-/* The same; images.idx3-ubyte, as some copies of MNIST have it, goes too. */
+/* The same; the name images.idx3-ubyte, which some copies of MNIST have, is accepted, too. */
 static bool find_file(const char *folder, const char *prefix, const char *ending,
                       char path[static PATH_SIZE]) {
     char dotted[PREFIX_SIZE];
@@ -79,7 +79,7 @@ static void find_sets(const char *folder, struct sets *sets) {
     qsort(sets->names, (size_t)sets->count, sizeof sets->names[0], compare_sets);
 }
 
-/* Where a data set's files lie and how their names begin. */
+/* The folder of a data set's files, and the beginning of their names. */
 struct naming {
     char folder[PATH_SIZE];
     char set[PREFIX_SIZE]; /* "emnist-letters-", "" for MNIST's names */
@@ -252,7 +252,7 @@ static uint8_t *images_resize(void *data, size_t size, struct cn_error *error) {
 }
 
 /* Swaps rows and columns of each image. */
-static enum cn_status put_upright(struct cn_idx *images, struct cn_error *error) {
+static enum cn_status transpose_images(struct cn_idx *images, struct cn_error *error) {
     const size_t rows = (size_t)images->sizes[1], columns = (size_t)images->sizes[2];
     uint8_t *image = malloc(rows * columns);
     if (image == NULL)
@@ -352,7 +352,7 @@ enum cn_status cn_dataset_idx_read(const struct cn_dataset_request *request,
     if (status == CN_OK)
         status = read_part(naming.folder, prefix, label_ending, 1, NULL, &labels, error);
     if (status == CN_OK && naming.set[0] != '\0')
-        status = put_upright(&images, error);
+        status = transpose_images(&images, error);
     if (status == CN_OK)
         status = check_pair(request, &images, &labels, error);
     if (status == CN_OK)

@@ -23,7 +23,7 @@ static const char *const split_names[][4] = {
 };
 enum { SPLITS = sizeof split_names / sizeof *split_names };
 
-/* Where a list lies and what its head says. A column that is not there: SIZE_MAX. */
+/* The place of a list, and the columns of its head; a missing column is SIZE_MAX. */
 struct labels {
     char path[PATH_SIZE], folder[PATH_SIZE]; /* the list; what its names are within */
     char split_folder[PATH_SIZE];            /* where else they may be; "": nowhere */

@@ -58,7 +58,7 @@ struct reader {
     struct cn_shape shape;
     float *images; /* [threads, shape] */
     int threads;
-    /* Of the block. */
+    /* The present block. */
     uint8_t *samples; /* where its first picture goes, each left-out one with a place */
     bool left_out[BLOCK];
     struct cn_error errors[BLOCK];

@@ -28,12 +28,12 @@ static int open_reserve(void) {
 }
 
 /* Logs at most one line per ten seconds, since clients can provoke these. */
-static void complain(struct http_server *server, const char *text) {
+static void log_limited(struct http_server *server, const char *text) {
     struct http_acceptor *acceptor = &server->acceptor;
     uint64_t now = cn_clock_nanoseconds();
-    if (acceptor->last_complaint != 0 && now - acceptor->last_complaint < 10 * CN_SECOND)
+    if (acceptor->last_logged != 0 && now - acceptor->last_logged < 10 * CN_SECOND)
         return;
-    acceptor->last_complaint = now;
+    acceptor->last_logged = now;
     http_server_log(server, HTTP_LOG_WARNING, "%s", text);
 }
 
@@ -65,7 +65,7 @@ static void connection_refuse(struct http_server *server, const struct http_list
         (void)snprintf(text, sizeof text,
                        "a connection was refused: max-connections %zu is reached",
                        connections->max);
-    complain(server, text);
+    log_limited(server, text);
     send_busy(listener, fd,
               room == HTTP_ROOM_CLIENT ? HTTP_ERROR("too many connections from your address")
                                        : HTTP_ERROR("too many connections"));
@@ -96,7 +96,7 @@ static void connection_take(struct http_server *server, const struct http_listen
 static void refuse_without_descriptor(struct http_server *server,
                                       const struct http_listener *listener) {
     struct http_acceptor *acceptor = &server->acceptor;
-    complain(server, "a connection was refused: no file descriptor is left");
+    log_limited(server, "a connection was refused: no file descriptor is left");
     if (acceptor->reserve >= 0)
         close(acceptor->reserve);
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -121,7 +121,7 @@ static bool accept_some(struct http_server *server, const struct http_listener *
             refuse_without_descriptor(server, listener);
             return server->acceptor.reserve >= 0;
         } else if (errno == ENOMEM || errno == ENOBUFS) {
-            complain(server, "a connection was lost: the system has no memory for it");
+            log_limited(server, "a connection was lost: the system has no memory for it");
             return false;
         } else if (errno == EAGAIN) {
             return true;

@@ -30,7 +30,7 @@ struct http_acceptor {
     atomic_bool stop;
     pthread_t thread;
     bool running;
-    uint64_t last_complaint; /* for the limit of one log line per ten seconds */
+    uint64_t last_logged; /* for the limit of one log line per ten seconds */
 };
 
 enum cn_status http_acceptor_start(struct http_acceptor *acceptor, struct http_server *server,

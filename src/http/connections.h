@@ -41,13 +41,13 @@ struct http_connection {
     _Atomic uint64_t deadline; /* by cn_clock_nanoseconds; 0: none */
     _Atomic int phase;
     _Atomic uint64_t phase_began;
-    atomic_size_t held;     /* bytes of memory that its request uses (request_memory.c) */
-    atomic_size_t promised; /* those of them that it has not allocated yet */
-    atomic_bool half_come;  /* half of the body that they were promised for has arrived */
-    bool waited;            /* it waits for its first bytes; used by the acceptor only */
-    _Atomic bool ended;     /* the client has sent its last byte */
-    bool closing;           /* being closed to make room; guarded by the connections' mutex */
-    size_t index;           /* its index in `active` */
+    atomic_size_t held;       /* bytes of memory that its request uses (request_memory.c) */
+    atomic_size_t promised;   /* those of them that it has not allocated yet */
+    atomic_bool half_arrived; /* half of the body that they were promised for has arrived */
+    bool waited;              /* it waits for its first bytes; used by the acceptor only */
+    _Atomic bool ended;       /* the client has sent its last byte */
+    bool closing;             /* being closed to make room; guarded by the connections' mutex */
+    size_t index;             /* its index in `active` */
     /* Used by its HTTP thread only: the received bytes, and how many of these heads the thread has
      * served. */
     struct http_intake intake;
@@ -73,7 +73,7 @@ enum cn_status http_connections_init(struct http_connections *connections, size_
                                      struct cn_error *error);
 void http_connections_clear(struct http_connections *connections);
 
-/* Whether one more connection is allowed, or the limit that forbids it. */
+/* HTTP_ROOM if one more connection is allowed; else the limit that forbids it. */
 enum http_room {
     HTTP_ROOM = 0,
     HTTP_ROOM_ALL,    /* the limit is `max` */

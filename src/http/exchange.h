@@ -85,7 +85,7 @@ struct http_exchange {
     void (*release)(void *state);
 };
 
-/* How a handler has dealt with its exchange. */
+/* The result of a handler: it has replied, or it has deferred the reply. */
 enum http_outcome { HTTP_REPLIED = 0, HTTP_DEFERRED };
 
 /* A request header's value or NULL; names are case-insensitive. Borrowed until the exchange ends.
@@ -170,7 +170,7 @@ uint64_t http_client_number(const struct http_exchange *exchange);
  * deferred, when libmicrohttpd does not check. */
 bool http_peer_waits(const struct http_exchange *exchange);
 
-/* Who may use a route. The default is the most restrictive value. */
+/* The requests that may use a route. The default is the most restrictive value. */
 enum http_access {
     HTTP_ACCESS_ADMIN = 0, /* requests on the admin socket */
     HTTP_ACCESS_CLIENT,    /* clients with an API key, if the server has keys */

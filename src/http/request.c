@@ -66,7 +66,7 @@ void http_request_end(struct http_request *request) {
         http_release(exchange, request->peer->held);
 }
 
-void http_request_shed(struct http_request *request) {
+void http_request_release(struct http_request *request) {
     struct http_exchange *exchange = &request->exchange;
     if (exchange->release != NULL)
         exchange->release(exchange->state);

@@ -67,7 +67,7 @@ void http_request_end(struct http_request *request);
 unsigned http_request_append(struct http_request *request, const char *bytes, size_t length);
 
 /* Called when an answer is queued: frees what the answer does not need. */
-void http_request_shed(struct http_request *request);
+void http_request_release(struct http_request *request);
 
 /* Answers an error and closes the connection afterwards. */
 void http_request_reject(struct http_request *request, unsigned status, const char *text);

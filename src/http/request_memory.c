@@ -28,9 +28,10 @@ static size_t held_by_client(struct http_connections *connections,
 static size_t kept_by_slowness(const struct http_connection *connection, uint64_t now) {
     if (now - connection->phase_began <= patience)
         return 0;
-    return connection->phase == HTTP_PHASE_WRITE                            ? connection->held
-           : connection->phase == HTTP_PHASE_BODY && !connection->half_come ? connection->promised
-                                                                            : 0;
+    return connection->phase == HTTP_PHASE_WRITE ? connection->held
+           : connection->phase == HTTP_PHASE_BODY && !connection->half_arrived
+               ? connection->promised
+               : 0;
 }
 
 /* Cuts the slow connection that keeps most; false if there is none. */
@@ -99,7 +100,7 @@ bool http_hold_ahead(struct http_exchange *exchange, size_t bytes) {
     if (!memory_take(exchange, bytes))
         return false;
     http_request_of(exchange)->peer->promised += bytes;
-    http_request_of(exchange)->peer->half_come = false;
+    http_request_of(exchange)->peer->half_arrived = false;
     return true;
 }
 

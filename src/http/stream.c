@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What libmicrohttpd gets instead of a refused head. A refused body ends at the fault. */
+/* Libmicrohttpd gets this in place of a refused head. A refused body ends at the fault. */
 static const char refused_head[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 static const char last_chunk[] = "0\r\n\r\n";
 static const char end_of_chunk_and_last[] = "\r\n0\r\n\r\n";

@@ -319,7 +319,7 @@ static bool check_body(struct http_request *request, const struct http_route *ro
 static enum MHD_Result end_handler(struct http_request *request, enum http_outcome outcome) {
     if (outcome == HTTP_DEFERRED)
         return MHD_YES;
-    http_request_shed(request);
+    http_request_release(request);
     return request->queued ? MHD_YES : MHD_NO;
 }
 
@@ -415,7 +415,7 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
         return refuse_body(request, status);
     *size = 0;
     if (request->exchange.body_length >= request->body_expected / 2)
-        request->peer->half_come = true;
+        request->peer->half_arrived = true;
     /* A long body gets more time: slow lines are served, but not one byte per second. */
     uint64_t allowed = server->options.body_timeout +
                        http_server_transfer_time(server, request->exchange.body_length);

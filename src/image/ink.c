@@ -146,9 +146,9 @@ static bool is_on_edge(const struct piece *piece) {
     return piece->edge_ink * 5 > piece->ink * 4;
 }
 
-/* How well a piece qualifies as the drawing: its ink, or 0 for the paper's edge and faint pieces.
+/* The score of a piece as the drawing: its ink, or 0 for the paper's edge and faint pieces.
  */
-static double merit(const struct piece *piece) {
+static double piece_score(const struct piece *piece) {
     return (double)piece->ink * (is_on_edge(piece) ? 0.002 : 1.0) *
            (piece->peak < LEAST_PEAK ? 0.02 : 1.0);
 }
@@ -158,7 +158,7 @@ static int gap(int first, int last, int other_first, int other_last) {
 }
 
 /* True if there is ink of the piece `mark` from cell (x, y) in steps of (dx, dy). */
-static bool sees(const struct grid *grid, int x, int y, int dx, int dy, uint16_t mark) {
+static bool has_ink_towards(const struct grid *grid, int x, int y, int dx, int dy, uint16_t mark) {
     for (; x >= 0 && x < grid->columns && y >= 0 && y < grid->rows; x += dx, y += dy)
         if (grid->marks[y * grid->columns + x] == mark)
             return true;
@@ -174,9 +174,11 @@ static bool is_frame(const struct grid *grid, const struct piece *outer,
     return outer->left < inner->left && outer->right > inner->right && outer->top < inner->top &&
            outer->bottom > inner->bottom && inner->peak >= LEAST_PEAK &&
            (inner->bottom - inner->top + 1) * FRAMED_SHARE > outer->bottom - outer->top &&
-           inner->ink * SPECK_SHARE >= outer->ink && sees(grid, inner->left, y, -1, 0, mark) &&
-           sees(grid, inner->right, y, 1, 0, mark) && sees(grid, x, inner->top, 0, -1, mark) &&
-           sees(grid, x, inner->bottom, 0, 1, mark);
+           inner->ink * SPECK_SHARE >= outer->ink &&
+           has_ink_towards(grid, inner->left, y, -1, 0, mark) &&
+           has_ink_towards(grid, inner->right, y, 1, 0, mark) &&
+           has_ink_towards(grid, x, inner->top, 0, -1, mark) &&
+           has_ink_towards(grid, x, inner->bottom, 0, 1, mark);
 }
 
 /* The best piece, or the best one inside `frame` if that is a frame. NULL: none. */
@@ -185,7 +187,7 @@ static const struct piece *find_best(const struct grid *grid, const struct piece
     for (int i = 1; i <= grid->piece_count; i++) {
         const struct piece *piece = &grid->pieces[i];
         if ((frame == NULL || is_frame(grid, frame, piece)) &&
-            (best == NULL || merit(piece) > merit(best)))
+            (best == NULL || piece_score(piece) > piece_score(best)))
             best = piece;
     }
     return best;
@@ -234,10 +236,10 @@ static bool choose_pieces(struct grid *grid, int *ret_others) {
             (piece == frame || piece->left < frame->left || piece->right > frame->right ||
              piece->top < frame->top || piece->bottom > frame->bottom);
         piece->kept =
-            piece == best ||
-            (!outside && !is_on_edge(piece) && merit(piece) * SPECK_SHARE >= merit(best) &&
-             gap(best->left, best->right, piece->left, piece->right) <= reach &&
-             gap(best->top, best->bottom, piece->top, piece->bottom) <= reach);
+            piece == best || (!outside && !is_on_edge(piece) &&
+                              piece_score(piece) * SPECK_SHARE >= piece_score(best) &&
+                              gap(best->left, best->right, piece->left, piece->right) <= reach &&
+                              gap(best->top, best->bottom, piece->top, piece->bottom) <= reach);
     }
     *ret_others = count_others(grid, best, frame);
     return true;

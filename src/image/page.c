@@ -107,7 +107,7 @@ static void find_residuals(const struct cn_plane *plane, const float *page, int 
     }
 }
 
-/* Where ink begins, and where it is full. */
+/* The residuals from which on ink begins, and from which on it is full. */
 struct levels {
     int zero, least, full; /* in residuals */
     double grain;          /* standard deviation of the residuals on the page */

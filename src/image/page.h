@@ -6,7 +6,7 @@
 
 enum { CN_PAGE_LEAST_CONTRAST = 12 /* grey levels; less contrast is the grain of a blank page */ };
 
-/* What was found out about the page. */
+/* The properties of the page that were found. */
 struct cn_page {
     bool light;   /* the ink is darker than the page */
     bool uneven;  /* lit unevenly, or with a shadow on it */

@@ -16,7 +16,7 @@ enum {
     ROW_BLOCK = 512    /* pixels converted at a time */
 };
 
-/* How pixels become brightness. */
+/* The conversion of pixels to brightness. */
 struct mixer {
     int channels;
     bool opaque;

@@ -94,9 +94,9 @@ static void complement(uint8_t *samples, size_t count) {
         samples[i] = (uint8_t)(255 - samples[i]);
 }
 
-/* How many canvas pixels to add on each side of a stroke (negative: to remove) for MNIST's width. A
- * disc of that radius also enlarges the drawing, which scaling it into `side` then undoes; the
- * formula is solved for the target width. */
+/* The number of canvas pixels to add on each side of a stroke (negative: to remove) for MNIST's
+ * width. A disc of that radius also enlarges the drawing, which scaling it into `side` then undoes;
+ * the formula is solved for the target width. */
 static int find_margin(double stroke, int side, int times) {
     const double target = stroke < thin * times    ? thin_becomes * times
                           : stroke > thick * times ? thick_becomes * times

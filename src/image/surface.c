@@ -322,8 +322,8 @@ void cn_surface_fit(struct cn_surface *surface, const struct cn_plane *plane) {
     for (int i = 0; i < count && shadowed; i++)
         if (shadows[i])
             surface->levels[i] = joined[i];
-    /* What only the wide window closes is a thick stroke if it is dark or begins and ends on the
-     * page, else a shadow. */
+    /* An area that only the wide window closes is a thick stroke if it is dark, or begins and ends
+     * on the page; else it is a shadow. */
     find_shadows(surface, fine, shadows);
     for (int i = 0; i < count; i++)
         if (shadows[i] && (fine[i] > shadow_share * surface->levels[i] ||

@@ -11,7 +11,7 @@
 #include "model/architecture.h"
 #include "json/load.h"
 
-/* How a tensor's elements must be reordered to become a weight. */
+/* The reordering of a tensor's elements that makes it a weight. */
 enum transposition { ORDER_NONE, ORDER_TORCH, ORDER_DEPTHWISE };
 
 /* Different names of the same weight. */

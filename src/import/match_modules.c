@@ -8,7 +8,7 @@
 #include "import/match.h"
 #include "json/load.h"
 
-/* How a module was found, the most certain way first. */
+/* The evidence by which a module was found, the most certain first. */
 enum evidence {
     BY_WHOLE_NAME,
     BY_NAME_END,

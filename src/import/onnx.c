@@ -57,8 +57,8 @@ static bool node_takes_rows(const struct onnx_import *import, const struct onnx_
 
 enum hint { HINT_NONE, HINT_CHANNELS_FIRST, HINT_CHANNELS_LAST, HINT_BATCHED };
 
-/* What the readers of `value` tell about its axes, directly or behind operators that keep them.
- * *left: how many more values to look at, which bounds the time. */
+/* A hint about the axes of `value` from the nodes that read it, directly or after operators that
+ * keep them. *left: the number of values that may still be visited, which bounds the time. */
 static enum hint input_hint(const struct onnx_import *import, int value, int depth, int *left) {
     enum hint found = HINT_NONE;
     for (size_t i = 0; i < import->node_count && depth < 16 && *left > 0; i++) {

@@ -6,7 +6,7 @@
 
 #include "import/onnx_private.h"
 
-/* How a window moves over the rows and the columns. */
+/* A window and its movement over the rows and the columns. */
 struct window {
     int axes;        /* of the source: 1 or 2 */
     bool transposed; /* a convolution's transpose */

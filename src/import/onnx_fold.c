@@ -240,7 +240,7 @@ static bool fold_dequantize(const struct folding *folding) {
     return fold_give(folding, 0, y);
 }
 
-/* Of weights that were trained for quantization: clip(round(x / scale) + zero_point). */
+/* Quantizes weights that were trained for it: clip(round(x / scale) + zero_point). */
 static bool fold_quantize(const struct folding *folding) {
     const struct onnx_tensor *x = folding->inputs[0];
     struct scales scales;

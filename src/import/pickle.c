@@ -33,7 +33,7 @@ struct machine {
     enum cn_status status;
 };
 
-/* What happens when a global is called. */
+/* The kind of a global that is called. */
 enum role {
     ROLE_DICT,
     ROLE_TENSOR,

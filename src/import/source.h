@@ -19,7 +19,7 @@ enum {
     IMPORT_MAX_DEPTH = 64 /* deepest nesting of groups, dictionaries and models */
 };
 
-/* How a file names its tensors. */
+/* The convention by which a file names its tensors. */
 enum import_naming {
     IMPORT_BY_LAYER, /* Keras's HDF5: group = the top-level layer, name = "layer/kernel:0" */
     IMPORT_BY_CLASS, /* Keras 3: group = "layers/conv2d_1", name = the variable's number */

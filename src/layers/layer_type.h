@@ -228,7 +228,7 @@ void cn_layer_pack_unchanged(const struct cn_layer *layer, const float *paramete
 /* True if the layer has a kernel of its own that can be quantized. */
 bool cn_layer_has_scales(const struct cn_layer *layer);
 
-/* What is between floats and bytes in a plan: steps without a layer of the network. */
+/* Steps of a plan that convert between floats and bytes; they have no layer in the network. */
 extern const struct cn_layer_type cn_quantize_type, cn_dequantize_type;
 
 /* CN_INVALID unless the input has this rank; the message names the layer and its input. */

@@ -87,7 +87,7 @@ static enum cn_status geometry_build(struct cn_layer *layer, struct cn_error *er
     return status == CN_OK ? picture_build(layer, error) : status;
 }
 
-/* Where output pixel (y, x) comes from: row = a y + b x + c, column = d y + e x + f. */
+/* The input position of output pixel (y, x): row = a y + b x + c, column = d y + e x + f. */
 struct warp {
     double a, b, c, d, e, f;
 };

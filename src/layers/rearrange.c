@@ -102,24 +102,26 @@ static enum cn_status permute_build(struct cn_layer *layer, struct cn_error *err
 
 /* A permutation that keeps the first axes and rotates the others, as from channels last to channels
  * first: so many matrices [rows, columns] are transposed. */
-struct turn {
+struct transposition {
     size_t matrices, rows, columns;
 };
 
 /* False: it is another permutation. */
-static bool turn_of(const struct cn_layer *layer, struct turn *ret_turn) {
+static bool transposition_of(const struct cn_layer *layer,
+                             struct transposition *ret_transposition) {
     const struct cn_ints *dims = permute_dims(layer);
     const struct cn_shape *in = &layer->input_shape;
     int kept = 0;
-    *ret_turn = (struct turn){1, 1, 1};
+    *ret_transposition = (struct transposition){1, 1, 1};
     while (kept < in->rank && dims->values[kept] == kept + 1)
-        ret_turn->matrices *= (size_t)in->dims[kept++];
+        ret_transposition->matrices *= (size_t)in->dims[kept++];
     const int first = kept < in->rank ? dims->values[kept] - 1 : kept; /* of the columns' axes */
     for (int i = kept; i < in->rank; i++) {
         const int at = first + i - kept < in->rank ? first + i - kept : first + i - in->rank;
         if (dims->values[i] - 1 != at)
             return false;
-        *(i < first ? &ret_turn->rows : &ret_turn->columns) *= (size_t)in->dims[i];
+        *(i < first ? &ret_transposition->rows : &ret_transposition->columns) *=
+            (size_t)in->dims[i];
     }
     return true;
 }
@@ -137,12 +139,12 @@ static void transpose_matrix(const float *from, size_t rows, size_t columns, flo
 static void permute_sample(const struct cn_layer *layer, const float *from, float *to, bool back) {
     const struct cn_shape *in = &layer->input_shape, *out = &layer->output_shape;
     const struct cn_ints *dims = permute_dims(layer);
-    struct turn turn;
-    if (turn_of(layer, &turn)) {
-        const size_t size = turn.rows * turn.columns;
-        for (size_t m = 0; m < turn.matrices; m++)
-            transpose_matrix(from + m * size, back ? turn.columns : turn.rows,
-                             back ? turn.rows : turn.columns, to + m * size);
+    struct transposition transposition;
+    if (transposition_of(layer, &transposition)) {
+        const size_t size = transposition.rows * transposition.columns;
+        for (size_t m = 0; m < transposition.matrices; m++)
+            transpose_matrix(from + m * size, back ? transposition.columns : transposition.rows,
+                             back ? transposition.rows : transposition.columns, to + m * size);
         return;
     }
     size_t strides[CN_SHAPE_MAX_RANK], ordered[CN_SHAPE_MAX_RANK], stride = 1;

@@ -89,8 +89,8 @@ bool cn_keras_is_name(const char *name);
  * pointer. Adds the configuration that the class name implies to `config`. */
 const char *cn_keras_class(const char *class_name, json_t *config);
 
-/* Of a layer of Keras 1 (architecture_keras_1.c): the class that its settings choose, and these as
- * Keras 2 writes them; else the same pointer. */
+/* For a layer of Keras 1 (architecture_keras_1.c): the class that its settings choose, with
+ * `config` changed to Keras 2's settings; else the same pointer. */
 const char *cn_keras_1_class(const char *class_name, json_t *config);
 
 /* Renames Keras 1's keys in `config` to today's ("nb_filter" becomes "filters"), except for keys

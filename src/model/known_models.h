@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* Where names are looked up, in this order. */
+/* The folders in which names are looked up, in this order. */
 enum cn_known_folder {
     CN_KNOWN_HERE = 0,  /* ./models: for work in a source tree, not for a service */
     CN_KNOWN_VARIABLE,  /* $CONVNET_MODELSDIR */

@@ -10,7 +10,7 @@
 
 enum { CN_MODEL_PROBES = 4 };
 
-/* How many probes this network can afford: 1 to CN_MODEL_PROBES. */
+/* The number of probes that this network can afford: 1 to CN_MODEL_PROBES. */
 size_t cn_model_probe_count(const struct cn_network *network);
 
 /* Computes the network's first output [count][output size] for the first `count` probes. These are

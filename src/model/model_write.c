@@ -152,7 +152,8 @@ static struct cn_safetensor tensor_of(const struct cn_network *network, size_t i
     return to;
 }
 
-/* Those of floats first; `kernels` of them become bytes, which are written to `bytes`. */
+/* Describes the tensors, floats first; `kernels` of them become bytes, which are written to
+ * `bytes`. */
 static void describe_tensors(const struct cn_network *network, size_t kernels, int8_t *bytes,
                              struct cn_safetensor *tensors) {
     struct cn_safetensor *next = tensors, *next_kernel = tensors + network->tensor_count;

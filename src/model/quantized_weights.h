@@ -14,7 +14,7 @@
 /* The ranges as JSON; malloc'd, NULL without memory. */
 char *cn_quantized_format_ranges(const struct cn_network *network);
 
-/* How many kernels are bytes, and how many bytes all of them have. */
+/* The number of kernels that are bytes; *ret_bytes: the bytes of all of them. */
 size_t cn_quantized_kernels(const struct cn_network *network, size_t *ret_bytes);
 
 /* Makes `kernel`, the tensor of layer `layer`'s kernel, one of bytes, which are written to `bytes`,

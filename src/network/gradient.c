@@ -1,9 +1,9 @@
 /* gradient.c: forward and backward of a mini-batch.
  *
  * A region runs a range of layers over every shard, chunk by chunk; the layers that need to see the
- * whole batch first (BatchNormalization) part the regions. The last region goes forward and turns
- * back without a stop. Each shard sums its gradients by itself and gradient_sum.c adds the shards
- * in a fixed tree, so that the bits depend neither on threads nor on ranks. OpenMP inside.
+ * whole batch first (BatchNormalization) separate the regions. The last region runs forward and
+ * then backward without a stop. Each shard sums its gradients by itself and gradient_sum.c adds the
+ * shards in a fixed tree, so that the bits depend neither on threads nor on ranks. OpenMP inside.
  */
 #include <string.h>
 
@@ -59,7 +59,7 @@ static float *slope_at(const struct run *run, size_t l, const struct chunk *chun
            chunk->first * cn_shape_size(&run->network->layers[l].output_shape);
 }
 
-/* Where the chunk's samples of a value are. */
+/* The chunk's samples of a value. */
 static const float *value_at(const struct run *run, size_t value, const struct chunk *chunk) {
     const struct cn_network *network = run->network;
     if (value >= network->input_count)
@@ -117,7 +117,7 @@ static struct cn_pass pass_of(const struct run *run, size_t l, const struct chun
 
 /* Runs layer l backward, and adds the gradients of inputs that other layers use, too, to what those
  * layers have written. */
-static void go_back(const struct run *run, size_t l, const struct chunk *chunk) {
+static void run_backward(const struct run *run, size_t l, const struct chunk *chunk) {
     const struct cn_layer *layer = &run->network->layers[l];
     const struct cn_edge *edges = run->w->edges + run->w->parts[l].edges;
     const struct cn_pass pass = pass_of(run, l, chunk);
@@ -181,7 +181,7 @@ static void run_chunk(const struct run *run, const struct region *region,
     for (size_t l = region->back_to; l-- > region->back_from;) {
         if (!run->w->parts[l].back)
             continue;
-        go_back(run, l, chunk);
+        run_backward(run, l, chunk);
         if (chunk->last)
             cn_gradient_sum_layer(run->w->sum, chunk->shard, l);
         if (chunk->thread == 0)

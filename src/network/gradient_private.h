@@ -10,7 +10,7 @@
 #include "convnet/network.h"
 #include "network/gradient_sum.h"
 
-/* Where the gradient with respect to one input of a layer is written. */
+/* The place of the gradient with respect to one input of a layer. */
 struct cn_edge {
     bool needed;  /* a layer before it learns from it */
     bool added;   /* added to what a later user has written; otherwise written */

@@ -235,7 +235,7 @@ float *cn_gradient_sum_take(struct cn_gradient_sum *sum, size_t shard) {
 }
 
 /* Called when group g of `node` is complete: adds it to its sibling's, and so on up the tree. */
-static void climb(struct cn_gradient_sum *sum, size_t g, size_t node) {
+static void tree_reduce(struct cn_gradient_sum *sum, size_t g, size_t node) {
     struct group *group = &sum->groups[g];
     const int rank = sum->ranks != NULL ? sum->ranks->rank : 0;
     while (!is_root_of(sum, rank, node)) {
@@ -265,7 +265,7 @@ static void climb(struct cn_gradient_sum *sum, size_t g, size_t node) {
 void cn_gradient_sum_layer(struct cn_gradient_sum *sum, size_t shard, size_t l) {
     for (size_t g = 0; g < sum->group_count; g++)
         if (sum->groups[g].lowest == l)
-            climb(sum, g, SHARDS + shard);
+            tree_reduce(sum, g, SHARDS + shard);
 }
 
 /* ---- Ranks ---- */

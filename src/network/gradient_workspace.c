@@ -119,7 +119,7 @@ static void plan_edges(const struct cn_network *network, struct cn_gradient_work
 }
 
 /* Determines which activations must outlive a region, and how many samples make a chunk. */
-static void plan_lives(const struct cn_network *network, struct cn_gradient_workspace *w) {
+static void plan_lifetimes(const struct cn_network *network, struct cn_gradient_workspace *w) {
     size_t slope = 0;
     w->last_stop = network->layer_count;
     for (size_t l = 0; l < network->layer_count; l++)
@@ -224,7 +224,7 @@ static enum cn_status lay_out(const struct cn_network *network, struct cn_gradie
     w->whole_size = SIZE_MAX;
     if (w->edges != NULL && writers != NULL) {
         plan_backs(network, w);
-        plan_lives(network, w);
+        plan_lifetimes(network, w);
         plan_edges(network, w, writers);
         w->whole_size = place(network, w, writers);
     }

@@ -5,7 +5,7 @@
 #include "layers/layer_type.h"
 #include "network/loss.h"
 
-/* What a loss requires of the outputs. */
+/* The outputs that a loss requires. */
 enum need { NEED_NOTHING, NEED_SOFTMAX, NEED_PROBABILITIES };
 
 struct loss_type {

@@ -363,7 +363,7 @@ enum cn_status cn_network_build(struct cn_network *network, struct cn_error *err
     return CN_OK;
 }
 
-/* `size` bytes at `from`, anew; room for one byte if there are none. */
+/* A copy of `size` bytes at `from`; room for one byte if `size` is 0. */
 static void *duplicate(const void *from, size_t size) {
     void *copy = malloc(size > 0 ? size : 1);
     if (copy != NULL && size > 0)

@@ -13,7 +13,7 @@
 #include "layers/layer_type.h"
 #include "network/placement.h"
 
-/* Where a value is stored while the steps run. */
+/* The place of a value while the steps run. */
 enum place_kind { PLACE_INPUT, PLACE_ARENA, PLACE_FIRST_OUTPUT };
 struct place {
     enum place_kind kind;

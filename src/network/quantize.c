@@ -322,7 +322,7 @@ static bool may_pass(const struct measuring *m, const struct cn_layer *layer) {
            inference->passes_bytes(layer, (struct cn_byte_range){most / 255, 0});
 }
 
-/* The layer's form on bytes, if it has one that goes from bytes to bytes; NULL: it has none. */
+/* The layer's functions that compute bytes from bytes; NULL: it has none. */
 static const struct cn_layer_inference *bytes_of(const struct measuring *m,
                                                  const struct cn_layer *layer) {
     const struct cn_layer_inference *bytes =

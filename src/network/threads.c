@@ -20,7 +20,7 @@ static long read_long(const char *path) {
 }
 
 /* The number of processors that a quota allows; 0: no quota. */
-static long worth(long limit, long period) {
+static long quota_processors(long limit, long period) {
     if (limit <= 0 || period <= 0)
         return 0;
     return limit / period > 0 ? limit / period : 1;
@@ -38,7 +38,7 @@ static long quota_of(const char *group) {
     if (fscanf(file, "%ld %ld", &limit, &period) != 2)
         limit = -1; /* "max 100000" */
     (void)fclose(file);
-    return worth(limit, period);
+    return quota_processors(limit, period);
 }
 
 /* The same for version 1. */
@@ -47,7 +47,7 @@ static long old_quota_of(const char *group) {
     (void)snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
     const long limit = read_long(path);
     (void)snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
-    return worth(limit, read_long(path));
+    return quota_processors(limit, read_long(path));
 }
 
 /* The smallest of the quotas of the group and those above it, and `least`. Modifies `group`. */

@@ -119,7 +119,7 @@ bool loader_submit(struct loader *loader, struct loader_job *job) {
 
 /* Tells all submitters that they need not wait any longer. Called under the mutex, which is
  * released meanwhile. */
-static void give_up(struct loader *loader) {
+static void cancel_all(struct loader *loader) {
     struct loader_job *running = loader->running, *waiting = loader->first;
     loader->running = NULL;
     loader->first = NULL;
@@ -145,7 +145,7 @@ bool loader_stop(struct loader *loader, uint64_t timeout) {
         waiting = cn_condition_wait(&loader->changed, &loader->mutex, until);
     const bool ended = loader->ended;
     if (!ended)
-        give_up(loader);
+        cancel_all(loader);
     (void)pthread_mutex_unlock(&loader->mutex);
     if (ended && !loader->joined) {
         (void)pthread_join(loader->thread, NULL);

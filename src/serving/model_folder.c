@@ -75,8 +75,8 @@ static enum cn_status file_add(const struct registry_options *options, struct re
     return CN_OK;
 }
 
-/* Of two files for one model and version the first is kept. */
-static void drop_twins(const struct registry_options *options, struct registry_files *files) {
+/* Keeps the first of two files for one model and version, and reports the other. */
+static void drop_duplicates(const struct registry_options *options, struct registry_files *files) {
     size_t kept = 0;
     for (size_t i = 0; i < files->count; i++) {
         struct registry_file *file = &files->files[i];
@@ -136,7 +136,7 @@ enum cn_status registry_scan(const struct registry_options *options, struct regi
         return status;
     if (files->count > 0)
         qsort(files->files, files->count, sizeof *files->files, by_order);
-    drop_twins(options, files);
+    drop_duplicates(options, files);
     return CN_OK;
 }
 

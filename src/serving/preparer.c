@@ -15,7 +15,7 @@
 
 enum { NICENESS = 5 };
 
-/* How often, within a step, the client's presence is checked. */
+/* The time between two checks of the client's presence within a step. */
 static const uint64_t look_interval = 10 * CN_MILLISECOND;
 
 struct preparer {

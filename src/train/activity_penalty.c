@@ -72,7 +72,7 @@ enum cn_status cn_activity_penalty_create(const struct cn_network *network, int 
     return CN_OK;
 }
 
-/* What one image's values [all outputs] add. */
+/* The loss that one image's values [all outputs] add. */
 static double image_penalty(const struct cn_activity_penalty *a, const float *values) {
     const struct cn_network *network = a->network;
     double sum = 0;

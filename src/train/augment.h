@@ -137,8 +137,8 @@ float cn_mix(enum cn_mix how, const struct cn_augmentation *augmentation, struct
 
 /* ---- Instead of all stages ---- */
 
-/* What became of the middle image of a row: it stays as it was; a digit with a little of its
- * neighbours; a part of it, or two digits, which have no class. */
+/* The result for the middle image of a row: unchanged; a digit with a little of its neighbours; a
+ * part of a digit, or two digits, which have no class. */
 enum { CN_ROW_SIDE = 64 }; /* most pixels per side of an image in a row */
 enum cn_row_part { CN_ROW_NOTHING = 0, CN_ROW_DIGIT, CN_ROW_NO_CLASS };
 

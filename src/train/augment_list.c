@@ -12,7 +12,7 @@ const struct cn_augmentation_type cn_augmentation_types[] = {
     [CN_AUGMENT_SCALE] = {"scale", 0.9, "each axis times 1 - x to 1 + x"},
     [CN_AUGMENT_STRETCH] = {"stretch", 9,
                             "width over height times 1 / (1 + x) to 1 + x, the longer side kept"},
-    [CN_AUGMENT_SHEAR] = {"shear", 2, "columns a row, -x to x"},
+    [CN_AUGMENT_SHEAR] = {"shear", 2, "columns per row, -x to x"},
     [CN_AUGMENT_ELASTIC] = {"elastic", 1000, "pixels of smooth random bending, 0 to x"},
     [CN_AUGMENT_STROKE] = {"stroke", 8, "pixels wider on each side, or thinner: -x to x"},
     [CN_AUGMENT_BLUR] = {"blur", 8, "pixels of standard deviation, 0 to x"},

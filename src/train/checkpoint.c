@@ -175,7 +175,7 @@ static const char *say_condition(const char *line, size_t length, char text[stat
     return text;
 }
 
-/* What decides about the condition `line`: other options than the one that it names, or that. */
+/* The options that determine the condition `line`: those listed here, or the one that it names. */
 static const char *condition_options(const char *line, int *ret_length) {
     const char *others = strncmp(line, "data=", 5) == 0          ? "data and validation-split"
                          : strncmp(line, "validation=", 11) == 0 ? "validation data"

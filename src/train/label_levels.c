@@ -69,7 +69,7 @@ static struct cn_error_level level_of(const struct trial *trials, size_t count, 
             values[open++] = t->right;
     }
     qsort(values, open, sizeof *values, by_value);
-    /* The lowest ones are the misses that are left; every other right label is let in. */
+    /* The lowest ones are the misses that are left; every other right label is accepted. */
     const size_t left = misses > missed ? misses - missed : 0;
     level.label = left < open ? values[left] : 1;
     return level;

@@ -302,7 +302,7 @@ static float sample_weight(const struct cn_trainer *trainer, size_t sample) {
            (by_class != NULL ? by_class[data->labels[sample]] : 1);
 }
 
-/* Has the images of the next step read, should they lie in a file. */
+/* Starts to read the images of the next step if they are in a file. */
 static void expect_batch(const struct cn_trainer *trainer) {
     const size_t next = (trainer->step + 1) * (size_t)trainer->options.batch_size;
     const size_t left = trainer->training->count > next ? trainer->training->count - next : 0;
@@ -368,7 +368,7 @@ static void exchange_average(struct cn_trainer *trainer) {
     trainer->average = parameters;
 }
 
-/* What is validated, and written at the end. */
+/* The parameters that are validated, and written at the end. */
 static const float *shown_parameters(const struct cn_trainer *trainer) {
     return trainer->average != NULL ? trainer->average : trainer->model->network->parameters;
 }

@@ -30,7 +30,7 @@ double cn_regularize(const struct cn_network *network, float *gradients);
 /* Makes the weights obey their constraints. */
 void cn_constrain(struct cn_network *network);
 
-/* How many images of so many floats an evaluation takes at a time. */
+/* The number of images of `input_size` floats that an evaluation takes at a time. */
 size_t cn_measure_chunk(size_t input_size);
 
 /* Bytes of the text of all conditions that determine the result. */

@@ -35,7 +35,7 @@ const struct infer_type *infer_type_find(struct json_string name);
 /* "UINT8, UINT16, ...": for messages. */
 #define INFER_TYPES "FP32, FP64, FP16, BF16, UINT8 to UINT64, INT8 to INT64 and BYTES"
 
-/* How the numbers of one image lie in a request's tensor. */
+/* The order of the numbers of one image in a request's tensor. */
 struct infer_order {
     const uint32_t *places;  /* index in the network's order of number i; NULL: see below */
     size_t channels, pixels; /* channels 0: the network's order; else one plane per channel */
@@ -62,7 +62,7 @@ struct infer_output {
     size_t classes;           /* "classification"; 0: not requested */
 };
 
-/* What the request asks for: the protocol_state of a prediction (predict.h). */
+/* The parsed request: the protocol_state of a prediction (predict.h). */
 struct infer_request {
     struct prediction *prediction;
     struct json_string id; /* as the request wrote it; begin is NULL: none */

@@ -151,7 +151,7 @@ static void add_output(struct cn_text *text, const struct output *output, size_t
     cn_text_add(text, "}");
 }
 
-/* What the request says about one output; NULL: nothing. */
+/* The request's options for one output; NULL: there are none. */
 static void render_output(struct cn_text *text, struct cn_text *binary,
                           const struct infer_request *request, const struct cn_tensor_form *form,
                           const struct infer_output *asked) {
