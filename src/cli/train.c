@@ -88,8 +88,16 @@ static enum cn_status add_teacher(struct training *training, struct cn_error *er
                            : status;
 }
 
+static bool keeps_best(const struct train_settings *settings) {
+    return settings->keep == TRAIN_KEEP_BEST ||
+           (settings->keep == TRAIN_KEEP_AUTO &&
+            (settings->validation_split > 0 || settings->validation_data != NULL ||
+             cn_dataset_has_split(settings->data, CN_SPLIT_VALIDATION)));
+}
+
 static enum cn_status train_prepare(struct training *training, struct cn_error *error) {
     const struct train_settings *settings = &training->settings;
+    training->settings.options.keep_best = keeps_best(settings); /* it takes memory */
     enum cn_status status = check_outputs(settings, error);
     if (status == CN_OK) {
         status = read_model(training, error);
@@ -106,9 +114,6 @@ static enum cn_status train_prepare(struct training *training, struct cn_error *
     }
     if (status == CN_OK) {
         training->settings.options.class_weights = training->data.class_weights;
-        training->settings.options.keep_best =
-            settings->keep == TRAIN_KEEP_BEST ||
-            (settings->keep == TRAIN_KEEP_AUTO && training->data.validation != NULL);
         status =
             cn_trainer_create(training->model, training->data.training, training->data.validation,
                               &settings->options, &training->trainer, error);

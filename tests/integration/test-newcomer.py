@@ -144,6 +144,7 @@ def look(folder):
                                  "--columns", "4", "--output", sheet)
         with open(sheet, "rb") as file:
             size = struct.unpack(">II", file.read()[16:24])
+        check("sheet.png: 3 pictures" in error, error)
         check(code == 0 and size == (5 * (SIDE + 2) - 2, 3 * (SIDE + 2) - 2), "the sheet: %s %s" %
               (size, error))
         with open(sheet, "rb") as file:
