@@ -277,7 +277,7 @@ static enum cn_status explain_tiles_check(const struct explain_options *options,
                    sheet.zoom > 1 ? "; a smaller zoom may fit" : "");
 }
 
-/* Adds the tiles of that layer as a PNG. Without memory the text is marked as failed. */
+/* Adds the tiles of that layer as a PNG. If memory runs out, the text is marked as failed. */
 static void explain_tiles(const struct prediction *prediction, struct cn_text *text) {
     const struct explanation *explanation = prediction->protocol_state;
     const struct explain_options *options = &explanation->options;

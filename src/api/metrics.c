@@ -4,7 +4,7 @@
 #include "api/routes.h"
 #include "http/exchange.h"
 
-/* One row per model for /metrics; NULL without memory. Caller frees with free(). */
+/* One row per model for /metrics; NULL if memory runs out. Caller frees with free(). */
 static struct statistics_model_row *metrics_model_rows(const struct registry_row *models,
                                                        size_t count) {
     struct statistics_model_row *rows = calloc(count + 1, sizeof *rows);

@@ -22,8 +22,8 @@ static unsigned version_of(const char *text) {
     return value;
 }
 
-/* "a, b": the names of all models or, with `name`, the versions of that model. NULL without memory;
- * caller frees with free(). */
+/* "a, b": the names of all models or, with `name`, the versions of that model. NULL if memory runs
+ * out; caller frees with free(). */
 static char *list_names(struct registry *models, const char *name) {
     size_t count = 0, shown = 0, length = 0;
     struct registry_row *rows = registry_list(models, &count);

@@ -103,7 +103,7 @@ enum http_outcome prediction_run(struct http_exchange *exchange, prediction_read
 /* ---- predict_images.c ---- */
 
 /* Adds one image: [image_size] floats for the caller to fill. NULL and an error over the limit of
- * images or without memory. */
+ * images or if memory runs out. */
 float *prediction_add(struct prediction *prediction, struct cn_error *error);
 
 /* Adds one picture, which is decoded later. `owned` is NULL when the bytes are part of the body;
@@ -120,7 +120,7 @@ enum cn_status prediction_add_bytes(struct prediction *prediction, const void *b
 void prediction_name(struct prediction *prediction, const char *name, size_t length);
 
 /* Records the error as the image's own, if the request allows it and the fault is the image's:
- * returns CN_OK. Else, and without memory, returns the error as the request's. */
+ * returns CN_OK. Else, and if memory runs out, returns the error as the request's. */
 enum cn_status prediction_record_failure(struct prediction *prediction, size_t image,
                                          const struct cn_error *fault, struct cn_error *error);
 

@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /* Allocates `count` floats, zeroed and 64-byte aligned, in a block of a multiple of 64 bytes; NULL
- * without memory or if the size overflows. Caller frees with free(). A count of 0 gives a valid
- * pointer. */
+ * if memory runs out, or if the size overflows. Caller frees with free(). A count of 0 gives a
+ * valid pointer. */
 float *cn_floats_allocate(size_t count);
 
 /* The number of floats in a cache line of 64 bytes, which is also the widest vector. */

@@ -141,14 +141,14 @@ void cli_put_text(struct cn_text *text);
 void cli_add_plain(struct cn_text *to, const char *text, int width);
 void cli_put_plain(const char *text, int width);
 
-/* Prints a JSON value and a newline and releases the value. False without memory or on a write
+/* Prints a JSON value and a newline and releases the value. False if memory runs out, or on a write
  * error. */
 bool cli_put_json_value(json_t *value);
 
 /* The double that prints as the float does: 0.1f gives 0.1. */
 double cli_decimal(float value);
 
-/* False once writing to stdout has failed, or a text has been lost for want of memory. */
+/* False once writing to stdout has failed, or a text was lost because memory ran out. */
 bool cli_stdout_good(void);
 
 /* ---- Data ---- */

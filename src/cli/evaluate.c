@@ -217,7 +217,7 @@ static int trained_loss(const struct cn_model *model) {
     return loss >= 0 ? loss : (int)CN_LOSS_CATEGORICAL_CROSSENTROPY;
 }
 
-/* The confidences of all answers; malloc'd, NULL without memory. */
+/* The confidences of all answers; malloc'd, NULL if memory runs out. */
 static float *confidences_of(const struct cn_evaluation *e, double *ret_mean) {
     float *confidences = malloc((e->samples + 1) * sizeof *confidences);
     double sum = 0;

@@ -37,7 +37,7 @@ int cli_fail(const char *command, const char *format, ...) {
     return CLI_FAILED;
 }
 
-static bool text_lost; /* for want of memory */
+static bool text_lost; /* because memory ran out */
 
 void cli_put_text(struct cn_text *text) {
     size_t length = 0;

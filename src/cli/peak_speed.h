@@ -11,7 +11,7 @@ double peak_gflops(double seconds);
 
 /* Returns 1e9 bytes per second at which the calling core reads a block of `bytes` that it has read
  * before, from whichever cache or memory holds it: the best of many runs, `seconds` in all. 0
- * without memory. */
+ * if memory runs out. */
 double peak_gigabytes(size_t bytes, double seconds);
 
 #endif

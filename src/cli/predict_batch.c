@@ -251,8 +251,8 @@ bool batch_flush(struct batch *batch) {
     return fflush(stdout) == 0 && cli_stdout_good() && !cli_interrupted();
 }
 
-/* The next slot, with a copy of `name`. NULL without memory, or with *ret_going true if the input
- * has a row already or is another rank's. */
+/* The next slot, with a copy of `name`. NULL if memory runs out, or with *ret_going true if the
+ * input has a row already or is another rank's. */
 static struct slot *next_slot(struct batch *batch, const char *name, bool *ret_going) {
     struct slot *slot = &batch->slots[batch->count];
     struct predict_share *share = batch->options.share;

@@ -339,7 +339,7 @@ enum cn_status predict_share_finish(struct predict_share *share, bool whole, con
             "on, with any number of ranks",
             share->path);
     if (status == CN_OK && failed)
-        return cn_fail(error, CN_CANCELED, "another rank cannot go on");
+        return cn_fail(error, CN_CANCELED, "another rank cannot continue");
     if (status == CN_OK)
         status = compare_inputs(share, error);
     if (status == CN_OK && rank_of(share) == 0)

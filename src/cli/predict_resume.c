@@ -56,7 +56,7 @@ enum cn_status predict_bytes_map(const char *path, struct predict_bytes *ret_byt
         (void)close(fd);
     return good && regular ? CN_OK
                            : cn_fail_at(error, CN_IO, path, -1, "cannot be read: %s",
-                                        good ? "it is no regular file" : strerror(fault));
+                                        good ? "it is not a regular file" : strerror(fault));
 }
 
 void predict_bytes_unmap(struct predict_bytes *bytes) {
@@ -67,7 +67,7 @@ void predict_bytes_unmap(struct predict_bytes *bytes) {
 
 /* ---- Reading ---- */
 
-/* `list` with room for one element more of `size` bytes; NULL without memory. */
+/* `list` with room for one element more of `size` bytes; NULL if memory runs out. */
 static void *done_grow(void *list, size_t count, size_t *capacity, size_t size) {
     if (count < *capacity)
         return list;
@@ -108,7 +108,7 @@ static enum cn_status done_index(struct predict_done *done, const char *part, co
         if (name_end == NULL)
             return cn_fail_at(
                 error, CN_INVALID, part, -1,
-                "row %zu is none that this command writes; remove the file to start again",
+                "row %zu is not one that this command writes; remove the file to start again",
                 done->count + 1);
         struct done_row *rows =
             done_grow(done->rows, done->count, &done->capacity, sizeof *done->rows);

@@ -61,7 +61,7 @@ bool train_parse_augmentation(const char *text, void *field, const char **ret_ru
 
 /* Makes the training record of the model file; nothing in it depends on the time or the number of
  * threads. weights, teacher: the SHA-256 of the model it continued with and of the teacher, "" for
- * none. malloc'd JSON, NULL without memory; caller frees with free(). */
+ * none. malloc'd JSON, NULL if memory runs out; caller frees with free(). */
 char *train_record(const struct train_settings *settings, const char *weights, const char *teacher,
                    const struct train_data *data, const struct cn_epoch_record *last);
 

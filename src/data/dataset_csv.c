@@ -222,10 +222,9 @@ static enum cn_status read_rows(struct rows *rows, const struct cn_dataset_reque
         return cn_fail_at(error, CN_INVALID, csv->path, -1, "is empty");
     read_head(rows, &head);
     if (rows->label_column == SIZE_MAX || rows->columns < 2)
-        return cn_fail_at(
-            error, CN_INVALID, csv->path, -1,
-            "has no column called label (or class, target, y), without which pictures "
-            "teach nothing");
+        return cn_fail_at(error, CN_INVALID, csv->path, -1,
+                          "has no column called label (or class, target, y), which training "
+                          "needs");
     status = find_shape(rows, request, &dataset->shape, error);
     if (status == CN_OK && rows->weight_column != SIZE_MAX)
         status = cn_dataset_weigh(dataset, error);

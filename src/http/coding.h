@@ -30,7 +30,7 @@ bool http_coding_is_worthwhile(const char *content_type, size_t length);
 /* True if an Accept-Encoding header (NULL: none) accepts gzip. */
 bool http_coding_accepts_gzip(const char *accept_encoding);
 
-/* Compresses to gzip, malloc'd; NULL if that saves less than a tenth, or without memory. */
+/* Compresses to gzip, malloc'd; NULL if that saves less than a tenth, or if memory runs out. */
 char *http_coding_gzip(const void *bytes, size_t length, size_t *ret_length);
 
 #endif

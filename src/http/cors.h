@@ -14,7 +14,7 @@ bool http_cors_is_valid(const char *origins);
 const char *http_cors_allowed(const char *origins, const char *origin);
 
 /* Adds the headers of an answer to a request from `origin`; `allow` is the Allow header of an
- * answer to OPTIONS, else NULL. False without memory. */
+ * answer to OPTIONS, else NULL. False if memory runs out. */
 bool http_cors_add(struct MHD_Response *response, const char *origins, const char *origin,
                    const char *allow);
 

@@ -99,7 +99,7 @@ bool http_is_client(struct http_exchange *exchange);
 const char *http_query(const struct http_exchange *exchange, const char *name);
 
 /* Queues the answer. `body` is malloc'd and the reply takes ownership of it; NULL with length 0 is
- * an empty body. Always returns HTTP_REPLIED (without memory the connection is closed). */
+ * an empty body. Always returns HTTP_REPLIED (if memory runs out the connection is closed). */
 enum http_outcome http_reply(struct http_exchange *exchange, unsigned status,
                              const char *content_type, char *body, size_t length);
 
@@ -131,7 +131,7 @@ enum http_outcome http_defer(struct http_exchange *exchange,
 /* Called once, from any thread, when the submitted work is done: `finish` will run. */
 void http_resume(struct http_exchange *exchange);
 
-/* This HTTP thread's workspace for `model`'s plan; NULL without memory. Borrowed while the
+/* This HTTP thread's workspace for `model`'s plan; NULL if memory runs out. Borrowed while the
  * reference to the model is held. */
 struct cn_workspace *http_worker_workspace(struct http_worker *worker, struct served_model *model);
 

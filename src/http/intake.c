@@ -61,7 +61,7 @@ static ssize_t source_no_memory(const struct source *source) {
     return source->session == NULL ? -1 : GNUTLS_E_MEMORY_ERROR;
 }
 
-/* Keeps the bytes that were not used; false without memory. */
+/* Keeps the bytes that were not used; false if memory runs out. */
 static bool hold_rest(struct http_intake *intake, const char *rest, size_t length) {
     if (length == 0) {
         http_intake_clear(intake);
@@ -159,7 +159,7 @@ ssize_t http_intake_record_recv(gnutls_session_t session, void *to, size_t size)
     return intake_take(peer, &source, to, size);
 }
 
-/* Makes room for by_fd[fd]; false without memory. */
+/* Makes room for by_fd[fd]; false if memory runs out. */
 static bool reserve_place(struct http_worker *worker, size_t fd) {
     if (fd < worker->by_fd_size)
         return true;
@@ -179,7 +179,7 @@ void http_intake_begin(struct http_worker *worker, struct http_connection *peer)
         worker->intake_size = size;
     peer->intake.stream.limits = &worker->server->head_limits;
     intake_worker = worker;
-    /* Without memory its requests are not read here, and so are not served. */
+    /* If memory runs out, its requests are not read here, and so are not served. */
     if (worker->intake_bytes != NULL && reserve_place(worker, (size_t)peer->fd))
         worker->by_fd[peer->fd] = peer;
 }

@@ -63,7 +63,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *con
 /* Frees what the last request used: the handler's state, headers, body. */
 void http_request_end(struct http_request *request);
 
-/* Appends bytes of the body. Returns 0, 413 over the limit or 503 without memory. */
+/* Appends bytes of the body. Returns 0, 413 over the limit or 503 if memory runs out. */
 unsigned http_request_append(struct http_request *request, const char *bytes, size_t length);
 
 /* Called when an answer is queued: frees what the answer does not need. */

@@ -26,8 +26,8 @@ enum cn_status http_tls_read(const struct http_tls_files *files, struct http_tls
 struct http_tls *http_tls_retain(struct http_tls *tls);
 void http_tls_release(struct http_tls *tls); /* accepts NULL */
 
-/* Sets up a new session; false without memory. The session must end before the reference that was
- * retained for it is released. */
+/* Sets up a new session; false if memory runs out. The session must end before the reference that
+ * was retained for it is released. */
 bool http_tls_begin(const struct http_tls *tls, gnutls_session_t session);
 
 /* When the server's certificate expires, in seconds since 1970; -1: unknown. */

@@ -257,8 +257,8 @@ static bool check_query(struct http_request *request, const struct http_route *r
 }
 
 /* Reserves memory for a body that is not small and for what is made of it, so that a client that is
- * asked for its body is also served. False without memory, and the request was rejected from its
- * head. */
+ * asked for its body is also served. If there is not enough memory, rejects the request from its
+ * head and returns false. */
 static bool promise_memory(struct http_request *request, size_t length) {
     struct http_exchange *exchange = &request->exchange;
     char text[200];

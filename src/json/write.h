@@ -12,7 +12,7 @@ struct cn_text {
     bool failed;
 };
 
-/* Makes room for `more` bytes after the text; NULL without memory. */
+/* Makes room for `more` bytes after the text; NULL if memory runs out. */
 char *cn_text_room(struct cn_text *text, size_t more);
 
 void cn_text_add_bytes(struct cn_text *text, const void *bytes, size_t length);

@@ -54,7 +54,7 @@ enum {
 /* ---- Series per model: they outlive reloads; reference-counted ---- */
 
 struct statistics_model;
-struct statistics_model *statistics_model_create(void); /* NULL without memory */
+struct statistics_model *statistics_model_create(void); /* NULL if memory runs out */
 struct statistics_model *statistics_model_acquire(struct statistics_model *model);
 void statistics_model_release(struct statistics_model *model); /* accepts NULL */
 
@@ -117,7 +117,7 @@ struct statistics_snapshot {
     const char *version;
 };
 
-/* All metrics as Prometheus text exposition format 0.0.4, malloc'd, NULL without memory; caller
+/* All metrics as Prometheus text exposition format 0.0.4, malloc'd, NULL if memory runs out; caller
  * frees with free(). */
 char *statistics_render(struct statistics *statistics, const struct statistics_snapshot *snapshot,
                         size_t *ret_length);

@@ -673,7 +673,7 @@ static enum cn_status make_vector_dot(const struct making *m, bool unit) {
                : status;
 }
 
-/* Sums over one axis of each input: a product of matrices, if need be turned. */
+/* Sums over one axis of each input: a product of matrices, transposed if necessary. */
 static enum cn_status make_dot(const struct making *m) {
     const json_t *given = json_object_get(m->entry->config, "axes");
     const bool unit = json_is_true(json_object_get(m->entry->config, "normalize"));
@@ -694,7 +694,7 @@ static enum cn_status make_dot(const struct making *m) {
     if (axes[0] == 1 && axes[1] == 0)
         return make_layer(m, "MatMul", json_object(), 0, 1);
     enum cn_status status = CN_OK;
-    if (axes[0] == 0 && axes[1] == 1) { /* the product the other way round, turned */
+    if (axes[0] == 0 && axes[1] == 1) { /* the product in the other order, transposed */
         status = make_layer(m, "MatMul", json_object(), 1, 0);
         return status == CN_OK ? make_turned(m, CN_KERAS_BEFORE) : status;
     }

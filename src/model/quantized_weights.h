@@ -11,7 +11,7 @@
 
 /* ---- Writing ---- */
 
-/* The ranges as JSON; malloc'd, NULL without memory. */
+/* The ranges as JSON; malloc'd, NULL if memory runs out. */
 char *cn_quantized_format_ranges(const struct cn_network *network);
 
 /* The number of kernels that are bytes; *ret_bytes: the bytes of all of them. */

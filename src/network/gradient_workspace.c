@@ -137,7 +137,8 @@ static void plan_lifetimes(const struct cn_network *network, struct cn_gradient_
         w->chunk = MAX_CHUNK;
 }
 
-/* Places the activations, and the local gradients by their lifetimes. SIZE_MAX without memory. */
+/* Places the activations, and the local gradients by their lifetimes. SIZE_MAX if memory runs out.
+ */
 static size_t place(const struct cn_network *network, struct cn_gradient_workspace *w,
                     const size_t *writers) {
     const size_t layers = network->layer_count;

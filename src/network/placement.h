@@ -13,7 +13,7 @@ struct cn_span {
 
 /* Gives each span an offset, so that no two with overlapping lifetimes overlap; returns the block's
  * size. Greedy, the largest first, each into the smallest gap that fits (like "greedy by size for
- * offset calculation", Pisarchyk and Lee 2020). SIZE_MAX without memory. */
+ * offset calculation", Pisarchyk and Lee 2020). SIZE_MAX if memory runs out. */
 size_t cn_place(struct cn_span *spans, size_t count);
 
 #endif

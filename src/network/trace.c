@@ -48,7 +48,7 @@ static size_t origin_of(const struct cn_network *network, size_t value) {
     return SIZE_MAX;
 }
 
-/* Fills trace->spans. parts.outputs is SIZE_MAX without memory. */
+/* Fills trace->spans. parts.outputs is SIZE_MAX if memory runs out. */
 static struct parts measure(const struct cn_trace *trace) {
     const struct cn_network *network = trace->network;
     struct parts parts = {0};

@@ -1,6 +1,6 @@
-/* accounts.h: the processor time of clients, for queues in which the client that has used the least
- * has the next turn: nobody gets more of it with more requests or larger ones. No lock: the queue's
- * owner has one. */
+/* accounts.h: the processor time of clients, for queues that serve the client that has used the
+ * least of it next: a client gets no larger share by sending more or larger requests. There is no
+ * lock here: the queue's owner has one. */
 #ifndef CONVNET_SERVING_ACCOUNTS_H
 #define CONVNET_SERVING_ACCOUNTS_H
 
@@ -17,7 +17,7 @@ enum { ACCOUNTS = 256 };
 
 struct accounts {
     struct account of[ACCOUNTS];
-    uint64_t least_used; /* by the client that had the last turn */
+    uint64_t least_used; /* by the client that was served last */
 };
 
 static inline struct account *accounts_find(struct accounts *accounts, uint64_t client) {

@@ -18,7 +18,7 @@ struct deadlines {
     size_t count, capacity;
 };
 
-/* Adds `deadline` unless its time is 0; false without memory. */
+/* Adds `deadline` unless its time is 0; false if memory runs out. */
 bool deadlines_add(struct deadlines *deadlines, struct deadline *deadline);
 
 /* Removes `deadline` if it is in the heap. */

@@ -183,7 +183,7 @@ static bool buffer_grow(const struct lane *lane, float **buffer, size_t *room, s
     return true;
 }
 
-/* Allocates the workspaces and buffers that `model` needs; NULL without memory. */
+/* Allocates the workspaces and buffers that `model` needs; NULL if memory runs out. */
 static struct cn_workspace **batch_prepare(struct lane *lane, struct served_model *model) {
     const size_t first = lane->options.first_slot;
     bool good =

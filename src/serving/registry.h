@@ -92,7 +92,7 @@ struct served_model *registry_acquire(struct registry *registry, const char *nam
                                       enum registry_answer *ret_answer);
 
 /* All models by name and version: `*ret_count` rows, each with a reference to its model; NULL
- * without memory. Caller frees with registry_list_free. */
+ * if memory runs out. Caller frees with registry_list_free. */
 struct registry_row *registry_list(struct registry *registry, size_t *ret_count);
 void registry_list_free(struct registry_row *rows, size_t count);
 

@@ -50,8 +50,8 @@ enum cn_status served_model_load(const char *path, size_t slots, const struct cn
 struct served_model *served_model_acquire(struct served_model *model);
 void served_model_release(struct served_model *model); /* accepts NULL */
 
-/* The workspace of slot `slot`, allocated at its first use; NULL without memory. A slot belongs to
- * one thread. Borrowed while the reference is held. */
+/* The workspace of slot `slot`, allocated at its first use; NULL if memory runs out. A slot belongs
+ * to one thread. Borrowed while the reference is held. */
 struct cn_workspace *served_model_workspace(struct served_model *model, size_t slot);
 
 #endif

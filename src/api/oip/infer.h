@@ -73,7 +73,7 @@ struct infer_request {
     char *text;                   /* a copy of the JSON, if one was needed */
 };
 
-/* Allocates the tensors of the prediction's model in a zeroed request; false without memory. */
+/* Allocates the tensors of the prediction's model in a zeroed request; false if memory runs out. */
 bool infer_request_begin(struct infer_request *request, struct prediction *prediction);
 
 /* Frees the request and what it owns; accepts NULL. */

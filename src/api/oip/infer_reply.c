@@ -33,7 +33,7 @@ static int by_probability(const void *a, const void *b, void *row) {
     return (x > y) - (x < y);
 }
 
-/* Sorts each row's classes by probability and keeps the first ones. False without memory. */
+/* Sorts each row's classes by probability and keeps the first ones. False if memory runs out. */
 static bool rank_classes(struct output *output, size_t classes) {
     size_t *all = calloc(classes, sizeof *all);
     output->order = calloc(output->rows * output->columns, sizeof *output->order);

@@ -20,7 +20,7 @@ static int compare(const void *a, const void *b) {
     return x->sample < y->sample ? -1 : x->sample > y->sample;
 }
 
-/* All mistakes, the surest first; malloc'd, NULL without memory. */
+/* All mistakes, the surest first; malloc'd, NULL if memory runs out. */
 static struct mistake *find_mistakes(const struct evaluate_result *result, size_t *ret_count) {
     const struct cn_evaluation *e = &result->evaluation;
     struct mistake *mistakes = malloc((e->samples - e->correct + 1) * sizeof *mistakes);
