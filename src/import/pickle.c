@@ -525,6 +525,78 @@ static void unknown_opcode(struct machine *machine, unsigned char opcode) {
                     opcode, machine->place - 1);
 }
 
+/* Tuples, lists, dictionaries and sets; false: the opcode is another. */
+static bool step_container(struct machine *machine, unsigned char opcode) {
+    switch (opcode) {
+    case ')':
+    case ']':
+        machine_push(machine, value_make(machine, PICKLE_TUPLE, NULL, 0));
+        break;
+    case '}':
+        machine_push(machine, value_make(machine, PICKLE_DICT, NULL, 0));
+        break;
+    case 't':
+    case 'l':
+        collect_marked(machine, PICKLE_TUPLE);
+        break;
+    case 'd':
+        collect_marked(machine, PICKLE_DICT);
+        break;
+    case 0x85:
+    case 0x86:
+    case 0x87:
+        collect_last(machine, (size_t)(opcode - 0x84));
+        break;
+    case 'u':
+        extend_marked(machine, PICKLE_DICT);
+        break;
+    case 'e':
+        extend_marked(machine, PICKLE_TUPLE);
+        break;
+    case 's':
+        set_item(machine);
+        break;
+    case 'a': {
+        struct pickle_value *item = machine_pop(machine), *list = top(machine);
+        append(machine, is_kind(list, PICKLE_TUPLE) ? list : NULL, item);
+        break;
+    }
+    case 0x8f: /* EMPTY_SET */
+        machine_push(machine, value_make(machine, PICKLE_BESIDE, NULL, 0));
+        break;
+    case 0x90: /* ADDITEMS */
+        extend_marked(machine, PICKLE_TUPLE);
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+/* Values that are stored, and fetched again; false: the opcode is another. */
+static bool step_memo(struct machine *machine, unsigned char opcode) {
+    switch (opcode) {
+    case 'q':
+        remember(machine, take_number(machine, 1));
+        break;
+    case 'r':
+        remember(machine, take_number(machine, 4));
+        break;
+    case 0x94: /* MEMOIZE */
+        remember(machine, machine->memo.count);
+        break;
+    case 'h':
+        recall(machine, take_number(machine, 1));
+        break;
+    case 'j':
+        recall(machine, take_number(machine, 4));
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
 /* Executes one opcode. True at STOP. */
 static bool machine_step(struct machine *machine) {
     const unsigned char *byte = machine_take(machine, 1);
@@ -589,68 +661,12 @@ static bool machine_step(struct machine *machine) {
     case 0x8e:
         push_text(machine, take_number(machine, 8));
         break;
-    case ')':
-        machine_push(machine, value_make(machine, PICKLE_TUPLE, NULL, 0));
-        break;
-    case ']':
-        machine_push(machine, value_make(machine, PICKLE_TUPLE, NULL, 0));
-        break;
-    case '}':
-        machine_push(machine, value_make(machine, PICKLE_DICT, NULL, 0));
-        break;
-    case 't':
-    case 'l':
-        collect_marked(machine, PICKLE_TUPLE);
-        break;
-    case 'd':
-        collect_marked(machine, PICKLE_DICT);
-        break;
-    case 0x85:
-    case 0x86:
-    case 0x87:
-        collect_last(machine, (size_t)(*byte - 0x84));
-        break;
-    case 'u':
-        extend_marked(machine, PICKLE_DICT);
-        break;
-    case 'e':
-        extend_marked(machine, PICKLE_TUPLE);
-        break;
-    case 's':
-        set_item(machine);
-        break;
-    case 'a': {
-        struct pickle_value *item = machine_pop(machine), *list = top(machine);
-        append(machine, is_kind(list, PICKLE_TUPLE) ? list : NULL, item);
-        break;
-    }
-    case 'q':
-        remember(machine, take_number(machine, 1));
-        break;
-    case 'r':
-        remember(machine, take_number(machine, 4));
-        break;
-    case 0x94: /* MEMOIZE */
-        remember(machine, machine->memo.count);
-        break;
-    case 'h':
-        recall(machine, take_number(machine, 1));
-        break;
-    case 'j':
-        recall(machine, take_number(machine, 4));
-        break;
     case 0x93:
         step_global_stack(machine);
         break;
     case 'R':
     case 0x81: /* NEWOBJ */
         reduce(machine);
-        break;
-    case 0x8f: /* EMPTY_SET */
-        machine_push(machine, value_make(machine, PICKLE_BESIDE, NULL, 0));
-        break;
-    case 0x90: /* ADDITEMS */
-        extend_marked(machine, PICKLE_TUPLE);
         break;
     case 'Q':
         persistent(machine);
@@ -659,7 +675,8 @@ static bool machine_step(struct machine *machine) {
         build_state(machine);
         break;
     default:
-        unknown_opcode(machine, *byte);
+        if (!step_container(machine, *byte) && !step_memo(machine, *byte))
+            unknown_opcode(machine, *byte);
     }
     return machine->status != CN_OK;
 }

@@ -62,12 +62,12 @@ static void mark_decay(struct cn_trainer *trainer) {
     }
 }
 
-enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset *training,
-                                 const struct cn_dataset *validation,
-                                 const struct cn_training_options *options,
-                                 struct cn_trainer **ret_trainer, struct cn_error *error) {
-    struct cn_network *network = model->network;
-    const size_t parameters = network->parameter_count, batch = (size_t)options->batch_size;
+/* Whether these data and options can be trained with. */
+static enum cn_status check_training(const struct cn_network *network,
+                                     const struct cn_dataset *training,
+                                     const struct cn_dataset *validation,
+                                     const struct cn_training_options *options,
+                                     struct cn_error *error) {
     enum cn_status status = cn_training_options_check(options, error);
     if (status == CN_OK)
         status = check_data(network, training, "training", error);
@@ -84,16 +84,16 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         status = cn_fail(error, CN_INVALID,
                          "epoch-metrics are measured on validation data, and there are none; add "
                          "--validation-split 0.1 or --validation-data DIR");
-    if (status != CN_OK)
-        return status;
-    struct cn_trainer *trainer = calloc(1, sizeof *trainer);
-    if (trainer == NULL)
-        return cn_fail(error, CN_MEMORY, "no memory for a trainer");
-    trainer->model = model;
-    trainer->training = training;
-    trainer->validation = validation;
-    trainer->options = *options;
-    trainer->steps = (training->count + batch - 1) / batch;
+    return status;
+}
+
+/* The trainer's own arrays, by its options, model and data. */
+static enum cn_status allocate_arrays(struct cn_trainer *trainer, struct cn_error *error) {
+    const struct cn_training_options *options = &trainer->options;
+    const struct cn_network *network = trainer->model->network;
+    const struct cn_dataset *training = trainer->training;
+    const size_t parameters = network->parameter_count, batch = (size_t)options->batch_size;
+    enum cn_status status = CN_OK;
     trainer->images = cn_floats_allocate(batch * cn_shape_size(&network->input_shape));
     trainer->labels = calloc(batch, sizeof *trainer->labels);
     if (mixes(&options->augmentation)) {
@@ -113,7 +113,6 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         trainer->state == NULL || trainer->decay == NULL || trainer->order == NULL ||
         trainer->history == NULL || trainer->augmenters == NULL)
         status = cn_fail(error, CN_MEMORY, "no memory for a trainer for batches of %zu", batch);
-    trainer->watch.plateau_scale = 1;
     const bool weighted = options->class_weights != NULL || training->weights != NULL;
     if (weighted)
         trainer->weights = calloc(batch, sizeof *trainer->weights);
@@ -129,6 +128,28 @@ enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset
         else
             memcpy(trainer->average, network->parameters, parameters * sizeof *trainer->average);
     }
+    return status;
+}
+
+enum cn_status cn_trainer_create(struct cn_model *model, const struct cn_dataset *training,
+                                 const struct cn_dataset *validation,
+                                 const struct cn_training_options *options,
+                                 struct cn_trainer **ret_trainer, struct cn_error *error) {
+    struct cn_network *network = model->network;
+    const size_t batch = (size_t)options->batch_size;
+    enum cn_status status = check_training(network, training, validation, options, error);
+    if (status != CN_OK)
+        return status;
+    struct cn_trainer *trainer = calloc(1, sizeof *trainer);
+    if (trainer == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for a trainer");
+    trainer->model = model;
+    trainer->training = training;
+    trainer->validation = validation;
+    trainer->options = *options;
+    trainer->steps = (training->count + batch - 1) / batch;
+    trainer->watch.plateau_scale = 1;
+    status = allocate_arrays(trainer, error);
     if (status == CN_OK)
         status = cn_gradient_workspace_create(network, batch, options->threads, &trainer->workspace,
                                               error);
