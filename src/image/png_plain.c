@@ -1,8 +1,7 @@
 /* png_plain.c: see png_plain.h. libdeflate inflates a small picture as a whole in half the time of
  * zlib, and what libpng prepares for each picture costs more than the rest of such a one. Accepts
  * nothing that libpng would not: every checksum is verified, the chunks' order, the exact size of
- * the data and each row's filter. Thread-safe.
- */
+ * the data and each row's filter. Thread-safe: the only state is a decompressor per thread. */
 #include "image/png_plain.h"
 
 #ifdef HAVE_CONFIG_H
@@ -11,6 +10,7 @@
 
 #ifdef HAVE_LIBDEFLATE
 #include <libdeflate.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,14 +71,46 @@ static bool collect_data(const unsigned char *bytes, size_t length, struct plain
     }
 }
 
+static pthread_key_t decompressor_key;
+static bool has_key;
+
+static void free_decompressor(void *decompressor) {
+    libdeflate_free_decompressor(decompressor);
+}
+
+static void make_key(void) {
+    has_key = pthread_key_create(&decompressor_key, free_decompressor) == 0;
+}
+
+/* A thread that outlives this library, when it is unloaded, must not call free_decompressor. */
+__attribute__((destructor)) static void delete_key(void) {
+    if (has_key)
+        (void)pthread_key_delete(decompressor_key);
+}
+
+/* Each thread has one and keeps it: a new one is cleared, which costs as many instructions as a
+ * small picture's data. NULL without memory. */
+static struct libdeflate_decompressor *decompressor_of_thread(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_key);
+    struct libdeflate_decompressor *own = has_key ? pthread_getspecific(decompressor_key) : NULL;
+    if (own != NULL || !has_key)
+        return own;
+    own = libdeflate_alloc_decompressor();
+    if (own != NULL && pthread_setspecific(decompressor_key, own) != 0) {
+        libdeflate_free_decompressor(own);
+        own = NULL;
+    }
+    return own;
+}
+
 static bool inflate_whole(const struct plain_data *data, unsigned char *raw, size_t size) {
-    struct libdeflate_decompressor *decompressor = libdeflate_alloc_decompressor();
+    struct libdeflate_decompressor *decompressor = decompressor_of_thread();
     size_t used = 0;
     const bool whole = decompressor != NULL &&
                        libdeflate_zlib_decompress_ex(decompressor, data->bytes, data->length, raw,
                                                      size, &used, NULL) == LIBDEFLATE_SUCCESS &&
                        used == data->length;
-    libdeflate_free_decompressor(decompressor);
     return whole;
 }
 
