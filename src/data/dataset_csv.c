@@ -17,62 +17,6 @@
 
 enum { PATH_SIZE = 4096, MAX_LABEL = 65534 };
 
-/* ---- Which file ---- */
-
-static bool is_csv_file(const char *path) {
-    struct stat info;
-    const size_t length = strlen(path);
-    static const char *const endings[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz"};
-    bool named = false;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        named = named || (length > strlen(endings[i]) &&
-                          strcasecmp(path + length - strlen(endings[i]), endings[i]) == 0);
-    return named && stat(path, &info) == 0 && S_ISREG(info.st_mode);
-}
-
-/* The one file of a folder whose name ends like mnist_train.csv. False: none, or several. */
-static bool find_only(const char *folder, const char *split, char path[static PATH_SIZE]) {
-    size_t found = 0;
-    DIR *directory = opendir(folder);
-    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-        const size_t length = strcspn(entry->d_name, ".");
-        const char *end = entry->d_name + length - strlen(split);
-        char candidate[PATH_SIZE];
-        if (length > strlen(split) && strncasecmp(end, split, strlen(split)) == 0 &&
-            (end[-1] == '_' || end[-1] == '-') &&
-            snprintf(candidate, PATH_SIZE, "%s/%s", folder, entry->d_name) < PATH_SIZE &&
-            is_csv_file(candidate) && found++ == 0)
-            memcpy(path, candidate, sizeof candidate);
-    }
-    if (directory != NULL)
-        (void)closedir(directory);
-    return found == 1;
-}
-
-/* The split's file in a folder, or the file that the request names. */
-static bool find_csv(const struct cn_dataset_request *request, char path[static PATH_SIZE],
-                     bool *ret_whole) {
-    static const char *const names[] = {"train", "test", "validation"};
-    static const char *const endings[] = {".csv", ".csv.gz"};
-    *ret_whole = is_csv_file(request->path);
-    if (*ret_whole)
-        return snprintf(path, PATH_SIZE, "%s", request->path) < PATH_SIZE;
-    for (size_t i = 0; i < 2; i++)
-        if (snprintf(path, PATH_SIZE, "%s/%s%s", request->path, names[request->split], endings[i]) <
-                PATH_SIZE &&
-            is_csv_file(path))
-            return true;
-    return find_only(request->path, names[request->split], path);
-}
-
-bool cn_dataset_csv_recognize(const struct cn_dataset_request *request) {
-    struct cn_dataset_request training = *request;
-    char path[PATH_SIZE];
-    bool whole;
-    training.split = CN_SPLIT_TRAIN;
-    return find_csv(request, path, &whole) || find_csv(&training, path, &whole);
-}
-
 /* ---- Rows ---- */
 
 struct rows {
@@ -238,6 +182,81 @@ static enum cn_status read_rows(struct rows *rows, const struct cn_dataset_reque
             status = add_row(rows, dataset, error);
     }
     return status;
+}
+
+/* ---- Which file ---- */
+
+static bool is_csv_file(const char *path) {
+    struct stat info;
+    const size_t length = strlen(path);
+    static const char *const endings[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz"};
+    bool named = false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        named = named || (length > strlen(endings[i]) &&
+                          strcasecmp(path + length - strlen(endings[i]), endings[i]) == 0);
+    return named && stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/* True if the file's columns are a label and the pixels of a picture: many folders of other data
+ * have some CSV file. */
+static bool has_pictures(const struct cn_dataset_request *request, const char *path) {
+    enum { LEAST_PIXELS = 16 };
+    struct rows rows = {.label_column = SIZE_MAX};
+    struct cn_shape shape;
+    bool more = false, head;
+    if (cn_csv_open(path, &rows.csv, NULL) != CN_OK)
+        return false;
+    if (cn_csv_next(&rows.csv, &more, NULL) == CN_OK && more)
+        read_head(&rows, &head);
+    const bool good = rows.label_column != SIZE_MAX && rows.columns > LEAST_PIXELS &&
+                      find_shape(&rows, request, &shape, NULL) == CN_OK;
+    cn_csv_close(&rows.csv);
+    return good;
+}
+
+/* The one file of a folder whose name ends like mnist_train.csv. False: none, or several. */
+static bool find_only(const struct cn_dataset_request *request, const char *split,
+                      char path[static PATH_SIZE]) {
+    const char *folder = request->path;
+    size_t found = 0;
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        const size_t length = strcspn(entry->d_name, ".");
+        const char *end = entry->d_name + length - strlen(split);
+        char candidate[PATH_SIZE];
+        if (length > strlen(split) && strncasecmp(end, split, strlen(split)) == 0 &&
+            (end[-1] == '_' || end[-1] == '-') &&
+            snprintf(candidate, PATH_SIZE, "%s/%s", folder, entry->d_name) < PATH_SIZE &&
+            is_csv_file(candidate) && found++ == 0)
+            memcpy(path, candidate, sizeof candidate);
+    }
+    if (directory != NULL)
+        (void)closedir(directory);
+    return found == 1 && has_pictures(request, path);
+}
+
+/* The split's file in a folder, or the file that the request names. */
+static bool find_csv(const struct cn_dataset_request *request, char path[static PATH_SIZE],
+                     bool *ret_whole) {
+    static const char *const names[] = {"train", "test", "validation"};
+    static const char *const endings[] = {".csv", ".csv.gz"};
+    *ret_whole = is_csv_file(request->path);
+    if (*ret_whole)
+        return snprintf(path, PATH_SIZE, "%s", request->path) < PATH_SIZE;
+    for (size_t i = 0; i < 2; i++)
+        if (snprintf(path, PATH_SIZE, "%s/%s%s", request->path, names[request->split], endings[i]) <
+                PATH_SIZE &&
+            is_csv_file(path))
+            return true;
+    return find_only(request, names[request->split], path);
+}
+
+bool cn_dataset_csv_recognize(const struct cn_dataset_request *request) {
+    struct cn_dataset_request training = *request;
+    char path[PATH_SIZE];
+    bool whole;
+    training.split = CN_SPLIT_TRAIN;
+    return find_csv(request, path, &whole) || find_csv(&training, path, &whole);
 }
 
 bool cn_dataset_csv_has_split(const struct cn_dataset_request *request) {

@@ -440,6 +440,7 @@ def habits(folder):
         for c in "abc":
             put(folder, "splits/%s/%s/deep/1.pgm" % (split, c), b"P5 4 4 255\n" + noise(ord(c), 16))
     put(folder, "splits/Train/__MACOSX/a/._1.pgm", "x")
+    put(folder, "splits/notes_train.csv", "label,author\n1,2\n")
     put(folder, "splits/Train/a/Thumbs.db", "x")
     said = learn(os.path.join(folder, "splits"))[1]
     check("Training: 3 pictures 4x4x1 in 3 classes" in said and "Validation: 3 pictures from its" in said and

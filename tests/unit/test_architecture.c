@@ -316,16 +316,17 @@ Test(architecture, survives_deep_nesting) {
 Test(architecture, shipped_architectures_have_their_parameters) {
     static const struct {
         const char *path;
-        size_t parameters;
-    } shipped[] = {{TEST_DATA_DIR "/../../models/seed.json", 10122},
-                   {TEST_DATA_DIR "/../../models/seed-unstrided.json", 17802}};
-    for (size_t i = 0; i < 2; i++) {
+        size_t parameters, layers;
+    } shipped[] = {{TEST_DATA_DIR "/../../models/seed.json", 10122, 7},
+                   {TEST_DATA_DIR "/../../models/seed-unstrided.json", 17802, 7},
+                   {TEST_DATA_DIR "/../../models/digits-fast.json", 29402, 13}};
+    for (size_t i = 0; i < sizeof shipped / sizeof *shipped; i++) {
         struct cn_network *network = NULL;
         struct cn_error error = {0};
         cr_assert_eq(cn_architecture_read(shipped[i].path, &network, &error), CN_OK, "%s",
                      error.text);
         cr_expect_eq(network->parameter_count, shipped[i].parameters);
-        cr_expect_eq(network->layer_count, 7);
+        cr_expect_eq(network->layer_count, shipped[i].layers);
         cr_expect_eq(network->output_shape.dims[0], 10);
         cn_network_free(network);
     }
