@@ -570,3 +570,43 @@ bool onnx_lower_global_pool(struct onnx_import *import) {
     onnx_result(y, ONNX_FLOAT, x->rank, dims, 1, &axis, layer);
     return true;
 }
+
+/* What ONNX Runtime writes when it saves an optimized model: a convolution or a product with an
+ * activation. */
+bool onnx_lower_fused(struct onnx_import *import) {
+    static const struct {
+        const char *name, *function;
+        bool is_activation; /* else a Unary */
+        size_t parameters;
+    } activations[] = {{"Relu", "relu", true, 0},  {"Sigmoid", "sigmoid", true, 0},
+                       {"Tanh", "tanh", true, 0},  {"LeakyRelu", "leaky_relu", false, 1},
+                       {"Clip", "clip", false, 2}, {"HardSigmoid", "hard_sigmoid", false, 2}};
+    const bool product = strcmp(import->node->type, "com.microsoft.FusedGemm") == 0;
+    const char *name = onnx_string(import, import->node, "activation", "");
+    size_t at = 0;
+    const Onnx__AttributeProto *list = onnx_attribute(import->node, "activation_params");
+    const float *parameters = list != NULL ? list->floats : NULL;
+    const size_t given = list != NULL ? list->n_floats : 0;
+    struct onnx_value *y = onnx_output(import, 0);
+    while (at < sizeof activations / sizeof *activations && strcmp(activations[at].name, name) != 0)
+        at++;
+    if (at == sizeof activations / sizeof *activations && name[0] != '\0')
+        return onnx_refuse(import, "its activation is %s", name);
+    if (!product && onnx_input(import, 3) != NULL)
+        return onnx_refuse(import, "it adds a fourth input");
+    if (!(product ? onnx_lower_gemm : onnx_lower_conv)(import) || y == NULL)
+        return false;
+    if (name[0] == '\0')
+        return true;
+    if (given < activations[at].parameters)
+        return onnx_refuse(import, "its activation has %zu parameters", given);
+    const struct onnx_layer from = import->layers[y->layer];
+    y->layer =
+        activations[at].is_activation
+            ? onnx_layer(import, "Activation",
+                         json_pack("{s:s}", "activation", activations[at].function), 1, &y->layer,
+                         from.rank, from.dims)
+            : onnx_layer_unary(import, y->layer, activations[at].function, (double)parameters[0],
+                               activations[at].parameters > 1 ? (double)parameters[1] : 0);
+    return y->layer >= 0;
+}

@@ -163,3 +163,25 @@ bool onnx_lower_lrn(struct onnx_import *import) {
     onnx_result(y, ONNX_FLOAT, x->rank, x->dims, count, axes, layer);
     return true;
 }
+
+/* The length of each vector along the axis becomes 1. */
+bool onnx_lower_lp_normalization(struct onnx_import *import) {
+    const struct onnx_value *x = onnx_dynamic(import, 0);
+    struct onnx_value *y = onnx_output(import, 0);
+    int axis, layer, axes[ONNX_RANK];
+    if (x == NULL || y == NULL ||
+        !onnx_axis(import, onnx_int(import->node, "axis", -1), x->rank, &axis))
+        return false;
+    if (onnx_int(import->node, "p", 2) != 2)
+        return onnx_refuse(import, "its p is %lld; 2 is supported",
+                           (long long)onnx_int(import->node, "p", 2));
+    const int count = onnx_axes_of(x, 0, axis, axes);
+    if (!onnx_arrange(import, x, count, axes, &layer))
+        return false;
+    const struct onnx_layer from = import->layers[layer];
+    layer = onnx_layer(import, "UnitNormalization", NULL, 1, &layer, from.rank, from.dims);
+    if (layer < 0)
+        return false;
+    onnx_result(y, ONNX_FLOAT, x->rank, x->dims, count, axes, layer);
+    return true;
+}

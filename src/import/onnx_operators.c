@@ -51,6 +51,7 @@ static const struct onnx_operator operators[] = {
     {"LessOrEqual", onnx_lower_binary},
     {"Log", onnx_lower_unary},
     {"LogSoftmax", onnx_lower_softmax},
+    {"LpNormalization", onnx_lower_lp_normalization},
     {"MatMul", onnx_lower_matmul},
     {"Max", onnx_lower_variadic},
     {"MaxPool", onnx_lower_pool},
@@ -104,6 +105,8 @@ static const struct onnx_operator operators[] = {
     {"Upsample", onnx_lower_resize},
     {"Where", onnx_lower_where},
     {"Xor", onnx_lower_binary},
+    {"com.microsoft.FusedConv", onnx_lower_fused},
+    {"com.microsoft.FusedGemm", onnx_lower_fused},
 };
 
 const struct onnx_operator *onnx_operator_find(const char *name) {

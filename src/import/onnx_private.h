@@ -383,6 +383,8 @@ bool onnx_lower_batch_normalization(struct onnx_import *import);
 bool onnx_lower_group_normalization(struct onnx_import *import); /* and InstanceNormalization */
 bool onnx_lower_layer_normalization(struct onnx_import *import);
 bool onnx_lower_lrn(struct onnx_import *import);
+bool onnx_lower_lp_normalization(struct onnx_import *import);
+bool onnx_lower_fused(struct onnx_import *import);
 /* onnx_elementwise.c */
 bool onnx_lower_unary(struct onnx_import *import);
 bool onnx_lower_clip(struct onnx_import *import);

@@ -313,6 +313,7 @@ static const struct cn_layer_training response_training = {.backward = response_
 static const struct cn_layer_inference response_inference = {.infer = response_infer};
 
 const struct cn_layer_type cn_unit_normalization_type = {.class_name = "UnitNormalization",
+                                                         .onnx = "LpNormalization",
                                                          .config_size =
                                                              sizeof(struct response_config),
                                                          .defaults = &unit_defaults,

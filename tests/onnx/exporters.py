@@ -213,7 +213,22 @@ def scopes():
         [floats("e", .1, .2, .3, .4)], [("x", ["n", 4])], [("y", ["n", 4])], 15, [turn, pick])
 
 
-for make in (tensorflow, quantized, structure, opsets, pytorch, scopes):
+def optimized():
+    """What ONNX Runtime saves of a model that it has optimized, and vectors of length 1."""
+    made = model([
+        node("FusedConv", ["x", "k", "b"], ["c"], domain="com.microsoft", activation="Relu", **WINDOW),
+        node("FusedConv", ["c", "k2"], ["d"], domain="com.microsoft", activation="LeakyRelu",
+             activation_params=[.1], kernel_shape=[2, 2]),
+        node("LpNormalization", ["d"], ["n"], axis=1), node("Flatten", ["n"], ["f"]),
+        node("FusedGemm", ["f", "w", "e"], ["y"], domain="com.microsoft", activation="Sigmoid",
+             transB=1)],
+        [weights("k", 3, 2, 3, 3), weights("b", 3), weights("k2", 4, 3, 2, 2), weights("w", 3, 36),
+         weights("e", 3)], FIRST, [("y", ["n", 3])], 12)
+    made.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    yield "onnxruntime-fused", made
+
+
+for make in (tensorflow, quantized, structure, opsets, pytorch, scopes, optimized):
     for case, made in make():
         os.makedirs(os.path.join(sys.argv[1], case), exist_ok=True)
         with open(os.path.join(sys.argv[1], case, "model.onnx"), "wb") as file:
