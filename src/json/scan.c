@@ -162,10 +162,6 @@ enum cn_status cn_json_skip(struct json_scan *s) {
 
 /* ---- The contents of strings: escapes, UTF-8, base64 ---- */
 
-bool cn_json_is(struct json_string string, const char *text) {
-    return string.length == strlen(text) && memcmp(string.begin, text, string.length) == 0;
-}
-
 /* Four hexadecimal digits, which cn_json_text has checked. */
 static unsigned hex4(const char *digits) {
     unsigned value = 0;
@@ -224,6 +220,14 @@ size_t cn_json_unescape(struct json_string string, char *to) {
         to = put_escape(to, &from, end);
     }
     return (size_t)(to - start);
+}
+
+bool cn_json_is(struct json_string string, const char *text) {
+    const size_t length = strlen(text);
+    char plain[CN_JSON_NAME];
+    if (string.length <= sizeof plain && memchr(string.begin, '\\', string.length) != NULL)
+        string = (struct json_string){plain, cn_json_unescape(string, plain)};
+    return string.length == length && memcmp(string.begin, text, length) == 0;
 }
 
 bool cn_json_is_utf8(struct json_string string) {

@@ -172,6 +172,24 @@ Test(json_scan, escapes) {
     cr_assert_str_eq(text, "\xf0\x9f\x98\x80\xef\xbf\xbdx\xef\xbf\xbd");
 }
 
+static bool is_string(const char *bytes, const char *text) {
+    return cn_json_is((struct json_string){bytes, strlen(bytes)}, text);
+}
+
+Test(json_scan, a_name_is_the_same_in_each_spelling) {
+    cr_assert(is_string("images", "images"));
+    cr_assert(is_string("\\u0069mages", "images"));
+    cr_assert(is_string("\\u0069\\u006d\\u0061\\u0067\\u0065\\u0073", "images"));
+    cr_assert(is_string("a\\/b", "a/b"));
+    cr_assert_not(is_string("\\u0069mage", "images"));
+    cr_assert_not(is_string("\\u0049mages", "images"));
+    cr_assert_not(is_string("images\\u0000", "images"));
+    char bytes[2 * CN_JSON_NAME + 1];
+    memset(bytes, '\\', sizeof bytes - 1);
+    bytes[sizeof bytes - 1] = '\0';
+    cr_assert_not(is_string(bytes, "images"));
+}
+
 Test(json_scan, utf8) {
     cr_assert(cn_json_is_utf8(string_of("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
     static const char *const bad[] = {"\xc3",
