@@ -41,22 +41,19 @@ static bool parse_integer(const char *text, long long *ret_value) {
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || strchr("-0123456789", text[0]) == NULL) {
+    if (end == text || *end != '\0' || errno != 0 || strchr("-0123456789", text[0]) == NULL)
         return false;
-    }
     *ret_value = value;
     return true;
 }
 
 static bool parse_real(const char *text, double *ret_value) {
     char *end;
-    if (text[strspn(text, "-+.0123456789eE")] != '\0') { /* neither hexadecimal nor "nan" */
+    if (text[strspn(text, "-+.0123456789eE")] != '\0') /* neither hexadecimal nor "nan" */
         return false;
-    }
     double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value)) {
+    if (end == text || *end != '\0' || !isfinite(value))
         return false;
-    }
     *ret_value = value;
     return true;
 }
@@ -75,13 +72,12 @@ static void set_number(const struct parsing *parsing, const struct cli_option *o
         cli_usage_error(parsing->command, "--%s=%s: must be from %.10g to %.10g", option->name,
                         text, option->minimum, option->maximum);
     }
-    if (whole) {
+    if (whole)
         *(int *)field = (int)integer;
-    } else if (option->kind == CLI_FLOAT) {
+    else if (option->kind == CLI_FLOAT)
         *(float *)field = (float)value;
-    } else {
+    else
         *(double *)field = value;
-    }
 }
 
 static void set_seed(const struct parsing *parsing, const struct cli_option *option,
@@ -99,32 +95,28 @@ static void set_seed(const struct parsing *parsing, const struct cli_option *opt
 /* True if two names differ only in case and in - and _, as CategoricalCrossentropy and
  * categorical_crossentropy do. */
 static bool same_name(const char *a, const char *b) {
-    while (*a != '\0' || *b != '\0') {
-        if (*a == '_' || *a == '-') {
+    while (*a != '\0' || *b != '\0')
+        if (*a == '_' || *a == '-')
             a++;
-        } else if (*b == '_' || *b == '-') {
+        else if (*b == '_' || *b == '-')
             b++;
-        } else if (tolower((unsigned char)*a++) != tolower((unsigned char)*b++)) {
+        else if (tolower((unsigned char)*a++) != tolower((unsigned char)*b++))
             return false;
-        }
-    }
     return true;
 }
 
 static int find_name(const char *const *names, const char *text) {
     int index = cn_name_index(names, text);
-    for (int i = 0; index < 0 && text[0] != '\0' && names[i] != NULL; i++) {
+    for (int i = 0; index < 0 && text[0] != '\0' && names[i] != NULL; i++)
         index = same_name(names[i], text) ? i : -1;
-    }
     return index;
 }
 
 static void set_name(const struct parsing *parsing, const struct cli_option *option,
                      const char *text, void *field) {
     int index = find_name(option->names, text);
-    if (index < 0 && option->short_names != NULL) {
+    if (index < 0 && option->short_names != NULL)
         index = find_name(option->short_names, text);
-    }
     if (index < 0) {
         char list[400];
         cli_usage_error(parsing->command, "--%s=%s: must be one of %s", option->name, text,
@@ -141,9 +133,8 @@ static void set_option(const struct parsing *parsing, const struct cli_option *o
         *(bool *)field = true;
         break;
     case CLI_STRING:
-        if (text[0] == '\0') {
+        if (text[0] == '\0')
             cli_usage_error(parsing->command, "--%s: must not be empty", option->name);
-        }
         *(const char **)field = text;
         break;
     case CLI_INT:
@@ -158,9 +149,8 @@ static void set_option(const struct parsing *parsing, const struct cli_option *o
         set_name(parsing, option, text, field);
         break;
     case CLI_CUSTOM:
-        if (!option->parse(text, field, &rule)) {
+        if (!option->parse(text, field, &rule))
             cli_usage_error(parsing->command, "--%s=%s: %s", option->name, text, rule);
-        }
         break;
     }
 }
@@ -175,9 +165,8 @@ static void check_complete(const struct parsing *parsing) {
                             option->argument);
         }
     }
-    if (parsing->operand_count < syntax->least_operands) {
+    if (parsing->operand_count < syntax->least_operands)
         cli_usage_error(parsing->command, "%s is missing", syntax->operands);
-    }
     if (parsing->operand_count > syntax->most_operands) {
         cli_usage_error(parsing->command, "unexpected argument '%s'",
                         parsing->operands[syntax->most_operands]);
@@ -220,9 +209,8 @@ void cli_parse(const struct cli_syntax *syntax, int argc, char **argv, void *set
     struct argp argp = {rows, parse_one, syntax->operands, syntax->text, NULL, NULL, NULL};
     struct parsing parsing = {syntax, argv[0], settings, NULL, 0};
     argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &parsing) != 0) {
+    if (argp_parse(&argp, argc, argv, 0, NULL, &parsing) != 0)
         cli_usage_error(argv[0], "cannot parse the command line");
-    }
     check_complete(&parsing);
     *ret_operands = parsing.operands;
     *ret_count = parsing.operand_count;

@@ -84,9 +84,8 @@ static enum cn_status fill_sheet(const struct augment_settings *settings,
             const enum cn_mix how = cn_mix_draw(&settings->augmentation, &random);
             if (same_class && how != CN_MIX_NONE) {
                 const size_t sample = cn_random_below(&random, (uint32_t)data->count);
-                if (cn_augment(augmenter, &random, data->images + sample * size, other)) {
+                if (cn_augment(augmenter, &random, data->images + sample * size, other))
                     (void)cn_mix(how, &settings->augmentation, &random, other, &data->shape, image);
-                }
             }
             put_cell(sheet, row, column, image);
         }
@@ -108,18 +107,15 @@ static enum cn_status draw_sheet(const struct augment_settings *settings,
     void *png = NULL;
     size_t length = 0;
     sheet.pixels = cn_floats_allocate(count);
-    if (sheet.pixels == NULL) {
+    if (sheet.pixels == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a sheet of %zu samples", count);
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         sheet.pixels[i] = 0.5f;
-    }
     const struct cn_preprocessing plain =
         cn_preprocessing_without_normalization(&model->preprocessing);
     enum cn_status status = fill_sheet(settings, model, data, &sheet, error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = cn_image_to_png(&plain, sheet.pixels, &sheet.shape, &png, &length, error);
-    }
     if (status == CN_OK) {
         const struct cn_file_part part = {png, length};
         status = cn_file_write(settings->output, &part, 1, error);
@@ -138,16 +134,14 @@ int cli_augment(int argc, char **argv) {
     size_t operand_count;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
     enum cn_status status = cli_check_writable(settings.output, &error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = cli_model_find(settings.model, true, &model, NULL, &error);
-    }
     if (status == CN_OK) {
         status = cn_dataset_read(settings.data, CN_SPLIT_TRAIN, &model->network->input_shape,
                                  &model->preprocessing, &data, &error);
     }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = draw_sheet(&settings, model, data, &error);
-    }
     cn_dataset_free(data);
     cn_model_free(model);
     if (status == CN_OK) {

@@ -86,9 +86,8 @@ static void measure(struct bench *bench, int batch_size, int threads) {
     double times[MOST_RUNS], taken = 0;
     size_t batches = 1, runs = 0;
     (void)run_seconds(bench, batch_size, threads, 1); /* warms the caches */
-    while (run_seconds(bench, batch_size, threads, batches) < run_goal) {
+    while (run_seconds(bench, batch_size, threads, batches) < run_goal)
         batches *= 2;
-    }
     while (runs < LEAST_RUNS || (runs < MOST_RUNS && taken < bench->settings->seconds)) {
         times[runs] = run_seconds(bench, batch_size, threads, batches);
         taken += times[runs++];
@@ -109,9 +108,8 @@ static void measure_all(struct bench *bench) {
     for (int threads = 1, last = 0; !last; threads *= 2) {
         last = threads >= settings->threads;
         threads = last ? settings->threads : threads;
-        for (size_t i = 0; i < size_count && bench->count < MAX_RESULTS; i++) {
+        for (size_t i = 0; i < size_count && bench->count < MAX_RESULTS; i++)
             measure(bench, sizes[i], threads);
-        }
     }
 }
 
@@ -252,22 +250,18 @@ static enum cn_status bench_prepare(struct bench *bench, const struct cn_model *
     const struct bench_settings *settings = bench->settings;
     size_t largest = settings->batch_size > 0 ? (size_t)settings->batch_size : 1024;
     enum cn_status status = cn_plan_create(model->network, &bench->plan, error);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
-    for (size_t i = 0; i < model->network->layer_count; i++) {
+    for (size_t i = 0; i < model->network->layer_count; i++)
         bench->flops += 2 * (double)cn_layer_macs(&model->network->layers[i]);
-    }
     size_t inputs = largest * cn_plan_input_size(bench->plan);
     bench->images = cn_floats_allocate(inputs);
     bench->outputs = cn_floats_allocate(largest * cn_plan_output_size(bench->plan));
-    if (bench->images == NULL || bench->outputs == NULL) {
+    if (bench->images == NULL || bench->outputs == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu images", largest);
-    }
     struct cn_random random = cn_random_stream(0, 0, 0, 0);
-    for (size_t i = 0; i < inputs; i++) {
+    for (size_t i = 0; i < inputs; i++)
         bench->images[i] = cn_random_float(&random);
-    }
     return cn_workspaces_create(bench->plan, settings->threads, &bench->workspaces, error);
 }
 
@@ -292,9 +286,8 @@ int cli_bench(int argc, char **argv) {
         settings.batch_size = settings.batch_size > 0 ? settings.batch_size : 1;
     }
     enum cn_status status = cli_model_find(operands[0], true, &model, NULL, &error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = bench_prepare(&bench, model, &error);
-    }
     if (status != CN_OK) {
         exit_status = cli_report(argv[0], &error);
     } else {

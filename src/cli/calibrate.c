@@ -51,9 +51,8 @@ static enum cn_status measure(const struct cn_model *model, const struct cn_data
     struct cn_evaluation evaluation;
     enum cn_status status = cn_evaluate(model->network, data, CN_LOSS_CATEGORICAL_CROSSENTROPY,
                                         threads, &evaluation, error);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
     *ret_quality = (struct quality){.loss = evaluation.loss,
                                     .error = cn_calibration_error(&evaluation, data->labels, bins)};
     if (calibrated != NULL)
@@ -94,13 +93,11 @@ static void warn_of_training_data(const char *command, const struct calibrate_se
                                   const struct cn_model *model, const struct cn_dataset *data) {
     const double kept = cli_data_recorded_share(model->training);
     char advice[80] = "take others";
-    if (settings->share > 0 && settings->share <= kept) {
+    if (settings->share > 0 && settings->share <= kept)
         return; /* a part of what the training kept */
-    }
     const size_t learned = cli_data_learned(model, data);
-    if (kept > 0) {
+    if (kept > 0)
         (void)snprintf(advice, sizeof advice, "--validation-split %g takes only the others", kept);
-    }
     if (learned > 0) {
         (void)cli_fail(command,
                        "%s: the model was trained on %zu of these %zu pictures, so that it will be "
@@ -136,11 +133,10 @@ int cli_calibrate(int argc, char **argv) {
     if (status == CN_OK)
         status = cn_model_write(model, settings.output, &error);
     int exit_status = CLI_DONE;
-    if (status != CN_OK) {
+    if (status != CN_OK)
         exit_status = cli_report(argv[0], &error);
-    } else if (!calibration_print(&settings, model, data->count, &before, &after)) {
+    else if (!calibration_print(&settings, model, data->count, &before, &after))
         exit_status = CLI_FAILED;
-    }
     cn_dataset_free(data);
     cn_model_free(model);
     return exit_status;

@@ -36,9 +36,8 @@ static void print_help(FILE *stream) {
     fputs("Usage: convnet COMMAND [OPTION...]\n"
           "Train, evaluate and use convolutional networks.\n\n",
           stream);
-    for (size_t i = 0; i < COMMANDS; i++) {
+    for (size_t i = 0; i < COMMANDS; i++)
         fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    }
     fputs("\n`convnet COMMAND --help' lists the options of a command; `convnet --version' prints "
           "the version.\n"
           "Exit status: 0 done, 1 failed, 2 wrong usage, 128+N stopped by signal N.\n",
@@ -47,9 +46,8 @@ static void print_help(FILE *stream) {
 
 static int unknown_command(const char *name) {
     fprintf(stderr, "convnet: unknown command '%s'; the commands are", name);
-    for (size_t i = 0; i < COMMANDS; i++) {
+    for (size_t i = 0; i < COMMANDS; i++)
         fprintf(stderr, "%s %s", i > 0 ? "," : "", commands[i].name);
-    }
     fputs("\n", stderr);
     return CLI_USAGE;
 }
@@ -73,9 +71,8 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
 int main(int argc, char **argv) {
     cn_openmp_wait_passively(argv);
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes becomes an error of the write */
-    if (atexit(close_stdout) != 0) {
+    if (atexit(close_stdout) != 0)
         return CLI_FAILED;
-    }
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
@@ -88,10 +85,8 @@ int main(int argc, char **argv) {
         puts("convnet (convnetd) " PACKAGE_VERSION);
         return CLI_DONE;
     }
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
             return run_command(&commands[i], argc - 1, argv + 1);
-        }
-    }
     return unknown_command(argv[1]);
 }

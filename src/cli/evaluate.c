@@ -86,50 +86,43 @@ static bool evaluate_print_json(const struct evaluate_result *result) {
                                                      means->precision, "macro_recall",
                                                      means->recall, "macro_f1", means->f1,
                                                      "weighted_f1", means->weighted_f1));
-        if (isfinite(means->auc)) {
+        if (isfinite(means->auc))
             (void)json_object_set_new(json, "auc", json_real(means->auc));
-        }
-        if (isfinite(means->top_5)) {
+        if (isfinite(means->top_5))
             (void)json_object_set_new(json, "top_5_accuracy", json_real(means->top_5));
-        }
     }
-    if (json != NULL && result->penalty > 0) {
+    if (json != NULL && result->penalty > 0)
         (void)json_object_set_new(json, "regularization", json_real(result->penalty));
-    }
     if (json != NULL && result->outliers.samples > 0) {
         (void)json_object_set_new(
             json, "outliers",
             json_pack("{s:I, s:f, s:f}", "samples", (json_int_t)result->outliers.samples, "auroc",
                       result->outliers.auroc, "mean_confidence", result->outliers.mean_confidence));
     }
-    if (json != NULL && result->settings->confusion) {
+    if (json != NULL && result->settings->confusion)
         (void)json_object_set_new(json, "confusion_matrix", confusion_json(evaluation));
-    }
     return cli_put_json_value(json);
 }
 
 static void print_ratio(size_t part, size_t whole) {
-    if (whole == 0) {
+    if (whole == 0)
         printf(" %9s", "-");
-    } else {
+    else
         printf(" %9.4f", (double)part / (double)whole);
-    }
 }
 
 static void print_confusion(const struct cn_model *model, const struct cn_evaluation *evaluation) {
     size_t classes = evaluation->class_count;
     puts("\nConfusion matrix (rows: true class, columns: predicted class)");
     cli_put_plain("", 16);
-    for (size_t j = 0; j < classes; j++) {
+    for (size_t j = 0; j < classes; j++)
         printf(" %6zu", j);
-    }
     putchar('\n');
     for (size_t i = 0; i < classes; i++) {
         printf("%5zu ", i);
         cli_put_plain(model->labels[i], 10);
-        for (size_t j = 0; j < classes; j++) {
+        for (size_t j = 0; j < classes; j++)
             printf(" %6zu", evaluation->confusion[i * classes + j]);
-        }
         putchar('\n');
     }
 }
@@ -138,20 +131,17 @@ static bool evaluate_print_text(const struct evaluate_result *result) {
     const struct cn_evaluation *evaluation = &result->evaluation;
     const struct cn_model *model = result->model;
     printf("loss         %.6f (%s", evaluation->loss, cn_loss_names[result->settings->loss]);
-    if (result->penalty > 0) {
+    if (result->penalty > 0)
         printf("; %.6f of it from the regularizers", result->penalty);
-    }
     puts(")");
     printf("accuracy     %.4f (%zu of %zu; 95 %% interval %.4f to %.4f)\n", evaluation->accuracy,
            evaluation->correct, evaluation->samples, result->interval[0], result->interval[1]);
-    if (isfinite(result->means.top_5)) {
+    if (isfinite(result->means.top_5))
         printf("top 5        %.4f\n", result->means.top_5);
-    }
     printf("F1           %.4f (mean of the classes; %.4f weighted by their samples)\n",
            result->means.f1, result->means.weighted_f1);
-    if (isfinite(result->means.auc)) {
+    if (isfinite(result->means.auc))
         printf("AUC          %.4f (mean of each class against the rest)\n", result->means.auc);
-    }
     printf("calibration  %.4f off on average (temperature %g)\n", result->calibration_error,
            cli_decimal(model->network->temperature));
     if (result->outliers.samples > 0) {
@@ -169,9 +159,8 @@ static bool evaluate_print_text(const struct evaluate_result *result) {
         printf(" %9.4f", cn_class_f1(&class));
         putchar('\n');
     }
-    if (result->settings->confusion) {
+    if (result->settings->confusion)
         print_confusion(model, evaluation);
-    }
     return cli_stdout_good();
 }
 
@@ -267,9 +256,8 @@ static enum cn_status measure_outliers(struct evaluate_result *result, struct cn
         status = cn_evaluate(model->network, &view, (enum cn_loss)settings->loss, settings->threads,
                              &evaluation, error);
     }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = compare_outliers(result, &evaluation, error);
-    }
     cn_evaluation_clear(&evaluation);
     cn_dataset_free(data);
     return status;
@@ -283,17 +271,15 @@ enum cn_status evaluate_measure(struct evaluate_result *result, struct cn_error 
         cn_evaluate_watched(result->model->network, result->data, (enum cn_loss)settings->loss,
                             settings->threads, progress_count_images, &progress, e, error);
     progress_clear(&progress);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
     result->penalty = cn_network_penalty(result->model->network) + e->activity_penalty;
     e->loss += result->penalty;
     evaluate_interval(e->correct, e->samples, result->interval);
     result->calibration_error = cn_calibration_error(e, result->data->labels, result->bins);
     status = cn_class_means(e, result->data->labels, &result->means, error);
-    if (status == CN_OK && settings->outliers != NULL) {
+    if (status == CN_OK && settings->outliers != NULL)
         status = measure_outliers(result, error);
-    }
     return status;
 }
 
@@ -341,9 +327,8 @@ static enum cn_status read_split(const struct evaluate_settings *settings,
 enum cn_status evaluate_read(const char *command, struct evaluate_settings *settings,
                              struct evaluate_result *result, struct cn_error *error) {
     enum cn_status status = cli_model_find(settings->model, false, &result->model, NULL, error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = read_split(settings, result, error);
-    }
     if (status == CN_OK) {
         settings->loss = settings->loss >= 0 ? settings->loss : trained_loss(result->model);
         warn_of_training_data(command, result);
@@ -371,21 +356,17 @@ int cli_evaluate(int argc, char **argv) {
                         "draws them alone");
     }
     enum cn_status status = settings.report != NULL ? report_check(settings.report, &error) : CN_OK;
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = evaluate_read(argv[0], &settings, &result, &error);
-    }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = evaluate_measure(&result, &error);
-    }
-    if (status == CN_OK && settings.report != NULL) {
+    if (status == CN_OK && settings.report != NULL)
         status = report_write(&result, settings.history, settings.report, &error);
-    }
     int exit_status = CLI_DONE;
-    if (status != CN_OK) {
+    if (status != CN_OK)
         exit_status = cli_report(argv[0], &error);
-    } else if (!(settings.json ? evaluate_print_json : evaluate_print_text)(&result)) {
+    else if (!(settings.json ? evaluate_print_json : evaluate_print_text)(&result))
         exit_status = CLI_FAILED;
-    }
     evaluate_clear(&result);
     return exit_status;
 }

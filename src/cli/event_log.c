@@ -29,9 +29,8 @@ struct event_log {
 static void fill_table(uint32_t table[static 256]) {
     for (uint32_t i = 0; i < 256; i++) {
         table[i] = i;
-        for (int bit = 0; bit < 8; bit++) {
+        for (int bit = 0; bit < 8; bit++)
             table[i] = table[i] >> 1 ^ ((table[i] & 1) != 0 ? 0x82f63b78u : 0);
-        }
     }
 }
 
@@ -40,9 +39,8 @@ static void fill_table(uint32_t table[static 256]) {
 static uint32_t masked_checksum(const struct event_log *log, const void *bytes, size_t length) {
     const unsigned char *next = bytes;
     uint32_t sum = 0xffffffffu;
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++)
         sum = sum >> 8 ^ log->table[(sum ^ next[i]) & 0xff];
-    }
     sum = ~sum;
     return (sum >> 15 | sum << 17) + 0xa282ead8u;
 }
@@ -114,9 +112,8 @@ enum cn_status event_log_open(const char *folder, struct event_log **ret_log,
                               struct cn_error *error) {
     char host[64] = "host";
     struct event_log *log = calloc(1, sizeof *log);
-    if (log == NULL) {
+    if (log == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for an event file");
-    }
     fill_table(log->table);
     (void)gethostname(host, sizeof host - 1);
     const int length =
@@ -145,8 +142,7 @@ enum cn_status event_log_open(const char *folder, struct event_log **ret_log,
 }
 
 void event_log_close(struct event_log *log) {
-    if (log != NULL && log->file != NULL) {
+    if (log != NULL && log->file != NULL)
         (void)fclose(log->file);
-    }
     free(log);
 }

@@ -16,9 +16,8 @@
 
 static bool is_listed(const char *list, const char *entry) {
     const char *place = strstr(list, entry);
-    while (place != NULL && place != list && place[-1] != ' ') {
+    while (place != NULL && place != list && place[-1] != ' ')
         place = strstr(place + 1, entry);
-    }
     return place != NULL;
 }
 
@@ -34,18 +33,16 @@ static void list_names(const char *ending, char *list, size_t size) {
             size_t used = strlen(list), stem = strlen(entries[j]->d_name) - strlen(ending);
             if (cn_name_ends(entries[j]->d_name, ending)) {
                 (void)snprintf(name, sizeof name, "%.*s, ", (int)stem, entries[j]->d_name);
-                if (!is_listed(list, name) && used + strlen(name) < size) {
+                if (!is_listed(list, name) && used + strlen(name) < size)
                     (void)strcpy(list + used, name);
-                }
             }
             free(entries[j]);
         }
         free(entries);
     }
     size_t used = strlen(list);
-    if (used > 0) {
+    if (used > 0)
         list[used - 2] = '\0';
-    }
 }
 
 static enum cn_status unknown_name(const char *argument, const char *what, const char *ending,
@@ -64,12 +61,10 @@ static enum cn_status unknown_name(const char *argument, const char *what, const
 enum cn_status cli_architecture_find(const char *argument, struct cn_network **ret_network,
                                      struct cn_error *error) {
     char path[PATH_MAX];
-    if (cn_known_is_path(argument)) {
+    if (cn_known_is_path(argument))
         return cn_architecture_read(argument, ret_network, error);
-    }
-    if (!cn_known_find(argument, ".json", CN_KNOWN_HERE, path)) {
+    if (!cn_known_find(argument, ".json", CN_KNOWN_HERE, path))
         return unknown_name(argument, "architecture", ".json", error);
-    }
     return cn_architecture_read(path, ret_network, error);
 }
 
@@ -77,9 +72,8 @@ static enum cn_status untrained_model(const char *path, struct cn_model **ret_mo
                                       struct cn_error *error) {
     struct cn_network *network = NULL;
     enum cn_status status = cn_architecture_read(path, &network, error);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
     cn_network_initialize(network, 0);
     return cn_model_create(network, ret_model, error);
 }
@@ -91,12 +85,10 @@ enum cn_status cli_model_find(const char *argument, bool architectures, struct c
     bool trained = by_path ? !(architectures && cn_name_ends(argument, ".json"))
                            : cn_known_find(argument, ".safetensors", CN_KNOWN_HERE, path);
     if (!by_path && !trained &&
-        !(architectures && cn_known_find(argument, ".json", CN_KNOWN_HERE, path))) {
+        !(architectures && cn_known_find(argument, ".json", CN_KNOWN_HERE, path)))
         return unknown_name(argument, "model", architectures ? ".json" : ".safetensors", error);
-    }
-    if (ret_trained != NULL) {
+    if (ret_trained != NULL)
         *ret_trained = trained;
-    }
     const char *file = by_path ? argument : path;
     const enum cn_status status =
         trained ? cn_model_read(file, ret_model, error) : untrained_model(file, ret_model, error);
@@ -114,9 +106,8 @@ enum cn_status cli_model_find(const char *argument, bool architectures, struct c
 enum cn_status cli_check_writable(const char *path, struct cn_error *error) {
     char folder[PATH_MAX];
     struct stat info;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return cn_fail_at(error, CN_IO, path, -1, "is a folder, not a file");
-    }
     const char *slash = strrchr(path, '/');
     int length = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
     (void)snprintf(folder, sizeof folder, "%.*s", length, slash == NULL ? "." : path);

@@ -62,9 +62,8 @@ static bool import_print(const json_t *report, const struct cn_model *model, con
         cli_put_plain(model->labels[i], 0);
     }
     puts(model->label_count > 20 ? ", ..." : "");
-    if (output != NULL) {
+    if (output != NULL)
         printf("Written to     %s\n", output);
-    }
     return cli_stdout_good();
 }
 
@@ -88,9 +87,8 @@ static void import_print_obstacles(const json_t *report) {
         char shown[4 * CN_JSON_TEXT];
         const char *text = json_string_value(obstacle);
         (void)snprintf(shown, sizeof shown, "%s", text != NULL ? text : "");
-        for (char *c = shown; *c != '\0'; c++) {
+        for (char *c = shown; *c != '\0'; c++)
             *c = *c < ' ' || *c > '~' ? '?' : *c;
-        }
         fprintf(stderr, "  %s\n", shown);
     }
 }
@@ -156,9 +154,8 @@ static void find_program(char path[static PATH_MAX]) {
     const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = '\0';
     (void)snprintf(path, PATH_MAX, "%.4000s/convnet-import", dirname(self));
-    if (access(path, X_OK) != 0) {
+    if (access(path, X_OK) != 0)
         (void)snprintf(path, PATH_MAX, "%s/convnet-import", CN_PROGRAMS_FOLDER);
-    }
 }
 
 /* The numbers of "x=1,224,224,3" without the batch; an empty list for other text. */
@@ -197,15 +194,13 @@ static enum cn_status open_descriptors(const char *file, const char *architectur
     (void)snprintf(copy, sizeof copy, "%s", file);
     const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
     descriptors[0] = open(file, flags);
-    if (descriptors[0] < 0) {
+    if (descriptors[0] < 0)
         return cn_fail_at(error, CN_IO, file, -1, "cannot open the file: %s", strerror(errno));
-    }
     descriptors[1] = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
     descriptors[2] = memfd_create("model", MFD_CLOEXEC);
     descriptors[3] = memfd_create("report", MFD_CLOEXEC);
-    if (descriptors[2] < 0 || descriptors[3] < 0) {
+    if (descriptors[2] < 0 || descriptors[3] < 0)
         return cn_fail(error, CN_IO, "cannot make a file in memory: %s", strerror(errno));
-    }
     descriptors[4] = architecture != NULL ? open(architecture, flags) : -1;
     if (architecture != NULL && descriptors[4] < 0) {
         return cn_fail_at(error, CN_IO, architecture, -1, "cannot open the file: %s",
@@ -226,28 +221,23 @@ enum cn_status cli_import_run(const int descriptors[static CLI_IMPORT_DESCRIPTOR
     /* The descriptors are first moved away from the numbers that they will get. */
     for (int i = 0; i < CLI_IMPORT_DESCRIPTORS; i++) {
         high[i] = descriptors[i] >= 0 ? fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64) : -1;
-        if (high[i] >= 0) {
+        if (high[i] >= 0)
             (void)posix_spawn_file_actions_adddup2(&actions, high[i], IMPORT_FD_INPUT + i);
-        }
     }
     int failed = posix_spawn(&child, path, &actions, NULL, arguments, environment);
     (void)posix_spawn_file_actions_destroy(&actions);
-    for (int i = 0; i < CLI_IMPORT_DESCRIPTORS; i++) {
-        if (high[i] >= 0) {
+    for (int i = 0; i < CLI_IMPORT_DESCRIPTORS; i++)
+        if (high[i] >= 0)
             (void)close(high[i]);
-        }
-    }
     if (failed != 0) {
         return cn_fail_at(error, CN_IO, path, -1,
                           "cannot start the import program: %s (was convnet built with "
                           "--disable-import?)",
                           strerror(failed));
     }
-    while (waitpid(child, ret_status, 0) < 0) {
-        if (errno != EINTR) {
+    while (waitpid(child, ret_status, 0) < 0)
+        if (errno != EINTR)
             return cn_fail(error, CN_IO, "cannot wait for the import program: %s", strerror(errno));
-        }
-    }
     return CN_OK;
 }
 
@@ -275,12 +265,10 @@ enum cn_status cli_import_report(int fd, const char *file, int child_status, jso
     free(bytes);
     const json_t *problem = json_object_get(*ret_report, "error");
     const char *text = json_string_value(json_object_get(problem, "text"));
-    if (status == CN_OK && text != NULL) {
+    if (status == CN_OK && text != NULL)
         return cn_fail_at(error, CN_UNSUPPORTED, file, -1, "%s", text);
-    }
-    if (status == CN_OK && (*ret_report == NULL || child_status != 0)) {
+    if (status == CN_OK && (*ret_report == NULL || child_status != 0))
         return cn_fail_at(error, CN_IO, file, -1, "the import program failed without a report");
-    }
     return status;
 }
 
@@ -317,9 +305,8 @@ int cli_import(int argc, char **argv) {
     size_t operand_count;
     bool good = true;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
-    if (settings.output == NULL && !settings.dry_run) {
+    if (settings.output == NULL && !settings.dry_run)
         cli_usage_error(argv[0], "--output=MODEL is required, or --dry-run");
-    }
     const char *output = settings.dry_run ? NULL : settings.output;
     enum cn_status status = output != NULL ? cli_check_writable(output, &error) : CN_OK;
     if (status == CN_OK)

@@ -197,9 +197,8 @@ struct subject {
 
 static unsigned long long total_macs(const struct cn_network *network) {
     unsigned long long total = 0;
-    for (size_t i = 0; i < network->layer_count; i++) {
+    for (size_t i = 0; i < network->layer_count; i++)
         total += cn_layer_macs(&network->layers[i]);
-    }
     return total;
 }
 
@@ -219,9 +218,8 @@ static json_t *layers_json(const struct cn_network *network) {
 
 static json_t *labels_json(const struct cn_model *model) {
     json_t *list = json_array();
-    for (size_t i = 0; i < model->label_count; i++) {
+    for (size_t i = 0; i < model->label_count; i++)
         (void)json_array_append_new(list, json_string(model->labels[i]));
-    }
     return list;
 }
 
@@ -303,9 +301,8 @@ static void print_training(const json_t *training, const char *indent) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)training, key, value) {
-        if (strcmp(key, "imported") == 0) {
+        if (strcmp(key, "imported") == 0)
             continue; /* printed before */
-        }
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
         printf("%s", indent);
         cli_put_plain(key, 18);
@@ -334,18 +331,16 @@ int cli_info(int argc, char **argv) {
     size_t operand_count;
     bool trained;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
-    if (cli_model_find(operands[0], true, &model, &trained, &error) != CN_OK) {
+    if (cli_model_find(operands[0], true, &model, &trained, &error) != CN_OK)
         return cli_report(argv[0], &error);
-    }
     json_t *training = json_loads(model->training, JSON_REJECT_DUPLICATES, NULL);
     const struct subject subject = {model, trained, training, operands[0]};
     enum cn_status status = CN_OK;
     bool good = true;
-    if (settings.plan) {
+    if (settings.plan)
         status = cli_info_plan(model, settings.json, &good, &error);
-    } else {
+    else
         good = settings.json ? print_json(&subject) : print_text(&subject);
-    }
     json_decref(training);
     cn_model_free(model);
     return status != CN_OK ? cli_report(argv[0], &error) : good ? CLI_DONE : CLI_FAILED;

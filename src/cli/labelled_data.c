@@ -11,14 +11,12 @@ enum { CLASSES_SHOWN = 10 }; /* in a message */
 
 const char *cli_class_list(const char *const *names, size_t count, char *text, size_t size) {
     const char *shown[CLASSES_SHOWN + 1] = {NULL};
-    for (size_t i = 0; i < count && i < CLASSES_SHOWN; i++) {
+    for (size_t i = 0; i < count && i < CLASSES_SHOWN; i++)
         shown[i] = names[i];
-    }
     (void)cn_name_list(shown, text, size);
     const size_t used = strlen(text);
-    if (count > CLASSES_SHOWN) {
+    if (count > CLASSES_SHOWN)
         (void)snprintf(text + used, size - used, ", ...");
-    }
     return text;
 }
 
@@ -48,13 +46,11 @@ static enum cn_status take_names(struct cn_dataset *data, const struct cn_model 
     }
     char **old = good ? data->class_names : names;
     const size_t count = good ? data->class_count : model->label_count;
-    for (size_t i = 0; old != NULL && i < count; i++) {
+    for (size_t i = 0; old != NULL && i < count; i++)
         free(old[i]);
-    }
     free(old);
-    if (!good) {
+    if (!good)
         return cn_fail(error, CN_MEMORY, "no memory for %zu classes", model->label_count);
-    }
     data->class_names = names;
     data->class_count = model->label_count;
     return CN_OK;
@@ -64,16 +60,13 @@ static enum cn_status match_classes(struct cn_dataset *data, const struct cn_mod
                                     struct cn_error *error) {
     enum cn_status status = CN_OK;
     uint16_t *classes = calloc(data->class_count + 1, sizeof *classes);
-    if (classes == NULL) {
+    if (classes == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu classes", data->class_count);
-    }
-    for (size_t i = 0; i < data->class_count && status == CN_OK; i++) {
+    for (size_t i = 0; i < data->class_count && status == CN_OK; i++)
         status = map_class(model, data->class_names[i], &classes[i], error);
-    }
     if (status == CN_OK) {
-        for (size_t i = 0; i < data->count; i++) {
+        for (size_t i = 0; i < data->count; i++)
             data->labels[i] = classes[data->labels[i]];
-        }
         status = take_names(data, model, error);
     }
     free(classes);
@@ -91,9 +84,8 @@ enum cn_status cli_data_read_to(const char *path, enum cn_split split, const str
     struct cn_dataset *data = NULL;
     enum cn_status status = cn_dataset_read_to(path, split, &model->network->input_shape,
                                                &model->preprocessing, storage, &data, error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = match_classes(data, model, error);
-    }
     if (status != CN_OK) {
         cn_dataset_free(data);
         return status;
@@ -131,9 +123,8 @@ static struct kept kept_of(const json_t *record) {
 enum cn_status cli_data_keep_share(struct cn_dataset **data, const char *training, double share,
                                    struct cn_error *error) {
     struct cn_dataset *first = NULL, *last = NULL;
-    if (share <= 0) {
+    if (share <= 0)
         return CN_OK;
-    }
     json_t *record = json_loads(training, JSON_REJECT_DUPLICATES, NULL);
     const struct kept kept = kept_of(record);
     enum cn_status status =

@@ -19,9 +19,8 @@ int cli_report(const char *command, const struct cn_error *error) {
     put_command(command);
     if (error->source[0] != '\0') {
         fprintf(stderr, "%s: ", error->source);
-        if (error->offset >= 0) {
+        if (error->offset >= 0)
             fprintf(stderr, "at %lld: ", error->offset);
-        }
     }
     fprintf(stderr, "%s\n", error->text[0] != '\0' ? error->text : cn_status_name(error->status));
     return CLI_FAILED;
@@ -61,9 +60,8 @@ void cli_add_plain(struct cn_text *to, const char *text, int width) {
             c += length;
         }
     }
-    for (; columns < width; columns++) {
+    for (; columns < width; columns++)
         cn_text_add(to, " ");
-    }
 }
 
 void cli_put_plain(const char *text, int width) {

@@ -58,11 +58,9 @@ static const struct peak_loop loops[] = {
 };
 
 static const struct peak_loop *chosen_loop(void) {
-    for (size_t i = 0; i < sizeof loops / sizeof loops[0]; i++) {
-        if (strcmp(loops[i].instruction_set, cn_instruction_set()) == 0) {
+    for (size_t i = 0; i < sizeof loops / sizeof loops[0]; i++)
+        if (strcmp(loops[i].instruction_set, cn_instruction_set()) == 0)
             return &loops[i];
-        }
-    }
     return &loops[0];
 }
 

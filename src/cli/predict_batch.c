@@ -46,9 +46,8 @@ struct batch {
 enum cn_status batch_create(const struct batch_options *options, const struct cn_model *model,
                             struct batch **ret_batch, struct cn_error *error) {
     struct batch *batch = calloc(1, sizeof *batch);
-    if (batch == NULL) {
+    if (batch == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a batch");
-    }
     size_t input_size = cn_shape_size(&model->network->input_shape);
     size_t fit = BATCH_BYTES / (input_size * sizeof(float));
     *batch = (struct batch){.options = *options,
@@ -62,12 +61,10 @@ enum cn_status batch_create(const struct batch_options *options, const struct cn
     batch->slots = calloc(batch->capacity, sizeof *batch->slots);
     batch->images = cn_floats_allocate(batch->capacity * input_size);
     batch->outputs = cn_floats_allocate(batch->capacity * model->output_size);
-    if (batch->slots == NULL || batch->images == NULL || batch->outputs == NULL) {
+    if (batch->slots == NULL || batch->images == NULL || batch->outputs == NULL)
         status = cn_fail(error, CN_MEMORY, "no memory for %zu images", batch->capacity);
-    }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = cn_workspaces_create(batch->plan, options->threads, &batch->workspaces, error);
-    }
     if (status != CN_OK) {
         batch_free(batch);
         return status;
@@ -84,12 +81,10 @@ static void clear_slot(struct slot *slot) {
 }
 
 void batch_free(struct batch *batch) {
-    if (batch == NULL) {
+    if (batch == NULL)
         return;
-    }
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = 0; i < batch->count; i++)
         clear_slot(&batch->slots[i]);
-    }
     cn_workspaces_free(batch->workspaces, batch->options.threads);
     free(batch->slots);
     free(batch->images);
@@ -133,9 +128,8 @@ void batch_summary(struct batch *batch) {
 /* Makes the image of one input, on any thread. */
 static void decode(const struct batch *batch, struct slot *slot, float *image) {
     enum cn_status status = CN_OK;
-    if (slot->ready || slot->error.status != CN_OK) {
+    if (slot->ready || slot->error.status != CN_OK)
         return;
-    }
     const void *bytes = slot->bytes;
     if (slot->member != NULL) {
         void *owned = NULL;
@@ -169,9 +163,8 @@ static void add_row(const struct batch *batch, const struct slot *slot,
 }
 
 static void add_failure(struct batch *batch, struct slot *slot, struct cn_text *rows) {
-    if (slot->error.source[0] == '\0' && slot->name != NULL) {
+    if (slot->error.source[0] == '\0' && slot->name != NULL)
         (void)snprintf(slot->error.source, sizeof slot->error.source, "%s", slot->name);
-    }
     progress_clear(&batch->progress);
     (void)cli_report(batch->options.command, &slot->error);
     batch->counts.failed++;
@@ -213,9 +206,8 @@ static void add_answer(struct batch *batch, size_t index, struct cn_text *rows) 
     if (batch->options.images != NULL) {
         (void)snprintf(path, sizeof batch->image_path, "%s/%zu.png", batch->options.images,
                        batch->counts.scored);
-        if (save_image(batch, batch->images + index * batch->input_size, path)) {
+        if (save_image(batch, batch->images + index * batch->input_size, path))
             prediction.image = path;
-        }
     }
     add_row(batch, slot, &prediction, rows);
 }
@@ -223,25 +215,22 @@ static void add_answer(struct batch *batch, size_t index, struct cn_text *rows) 
 bool batch_flush(struct batch *batch) {
     const size_t count = batch->count;
     struct cn_text rows = {0};
-    if (!batch->begun) {
+    if (!batch->begun)
         cn_text_add(&rows, batch->options.head);
-    }
     batch->begun = true;
 #pragma omp parallel for schedule(dynamic)                                                         \
     num_threads(batch->options.threads) if (count > 1 && batch->options.threads > 1)
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         decode(batch, &batch->slots[i], batch->images + i * batch->input_size);
-    }
     if (count > 0) {
         cn_plan_run_parallel(batch->plan, batch->workspaces, batch->options.threads, batch->images,
                              count, batch->outputs);
     }
     for (size_t i = 0; i < count; i++) {
-        if (batch->slots[i].ready) {
+        if (batch->slots[i].ready)
             add_answer(batch, i, &rows);
-        } else {
+        else
             add_failure(batch, &batch->slots[i], &rows);
-        }
         clear_slot(&batch->slots[i]);
     }
     batch->count = 0;
@@ -262,9 +251,8 @@ static struct slot *next_slot(struct batch *batch, const char *name, bool *ret_g
     is_done = is_done || (done != NULL && predict_done_take(done, name));
     batch->counts.skipped += is_mine && is_done;
     *ret_going = !is_mine || is_done;
-    if (*ret_going) {
+    if (*ret_going)
         return NULL;
-    }
     slot->name = strdup(name);
     if (slot->name == NULL) {
         batch->counts.failed++;
@@ -301,9 +289,8 @@ bool batch_add_member(struct batch *batch, const char *name,
                       const struct cn_archive_member *member) {
     bool going;
     struct slot *slot = next_slot(batch, name, &going);
-    if (slot == NULL || (slot->member = malloc(sizeof *member)) == NULL) {
+    if (slot == NULL || (slot->member = malloc(sizeof *member)) == NULL)
         return slot == NULL && going;
-    }
     *slot->member = *member;
     return flush_if_full(batch);
 }
@@ -312,9 +299,8 @@ bool batch_add_image(struct batch *batch, const char *name, const unsigned char 
     size_t index = batch->count;
     bool going;
     struct slot *slot = next_slot(batch, name, &going);
-    if (slot == NULL) {
+    if (slot == NULL)
         return going;
-    }
     float *image = batch->images + index * batch->input_size;
     cn_image_from_bytes(samples, batch->input_size, image);
     cn_preprocessing_normalize(&batch->model->preprocessing, &batch->model->network->input_shape, 1,
@@ -328,9 +314,8 @@ bool batch_add_other_size(struct batch *batch, const char *name, const struct cn
     size_t index = batch->count;
     bool going;
     struct slot *slot = next_slot(batch, name, &going);
-    if (slot == NULL) {
+    if (slot == NULL)
         return going;
-    }
     as_ink.invert = false; /* an IDX file's polarity is known */
     slot->is_picture = true;
     slot->ready = cn_preprocess(&as_ink, picture, &batch->model->network->input_shape,
@@ -342,9 +327,8 @@ bool batch_add_other_size(struct batch *batch, const char *name, const struct cn
 bool batch_add_failure(struct batch *batch, const struct cn_error *error) {
     bool going;
     struct slot *slot = next_slot(batch, error->source, &going);
-    if (slot == NULL) {
+    if (slot == NULL)
         return going;
-    }
     slot->error = *error;
     return flush_if_full(batch);
 }

@@ -80,18 +80,15 @@ static enum cn_status open_output(const struct predict_settings *settings, const
                                   char part[static PART_PATH], struct predict_done **ret_done,
                                   struct cn_error *error) {
     const int length = snprintf(part, PART_PATH, "%s.part", settings->output);
-    if (length < 0 || length >= PART_PATH) {
+    if (length < 0 || length >= PART_PATH)
         return cn_fail_at(error, CN_INVALID, settings->output, -1, "the name is too long");
-    }
     enum cn_status status = CN_OK;
-    if (!settings->resume) {
+    if (!settings->resume)
         predict_share_forget(settings->output);
-    } else {
+    else
         status = predict_done_read(part, &predict_formats[settings->format], head, ret_done, error);
-    }
-    if (status == CN_OK && freopen(part, settings->resume ? "a" : "w", stdout) == NULL) {
+    if (status == CN_OK && freopen(part, settings->resume ? "a" : "w", stdout) == NULL)
         status = cn_fail_at(error, CN_IO, part, -1, "cannot be written: %s", strerror(errno));
-    }
     return status;
 }
 
@@ -105,26 +102,21 @@ enum cn_status predict_keep_output(const char *part, const char *path, struct cn
 static bool add_all(struct batch *batch, const struct cn_model *model,
                     const struct predict_settings *settings, char **operands, size_t count) {
     bool going = true;
-    for (size_t i = 0; going && i < count; i++) {
+    for (size_t i = 0; going && i < count; i++)
         going = input_add(batch, model, &settings->input, operands[i]);
-    }
-    if (going && settings->list != NULL) {
+    if (going && settings->list != NULL)
         going = input_add_list(batch, model, &settings->input, settings->list);
-    }
     return going && batch_flush(batch);
 }
 
 static void check_usage(const char *command, const struct predict_settings *settings,
                         size_t operand_count) {
-    if (operand_count == 0 && settings->list == NULL) {
+    if (operand_count == 0 && settings->list == NULL)
         cli_usage_error(command, "no picture is named");
-    }
-    if (settings->resume && settings->output == NULL) {
+    if (settings->resume && settings->output == NULL)
         cli_usage_error(command, "--resume needs --output, whose rows it continues");
-    }
-    if (settings->resume && strcmp(predict_format_names[settings->format], "table") == 0) {
+    if (settings->resume && strcmp(predict_format_names[settings->format], "table") == 0)
         cli_usage_error(command, "--resume continues csv or ndjson, not a table");
-    }
 }
 
 /* ---- Several ranks ---- */
@@ -132,9 +124,8 @@ static void check_usage(const char *command, const struct predict_settings *sett
 static bool reads_standard_input(const struct predict_settings *settings, char **operands,
                                  size_t count) {
     bool reads = settings->list != NULL && strcmp(settings->list, "-") == 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         reads = reads || strcmp(operands[i], "-") == 0;
-    }
     return reads;
 }
 
@@ -261,9 +252,8 @@ int cli_predict(int argc, char **argv) {
         batch_summary(run.batch);
         status = run_finish(&run, whole, &error);
     }
-    if (status != CN_OK && (cli_ranks_speaks(run.ranks) || status != CN_CANCELED)) {
+    if (status != CN_OK && (cli_ranks_speaks(run.ranks) || status != CN_CANCELED))
         (void)cli_report(argv[0], &error);
-    }
     size_t failures = begun ? batch_counts(run.batch).failed : 0;
     failures += run.done != NULL ? predict_done_failures(run.done) : 0;
     int exit_status = cli_interrupted() != 0      ? CLI_SIGNAL + cli_interrupted()

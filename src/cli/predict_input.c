@@ -44,9 +44,8 @@ static bool is_idx(const char *path) {
     unsigned char head[4] = {0};
     FILE *file = is_picture_name(path) ? NULL : fopen(path, "rb");
     size_t length = file != NULL ? fread(head, 1, sizeof head, file) : 0;
-    if (file != NULL) {
+    if (file != NULL)
         (void)fclose(file);
-    }
     bool gzip = head[0] == 0x1f && head[1] == 0x8b;
     return length == sizeof head && (gzip || (head[0] == 0 && head[1] == 0 && head[2] == 8));
 }
@@ -138,20 +137,18 @@ static bool add_archive(struct batch *batch, const char *path, const void *bytes
     while (status == CN_OK && going) {
         char name[PATH_MAX + CN_MEMBER_NAME];
         status = cn_archive_next(&archive, &member, &found, &error);
-        if (status != CN_OK || !found) {
+        if (status != CN_OK || !found)
             break;
-        }
         if (is_picture_name(member.name)) {
             (void)snprintf(name, sizeof name, "%s/%s", path, member.name);
             going = batch_add_member(batch, name, &member);
             count++;
         }
     }
-    if (going && status != CN_OK) {
+    if (going && status != CN_OK)
         going = add_failure(batch, status, path, error.text);
-    } else if (going && count == 0) {
+    else if (going && count == 0)
         going = add_failure(batch, CN_INVALID, path, "holds no picture");
-    }
     return going && batch_flush(batch);
 }
 
@@ -161,19 +158,16 @@ static bool add_if_archive(struct batch *batch, const char *path, bool *ret_goin
     const int fd = is_picture_name(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     void *bytes = MAP_FAILED;
     bool is_archive = false;
-    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
         bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    }
     if (bytes != MAP_FAILED) {
         is_archive = cn_archive_recognize(bytes, (size_t)info.st_size);
-        if (is_archive) {
+        if (is_archive)
             *ret_going = add_archive(batch, path, bytes, (size_t)info.st_size);
-        }
         (void)munmap(bytes, (size_t)info.st_size);
     }
-    if (fd >= 0) {
+    if (fd >= 0)
         (void)close(fd);
-    }
     return is_archive;
 }
 
@@ -190,15 +184,13 @@ static bool add_picture_stream(struct batch *batch, const unsigned char *head, s
     const size_t limit = may_be_archive(head, length) ? PREDICT_ARCHIVE_LIMIT : PREDICT_FILE_LIMIT;
     size_t size = 1 << 16;
     unsigned char *bytes = malloc(size);
-    if (bytes != NULL) {
+    if (bytes != NULL)
         memcpy(bytes, head, length);
-    }
     while (bytes != NULL) {
         size_t more = fread(bytes + length, 1, size - length, stdin);
         length += more;
-        if (length < size) {
+        if (length < size)
             break;
-        }
         if (size >= limit) {
             free(bytes);
             return add_failure(batch, CN_LIMIT, "-",
@@ -206,14 +198,12 @@ static bool add_picture_stream(struct batch *batch, const unsigned char *head, s
         }
         size *= 2;
         unsigned char *larger = realloc(bytes, size);
-        if (larger == NULL) {
+        if (larger == NULL)
             free(bytes);
-        }
         bytes = larger;
     }
-    if (bytes == NULL) {
+    if (bytes == NULL)
         return add_failure(batch, CN_MEMORY, "-", "no memory for the picture");
-    }
     if (cn_archive_recognize(bytes, length)) {
         const bool going = add_archive(batch, "-", bytes, length);
         free(bytes);
@@ -231,16 +221,13 @@ static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
     char name[32], text[160];
     bool going = image != NULL || add_failure(batch, CN_MEMORY, "-", "no memory for an image");
     size_t length = head_length;
-    if (image != NULL) {
+    if (image != NULL)
         memcpy(image, head, head_length);
-    }
     for (; going && image != NULL; index++) {
-        if (length < size) {
+        if (length < size)
             length += fread(image + length, 1, size - length, stdin);
-        }
-        if (length < size) {
+        if (length < size)
             break;
-        }
         (void)snprintf(name, sizeof name, "-#%zu", index);
         going = batch_add_image(batch, name, image);
         length -= size;
@@ -278,20 +265,17 @@ bool input_add(struct batch *batch, const struct cn_model *model,
                const struct input_options *options, const char *operand) {
     struct stat info;
     size_t found = 0;
-    if (strcmp(operand, "-") == 0) {
+    if (strcmp(operand, "-") == 0)
         return add_standard_input(batch, model, options->raw);
-    }
-    if (stat(operand, &info) != 0) {
+    if (stat(operand, &info) != 0)
         return add_failure(batch, CN_IO, operand, strerror(errno));
-    }
     if (S_ISDIR(info.st_mode)) {
         return add_folder(batch, operand, 0, &found) &&
                (found > 0 || add_failure(batch, CN_INVALID, operand, "holds no picture"));
     }
     bool going = false;
-    if (S_ISREG(info.st_mode) && add_if_archive(batch, operand, &going)) {
+    if (S_ISREG(info.st_mode) && add_if_archive(batch, operand, &going))
         return going;
-    }
     return S_ISREG(info.st_mode) && is_idx(operand) ? add_idx(batch, model, operand)
                                                     : batch_add_file(batch, operand);
 }
@@ -304,13 +288,11 @@ bool input_add_list(struct batch *batch, const struct cn_model *model,
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
-    if (file == NULL) {
+    if (file == NULL)
         return add_failure(batch, CN_IO, path, strerror(errno));
-    }
     while (going && (length = getdelim(&line, &size, end, file)) >= 0) {
-        if (length > 0 && line[length - 1] == end) {
+        if (length > 0 && line[length - 1] == end)
             line[--length] = '\0';
-        }
         if (strlen(line) < (size_t)length) {
             going = add_failure(batch, CN_INVALID, path,
                                 "has a NUL byte: names that end with NUL need --null");
@@ -319,12 +301,10 @@ bool input_add_list(struct batch *batch, const struct cn_model *model,
             going = input_add(batch, model, options, line);
         }
     }
-    if (going && ferror(file) && cli_interrupted() == 0) {
+    if (going && ferror(file) && cli_interrupted() == 0)
         going = add_failure(batch, CN_IO, path, "cannot be read");
-    }
     free(line);
-    if (!standard) {
+    if (!standard)
         (void)fclose(file);
-    }
     return going;
 }

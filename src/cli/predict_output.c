@@ -22,9 +22,8 @@ static size_t class_count(const struct cn_model *model) {
 
 /* The number printed for a class: its probability, or another value. */
 static float class_value(const struct cn_model *model, const float *outputs, size_t index) {
-    if (model->kind == CN_OUTPUT_SIGMOID) {
+    if (model->kind == CN_OUTPUT_SIGMOID)
         return index == 0 ? 1 - outputs[0] : outputs[0];
-    }
     return outputs[index];
 }
 
@@ -37,9 +36,8 @@ static const char *class_label(const struct cn_model *model, size_t index) {
 }
 
 enum cn_status predict_check_top(const struct cn_model *model, int top, struct cn_error *error) {
-    if (model->kind == CN_OUTPUT_NUMBER || model->kind == CN_OUTPUT_MAP) {
+    if (model->kind == CN_OUTPUT_NUMBER || model->kind == CN_OUTPUT_MAP)
         return cn_fail(error, CN_INVALID, "--top %d: the model has no classes", top);
-    }
     if ((size_t)top > class_count(model)) {
         return cn_fail(error, CN_INVALID, "--top %d: the model has %zu classes", top,
                        class_count(model));
@@ -55,9 +53,8 @@ static size_t class_after(const struct cn_model *model, const float *outputs, si
     for (size_t i = 0; i < class_count(model); i++) {
         const float value = class_value(model, outputs, i);
         const bool later = last == SIZE_MAX || value < bound || (value == bound && i > last);
-        if (later && (best == SIZE_MAX || value > class_value(model, outputs, best))) {
+        if (later && (best == SIZE_MAX || value > class_value(model, outputs, best)))
             best = i;
-        }
     }
     return best;
 }
@@ -68,14 +65,12 @@ static void csv_add_head(struct cn_text *text, const struct cn_model *model,
                          const struct predict_choice *choice) {
     const int top = choice->top;
     cn_text_add(text, "file,");
-    if (top == 0) {
+    if (top == 0)
         cn_outputs_add_csv_head(text, model);
-    }
     for (int i = 1; i <= top; i++) {
         char place[16] = "", names[96];
-        if (i > 1) {
+        if (i > 1)
             (void)snprintf(place, sizeof place, "_%d", i);
-        }
         (void)snprintf(names, sizeof names, "%sclass%s,label%s,%s%s", i > 1 ? "," : "", place,
                        place, class_value_name(model), place);
         cn_text_add(text, names);
@@ -91,26 +86,22 @@ static void csv_add_name(struct cn_text *text, const char *file) {
 
 static const char *csv_name_end(const char *row, const char *end) {
     bool quoted = false;
-    for (; row < end && (quoted || *row != '\n'); row++) {
-        if (*row == '"') {
+    for (; row < end && (quoted || *row != '\n'); row++)
+        if (*row == '"')
             quoted = !quoted;
-        } else if (*row == ',' && !quoted) {
+        else if (*row == ',' && !quoted)
             return row + 1;
-        }
-    }
     return NULL;
 }
 
 /* Line breaks within quotes are part of a field. */
 static const char *csv_row_end(const char *row, const char *end) {
     bool quoted = false;
-    for (; row < end; row++) {
-        if (*row == '"') {
+    for (; row < end; row++)
+        if (*row == '"')
             quoted = !quoted;
-        } else if (*row == '\n' && !quoted) {
+        else if (*row == '\n' && !quoted)
             return row + 1;
-        }
-    }
     return NULL;
 }
 
@@ -137,16 +128,14 @@ static void csv_add_row(struct cn_text *text, const struct cn_model *model,
                         const struct prediction *prediction, const struct predict_choice *choice) {
     const int top = choice->top;
     csv_add_name(text, prediction->file);
-    if (prediction->failure == NULL && top == 0) {
+    if (prediction->failure == NULL && top == 0)
         cn_outputs_add_csv(text, model, prediction->outputs, others_of(prediction));
-    } else if (prediction->failure == NULL) {
+    else if (prediction->failure == NULL)
         csv_add_top(text, model, prediction->outputs, top);
-    } else if (top == 0) {
+    else if (top == 0)
         cn_outputs_add_csv_empty(text, model);
-    }
-    for (int i = 1; prediction->failure != NULL && i < 3 * top; i++) {
+    for (int i = 1; prediction->failure != NULL && i < 3 * top; i++)
         cn_text_add(text, ",");
-    }
     if (choice->level != NULL && prediction->failure == NULL)
         cn_outputs_add_set_csv(text, model, choice->level, prediction->outputs);
     else if (choice->level != NULL)
@@ -250,25 +239,22 @@ static void table_add_head(struct cn_text *text, const struct cn_model *model,
         cli_add_plain(text, "label", LABEL_COLUMNS);
         cn_text_add(text, " confidence ");
     }
-    for (size_t i = 0; top == 0 && i < model->output_size; i++) {
+    for (size_t i = 0; top == 0 && i < model->output_size; i++)
         table_add(text, " %6zu", i);
-    }
     cn_text_add(text, "\n");
 }
 
 static void table_add_class(struct cn_text *text, int index, const char *label,
                             const float *value) {
-    if (index >= 0) {
+    if (index >= 0)
         table_add(text, " %5d ", index);
-    } else {
+    else
         table_add(text, " %5s ", "");
-    }
     cli_add_plain(text, label != NULL ? label : "", LABEL_COLUMNS);
-    if (value != NULL) {
+    if (value != NULL)
         table_add(text, " %10.4f ", (double)*value);
-    } else {
+    else
         table_add(text, " %10s ", "");
-    }
 }
 
 static void table_add_set(struct cn_text *text, const struct cn_model *model,
@@ -305,13 +291,11 @@ static void table_add_row(struct cn_text *text, const struct cn_model *model,
             cn_outputs_answer(model, prediction->outputs, others_of(prediction));
         table_add_class(text, answer.class_index, answer.label,
                         answer.is_probable ? &answer.confidence : NULL);
-        for (size_t i = 0; i < model->output_size; i++) {
+        for (size_t i = 0; i < model->output_size; i++)
             table_add(text, " %6.4f", (double)prediction->outputs[i]);
-        }
     }
-    if (choice->level != NULL) {
+    if (choice->level != NULL)
         table_add_set(text, model, choice->level, prediction->outputs);
-    }
     cn_text_add(text, "\n");
 }
 

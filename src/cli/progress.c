@@ -28,35 +28,32 @@ static int terminal_width(void) {
     struct winsize size = {0};
     const char *columns = getenv("COLUMNS");
     int width = 0;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         width = size.ws_col;
-    } else if (columns != NULL) {
+    else if (columns != NULL)
         width = atoi(columns);
-    }
     return width >= 20 ? width : 80;
 }
 
 /* "4ms/step"; 250us, 4ms, 1s. */
 static void format_pace(char *text, size_t size, double seconds, const char *unit) {
-    if (seconds < 0.001) {
+    if (seconds < 0.001)
         (void)snprintf(text, size, "%.0fus/%s", seconds * 1e6, unit);
-    } else if (seconds < 1) {
+    else if (seconds < 1)
         (void)snprintf(text, size, "%.0fms/%s", seconds * 1e3, unit);
-    } else {
+    else
         (void)snprintf(text, size, "%.1fs/%s", seconds, unit);
-    }
 }
 
 /* "7s", "3:20", "1:02:03". */
 static void format_time(char *text, size_t size, double seconds) {
     const unsigned long whole = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 1000000000;
-    if (whole < 60) {
+    if (whole < 60)
         (void)snprintf(text, size, "%lus", whole);
-    } else if (whole < 3600) {
+    else if (whole < 3600)
         (void)snprintf(text, size, "%lu:%02lu", whole / 60, whole % 60);
-    } else {
+    else
         (void)snprintf(text, size, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
-    }
 }
 
 /* " [===>...]" of the remaining columns, or nothing. */
@@ -71,9 +68,8 @@ static void format_bar(char *text, size_t done, size_t total, int columns) {
     text[1] = '[';
     memset(text + 2, '.', (size_t)cells);
     memset(text + 2, '=', filled);
-    if (filled < (size_t)cells) {
+    if (filled < (size_t)cells)
         text[2 + filled] = '>';
-    }
     (void)strcpy(text + 2 + cells, "]");
 }
 
@@ -84,9 +80,8 @@ static void put_last_line(const char *line, int width) {
     while ((int)strlen(line) > width) {
         int cut = width;
         for (const char *at = strstr(line, " - "); at != NULL && at - line <= width;
-             at = strstr(at + 3, " - ")) {
+             at = strstr(at + 3, " - "))
             cut = (int)(at - line);
-        }
         fprintf(stderr, "%.*s\033[K\n", cut, line);
         line += strncmp(line + cut, " - ", 3) == 0 ? cut + 3 : cut;
     }
@@ -99,11 +94,10 @@ static void put_line(const struct progress *progress, uint64_t now, size_t done,
     const double each = done > before ? seconds / (double)(done - before) : 0;
     const int width = terminal_width() - 1;
     char head[48], pace[48], left[32], tail[LINE], bar[BAR + 8], line[2 * LINE];
-    if (total > 0) {
+    if (total > 0)
         (void)snprintf(head, sizeof head, "%zu/%zu", done, total);
-    } else {
+    else
         (void)snprintf(head, sizeof head, "%zu %ss", done, unit);
-    }
     format_pace(pace, sizeof pace, each, unit);
     format_time(left, sizeof left, ended ? seconds : each * (double)(total - done));
     (void)snprintf(tail, sizeof tail, " - %s%s%s%s%s", pace,
@@ -113,19 +107,17 @@ static void put_line(const struct progress *progress, uint64_t now, size_t done,
                    ended || total > 0 ? left : "", text[0] != '\0' ? " - " : "", text);
     format_bar(bar, done, total, width - (int)strlen(head) - (int)strlen(tail));
     (void)snprintf(line, sizeof line, "%s%s%s", head, bar, tail);
-    if (ended) {
+    if (ended)
         put_last_line(line, width);
-    } else {
+    else
         fprintf(stderr, "\r%.*s\033[K", width, line);
-    }
 }
 
 bool progress_draw(struct progress *progress, size_t done, size_t before, size_t total,
                    const char *unit, const char *text) {
     const uint64_t now = cn_clock_nanoseconds();
-    if (progress->quiet || !progress->terminal || now - progress->drawn < redraw_nanoseconds) {
+    if (progress->quiet || !progress->terminal || now - progress->drawn < redraw_nanoseconds)
         return false;
-    }
     progress->drawn = now;
     put_line(progress, now, done, before, total, unit, text, false);
     return true;
@@ -133,9 +125,8 @@ bool progress_draw(struct progress *progress, size_t done, size_t before, size_t
 
 void progress_end(struct progress *progress, size_t done, size_t before, size_t total,
                   const char *unit, const char *text) {
-    if (!progress->quiet && progress->terminal) {
+    if (!progress->quiet && progress->terminal)
         put_line(progress, cn_clock_nanoseconds(), done, before, total, unit, text, true);
-    }
 }
 
 void progress_clear(struct progress *progress) {

@@ -60,9 +60,8 @@ static enum cn_status measure_fidelity(const struct cn_network *network,
     struct cn_evaluation evaluation;
     enum cn_status status =
         cn_evaluate(network, data, CN_LOSS_CATEGORICAL_CROSSENTROPY, threads, &evaluation, error);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
     *ret_fidelity = (struct fidelity){evaluation.accuracy, evaluation.loss};
     cn_evaluation_clear(&evaluation);
     return CN_OK;
@@ -72,12 +71,10 @@ static enum cn_status measure_fidelity(const struct cn_network *network,
 static float *take_samples(const struct cn_dataset *data, size_t count) {
     const size_t size = cn_shape_size(&data->shape);
     float *images = cn_floats_allocate(count * size);
-    for (size_t i = 0; images != NULL && i < count; i++) {
+    for (size_t i = 0; images != NULL && i < count; i++)
         cn_image_from_bytes(data->images + i * data->count / count * size, size, images + i * size);
-    }
-    if (images != NULL) {
+    if (images != NULL)
         cn_preprocessing_normalize(&data->normalization, &data->shape, count, images);
-    }
     return images;
 }
 
@@ -94,16 +91,14 @@ static enum cn_status quantize_best(const struct cn_network *network, const stru
     struct fidelity lowest = {0};
     enum cn_status status = CN_OK;
     float *images = take_samples(data, count);
-    if (images == NULL) {
+    if (images == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for %zu samples", count);
-    }
     for (size_t i = 0; i < sizeof clips / sizeof *clips && status == CN_OK; i++) {
         struct cn_network *quantized = NULL;
         struct fidelity fidelity;
         status = cn_quantize(network, images, count, clips[i], &quantized, error);
-        if (status == CN_OK) {
+        if (status == CN_OK)
             status = measure_fidelity(quantized, data, settings->threads, &fidelity, error);
-        }
         if (status == CN_OK && (best == NULL || fidelity.loss < lowest.loss)) {
             struct cn_network *worse = best;
             best = quantized;
@@ -165,17 +160,15 @@ static bool quantize_print(const struct quantize_settings *settings, size_t samp
 static enum cn_status read_data(struct quantize_settings *settings, const struct cn_model *model,
                                 struct cn_dataset **ret_data, struct cn_error *error) {
     const bool apart = cn_dataset_has_split(settings->data, CN_SPLIT_VALIDATION);
-    if (settings->split < 0) {
+    if (settings->split < 0)
         settings->split = apart ? CN_SPLIT_VALIDATION : CN_SPLIT_TRAIN;
-    }
     if (settings->share < 0) {
         settings->share =
             settings->split == CN_SPLIT_TRAIN ? cli_data_recorded_share(model->training) : 0;
     }
     enum cn_status status = cn_model_check_input(model, error);
-    if (status == CN_OK && model->network->quantization != NULL) {
+    if (status == CN_OK && model->network->quantization != NULL)
         status = cn_fail(error, CN_INVALID, "the model is quantized already");
-    }
     if (status == CN_OK) {
         status =
             cli_data_read(settings->data, (enum cn_split)settings->split, model, ret_data, error);
@@ -218,11 +211,10 @@ int cli_quantize(int argc, char **argv) {
     if (status == CN_OK)
         status = cn_model_write(model, settings.output, &error);
     int exit_status = CLI_DONE;
-    if (status != CN_OK) {
+    if (status != CN_OK)
         exit_status = cli_report(argv[0], &error);
-    } else if (!quantize_print(&settings, data->count, &before, &after)) {
+    else if (!quantize_print(&settings, data->count, &before, &after))
         exit_status = CLI_FAILED;
-    }
     cn_network_free(quantized);
     cn_dataset_free(data);
     cn_model_free(model);

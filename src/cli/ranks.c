@@ -6,17 +6,14 @@
 bool cli_ranks_any(const struct cn_ranks *ranks, bool own) {
     bool flags[CN_RANKS_MAX] = {false};
     size_t bounds[CN_RANKS_MAX + 1];
-    if (ranks == NULL) {
+    if (ranks == NULL)
         return own;
-    }
-    for (int r = 0; r <= ranks->count; r++) {
+    for (int r = 0; r <= ranks->count; r++)
         bounds[r] = (size_t)r * sizeof *flags;
-    }
     flags[ranks->rank] = own;
     cn_ranks_gather(ranks, flags, bounds);
-    for (int r = 0; r < ranks->count; r++) {
+    for (int r = 0; r < ranks->count; r++)
         own = own || flags[r];
-    }
     return own;
 }
 

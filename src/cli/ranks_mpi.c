@@ -20,9 +20,8 @@ static MPI_Request *next_request(void) {
     if (begun.count == begun.capacity) {
         size_t capacity = begun.capacity == 0 ? 64 : 2 * begun.capacity;
         MPI_Request *requests = reallocarray(begun.requests, capacity, sizeof *requests);
-        if (requests == NULL) {
+        if (requests == NULL)
             (void)MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
-        }
         begun.requests = requests;
         begun.capacity = capacity;
     }
@@ -71,9 +70,8 @@ static bool was_launched(void) {
 enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_error *error) {
     int provided, count, rank;
     *ret_ranks = NULL;
-    if (!was_launched()) {
+    if (!was_launched())
         return CN_OK;
-    }
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS ||
         provided < MPI_THREAD_FUNNELED) {
         return cn_fail(error, CN_UNSUPPORTED,
@@ -93,12 +91,10 @@ enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_erro
 void cli_ranks_end(int exit_status) {
     int initialized = 0;
     (void)MPI_Initialized(&initialized);
-    if (!initialized) {
+    if (!initialized)
         return;
-    }
-    if (exit_status != 0) {
+    if (exit_status != 0)
         (void)MPI_Abort(MPI_COMM_WORLD, exit_status);
-    }
     (void)MPI_Finalize();
     free(begun.requests);
 }

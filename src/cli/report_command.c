@@ -49,19 +49,16 @@ int cli_draw_report(int argc, char **argv) {
                                  "--data DIR, or all of them");
     }
     enum cn_status status = report_check(settings.output, &error);
-    if (status == CN_OK && evaluate->model != NULL) {
+    if (status == CN_OK && evaluate->model != NULL)
         status = evaluate_read(argv[0], evaluate, &result, &error);
-    }
-    if (status == CN_OK && evaluate->model != NULL) {
+    if (status == CN_OK && evaluate->model != NULL)
         status = evaluate_measure(&result, &error);
-    }
     if (status == CN_OK) {
         status = report_write(evaluate->model != NULL ? &result : NULL, evaluate->history,
                               settings.output, &error);
     }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         fprintf(stderr, "Written: %s\n", settings.output);
-    }
     const int exit_status = status == CN_OK ? CLI_DONE : cli_report(argv[0], &error);
     evaluate_clear(&result);
     return exit_status;

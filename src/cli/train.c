@@ -50,11 +50,9 @@ static bool on_epoch(void *data, const struct cn_epoch_record *record) {
 /* Checks the files that will be written, before the first epoch. */
 static enum cn_status check_outputs(const struct train_settings *settings, struct cn_error *error) {
     const char *paths[] = {settings->output, settings->history, settings->checkpoint};
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        if (paths[i] != NULL && cli_check_writable(paths[i], error) != CN_OK) {
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i] != NULL && cli_check_writable(paths[i], error) != CN_OK)
             return error->status;
-        }
-    }
     return CN_OK;
 }
 
@@ -72,9 +70,8 @@ static enum cn_status read_model(struct training *training, struct cn_error *err
         return status;
     }
     enum cn_status status = cli_architecture_find(training->settings.architecture, &network, error);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
     cn_network_initialize(network, training->settings.options.seed);
     return cn_model_create(network, &training->model, error);
 }
@@ -99,15 +96,12 @@ static enum cn_status train_prepare(struct training *training, struct cn_error *
     const struct train_settings *settings = &training->settings;
     training->settings.options.keep_best = keeps_best(settings); /* it takes memory */
     enum cn_status status = check_outputs(settings, error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = read_model(training, error);
-    }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = train_check_memory(settings, training->model->network, &training->data, error);
-    }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = train_read_data(settings, training->model, &training->data, error);
-    }
     if (status == CN_OK && !settings->quiet) {
         train_say_data(settings, &training->data);
         train_say_memory(settings, training->model->network, &training->data);
@@ -118,19 +112,16 @@ static enum cn_status train_prepare(struct training *training, struct cn_error *
             cn_trainer_create(training->model, training->data.training, training->data.validation,
                               &settings->options, &training->trainer, error);
     }
-    if (status == CN_OK && settings->teacher != NULL) {
+    if (status == CN_OK && settings->teacher != NULL)
         status = add_teacher(training, error);
-    }
-    if (status == CN_OK && settings->resume != NULL) {
+    if (status == CN_OK && settings->resume != NULL)
         status = cn_trainer_read_checkpoint(training->trainer, settings->resume, error);
-    }
     if (status == CN_OK && settings->log_folder != NULL) {
         (void)cn_trainer_history(training->trainer, &training->logged);
         status = event_log_open(settings->log_folder, &training->events, error);
     }
-    if (status == CN_OK && training->ranks != NULL) {
+    if (status == CN_OK && training->ranks != NULL)
         status = cn_trainer_set_ranks(training->trainer, training->ranks, error);
-    }
     return status;
 }
 
@@ -143,12 +134,10 @@ static enum cn_status save_progress(struct training *training, struct cn_error *
         status = train_write_history(settings->history, records, count,
                                      settings->options.epoch_metrics, error);
     }
-    if (status == CN_OK && settings->checkpoint != NULL) {
+    if (status == CN_OK && settings->checkpoint != NULL)
         status = cn_trainer_write_checkpoint(training->trainer, settings->checkpoint, error);
-    }
-    if (status == CN_OK && training->events != NULL && count > training->logged) {
+    if (status == CN_OK && training->events != NULL && count > training->logged)
         status = event_log_epoch(training->events, &records[count - 1], error);
-    }
     training->logged = count;
     return status;
 }
@@ -174,11 +163,10 @@ static enum cn_status train_epochs(struct training *training, struct cn_error *e
         progress_begin(&training->progress.bar);
         struct cn_error pause = {0}; /* a pause is no error, and the first error would win */
         status = cn_trainer_run(training->trainer, &callbacks, &pause);
-        if (status == CN_OK || status == CN_CANCELED) {
+        if (status == CN_OK || status == CN_CANCELED)
             status = save_progress(training, error);
-        } else {
+        else
             *error = pause;
-        }
     }
     return status == CN_OK && !cn_trainer_done(training->trainer) ? CN_CANCELED : status;
 }
@@ -205,9 +193,8 @@ static enum cn_status write_model(struct training *training, struct cn_error *er
                                 ? cn_fail(error, CN_MEMORY, "no memory for the training record")
                                 : cn_model_set_training(training->model, record, error);
     free(record);
-    if (!cli_ranks_speaks(training->ranks)) {
+    if (!cli_ranks_speaks(training->ranks))
         return status;
-    }
     return status == CN_OK ? cn_model_write(training->model, training->settings.output, error)
                            : status;
 }
@@ -244,17 +231,15 @@ static int report_stop(const struct training *training) {
     const char *checkpoint = training->settings.checkpoint;
     int number = cli_interrupted() != 0 ? cli_interrupted()
                                         : SIGTERM; /* another rank may have received it */
-    if (!cli_ranks_speaks(training->ranks)) {
+    if (!cli_ranks_speaks(training->ranks))
         return CLI_SIGNAL + number;
-    }
     fprintf(stderr, "%sconvnet: train: stopped in epoch %d after step %zu of %zu; ",
             training->progress.bar.terminal && !training->progress.bar.quiet ? "\n" : "",
             training->epoch, training->step, training->steps);
-    if (checkpoint != NULL) {
+    if (checkpoint != NULL)
         fprintf(stderr, "go on with the same command and --resume %s\n", checkpoint);
-    } else {
+    else
         fputs("nothing was saved (--checkpoint FILE saves the state)\n", stderr);
-    }
     return CLI_SIGNAL + number;
 }
 
@@ -283,18 +268,15 @@ int cli_train(int argc, char **argv) {
                         "give either --architecture, for a new network, or --weights, to go on "
                         "from a trained model");
     }
-    if (training.settings.teacher_share == 0) {
+    if (training.settings.teacher_share == 0)
         training.settings.teacher_share = 0.5f;
-    } else if (training.settings.teacher == NULL) {
+    else if (training.settings.teacher == NULL)
         cli_usage_error(argv[0], "--teacher-share needs --teacher");
-    }
-    if (options->monitor >= CN_MONITOR_VALIDATION_F1) {
+    if (options->monitor >= CN_MONITOR_VALIDATION_F1)
         options->epoch_metrics = true; /* it must be measured to be monitored */
-    }
     if (cn_training_options_complete(options, &error) != CN_OK ||
-        cn_training_options_check(&training.settings.options, &error) != CN_OK) {
+        cn_training_options_check(&training.settings.options, &error) != CN_OK)
         cli_usage_error(argv[0], "%s", error.text);
-    }
     enum cn_status status = cli_ranks_begin(&training.ranks, &error);
     if (status == CN_OK) {
         silence(&training);
@@ -306,12 +288,10 @@ int cli_train(int argc, char **argv) {
         cli_interrupt_catch();
         status = train_epochs(&training, &error);
     }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = write_model(&training, &error);
-    }
-    if (status == CN_OK && !training.settings.quiet) {
+    if (status == CN_OK && !training.settings.quiet)
         say_end(&training);
-    }
     int exit_status = status == CN_OK         ? CLI_DONE
                       : status == CN_CANCELED ? report_stop(&training)
                                               : cli_report(argv[0], &error);

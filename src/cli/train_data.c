@@ -11,9 +11,8 @@
 static enum cn_status check_classes(const struct train_settings *settings,
                                     const struct cn_model *model, const struct cn_dataset *data,
                                     struct cn_error *error) {
-    if (data->class_count == model->label_count) {
+    if (data->class_count == model->label_count)
         return CN_OK;
-    }
     return cn_fail_at(error, CN_INVALID, settings->data, -1,
                       "has %zu classes, but %s %s has %zu outputs; --new-head gives it %zu",
                       data->class_count, settings->weights != NULL ? "model" : "architecture",
@@ -28,9 +27,8 @@ static enum cn_status add_extra_data(const struct train_settings *settings,
     struct cn_dataset *extra = NULL;
     enum cn_status status = cli_data_read_to(settings->extra_data, CN_SPLIT_TRAIN, model,
                                              &data->storage, &extra, error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = cn_dataset_append(data, extra, error);
-    }
     cn_dataset_free(extra);
     return status;
 }
@@ -77,17 +75,14 @@ static enum cn_status adapt_model(const struct train_settings *settings, struct 
     struct cn_transfer transfer = {.freeze = settings->freeze, .seed = settings->options.seed};
     enum cn_status status =
         cn_loss_check(settings->options.loss, model->network, &data->added, error);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
     transfer.activation = data->added;
-    if (settings->new_head) {
+    if (settings->new_head)
         transfer.classes = data->training->class_count;
-    }
     if (transfer.classes > 0 || transfer.freeze != NULL ||
-        transfer.activation != CN_ACTIVATION_LINEAR) {
+        transfer.activation != CN_ACTIVATION_LINEAR)
         status = cn_model_transfer(model, &transfer, error);
-    }
     return status;
 }
 
@@ -98,9 +93,8 @@ static enum cn_status adapt_model(const struct train_settings *settings, struct 
 static void balance(const struct cn_dataset *training, float *weights) {
     for (size_t c = 0; c < training->class_count; c++) {
         size_t samples = 0;
-        for (size_t i = 0; i < training->count; i++) {
+        for (size_t i = 0; i < training->count; i++)
             samples += training->labels[i] == c;
-        }
         weights[c] = samples > 0 ? (float)((double)training->count /
                                            ((double)training->class_count * (double)samples))
                                  : 0;
@@ -145,13 +139,11 @@ static enum cn_status weigh_classes(const char *list, struct train_data *data,
     if (strcmp(list, "balanced") == 0) {
         balance(training, data->class_weights);
     } else {
-        for (size_t c = 0; c < training->class_count; c++) {
+        for (size_t c = 0; c < training->class_count; c++)
             data->class_weights[c] = 1;
-        }
         for (char *entry = strtok_r(copy, ",", &rest); entry != NULL && status == CN_OK;
-             entry = strtok_r(NULL, ",", &rest)) {
+             entry = strtok_r(NULL, ",", &rest))
             status = set_weight(training, entry, data->class_weights, error);
-        }
     }
     free(copy);
     return status;
@@ -162,26 +154,22 @@ enum cn_status train_read_data(const struct train_settings *settings, struct cn_
     enum cn_status status =
         cn_dataset_read_to(settings->data, CN_SPLIT_TRAIN, &model->network->input_shape,
                            &model->preprocessing, &data->storage, &data->training, error);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = adapt_model(settings, model, data, error);
-    }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = check_classes(settings, model, data->training, error);
-    }
     if (status == CN_OK) {
         status = cn_model_set_labels(model, (const char *const *)data->training->class_names,
                                      data->training->class_count, error);
     }
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = take_validation(settings, model, data, error);
-    }
     if (status == CN_OK && settings->extra_data != NULL) {
         memcpy(data->main_sha256, data->training->sha256, sizeof data->main_sha256);
         status = add_extra_data(settings, model, data->training, error);
     }
-    if (status == CN_OK && settings->class_weight != NULL) {
+    if (status == CN_OK && settings->class_weight != NULL)
         status = weigh_classes(settings->class_weight, data, error);
-    }
     return status;
 }
 
@@ -191,18 +179,16 @@ void train_say_data(const struct train_settings *settings, const struct train_da
             training->shape.dims[0], training->shape.dims[1],
             training->shape.rank == 3 ? training->shape.dims[2] : 1, training->class_count,
             settings->data);
-    if (settings->extra_data != NULL) {
+    if (settings->extra_data != NULL)
         fprintf(stderr, " and %s", settings->extra_data);
-    }
     fputc('\n', stderr);
     if (training->left_out > 0) {
         fprintf(stderr, "Left out: %zu file%s no picture%s\n", training->left_out,
                 training->left_out == 1 ? " that is" : "s that are",
                 training->left_out == 1 ? "" : "s");
     }
-    if (training->weights != NULL) {
+    if (training->weights != NULL)
         fputs("Weights: the pictures have their own weights\n", stderr);
-    }
     if (data->added != CN_ACTIVATION_LINEAR) {
         fprintf(stderr,
                 "Network: it ends in logits, so a %s was added behind them (Keras's from_logits)\n",
@@ -223,9 +209,8 @@ void train_say_data(const struct train_settings *settings, const struct train_da
                 settings->validation_data != NULL ? settings->validation_data
                                                   : "its validation folder");
     }
-    if (cn_dataset_has_split(settings->data, CN_SPLIT_TEST)) {
+    if (cn_dataset_has_split(settings->data, CN_SPLIT_TEST))
         fputs("Test: the test pictures stay apart, for `convnet evaluate'\n", stderr);
-    }
 }
 
 void train_free_data(struct train_data *data) {

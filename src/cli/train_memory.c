@@ -18,15 +18,13 @@ static int fitting_batch(const struct train_settings *settings, const struct cn_
     struct cn_training_options options = settings->options;
     struct cn_training_memory memory;
     int batch = 1;
-    while (2 * batch < options.batch_size) {
+    while (2 * batch < options.batch_size)
         batch *= 2;
-    }
     for (; batch >= 1; batch /= 2) {
         options.batch_size = batch;
         if (cn_training_memory(network, 0, 1, &options, &memory, NULL) == CN_OK &&
-            memory.total <= limit) {
+            memory.total <= limit)
             return batch;
-        }
     }
     return 0;
 }
@@ -38,15 +36,13 @@ enum cn_status train_check_memory(const struct train_settings *settings,
     const size_t limit = memory_limit(settings, &who);
     struct cn_training_memory memory;
     enum cn_status status = cn_training_memory(network, 0, 1, &settings->options, &memory, error);
-    if (status != CN_OK) {
+    if (status != CN_OK)
         return status;
-    }
     if (memory.total > limit) {
         char advice[64] = ", too little for any batch";
         const int batch = fitting_batch(settings, network, limit);
-        if (batch > 0) {
+        if (batch > 0)
             (void)snprintf(advice, sizeof advice, "; --batch-size %d would fit", batch);
-        }
         return cn_fail(error, CN_LIMIT,
                        "the training needs %.0f MiB besides the pictures, %.0f of them for "
                        "mini-batches of %d on %d threads; %s %.0f MiB%s",
@@ -75,9 +71,8 @@ void train_say_memory(const struct train_settings *settings, const struct cn_net
     const size_t kept = image_bytes(data->training, false) + image_bytes(data->validation, false);
     const size_t on_disk = image_bytes(data->training, true) + image_bytes(data->validation, true);
     if (cn_training_memory(network, data->training->count, validated, &settings->options, &memory,
-                           NULL) != CN_OK) {
+                           NULL) != CN_OK)
         return;
-    }
     const double total = (double)(memory.total + kept) / mebibyte;
     if (total < 1) {
         fputs("Memory: less than 1 MiB\n", stderr);

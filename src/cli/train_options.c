@@ -28,14 +28,12 @@ static bool parse_memory(const char *text, void *field, const char **ret_rule) {
     const double number = strtod(text, &end);
     double size = number;
     const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
-    for (const char *u = units; unit != NULL && u <= unit; u++) {
+    for (const char *u = units; unit != NULL && u <= unit; u++)
         size *= 1024;
-    }
     *ret_rule = "must be a size from 1M to 1024T, such as 512M";
     if (end == text || (unit != NULL ? end[1] : *end) != '\0' ||
-        !(size >= 1048576.0 && size <= 1.125899906842624e15)) {
+        !(size >= 1048576.0 && size <= 1.125899906842624e15))
         return false;
-    }
     *(size_t *)field = (size_t)size;
     return true;
 }
@@ -47,9 +45,8 @@ static bool parse_baseline(const char *text, void *field, const char **ret_rule)
     char *end;
     const double value = strtod(text, &end);
     *ret_rule = "must be a number from -1e6 to 1e6";
-    if (end == text || *end != '\0' || !(value >= -1e6 && value <= 1e6)) {
+    if (end == text || *end != '\0' || !(value >= -1e6 && value <= 1e6))
         return false;
-    }
     o->baseline = (float)value;
     o->has_baseline = true;
     return true;

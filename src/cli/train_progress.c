@@ -14,22 +14,19 @@ struct train_progress train_progress_create(int epochs, bool quiet) {
 
 /* Prints the epoch's heading if it is a new one; `step` of its steps are finished. */
 static void begin_epoch(struct train_progress *progress, int epoch, size_t step) {
-    if (progress->epoch == epoch) {
+    if (progress->epoch == epoch)
         return;
-    }
     progress->epoch = epoch;
     progress->first_step = step > 0 ? step - 1 : 0;
-    if (progress->bar.terminal) {
+    if (progress->bar.terminal)
         fprintf(stderr, "Epoch %d/%d\n", epoch, progress->epochs);
-    }
 }
 
 void train_progress_step(struct train_progress *progress, int epoch, size_t step, size_t steps,
                          double loss, double accuracy) {
     char text[TEXT];
-    if (progress->bar.quiet) {
+    if (progress->bar.quiet)
         return;
-    }
     begin_epoch(progress, epoch, step);
     if (step < steps) {
         (void)snprintf(text, sizeof text, "loss: %.4f - accuracy: %.4f", loss, accuracy);
@@ -40,9 +37,8 @@ void train_progress_step(struct train_progress *progress, int epoch, size_t step
 void train_progress_epoch(struct train_progress *progress, const struct cn_epoch_record *record,
                           size_t steps, bool means) {
     char text[TEXT];
-    if (progress->bar.quiet) {
+    if (progress->bar.quiet)
         return;
-    }
     begin_epoch(progress, record->epoch, steps);
     int length =
         snprintf(text, sizeof text, "loss: %.4f - accuracy: %.4f", record->loss, record->accuracy);

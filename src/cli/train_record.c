@@ -28,12 +28,10 @@ static json_t *optimizer_record(const struct cn_training_options *o) {
                                       json_real(cli_decimal(fields[i].value)));
         }
     }
-    if (record != NULL && o->nesterov) {
+    if (record != NULL && o->nesterov)
         (void)json_object_set_new(record, "nesterov", json_true());
-    }
-    if (record != NULL && o->optimizer != CN_OPTIMIZER_SGD && o->optimizer != CN_OPTIMIZER_LION) {
+    if (record != NULL && o->optimizer != CN_OPTIMIZER_SGD && o->optimizer != CN_OPTIMIZER_LION)
         (void)json_object_set_new(record, "epsilon", json_real(cli_decimal(o->epsilon)));
-    }
     return record;
 }
 
@@ -42,22 +40,18 @@ static void add_callbacks(json_t *record, const struct train_settings *settings,
                           const struct cn_epoch_record *written) {
     const struct cn_training_options *o = &settings->options;
     (void)json_object_set_new(record, "written_epoch", json_integer(written->epoch));
-    if (o->early_stopping > 0) {
+    if (o->early_stopping > 0)
         (void)json_object_set_new(record, "early_stopping", json_integer(o->early_stopping));
-    }
-    if (o->plateau_patience > 0) {
+    if (o->plateau_patience > 0)
         (void)json_object_set_new(record, "reduce_on_plateau", json_integer(o->plateau_patience));
-    }
     if (o->warmup_epochs > 0) {
         (void)json_object_set_new(record, "warmup_epochs",
                                   json_real(cli_decimal(o->warmup_epochs)));
     }
-    if (settings->freeze != NULL) {
+    if (settings->freeze != NULL)
         (void)json_object_set_new(record, "freeze", json_string(settings->freeze));
-    }
-    if (settings->class_weight != NULL) {
+    if (settings->class_weight != NULL)
         (void)json_object_set_new(record, "class_weight", json_string(settings->class_weight));
-    }
 }
 
 static json_t *metrics_record(const struct cn_epoch_record *last) {
@@ -76,12 +70,10 @@ static json_t *data_record(const struct train_settings *settings, const struct t
     json_t *record = json_pack("{s:s, s:I, s:I}", "sha256", data->training->sha256, "samples",
                                (json_int_t)data->training->count, "validation_samples",
                                (json_int_t)(validation != NULL ? validation->count : 0));
-    if (record != NULL && data->main_sha256[0] != '\0') {
+    if (record != NULL && data->main_sha256[0] != '\0')
         (void)json_object_set_new(record, "main_sha256", json_string(data->main_sha256));
-    }
-    if (record == NULL || validation == NULL) {
+    if (record == NULL || validation == NULL)
         return record;
-    }
     (void)json_object_set_new(record, "validation_sha256", json_string(validation->sha256));
     if (settings->validation_data == NULL && settings->validation_split > 0) {
         char seed[24];
@@ -108,12 +100,10 @@ char *train_record(const struct train_settings *settings, const char *weights, c
         cli_decimal(options->label_smoothing), "augmentation",
         cn_augmentation_format(&options->augmentation, augmentation), "seed", seed, "metrics",
         metrics_record(last), "convnet", PACKAGE_VERSION);
-    if (record != NULL) {
+    if (record != NULL)
         add_callbacks(record, settings, last);
-    }
-    if (weights[0] != '\0') {
+    if (weights[0] != '\0')
         (void)json_object_set_new(record, "weights", json_string(weights));
-    }
     if (teacher[0] != '\0') {
         (void)json_object_set_new(record, "teacher",
                                   json_pack("{s:s, s:f}", "sha256", teacher, "share",
@@ -140,12 +130,10 @@ double train_mean(const struct cn_epoch_record *record, size_t index) {
 }
 
 static void put_value(FILE *file, double value, char after) {
-    if (isfinite(value)) {
+    if (isfinite(value))
         fprintf(file, "%.9g", value);
-    }
-    if (after != '\0') {
+    if (after != '\0')
         fputc(after, file);
-    }
 }
 
 enum cn_status train_write_history(const char *path, const struct cn_epoch_record *records,
@@ -153,13 +141,11 @@ enum cn_status train_write_history(const char *path, const struct cn_epoch_recor
     char *text = NULL;
     size_t length = 0;
     FILE *file = open_memstream(&text, &length);
-    if (file == NULL) {
+    if (file == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the history");
-    }
     fputs("epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds", file);
-    for (size_t i = 0; means && i < TRAIN_MEANS; i++) {
+    for (size_t i = 0; means && i < TRAIN_MEANS; i++)
         fprintf(file, ",%s", train_means[i].name);
-    }
     fputc('\n', file);
     for (const struct cn_epoch_record *row = records; row < records + count; row++) {
         fprintf(file, "%d,", row->epoch);

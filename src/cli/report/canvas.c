@@ -21,9 +21,8 @@ void canvas_text(cairo_t *cairo, double x, double y, double size, enum align ali
     cairo_text_extents_t extents;
     char line[320];
     (void)snprintf(line, sizeof line, "%s", text);
-    for (char *c = line; *c != '\0'; c++) {
+    for (char *c = line; *c != '\0'; c++)
         *c = (unsigned char)*c < 0x20 ? ' ' : *c;
-    }
     cairo_set_font_size(cairo, size);
     cairo_text_extents(cairo, line, &extents);
     const double part = align == ALIGN_LEFT ? 0 : align == ALIGN_CENTER ? 0.5 : 1;
@@ -61,9 +60,8 @@ void canvas_fit(cairo_t *cairo, double x, double y, double size, enum align alig
     enum { SMALLEST = 7, LONGEST = 160 };
     char cut[LONGEST + 4];
     size_t length = strlen(text);
-    while (size > SMALLEST && canvas_width(cairo, size, text) > width) {
+    while (size > SMALLEST && canvas_width(cairo, size, text) > width)
         size = fmax(size - 0.25, SMALLEST); /* hinted widths do not follow the size exactly */
-    }
     (void)snprintf(cut, sizeof cut, "%.*s", LONGEST, text);
     length = length > LONGEST ? LONGEST : length;
     while (length > 1 && canvas_width(cairo, size, cut) > width) {
@@ -81,9 +79,8 @@ struct axis canvas_axis(double low, double high) {
     const double part = least / power;
     const double step = power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
     struct axis axis = {floor(low / step) * step, ceil(high / step) * step, step, 0};
-    if (!(axis.high > axis.low)) {
+    if (!(axis.high > axis.low))
         axis.high = axis.low + step;
-    }
     const double decimals = -floor(log10(step * (1 + 1e-9)));
     axis.decimals = (int)fmin(fmax(decimals, 0), MOST_DECIMALS);
     return axis;

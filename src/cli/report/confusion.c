@@ -14,19 +14,16 @@ static void draw_cell(cairo_t *cairo, struct box cell, size_t count, size_t most
     cairo_rectangle(cairo, cell.x, cell.y, cell.width, cell.height);
     cairo_set_line_width(cairo, 1);
     cairo_stroke_preserve(cairo);
-    if (right) {
+    if (right)
         cairo_set_source_rgb(cairo, 1 - 0.84 * part, 1 - 0.55 * part, 1 - 0.28 * part);
-    } else {
+    else
         cairo_set_source_rgb(cairo, 1 - 0.20 * part, 1 - 0.75 * part, 1 - 0.82 * part);
-    }
     cairo_fill(cairo);
-    if (count == 0 || cell.height < 12) {
+    if (count == 0 || cell.height < 12)
         return;
-    }
     canvas_color(cairo, INK_TEXT);
-    if (part > 0.6) {
+    if (part > 0.6)
         cairo_set_source_rgb(cairo, 1, 1, 1);
-    }
     canvas_printf(cairo, cell.x + cell.width / 2, cell.y + cell.height / 2 + 4,
                   fmin(11, cell.width / 3.5), ALIGN_CENTER, "%zu", count);
 }
@@ -41,9 +38,8 @@ void report_confusion(cairo_t *cairo, struct box box, const struct evaluate_resu
         *most = e->confusion[i] > *most ? e->confusion[i] : *most;
     }
     double widest = 0;
-    for (size_t i = 0; i < classes; i++) {
+    for (size_t i = 0; i < classes; i++)
         widest = fmax(widest, canvas_width(cairo, 11, result->model->labels[i]));
-    }
     /* Names that are wider than a cell stand on end above it. */
     const double left = fmin(fmax(widest, 20) + 16, box.width * 0.45);
     const bool upright = widest > (box.width - left) / (double)classes - 2;

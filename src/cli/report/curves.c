@@ -14,12 +14,10 @@ static bool parse_row(const char *line, double values[static COLUMNS]) {
     for (int i = 0; i < COLUMNS; i++) {
         char *end;
         values[i] = strtod(line, &end);
-        if (end == line) {
+        if (end == line)
             values[i] = (double)NAN;
-        }
-        if (*end != ',' && (i + 1 < COLUMNS || *end != '\0')) {
+        if (*end != ',' && (i + 1 < COLUMNS || *end != '\0'))
             return false;
-        }
         line = end + 1;
     }
     return true;
@@ -29,9 +27,8 @@ static enum cn_status add_row(struct history *history, const double values[stati
                               struct cn_error *error) {
     struct cn_epoch_record *more =
         realloc(history->records, (history->count + 1) * sizeof *history->records);
-    if (more == NULL) {
+    if (more == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the history");
-    }
     history->records = more;
     more[history->count++] = (struct cn_epoch_record){.epoch = (int)history->count + 1,
                                                       .loss = values[1],
@@ -51,9 +48,8 @@ enum cn_status report_read_history(const char *path, struct history *ret_history
     double values[COLUMNS];
     long long number = 0;
     FILE *file = fopen(path, "re");
-    if (file == NULL) {
+    if (file == NULL)
         return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(errno));
-    }
     while (status == CN_OK && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\r\n")] = '\0';
         number++;
@@ -68,9 +64,8 @@ enum cn_status report_read_history(const char *path, struct history *ret_history
         }
     }
     (void)fclose(file);
-    if (status == CN_OK && history.count == 0) {
+    if (status == CN_OK && history.count == 0)
         status = cn_fail_at(error, CN_MALFORMED, path, -1, "is a history without an epoch");
-    }
     if (status != CN_OK) {
         free(history.records);
         return status;
@@ -99,9 +94,8 @@ static void draw_curve(cairo_t *cairo, struct box plot, const struct history *hi
         const double along = history->count > 1 ? (double)i / (double)(history->count - 1) : 0.5;
         const double x = plot.x + along * plot.width, y = plot.y + (1 - part) * plot.height;
         (drawing ? cairo_line_to : cairo_move_to)(cairo, x, y);
-        if (history->count == 1) {
+        if (history->count == 1)
             cairo_arc(cairo, x, y, 2, 0, 6.28);
-        }
         drawing = true;
     }
     cairo_stroke(cairo);
@@ -121,20 +115,17 @@ static void draw_pair(cairo_t *cairo, struct box box, const struct history *hist
             }
         }
     }
-    if (validation_offset == offset) { /* a rate: its zero matters */
+    if (validation_offset == offset) /* a rate: its zero matters */
         low = 0;
-    }
-    if (!(high > low)) {
+    if (!(high > low))
         high = low + 1e-3;
-    }
     const struct box plot = {box.x + 56, box.y + 20, box.width - 66, box.height - 52};
     const struct axis axis = canvas_axis(low, high);
     canvas_axes(cairo, plot, &axis);
     canvas_epochs(cairo, plot, history->count);
     draw_curve(cairo, plot, history, offset, axis.low, axis.high, INK_FIRST);
-    if (validation_offset != offset) {
+    if (validation_offset != offset)
         draw_curve(cairo, plot, history, validation_offset, axis.low, axis.high, INK_SECOND);
-    }
     canvas_color(cairo, INK_TEXT);
     canvas_text(cairo, box.x + 56, box.y + 12, 12, ALIGN_LEFT, name);
     canvas_color(cairo, INK_FAINT);

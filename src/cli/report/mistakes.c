@@ -14,9 +14,8 @@ struct mistake {
 
 static int compare(const void *a, const void *b) {
     const struct mistake *x = a, *y = b;
-    if (x->confidence != y->confidence) {
+    if (x->confidence != y->confidence)
         return x->confidence < y->confidence ? 1 : -1;
-    }
     return x->sample < y->sample ? -1 : x->sample > y->sample;
 }
 
@@ -29,13 +28,11 @@ static struct mistake *find_mistakes(const struct evaluate_result *result, size_
         struct mistake mistake = {.sample = i};
         mistake.answer = cn_plan_answer(e->probabilities + i * e->class_count, e->class_count,
                                         &mistake.confidence);
-        if (mistake.answer != result->data->labels[i]) {
+        if (mistake.answer != result->data->labels[i])
             mistakes[count++] = mistake;
-        }
     }
-    if (mistakes != NULL) {
+    if (mistakes != NULL)
         qsort(mistakes, count, sizeof *mistakes, compare);
-    }
     *ret_count = count;
     return mistakes;
 }

@@ -32,9 +32,8 @@ void report_reliability(cairo_t *cairo, struct box box, const struct evaluate_re
     canvas_axes(cairo, plot, &(struct axis){0, 1, 0.2, 1});
     for (int i = 0; i < CN_RELIABILITY_BINS; i++) {
         const double x = plot.x + (i + 0.5) * plot.width / CN_RELIABILITY_BINS;
-        if (result->bins[i].samples > 0) {
+        if (result->bins[i].samples > 0)
             draw_bar(cairo, plot, i, &result->bins[i]);
-        }
         canvas_color(cairo, INK_FAINT);
         canvas_printf(cairo, x, plot.y + plot.height + 16, 9, ALIGN_CENTER, "%zu",
                       result->bins[i].samples);

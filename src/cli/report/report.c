@@ -11,9 +11,8 @@
 enum { WIDTH = 1120, MARGIN = 32, TOP = 96, FIGURES = 440, MISTAKES = 340, CURVES = 260 };
 
 enum cn_status report_check(const char *path, struct cn_error *error) {
-    if (!cn_name_ends(path, ".svg") && !cn_name_ends(path, ".png")) {
+    if (!cn_name_ends(path, ".svg") && !cn_name_ends(path, ".png"))
         return cn_fail(error, CN_INVALID, "the report \"%s\" must end with .svg or .png", path);
-    }
     return cli_check_writable(path, error);
 }
 
@@ -87,13 +86,11 @@ static enum cn_status report_draw(const struct page *page, bool svg, struct cn_t
     draw_page(cairo, page);
     enum cn_status status = check_status(cairo_status(cairo), error);
     cairo_destroy(cairo);
-    if (status == CN_OK && !svg) {
+    if (status == CN_OK && !svg)
         status = check_status(cairo_surface_write_to_png_stream(surface, gather, output), error);
-    }
     cairo_surface_finish(surface);
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = check_status(cairo_surface_status(surface), error);
-    }
     cairo_surface_destroy(surface);
     return status;
 }
@@ -104,9 +101,8 @@ enum cn_status report_write(const struct evaluate_result *result, const char *hi
     struct cn_text output = {0};
     enum cn_status status =
         history != NULL ? report_read_history(history, &page.history, error) : CN_OK;
-    if (status == CN_OK) {
+    if (status == CN_OK)
         status = report_draw(&page, cn_name_ends(path, ".svg"), &output, error);
-    }
     if (status == CN_OK) {
         const struct cn_file_part part = {output.bytes, output.length};
         status = cn_file_write(path, &part, 1, error);
