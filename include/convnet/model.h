@@ -56,6 +56,8 @@ struct cn_model {
     char *training;      /* JSON object as text; "{}" if nothing is known */
     char sha256[65];     /* of the file it was read from, in lower-case hex; "" for a new model */
     bool sealed;         /* that file has a checksum, which was right */
+    int weights_file;    /* descriptor of that file, from which the network's parameters, which are
+                          * NULL, can be read again; -1: they are there */
     long long signed_at; /* when that file was signed, in seconds since 1970; 0: not checked */
 };
 

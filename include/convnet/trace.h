@@ -23,6 +23,10 @@ struct cn_trace;
 enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, size_t max_values,
                                struct cn_trace **ret_trace, struct cn_error *error);
 
+/* Gives the trace of a network without parameters those of an equal network, borrowed until
+ * cn_trace_free. */
+void cn_trace_set_parameters(struct cn_trace *trace, const float *parameters);
+
 /* Runs `image` [input_shape] through the layers, serially, as inference does: no dropout, moving
  * statistics, the network's temperature in the last layer. `image` must exist as long as the
  * outputs are read. Does not allocate, cannot fail. */

@@ -13,6 +13,7 @@
 #include "base/names.h"
 #include "base/number.h"
 #include "convnet/trace.h"
+#include "model/signature.h"
 
 enum {
     EXPLAIN_MAX_NUMBERS = 1 << 20, /* most values in one answer as decimal numbers */
@@ -37,7 +38,8 @@ struct explanation {
     struct explain_options options;
     struct cn_workspace *workspace;
     struct cn_trace *trace;
-    size_t answer_bytes; /* at most */
+    struct cn_network *weights; /* with the parameters that the model has given back; may be NULL */
+    size_t answer_bytes;        /* at most */
     struct cn_text answer;
 };
 
@@ -84,6 +86,12 @@ static void add_values(struct cn_text *text, const float *values, size_t count,
         cn_json_add_floats(text, "values", values, count);
 }
 
+/* The network with its parameters. */
+static const struct cn_network *explain_network(const struct prediction *prediction) {
+    const struct explanation *explanation = prediction->protocol_state;
+    return explanation->weights != NULL ? explanation->weights : prediction->model->model->network;
+}
+
 static void add_tensors(struct cn_text *text, const struct cn_network *network,
                         const struct cn_layer *layer, enum explain_values how) {
     const float *values = network->parameters + layer->parameter_offset;
@@ -106,7 +114,7 @@ static void add_tensors(struct cn_text *text, const struct cn_network *network,
 static void add_layer(struct cn_text *text, const struct prediction *prediction, size_t l) {
     const struct explanation *explanation = prediction->protocol_state;
     const struct explain_options *options = &explanation->options;
-    const struct cn_network *network = prediction->model->model->network;
+    const struct cn_network *network = explain_network(prediction);
     const struct cn_layer *layer = &network->layers[l];
     cn_json_open(text, NULL, '{');
     cn_json_add_string(text, "name", layer->name);
@@ -281,7 +289,7 @@ static enum cn_status explain_tiles_check(const struct explain_options *options,
 static void explain_tiles(const struct prediction *prediction, struct cn_text *text) {
     const struct explanation *explanation = prediction->protocol_state;
     const struct explain_options *options = &explanation->options;
-    const struct cn_network *network = prediction->model->model->network;
+    const struct cn_network *network = explain_network(prediction);
     const struct cn_layer *layer = &network->layers[options->layer];
     const float *values = options->filters ? network->parameters + layer->parameter_offset
                                            : cn_trace_output(explanation->trace, options->layer);
@@ -316,6 +324,7 @@ static void explanation_free(void *data) {
     if (explanation == NULL)
         return;
     cn_trace_free(explanation->trace); /* borrows the model's network */
+    cn_network_free(explanation->weights);
     cn_workspace_free(explanation->workspace);
     free(explanation->answer.bytes);
     free(explanation);
@@ -437,6 +446,12 @@ static void explain_work(struct prediction *prediction) {
         (void)cn_fail(&prediction->failure, CN_MEMORY, "no memory for an explanation");
         return;
     }
+    if (prediction->model->model->weights_file >= 0) {
+        if (cn_model_read_again(prediction->model->model, &explanation->weights,
+                                &prediction->failure) != CN_OK)
+            return;
+        cn_trace_set_parameters(explanation->trace, explanation->weights->parameters);
+    }
     cn_trace_run(explanation->trace, prediction->images);
     /* The same outputs as /predict gives for this image, to the bit. */
     cn_plan_run(plan, explanation->workspace, prediction->images, 1, prediction->outputs);
@@ -460,8 +475,9 @@ static const char *explain_answer(struct http_exchange *exchange, struct cn_text
 static enum cn_status explain_hold(struct http_exchange *exchange,
                                    const struct prediction *prediction, struct cn_error *error) {
     const struct explanation *explanation = prediction->protocol_state;
-    const size_t work =
-        cn_trace_bytes(explanation->trace) + cn_plan_workspace_bytes(prediction->model->plan);
+    const size_t work = cn_trace_bytes(explanation->trace) +
+                        cn_plan_workspace_bytes(prediction->model->plan) +
+                        cn_model_read_again_bytes(prediction->model->model);
     const size_t all = work + explanation->answer_bytes;
     if (all > http_hold_most(exchange))
         return cn_fail(error, CN_LIMIT,

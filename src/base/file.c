@@ -15,54 +15,56 @@
 
 #include "base/file.h"
 
-enum cn_status cn_file_read(const char *path, size_t limit, unsigned char **ret_bytes,
-                            size_t *ret_length, struct cn_error *error) {
-    enum cn_status status = CN_OK;
-    unsigned char *bytes = NULL;
-    struct stat info;
-    size_t length = 0, used = 0;
+enum cn_status cn_file_open(const char *path, int *ret_fd, struct cn_error *error) {
     /* O_NONBLOCK: opening a FIFO must not hang; regular files ignore the flag. */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return cn_fail_at(error, CN_IO, path, -1, "cannot open the file: %s", strerror(errno));
-    if (fstat(fd, &info) != 0) {
-        status = cn_fail_at(error, CN_IO, path, -1, "cannot stat the file: %s", strerror(errno));
-        goto out;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        status = cn_fail_at(error, CN_INVALID, path, -1, "is not a regular file");
-        goto out;
-    }
-    if (info.st_size < 0 || (unsigned long long)info.st_size > limit) {
-        status = cn_fail_at(error, CN_LIMIT, path, -1, "has %lld bytes; the limit is %zu",
-                            (long long)info.st_size, limit);
-        goto out;
-    }
-    length = (size_t)info.st_size;
-    bytes = malloc(length + 1);
-    if (bytes == NULL) {
-        status = cn_fail_at(error, CN_MEMORY, path, -1, "no memory for %zu bytes", length + 1);
-        goto out;
-    }
+    *ret_fd = fd;
+    return CN_OK;
+}
+
+enum cn_status cn_file_read_open(int fd, const char *path, size_t limit, unsigned char **ret_bytes,
+                                 size_t *ret_length, struct cn_error *error) {
+    struct stat info;
+    size_t used = 0;
+    if (fstat(fd, &info) != 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot stat the file: %s", strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return cn_fail_at(error, CN_INVALID, path, -1, "is not a regular file");
+    if (info.st_size < 0 || (unsigned long long)info.st_size > limit)
+        return cn_fail_at(error, CN_LIMIT, path, -1, "has %lld bytes; the limit is %zu",
+                          (long long)info.st_size, limit);
+    const size_t length = (size_t)info.st_size;
+    unsigned char *bytes = malloc(length + 1);
+    if (bytes == NULL)
+        return cn_fail_at(error, CN_MEMORY, path, -1, "no memory for %zu bytes", length + 1);
     while (used < length) {
-        const ssize_t got = read(fd, bytes + used, length - used);
+        const ssize_t got = pread(fd, bytes + used, length - used, (off_t)used);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0) {
-            status = got < 0 ? cn_fail_at(error, CN_IO, path, (long long)used, "cannot read: %s",
-                                          strerror(errno))
-                             : cn_fail_at(error, CN_MALFORMED, path, (long long)used,
-                                          "the file shrank while it was read");
-            goto out;
+            free(bytes);
+            return got < 0 ? cn_fail_at(error, CN_IO, path, (long long)used, "cannot read: %s",
+                                        strerror(errno))
+                           : cn_fail_at(error, CN_MALFORMED, path, (long long)used,
+                                        "the file shrank while it was read");
         }
         used += (size_t)got;
     }
     bytes[length] = '\0';
     *ret_bytes = bytes;
     *ret_length = length;
-    bytes = NULL;
-out:
-    free(bytes);
+    return CN_OK;
+}
+
+enum cn_status cn_file_read(const char *path, size_t limit, unsigned char **ret_bytes,
+                            size_t *ret_length, struct cn_error *error) {
+    int fd = -1;
+    enum cn_status status = cn_file_open(path, &fd, error);
+    if (status != CN_OK)
+        return status;
+    status = cn_file_read_open(fd, path, limit, ret_bytes, ret_length, error);
     (void)close(fd);
     return status;
 }

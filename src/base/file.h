@@ -11,6 +11,12 @@
 enum cn_status cn_file_read(const char *path, size_t limit, unsigned char **ret_bytes,
                             size_t *ret_length, struct cn_error *error);
 
+/* The two halves of cn_file_read, for a file that is read more than once: it need not be found
+ * under its name any more. Caller closes the descriptor. */
+enum cn_status cn_file_open(const char *path, int *ret_fd, struct cn_error *error);
+enum cn_status cn_file_read_open(int fd, const char *path, size_t limit, unsigned char **ret_bytes,
+                                 size_t *ret_length, struct cn_error *error);
+
 /* One part of a file to be written. */
 struct cn_file_part {
     const void *bytes;

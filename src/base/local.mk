@@ -14,6 +14,7 @@ libcore_la_SOURCES += \
 	src/base/random.c src/base/random.h \
 	src/base/sha256.c src/base/sha256.h \
 	src/base/shape.c \
+	src/base/task.c src/base/task.h \
 	src/base/time.c src/base/time.h \
 	src/base/utf8.c src/base/utf8.h
 

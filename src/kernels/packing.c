@@ -33,18 +33,22 @@ size_t cn_conv2d_packed_size(const struct cn_conv2d *shape) {
 
 void cn_conv2d_pack(float *packed, const float *kernel, const float *bias,
                     const struct cn_conv2d *shape) {
+    enum { BLOCK = 32 }; /* rows that stay in the cache while all channels are copied */
     const struct group_sizes sizes = sizes_of(shape);
     const size_t all = sizes.groups * sizes.channels;
-    float *to = packed;
     for (size_t g = 0; g < sizes.groups; g++)
-        for (size_t c = 0; c < sizes.channels; c += CN_LANES) {
-            const size_t left = sizes.channels - c, count = left < CN_LANES ? left : CN_LANES;
-            const float *from = kernel + g * sizes.channels + c;
-            for (size_t row = 0; row < sizes.rows; row++, to += CN_LANES, from += all) {
-                memcpy(to, from, count * sizeof *to);
-                memset(to + count, 0, (CN_LANES - count) * sizeof *to);
+        for (size_t first = 0; first < sizes.rows; first += BLOCK)
+            for (size_t c = 0; c < sizes.channels; c += CN_LANES) {
+                const size_t end = sizes.rows - first < BLOCK ? sizes.rows : first + BLOCK;
+                const size_t left = sizes.channels - c, count = left < CN_LANES ? left : CN_LANES;
+                const float *from = kernel + first * all + g * sizes.channels + c;
+                float *to = packed + (g * sizes.padded + c) * sizes.rows + first * CN_LANES;
+                for (size_t row = first; row < end; row++, to += CN_LANES, from += all) {
+                    memcpy(to, from, count * sizeof *to);
+                    memset(to + count, 0, (CN_LANES - count) * sizeof *to);
+                }
             }
-        }
+    float *to = packed + sizes.groups * sizes.rows * sizes.padded;
     memset(to, 0, sizes.groups * sizes.padded * sizeof *to);
     for (size_t g = 0; bias != NULL && g < sizes.groups; g++)
         memcpy(to + g * sizes.padded, bias + g * sizes.channels, sizes.channels * sizeof *to);

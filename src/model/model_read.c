@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/sha256.h"
+#include "base/task.h"
 #include "layers/layer_type.h"
 #include "model/architecture.h"
 #include "model/model_file.h"
@@ -395,53 +398,115 @@ static enum cn_status read_probe(const struct cn_safetensors *file, const struct
     return status;
 }
 
+/* True if a thread may as well compute the checksum of so many bytes. */
+static bool is_large(size_t length) {
+    return length >= 1 << 20;
+}
+
+/* The check of a file's own checksum. */
+struct seal_check {
+    const struct cn_safetensors *file;
+    bool sealed;
+    enum cn_status status;
+    struct cn_error error;
+};
+
 /* Files with `probes` must have a checksum; older and foreign ones may. */
-static enum cn_status check_seal(const struct cn_safetensors *file, bool *ret_sealed,
-                                 struct cn_error *error) {
-    const enum cn_status status = cn_safetensors_check_seal(file, ret_sealed, error);
-    if (status == CN_OK && !*ret_sealed && cn_safetensors_metadata(file, "probes") != NULL)
-        return cn_fail(error, CN_MALFORMED,
-                       "the metadata has probes but no " CN_SAFETENSORS_CHECKSUM
-                       ", which a program that writes the one writes too");
+static void seal_check_run(void *data) {
+    struct seal_check *check = data;
+    check->status = cn_safetensors_check_seal(check->file, &check->sealed, &check->error);
+    if (check->status == CN_OK && !check->sealed &&
+        cn_safetensors_metadata(check->file, "probes") != NULL)
+        check->status = cn_fail(&check->error, CN_MALFORMED,
+                                "the metadata has probes but no " CN_SAFETENSORS_CHECKSUM
+                                ", which a program that writes the one writes too");
+}
+
+/* Everything but the checksum. The plan is optional: ret_plan may be NULL. */
+static enum cn_status read_contents(const struct cn_safetensors *file, const char *source,
+                                    struct cn_model **ret_model, struct cn_plan **ret_plan,
+                                    struct cn_error *error) {
+    struct cn_network *network = NULL;
+    const char *training = cn_safetensors_metadata(file, "training");
+    const char *tensors = cn_safetensors_metadata(file, "tensors");
+    enum cn_status status = read_network(file, source, &network, error);
+    if (status == CN_OK)
+        status = cn_model_create(network, ret_model, error);
+    if (status == CN_OK)
+        status = read_labels(file, *ret_model, error);
+    if (status == CN_OK && tensors != NULL)
+        status = cn_model_set_tensors(*ret_model, tensors, error);
+    if (status == CN_OK)
+        status = read_preprocessing(file, *ret_model, error);
+    if (status == CN_OK && training != NULL)
+        status = cn_model_set_training(*ret_model, training, error);
+    if (status == CN_OK)
+        status = read_calibration(file, *ret_model, error);
+    if (status == CN_OK)
+        status = read_probe(file, *ret_model, ret_plan, error);
     return status;
 }
 
-/* The plan is optional: ret_plan may be NULL. */
+/* The checksum of a large file is computed meanwhile; what it says comes before all other faults.
+ */
 static enum cn_status read_model(const struct cn_safetensors *file, const char *source,
                                  struct cn_model **ret_model, struct cn_plan **ret_plan,
                                  struct cn_error *error) {
-    struct cn_network *network = NULL;
     struct cn_model *model = NULL;
-    const char *training = cn_safetensors_metadata(file, "training");
-    bool sealed = false;
-    const char *tensors = cn_safetensors_metadata(file, "tensors");
+    struct cn_plan *plan = NULL;
+    struct cn_task task;
+    struct seal_check check = {.file = file};
     enum cn_status status = check_format(file, error);
-    if (status == CN_OK)
-        status = check_seal(file, &sealed, error);
-    if (status == CN_OK)
-        status = read_network(file, source, &network, error);
-    if (status == CN_OK)
-        status = cn_model_create(network, &model, error);
-    if (status == CN_OK)
-        status = read_labels(file, model, error);
-    if (status == CN_OK && tensors != NULL)
-        status = cn_model_set_tensors(model, tensors, error);
-    if (status == CN_OK)
-        status = read_preprocessing(file, model, error);
-    if (status == CN_OK && training != NULL)
-        status = cn_model_set_training(model, training, error);
-    if (status == CN_OK)
-        status = read_calibration(file, model, error);
-    if (status == CN_OK)
-        status = read_probe(file, model, ret_plan, error);
+    if (status == CN_OK) {
+        const bool large = is_large(file->raw_length);
+        cn_task_start(&task, seal_check_run, &check, large);
+        if (!large)
+            cn_task_finish(&task);
+        if (large || check.status == CN_OK)
+            status = read_contents(file, source, &model, ret_plan != NULL ? &plan : NULL, error);
+        if (large)
+            cn_task_finish(&task);
+    }
+    if (check.status != CN_OK) {
+        status = check.status;
+        if (error != NULL)
+            *error = check.error;
+    }
     if (status != CN_OK) {
         cn_error_set_source(error, source);
+        cn_plan_free(plan);
         cn_model_free(model);
         return status;
     }
-    model->sealed = sealed;
+    model->sealed = check.sealed;
     *ret_model = model;
+    if (ret_plan != NULL)
+        *ret_plan = plan;
     return CN_OK;
+}
+
+/* Frees the parameters of a network that has a plan, unless they are few; they can be read again
+ * from `fd`, which then belongs to the model. */
+static void give_parameters_back(struct cn_model *model, int *fd) {
+    enum { FEW = 1 << 20 };
+    struct cn_network *network = model->network;
+    if (network->parameter_count < FEW)
+        return;
+    free(network->parameters);
+    network->parameters = NULL;
+    model->weights_file = *fd;
+    *fd = -1;
+}
+
+/* The checksum of a whole file. */
+struct file_hash {
+    struct cn_file_part part;
+    char text[CN_SHA256_TEXT];
+};
+
+static void file_hash_compute(void *data) {
+    struct file_hash *hash = data;
+    cn_sha256(&hash->part, 1, hash->text);
 }
 
 enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_keys *keys,
@@ -450,16 +515,23 @@ enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_k
     struct cn_safetensors *file = NULL;
     struct cn_model *model = NULL;
     struct cn_plan *plan = NULL;
+    struct cn_task hashing;
+    struct file_hash hash = {0};
     unsigned char *bytes = NULL;
-    char sha256[CN_SHA256_TEXT];
     size_t length = 0;
     long long time = 0;
-    enum cn_status status = cn_file_read(path, CN_SAFETENSORS_MAX_FILE, &bytes, &length, error);
+    int fd = -1;
+    enum cn_status status = cn_file_open(path, &fd, error);
+    if (status == CN_OK)
+        status = cn_file_read_open(fd, path, CN_SAFETENSORS_MAX_FILE, &bytes, &length, error);
     if (status != CN_OK)
-        return status;
-    cn_sha256(&(struct cn_file_part){bytes, length}, 1, sha256);
-    if (keys != NULL)
-        status = cn_signature_check(keys, path, sha256, &time, error);
+        goto out;
+    hash.part = (struct cn_file_part){bytes, length};
+    cn_task_start(&hashing, file_hash_compute, &hash, is_large(length) && keys == NULL);
+    if (keys != NULL) {
+        cn_task_finish(&hashing);
+        status = cn_signature_check(keys, path, hash.text, &time, error);
+    }
     if (status == CN_OK)
         status = cn_safetensors_parse(bytes, length, path, &file, error);
     if (status == CN_OK)
@@ -468,19 +540,58 @@ enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_k
         status = cn_fail_at(error, CN_INVALID, path, -1,
                             "is an older model, without a checksum: convnet edit writes it anew, "
                             "and then it is to be signed again");
+    if (keys == NULL)
+        cn_task_finish(&hashing);
+out:
     cn_safetensors_free(file);
     free(bytes);
-    if (status != CN_OK) {
+    if (status == CN_OK) {
+        memcpy(model->sha256, hash.text, sizeof hash.text);
+        model->signed_at = time;
+        if (ret_plan != NULL)
+            give_parameters_back(model, &fd);
+        *ret_model = model;
+        if (ret_plan != NULL)
+            *ret_plan = plan;
+    } else {
         cn_plan_free(plan);
         cn_model_free(model);
-        return status;
     }
-    memcpy(model->sha256, sha256, sizeof sha256);
-    model->signed_at = time;
-    *ret_model = model;
-    if (ret_plan != NULL)
-        *ret_plan = plan;
-    return CN_OK;
+    if (fd >= 0)
+        (void)close(fd);
+    return status;
+}
+
+size_t cn_model_read_again_bytes(const struct cn_model *model) {
+    struct stat info;
+    if (model->weights_file < 0 || fstat(model->weights_file, &info) != 0)
+        return 0;
+    return (size_t)info.st_size + model->network->parameter_count * sizeof(float);
+}
+
+enum cn_status cn_model_read_again(const struct cn_model *model, struct cn_network **ret_network,
+                                   struct cn_error *error) {
+    static const char source[] = "the model's file";
+    struct cn_safetensors *file = NULL;
+    char sha256[CN_SHA256_TEXT];
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    enum cn_status status = cn_file_read_open(model->weights_file, source, CN_SAFETENSORS_MAX_FILE,
+                                              &bytes, &length, error);
+    if (status != CN_OK)
+        return status;
+    cn_sha256(&(struct cn_file_part){bytes, length}, 1, sha256);
+    if (strcmp(sha256, model->sha256) != 0)
+        status = cn_fail(error, CN_IO,
+                         "the model's file was changed after it was loaded, so its weights cannot "
+                         "be shown; reload the model");
+    if (status == CN_OK)
+        status = cn_safetensors_parse(bytes, length, source, &file, error);
+    if (status == CN_OK)
+        status = read_network(file, source, ret_network, error);
+    cn_safetensors_free(file);
+    free(bytes);
+    return status;
 }
 
 enum cn_status cn_model_read(const char *path, struct cn_model **ret_model,

@@ -53,9 +53,19 @@ enum cn_status cn_signature_generate(const char *secret_path, const char *public
 /* cn_model_read for a file that must have a checksum and be signed by one of the keys (NULL: need
  * not be signed). Before the signature is checked only the file's SHA-256 is computed. Sets
  * model->signed_at. *ret_plan, unless ret_plan is NULL, is the plan of the network that has
- * computed the probes; caller frees with cn_plan_free. */
+ * computed the probes; caller frees with cn_plan_free. A large network that has a plan does not
+ * keep its parameters beside the plan's: see cn_model_read_again. */
 enum cn_status cn_model_read_trusted(const char *path, const struct cn_trusted_keys *keys,
                                      struct cn_model **ret_model, struct cn_plan **ret_plan,
                                      struct cn_error *error);
+
+/* The network of a model without its parameters, with them, from the file that it was read from,
+ * even if that has no name any more. Caller frees with cn_network_free. CN_IO: the file has
+ * changed. */
+enum cn_status cn_model_read_again(const struct cn_model *model, struct cn_network **ret_network,
+                                   struct cn_error *error);
+
+/* The memory that cn_model_read_again takes at most; 0: the parameters are there. */
+size_t cn_model_read_again_bytes(const struct cn_model *model);
 
 #endif

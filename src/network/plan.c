@@ -46,6 +46,7 @@ struct cn_plan {
 };
 
 struct cn_workspace {
+    void *memory; /* with the block, which begins at a cache line */
     float *block; /* arena | scratch */
     float *scratch;
     const float **inputs; /* [most_inputs], of the step that runs */
@@ -643,7 +644,7 @@ static size_t workspace_floats(const struct cn_plan *plan) {
 }
 
 size_t cn_plan_workspace_bytes(const struct cn_plan *plan) {
-    return sizeof(struct cn_workspace) + workspace_floats(plan) * sizeof(float) +
+    return sizeof(struct cn_workspace) + (workspace_floats(plan) + CN_FLOATS_LINE) * sizeof(float) +
            (plan->most_inputs + 1) * sizeof(float *);
 }
 
@@ -676,10 +677,12 @@ enum cn_status cn_workspace_create(const struct cn_plan *plan, struct cn_workspa
                                    struct cn_error *error) {
     struct cn_workspace *workspace = calloc(1, sizeof *workspace);
     if (workspace != NULL) {
-        workspace->block = cn_floats_allocate(workspace_floats(plan));
+        /* calloc need not touch the pages: a team's other threads use their scratch only. */
+        workspace->memory = calloc(workspace_floats(plan) + CN_FLOATS_LINE, sizeof(float));
+        workspace->block = cn_floats_line(workspace->memory);
         workspace->inputs = calloc(plan->most_inputs + 1, sizeof *workspace->inputs);
     }
-    if (workspace == NULL || workspace->block == NULL || workspace->inputs == NULL) {
+    if (workspace == NULL || workspace->memory == NULL || workspace->inputs == NULL) {
         cn_workspace_free(workspace);
         return cn_fail(error, CN_MEMORY, "no memory for a workspace of %zu bytes",
                        cn_plan_workspace_bytes(plan));
@@ -692,7 +695,7 @@ enum cn_status cn_workspace_create(const struct cn_plan *plan, struct cn_workspa
 void cn_workspace_free(struct cn_workspace *workspace) {
     if (workspace == NULL)
         return;
-    free(workspace->block);
+    free(workspace->memory);
     free(workspace->inputs);
     free(workspace);
 }

@@ -14,6 +14,7 @@
 
 struct cn_trace {
     const struct cn_network *network;
+    const float *parameters;
     size_t first_kept,
         layer_count;       /* layers [0, layer_count) run; outputs from first_kept on are kept */
     struct cn_span *spans; /* [layer_count]: the outputs' places in the block */
@@ -94,6 +95,7 @@ enum cn_status cn_trace_create(const struct cn_network *network, size_t layer, s
     if (trace == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a trace");
     trace->network = network;
+    trace->parameters = network->parameters;
     trace->first_kept = layer == CN_TRACE_ALL ? 0 : layer;
     trace->layer_count = layer == CN_TRACE_ALL ? network->layer_count : layer + 1;
     trace->spans = calloc(trace->layer_count, sizeof *trace->spans);
@@ -145,7 +147,7 @@ static void run_layer(struct cn_trace *trace, size_t l, const float *const *imag
         return;
     }
     if (inference->pack != NULL)
-        inference->pack(layer, network->parameters + layer->parameter_offset, trace->packed);
+        inference->pack(layer, trace->parameters + layer->parameter_offset, trace->packed);
     const struct cn_step step = cn_step_of(layer, trace->packed);
     float *y = trace->block + trace->spans[l].offset;
     inference->infer(&step, trace->inputs, 1, y, trace->scratch);
@@ -165,6 +167,10 @@ void cn_trace_run_inputs(struct cn_trace *trace, const float *const *images) {
 
 void cn_trace_run(struct cn_trace *trace, const float *image) {
     cn_trace_run_inputs(trace, &image);
+}
+
+void cn_trace_set_parameters(struct cn_trace *trace, const float *parameters) {
+    trace->parameters = parameters;
 }
 
 const float *cn_trace_output(const struct cn_trace *trace, size_t layer) {

@@ -33,8 +33,8 @@ struct lane {
     /* The compute thread's own. */
     struct job **batch; /* [batch_images]: the jobs of the current batch */
     size_t batch_count;
-    float *images, *outputs;        /* [batch_images, ...]: where several jobs are gathered */
-    size_t image_room, output_room; /* floats per image that they hold */
+    float *images, *outputs;        /* [images of a batch, ...]: where several jobs are gathered */
+    size_t image_room, output_room; /* floats that they hold */
 };
 
 /* ---- Queues: one per model that has jobs, served round-robin. All under the mutex ---- */
@@ -170,11 +170,11 @@ static void batch_take(struct lane *lane) {
     model_append(lane, model);
 }
 
-/* Makes *buffer hold `needed` floats per image of a batch; it grows to the largest model. */
-static bool buffer_grow(const struct lane *lane, float **buffer, size_t *room, size_t needed) {
+/* Makes *buffer hold `needed` floats; it grows to the largest batch of several jobs. */
+static bool buffer_grow(float **buffer, size_t *room, size_t needed) {
     if (needed <= *room)
         return true;
-    float *grown = cn_floats_allocate(lane->options.batch_images * needed);
+    float *grown = cn_floats_allocate(needed);
     if (grown == NULL)
         return false;
     free(*buffer);
@@ -186,9 +186,12 @@ static bool buffer_grow(const struct lane *lane, float **buffer, size_t *room, s
 /* Allocates the workspaces and buffers that `model` needs; NULL if memory runs out. */
 static struct cn_workspace **batch_prepare(struct lane *lane, struct served_model *model) {
     const size_t first = lane->options.first_slot;
+    size_t count = 0;
+    for (size_t i = 0; i < lane->batch_count && lane->batch_count > 1; i++)
+        count += lane->batch[i]->taking;
     bool good =
-        buffer_grow(lane, &lane->images, &lane->image_room, cn_plan_input_size(model->plan)) &&
-        buffer_grow(lane, &lane->outputs, &lane->output_room, cn_plan_output_row(model->plan));
+        buffer_grow(&lane->images, &lane->image_room, count * cn_plan_input_size(model->plan)) &&
+        buffer_grow(&lane->outputs, &lane->output_room, count * cn_plan_output_row(model->plan));
     for (int i = 0; good && i < lane->options.threads; i++)
         good = served_model_workspace(model, first + (size_t)i) != NULL;
     return good ? model->workspaces + first : NULL;

@@ -1,12 +1,14 @@
 /* test_signature.c: signed models: keys are made, models are signed, and every change is detected.
  * Each test uses a folder of its own, which is removed at its end. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "convnet/plan.h"
 #include "model/signature.h"
 #include "support/folder.h"
 #include "support/model_files.h"
@@ -173,4 +175,43 @@ Test(signature, bad_lines_of_trusted_keys_are_named) {
                   cases[i].words);
         cr_expect_eq(error.offset, cases[i].line);
     }
+}
+
+/* A large network that has a plan gives its parameters back. They are read again from the file even
+ * if it has no name any more, and not if it was changed. */
+Test(signature, large_weights_are_read_again) {
+    struct cn_model *model = NULL, *with_plan = NULL, *changed = NULL;
+    struct cn_plan *plan = NULL;
+    struct cn_network *again = NULL;
+    struct cn_error error = {0};
+    static const char json[] =
+        "{\"class_name\": \"Sequential\", \"config\": {\"layers\": ["
+        "{\"class_name\": \"InputLayer\", \"config\": {\"batch_shape\": [null, 1024]}},"
+        "{\"class_name\": \"Dense\", \"config\": {\"units\": 1024}},"
+        "{\"class_name\": \"Dense\", \"config\": {\"units\": 3, \"activation\": \"softmax\"}}]}}";
+    cr_assert_eq(cn_model_create(model_files_network(json, 5), &model, &error), CN_OK, "%s",
+                 error.text);
+    model_files_save(model, path);
+    cr_assert_eq(cn_model_read_trusted(path, NULL, &with_plan, &plan, &error), CN_OK, "%s",
+                 error.text);
+    cr_assert_null(with_plan->network->parameters);
+    cr_expect_eq(cn_model_read_again_bytes(model), 0);
+    cr_expect_gt(cn_model_read_again_bytes(with_plan), 8 << 20);
+    cn_plan_free(plan);
+    cr_assert_eq(cn_model_read_trusted(path, NULL, &changed, &plan, &error), CN_OK, "%s",
+                 error.text);
+    const int fd = open(path, O_WRONLY);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(cn_model_read_again(with_plan, &again, &error), CN_OK, "%s", error.text);
+    cr_assert_arr_eq(again->parameters, model->network->parameters,
+                     model->network->parameter_count * sizeof(float));
+    cn_network_free(again);
+    cr_assert_eq(pwrite(fd, "x", 1, 2 << 20), 1);
+    cr_expect_eq(cn_model_read_again(changed, &again, &error), CN_IO);
+    cr_expect(strstr(error.text, "was changed") != NULL, "%s", error.text);
+    (void)close(fd);
+    cn_plan_free(plan);
+    cn_model_free(model);
+    cn_model_free(with_plan);
+    cn_model_free(changed);
 }
