@@ -22,6 +22,7 @@ libcore_la_SOURCES += \
 	src/image/resample.c src/image/resample.h \
 	src/image/resize.c src/image/resize.h \
 	src/image/decoded_rows.c src/image/decoded_rows.h \
+	src/image/seam.c src/image/seam.h \
 	src/image/sheet.c src/image/sheet.h \
 	src/image/strokes.c src/image/strokes.h \
 	src/image/surface.c src/image/surface.h

@@ -2,6 +2,7 @@
  * a weighted mean of a run of source pixels, in which only the first and the last weight differ
  * from one. Shrinking reads each source pixel once. Thread-safe, allocates nothing. */
 #include <math.h>
+#include <string.h>
 
 #include "image/resize.h"
 
@@ -45,36 +46,64 @@ static double run_total(const struct run *run) {
                : run->first_weight + run->last_weight + (run->last - run->first - 1);
 }
 
-/* The weighted sum of a run of samples, `stride` apart. */
-static double run_sum(const struct run *run, const uint8_t *samples, size_t stride) {
-    double sum = run->first_weight * samples[(size_t)run->first * stride];
+/* The weighted sum of a run of samples. */
+static double run_sum(const struct run *run, const uint8_t *samples) {
+    double sum = run->first_weight * samples[run->first];
     uint32_t whole = 0;
     for (int at = run->first + 1; at < run->last; at++)
-        whole += samples[(size_t)at * stride];
+        whole += samples[at];
     if (run->last > run->first)
-        sum += run->last_weight * samples[(size_t)run->last * stride];
+        sum += run->last_weight * samples[run->last];
     return sum + whole;
 }
 
-void cn_resize(const uint8_t *samples, int stride, int channels, struct cn_rectangle crop,
-               int width, int height, float *ret_pixels) {
-    for (int y = 0; y < height; y++) {
-        const struct run rows = find_run(y, height, crop.height);
-        for (int x = 0; x < width; x++) {
-            const struct run columns = find_run(x, width, crop.width);
-            const double total = run_total(&rows) * run_total(&columns);
-            for (int channel = 0; channel < channels; channel++) {
-                double sum = 0.0;
-                for (int v = rows.first; v <= rows.last; v++)
-                    sum += run_weight(&rows, v) *
-                           run_sum(&columns,
-                                   samples +
-                                       ((size_t)(crop.y + v) * (size_t)stride + (size_t)crop.x) *
-                                           (size_t)channels +
-                                       channel,
-                                   (size_t)channels);
-                *ret_pixels++ = (float)(sum / total);
+enum { BLOCK = 128 };
+
+/* Columns of the target and what each needs of a source row, and the sums of the two source rows
+ * that were needed last. */
+struct block {
+    int count;
+    struct run columns[BLOCK];
+    double totals[BLOCK];
+    int rows[2]; /* -1: none */
+    double sums[2][BLOCK];
+};
+
+/* The sums of all columns in a source row. */
+static const double *block_row(struct block *block, const uint8_t *samples, int row) {
+    double *sums = block->sums[row & 1];
+    if (block->rows[row & 1] != row)
+        for (int x = 0; x < block->count; x++)
+            sums[x] = run_sum(&block->columns[x], samples);
+    block->rows[row & 1] = row;
+    return sums;
+}
+
+void cn_resize(const uint8_t *samples, int stride, struct cn_rectangle crop, int width, int height,
+               float *ret_pixels) {
+    struct block block;
+    double sums[BLOCK];
+    for (int first = 0; first < width; first += BLOCK) {
+        block.count = width - first < BLOCK ? width - first : BLOCK;
+        block.rows[0] = block.rows[1] = -1;
+        for (int x = 0; x < block.count; x++) {
+            block.columns[x] = find_run(first + x, width, crop.width);
+            block.totals[x] = run_total(&block.columns[x]);
+        }
+        for (int y = 0; y < height; y++) {
+            const struct run rows = find_run(y, height, crop.height);
+            const double total = run_total(&rows);
+            float *to = ret_pixels + (size_t)y * (size_t)width + (size_t)first;
+            memset(sums, 0, sizeof sums);
+            for (int v = rows.first; v <= rows.last; v++) {
+                const uint8_t *row =
+                    samples + (size_t)(crop.y + v) * (size_t)stride + (size_t)crop.x;
+                const double weight = run_weight(&rows, v), *of_row = block_row(&block, row, v);
+                for (int x = 0; x < block.count; x++)
+                    sums[x] += weight * of_row[x];
             }
+            for (int x = 0; x < block.count; x++)
+                to[x] = (float)(sums[x] / (total * block.totals[x]));
         }
     }
 }

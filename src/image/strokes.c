@@ -70,6 +70,7 @@ void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diamet
                 const uint8_t *from = samples + (size_t)(y + v) * (size_t)width;
                 uint8_t *to = ret_samples + (size_t)y * (size_t)width;
                 const int end = u > 0 ? width - u : width;
+#pragma omp simd
                 for (int x = u > 0 ? 0 : -u; x < end; x++)
                     to[x] = from[x + u] > to[x] ? from[x + u] : to[x];
             }
@@ -81,7 +82,7 @@ void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diamet
 static void draw(const struct cn_plane *plane, struct cn_rectangle crop, int width, int height,
                  int margin, float *scratch, uint8_t *canvas) {
     const size_t full = (size_t)(width + 2 * margin);
-    cn_resize(plane->samples, plane->width, 1, crop, width, height, scratch);
+    cn_resize(plane->samples, plane->width, crop, width, height, scratch);
     memset(canvas, 0, full * (size_t)(height + 2 * margin));
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++)
@@ -161,7 +162,7 @@ enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangl
     strokes.width = strokes.width < 1 ? 1 : strokes.width;
     strokes.height = strokes.height < 1 ? 1 : strokes.height;
     strokes.scale = (float)(scale / times);
-    cn_resize(canvas, stride, 1, part, strokes.width, strokes.height, strokes.values);
+    cn_resize(canvas, stride, part, strokes.width, strokes.height, strokes.values);
     free(scratch);
     *ret_strokes = strokes;
     return CN_OK;

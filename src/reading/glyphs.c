@@ -1,25 +1,23 @@
-/* glyphs.c: joins a line's pieces that stand above one another, and cuts them where several digits
- * may touch. Cuts are the cheapest paths through the ink, like the seams in Avidan and Shamir,
- * "Seam carving" (2007). It knows no network. Thread-safe: no state but the caller's. */
+/* glyphs.c: joins a line's pieces that stand above one another, and cuts them along seams where
+ * several digits may touch. It knows no network. Thread-safe: no state but the caller's. */
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/seam.h"
 #include "reading/glyphs.h"
 
 enum {
     ABOVE_PERCENT =
         60, /* two pieces are one above the other if they share this much of the narrower's width */
-    LEAN = 4,            /* a cut may drift sideways by a quarter of its height */
-    STEP_COST = 12,      /* the cost of a step to the side, in grey levels of ink */
-    ROW_COST = 1,        /* the cost of a row */
-    AWAY_COST = 1 << 24, /* the cost of crossing the middle row away from the start's column */
-    HALF = 128,          /* of 255: the ink of a stroke without its soft edge */
+    HALF = 128, /* of 255: the ink of a stroke without its soft edge */
     NO_GLYPH = 0xffff
 };
 
-static const double least_part =
-    0.06; /* of a digit's height: the narrowest part that a cut may make */
+/* In heights of the line: the narrowest part that a cut may make, and the width of a glyph for each
+ * of its cuts, after the first two. */
+static const double least_part = 0.06, width_per_cut = 0.14;
 
 static void glyph_take(struct cn_glyph *glyph, const struct cn_piece *piece) {
     glyph->left = piece->left < glyph->left ? piece->left : glyph->left;
@@ -113,45 +111,12 @@ static int glyph_ink(const struct cn_glyphs *glyphs, size_t index, int x, int y)
     return owner >= 0 && glyphs->glyph_of[owner] == index ? glyphs->plane->samples[at] : 0;
 }
 
-/* Finds the best path from the top to the bottom of the glyph that crosses its middle row at
- * `column`, or beside it. Writes it to `path` and returns its cost. `costs` and `steps` have room
- * for height x width. */
-static int find_path(const struct cn_glyphs *glyphs, size_t index, int column, int *costs,
-                     int8_t *steps, int16_t *path) {
+/* Copies the glyph's ink to ret_ink[height, width]. */
+static void copy_ink(const struct cn_glyphs *glyphs, size_t index, uint8_t *ret_ink) {
     const struct cn_glyph *glyph = &glyphs->glyphs[index];
-    const int height = (int)glyph_height(glyph), drift = height / LEAN + 1;
-    const int first = column - drift < glyph->left ? glyph->left : column - drift;
-    const int last = column + drift > glyph->right ? glyph->right : column + drift;
-    const int width = last - first + 1;
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            const int ink = glyph_ink(glyphs, index, first + x, glyph->top + y);
-            int best = INT_MAX, step = 0;
-            for (int from = y > 0 ? -1 : 0; from <= (y > 0 ? 1 : 0); from++) {
-                if (x + from < 0 || x + from >= width)
-                    continue;
-                const int before = y > 0 ? costs[(y - 1) * width + x + from] : 0;
-                const int cost = before + (from != 0 ? STEP_COST : 0);
-                if (cost < best) {
-                    best = cost;
-                    step = from;
-                }
-            }
-            /* Otherwise all starts near a cheap path would find that path and no other. */
-            const bool away = y == height / 2 && abs(first + x - column) > 1;
-            costs[y * width + x] = best + ink + ROW_COST + (away ? AWAY_COST : 0);
-            steps[y * width + x] = (int8_t)step;
-        }
-    int end = 0;
-    for (int x = 1; x < width; x++)
-        if (costs[(height - 1) * width + x] < costs[(height - 1) * width + end])
-            end = x;
-    const int cost = costs[(height - 1) * width + end];
-    for (int y = height - 1, x = end; y >= 0; y--) {
-        path[y] = (int16_t)(first + x);
-        x += steps[y * width + x];
-    }
-    return cost;
+    for (int y = glyph->top; y <= glyph->bottom; y++)
+        for (int x = glyph->left; x <= glyph->right; x++)
+            *ret_ink++ = (uint8_t)glyph_ink(glyphs, index, x, y);
 }
 
 static int path_middle(const int16_t *path, size_t height) {
@@ -177,13 +142,13 @@ static int compare_seam_places(const void *a, const void *b) {
     return one->middle - other->middle;
 }
 
-/* Keeps the cheapest of the seams that no seam within `apart` undercuts: those on the slopes beside
- * a good cut are useless. Returns how many, sorted from left to right. */
-static size_t choose_seams(struct seam *seams, size_t count, int apart) {
+/* Keeps at most `most` of the cheapest seams that no seam within `apart` undercuts: those on the
+ * slopes beside a good cut are useless. Returns how many, sorted from left to right. */
+static size_t choose_seams(struct seam *seams, size_t count, size_t most, int apart) {
     struct seam best[CN_GLYPH_CUTS];
     size_t kept = 0;
     qsort(seams, count, sizeof *seams, compare_costs);
-    for (size_t i = 0; i < count && kept < CN_GLYPH_CUTS; i++) {
+    for (size_t i = 0; i < count && kept < most; i++) {
         bool undercut = false;
         for (size_t j = 0; j < i; j++)
             undercut = undercut || abs(seams[i].middle - seams[j].middle) < apart;
@@ -196,19 +161,21 @@ static size_t choose_seams(struct seam *seams, size_t count, int apart) {
 }
 
 enum cn_status cn_glyph_cut(struct cn_glyphs *glyphs, size_t index, struct cn_error *error) {
-    enum { STARTS = 48 };
+    enum { STARTS = 256, STARTS_PER_HEIGHT = 24 };
     struct cn_glyph *glyph = &glyphs->glyphs[index];
     const size_t height = glyph_height(glyph);
     const int width = glyph->right - glyph->left + 1;
     const int least = (int)(least_part * glyphs->height) + 1;
     if (width < 2 * least + 1)
         return CN_OK;
-    const size_t cells = height * (2 * (height / LEAN + 1) + 1);
+    const size_t cells = cn_seam_cells((int)height);
+    uint8_t *ink = malloc((size_t)width * height);
     int *costs = malloc(cells * sizeof *costs);
     int8_t *steps = malloc(cells);
     int16_t *paths = malloc(STARTS * height * sizeof *paths);
     glyph->cuts = malloc(CN_GLYPH_CUTS * height * sizeof *glyph->cuts);
-    if (costs == NULL || steps == NULL || paths == NULL || glyph->cuts == NULL) {
+    if (ink == NULL || costs == NULL || steps == NULL || paths == NULL || glyph->cuts == NULL) {
+        free(ink);
         free(costs);
         free(steps);
         free(paths);
@@ -216,24 +183,28 @@ enum cn_status cn_glyph_cut(struct cn_glyphs *glyphs, size_t index, struct cn_er
     }
     struct seam seams[STARTS];
     size_t count = 0;
-    const int range = width - 2 * least, starts = range < STARTS ? range : STARTS;
+    copy_ink(glyphs, index, ink);
+    const int range = width - 2 * least, wanted = STARTS_PER_HEIGHT * width / glyphs->height + 1;
+    const int starts = (int)fmin(fmin(range, wanted), STARTS);
+    const double most = 2 + width / (width_per_cut * glyphs->height);
     for (int i = 0; i < starts; i++) {
         struct seam *seam = &seams[count];
         seam->path = paths + count * height;
-        seam->cost = find_path(glyphs, index, glyph->left + least + i * range / starts, costs,
-                               steps, seam->path);
+        seam->cost = cn_seam_find(ink, width, (int)height, least + i * range / starts, costs, steps,
+                                  seam->path);
         seam->middle = path_middle(seam->path, height);
-        count += seam->middle - glyph->left >= least && glyph->right - seam->middle >= least;
+        count += seam->middle >= least && width - 1 - seam->middle >= least;
     }
-    glyph->cut_count = choose_seams(seams, count, least);
+    glyph->cut_count = choose_seams(seams, count, (size_t)fmin(most, CN_GLYPH_CUTS), least);
     for (size_t k = 0; k < glyph->cut_count; k++) {
         glyph->cut_ink[k] = (float)(seams[k].cost / (255.0 * glyphs->stroke));
         for (size_t y = 0; y < height; y++) {
             const int16_t before = k > 0 ? glyph->cuts[(k - 1) * height + y] : 0;
-            const int16_t here = seams[k].path[y];
+            const int16_t here = (int16_t)(glyph->left + seams[k].path[y]);
             glyph->cuts[k * height + y] = here > before ? here : before; /* cuts never cross */
         }
     }
+    free(ink);
     free(costs);
     free(steps);
     free(paths);

@@ -6,7 +6,7 @@
 #include "reading/text_lines.h"
 
 enum {
-    CN_GLYPH_CUTS = 12,  /* most cuts through one glyph */
+    CN_GLYPH_CUTS = 64,  /* most cuts through one glyph */
     CN_GLYPHS_MOST = 256 /* most glyphs in a line */
 };
 

@@ -15,7 +15,7 @@
 #include "reading/candidates.h"
 
 enum {
-    ATOMS_IN_DIGIT = 8,
+    ATOMS_IN_DIGIT = 12,
     MOST_CANDIDATES = 4096, /* most in one line */
     MOST_LINES = 256,
     MOST_SYMBOLS = 4096
@@ -23,7 +23,7 @@ enum {
 
 /* Widths of a digit, in heights of the line. */
 static const double usual_width = 1.0;   /* of a digit: wider ones may be several */
-static const double most_width = 2.0;    /* of a possible single digit */
+static const double most_width = 1.7;    /* of a possible single digit */
 static const double least_height = 0.42; /* of a digit, relative to the others */
 
 /* `sure`: a glyph of at least this confidence is not cut. `least_certainty`: lower certainties are

@@ -649,14 +649,14 @@ Test(preprocess, resize_keeps_the_mean) {
     for (int side = 1; side <= 30; side++) {
         float small[900];
         double mean = 0.0;
-        cn_resize(samples, 30, 1, (struct cn_rectangle){0, 0, 30, 30}, side, side, small);
+        cn_resize(samples, 30, (struct cn_rectangle){0, 0, 30, 30}, side, side, small);
         for (int i = 0; i < side * side; i++)
             mean += (double)small[i];
         cr_assert_float_eq(mean / (side * side), sum / 900, 1e-3, "side %d", side);
     }
     /* Enlarging interpolates between the centres of pixels. */
     float row[4];
-    cn_resize((const uint8_t[2]){0, 100}, 2, 1, (struct cn_rectangle){0, 0, 2, 1}, 4, 1, row);
+    cn_resize((const uint8_t[2]){0, 100}, 2, (struct cn_rectangle){0, 0, 2, 1}, 4, 1, row);
     cr_assert(row[0] == 0.0F && row[1] == 25.0F && row[2] == 75.0F && row[3] == 100.0F);
 }
 

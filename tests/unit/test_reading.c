@@ -253,6 +253,24 @@ Test(reading, a_cheap_cut_does_not_hide_its_neighbour) {
     cr_assert_leq(abs(nearest - (GAP + 1)), 1, "the nearest cut is at %d", nearest);
 }
 
+/* Sixteen uprights on one bar. */
+Test(reading, a_wide_glyph_is_cut_between_all_of_its_digits) {
+    enum { WIDTH = 400, HEIGHT = 80, TOP = 20, TALL = 40, LEFT = 30, APART = 20, THICK = 4 };
+    for (int gap = 1; gap < 16; gap++) {
+        struct cn_plane plane = {.width = WIDTH, .height = HEIGHT, .channels = 1, .reduction = 1};
+        plane.samples = calloc(WIDTH, HEIGHT);
+        cr_assert_not_null(plane.samples);
+        for (int y = TOP; y < TOP + TALL; y++)
+            for (int x = LEFT; x < LEFT + 15 * APART + THICK; x++)
+                if ((x - LEFT) % APART < THICK || (y >= TOP + 8 && y < TOP + 8 + THICK))
+                    plane.samples[y * WIDTH + x] = 255;
+        const int middle = LEFT + gap * APART - (APART - THICK) / 2;
+        const int nearest = find_nearest_cut(&plane, TALL / 2, middle);
+        cr_assert_leq(abs(nearest - middle), (APART - THICK) / 2,
+                      "gap %d: the nearest cut is at %d", gap, nearest);
+    }
+}
+
 Test(reading, an_empty_sheet_has_no_lines_and_grain_no_end) {
     struct sheet sheet = sheet_of(300, 200, 230);
     const struct cn_reading_options options = {0};
