@@ -85,26 +85,26 @@ static double image_penalty(const struct cn_activity_penalty *a, const float *va
     return sum;
 }
 
-void cn_activity_penalty_measure(struct cn_activity_penalty *a, const float *images, size_t count,
-                                 double *penalties) {
-    const size_t size = cn_plan_input_size(a->plan), row = cn_plan_output_row(a->plan);
-    for (size_t first = 0; first < count; first += a->chunk) {
-        const size_t part = count - first < a->chunk ? count - first : a->chunk;
-        cn_plan_run_rows(a->plan, a->workspaces, a->threads, images + first * size, part,
-                         a->values);
+void cn_activity_penalty_measure(struct cn_activity_penalty *penalty, const float *images,
+                                 size_t count, double *penalties) {
+    const size_t size = cn_plan_input_size(penalty->plan), row = cn_plan_output_row(penalty->plan);
+    for (size_t first = 0; first < count; first += penalty->chunk) {
+        const size_t part = count - first < penalty->chunk ? count - first : penalty->chunk;
+        cn_plan_run_rows(penalty->plan, penalty->workspaces, penalty->threads,
+                         images + first * size, part, penalty->values);
         for (size_t i = 0; i < part; i++)
-            penalties[first + i] = image_penalty(a, a->values + i * row);
+            penalties[first + i] = image_penalty(penalty, penalty->values + i * row);
     }
 }
 
-void cn_activity_penalty_free(struct cn_activity_penalty *a) {
-    if (a == NULL)
+void cn_activity_penalty_free(struct cn_activity_penalty *penalty) {
+    if (penalty == NULL)
         return;
-    for (int i = 0; a->workspaces != NULL && i < a->threads; i++)
-        cn_workspace_free(a->workspaces[i]);
-    free(a->workspaces);
-    free(a->values);
-    cn_plan_free(a->plan);
-    cn_network_free(a->network);
-    free(a);
+    for (int i = 0; penalty->workspaces != NULL && i < penalty->threads; i++)
+        cn_workspace_free(penalty->workspaces[i]);
+    free(penalty->workspaces);
+    free(penalty->values);
+    cn_plan_free(penalty->plan);
+    cn_network_free(penalty->network);
+    free(penalty);
 }

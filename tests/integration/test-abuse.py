@@ -123,7 +123,10 @@ def test_memory_comes_back():
         body = bytes(784 * 10000)
         socks = [server.connect() for _ in range(24)]
         for sock in socks:
-            sock.sendall(post(body)[:-1])
+            try:
+                sock.sendall(post(body)[:-1])
+            except OSError:  # refused from its head, and closed while this was sent
+                pass
         codes = []
         for sock in socks:
             try:
