@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size);
-ssize_t __read_chk(int fd, void *bytes, size_t count, size_t size);
+ssize_t __pread_chk(int fd, void *bytes, size_t count, off_t offset, size_t size);
+ssize_t __pread64_chk(int fd, void *bytes, size_t count, off_t offset, size_t size);
 
 /* Waits until the file is removed; returns at once if it does not exist. */
 static void hold(const char *gate) {
@@ -41,24 +42,33 @@ int poll(struct pollfd *fds, nfds_t count, int timeout) {
     return ask(fds, count, timeout);
 }
 
-static ssize_t read_slowly(int fd, void *bytes, size_t count) {
-    ssize_t (*real)(int, void *, size_t) = NULL;
+static ssize_t read_slowly(int fd, void *bytes, size_t count, off_t offset) {
+    ssize_t (*real)(int, void *, size_t, off_t) = NULL;
     const char *gate = getenv("HANG_READ");
     struct stat info;
-    *(void **)&real = dlsym(RTLD_NEXT, "read");
+    *(void **)&real = dlsym(RTLD_NEXT, "pread");
     if (gate != NULL && access(gate, F_OK) == 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
         info.st_size > 100000)
         hold(gate);
-    return real(fd, bytes, count);
+    return real(fd, bytes, count, offset);
 }
 
-ssize_t read(int fd, void *bytes, size_t count) {
-    return read_slowly(fd, bytes, count);
+ssize_t pread(int fd, void *bytes, size_t count, off_t offset) {
+    return read_slowly(fd, bytes, count, offset);
 }
 
-ssize_t __read_chk(int fd, void *bytes, size_t count, size_t size) {
+ssize_t pread64(int fd, void *bytes, size_t count, off_t offset) {
+    return read_slowly(fd, bytes, count, offset);
+}
+
+ssize_t __pread_chk(int fd, void *bytes, size_t count, off_t offset, size_t size) {
     (void)size;
-    return read_slowly(fd, bytes, count);
+    return read_slowly(fd, bytes, count, offset);
+}
+
+ssize_t __pread64_chk(int fd, void *bytes, size_t count, off_t offset, size_t size) {
+    (void)size;
+    return read_slowly(fd, bytes, count, offset);
 }
 
 int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size) {
