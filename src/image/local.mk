@@ -43,6 +43,7 @@ endif
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
 	tests/support/drawing.c tests/support/drawing.h \
+	tests/support/encode.c tests/support/encode.h \
 	tests/unit/test_drawings.c \
 	tests/unit/test_formats.c \
 	tests/unit/test_image.c \
