@@ -15,6 +15,7 @@
 #include "support/folder.h"
 #include "support/model_files.h"
 #include "support/networks.h"
+#include "support/preprocessing_equal.h"
 
 static char folder[FOLDER_PATH], path[FOLDER_PATH];
 
@@ -64,8 +65,7 @@ Test(model_file, round_trip_is_exact) {
     for (size_t i = 0; i < 3; i++)
         cr_expect_str_eq(copy->labels[i], labels[i]);
     cr_expect_str_eq(copy->training, "{\"epochs\": 3}");
-    cr_expect_eq(memcmp(&copy->preprocessing, &model->preprocessing, sizeof copy->preprocessing),
-                 0);
+    cr_expect(preprocessing_equal(&copy->preprocessing, &model->preprocessing));
     cr_expect_str_eq(copy->network->name, "little");
     cr_expect_str_eq(model->sha256, "");
     cr_expect_eq(strlen(copy->sha256), 64);
