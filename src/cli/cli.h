@@ -131,6 +131,11 @@ void cli_interrupt_catch(void);
 /* The signal that was recorded; 0: none. */
 int cli_interrupted(void);
 
+/* Opens a file for reading; NULL is standard input. After a recorded signal its reads fail with
+ * EINTR, also one that waits for a pipe. Caller closes with fclose, which leaves standard input
+ * open. NULL with errno if it cannot be opened. */
+FILE *cli_open_input(const char *path);
+
 /* ---- Results, on stdout ---- */
 
 /* Prints the text and empties it; prints nothing if it ran out of memory, which counts as a failure

@@ -180,14 +180,15 @@ static bool may_be_archive(const unsigned char *head, size_t length) {
 }
 
 /* Adds one picture or archive whose first `length` bytes are in `head`. */
-static bool add_picture_stream(struct batch *batch, const unsigned char *head, size_t length) {
+static bool add_picture_stream(struct batch *batch, FILE *input, const unsigned char *head,
+                               size_t length) {
     const size_t limit = may_be_archive(head, length) ? PREDICT_ARCHIVE_LIMIT : PREDICT_FILE_LIMIT;
     size_t size = 1 << 16;
     unsigned char *bytes = malloc(size);
     if (bytes != NULL)
         memcpy(bytes, head, length);
     while (bytes != NULL) {
-        size_t more = fread(bytes + length, 1, size - length, stdin);
+        size_t more = fread(bytes + length, 1, size - length, input);
         length += more;
         if (length < size)
             break;
@@ -204,6 +205,10 @@ static bool add_picture_stream(struct batch *batch, const unsigned char *head, s
     }
     if (bytes == NULL)
         return add_failure(batch, CN_MEMORY, "-", "no memory for the picture");
+    if (ferror(input)) {
+        free(bytes);
+        return true; /* the caller reports it */
+    }
     if (cn_archive_recognize(bytes, length)) {
         const bool going = add_archive(batch, "-", bytes, length);
         free(bytes);
@@ -213,7 +218,7 @@ static bool add_picture_stream(struct batch *batch, const unsigned char *head, s
 }
 
 /* Adds raw images one after another; the first begins with `head`. */
-static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
+static bool add_raw_stream(struct batch *batch, const struct cn_model *model, FILE *input,
                            const unsigned char *head, size_t head_length) {
     size_t size = cn_shape_size(&model->network->input_shape), index = 0;
     /* The head may be longer than an image of a small input. */
@@ -225,7 +230,7 @@ static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
         memcpy(image, head, head_length);
     for (; going && image != NULL; index++) {
         if (length < size)
-            length += fread(image + length, 1, size - length, stdin);
+            length += fread(image + length, 1, size - length, input);
         if (length < size)
             break;
         (void)snprintf(name, sizeof name, "-#%zu", index);
@@ -233,7 +238,7 @@ static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
         length -= size;
         memmove(image, image + size, length);
     }
-    if (going && image != NULL && (length > 0 || index == 0)) {
+    if (going && image != NULL && !ferror(input) && (length > 0 || index == 0)) {
         (void)snprintf(text, sizeof text,
                        "%zu bytes after %zu whole images: raw images have %zu bytes each", length,
                        index, size);
@@ -243,20 +248,31 @@ static bool add_raw_stream(struct batch *batch, const struct cn_model *model,
     return going;
 }
 
+/* After a recorded signal no row says what was cut, and the batch ends with what it has. */
+static bool add_read_failure(struct batch *batch, const char *path) {
+    return cli_interrupted() != 0 || add_failure(batch, CN_IO, path, "cannot be read");
+}
+
 static bool add_standard_input(struct batch *batch, const struct cn_model *model, bool raw) {
     unsigned char head[SIGNATURE];
-    size_t length = fread(head, 1, sizeof head, stdin);
+    FILE *input = cli_open_input(NULL);
+    if (input == NULL)
+        return add_failure(batch, CN_IO, "-", strerror(errno));
+    const size_t length = fread(head, 1, sizeof head, input);
     const bool picture = cn_picture_recognize(head, length) || cn_archive_recognize(head, length) ||
                          may_be_archive(head, length);
-    if (!picture && !raw) {
-        return add_failure(
+    bool going = true;
+    if (!ferror(input) && !picture && !raw)
+        going = add_failure(
             batch, CN_UNSUPPORTED, "-",
-            "is not a picture and no zip or tar; raw images of one byte per sample need "
-            "--raw");
-    }
-    bool going =
-        raw ? add_raw_stream(batch, model, head, length) : add_picture_stream(batch, head, length);
-    return going && ferror(stdin) ? add_failure(batch, CN_IO, "-", "cannot be read") : going;
+            "is not a picture and no zip or tar; raw images of one byte per sample need --raw");
+    else if (!ferror(input))
+        going = raw ? add_raw_stream(batch, model, input, head, length)
+                    : add_picture_stream(batch, input, head, length);
+    if (going && ferror(input))
+        going = add_read_failure(batch, "-");
+    (void)fclose(input);
+    return going;
 }
 
 /* ---- Operands ---- */
@@ -282,15 +298,16 @@ bool input_add(struct batch *batch, const struct cn_model *model,
 
 bool input_add_list(struct batch *batch, const struct cn_model *model,
                     const struct input_options *options, const char *path) {
-    bool standard = strcmp(path, "-") == 0, going = true;
+    bool going = true;
     const int end = options->null ? '\0' : '\n';
-    FILE *file = standard ? stdin : fopen(path, "r");
+    FILE *file = cli_open_input(strcmp(path, "-") == 0 ? NULL : path);
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
     if (file == NULL)
         return add_failure(batch, CN_IO, path, strerror(errno));
-    while (going && (length = getdelim(&line, &size, end, file)) >= 0) {
+    /* With an error getdelim may return the beginning of a name. */
+    while (going && (length = getdelim(&line, &size, end, file)) >= 0 && !ferror(file)) {
         if (length > 0 && line[length - 1] == end)
             line[--length] = '\0';
         if (strlen(line) < (size_t)length) {
@@ -301,10 +318,9 @@ bool input_add_list(struct batch *batch, const struct cn_model *model,
             going = input_add(batch, model, options, line);
         }
     }
-    if (going && ferror(file) && cli_interrupted() == 0)
-        going = add_failure(batch, CN_IO, path, "cannot be read");
+    if (going && ferror(file))
+        going = add_read_failure(batch, path);
     free(line);
-    if (!standard)
-        (void)fclose(file);
+    (void)fclose(file);
     return going;
 }
