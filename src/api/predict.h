@@ -54,6 +54,7 @@ struct prediction {
     struct picture_source *sources;
     size_t source_count, source_capacity, decoded;
     size_t sent;   /* bytes of the body as they came, before http_body_inflate */
+    bool coded;    /* these were compressed, which lowered max_images */
     size_t pixels; /* of all sources together */
     uint64_t
         deadline; /* by cn_clock_nanoseconds; 0: none; may be shortened before the computation */
@@ -101,6 +102,10 @@ enum http_outcome prediction_run(struct http_exchange *exchange, prediction_read
                                  prediction_renderer *render);
 
 /* ---- predict_images.c ---- */
+
+/* CN_LIMIT if the request may not have `count` images in all. */
+enum cn_status prediction_check_count(const struct prediction *prediction, size_t count,
+                                      struct cn_error *error);
 
 /* Adds one image: [image_size] floats for the caller to fill. NULL and an error over the limit of
  * images or if memory runs out. */

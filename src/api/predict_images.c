@@ -1,11 +1,14 @@
 /* predict_images.c: a request's images: adding them, their own errors, and the binary forms of a
  * body. JSON is in predict_json.c, multipart in predict_multipart.c. Runs on the thread that reads
  * the prediction (compute.c). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "api/predict.h"
+
+enum { COUNT_RULE_TEXT = 96 };
 
 /* Makes room for `capacity` images in all. */
 static enum cn_status images_grow(struct prediction *p, size_t capacity, struct cn_error *error) {
@@ -26,9 +29,29 @@ static enum cn_status images_grow(struct prediction *p, size_t capacity, struct 
     return CN_OK;
 }
 
+/* Ends a sentence about the limit of images. */
+static const char *count_rule(const struct prediction *p, char text[COUNT_RULE_TEXT]) {
+    if (!p->coded)
+        return "";
+    (void)snprintf(text, COUNT_RULE_TEXT,
+                   " for a compressed body of %zu bytes; send it uncompressed", p->sent);
+    return text;
+}
+
+enum cn_status prediction_check_count(const struct prediction *p, size_t count,
+                                      struct cn_error *error) {
+    char text[COUNT_RULE_TEXT];
+    return count <= p->max_images
+               ? CN_OK
+               : cn_fail(error, CN_LIMIT, "the request has %zu images; the limit is %zu%s", count,
+                         p->max_images, count_rule(p, text));
+}
+
 float *prediction_add(struct prediction *p, struct cn_error *error) {
+    char text[COUNT_RULE_TEXT];
     if (p->count >= p->max_images) {
-        (void)cn_fail(error, CN_LIMIT, "the request has more than %zu images", p->max_images);
+        (void)cn_fail(error, CN_LIMIT, "the request has more than %zu images, the limit%s",
+                      p->max_images, count_rule(p, text));
         return NULL;
     }
     if (p->count == p->capacity) {
@@ -199,11 +222,10 @@ enum cn_status prediction_add_raw(struct prediction *p, const void *bytes, size_
         return cn_fail(
             error, CN_INVALID, "%zu bytes are not a whole number of raw images of %zu bytes, %s",
             length, p->image_size, cn_shape_format(&p->model->model->network->input_shape, text));
-    if (length / p->image_size > p->max_images - p->count)
-        return cn_fail(error, CN_LIMIT, "the request has %zu images; the limit is %zu",
-                       length / p->image_size, p->max_images);
-    p->many = p->many || length > p->image_size;
     const size_t count = p->count + length / p->image_size;
+    if (prediction_check_count(p, count, error) != CN_OK)
+        return CN_LIMIT;
+    p->many = p->many || length > p->image_size;
     if (count > p->capacity && images_grow(p, count, error) != CN_OK)
         return CN_MEMORY;
     for (; length > 0; from += p->image_size, length -= p->image_size) {

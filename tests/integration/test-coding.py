@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Compressed request bodies and answers."""
+import base64
 import gzip
 import json
 import os
@@ -7,7 +8,7 @@ import sys
 import zlib
 
 from daemon import MODEL, ask, check, finish, serving
-from wire import fractions, post_json, refused, request, sample
+from wire import fractions, post_json, png_file, refused, request, sample
 
 PIXELS, LABELS = sample()
 INFER = "/v2/models/digits/infer"
@@ -60,6 +61,24 @@ def test_refusals(server):
     refused(server, "gzip as deflate", "/predict", packed, "malformed", DEFLATE)
     bomb = zlib.compress(bytes(12 << 20), 9)  # 12 KiB
     refused(server, "a bomb", "/predict", bomb, "256 times", DEFLATE, 413)
+    # Equal images have next to no bytes as gzip: 16 are free, and each further one needs 12 bytes.
+    equal, picture = bytes(784), base64.b64encode(png_file(28, 28, bytes(29 * 28))).decode()
+    for count, expected in ((16, 200), (20, 200), (21, 413)):
+        body = gzip.compress(equal * count)
+        status, _, answer = post_json(server, "/predict", body, OCTETS + GZIP)
+        check(len(body) == 50 or count == 16, "as many bytes as expected: %d" % len(body))
+        check(status == expected, "%d equal images: %s" % (count, answer))
+    tensor = {"inputs": [{"name": "x", "shape": [300, 784], "datatype": "UINT8", "data": [0] * 784 * 300}]}
+    for name, path, kind, body, words in (
+            ("raw", "/predict", OCTETS, equal * 1000, "has 1000 images; the limit is "),
+            ("JSON", "/predict", b"", {"images": [[0] * 784] * 300}, "has more than "),
+            ("pictures", "/predict", b"", {"images": [picture] * 1000}, "has more than "),
+            ("a tensor", INFER, b"", tensor, "has 300 images; the limit is ")):
+        body = gzip.compress(body if isinstance(body, bytes) else json.dumps(body).encode())
+        most = 16 + len(body) // 12
+        refused(server, "equal images: " + name, path, body, words + str(most), kind + GZIP, 413)
+        refused(server, "why: " + name, path, body, "for a compressed body of %d bytes" % len(body),
+                kind + GZIP, 413)
     with serving("--max-body=10K") as small:
         body = gzip.compress(bytes(784 * 13))
         check(post_json(small, "/predict", body, OCTETS + GZIP)[0] == 200, "just under the limit")

@@ -278,9 +278,8 @@ static enum cn_status check_images(const struct infer_request *request,
     char text[INFER_SHAPE_TEXT];
     if (images == 0)
         return cn_fail(error, CN_INVALID, "the shape %s has no image", format_shape(input, text));
-    if (images > p->max_images)
-        return cn_fail(error, CN_LIMIT, "the request has %zu images; the limit is %zu", images,
-                       p->max_images);
+    if (prediction_check_count(p, images, error) != CN_OK)
+        return CN_LIMIT;
     if (p->count > 0 && images != p->count)
         return cn_fail(error, CN_INVALID, "input '%s' has %zu images; another input has %zu",
                        input->form->name, images, p->count);
