@@ -66,8 +66,8 @@ void cn_workspaces_free(struct cn_workspace **workspaces, int threads);
 void cn_plan_run(const struct cn_plan *plan, struct cn_workspace *workspace, const float *images,
                  size_t count, float *outputs);
 
-/* Called on the running thread after step `step` (see cn_plan_step_at), once per block of images.
- */
+/* Called on the running thread after step `step` (see cn_plan_step_at), once per block of images,
+ * or per band of rows where steps are computed in bands. */
 typedef void cn_plan_observer(void *context, size_t step);
 
 /* cn_plan_run with a call of `observer` (may be NULL) after each step, for measuring the steps. */

@@ -71,9 +71,10 @@ struct affine_numbers {
 };
 static const struct affine_numbers floats = {sizeof(float), 0};
 
-/* Copies the rows from `first` to before `end` of x, with its border, to `to`. */
-static void pad_rows(const struct cn_affine *a, struct affine_numbers n, const char *x, int first,
-                     int end, char *to) {
+/* Copies the rows from `first` to before `end` of the input with its border to `to`. x has the
+ * input's rows from `x_first` on. */
+static void pad_rows(const struct cn_affine *a, struct affine_numbers n, const char *x, int x_first,
+                     int first, int end, char *to) {
     const size_t pixel = (size_t)a->shape.in_channels * n.size;
     const size_t from = (size_t)a->width * pixel, row = (size_t)a->shape.in_width * pixel;
     const size_t before = (size_t)a->pad_left * pixel, after = row - from - before;
@@ -83,7 +84,7 @@ static void pad_rows(const struct cn_affine *a, struct affine_numbers n, const c
             continue;
         }
         memset(to, n.zero, before);
-        memcpy(to + before, x + (size_t)i * from, from);
+        memcpy(to + before, x + (size_t)(i - x_first) * from, from);
         memset(to + before + from, n.zero, after);
     }
 }
@@ -91,7 +92,7 @@ static void pad_rows(const struct cn_affine *a, struct affine_numbers n, const c
 const float *cn_affine_pad(const struct cn_affine *a, const float *x, float *scratch) {
     if (!needs_padding(a))
         return x;
-    pad_rows(a, floats, (const char *)x, 0, a->shape.in_height, (char *)scratch);
+    pad_rows(a, floats, (const char *)x, 0, 0, a->shape.in_height, (char *)scratch);
     return scratch;
 }
 
@@ -106,6 +107,7 @@ struct affine_run {
     struct affine_numbers in, out;
     const char *x;
     char *y, *scratch;
+    int x_first, y_first; /* the rows with which x and y begin */
     size_t count, part, parts;
 };
 
@@ -198,10 +200,11 @@ static void affine_band(const struct affine_run *run, size_t image, int first, i
     s.out_height = rows;
     s.in_height = rows_under(&s, rows);
     if (needs_padding(a)) {
-        pad_rows(a, run->in, x, top, top + s.in_height, run->scratch);
+        pad_rows(a, run->in, x, run->x_first, top, top + s.in_height, run->scratch);
         x = run->scratch;
     } else {
-        x += (size_t)top * (size_t)s.in_width * (size_t)s.in_channels * run->in.size;
+        x += (size_t)(top - run->x_first) * (size_t)s.in_width * (size_t)s.in_channels *
+             run->in.size;
     }
     int height = a->shape.out_height, line = first;
     if (run->pooling != NULL) {
@@ -209,20 +212,20 @@ static void affine_band(const struct affine_run *run, size_t image, int first, i
         rows = (rows + 1) / 2 < left ? (rows + 1) / 2 : left;
         height = run->pooling->out_height, line = first / 2, width = run->pooling->out_width;
     }
-    const size_t at = (image * (size_t)height + (size_t)line) * (size_t)width;
+    const size_t at = (image * (size_t)height + (size_t)(line - run->y_first)) * (size_t)width;
     if (rows > 0) /* not below the last window of the maxima */
         affine_kernel(run, run->y + at * (size_t)s.out_channels * run->out.size, x, &s, rows,
                       width);
 }
 
-static void affine_bands(const struct affine_run *run) {
-    const int height = run->affine->shape.out_height;
+/* Computes a share of the output rows `rows` of each image, before pooling. */
+static void affine_bands(const struct affine_run *run, struct cn_rows rows) {
     const int band = band_rows(run->affine, run->in, run->parts);
     size_t band_index = 0;
     for (size_t image = 0; image < run->count; image++)
-        for (int i = 0; i < height; i += band, band_index++)
+        for (int i = rows.first; i < rows.end; i += band, band_index++)
             if (band_index % run->parts == run->part)
-                affine_band(run, image, i, height - i < band ? height : i + band);
+                affine_band(run, image, i, rows.end - i < band ? rows.end : i + band);
 }
 
 /* Computes a share of the rows of one matrix product. */
@@ -254,7 +257,7 @@ static void affine_run(const struct affine_run *run) {
     if (is_product(run))
         affine_lines(run);
     else
-        affine_bands(run);
+        affine_bands(run, (struct cn_rows){0, run->affine->shape.out_height});
 }
 
 unsigned long long cn_affine_macs(const struct cn_layer *layer) {
@@ -273,26 +276,60 @@ void cn_affine_prepare(struct cn_step *step) {
     a->pad_left += step->border.left;
     a->height -= step->border.top + step->border.bottom;
     a->width -= step->border.left + step->border.right;
+    /* A band of Winograd's algorithm needs more rows than one of several steps has. */
+    step->by_rows = step->inference->infer_rows != NULL && !is_winograd(a, floats);
+}
+
+/* One image of floats. */
+static struct affine_run run_of(const struct cn_step *step, const float *x, float *y,
+                                float *scratch) {
+    return (struct affine_run){.affine = &step->affine,
+                               .pooling = step->pooled ? &step->pooling : NULL,
+                               .packed = step->packed,
+                               .in = floats,
+                               .out = floats,
+                               .x = (const char *)x,
+                               .y = (char *)y,
+                               .scratch = (char *)scratch,
+                               .count = 1,
+                               .parts = 1};
 }
 
 void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
                           float *y, float *scratch, size_t part, size_t parts) {
-    affine_run(&(struct affine_run){.affine = &step->affine,
-                                    .pooling = step->pooled ? &step->pooling : NULL,
-                                    .packed = step->packed,
-                                    .in = floats,
-                                    .out = floats,
-                                    .x = (const char *)inputs[0],
-                                    .y = (char *)y,
-                                    .scratch = (char *)scratch,
-                                    .count = count,
-                                    .part = part,
-                                    .parts = parts});
+    struct affine_run run = run_of(step, inputs[0], y, scratch);
+    run.count = count;
+    run.part = part;
+    run.parts = parts;
+    affine_run(&run);
 }
 
 void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                      float *scratch) {
     cn_affine_infer_part(step, inputs, count, y, scratch, 0, 1);
+}
+
+/* The rows before pooling that these rows of the output have. */
+static struct cn_rows unpooled(const struct cn_step *step, struct cn_rows out) {
+    const int height = step->affine.shape.out_height;
+    if (step->pooled)
+        out = (struct cn_rows){2 * out.first, 2 * out.end < height ? 2 * out.end : height};
+    return out;
+}
+
+void cn_affine_infer_rows(const struct cn_step *step, const float *x, int x_first, float *y,
+                          struct cn_rows out, float *scratch) {
+    struct affine_run run = run_of(step, x, y, scratch);
+    run.x_first = x_first;
+    run.y_first = out.first;
+    affine_bands(&run, unpooled(step, out));
+}
+
+struct cn_rows cn_affine_rows_under(const struct cn_step *step, struct cn_rows out) {
+    const struct cn_affine *a = &step->affine;
+    const struct cn_rows rows = unpooled(step, out);
+    const int top = rows.first * a->shape.row_stride - a->pad_top;
+    return (struct cn_rows){top, top + rows_under(&a->shape, rows.end - rows.first)};
 }
 
 const char *cn_affine_kernel(const struct cn_step *step) {

@@ -21,6 +21,9 @@ void cn_affine_infer(const struct cn_step *step, const float *const *inputs, siz
                      float *scratch);
 void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
                           float *y, float *scratch, size_t part, size_t parts);
+void cn_affine_infer_rows(const struct cn_step *step, const float *x, int x_first, float *y,
+                          struct cn_rows out, float *scratch);
+struct cn_rows cn_affine_rows_under(const struct cn_step *step, struct cn_rows out);
 const char *cn_affine_kernel(const struct cn_step *step);
 size_t cn_affine_packed_size(const struct cn_layer *layer);
 void cn_affine_pack(const struct cn_layer *layer, const float *parameters, float *packed);

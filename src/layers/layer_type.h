@@ -51,6 +51,11 @@ struct cn_step_bytes {
     struct cn_byte_range in[2], out; /* of the first two inputs; out.scale 0: it writes floats */
 };
 
+/* Rows of a picture from `first` to before `end`. */
+struct cn_rows {
+    int first, end;
+};
+
 /* Rows and columns of zeros around a picture. */
 struct cn_border {
     int top, bottom, left, right;
@@ -67,6 +72,7 @@ struct cn_step {
     struct cn_affine affine;   /* of Conv2D and Dense */
     struct cn_pooling pooling; /* of the poolings */
     bool pooled;               /* the step takes the maxima of `pooling` itself */
+    bool by_rows;              /* the step has `infer_rows` */
 };
 
 /* Functions for layers whose samples depend on each other; none is NULL. The collect_* functions
@@ -105,6 +111,13 @@ struct cn_layer_inference {
      * The parts run at the same time, each with scratch of its own. NULL: there is only `infer`. */
     void (*infer_part)(const struct cn_step *step, const float *const *inputs, size_t count,
                        float *y, float *scratch, size_t part, size_t parts);
+    /* Computes some rows of one image's output, with the same bits. x has the input's rows from
+     * `x_first` on, y begins with row out.first. Only of steps that are `by_rows`, whose one input
+     * is a picture. */
+    void (*infer_rows)(const struct cn_step *step, const float *x, int x_first, float *y,
+                       struct cn_rows out, float *scratch);
+    /* The rows of the input under these rows of the output; some may be outside the picture. */
+    struct cn_rows (*rows_under)(const struct cn_step *step, struct cn_rows out);
     /* Sizes in floats; NULL: 0. */
     size_t (*packed_size)(const struct cn_layer *layer);
     void (*pack)(const struct cn_layer *layer, const float *parameters, float *packed);

@@ -105,6 +105,7 @@ static enum cn_status global_build(struct cn_layer *layer, struct cn_error *erro
 
 static void pooling_prepare(struct cn_step *step) {
     step->pooling = pooling_shape(&step->layer);
+    step->by_rows = step->inference->infer_rows != NULL;
 }
 
 static void global_prepare(struct cn_step *step) {
@@ -129,6 +130,36 @@ static void average_pooling_infer(const struct cn_step *step, const float *const
                                   size_t count, float *y, float *scratch) {
     (void)scratch;
     pooling_infer(cn_kernels()->average_pooling, step, inputs[0], count, y);
+}
+
+/* The windows of these rows of the output over an input that begins with row x_first. */
+static struct cn_pooling pooling_of_rows(const struct cn_step *step, int x_first,
+                                         struct cn_rows out) {
+    struct cn_pooling shape = step->pooling;
+    shape.pad_top -= out.first * shape.row_stride - x_first;
+    shape.in_height -= x_first;
+    shape.out_height = out.end - out.first;
+    return shape;
+}
+
+static void max_pooling_rows(const struct cn_step *step, const float *x, int x_first, float *y,
+                             struct cn_rows out, float *scratch) {
+    const struct cn_pooling shape = pooling_of_rows(step, x_first, out);
+    (void)scratch;
+    cn_kernels()->max_pooling(y, x, &shape);
+}
+
+static void average_pooling_rows(const struct cn_step *step, const float *x, int x_first, float *y,
+                                 struct cn_rows out, float *scratch) {
+    const struct cn_pooling shape = pooling_of_rows(step, x_first, out);
+    (void)scratch;
+    cn_kernels()->average_pooling(y, x, &shape);
+}
+
+static struct cn_rows pooling_rows_under(const struct cn_step *step, struct cn_rows out) {
+    const struct cn_pooling *p = &step->pooling;
+    return (struct cn_rows){out.first * p->row_stride - p->pad_top,
+                            (out.end - 1) * p->row_stride - p->pad_top + p->pool_height};
 }
 
 /* ---- On bytes ---- */
@@ -221,10 +252,16 @@ static const struct cn_layer_training average_pooling_training = {.backward =
 
 static const struct cn_layer_inference max_pooling_inference = {.prepare = pooling_prepare,
                                                                 .infer = max_pooling_infer,
+                                                                .infer_rows = max_pooling_rows,
+                                                                .rows_under = pooling_rows_under,
                                                                 .maxima = pooling_shape,
                                                                 .bytes = &max_pooling_on_bytes};
 static const struct cn_layer_inference average_pooling_inference = {
-    .prepare = pooling_prepare, .infer = average_pooling_infer, .bytes = &average_pooling_on_bytes};
+    .prepare = pooling_prepare,
+    .infer = average_pooling_infer,
+    .infer_rows = average_pooling_rows,
+    .rows_under = pooling_rows_under,
+    .bytes = &average_pooling_on_bytes};
 static const struct cn_layer_inference global_max_inference = {
     .prepare = global_prepare, .infer = max_pooling_infer, .bytes = &global_max_on_bytes};
 static const struct cn_layer_inference global_average_inference = {

@@ -1,4 +1,5 @@
 libcore_la_SOURCES += \
+	src/network/bands.c src/network/bands.h \
 	src/network/gradient.c src/network/gradient_private.h \
 	src/network/gradient_check.c \
 	src/network/gradient_sum.c src/network/gradient_sum.h \

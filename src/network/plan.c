@@ -11,6 +11,7 @@
 #include "kernels/bytes.h"
 #include "kernels/kernels.h"
 #include "layers/layer_type.h"
+#include "network/bands.h"
 #include "network/placement.h"
 
 /* The place of a value while the steps run. */
@@ -33,10 +34,11 @@ struct cn_plan {
     struct port *inputs, *outputs;
     size_t input_row, output_row; /* floats of all inputs, or of all outputs, of one image */
     size_t step_count;
-    struct cn_step *steps; /* the plan owns the inputs of their layers */
-    struct place *reads;   /* of all steps, one after another */
-    struct place *writes;  /* [step_count] */
-    size_t most_inputs;    /* of a step */
+    struct cn_step *steps;  /* the plan owns the inputs of their layers */
+    struct place *reads;    /* of all steps, one after another */
+    struct place *writes;   /* [step_count] */
+    struct cn_bands *bands; /* [step_count], of the steps that begin here */
+    size_t most_inputs;     /* of a step */
     float *packed;
     size_t packed_size;
     size_t block;      /* images that pass through the steps together */
@@ -138,7 +140,7 @@ static struct cn_step *only_source(const struct draft *draft, const struct cn_la
     if (!is_step(made_by) || draft->users[root] != 1)
         return NULL;
     struct cn_step *step = &draft->plan->steps[made_by];
-    return cn_shape_equal(&layer->input_shape, &step->layer.output_shape) ? step : NULL;
+    return cn_shape_equal(&layer->inputs[0].shape, &step->layer.output_shape) ? step : NULL;
 }
 
 static bool is_linear(struct cn_step *step) {
@@ -356,6 +358,26 @@ static enum cn_status fold_temperature(struct draft *draft, struct cn_error *err
     return CN_OK;
 }
 
+/* ---- Bands ---- */
+
+/* True if step `s` alone reads what the step before it makes, and both are computed in bands. */
+static bool joins_bands(const struct draft *draft, size_t s) {
+    const struct cn_step *step = &draft->plan->steps[s];
+    return step->by_rows && only_source(draft, &step->layer, false) == step - 1 &&
+           cn_bands_join(step - 1, step);
+}
+
+static void join_bands(const struct draft *draft) {
+    struct cn_plan *plan = draft->plan;
+    for (size_t s = 0, count = 0; s < plan->step_count; s += count) {
+        for (count = 1; count < CN_BANDS_MOST && s + count < plan->step_count &&
+                        joins_bands(draft, s + count);)
+            count++;
+        if (count > 1)
+            plan->bands[s] = cn_bands_of(&plan->steps[s], count);
+    }
+}
+
 /* ---- Placing the values ---- */
 
 /* A block's activations fit into the second-level cache; small layers get several images at a time,
@@ -369,22 +391,34 @@ static size_t written_floats(const struct cn_step *step, size_t count) {
         step->bytes.out.scale > 0 ? (numbers + CN_BYTES_SLACK) / sizeof(float) + 1 : numbers);
 }
 
+/* The number of steps that are computed in bands with step `s`, the first of them; or 1. */
+static size_t steps_together(const struct cn_plan *plan, size_t s) {
+    return plan->bands[s].count > 1 ? plan->bands[s].count : 1;
+}
+
+static size_t step_scratch(const struct cn_step *step) {
+    size_t (*size)(const struct cn_step *) = step->inference->scratch_size;
+    return size != NULL ? cn_floats_aligned(size(step)) : 0;
+}
+
+static size_t larger_of(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 static void measure(struct cn_plan *plan) {
     size_t largest = 1;
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const struct cn_layer *layer = &plan->steps[i].layer;
-        const size_t out = written_floats(&plan->steps[i], 1);
-        const struct cn_layer_inference *inference = plan->steps[i].inference;
-        const size_t scratch = inference->scratch_size != NULL
-                                   ? cn_floats_aligned(inference->scratch_size(&plan->steps[i]))
-                                   : 0;
-        plan->macs += cn_layer_macs(layer);
-        if (out > largest)
-            largest = out;
-        if (scratch > plan->scratch_size)
-            plan->scratch_size = scratch;
-        if (layer->input_count > plan->most_inputs)
-            plan->most_inputs = layer->input_count;
+    for (size_t s = 0, count; s < plan->step_count; s += count) {
+        size_t scratch = 0;
+        count = steps_together(plan, s);
+        for (size_t i = s; i < s + count; i++) {
+            plan->macs += cn_layer_macs(&plan->steps[i].layer);
+            plan->most_inputs = larger_of(plan->most_inputs, plan->steps[i].layer.input_count);
+            scratch = larger_of(scratch, step_scratch(&plan->steps[i]));
+        }
+        if (count > 1)
+            scratch = cn_bands_scratch_size(&plan->bands[s], scratch);
+        plan->scratch_size = larger_of(plan->scratch_size, scratch);
+        largest = larger_of(largest, written_floats(&plan->steps[s + count - 1], 1));
     }
     /* With several inputs or outputs the images are not adjacent in the caller's rows. */
     const bool apart = plan->input_count > 1 || plan->output_count > 1;
@@ -445,16 +479,18 @@ static enum cn_status place_values(struct draft *draft, struct cn_error *error) 
     enum cn_status status = CN_MEMORY;
     if (spans == NULL || buffers == NULL)
         goto out;
-    for (size_t s = 0; s < plan->step_count; s++) {
+    for (size_t s = 0, end = 0; s < plan->step_count; s++) {
         const struct cn_layer *layer = &plan->steps[s].layer;
         const size_t over = overwritten(draft, &plan->steps[s]);
+        end = s >= end ? s + steps_together(plan, s) : end; /* of steps in bands */
         buffers[s] = over != SIZE_MAX ? buffers[over] : s;
-        spans[s].size = over != SIZE_MAX ? 0 : written_floats(&plan->steps[s], plan->block);
+        spans[s].size =
+            over != SIZE_MAX || s + 1 < end ? 0 : written_floats(&plan->steps[s], plan->block);
         spans[s].first = s;
         for (size_t i = 0; i < layer->input_count; i++) {
             const size_t made_by = source_of(draft, &plan->steps[s], i);
             if (is_step(made_by))
-                spans[buffers[made_by]].last = s;
+                spans[buffers[made_by]].last = end - 1;
         }
         spans[buffers[s]].last = s;
     }
@@ -564,10 +600,11 @@ static enum cn_status allocate_plan(struct draft *draft, struct cn_error *error)
     plan->outputs = calloc(plan->output_count, sizeof *plan->outputs);
     plan->steps = calloc(network->layer_count + conversions, sizeof *plan->steps);
     plan->writes = calloc(network->layer_count + conversions, sizeof *plan->writes);
+    plan->bands = calloc(network->layer_count + conversions, sizeof *plan->bands);
     plan->reads = calloc(inputs + 1, sizeof *plan->reads);
     plan->packed = cn_floats_allocate(plan->packed_size);
     if (plan->inputs == NULL || plan->outputs == NULL || plan->steps == NULL ||
-        plan->writes == NULL || plan->reads == NULL || plan->packed == NULL)
+        plan->writes == NULL || plan->bands == NULL || plan->reads == NULL || plan->packed == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for a plan of %zu packed floats",
                        plan->packed_size);
     plan->input_row = lay_out(plan->inputs, network->inputs, plan->input_count);
@@ -589,10 +626,11 @@ enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan *
         status = convert_outputs(&draft, error);
     if (status == CN_OK)
         status = fold_temperature(&draft, error);
-    if (status == CN_OK)
+    if (status == CN_OK) {
+        join_bands(&draft);
         measure(draft.plan);
-    if (status == CN_OK)
         status = place_values(&draft, error);
+    }
     if (status == CN_OK)
         *ret_plan = draft.plan;
     else
@@ -611,6 +649,7 @@ void cn_plan_free(struct cn_plan *plan) {
     free(plan->steps);
     free(plan->reads);
     free(plan->writes);
+    free(plan->bands);
     free(plan->packed);
     free(plan);
 }
@@ -758,26 +797,39 @@ static const float *read_at(const struct cn_plan *plan, const struct place *plac
 }
 
 /* Runs one of the `parts` of a block, each with its own workspace; the values are in `shared`. They
- * wait for one another after each step. */
+ * wait for one another after each step, or after the steps of bands. */
 static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
                            const struct cn_workspace *shared, const struct ports *ports,
                            size_t count, size_t part, size_t parts) {
     const struct place *read = plan->reads;
-    for (size_t s = 0; s < plan->step_count; s++) {
+    for (size_t s = 0, steps; s < plan->step_count; s += steps) {
         const struct cn_step *step = &plan->steps[s];
-        const struct cn_layer_inference *inference = step->inference;
-        const struct place *write = &plan->writes[s];
+        steps = steps_together(plan, s);
+        const struct place *write = &plan->writes[s + steps - 1];
         float *y = write->kind == PLACE_ARENA ? shared->block + write->at : first_output_at(ports);
-        for (size_t i = 0; i < step->layer.input_count; i++, read++)
-            own->inputs[i] = read_at(plan, read, shared, ports);
-        if (parts > 1 && inference->infer_part != NULL)
-            inference->infer_part(step, own->inputs, count, y, own->scratch, part, parts);
+        for (size_t i = 0; i < step->layer.input_count; i++)
+            own->inputs[i] = read_at(plan, &read[i], shared, ports);
+        read += step->layer.input_count + steps - 1; /* the others have one input */
+        if (steps > 1)
+            cn_bands_infer(&(struct cn_bands_run){.bands = &plan->bands[s],
+                                                  .steps = step,
+                                                  .x = own->inputs[0],
+                                                  .y = y,
+                                                  .scratch = own->scratch,
+                                                  .part = part,
+                                                  .parts = parts,
+                                                  .observer = ports->observer,
+                                                  .context = ports->context,
+                                                  .first_step = s},
+                           count);
+        else if (parts > 1 && step->inference->infer_part != NULL)
+            step->inference->infer_part(step, own->inputs, count, y, own->scratch, part, parts);
         else if (part == 0)
-            inference->infer(step, own->inputs, count, y, own->scratch);
+            step->inference->infer(step, own->inputs, count, y, own->scratch);
         if (parts > 1) {
 #pragma omp barrier
         }
-        if (ports->observer != NULL)
+        if (ports->observer != NULL && steps == 1)
             ports->observer(ports->context, s);
     }
 }

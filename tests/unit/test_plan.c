@@ -228,6 +228,91 @@ Test(plan, a_border_before_a_convolution_gives_what_it_gives_alone) {
                  2);
 }
 
+/* The outputs of the layers, each with a plan of its own. */
+static float *run_one_by_one(const struct cn_network *whole, char *layers, const float *images,
+                             size_t count) {
+    float *x = cn_floats_allocate(count * cn_shape_size(&whole->layers[0].input_shape));
+    memcpy(x, images, count * cn_shape_size(&whole->layers[0].input_shape) * sizeof *x);
+    char *rest = layers, *layer;
+    for (size_t l = 0; (layer = strsep(&rest, ";")) != NULL; l++) {
+        struct cn_network *one = test_network(whole->layers[l].input_shape, layer, 3);
+        memcpy(one->parameters, whole->parameters + whole->layers[l].parameter_offset,
+               one->parameter_count * sizeof(float));
+        float *y = test_outputs(one, x, count);
+        cn_network_free(one);
+        free(x);
+        x = y;
+    }
+    return x;
+}
+
+static void count_first_step(void *context, size_t step) {
+    *(size_t *)context += step == 0;
+}
+
+/* How often the first step runs for one image. */
+static size_t runs_of_first_step(const struct cn_plan *plan, const float *image) {
+    size_t runs = 0;
+    struct cn_workspace *workspace = NULL;
+    float *outputs = cn_floats_allocate(cn_plan_output_size(plan));
+    cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
+    cn_plan_run_observed(plan, workspace, image, 1, outputs, count_first_step, &runs);
+    cn_workspace_free(workspace);
+    free(outputs);
+    return runs;
+}
+
+/* Layers whose values between them are large are computed by bands of rows: with the bits that each
+ * layer gives alone, for any team. */
+Test(plan, layers_in_bands_give_what_they_give_alone) {
+    static const struct {
+        int height, width, channels;
+        const char *layers;
+    } cases[] = {
+        {57, 61, 3,
+         "Conv2D filters=32 kernel_size=1 activation=relu;DepthwiseConv2D kernel_size=3 "
+         "padding=same activation=tanh;Conv2D filters=7 kernel_size=1"},
+        {75, 70, 2,
+         "Conv2D filters=36 kernel_size=3 padding=same activation=relu;DepthwiseConv2D "
+         "kernel_size=5 strides=2 padding=same;Conv2D filters=50 kernel_size=1;DepthwiseConv2D "
+         "kernel_size=3;Conv2D filters=5 kernel_size=3"},
+        {98, 64, 1,
+         "Conv2D filters=24 kernel_size=4 padding=same;MaxPooling2D pool_size=3 strides=2 "
+         "padding=same"},
+        {99, 66, 1,
+         "Conv2D filters=24 kernel_size=1;AveragePooling2D pool_size=2 strides=3;Conv2D filters=9 "
+         "kernel_size=3 strides=3 padding=same"},
+        {91, 93, 4,
+         "Conv2D filters=24 kernel_size=3 groups=2;Conv2D filters=12 kernel_size=3 "
+         "dilation_rate=4 padding=same;MaxPooling2D pool_size=5 strides=1 padding=same"},
+        {300, 20, 3,
+         "Conv2D filters=40 kernel_size=1;DepthwiseConv2D kernel_size=9,3 padding=same;Conv2D "
+         "filters=3 kernel_size=2 strides=5"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct cn_shape input =
+            cn_shape_image(cases[i].height, cases[i].width, cases[i].channels);
+        struct cn_network *network = test_network(input, cases[i].layers, 3);
+        char layers[512];
+        struct cn_plan *plan = NULL;
+        (void)snprintf(layers, sizeof layers, "%s", cases[i].layers);
+        float *images = test_floats(2 * cn_shape_size(&input), -1, 1, 5);
+        float *expected = run_one_by_one(network, layers, images, 2);
+        cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+        cr_assert_gt(runs_of_first_step(plan, images), 1, "%zu: not in bands", i);
+        for (int threads = 1; threads <= 4; threads++) {
+            float *got = run(plan, images, 2, threads);
+            cr_assert_eq(memcmp(got, expected, 2 * cn_plan_output_size(plan) * sizeof *got), 0,
+                         "%zu by %d", i, threads);
+            free(got);
+        }
+        free(images);
+        free(expected);
+        cn_plan_free(plan);
+        cn_network_free(network);
+    }
+}
+
 Test(plan, flatten_and_dropout_alone_change_nothing) {
     struct cn_network *network =
         test_network(cn_shape_image(2, 2, 1), "Flatten;Dropout rate=0.5", 1);
