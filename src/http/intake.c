@@ -11,6 +11,7 @@
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/time.h"
 #include "http/server_private.h"
@@ -81,6 +82,14 @@ static bool hold_rest(struct http_intake *intake, const char *rest, size_t lengt
     return true;
 }
 
+/* If a socket has no more bytes and its client has closed its side: makes an event of this end,
+ * which came together with the bytes, so that libmicrohttpd reads again. */
+static void source_repeat_end(const struct source *source) {
+    char next;
+    if (recvfrom(source->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0)
+        (void)shutdown(source->fd, SHUT_RD);
+}
+
 /* Passes received bytes through the stream to libmicrohttpd. Its epoll is edge-triggered, and it
  * takes a short read as a sign that the socket is empty. So no byte that it could have may stay
  * here or in the socket, unless its buffer is full. After a short read of a part of a head, the
@@ -109,6 +118,8 @@ static ssize_t intake_read(struct http_intake *intake, const struct source *sour
         drained = source->session == NULL && (size_t)got < asked;
     }
     const int fault = errno;
+    if (done > 0 && done < size && drained && length > 0) /* a part of the next head */
+        source_repeat_end(source);
     if (!hold_rest(intake, bytes, length))
         return source_no_memory(source);
     errno = fault;

@@ -519,6 +519,16 @@ def test_ended_clients():
                 stream = Stream(sock)
                 check(all(stream.answer()[0] == 200 for _ in range(count)) and stream.rest() == b"",
                       "%d requests and an end: answered and closed" % count)
+        start, answered = time.monotonic(), 0
+        for _ in range(40):
+            with server.connect() as sock:
+                sock.sendall(post(IMAGE) + b"GET /pi")
+                sock.shutdown(socket.SHUT_WR)
+                stream = Stream(sock)
+                answered += stream.answer()[0] == 200 and stream.rest() == b""
+        check(answered == 40, "a request, a part of the next and an end: %d of 40 answered" % answered)
+        # The server waits a second for the rest of a request if it does not notice an end: 40 here.
+        check(time.monotonic() - start < 30, "the end is noticed at once")
         for begun in (b"P", b"POST /predict HTTP/1.1\r\nHo", post(IMAGE)[:-1]):
             for _ in range(20):
                 with server.connect() as sock:
