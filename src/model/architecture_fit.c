@@ -95,8 +95,8 @@ static json_int_t setting_of(const json_t *config, const char *key, size_t axis)
     return json_integer_value(json_is_array(value) ? json_array_get(value, axis) : value);
 }
 
-/* A transposed convolution whose output's size is given: the padding that leads to it, if it is not
- * the one that Keras chooses itself. */
+/* Replaces the size that a transposed convolution's output must have by the output_padding that
+ * leads to it, unless the layer has that size without one. */
 static enum cn_status output_size_fit(struct cn_keras_layer *entry, const struct cn_shape *input) {
     const json_t *sizes = json_object_get(entry->config, "output_size");
     json_int_t extra[2] = {0, 0};
