@@ -28,6 +28,7 @@ static bool node_keeps_axes(const char *type) {
 /* True if axis 0 is the batch and axis 1 the channels for this operator's first input. */
 static bool node_takes_channels(const char *type) {
     static const char *const types[] = {"Conv",
+                                        "com.microsoft.FusedConv",
                                         "ConvTranspose",
                                         "MaxPool",
                                         "AveragePool",
@@ -48,7 +49,8 @@ static bool node_takes_rows(const struct onnx_import *import, const struct onnx_
                             int value) {
     if (strcmp(node->type, "Flatten") == 0)
         return onnx_int(node, "axis", 1) == 1;
-    if (strcmp(node->type, "Gemm") != 0 || node->inputs[0] != value)
+    if ((strcmp(node->type, "Gemm") != 0 && strcmp(node->type, "com.microsoft.FusedGemm") != 0) ||
+        node->inputs[0] != value)
         return false;
     const int bias = node->input_count > 2 ? node->inputs[2] : -1;
     return onnx_int(node, "transA", 0) == 0 &&

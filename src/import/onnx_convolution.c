@@ -571,42 +571,60 @@ bool onnx_lower_global_pool(struct onnx_import *import) {
     return true;
 }
 
-/* What ONNX Runtime writes when it saves an optimized model: a convolution or a product with an
- * activation. */
-bool onnx_lower_fused(struct onnx_import *import) {
+/* Reads the activation_params of a FusedConv; false after onnx_refuse. */
+static bool fused_conv_parameters(struct onnx_import *import, const char *activation,
+                                  float parameters[2]) {
     static const struct {
-        const char *name, *function;
-        bool is_activation; /* else a Unary */
+        const char *name;
         size_t parameters;
-    } activations[] = {{"Relu", "relu", true, 0},  {"Sigmoid", "sigmoid", true, 0},
-                       {"Tanh", "tanh", true, 0},  {"LeakyRelu", "leaky_relu", false, 1},
-                       {"Clip", "clip", false, 2}, {"HardSigmoid", "hard_sigmoid", false, 2}};
-    const bool product = strcmp(import->node->type, "com.microsoft.FusedGemm") == 0;
-    const char *name = onnx_string(import, import->node, "activation", "");
-    size_t at = 0;
+    } activations[] = {{"Relu", 0},      {"Sigmoid", 0},     {"Tanh", 0},
+                       {"LeakyRelu", 1}, {"HardSigmoid", 2}, {"Clip", 2}};
     const Onnx__AttributeProto *list = onnx_attribute(import->node, "activation_params");
-    const float *parameters = list != NULL ? list->floats : NULL;
     const size_t given = list != NULL ? list->n_floats : 0;
+    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
+        if (strcmp(activations[i].name, activation) != 0)
+            continue;
+        if (given < activations[i].parameters)
+            return onnx_refuse(import, "its activation has %zu parameters", given);
+        for (size_t k = 0; k < activations[i].parameters; k++)
+            parameters[k] = list->floats[k];
+        return true;
+    }
+    return onnx_refuse(import, "its activation is %s", activation);
+}
+
+/* Reads the attributes of a FusedGemm that are those of the activation, such as activation_alpha;
+ * false after onnx_refuse. */
+static bool fused_gemm_parameters(struct onnx_import *import, const char *activation,
+                                  float parameters[2]) {
+    const char *second = strcmp(activation, "Selu") == 0 ? "activation_gamma" : "activation_beta";
+    if (!onnx_function_defaults(activation, &parameters[0], &parameters[1]))
+        return onnx_refuse(import, "its activation is %s", activation);
+    parameters[0] = onnx_float(import->node, "activation_alpha", parameters[0]);
+    parameters[1] = onnx_float(import->node, second, parameters[1]);
+    return true;
+}
+
+/* Lowers FusedConv and FusedGemm, a convolution and a product with an activation, which ONNX
+ * Runtime writes when it saves an optimized model. */
+bool onnx_lower_fused(struct onnx_import *import) {
+    const bool product = strcmp(import->node->type, "com.microsoft.FusedGemm") == 0;
+    const char *activation = onnx_string(import, import->node, "activation", "");
     struct onnx_value *y = onnx_output(import, 0);
-    while (at < sizeof activations / sizeof *activations && strcmp(activations[at].name, name) != 0)
-        at++;
-    if (at == sizeof activations / sizeof *activations && name[0] != '\0')
-        return onnx_refuse(import, "its activation is %s", name);
+    float parameters[2] = {0, 0};
+    if (activation[0] != '\0' &&
+        !(product ? fused_gemm_parameters : fused_conv_parameters)(import, activation, parameters))
+        return false;
     if (!product && onnx_input(import, 3) != NULL)
         return onnx_refuse(import, "it adds a fourth input");
     if (!(product ? onnx_lower_gemm : onnx_lower_conv)(import) || y == NULL)
         return false;
-    if (name[0] == '\0')
+    if (activation[0] == '\0')
         return true;
-    if (given < activations[at].parameters)
-        return onnx_refuse(import, "its activation has %zu parameters", given);
-    const struct onnx_layer from = import->layers[y->layer];
     y->layer =
-        activations[at].is_activation
-            ? onnx_layer(import, "Activation",
-                         json_pack("{s:s}", "activation", activations[at].function), 1, &y->layer,
-                         from.rank, from.dims)
-            : onnx_layer_unary(import, y->layer, activations[at].function, (double)parameters[0],
-                               activations[at].parameters > 1 ? (double)parameters[1] : 0);
+        strcmp(activation, "Clip") == 0
+            ? onnx_layer_unary(import, y->layer, "clip", (double)parameters[0],
+                               (double)parameters[1])
+            : onnx_layer_function(import, y->layer, activation, parameters[0], parameters[1]);
     return y->layer >= 0;
 }

@@ -87,9 +87,36 @@ static const char *activation_for(const char *type, float alpha, float beta) {
     return NULL;
 }
 
+static const struct unary *unary_find(const char *type) {
+    for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++)
+        if (strcmp(unaries[i].type, type) == 0)
+            return &unaries[i];
+    return NULL;
+}
+
+bool onnx_function_defaults(const char *type, float *ret_alpha, float *ret_beta) {
+    const struct unary *unary = unary_find(type);
+    if (unary == NULL)
+        return false;
+    *ret_alpha = unary->alpha;
+    *ret_beta = unary->beta;
+    return true;
+}
+
+int onnx_layer_function(struct onnx_import *import, int layer, const char *type, float alpha,
+                        float beta) {
+    const struct unary *unary = unary_find(type);
+    const char *activation =
+        unary->activation != NULL ? unary->activation : activation_for(type, alpha, beta);
+    return activation != NULL
+               ? activation_layer(import, layer, activation)
+               : onnx_layer_unary(import, layer, unary->function, (double)alpha, (double)beta);
+}
+
 bool onnx_lower_unary(struct onnx_import *import) {
     const struct onnx_value *x = onnx_dynamic(import, 0);
     const char *type = import->node->type;
+    float alpha, beta;
     if (x == NULL)
         return false;
     if (strcmp(type, "Gelu") == 0) {
@@ -99,27 +126,16 @@ bool onnx_lower_unary(struct onnx_import *import) {
             import, x, x->type,
             onnx_layer_unary(import, x->layer, tanh_form ? "gelu_tanh" : "gelu", 0, 0));
     }
-    for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
-        const struct unary *unary = &unaries[i];
-        if (strcmp(unary->type, type) != 0)
-            continue;
-        float alpha = onnx_float(import->node, "alpha", unary->alpha);
-        float beta = onnx_float(import->node, "beta", unary->beta);
-        if (strcmp(type, "Selu") == 0)
-            beta = onnx_float(import->node, "gamma", unary->beta);
-        if (strcmp(type, "Shrink") == 0) {
-            alpha = onnx_float(import->node, "lambd", 0.5F);
-            beta = onnx_float(import->node, "bias", 0);
-        }
-        const int result = strcmp(type, "Not") == 0 ? ONNX_BOOL : x->type;
-        const char *activation =
-            unary->activation != NULL ? unary->activation : activation_for(type, alpha, beta);
-        return unary_result(import, x, result,
-                            activation != NULL ? activation_layer(import, x->layer, activation)
-                                               : onnx_layer_unary(import, x->layer, unary->function,
-                                                                  (double)alpha, (double)beta));
+    if (!onnx_function_defaults(type, &alpha, &beta))
+        return onnx_refuse(import, "is not supported");
+    alpha = onnx_float(import->node, "alpha", alpha);
+    beta = onnx_float(import->node, strcmp(type, "Selu") == 0 ? "gamma" : "beta", beta);
+    if (strcmp(type, "Shrink") == 0) {
+        alpha = onnx_float(import->node, "lambd", 0.5F);
+        beta = onnx_float(import->node, "bias", 0);
     }
-    return onnx_refuse(import, "is not supported");
+    return unary_result(import, x, strcmp(type, "Not") == 0 ? ONNX_BOOL : x->type,
+                        onnx_layer_function(import, x->layer, type, alpha, beta));
 }
 
 /* Reads the bound from an attribute (older opsets) or an input (newer ones). */

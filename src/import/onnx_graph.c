@@ -120,8 +120,7 @@ bool onnx_node_read(struct onnx_import *import, const Onnx__NodeProto *proto,
     node->label = node_label(proto);
     node->input_count = proto->n_input;
     node->output_count = proto->n_output;
-    if (!domain_is_onnx(
-            proto->domain)) { /* "com.microsoft.FusedConv" matches no supported operator */
+    if (!domain_is_onnx(proto->domain)) { /* the type becomes "com.microsoft.FusedConv" */
         char *type = onnx_allocate(import, strlen(proto->domain) + strlen(node->type) + 2, 1);
         if (type == NULL)
             return false;

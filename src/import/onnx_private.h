@@ -358,6 +358,12 @@ int onnx_layer_constant(struct onnx_import *import, int rank, const int *dims, c
 /* scale[c] * x + shift[c] for each number c of the innermost axis; NULL: 1, 0. */
 int onnx_layer_affine(struct onnx_import *import, int layer, const float *scale,
                       const float *shift);
+/* The defaults of the attributes alpha and beta (gamma of Selu) of an operator of one input, such
+ * as "LeakyRelu"; false: there is no such operator. */
+bool onnx_function_defaults(const char *type, float *ret_alpha, float *ret_beta);
+/* Adds the function of such an operator. */
+int onnx_layer_function(struct onnx_import *import, int layer, const char *type, float alpha,
+                        float beta);
 /* Adds an elementwise function. */
 int onnx_layer_unary(struct onnx_import *import, int layer, const char *function, double alpha,
                      double beta);

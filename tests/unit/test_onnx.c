@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "convnet/model.h"
 #include "import/onnx.h"
 #include "import/onnx_private.h"
 
@@ -164,6 +165,70 @@ Test(onnx, a_small_network) {
     cr_assert_eq(json_integer_value(json_array_get(json_object_get(input, "axes"), 2)), 1);
     import_onnx_clear(&result);
     free(bytes);
+}
+
+/* Gives node `i` of the sample ONNX Runtime's operator `type` with its activation, and `alpha` as
+ * the activation's attribute. */
+static void sample_fuse(struct sample *sample, size_t i, const char *type, const char *activation,
+                        float alpha) {
+    Onnx__AttributeProto *word = &sample->attributes[2 * (i > 0)], *number = word + 1;
+    onnx__attribute_proto__init(word);
+    onnx__attribute_proto__init(number);
+    word->name = (char *)(uintptr_t) "activation";
+    word->has_s = 1;
+    word->s.data = (uint8_t *)(uintptr_t)activation;
+    word->s.len = strlen(activation);
+    number->name = (char *)(uintptr_t) "activation_alpha";
+    number->has_f = 1;
+    number->f = alpha;
+    sample->attribute_list[2 * (i > 0)] = word;
+    sample->attribute_list[2 * (i > 0) + 1] = number;
+    sample->nodes[i].op_type = (char *)(uintptr_t)type;
+    sample->nodes[i].domain = (char *)(uintptr_t) "com.microsoft";
+    sample->nodes[i].attribute = &sample->attribute_list[2 * (i > 0)];
+    sample->nodes[i].n_attribute = 2;
+}
+
+static struct import_onnx_result sample_import(const struct sample *sample) {
+    struct import_onnx_result result = {0};
+    struct cn_error error = {0};
+    size_t length;
+    unsigned char *bytes = sample_pack(sample, &length);
+    cr_assert_eq(bytes_import(bytes, length, &result, &error), CN_OK, "%s", error.text);
+    free(bytes);
+    return result;
+}
+
+/* They tell about the order of their input's axes as Conv and Gemm do, and FusedGemm has the
+ * activation's attributes under names of their own. */
+Test(onnx, fused_operators_of_onnx_runtime) {
+    struct sample sample;
+    sample_make(&sample);
+    sample_fuse(&sample, 0, "FusedConv", "Relu", 0);
+    sample_fuse(&sample, 3, "FusedGemm", "Elu", 0.25F);
+    struct import_onnx_result result = sample_import(&sample);
+    char *json = NULL;
+    cr_assert_eq(result.network->input_shape.dims[2], 2, "channels go last");
+    cr_assert_eq(cn_architecture_format(result.network, &json, NULL), CN_OK);
+    cr_assert_not_null(strstr(json, "\"function\":\"elu\",\"alpha\":0.25"), "%s", json);
+    free(json);
+    import_onnx_clear(&result);
+
+    /* y = FusedGemm(x, matrix) for a batch of 5 */
+    sample.graph.n_node = 1;
+    sample.node_list[0] = &sample.nodes[3];
+    sample.names[3][0] = (char *)(uintptr_t) "x";
+    sample.names[3][2] = (char *)(uintptr_t) "y";
+    sample.shape.n_dim = 2;
+    sample.dims[0].has_dim_value = 1;
+    sample.dims[0].dim_value = 5;
+    sample.dims[1].dim_value = 18;
+    result = sample_import(&sample);
+    cr_assert_eq(result.network->input_shape.rank, 1);
+    import_onnx_clear(&result);
+
+    sample_fuse(&sample, 3, "FusedGemm", "Clip", 0);
+    expect_refusal(&sample, "its activation is Clip");
 }
 
 Test(onnx, cut_and_changed_files) {
