@@ -175,35 +175,46 @@ Test(operations, refused) {
     }
 }
 
-#define FLAT(class, config)                                                                        \
-    "{\"class_name\": \"" class "\", \"name\": \"a\", \"config\": {\"name\": \"a\"" config         \
-                                "}, \"inbound_nodes\": [[[\"x\", 0, 0, {}]]]}"
-#define DOT(axes, normalize)                                                                       \
+#define NAMED(name, class, config)                                                                 \
+    "{\"class_name\": \"" class "\", \"name\": \"" name "\", \"config\": {\"name\": \"" name       \
+                                "\"" config "}, \"inbound_nodes\": [[[\"x\", 0, 0, {}]]]}"
+#define FLAT(class, config) NAMED("a", class, config)
+#define DOT_OF(second, axes, normalize)                                                            \
     "{\"class_name\": \"Dot\", \"name\": \"f\", \"config\": {\"name\": \"f\", \"axes\": " axes     \
-    ", \"normalize\": " normalize                                                                  \
-    "}, \"inbound_nodes\": [[[\"a\", 0, 0, {}], [\"a\", 0, 0, {}]]]}"
+    ", \"normalize\": " normalize "}, \"inbound_nodes\": [[[\"a\", 0, 0, {}], [\"" second          \
+    "\", 0, 0, {}]]]}"
+#define DOT(axes, normalize) DOT_OF("a", axes, normalize)
+#define THREE_BY_FOUR        FLAT("Reshape", ", \"target_shape\": [3, 4]") ", "
+#define FOUR_BY_THREE        NAMED("b", "Reshape", ", \"target_shape\": [4, 3]") ", "
 
 Test(operations, dot) {
     static const float squares = 146, one = 1;
     check(FLAT("Flatten", "") ", " DOT("1", "false"), &squares, 1);
     check(FLAT("Flatten", "") ", " DOT("[-1, -1]", "true"), &one, 1);
-    /* x as three rows r of four and as four columns: r r^T, r^T r, and the square of 3 x 4 as 4 x 4
-     */
-    float rows[9] = {0}, columns[16] = {0};
+    /* a is x as 3 x 4, b is x as 4 x 3: a a^T, a^T a, a b and (b a)^T */
+    float rows[9] = {0}, columns[16] = {0}, product[9] = {0}, turned[16] = {0};
     for (int i = 0; i < 9; i++)
         for (int k = 0; k < 4; k++)
             rows[i] += x_at(i / 3 * 4 + k) * x_at(i % 3 * 4 + k);
     for (int i = 0; i < 16; i++)
         for (int k = 0; k < 3; k++)
             columns[i] += x_at(k * 4 + i / 4) * x_at(k * 4 + i % 4);
-    check(FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("2", "false"), rows, 9);
-    check(FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("[1, 1]", "false"), columns, 16);
+    for (int i = 0; i < 9; i++)
+        for (int k = 0; k < 4; k++)
+            product[i] += x_at(i / 3 * 4 + k) * x_at(k * 3 + i % 3);
+    for (int i = 0; i < 16; i++)
+        for (int k = 0; k < 3; k++)
+            turned[i] += x_at(k * 4 + i / 4) * x_at(i % 4 * 3 + k);
+    check(THREE_BY_FOUR DOT("2", "false"), rows, 9);
+    check(THREE_BY_FOUR DOT("[1, 1]", "false"), columns, 16);
+    check(THREE_BY_FOUR FOUR_BY_THREE DOT_OF("b", "[2, 1]", "false"), product, 9);
+    check(THREE_BY_FOUR FOUR_BY_THREE DOT_OF("b", "[1, -1]", "false"), turned, 16);
 }
 
 Test(operations, dots_that_are_refused) {
     static const char *const nodes[] = {
-        FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("1", "true"),
-        FLAT("Reshape", ", \"target_shape\": [3, 4]") ", " DOT("0", "false"),
+        THREE_BY_FOUR DOT("1", "true"),
+        THREE_BY_FOUR DOT("0", "false"),
         FLAT("Dropout", ", \"rate\": 0.5") ", " DOT("1", "false"),
         KERAS_2("math.l2_normalize", "[\"x\", 0, 0, {\"axis\": 1}]"),
         KERAS_2("math.l2_normalize", "[\"x\", 0, 0, {\"axis\": null}]"),
