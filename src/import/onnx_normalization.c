@@ -164,7 +164,7 @@ bool onnx_lower_lrn(struct onnx_import *import) {
     return true;
 }
 
-/* The length of each vector along the axis becomes 1. */
+/* Divides each vector along the axis by its length. */
 bool onnx_lower_lp_normalization(struct onnx_import *import) {
     const struct onnx_value *x = onnx_dynamic(import, 0);
     struct onnx_value *y = onnx_output(import, 0);

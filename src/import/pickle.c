@@ -525,7 +525,7 @@ static void unknown_opcode(struct machine *machine, unsigned char opcode) {
                     opcode, machine->place - 1);
 }
 
-/* Tuples, lists, dictionaries and sets; false: the opcode is another. */
+/* Executes an opcode that makes or fills a tuple, list, dictionary or set; false: it is another. */
 static bool step_container(struct machine *machine, unsigned char opcode) {
     switch (opcode) {
     case ')':
@@ -573,7 +573,7 @@ static bool step_container(struct machine *machine, unsigned char opcode) {
     return true;
 }
 
-/* Values that are stored, and fetched again; false: the opcode is another. */
+/* Executes an opcode that stores a value or fetches it again; false: it is another. */
 static bool step_memo(struct machine *machine, unsigned char opcode) {
     switch (opcode) {
     case 'q':

@@ -1,11 +1,13 @@
-/* architecture_keras_1.c: spellings of Keras 1 that are more than another word: a Merge whose mode
- * says what it computes, sides of a padding in one list, and the size that a transposed convolution
- * is to give. The words are in architecture_keras.c. No state. */
+/* architecture_keras_1.c: rewrites layers of Keras 1 that differ from Keras 2's in more than words:
+ * a Merge whose mode says what it computes, a padding whose four sides are in one list, and a
+ * transposed convolution whose output's size is given. Words are renamed in architecture_keras.c.
+ * No state. */
 #include <string.h>
 
 #include "model/architecture.h"
 
-/* A Merge with a function of its own, or over angles between vectors, stays a Merge. */
+/* The class of a Merge by its mode. A Merge of another mode, such as "cos" or a function of its
+ * own, stays a Merge, which is refused. */
 static const char *merge_class(json_t *config) {
     static const struct {
         const char *mode, *class_name;

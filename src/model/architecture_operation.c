@@ -659,7 +659,7 @@ static enum cn_status make_turned(const struct making *m, int input) {
     return make_layer(m, "Permute", json_pack("{s:[i, i]}", "dims", 2, 1), input, -1);
 }
 
-/* The product of two vectors: one number. With `unit` the cosine of their angle. */
+/* Multiplies two vectors, which gives one number; with `unit`, the cosine of their angle. */
 static enum cn_status make_vector_dot(const struct making *m, bool unit) {
     enum cn_status status = CN_OK;
     for (int i = 0; i < 2 && unit && status == CN_OK; i++)

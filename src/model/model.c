@@ -206,7 +206,7 @@ out:
     return status;
 }
 
-/* A number times zero is zero if it is finite, and the sum of zeros then, whatever the order. */
+/* A finite number times zero is zero, and any other is NaN, which makes the sum NaN. */
 static bool all_finite(const float *values, size_t count) {
     enum { LANES = 16 }; /* sums that do not wait for each other */
     float sums[LANES] = {0}, rest = 0;

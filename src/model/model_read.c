@@ -398,7 +398,7 @@ static enum cn_status read_probe(const struct cn_safetensors *file, const struct
     return status;
 }
 
-/* True if a thread may as well compute the checksum of so many bytes. */
+/* True if the checksum of so many bytes takes so long that a thread of its own is worth it. */
 static bool is_large(size_t length) {
     return length >= 1 << 20;
 }
@@ -447,8 +447,8 @@ static enum cn_status read_contents(const struct cn_safetensors *file, const cha
     return status;
 }
 
-/* The checksum of a large file is computed meanwhile; what it says comes before all other faults.
- */
+/* Reads a model. A thread computes the checksum of a large file meanwhile; a wrong checksum is
+ * reported before any other fault. */
 static enum cn_status read_model(const struct cn_safetensors *file, const char *source,
                                  struct cn_model **ret_model, struct cn_plan **ret_plan,
                                  struct cn_error *error) {

@@ -203,7 +203,7 @@ static enum cn_status add_scale(struct rewriting *t, double scale, double offset
     return add_part(t, "Rescaling", json_pack("{s:f, s:f}", "scale", scale, "offset", offset));
 }
 
-/* x - y as x + -y: the negative one is a branch of its own. */
+/* Adds x - y as x + -y: -y is computed in a branch of its own. */
 static enum cn_status add_difference(struct rewriting *t) {
     enum cn_status status = add_scale(t, -1, 0);
     if (status == CN_OK)
@@ -296,7 +296,8 @@ static enum cn_status rewrite_binary(struct rewriting *t) {
     return refuse_part(t, "does not have");
 }
 
-/* As the pooling of a sequence: the axis is moved to the front, the others become channels. */
+/* Adds a reduction as the pooling of a sequence: the axis is moved to the front, and the other axes
+ * become its channels. */
 static enum cn_status reduce_by_pooling(struct rewriting *t, const char *function) {
     const struct cn_shape *in = &t->layer->input_shape;
     const json_int_t given = json_integer_value(json_object_get(t->config, "axis"));
@@ -514,7 +515,7 @@ static json_t *widen_config(const struct rewriting *t) {
     return config;
 }
 
-/* Causal padding as zeros before the picture. */
+/* Adds causal padding as zeros before the picture. */
 static enum cn_status pad_causally(struct rewriting *t, json_t *config) {
     const json_int_t kernel = json_integer_value(only_number(t, "kernel_size"));
     const json_t *given = only_number(t, "dilation_rate");
@@ -524,7 +525,7 @@ static enum cn_status pad_causally(struct rewriting *t, json_t *config) {
                     json_pack("{s:[[I, i], [i, i]]}", "padding", rows, 0, 0, 0));
 }
 
-/* A layer of sequences that TensorFlow.js lacks, as the one of pictures that are 1 wide. */
+/* Adds a layer of sequences that TensorFlow.js lacks as the layer of pictures, here 1 wide. */
 static enum cn_status rewrite_sequence(struct rewriting *t) {
     const struct cn_shape *in = &t->layer->input_shape, *out = &t->layer->output_shape;
     char class_name[40];
@@ -557,8 +558,8 @@ static enum cn_status rewrite_sequence(struct rewriting *t) {
                            : status;
 }
 
-/* Numbers that depend on no input: the bias of a dense layer of one input, which is any number,
- * with weights of 0. */
+/* Adds constants as the bias of a dense layer with weights of 0; its input is one number, the
+ * largest of the layer's input. */
 static enum cn_status rewrite_constant(struct rewriting *t) {
     const struct cn_shape *in = &t->layer->input_shape, *out = &t->layer->output_shape;
     if (has(KERAS, t))
@@ -764,8 +765,8 @@ static void name_part(const struct rewriting *t, const json_t *layers, size_t in
         (void)snprintf(name, CN_LAYER_NAME, "%.24s_part%zu_%d", t->layer->name, index + 1, i);
 }
 
-/* Call `c` of part `index`: of what the layer reads, or of one input of it ("reads"), if the part
- * is the first; else of the part before, or of an input and that part ("joins"). */
+/* Call `c` of part `index`. The first part reads the layer's inputs, or the one input that "reads"
+ * names; the others read the part before, and the input that "joins" names, if they have it. */
 static json_t *call_of_part(const struct rewriting *t, const json_t *call, const json_t *part,
                             size_t index, const char *before, size_t c) {
     const json_t *one = json_object_get(part, "reads"), *joined = json_object_get(part, "joins");
