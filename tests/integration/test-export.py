@@ -309,12 +309,18 @@ with tempfile.TemporaryDirectory() as place:
     os.mkdir(models)
     write_model(os.path.join(models, "many.safetensors"), LAYERS, ["x"], ["scores", "numbers"],
                 WEIGHTS)
-    # A calibrated softmax stays calibrated: the division becomes a layer or a node.
-    for label, temperature in (("digits", 1), ("warm", 2.5)):
-        code_, _, err_ = convnet("edit", MODEL, "-o", os.path.join(models, label + ".safetensors"),
+    # A calibrated softmax stays calibrated: the division becomes a layer or a node, also where the softmax
+    # is in a layer that becomes several.
+    sequence = os.path.join(place, "sequence.safetensors")
+    write_case(sequence, "SeparableConv1D", (
+        [[4, 3]], {"filters": 5, "kernel_size": 4, "activation": "softmax"},
+        {"depthwise_kernel": [4, 3, 1], "pointwise_kernel": [1, 3, 5], "bias": [5]}))
+    for label, source_, temperature in (("digits", MODEL, 1), ("warm", MODEL, 2.5),
+                                        ("sequence", sequence, 2.5)):
+        code_, _, err_ = convnet("edit", source_, "-o", os.path.join(models, label + ".safetensors"),
                                  "--temperature=%g" % temperature)
         check(code_ == 0, err_)
-    of_models = {label: (ALL, "none") for label in ("many", "digits", "warm")}
+    of_models = {label: (ALL, "none") for label in ("many", "digits", "warm", "sequence")}
     layer_models(models, of_models)
     test_models(place, of_models)
     if IMPORTS:

@@ -669,12 +669,21 @@ static int axes_of(const struct cn_layer *layer) {
     return 0;
 }
 
-/* A softmax whose input is divided by a temperature. */
+static bool has_softmax(const json_t *part) {
+    const char *activation =
+        json_string_value(json_object_get(json_object_get(part, "config"), "activation"));
+    return activation != NULL && strcmp(activation, "softmax") == 0;
+}
+
+/* Divides the input of the softmax by the temperature. The part that has the softmax may be before
+ * a Reshape that keeps the channels. */
 static enum cn_status divide_softmax(struct rewriting *t) {
-    json_t *part = json_array_get(t->parts, json_array_size(t->parts) - 1);
-    json_t *config = json_object_get(part, "config");
+    size_t at = json_array_size(t->parts) - 1;
+    while (at > 0 && !has_softmax(json_array_get(t->parts, at)))
+        at--;
+    json_t *part = json_array_get(t->parts, at), *config = json_object_get(part, "config");
     if (strcmp(json_string_value(json_object_get(part, "class_name")), "Activation") == 0)
-        (void)json_array_remove(t->parts, json_array_size(t->parts) - 1);
+        (void)json_array_remove(t->parts, at);
     else
         (void)json_object_set_new(config, "activation", json_string("linear"));
     const enum cn_status status = add_scale(t, 1 / (double)t->network->temperature, 0);
