@@ -132,6 +132,32 @@ Test(model_file, refuses_every_flipped_bit) {
     free(bytes);
 }
 
+/* A thread compares the checksum of a large file. A difference is found that nothing else tells,
+ * and is told before the weights that are not finite. */
+Test(model_file, a_large_file_has_its_checksum_compared) {
+    static const char json[] =
+        "{\"class_name\": \"Sequential\", \"config\": {\"layers\": ["
+        "{\"class_name\": \"InputLayer\", \"config\": {\"batch_shape\": [null, 512]}},"
+        "{\"class_name\": \"Dense\", \"config\": {\"units\": 1024}}]}}";
+    struct cn_model *model = NULL;
+    struct cn_error error = {0};
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    cr_assert_eq(cn_model_create(model_files_network(json, 5), &model, &error), CN_OK, "%s",
+                 error.text);
+    model_files_save(model, path);
+    cn_model_free(model);
+    cr_assert_eq(cn_file_read(path, 4 << 20, &bytes, &length, NULL), CN_OK);
+    for (unsigned change = 0; change < 2; change++) {
+        bytes[length - 4] ^= 1; /* the last weight's lowest bits */
+        if (change == 1)
+            memset(bytes + length - 4, 0xff, 4);
+        cr_expect_eq(cn_model_parse(bytes, length, "t", &model, &error), CN_MALFORMED);
+        cr_expect(strstr(error.text, "the file's checksum is") != NULL, "%s", error.text);
+    }
+    free(bytes);
+}
+
 /* In a file without a checksum each byte is changed: the result must be refused or be a model. */
 Test(model_file, survives_every_changed_byte) {
     unsigned char *bytes = NULL;
