@@ -498,6 +498,8 @@ Test(functional, models_that_multiply_are_refused) {
     "\"output_mask_type\":\"raw\",\"arguments\":{}"
 #define OF_BOTH "[[[\"a\",0,0],[\"b\",0,0]]]"
 #define OF_A    "[[[\"a\",0,0]]]"
+#define ROWS    NODE("Reshape", "r", ",\"target_shape\":[18,4]", OF_A) ","
+#define OF_ROWS "[[[\"r\",0,0]]]"
 #define OLD_DECONVOLUTION                                                                          \
     ",\"nb_filter\":3,\"nb_row\":3,\"nb_col\":3,\"subsample\":[2,2],\"border_mode\":\"same\","     \
     "\"dim_ordering\":\"tf\""
@@ -538,6 +540,11 @@ Test(functional, layers_that_keras_1_wrote_otherwise) {
         {NODE("AtrousConvolution2D", "c",
               ",\"nb_filter\":3,\"nb_row\":3,\"nb_col\":2,\"atrous_rate\":[2,1]", OF_A),
          NODE("Conv2D", "c", ",\"filters\":3,\"kernel_size\":[3,2],\"dilation_rate\":[2,1]", OF_A)},
+        {ROWS NODE("AtrousConvolution1D", "c",
+                   ",\"nb_filter\":3,\"filter_length\":2,\"atrous_rate\":4", OF_ROWS),
+         ROWS NODE("Conv1D", "c", ",\"filters\":3,\"kernel_size\":2,\"dilation_rate\":4", OF_ROWS)},
+        {ROWS NODE("UpSampling1D", "c", ",\"length\":3", OF_ROWS),
+         ROWS NODE("UpSampling1D", "c", ",\"size\":3", OF_ROWS)},
         {NODE("ZeroPadding2D", "c", ",\"padding\":[1,2,0,3]", OF_A),
          NODE("ZeroPadding2D", "c", ",\"padding\":[[1,2],[0,3]]", OF_A)},
         {NODE("ZeroPadding2D", "c", ",\"padding\":{\"top_pad\":1,\"right_pad\":2}", OF_A),
