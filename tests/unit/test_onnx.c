@@ -229,6 +229,31 @@ Test(onnx, fused_operators_of_onnx_runtime) {
 
     sample_fuse(&sample, 3, "FusedGemm", "Clip", 0);
     expect_refusal(&sample, "its activation is Clip");
+    sample_make(&sample);
+    sample_fuse(&sample, 0, "FusedConv", "Elu", 1);
+    expect_refusal(&sample, "its activation is Elu");
+    sample_fuse(&sample, 0, "FusedConv", "LeakyRelu", 1);
+    expect_refusal(&sample, "its activation has 0 parameters");
+    char *inputs[4] = {sample.names[0][0], sample.names[0][1], (char *)(uintptr_t) "",
+                       (char *)(uintptr_t) "x"};
+    sample_fuse(&sample, 0, "FusedConv", "Relu", 1);
+    sample.nodes[0].input = inputs;
+    sample.nodes[0].n_input = 4;
+    expect_refusal(&sample, "it adds a fourth input");
+}
+
+Test(onnx, vectors_of_length_1_by_another_norm_are_refused) {
+    struct sample sample;
+    sample_make(&sample);
+    sample.nodes[4].op_type = (char *)(uintptr_t) "LpNormalization";
+    onnx__attribute_proto__init(&sample.attributes[0]);
+    sample.attributes[0].name = (char *)(uintptr_t) "p";
+    sample.attributes[0].has_i = 1;
+    sample.attributes[0].i = 1;
+    sample.attribute_list[0] = &sample.attributes[0];
+    sample.nodes[4].attribute = sample.attribute_list;
+    sample.nodes[4].n_attribute = 1;
+    expect_refusal(&sample, "its p is 1");
 }
 
 Test(onnx, cut_and_changed_files) {
