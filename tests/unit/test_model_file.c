@@ -132,8 +132,8 @@ Test(model_file, refuses_every_flipped_bit) {
     free(bytes);
 }
 
-/* A thread compares the checksum of a large file. A difference is found that nothing else tells,
- * and is told before the weights that are not finite. */
+/* A thread compares the checksum of a large file. One changed bit is refused; where a weight is not
+ * finite, too, the message is still about the checksum. */
 Test(model_file, a_large_file_has_its_checksum_compared) {
     static const char json[] =
         "{\"class_name\": \"Sequential\", \"config\": {\"layers\": ["

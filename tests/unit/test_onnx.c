@@ -199,8 +199,8 @@ static struct import_onnx_result sample_import(const struct sample *sample) {
     return result;
 }
 
-/* They tell about the order of their input's axes as Conv and Gemm do, and FusedGemm has the
- * activation's attributes under names of their own. */
+/* FusedConv and FusedGemm tell about their input's axes as Conv and Gemm do. FusedGemm has the
+ * attributes of its activation, such as activation_alpha. */
 Test(onnx, fused_operators_of_onnx_runtime) {
     struct sample sample;
     sample_make(&sample);
