@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct account {
-    uint64_t used; /* in nanoseconds */
-    size_t waiting;
+    uint64_t used;  /* in nanoseconds */
+    size_t waiting; /* images that wait for it, where the owner counts them */
 };
 
 /* Clients share an account when their numbers collide. */
@@ -17,7 +17,7 @@ enum { ACCOUNTS = 256 };
 
 struct accounts {
     struct account of[ACCOUNTS];
-    uint64_t least_used; /* by the client that was served last */
+    uint64_t reached; /* the largest `used` of an account when it was served */
 };
 
 static inline struct account *accounts_find(struct accounts *accounts, uint64_t client) {
@@ -25,17 +25,14 @@ static inline struct account *accounts_find(struct accounts *accounts, uint64_t 
     return &accounts->of[client * UINT64_C(0x9e3779b97f4a7c15) >> 56];
 }
 
-/* Counts what waits for the client. One that comes starts at the time of the least busy client, so
- * that no client saves up time while it is away. */
-static inline void accounts_enter(struct accounts *accounts, uint64_t client, size_t amount) {
-    struct account *account = accounts_find(accounts, client);
-    if (account->waiting == 0 && account->used < accounts->least_used)
-        account->used = accounts->least_used;
-    account->waiting += amount;
-}
-
-static inline void accounts_leave(struct accounts *accounts, uint64_t client, size_t amount) {
-    accounts_find(accounts, client)->waiting -= amount;
+/* Called when the owner serves this account, which has used the least of those in a queue. An
+ * account that is behind what was reached has been away, or its queue is cheaper than another one.
+ * It continues from what was reached: it saves up no time, for which the other clients of its queue
+ * would have to wait. */
+static inline void accounts_serve(struct accounts *accounts, struct account *account) {
+    if (account->used < accounts->reached)
+        account->used = accounts->reached;
+    accounts->reached = account->used;
 }
 
 #endif

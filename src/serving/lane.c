@@ -1,6 +1,6 @@
 /* lane.c: the batch lane: its queues, the selection of a batch, the compute thread that runs
- * batches and the thread that answers jobs whose deadline passes. One mutex guards the queues and
- * the deadlines; batches are computed without it. */
+ * batches and the thread that answers jobs whose deadline passes. One mutex guards the queues, the
+ * deadlines and the clients' accounts; batches are computed without it. */
 #include "serving/lane.h"
 
 #include <pthread.h>
@@ -27,8 +27,8 @@ struct lane {
     bool running;   /* a batch is being computed */
     unsigned probes_asked, probes_answered; /* counts by lane_alive and by the compute thread */
     struct deadlines deadlines;
-    uint64_t wake_at;         /* when the deadlines' thread wakes up */
-    struct accounts accounts; /* what waits is counted in images */
+    uint64_t wake_at; /* when the deadlines' thread wakes up */
+    struct accounts accounts;
 
     /* The compute thread's own. */
     struct job **batch; /* [batch_images]: the jobs of the current batch */
@@ -75,14 +75,14 @@ static void job_link(struct lane *lane, struct job *job) {
         model_append(lane, job->model);
     queue_append(&job->model->jobs, job);
     lane->depth += job->count;
-    accounts_enter(&lane->accounts, job->client, job->count);
+    accounts_find(&lane->accounts, job->client)->waiting += job->count;
 }
 
 /* Removes a job from its model's queue. */
 static void job_unlink(struct lane *lane, struct job *job) {
     queue_cut(&job->model->jobs, job);
     lane->depth -= job->count - job->taken;
-    accounts_leave(&lane->accounts, job->client, job->count);
+    accounts_find(&lane->accounts, job->client)->waiting -= job->count;
     if (job->model->jobs.first == NULL)
         model_cut(lane, job->model);
 }
@@ -126,7 +126,8 @@ static size_t batch_largest(const struct lane *lane, const struct served_model *
     return count < most ? count : most;
 }
 
-/* The account, of those with jobs in this queue, that has used the least. Under the mutex. */
+/* The account to serve next: of those with jobs in this queue, the one that has used the least.
+ * Under the mutex. */
 static struct account *account_next(struct lane *lane, const struct served_model_jobs *jobs) {
     struct account *least = accounts_find(&lane->accounts, jobs->first->client);
     for (const struct job *job = jobs->first->next; job != NULL; job = job->next) {
@@ -134,7 +135,7 @@ static struct account *account_next(struct lane *lane, const struct served_model
         if (account->used < least->used)
             least = account;
     }
-    lane->accounts.least_used = least->used;
+    accounts_serve(&lane->accounts, least);
     return least;
 }
 

@@ -6,10 +6,10 @@
  * of the daemon that enters OpenMP regions. Models are served round-robin, one batch each. A batch
  * has at most as many images as the model computes in LANE_TIME_SLICE, so that a large job of a
  * slow model delays no other model for longer; after each batch it also moves behind the other jobs
- * of its own model. Of these, those of the client that has used the least processor time are first.
- * A second thread answers jobs whose deadline passes while they wait; a job that
- * is being computed is answered at the end of its batch. Both threads sleep without a timer while
- * the lane is empty. */
+ * of its own model. A batch takes first the jobs of the client that has used the least processor
+ * time. A second thread answers jobs whose deadline passes while they wait; a job that is being
+ * computed is answered at the end of its batch. Both threads sleep without a timer while the lane
+ * is empty. */
 #ifndef CONVNET_SERVING_LANE_H
 #define CONVNET_SERVING_LANE_H
 
@@ -59,8 +59,8 @@ struct job {
 };
 
 struct lane_options {
-    /* Jobs beyond this number of waiting images are refused; a client for which nothing waits has
-     * a quarter more, which others cannot fill. */
+    /* Jobs beyond this number of waiting images are refused. For the first job of a client the
+     * limit is a quarter higher, so that clients with many jobs leave room for it. */
     size_t queue_images;
     size_t batch_images;        /* most images per batch; larger jobs are cut */
     uint64_t delay_nanoseconds; /* how long to wait for a batch to fill; 0: not at all */

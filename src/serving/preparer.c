@@ -56,16 +56,17 @@ static void waiting_remove(struct preparer *preparer, struct preparation *p) {
  * least. */
 static struct preparation *waiting_take(struct preparer *preparer) {
     struct preparation *best = NULL;
-    uint64_t best_used = 0;
+    struct account *least = NULL;
     for (struct preparation *p = preparer->waiting; p != NULL; p = p->next) {
-        const uint64_t used = accounts_find(&preparer->accounts, p->client)->used;
-        if (best != NULL && (used > best_used || (used == best_used && p->used >= best->used)))
+        struct account *account = accounts_find(&preparer->accounts, p->client);
+        if (best != NULL && (account->used > least->used ||
+                             (account->used == least->used && p->used >= best->used)))
             continue;
         best = p;
-        best_used = used;
+        least = account;
     }
     waiting_remove(preparer, best);
-    preparer->accounts.least_used = best_used;
+    accounts_serve(&preparer->accounts, least);
     best->running = true;
     return best;
 }
@@ -73,7 +74,6 @@ static struct preparation *waiting_take(struct preparer *preparer) {
 /* Forgets the preparation, except for the call of its `done`. */
 static void preparation_unlink(struct preparer *preparer, struct preparation *p) {
     deadlines_remove(&preparer->deadlines, &p->deadline);
-    accounts_leave(&preparer->accounts, p->client, 1);
     preparer->depth--;
 }
 
@@ -260,7 +260,6 @@ bool preparer_submit(struct preparer *preparer, struct preparation *p) {
     p->running = false;
     const bool taken = !preparer->stopping && deadlines_add(&preparer->deadlines, &p->deadline);
     if (taken) {
-        accounts_enter(&preparer->accounts, p->client, 1);
         if (preparer->depth++ == 0)
             preparer->moved = cn_clock_nanoseconds();
         waiting_append(preparer, p);

@@ -279,6 +279,21 @@ Test(lane, a_client_with_many_jobs_has_no_more_than_its_share) {
         check_and_free(&jobs[i]);
 }
 
+Test(lane, clients_that_have_used_as_much_are_served_in_their_order) {
+    struct job jobs[] = {make_job(0, 8, "a"), make_job(0, 8, "b"), make_job(0, 8, "c")};
+    open_lane(1000, 8);
+    block();
+    for (size_t i = 0; i < 3; i++) {
+        jobs[i].client = i + 1;
+        cr_assert_eq(lane_submit(lane, &jobs[i]), LANE_ACCEPTED);
+    }
+    unblock();
+    wait_for(4);
+    cr_assert_str_eq(order, "!abc");
+    for (size_t i = 0; i < 3; i++)
+        check_and_free(&jobs[i]);
+}
+
 Test(lane, no_client_saves_up_time_while_it_is_away) {
     struct job first = make_job(0, 64, "f"), second = make_job(0, 64, "s"),
                third = make_job(0, 80, "t");
@@ -296,6 +311,36 @@ Test(lane, no_client_saves_up_time_while_it_is_away) {
     check_and_free(&first);
     check_and_free(&second);
     check_and_free(&third);
+}
+
+static struct job *newcomer;
+
+/* Submits the newcomer when the third batch of this job begins. */
+static bool newcomer_comes(struct job *job) {
+    if (job->batches == 2)
+        cr_assert_eq(lane_submit(lane, newcomer), LANE_ACCEPTED);
+    return false;
+}
+
+Test(lane, a_clients_share_of_one_model_does_not_depend_on_the_cost_of_another) {
+    struct job slow = make_job(0, 64, "s"), quick = make_job(1, 64, "q"),
+               late = make_job(1, 16, "l");
+    models[0]->image_seconds = 1e-3;
+    open_lane(1000, 8);
+    block();
+    slow.client = 1;
+    slow.abandoned = newcomer_comes;
+    quick.client = 2;
+    late.client = 3;
+    newcomer = &late;
+    cr_assert_eq(lane_submit(lane, &slow), LANE_ACCEPTED);
+    cr_assert_eq(lane_submit(lane, &quick), LANE_ACCEPTED);
+    unblock();
+    wait_for(4);
+    cr_assert_eq(order[1], 'l', "%s: two batches of it come between those of the other", order);
+    check_and_free(&slow);
+    check_and_free(&quick);
+    check_and_free(&late);
 }
 
 Test(lane, a_client_that_waits_for_nothing_finds_room_that_others_cannot_fill) {
