@@ -65,9 +65,9 @@ enum cn_status cn_json_list(struct json_scan *scan,
                                                       void *data),
                             void *data);
 
-/* True if the string is `text`, which has fewer than CN_JSON_NAME / 6 bytes, in any spelling: with
- * escapes, too. */
-enum { CN_JSON_NAME = 384 };
+/* True if the string is `text`, with or without escapes. Escapes are understood if `text` has at
+ * most CN_JSON_NAME / 6 bytes, since an escape has up to six. */
+enum { CN_JSON_NAME = 6 * 256 };
 bool cn_json_is(struct json_string string, const char *text);
 
 /* Decodes the string to UTF-8; `to` has room for `length` bytes. Returns the number of bytes. */

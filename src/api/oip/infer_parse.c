@@ -2,7 +2,6 @@
  * the protocol demands; known ones must be right. Numbers are read straight into the images when
  * datatype and shape precede them, which is the usual order, else in a second pass. No state. */
 #include <stdio.h>
-#include <string.h>
 
 #include "api/oip/infer.h"
 
@@ -95,15 +94,6 @@ static const char *list_names(const struct cn_tensor_form *forms, size_t count, 
     return text;
 }
 
-/* Compares after decoding, since clients may escape any character. */
-static bool name_is(struct json_string name, const char *text) {
-    char plain[4 * CN_TENSOR_FORM_NAME];
-    if (memchr(name.begin, '\\', name.length) == NULL || name.length > sizeof plain)
-        return cn_json_is(name, text);
-    const size_t length = cn_json_unescape(name, plain);
-    return length == strlen(text) && memcmp(plain, text, length) == 0;
-}
-
 /* Finds the input by its name; a model with one input accepts any name. */
 static enum cn_status read_input_name(struct json_scan *s, struct infer_request *request) {
     const struct cn_model *model = request->prediction->model->model;
@@ -114,7 +104,7 @@ static enum cn_status read_input_name(struct json_scan *s, struct infer_request 
     if (status != CN_OK || model->input_forms == 1)
         return status;
     for (size_t i = 0; i < model->input_forms; i++)
-        if (name_is(name, model->inputs[i].name))
+        if (cn_json_is(name, model->inputs[i].name))
             input->form = &model->inputs[i];
     if (input->form == NULL)
         return cn_fail(s->error, CN_INVALID, "there is no input '%.*s'; this model's are %s",
@@ -192,7 +182,7 @@ static enum cn_status read_output_name(struct json_scan *s, struct infer_request
     output->form = NULL;
     output->alias = model->output_forms == 1 && cn_json_is(name, INFER_OUTPUT);
     for (size_t i = 0; i < model->output_forms; i++)
-        if (output->alias || name_is(name, model->outputs[i].name))
+        if (output->alias || cn_json_is(name, model->outputs[i].name))
             output->form = &model->outputs[i];
     if (output->form == NULL)
         return cn_fail(s->error, CN_INVALID, "there is no output '%.*s'; this model's %s %s",
