@@ -135,9 +135,9 @@ static size_t without_blanks(const char *line, size_t from, size_t length) {
     return length;
 }
 
-/* Only chunked alone is taken. The body's end cannot be known when another coding is the last one,
- * nor in a list that is none: RFC 9112, 6.3 wants 400 then, and 501 for a coding that is unknown.
- */
+/* Accepts "chunked" alone. A malformed list, and several codings of which the last is not chunked,
+ * get 400, since the body's end cannot be known (RFC 9112, 6.3). One other coding, and several that
+ * end with chunked, get 501 (6.1). */
 static void read_encoding(struct http_head *head, const char *value, size_t length) {
     const char *end = value + length;
     size_t codings = 0, chunked = 0;
