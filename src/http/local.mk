@@ -50,6 +50,7 @@ libconvnetd_la_SOURCES += \
 
 if ENABLE_TESTS
 tests_unit_unit_tests_SOURCES += \
+	tests/unit/test_address.c \
 	tests/unit/test_coding.c \
 	tests/unit/test_connections.c \
 	tests/unit/test_cors.c \
