@@ -76,7 +76,8 @@ const struct option_row option_rows[] = {
      "Most memory for bodies, images and answers; 0: a quarter of the available memory, at most "
      "512M."},
     {"queue-images", OPTION_INTEGER, AT(queue_images), "20000", 1, 10000000, "images", NULL,
-     "Images that may wait in the batch lane; more are answered 503."},
+     "Images that may wait in the batch lane; more are answered 503. For a client with none "
+     "waiting the limit is a quarter higher."},
     {"batch-images", OPTION_INTEGER, AT(batch_images), "256", 1, 65536, "images", NULL,
      "Most images that are computed in one batch."},
     {"batch-delay-ms", OPTION_NUMBER, AT(batch_delay_ms), "0", 0, 1000, "milliseconds", NULL,
