@@ -2,13 +2,13 @@
  * used by its own thread only. The functions that load are blocking: they read files and compute.
  */
 #include "serving/served_model.h"
-#include "base/number.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/time.h"
 #include "metrics/statistics.h"
 #include "model/signature.h"
