@@ -124,7 +124,7 @@ def main():
             test_refused_by_head(folder)
             test_inline_beside(folder)
     else:
-        print("a full queue: not with the sanitizer")
+        print("a full queue: not without hang.so, nor under a sanitizer")
     return finish()
 
 
