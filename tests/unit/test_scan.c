@@ -184,7 +184,12 @@ Test(json_scan, a_name_is_the_same_in_each_spelling) {
     cr_assert_not(is_string("\\u0069mage", "images"));
     cr_assert_not(is_string("\\u0049mages", "images"));
     cr_assert_not(is_string("images\\u0000", "images"));
-    char bytes[2 * CN_JSON_NAME + 1];
+    char bytes[2 * CN_JSON_NAME + 1] = "", longest[CN_JSON_NAME / 6 + 1] = "";
+    for (size_t i = 0; i + 1 < sizeof longest; i++) {
+        memcpy(bytes + 6 * i, "\\u0061", 7);
+        longest[i] = 'a';
+    }
+    cr_assert(is_string(bytes, longest));
     memset(bytes, '\\', sizeof bytes - 1);
     bytes[sizeof bytes - 1] = '\0';
     cr_assert_not(is_string(bytes, "images"));
