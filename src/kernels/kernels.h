@@ -68,13 +68,12 @@ struct cn_kernels {
                               const struct cn_conv2d *shape, bool relu, int height, int width);
 
     /* The same as conv2d, or as conv2d_max_pooled if `pooled`, for shapes that cn_winograd_pays
-     * takes, or a band of rows of one, whose first row is a multiple of CN_WINOGRAD_OUT. Computes
-     * the first `channels` of out_channels, a multiple of CN_LANES; y, w and b may begin at any
-     * panel. An input that is infinite or no number spreads to its tile's other outputs. scratch:
-     * [cn_winograd_scratch_size]. */
+     * takes, or a band of rows of one, whose first row is a multiple of CN_WINOGRAD_OUT. An input
+     * that is infinite or NaN can make other outputs of its tiles NaN, too, but changes no bit of
+     * other tiles. scratch: [cn_winograd_scratch_size]. */
     void (*winograd)(float *y, const float *x, const float *w, const float *b,
-                     const struct cn_conv2d *shape, int channels, bool relu, bool pooled,
-                     int height, int width, float *scratch);
+                     const struct cn_conv2d *shape, bool relu, bool pooled, int height, int width,
+                     float *scratch);
 
     /* y[count, out] = x[count, in] * w + b, then max(0, .) if relu.
      * w: [padded(in) / CN_LANES, out, CN_LANES], the last axis over neighbouring inputs

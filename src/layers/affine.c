@@ -174,7 +174,7 @@ static void affine_kernel(const struct affine_run *run, char *y, const char *x,
     float *to = (float *)(void *)y;
     const float *b = w + cn_conv2d_kernel_size(&run->affine->shape);
     if (is_winograd(run->affine, run->in))
-        cn_kernels()->winograd(to, from, w, b, s, s->out_channels, relu, pooled, height, width,
+        cn_kernels()->winograd(to, from, w, b, s, relu, pooled, height, width,
                                (float *)(void *)run->scratch + border_floats(run->affine, run->in));
     else if (run->finish == NULL && pooled)
         cn_kernels()->conv2d_max_pooled(to, from, w, b, s, relu, height, width);

@@ -322,8 +322,8 @@ static void winograd_case_free(struct winograd_case *c) {
 static void winograd_run(const struct cn_kernels *kernels, const struct winograd_case *c, float *y,
                          const float *x, const struct cn_conv2d *shape, bool pooled, int height,
                          int width) {
-    kernels->winograd(y, x, c->packed, c->packed + cn_conv2d_kernel_size(&c->shape), shape,
-                      shape->out_channels, true, pooled, height, width, c->scratch);
+    kernels->winograd(y, x, c->packed, c->packed + cn_conv2d_kernel_size(&c->shape), shape, true,
+                      pooled, height, width, c->scratch);
 }
 
 /* The bound is that of the direct kernels. */
