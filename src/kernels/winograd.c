@@ -1,8 +1,6 @@
 /* winograd.c: see winograd.h: when it pays, and the room that it needs. No state. */
 #include "kernels/winograd.h"
 
-#include "kernels/kernels.h"
-
 static size_t tiles_along(int length) {
     return ((size_t)length + CN_WINOGRAD_OUT - 1) / CN_WINOGRAD_OUT;
 }
@@ -12,25 +10,25 @@ static size_t tiles_of(const struct cn_conv2d *s) {
 }
 
 bool cn_winograd_pays(const struct cn_conv2d *s) {
-    /* Time in multiply-adds, beside those of the definition and of the 36 products: */
+    /* Times in multiply-adds: */
     const double weights = 400, /* to transform the window of a pair of channels */
         ends = 200; /* to transform a tile of one input channel or of one output channel */
-    /* Tiles of a row, all of which are in scratch. */
-    const size_t most_across = 1024;
+    const double most_share = 0.9;   /* of the definition's time, for each pair of channels */
+    const size_t most_across = 1024; /* tiles of a row, all of which are in scratch */
     const double tiles = (double)tiles_of(s), in = s->in_channels, out = s->out_channels;
     return s->kernel_height == 3 && s->kernel_width == 3 && s->row_stride == 1 &&
            s->column_stride == 1 && s->row_dilation <= 1 && s->column_dilation <= 1 &&
            s->groups <= 1 && s->in_channels % CN_LANES == 0 && s->out_channels % CN_LANES == 0 &&
            tiles_along(s->out_width) <= most_across &&
            tiles * CN_WINOGRAD_POINTS + weights + tiles * ends * (1 / in + 1 / out) <
-               0.9 * 9 * s->out_height * s->out_width;
+               most_share * 9 * s->out_height * s->out_width;
 }
 
 size_t cn_winograd_band(const struct cn_conv2d *s) {
     enum {
-        LEAST = 64,
-        INPUTS = 8192
-    }; /* tiles that share the transformed weights; channels of them */
+        LEAST = 64,   /* tiles that share the transformed weights */
+        INPUTS = 8192 /* input channels of all tiles together that stay in a cache */
+    };
     const size_t across = tiles_along(s->out_width);
     const size_t fits = INPUTS / (size_t)s->in_channels, tiles = fits > LEAST ? fits : LEAST;
     return tiles > across ? tiles / across : 1;

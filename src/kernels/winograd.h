@@ -10,28 +10,33 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "kernels/conv2d.h"
+#include "kernels/kernels.h"
 
 enum {
     CN_WINOGRAD_OUT = 4,     /* rows and columns of a tile's outputs */
     CN_WINOGRAD_IN = 6,      /* and of its inputs */
     CN_WINOGRAD_POINTS = 36, /* products that a tile becomes */
-    CN_WINOGRAD_PANELS = 2,  /* of CN_LANES output channels that are computed together, */
-    CN_WINOGRAD_CHANNELS = 32,
-    CN_WINOGRAD_DEPTH = 128 /* input channels whose transformed weights are in a cache then */
+    CN_WINOGRAD_PANELS = 2,  /* panels of CN_LANES output channels that are computed together */
+    CN_WINOGRAD_CHANNELS = CN_WINOGRAD_PANELS * CN_LANES,
+    CN_WINOGRAD_DEPTH = 128 /* input channels of a slice: as many as keep the transformed weights of
+                               those panels in a cache */
 };
 
 /* True if `shape`, of a whole image, is computed faster so. */
 bool cn_winograd_pays(const struct cn_conv2d *shape);
 
-/* The rows of tiles that are worth a call of the kernel, and whose inputs stay in a cache. */
+/* The number of rows of tiles for one call of the kernel: enough tiles to share the transformed
+ * weights, and few enough that their transformed inputs stay in a cache. */
 size_t cn_winograd_band(const struct cn_conv2d *shape);
 
-/* The tiles of an image or a band, the slices of its input channels, and the floats from one
- * point's array to the next one's, of one panel and one slice for the weights. These are no powers
- * of 2, so that the arrays do not begin at the same place of a cache. */
+/* The sizes of an image or a band. The last three are the floats from the array of one point to
+ * that of the next. They are not powers of 2, so that the arrays begin at different places of a
+ * cache. */
 struct cn_winograd_room {
-    size_t tiles, slices, inputs, weights, outputs;
+    size_t tiles, slices; /* slices: of the input channels */
+    size_t inputs;        /* of all tiles and input channels */
+    size_t weights;       /* of one panel and one slice */
+    size_t outputs;       /* of all tiles and CN_WINOGRAD_CHANNELS */
 };
 struct cn_winograd_room cn_winograd_room_of(const struct cn_conv2d *shape);
 
