@@ -301,7 +301,9 @@ static struct winograd_case winograd_case_of(int height, int width, int channels
     c.b = test_floats(48, -1, 1, 2);
     float *w = test_floats(rows * 48, -1, 1, 3);
     c.packed = cn_floats_allocate(cn_conv2d_packed_size(&c.shape));
-    c.scratch = cn_floats_allocate(cn_winograd_scratch_size(&c.shape));
+    const size_t scratch_size = cn_winograd_scratch_size(&c.shape);
+    c.scratch = cn_floats_allocate(scratch_size + 1);
+    c.scratch[scratch_size] = 42;
     c.expected = malloc((size_t)(height * width * 48) * sizeof *c.expected);
     cn_conv2d_pack(c.packed, w, c.b, &c.shape);
     naive_conv2d(c.expected, c.x, w, c.b, &c.shape, true);
@@ -331,13 +333,15 @@ static void check_winograd(const struct cn_kernels *kernels, int height, int wid
     struct winograd_case c = winograd_case_of(height, width, channels);
     const size_t row = (size_t)width * 48, out = (size_t)height * row;
     const double bound = 1e-5 * sqrt((double)weights_of_output(&c.shape));
-    float *y = malloc((out + 1) * sizeof *y), *part = malloc(out * sizeof *part);
+    float *y = malloc((out + 1) * sizeof *y), *part = malloc((out + 1) * sizeof *part);
     y[out] = 42;
     winograd_run(kernels, &c, y, c.x, &c.shape, false, height, width);
     for (size_t i = 0; i < out; i++)
         cr_assert_float_eq((double)y[i], c.expected[i], bound, "%s: %d x %d: %zu is %g, not %g",
                            kernels->name, height, width, i, (double)y[i], c.expected[i]);
     cr_assert_eq(y[out], 42.0f, "%s wrote past the end", kernels->name);
+    cr_assert_eq(c.scratch[cn_winograd_scratch_size(&c.shape)], 42.0f,
+                 "%s wrote past the end of its scratch", kernels->name);
     for (int first = 0; first < height; first += 4) { /* bands give the same bits */
         struct cn_conv2d band = c.shape;
         band.out_height = height - first < 4 ? height - first : 4;
@@ -353,6 +357,7 @@ static void check_winograd(const struct cn_kernels *kernels, int height, int wid
         winograd_run(kernels, &c, part, c.x, &c.shape, true, down, across);
         for (int i = 0; i < down; i++)
             for (int j = 0; j < across; j++)
+        cr_assert_eq(part[end], 42.0f, "%s wrote past the maxima's end", kernels->name);
                 for (int o = 0; o < 48; o++) {
                     float largest = 0;
                     for (int r = 2 * i; r < 2 * i + 2 && r < height; r++)
