@@ -354,10 +354,12 @@ static void check_winograd(const struct cn_kernels *kernels, int height, int wid
     }
     for (int keep = 0; keep < 2; keep++) { /* the maxima are those of the outputs */
         const int down = (height + keep) / 2, across = (width + keep) / 2;
+        const size_t end = (size_t)(down * across * 48);
+        part[end] = 42;
         winograd_run(kernels, &c, part, c.x, &c.shape, true, down, across);
+        cr_assert_eq(part[end], 42.0f, "%s wrote past the maxima's end", kernels->name);
         for (int i = 0; i < down; i++)
             for (int j = 0; j < across; j++)
-        cr_assert_eq(part[end], 42.0f, "%s wrote past the maxima's end", kernels->name);
                 for (int o = 0; o < 48; o++) {
                     float largest = 0;
                     for (int r = 2 * i; r < 2 * i + 2 && r < height; r++)
@@ -396,4 +398,71 @@ Test(kernels, winograd_is_for_middling_sizes) {
 
 Test(kernels, winograd_agrees_with_the_definition) {
     with_each_table(check_winograd_sizes);
+}
+
+/* True if `at` is one of the `length` numbers from `first` on. */
+static bool is_within(int at, int first, int length) {
+    return at >= first && at < first + length;
+}
+
+/* How an output may differ from that without an infinity or NaN at input (row, column). */
+static bool is_spread(float value, float clean, int i, int j, int row, int column) {
+    const int top = i / CN_WINOGRAD_OUT * CN_WINOGRAD_OUT;
+    const int left = j / CN_WINOGRAD_OUT * CN_WINOGRAD_OUT;
+    if (is_within(row, i, 3) && is_within(column, j, 3))
+        return !isfinite(value);
+    if (is_within(row, top, CN_WINOGRAD_IN) && is_within(column, left, CN_WINOGRAD_IN))
+        return isnan(value) || value == clean;
+    return memcmp(&value, &clean, sizeof value) == 0;
+}
+
+/* Counts the outputs of a band that are not as is_spread says. */
+static int count_strays(const struct cn_kernels *kernels, const struct winograd_case *c,
+                        const float *clean, int first, int rows, int row, int column) {
+    const int width = c->shape.out_width, channels = c->shape.out_channels;
+    struct cn_conv2d band = c->shape;
+    float *y = malloc((size_t)(rows * width * channels) * sizeof *y);
+    int strays = 0;
+    band.out_height = rows;
+    band.in_height = rows + 2;
+    kernels->winograd(y, c->x + first * band.in_width * band.in_channels, c->packed,
+                      c->packed + cn_conv2d_kernel_size(&c->shape), &band, false, false, rows,
+                      width, c->scratch);
+    for (int i = first; i < first + rows; i++)
+        for (int j = 0; j < width; j++)
+            for (int o = 0; o < channels; o++)
+                strays += !is_spread(y[((i - first) * width + j) * channels + o],
+                                     clean[(i * width + j) * channels + o], i, j, row, column);
+    free(y);
+    return strays;
+}
+
+static void check_winograd_spread(const struct cn_kernels *kernels) {
+    enum { HEIGHT = 10, WIDTH = 14, CHANNELS = 32 };
+    static const float bad[] = {INFINITY, -INFINITY, NAN};
+    struct winograd_case c = winograd_case_of(HEIGHT, WIDTH, CHANNELS);
+    float *clean = malloc(sizeof *clean * HEIGHT * WIDTH * 48);
+    kernels->winograd(clean, c.x, c.packed, c.packed + cn_conv2d_kernel_size(&c.shape), &c.shape,
+                      false, false, HEIGHT, WIDTH, c.scratch);
+    for (int at = 0; at < c.shape.in_height * c.shape.in_width; at++) {
+        const int row = at / c.shape.in_width, column = at % c.shape.in_width;
+        float *input = c.x + at * CHANNELS + at % CHANNELS;
+        const float before = *input;
+        *input = bad[at % 3];
+        int strays = count_strays(kernels, &c, clean, 0, HEIGHT, row, column);
+        cr_assert_eq(strays, 0, "%s: %g at %d, %d: %d outputs", kernels->name, (double)bad[at % 3],
+                     row, column, strays);
+        for (int first = 0; first < HEIGHT; first += 4)
+            strays += count_strays(kernels, &c, clean, first,
+                                   HEIGHT - first < 4 ? HEIGHT - first : 4, row, column);
+        cr_assert_eq(strays, 0, "%s: %g at %d, %d: %d outputs in bands", kernels->name,
+                     (double)bad[at % 3], row, column, strays);
+        *input = before;
+    }
+    winograd_case_free(&c);
+    free(clean);
+}
+
+Test(kernels, winograd_spreads_what_is_not_finite_in_its_tiles_only) {
+    with_each_table(check_winograd_spread);
 }

@@ -84,6 +84,55 @@ Test(plan, a_team_gives_one_image_the_same_bits) {
     cn_network_free(network);
 }
 
+/* True if all numbers have the same bits; one NaN is as good as another. */
+static bool are_same(const float *a, const float *b, size_t count) {
+    size_t same = 0;
+    for (size_t i = 0; i < count; i++)
+        same += memcmp(a + i, b + i, sizeof *a) == 0 || (isnan(a[i]) && isnan(b[i]));
+    return same == count;
+}
+
+/* An infinite number changes neither another image nor, with other batches or threads, other
+ * outputs of its own. */
+Test(plan, an_infinite_number_stays_in_its_image) {
+    enum { HEIGHT = 26, WIDTH = 22, CHANNELS = 16, SIZE = HEIGHT * WIDTH * CHANNELS };
+    struct cn_network *network =
+        test_network(cn_shape_image(HEIGHT, WIDTH, CHANNELS),
+                     "Conv2D filters=32 kernel_size=3 padding=same activation=relu; "
+                     "Conv2D filters=16 kernel_size=3 padding=same",
+                     4);
+    struct cn_plan *plan = NULL;
+    struct cn_plan_step step;
+    float *images = test_floats(3 * SIZE, -1, 1, 2);
+    size_t finite = 0;
+    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    for (size_t s = 0; cn_plan_step_at(plan, s, &step); s++)
+        cr_assert_not_null(strstr(step.kernel, "Winograd"), "%s", step.kernel);
+    float *clean = run(plan, images, 3, 1);
+    images[SIZE + (13 * WIDTH + 9) * CHANNELS + 5] = INFINITY;
+    float *expected = run(plan, images, 3, 1);
+    for (size_t i = 0; i < SIZE; i++)
+        finite += isfinite(expected[SIZE + i]) != 0;
+    cr_assert(finite > SIZE / 2 && finite < SIZE, "%zu of %d are finite", finite, SIZE);
+    cr_assert_eq(memcmp(expected, clean, SIZE * sizeof *clean), 0);
+    cr_assert_eq(memcmp(expected + 2 * SIZE, clean + 2 * SIZE, SIZE * sizeof *clean), 0);
+    for (int threads = 1; threads <= 4; threads++)
+        for (size_t first = 0; first < 3; first++) {
+            float *got = run(plan, images + first * SIZE, 3 - first, threads);
+            cr_assert(are_same(got, expected + first * SIZE, (3 - first) * SIZE), "from %zu by %d",
+                      first, threads);
+            free(got);
+        }
+    float *alone = run(plan, images + SIZE, 1, 4);
+    cr_assert(are_same(alone, expected + SIZE, SIZE));
+    free(alone);
+    free(clean);
+    free(expected);
+    free(images);
+    cn_plan_free(plan);
+    cn_network_free(network);
+}
+
 Test(plan, folded_normalization_gives_the_definition_s_answer) {
     const struct cn_shape shape = cn_shape_image(6, 6, 2);
     struct cn_network *folded =
