@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "convnet/dataset.h"
 #include "convnet/image.h"
 #include "image/resize.h"
@@ -658,6 +659,53 @@ Test(preprocess, resize_keeps_the_mean) {
     float row[4];
     cn_resize((const uint8_t[2]){0, 100}, 2, (struct cn_rectangle){0, 0, 2, 1}, 4, 1, row);
     cr_assert(row[0] == 0.0F && row[1] == 25.0F && row[2] == 75.0F && row[3] == 100.0F);
+}
+
+/* The share that source sample `at` has in a target sample, along one axis. */
+static double resize_share(int target, int target_length, int at, int source_length) {
+    const double ratio = (double)source_length / target_length;
+    if (ratio >= 1) {
+        const double begin = fmax(target * ratio, at), end = fmin((target + 1) * ratio, at + 1);
+        return fmax(end - begin, 0) / ratio;
+    }
+    const double centre = fmin(fmax((target + 0.5) * ratio - 0.5, 0), source_length - 1);
+    return fmax(1 - fabs(centre - at), 0);
+}
+
+/* Targets of one to three of the blocks of columns that are computed together. */
+Test(preprocess, resize_agrees_with_the_definition) {
+    enum { WIDTH = 190, HEIGHT = 40 };
+    static const struct {
+        struct cn_rectangle crop;
+        int width, height;
+    } cases[] = {
+        {{3, 5, 170, 30}, 300, 7},  {{3, 5, 170, 30}, 129, 70}, {{7, 0, 40, 33}, 140, 90},
+        {{0, 1, 190, 39}, 128, 39}, {{189, 39, 1, 1}, 131, 3},  {{11, 8, 50, 3}, 50, 11},
+        {{2, 3, 23, 31}, 257, 5},
+    };
+    static uint8_t samples[WIDTH * HEIGHT];
+    struct cn_random random = cn_random_stream(5, 0, 0, 0);
+    for (size_t i = 0; i < sizeof samples; i++)
+        samples[i] = (uint8_t)cn_random_below(&random, 256);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct cn_rectangle crop = cases[i].crop;
+        const int width = cases[i].width, height = cases[i].height;
+        float *pixels = malloc((size_t)(width * height) * sizeof *pixels);
+        cn_resize(samples, WIDTH, crop, width, height, pixels);
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++) {
+                double expected = 0;
+                for (int v = 0; v < crop.height; v++) {
+                    const double share = resize_share(y, height, v, crop.height);
+                    for (int u = 0; share > 0 && u < crop.width; u++)
+                        expected += share * resize_share(x, width, u, crop.width) *
+                                    samples[(crop.y + v) * WIDTH + crop.x + u];
+                }
+                cr_assert_float_eq((double)pixels[y * width + x], expected, 1e-3,
+                                   "case %zu at %d, %d", i, x, y);
+            }
+        free(pixels);
+    }
 }
 
 Test(preprocess, dilation_is_the_largest_within_a_disc) {
