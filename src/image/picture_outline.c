@@ -3,12 +3,13 @@
  * it is told so, instead of getting the answer for the first. The decoders check the rest. No
  * state; thread-safe. */
 #include "image/picture_outline.h"
-#include "base/number.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 static uint64_t big(const unsigned char *b, int count) {
     uint64_t value = 0;
