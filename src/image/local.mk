@@ -4,10 +4,10 @@ libcore_la_SOURCES += \
 	src/image/picture_outline.c src/image/picture_outline.h \
 	src/image/image.c \
 	src/image/cells.c src/image/cells.h \
+	src/image/decoded_rows.c src/image/decoded_rows.h \
 	src/image/digit.c src/image/digit.h \
 	src/image/ink.c src/image/ink.h \
 	src/image/levels.h \
-	src/image/ruled_lines.c \
 	src/image/orientation.c src/image/orientation.h \
 	src/image/page.c src/image/page.h \
 	src/image/polarity.c src/image/polarity.h \
@@ -21,8 +21,7 @@ libcore_la_SOURCES += \
 	src/image/preprocessing.c \
 	src/image/resample.c src/image/resample.h \
 	src/image/resize.c src/image/resize.h \
-	src/image/decoded_rows.c src/image/decoded_rows.h \
-	src/image/seam.c src/image/seam.h \
+	src/image/ruled_lines.c \
 	src/image/sheet.c src/image/sheet.h \
 	src/image/strokes.c src/image/strokes.h \
 	src/image/surface.c src/image/surface.h

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/seam.h"
 #include "reading/glyphs.h"
+#include "reading/seam.h"
 
 enum {
     ABOVE_PERCENT =

@@ -4,6 +4,7 @@ libcore_la_SOURCES += \
 	src/reading/pieces.c src/reading/pieces.h \
 	src/reading/read.c \
 	src/reading/reading_json.c src/reading/reading_json.h \
+	src/reading/seam.c src/reading/seam.h \
 	src/reading/text_lines.c src/reading/text_lines.h
 
 if ENABLE_TESTS

@@ -1,9 +1,10 @@
 /* seam.c: the cheapest path through ink, like the seams in Avidan and Shamir, "Seam carving"
- * (2007). The reader cuts glyphs with it. Thread-safe: no state but the caller's. */
+ * (2007). Thread-safe: no state but the caller's. */
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-#include "image/seam.h"
+#include "reading/seam.h"
 
 enum {
     LEAN = 4,            /* a path may drift sideways by a quarter of its height */

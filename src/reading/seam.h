@@ -1,8 +1,7 @@
 /* seam.h: the path of the least ink between two digits that touch. */
-#ifndef CONVNET_IMAGE_SEAM_H
-#define CONVNET_IMAGE_SEAM_H
+#ifndef CONVNET_READING_SEAM_H
+#define CONVNET_READING_SEAM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
