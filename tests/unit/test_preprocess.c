@@ -681,7 +681,7 @@ Test(preprocess, resize_agrees_with_the_definition) {
     } cases[] = {
         {{3, 5, 170, 30}, 300, 7},  {{3, 5, 170, 30}, 129, 70}, {{7, 0, 40, 33}, 140, 90},
         {{0, 1, 190, 39}, 128, 39}, {{189, 39, 1, 1}, 131, 3},  {{11, 8, 50, 3}, 50, 11},
-        {{2, 3, 23, 31}, 257, 5},
+        {{2, 3, 23, 31}, 257, 5},   {{4, 2, 60, 2}, 200, 3},
     };
     static uint8_t samples[WIDTH * HEIGHT];
     struct cn_random random = cn_random_stream(5, 0, 0, 0);
