@@ -93,9 +93,9 @@ static bool are_same(const float *a, const float *b, size_t count) {
 }
 
 /* An infinite number changes neither another image nor, with other batches or threads, other
- * outputs of its own. */
+ * outputs of its own. The image is large enough for a team. */
 Test(plan, an_infinite_number_stays_in_its_image) {
-    enum { HEIGHT = 26, WIDTH = 22, CHANNELS = 16, SIZE = HEIGHT * WIDTH * CHANNELS };
+    enum { HEIGHT = 30, WIDTH = 32, CHANNELS = 16, SIZE = HEIGHT * WIDTH * CHANNELS };
     struct cn_network *network =
         test_network(cn_shape_image(HEIGHT, WIDTH, CHANNELS),
                      "Conv2D filters=32 kernel_size=3 padding=same activation=relu; "
