@@ -2,6 +2,7 @@
 """The Open Inference Protocol (v2): JSON and binary tensors, requests as NVIDIA's tritonclient sends them,
 metadata, and every refusal."""
 import json
+import math
 import os
 import socket
 import struct
@@ -194,6 +195,15 @@ def test_binary(server, expected):
         _, body, _ = split(ask(server, binary(head, struct.pack("<784H", *[half] * 784))))
         same = outputs(post_json(server, INFER, infer("FP32", [1, 784], [0.5] * 784)))
         check(body["outputs"][0]["data"] == same["data"], "binary %s" % datatype)
+    # Finite numbers that overflow in the network: JSON has no NaN.
+    head = infer("FP32", [1, 784])
+    large = [3e38, -3e38] * 392
+    check(outputs(post_json(server, INFER, infer("FP32", [1, 784], large)))["data"] ==
+          [None] * 10, "an overflow as JSON")
+    _, _, rest = split(ask(server, binary(dict(head, parameters={"binary_data_output": True}),
+                                          packed(large))))
+    check(rest is not None and all(math.isnan(v) for v in struct.unpack("<10f", rest)),
+          "an overflow as binary data: %r" % rest)
     test_binary_outputs(server, expected)
     test_raw(server, expected)
 
