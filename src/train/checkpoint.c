@@ -10,7 +10,7 @@
 #include "train/trainer_private.h"
 #include "json/load.h"
 
-enum { CONDITION = 128 }; /* bytes of a condition in a message */
+enum { CONDITION = 96 }; /* bytes of a condition in a message, which shows two */
 
 /* A number that differs for different class weights. */
 static double weights_sum(const struct cn_trainer *trainer) {
@@ -153,25 +153,20 @@ enum cn_status cn_trainer_write_checkpoint(const struct cn_trainer *trainer, con
 /* Writes "name value" for a line "name=value" as a person would: decimal floats, short checksums.
  */
 static const char *say_condition(const char *line, size_t length, char text[static CONDITION]) {
+    enum { CHECKSUM = 64, SHORT = 12 };
     size_t used = 0;
-    for (size_t at = 0; at < length && used + 40 < CONDITION;) {
-        char *end;
-        const size_t token = strcspn(line + at, "= \n");
-        if (strncmp(line + at, "0x", 2) == 0 || strncmp(line + at, "-0x", 3) == 0)
-            used += (size_t)snprintf(text + used, CONDITION - used, "%g",
-                                     (double)(float)strtod(line + at, &end));
+    text[0] = '\0';
+    for (size_t at = 0, token; at < length; at += token + 1) {
+        const char *from = line + at, *gap = at > 0 ? " " : "";
+        token = strcspn(from, at > 0 ? " \n" : "=\n");
+        if (strncmp(from, "0x", 2) == 0 || strncmp(from, "-0x", 3) == 0)
+            (void)snprintf(text + used, CONDITION - used, "%s%g", gap,
+                           (double)(float)strtod(from, NULL));
         else
-            used += (size_t)snprintf(text + used, CONDITION - used, "%.*s",
-                                     token == 64   ? 12
-                                     : token < 100 ? (int)token
-                                                   : 100,
-                                     line + at);
-        at += token;
-        if (at < length)
-            text[used++] = ' ';
-        at++;
+            (void)snprintf(text + used, CONDITION - used, "%s%.*s", gap,
+                           token == CHECKSUM ? SHORT : (int)token, from);
+        used += strlen(text + used);
     }
-    text[used < CONDITION ? used : CONDITION - 1] = '\0';
     return text;
 }
 
@@ -291,6 +286,10 @@ static enum cn_status restore(struct cn_trainer *trainer, const struct cn_safete
                           "the checkpoint is damaged, or of other data: its progress is '%.80s', "
                           "of %zu steps per epoch",
                           progress, trainer->steps);
+    if (watch.best_epoch > epoch || (watch.stopped && epoch == 0))
+        return cn_fail_at(error, CN_MALFORMED, path, -1,
+                          "the checkpoint is damaged: its best epoch is %d, and %d are finished",
+                          watch.best_epoch, epoch);
     if (epoch > trainer->options.epochs)
         return cn_fail_at(error, CN_INVALID, path, -1,
                           "the checkpoint has finished epoch %d; this training has %d epochs",

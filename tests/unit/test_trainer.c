@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "convnet/trainer.h"
+#include "model/safetensors.h"
 #include "support/networks.h"
 
 /* Three classes of 8x8 pictures: the class is the position of a bright row, with noise. */
@@ -439,6 +440,52 @@ Test(trainer, another_training_s_checkpoint_is_refused) {
     cn_model_free(model);
     cn_dataset_free(data);
     cn_dataset_free(other);
+}
+
+/* Whoever changes a checkpoint can also seal it again. */
+Test(trainer, a_forged_checkpoint_is_refused) {
+    static const struct {
+        const char *key, *value, *said;
+    } cases[] = {
+        {"watch", "0x1p+0 1 0 0x0p+0 0 0x1p+0 0 0", "its best epoch is 1, and 0 are finished"},
+        {"watch", "0x1p+0 0 0 0x0p+0 0 0x1p+0 1 0", "its best epoch is 0, and 0 are finished"},
+        {"conditions",
+         "augmentation=a123456789b123456789c123456789d123456789 "
+         "e123456789f123456789g123456789h123456789i123456789j123456789k123456789l123456789m12345678"
+         "9 n",
+         "made with augmentation a123456789b123456789c123456789d123456789 "
+         "e123456789f123456789g123456789h123456789i; this training has shards 32: give"},
+        {"conditions", "seed=", "made with seed; this training has"},
+        {"conditions", "", "its conditions end too early"},
+    };
+    char path[] = "/tmp/convnet-checkpoint-XXXXXX";
+    struct cn_dataset *data = stripes(50, 1);
+    struct cn_training_options options = options_of(1);
+    struct cn_model *model = test_model(layers);
+    struct cn_trainer *trainer = NULL;
+    (void)close(mkstemp(path));
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &options, &trainer, NULL), CN_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cn_safetensors *file = NULL;
+        struct cn_error error = {0};
+        cr_assert_eq(cn_trainer_write_checkpoint(trainer, path, NULL), CN_OK);
+        cr_assert_eq(cn_safetensors_read(path, &file, NULL, NULL), CN_OK);
+        for (size_t m = 0; m < file->metadata_count; m++)
+            if (strcmp(file->metadata[m].key, cases[i].key) == 0) {
+                free(file->metadata[m].value);
+                file->metadata[m].value = strdup(cases[i].value);
+            }
+        cr_assert_eq(cn_safetensors_write(path, file->tensors, file->tensor_count, file->metadata,
+                                          file->metadata_count, NULL),
+                     CN_OK);
+        cn_safetensors_free(file);
+        cr_expect_neq(cn_trainer_read_checkpoint(trainer, path, &error), CN_OK);
+        cr_expect_not_null(strstr(error.text, cases[i].said), "%s", error.text);
+    }
+    (void)unlink(path);
+    cn_trainer_free(trainer);
+    cn_model_free(model);
+    cn_dataset_free(data);
 }
 
 Test(trainer, data_that_do_not_fit_are_refused) {
