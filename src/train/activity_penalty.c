@@ -24,21 +24,26 @@ static bool is_regularizer(const struct cn_layer *layer) {
     return layer->type == &cn_activity_regularization_type;
 }
 
-/* Makes the regularized values the outputs of a copy. */
+/* Makes the regularized values the outputs of a copy, which need no names and may be more than a
+ * model's outputs. */
 static enum cn_status copy_prepare(struct cn_activity_penalty *a, const struct cn_network *network,
                                    size_t count, struct cn_error *error) {
-    size_t *values = calloc(count, sizeof *values), found = 0;
-    enum cn_status status = values != NULL ? cn_network_copy(network, &a->network, error)
-                                           : cn_fail(error, CN_MEMORY, "no memory for outputs");
-    for (size_t l = 0; status == CN_OK && l < network->layer_count; l++)
+    const enum cn_status status = cn_network_copy(network, &a->network, error);
+    if (status != CN_OK)
+        return status;
+    struct cn_network *copy = a->network;
+    free(copy->outputs);
+    copy->output_count = 0;
+    copy->outputs = calloc(count, sizeof *copy->outputs);
+    if (copy->outputs == NULL)
+        return cn_fail(error, CN_MEMORY, "no memory for %zu outputs", count);
+    for (size_t l = 0; l < network->layer_count; l++)
         if (is_regularizer(&network->layers[l]))
-            values[found++] = network->input_count + l;
-    if (status == CN_OK) {
-        a->network->temperature = 1;
-        status = cn_network_set_outputs(a->network, count, values, NULL, error);
-    }
-    free(values);
-    return status == CN_OK ? cn_plan_create(a->network, &a->plan, error) : status;
+            copy->outputs[copy->output_count++] = (struct cn_port){
+                .shape = network->layers[l].output_shape, .value = network->input_count + l};
+    copy->output_shape = copy->outputs[0].shape;
+    copy->temperature = 1;
+    return cn_plan_create(copy, &a->plan, error);
 }
 
 enum cn_status cn_activity_penalty_create(const struct cn_network *network, int threads,
@@ -53,17 +58,17 @@ enum cn_status cn_activity_penalty_create(const struct cn_network *network, int 
     struct cn_activity_penalty *a = calloc(1, sizeof *a);
     if (a == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the activity regularizers");
+    a->threads = threads;
     enum cn_status status = copy_prepare(a, network, count, error);
     if (status == CN_OK) {
         const size_t row = cn_plan_output_row(a->plan);
         a->chunk = MOST_FLOATS / row > (size_t)threads ? MOST_FLOATS / row : (size_t)threads;
         a->values = cn_floats_allocate(a->chunk * row);
-        a->workspaces = calloc((size_t)threads, sizeof(struct cn_workspace *));
-        if (a->values == NULL || a->workspaces == NULL)
+        if (a->values == NULL)
             status = cn_fail(error, CN_MEMORY, "no memory for %zu activities", a->chunk * row);
     }
-    for (; status == CN_OK && a->threads < threads; a->threads++)
-        status = cn_workspace_create(a->plan, &a->workspaces[a->threads], error);
+    if (status == CN_OK)
+        status = cn_workspaces_create(a->plan, threads, &a->workspaces, error);
     if (status != CN_OK) {
         cn_activity_penalty_free(a);
         return status;
@@ -100,9 +105,7 @@ void cn_activity_penalty_measure(struct cn_activity_penalty *penalty, const floa
 void cn_activity_penalty_free(struct cn_activity_penalty *penalty) {
     if (penalty == NULL)
         return;
-    for (int i = 0; penalty->workspaces != NULL && i < penalty->threads; i++)
-        cn_workspace_free(penalty->workspaces[i]);
-    free(penalty->workspaces);
+    cn_workspaces_free(penalty->workspaces, penalty->threads);
     free(penalty->values);
     cn_plan_free(penalty->plan);
     cn_network_free(penalty->network);

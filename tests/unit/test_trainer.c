@@ -442,6 +442,34 @@ Test(trainer, another_training_s_checkpoint_is_refused) {
     cn_dataset_free(other);
 }
 
+/* More regularizers than a network may have outputs, whatever the threads. */
+Test(trainer, every_activity_is_penalized) {
+    enum { LAYERS = 70 };
+    char text[4096] = "Flatten;";
+    struct cn_dataset *data = stripes(30, 1);
+    double sum = 0, first = 0;
+    for (size_t i = 0; i < LAYERS; i++)
+        (void)strcat(text, "ActivityRegularization l1=0.01;");
+    (void)strcat(text, "Dense units=3 activation=softmax");
+    for (size_t i = 0; i < data->count * 64; i++)
+        sum += data->images[i] / 255.0;
+    struct cn_model *model = test_model(text);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct cn_evaluation evaluation = {0};
+        struct cn_error error = {0};
+        cr_assert_eq(cn_evaluate(model->network, data, CN_LOSS_CATEGORICAL_CROSSENTROPY, threads,
+                                 &evaluation, &error),
+                     CN_OK, "%s", error.text);
+        cr_assert_float_eq(evaluation.activity_penalty, LAYERS * 0.01 * sum / (double)data->count,
+                           1e-4, "%.9g", evaluation.activity_penalty);
+        first = threads == 1 ? evaluation.activity_penalty : first;
+        cr_assert_eq(evaluation.activity_penalty, first);
+        cn_evaluation_clear(&evaluation);
+    }
+    cn_model_free(model);
+    cn_dataset_free(data);
+}
+
 /* Whoever changes a checkpoint can also seal it again. */
 Test(trainer, a_forged_checkpoint_is_refused) {
     static const struct {
