@@ -212,11 +212,6 @@ static enum cn_status find_shape(const struct cn_dataset_request *request,
             return cn_fail_at(error, CN_INVALID, request->path, -1,
                               "has pictures with a side of %zu; sides are from 1 to 65536",
                               dims[i]);
-    if (array->rank == 4 && dims[3] > 4 && (dims[1] == 1 || dims[1] == 3))
-        return cn_fail_at(error, CN_UNSUPPORTED, request->path, -1,
-                          "has pictures [%zu, %zu, %zu], with the channels first; save "
-                          "x.transpose(0, 2, 3, 1)",
-                          dims[1], dims[2], dims[3]);
     if (array->rank == 3 || array->rank == 4)
         *ret_shape =
             cn_shape_image((int)dims[1], (int)dims[2], array->rank == 4 ? (int)dims[3] : 1);
@@ -228,6 +223,12 @@ static enum cn_status find_shape(const struct cn_dataset_request *request,
                           "has pictures of rank %d; they must be [n, height, width] or [n, height, "
                           "width, channels]",
                           array->rank);
+    const bool fits = request->shape != NULL && cn_shape_equal(ret_shape, request->shape);
+    if (!fits && array->rank == 4 && dims[3] > 4 && (dims[1] == 1 || dims[1] == 3))
+        return cn_fail_at(error, CN_UNSUPPORTED, request->path, -1,
+                          "has pictures [%zu, %zu, %zu], with the channels first; save "
+                          "x.transpose(0, 2, 3, 1)",
+                          dims[1], dims[2], dims[3]);
     return cn_shape_check(ret_shape, "the picture", error);
 }
 

@@ -245,6 +245,30 @@ Test(data_formats, a_folder_of_npy) {
     folder_remove(folder);
 }
 
+/* One picture of 1 x 2 with 5 channels, or of 2 x 5 with its one channel first. */
+Test(data_formats, channels_are_last_if_the_network_s_are) {
+    const unsigned char pixels[10] = {9, 8, 7};
+    const struct cn_shape shape = cn_shape_image(1, 2, 5), other = cn_shape_image(2, 5, 1);
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    unsigned char bytes[512];
+    struct cn_dataset *data = NULL;
+    struct cn_error error = {0}, first = {0};
+    folder_create(folder);
+    folder_join(path, folder, "images.npy");
+    folder_write(path, bytes, make_npy(bytes, "|u1", "(1, 1, 2, 5)", pixels, 10));
+    folder_join(path, folder, "labels.npy");
+    folder_write(path, bytes, make_npy(bytes, "|u1", "(1,)", "\1", 1));
+    cr_assert_eq(cn_dataset_read(folder, CN_SPLIT_TRAIN, &shape, NULL, &data, &error), CN_OK, "%s",
+                 error.text);
+    cr_assert_eq(memcmp(data->images, pixels, 10), 0);
+    cn_dataset_free(data);
+    cr_assert_eq(cn_dataset_read(folder, CN_SPLIT_TRAIN, &other, NULL, &data, &first),
+                 CN_UNSUPPORTED);
+    cr_assert_not_null(strstr(first.text, "[1, 2, 5], with the channels first"), "%s", first.text);
+    expect_error(folder, CN_SPLIT_TRAIN, "with the channels first");
+    folder_remove(folder);
+}
+
 /* A file of sysfs is shorter than its length says, as one is that another program shortens. */
 Test(data_formats, a_file_that_ends_before_its_length) {
     static const char shorter[] = "/sys/kernel/uevent_seqnum";
