@@ -221,12 +221,13 @@ static bool find_only(const struct cn_dataset_request *request, const char *spli
     size_t found = 0;
     DIR *directory = opendir(folder);
     for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-        const size_t length = strcspn(entry->d_name, ".");
-        const char *end = entry->d_name + length - strlen(split);
+        const size_t length = strcspn(entry->d_name, "."), size = strlen(split);
+        const size_t at = length > size ? length - size : 0; /* 0: there is nothing before it */
+        const char *name = entry->d_name;
         char candidate[PATH_SIZE];
-        if (length > strlen(split) && strncasecmp(end, split, strlen(split)) == 0 &&
-            (end[-1] == '_' || end[-1] == '-') &&
-            snprintf(candidate, PATH_SIZE, "%s/%s", folder, entry->d_name) < PATH_SIZE &&
+        if (at > 0 && strncasecmp(name + at, split, size) == 0 &&
+            (name[at - 1] == '_' || name[at - 1] == '-') &&
+            snprintf(candidate, PATH_SIZE, "%s/%s", folder, name) < PATH_SIZE &&
             is_csv_file(candidate) && found++ == 0)
             memcpy(path, candidate, sizeof candidate);
     }
