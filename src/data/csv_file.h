@@ -26,7 +26,7 @@ void cn_csv_close(struct cn_csv *csv);
 enum cn_status cn_csv_next(struct cn_csv *csv, bool *ret_more, struct cn_error *error);
 
 /* The next field at *rest, which moves on; NULL at the line's end. Writes into the line: quotes
- * around a field go, and two within them are one (RFC 4180). */
+ * around a field go, and two within them are one (RFC 4180); so do blanks around it. */
 char *cn_csv_field(const struct cn_csv *csv, char **rest);
 
 /* True if the names of two columns differ only in case, blanks, - and _. */

@@ -130,10 +130,11 @@ static bool read_head(struct cn_csv *csv, struct labels *labels) {
     labels->headless = first[0] != '\0' && find_named(labels, first, picture);
     if (!labels->headless && !names_picture(csv, labels, picture))
         return false;
-    labels->file = 0; /* file, class */
-    labels->label = 1;
     if (labels->headless)
-        labels->weight = labels->split = SIZE_MAX;
+        labels->label = labels->weight = labels->split = SIZE_MAX;
+    labels->file = 0; /* file, class; a class that the heading names is in its own column */
+    if (labels->label == SIZE_MAX || labels->label == labels->file)
+        labels->label = 1;
     return true;
 }
 
@@ -148,7 +149,7 @@ static bool try_list(struct labels *labels) {
     return good;
 }
 
-/* DIR/labels.csv or DIR/labels.csv.gz. */
+/* DIR/labels.csv, DIR/labels.csv.gz or DIR/labels.tsv. */
 static bool try_beside(struct labels *labels, const char *folder) {
     static const char *const endings[] = {".csv", ".csv.gz", ".tsv"};
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {

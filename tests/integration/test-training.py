@@ -433,6 +433,7 @@ def habits(folder):
     listed("bom", "\ufefffile;label\r\n" + "".join("%s;%s\r\n" % row for row in body))
     listed("words", "File Name, Class\n" + "".join("%s, %s\n" % row for row in body))
     listed("spanish", "imagen,etiqueta\n" + "".join("%s,%s\n" % row for row in body))
+    listed("german", "Bild,Autor,label\n" + "".join("%s,x,%s\n" % row for row in body))
     listed("windows", "file,label\n" + "".join("in\\%s,%s\n" % row for row in body), "in/")
     listed("below", "file,label\n" + "".join("%s,%s\n" % row for row in body), "images/")
 
