@@ -5,6 +5,18 @@
 #include "cli/train.h"
 
 static const double mebibyte = 1 << 20;
+enum { PROGRAM = 9 << 20 }; /* bytes of the program, its libraries and its buffers: 8 to 9 MiB */
+
+/* The memory that the training needs besides the pictures; `total` includes the program. */
+static enum cn_status measure(const struct cn_network *network, size_t samples, size_t validated,
+                              const struct cn_training_options *options,
+                              struct cn_training_memory *ret_memory, struct cn_error *error) {
+    const enum cn_status status =
+        cn_training_memory(network, samples, validated, options, ret_memory, error);
+    if (status == CN_OK)
+        ret_memory->total += PROGRAM;
+    return status;
+}
 
 /* The memory that the training may use, and the source of that limit. */
 static size_t memory_limit(const struct train_settings *settings, const char **ret_who) {
@@ -22,8 +34,7 @@ static int fitting_batch(const struct train_settings *settings, const struct cn_
         batch *= 2;
     for (; batch >= 1; batch /= 2) {
         options.batch_size = batch;
-        if (cn_training_memory(network, 0, 1, &options, &memory, NULL) == CN_OK &&
-            memory.total <= limit)
+        if (measure(network, 0, 1, &options, &memory, NULL) == CN_OK && memory.total <= limit)
             return batch;
     }
     return 0;
@@ -35,7 +46,7 @@ enum cn_status train_check_memory(const struct train_settings *settings,
     const char *who;
     const size_t limit = memory_limit(settings, &who);
     struct cn_training_memory memory;
-    enum cn_status status = cn_training_memory(network, 0, 1, &settings->options, &memory, error);
+    enum cn_status status = measure(network, 0, 1, &settings->options, &memory, error);
     if (status != CN_OK)
         return status;
     if (memory.total > limit) {
@@ -70,21 +81,16 @@ void train_say_memory(const struct train_settings *settings, const struct cn_net
     const size_t validated = data->validation != NULL ? data->validation->count : 0;
     const size_t kept = image_bytes(data->training, false) + image_bytes(data->validation, false);
     const size_t on_disk = image_bytes(data->training, true) + image_bytes(data->validation, true);
-    if (cn_training_memory(network, data->training->count, validated, &settings->options, &memory,
-                           NULL) != CN_OK)
+    if (measure(network, data->training->count, validated, &settings->options, &memory, NULL) !=
+        CN_OK)
         return;
-    const double total = (double)(memory.total + kept) / mebibyte;
-    if (total < 1) {
-        fputs("Memory: less than 1 MiB\n", stderr);
-    } else {
-        fprintf(stderr,
-                "Memory: about %.0f MiB: %.1f for pictures, %.1f for mini-batches of %d on %d "
-                "thread%s, %.1f for the network and the rest\n",
-                total, (double)kept / mebibyte, (double)memory.batch / mebibyte,
-                settings->options.batch_size, settings->options.threads,
-                settings->options.threads == 1 ? "" : "s",
-                (double)(memory.total - memory.batch) / mebibyte);
-    }
+    fprintf(stderr,
+            "Memory: about %.0f MiB: %.1f for pictures, %.1f for mini-batches of %d on %d "
+            "thread%s, %.1f for the network, the program and the rest\n",
+            (double)(memory.total + kept) / mebibyte, (double)kept / mebibyte,
+            (double)memory.batch / mebibyte, settings->options.batch_size,
+            settings->options.threads, settings->options.threads == 1 ? "" : "s",
+            (double)(memory.total - memory.batch) / mebibyte);
     if (on_disk > 0) {
         fprintf(stderr,
                 "Disk: %.0f MiB of pictures are in a file without a name, read ahead as they are "

@@ -77,6 +77,16 @@ enum cn_status cn_activity_penalty_create(const struct cn_network *network, int 
     return CN_OK;
 }
 
+size_t cn_activity_penalty_bytes(const struct cn_activity_penalty *penalty) {
+    if (penalty == NULL)
+        return 0;
+    return cn_plan_weight_bytes(penalty->plan) +
+           (size_t)penalty->threads * cn_plan_workspace_bytes(penalty->plan) +
+           (penalty->chunk * cn_plan_output_row(penalty->plan) +
+            penalty->network->parameter_count) *
+               sizeof(float);
+}
+
 /* The loss that one image's values [all outputs] add. */
 static double image_penalty(const struct cn_activity_penalty *a, const float *values) {
     const struct cn_network *network = a->network;

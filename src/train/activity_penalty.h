@@ -16,6 +16,9 @@ enum cn_status cn_activity_penalty_create(const struct cn_network *network, int 
 void cn_activity_penalty_measure(struct cn_activity_penalty *penalty, const float *images,
                                  size_t count, double *penalties);
 
+/* The memory that it has; accepts NULL. */
+size_t cn_activity_penalty_bytes(const struct cn_activity_penalty *penalty);
+
 /* Accepts NULL. */
 void cn_activity_penalty_free(struct cn_activity_penalty *penalty);
 

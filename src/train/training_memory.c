@@ -1,21 +1,31 @@
-/* training_memory.c: how much memory a training will take, before it takes it. Pure, but for a plan
- * that is made and freed. */
+/* training_memory.c: how much memory a training will take, before it takes it. Pure, but for plans
+ * that are made and freed. */
 #include "convnet/plan.h"
+#include "train/activity_penalty.h"
 #include "train/trainer_private.h"
 
-/* Weights packed for inference, a workspace per thread, the images of a chunk, and the answers. */
+/* Weights packed for inference, a workspace per thread, the images of a chunk, the answers and
+ * their confusion matrix; and what the penalties of activities need. */
 static enum cn_status validation_bytes(const struct cn_network *network, size_t samples,
                                        int threads, size_t *ret_bytes, struct cn_error *error) {
     struct cn_plan *plan = NULL;
+    struct cn_activity_penalty *activity = NULL;
     *ret_bytes = 0;
     if (samples == 0)
         return CN_OK;
-    const enum cn_status status = cn_plan_create(network, &plan, error);
+    enum cn_status status = cn_plan_create(network, &plan, error);
     if (status == CN_OK)
+        status = cn_activity_penalty_create(network, threads, &activity, error);
+    if (status == CN_OK) {
+        const size_t input = cn_plan_input_size(plan), output = cn_plan_output_size(plan);
+        const size_t classes = output > 1 ? output : 2; /* of one probability, that of the second */
         *ret_bytes = cn_plan_weight_bytes(plan) + (size_t)threads * cn_plan_workspace_bytes(plan) +
-                     (cn_measure_chunk(cn_plan_input_size(plan)) * cn_plan_input_size(plan) +
-                      samples * cn_plan_output_size(plan)) *
-                         sizeof(float);
+                     (cn_measure_chunk(input) * input + samples * classes) * sizeof(float) +
+                     classes * classes * sizeof(size_t) + cn_activity_penalty_bytes(activity);
+        if (activity != NULL)
+            *ret_bytes += samples * sizeof(double);
+    }
+    cn_activity_penalty_free(activity);
     cn_plan_free(plan);
     return status;
 }

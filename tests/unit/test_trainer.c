@@ -470,6 +470,25 @@ Test(trainer, every_activity_is_penalized) {
     cn_dataset_free(data);
 }
 
+static size_t validation_memory(const char *text) {
+    const struct cn_training_options options = options_of(2);
+    struct cn_model *model = test_model(text);
+    struct cn_training_memory memory;
+    cr_assert_eq(cn_training_memory(model->network, 0, 1000, &options, &memory, NULL), CN_OK);
+    cn_model_free(model);
+    return memory.validation;
+}
+
+Test(trainer, memory_counts_what_validation_needs) {
+    const char *const plain = "Flatten;Dense units=300 activation=softmax";
+    const char *const penalized =
+        "Flatten;ActivityRegularization l1=0.01;Dense units=300 activation=softmax";
+    const size_t answers = 1000 * 300 * sizeof(float), confusion = 300 * 300 * sizeof(size_t);
+    const size_t penalties = 1000 * sizeof(double), weights = 65 * 300 * sizeof(float);
+    cr_assert_geq(validation_memory(plain), answers + confusion + weights);
+    cr_assert_geq(validation_memory(penalized), validation_memory(plain) + penalties + weights);
+}
+
 /* Whoever changes a checkpoint can also seal it again. */
 Test(trainer, a_forged_checkpoint_is_refused) {
     static const struct {
