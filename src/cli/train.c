@@ -76,13 +76,14 @@ static enum cn_status read_model(struct training *training, struct cn_error *err
     return cn_model_create(network, &training->model, error);
 }
 
-static enum cn_status add_teacher(struct training *training, struct cn_error *error) {
-    const struct train_settings *settings = &training->settings;
-    enum cn_status status =
-        cli_model_find(settings->teacher, false, &training->teacher, NULL, error);
-    return status == CN_OK ? cn_trainer_set_teacher(training->trainer, training->teacher,
-                                                    settings->teacher_share, error)
-                           : status;
+static struct train_networks networks_of(const struct training *training) {
+    return (struct train_networks){training->model->network,
+                                   training->teacher != NULL ? training->teacher->network : NULL};
+}
+
+static enum cn_status check_memory(struct training *training, struct cn_error *error) {
+    const struct train_networks networks = networks_of(training);
+    return train_check_memory(&training->settings, &networks, &training->data, error);
 }
 
 static bool keeps_best(const struct train_settings *settings) {
@@ -98,13 +99,16 @@ static enum cn_status train_prepare(struct training *training, struct cn_error *
     enum cn_status status = check_outputs(settings, error);
     if (status == CN_OK)
         status = read_model(training, error);
+    if (status == CN_OK && settings->teacher != NULL)
+        status = cli_model_find(settings->teacher, false, &training->teacher, NULL, error);
     if (status == CN_OK)
-        status = train_check_memory(settings, training->model->network, &training->data, error);
+        status = check_memory(training, error);
     if (status == CN_OK)
         status = train_read_data(settings, training->model, &training->data, error);
     if (status == CN_OK && !settings->quiet) {
         train_say_data(settings, &training->data);
-        train_say_memory(settings, training->model->network, &training->data);
+        const struct train_networks networks = networks_of(training);
+        train_say_memory(settings, &networks, &training->data);
     }
     if (status == CN_OK) {
         training->settings.options.class_weights = training->data.class_weights;
@@ -112,8 +116,9 @@ static enum cn_status train_prepare(struct training *training, struct cn_error *
             cn_trainer_create(training->model, training->data.training, training->data.validation,
                               &settings->options, &training->trainer, error);
     }
-    if (status == CN_OK && settings->teacher != NULL)
-        status = add_teacher(training, error);
+    if (status == CN_OK && training->teacher != NULL)
+        status = cn_trainer_set_teacher(training->trainer, training->teacher,
+                                        settings->teacher_share, error);
     if (status == CN_OK && settings->resume != NULL)
         status = cn_trainer_read_checkpoint(training->trainer, settings->resume, error);
     if (status == CN_OK && settings->log_folder != NULL) {

@@ -36,14 +36,19 @@ struct train_data {
     struct cn_dataset_storage storage;        /* where the images go */
 };
 
+/* The networks that a training has in memory; teacher: may be NULL. */
+struct train_networks {
+    const struct cn_network *pupil, *teacher;
+};
+
 /* Refuses a training that needs more memory than the settings allow, before any data are read, and
  * shares what is left between the images: data->storage. */
 enum cn_status train_check_memory(const struct train_settings *settings,
-                                  const struct cn_network *network, struct train_data *data,
+                                  const struct train_networks *networks, struct train_data *data,
                                   struct cn_error *error);
 
 /* Says on stderr how much the training takes. */
-void train_say_memory(const struct train_settings *settings, const struct cn_network *network,
+void train_say_memory(const struct train_settings *settings, const struct train_networks *networks,
                       const struct train_data *data);
 
 /* Reads all the data that the settings name and makes the model ready for them: its head, its

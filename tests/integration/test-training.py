@@ -311,17 +311,21 @@ sys.exit(code)"""
 
 
 def memory_is_stated(folder):
-    """What the command says before the first epoch is what the process takes, with the program itself."""
-    result = subprocess.run(
-        [sys.executable, "-c", PEAK, CONVNET, "train", "--architecture", "digits", "--data",
-         os.path.join(TOP, "tests", "data", "mnist-sample"), "--epochs", "1", "--validation-split", "0.2",
-         "--batch-size", "256", "--output", os.path.join(folder, "stated")],
-        capture_output=True, timeout=PATIENCE, check=False)
-    said = result.stderr.decode()
-    stated = re.search("Memory: about ([0-9]+) MiB", said)
-    check(result.returncode == 0 and stated, "a training that states its memory: %s" % said)
-    used = int(result.stdout) / 1024
-    check(SANITIZED or used - 4 < int(stated[1]) < used * 1.2, "%.0f MiB are used: %s" % (used, said))
+    """What the command says before the first epoch is what the process takes, with the program and a teacher."""
+    stated = []
+    for teacher in ((), ("--teacher", "digits")):
+        result = subprocess.run(
+            [sys.executable, "-c", PEAK, CONVNET, "train", "--architecture", "digits", "--data",
+             os.path.join(TOP, "tests", "data", "mnist-sample"), "--epochs", "1", "--validation-split", "0.2",
+             "--batch-size", "256", "--output", os.path.join(folder, "stated"), *teacher],
+            capture_output=True, timeout=PATIENCE, check=False)
+        said = result.stderr.decode()
+        memory = re.search("Memory: about ([0-9]+) MiB", said)
+        check(result.returncode == 0 and memory, "a training that states its memory: %s" % said)
+        stated.append(int(memory[1]))
+        used = int(result.stdout) / 1024
+        check(SANITIZED or used - 4 < stated[-1] < used * 1.2, "%.0f MiB are used: %s" % (used, said))
+    check(stated[0] < stated[1], "a teacher needs memory, too: %s" % stated)
 
 
 # ---- A terminal ----
