@@ -74,6 +74,31 @@ Test(data_formats, one_csv_file_with_the_label_last_and_no_head) {
     folder_remove(folder);
 }
 
+/* Fractions make 1 white, until a larger pixel shows that 255 is. */
+Test(data_formats, csv_pixels_may_be_fractions) {
+    static const struct {
+        const char *text;
+        uint8_t pixels[4];
+    } cases[] = {
+        {"0,1\n1,0\n0,1\n0,0\n", {1, 0, 1, 0}},
+        {"0,1\n1,0.4\n0,1.0\n0,0\n", {255, 102, 255, 0}},
+        {"0,1\n1,0.4\n0,0.7\n0,200\n", {1, 0, 1, 200}},
+        {"0,200\n1,0.4\n0,0.7\n0,2.6\n", {200, 0, 1, 3}},
+    };
+    char folder[FOLDER_PATH], path[FOLDER_PATH];
+    folder_create(folder);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_text(path, folder, "x.csv", cases[i].text);
+        struct cn_dataset *data = read_good(path, CN_SPLIT_TRAIN);
+        cr_assert_eq(data->count, 4);
+        for (size_t k = 0; k < 4; k++)
+            cr_expect_eq(data->images[k], cases[i].pixels[k], "%zu, %zu: %d", i, k,
+                         data->images[k]);
+        cn_dataset_free(data);
+    }
+    folder_remove(folder);
+}
+
 Test(data_formats, bad_csv_is_named_by_line) {
     static const struct {
         const char *text, *word;
