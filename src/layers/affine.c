@@ -132,6 +132,16 @@ static int winograd_band_rows(const struct cn_affine *a, size_t parts) {
     return (int)((down + bands - 1) / bands) * SIDE;
 }
 
+/* True if the kernel leaves out the border itself, so that no copy with the border is needed. */
+static bool leaves_out_border(const struct cn_affine *a, struct affine_numbers in) {
+    return in.size == sizeof(float) && cn_conv2d_takes_border(&a->shape);
+}
+
+/* True if bands of the input are copied, with the border. */
+static bool copies_bands(const struct cn_affine *a, struct affine_numbers in) {
+    return needs_padding(a) && !leaves_out_border(a, in);
+}
+
 /* The number of output rows that are computed at a time, an even number or all. Their input, with
  * its border, stays in the cache from the copy to the product, and there is enough work for all
  * parts. */
@@ -143,7 +153,7 @@ static int band_rows(const struct cn_affine *a, struct affine_numbers in, size_t
     const size_t share = ((size_t)s->out_height + parts - 1) / parts;
     if (is_winograd(a, in))
         return winograd_band_rows(a, parts);
-    size_t rows = needs_padding(a) ? BAND_BYTES / row : (size_t)s->out_height;
+    size_t rows = copies_bands(a, in) ? BAND_BYTES / row : (size_t)s->out_height;
     rows = (rows < share ? rows : share) + 1;
     rows -= rows % 2;
     return rows < 2 ? 2 : rows < (size_t)s->out_height ? (int)rows : s->out_height;
@@ -154,8 +164,9 @@ static size_t border_floats(const struct cn_affine *affine, struct affine_number
     const struct cn_conv2d *s = &affine->shape;
     const size_t rows = (size_t)rows_under(s, band_rows(affine, in, 1));
     const size_t bytes = rows * (size_t)s->in_width * (size_t)s->in_channels * in.size;
-    return needs_padding(affine) ? cn_floats_aligned((bytes + CN_BYTES_SLACK) / sizeof(float) + 1)
-                                 : 0;
+    return copies_bands(affine, in)
+               ? cn_floats_aligned((bytes + CN_BYTES_SLACK) / sizeof(float) + 1)
+               : 0;
 }
 
 static size_t affine_scratch_floats(const struct cn_affine *affine, struct affine_numbers in) {
@@ -199,9 +210,14 @@ static void affine_band(const struct affine_run *run, size_t image, int first, i
     int rows = end - first, width = s.out_width;
     s.out_height = rows;
     s.in_height = rows_under(&s, rows);
-    if (needs_padding(a)) {
+    if (copies_bands(a, run->in)) {
         pad_rows(a, run->in, x, run->x_first, top, top + s.in_height, run->scratch);
         x = run->scratch;
+    } else if (leaves_out_border(a, run->in)) {
+        s.in_height = a->height - run->x_first;
+        s.in_width = a->width;
+        s.border_top = a->pad_top + run->x_first - top;
+        s.border_left = a->pad_left;
     } else {
         x += (size_t)(top - run->x_first) * (size_t)s.in_width * (size_t)s.in_channels *
              run->in.size;

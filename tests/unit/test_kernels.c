@@ -114,6 +114,50 @@ Test(kernels, any_geometry_agrees_with_the_definition) {
     }
 }
 
+/* A depthwise convolution that leaves out its border gives the bits of one whose border is stored
+ * as zeros. */
+static void check_border(const struct cn_kernels *kernels) {
+    struct cn_random random = cn_random_stream(14, 0, 0, 0);
+    for (int i = 0; i < 200; i++) {
+        struct cn_conv2d padded = test_convolution_by_chance(&random);
+        padded.groups = padded.out_channels = padded.in_channels = 2 + i % 40;
+        padded.kernel_width = i % 2 == 0 ? 3 : 5;
+        padded.column_stride = 1 + i % 3 % 2;
+        padded.column_dilation = 1;
+        padded.in_width += padded.kernel_width;
+        padded.out_width = (padded.in_width - padded.kernel_width) / padded.column_stride + 1;
+        struct cn_conv2d s = padded;
+        const int bottom = (int)cn_random_below(&random, (unsigned)s.in_height);
+        const int right = (int)cn_random_below(&random, (unsigned)s.in_width);
+        s.border_top = (int)cn_random_below(&random, (unsigned)(s.in_height - bottom));
+        s.border_left = (int)cn_random_below(&random, (unsigned)(s.in_width - right));
+        s.in_height -= bottom + s.border_top;
+        s.in_width -= right + s.border_left;
+        const size_t channels = (size_t)s.in_channels, row = (size_t)s.in_width * channels;
+        const size_t pixels = (size_t)padded.in_height * (size_t)padded.in_width;
+        const size_t out = (size_t)s.out_height * (size_t)s.out_width * channels;
+        float *x = test_floats((size_t)s.in_height * row, -1, 1, 1);
+        float *all = calloc(pixels * channels, sizeof *all);
+        float *packed = test_floats(cn_conv2d_packed_size(&s), -1, 1, 2);
+        float *y = calloc(out, sizeof *y), *expected = calloc(out, sizeof *y);
+        for (int k = 0; k < s.in_height; k++)
+            memcpy(all + ((size_t)(k + s.border_top) * (size_t)padded.in_width +
+                          (size_t)s.border_left) *
+                             channels,
+                   x + (size_t)k * row, row * sizeof *x);
+        const float *b = packed + cn_conv2d_kernel_size(&s);
+        kernels->conv2d(expected, all, packed, b, &padded, false);
+        kernels->conv2d(y, x, packed, b, &s, false);
+        cr_assert_eq(memcmp(y, expected, out * sizeof *y), 0, "%s: %d x %d, border %d, %d",
+                     kernels->name, s.in_height, s.in_width, s.border_top, s.border_left);
+        free(x);
+        free(all);
+        free(packed);
+        free(y);
+        free(expected);
+    }
+}
+
 /* Calls `check` with each table of kernels that this machine can run. */
 static void with_each_table(void (*check)(const struct cn_kernels *kernels)) {
     const struct cn_kernels *kernels;
@@ -157,6 +201,10 @@ static void check_product(const struct cn_kernels *kernels) {
 
 Test(kernels, product_gives_a_pixel_the_same_bits_in_any_line) {
     with_each_table(check_product);
+}
+
+Test(kernels, a_border_that_is_left_out_changes_no_bit) {
+    with_each_table(check_border);
 }
 
 static void check_dense(const struct cn_kernels *kernels) {
