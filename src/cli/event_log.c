@@ -51,9 +51,9 @@ static enum cn_status write_record(struct event_log *log, struct cn_text *event,
     struct cn_text record = {0};
     size_t length = 0;
     protobuf_put_little(&record, event->length, 8);
-    protobuf_put_little(&record, masked_checksum(log, cn_text_string(&record), record.length), 4);
+    protobuf_put_little(&record, masked_checksum(log, record.bytes, record.length), 4);
     cn_text_add_bytes(&record, event->bytes, event->length);
-    protobuf_put_little(&record, masked_checksum(log, cn_text_string(event), event->length), 4);
+    protobuf_put_little(&record, masked_checksum(log, event->bytes, event->length), 4);
     record.failed |= event->failed;
     char *bytes = cn_text_take(&record, &length);
     free(event->bytes);
