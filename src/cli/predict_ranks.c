@@ -249,11 +249,9 @@ static enum cn_status sort_rows(const struct predict_share *share, struct predic
         struct part_row row;
         status = read_part(share, rank, &bytes[rank], &at, &end, error);
         while (status == CN_OK && bytes[rank].bytes != NULL && next_row(share, &at, end, &row)) {
-            if (count == share->next) {
-                count++;
-                break;
-            }
-            rows[count++] = row;
+            if (count < share->next)
+                rows[count] = row;
+            count++;
         }
     }
     if (status == CN_OK)

@@ -2,6 +2,7 @@
 """`convnet predict --resume`: whatever stopped the run, and whatever became of the inputs since, the output is the
 one of a run without interruption on the present inputs, and inputs that have a row are not scored again."""
 import gzip
+import json
 import os
 import random
 import signal
@@ -161,6 +162,37 @@ def test_another_run(names):
     os.rmdir("out.part")
 
 
+def leave_shares(rows, count):
+    """As `count` processes under mpirun leave rows: FILE.part.R has blocks of 64 in turn, with the inputs' numbers."""
+    done = subprocess.run([CONVNET, "info", "--json", "digits"], capture_output=True, timeout=120, check=True)
+    for rank in range(count):
+        with open("out.part.%d" % rank, "wb") as file:
+            file.write(b"convnet-rows/1 ndjson 0 0 %s\n" % json.loads(done.stdout)["sha256"].encode())
+            file.writelines(b"%d %s" % (i, row) for i, row in rows if i // 64 % count == rank)
+
+
+def test_shares(names):
+    """One process continues what several have begun, with the same inputs only."""
+    rows = list(enumerate(expected(names, "ndjson")[1].splitlines(keepends=True)))
+    rows[70] = (70, rows[70][1].replace(b'"class":', b'"kept":1,"class":'))
+    leave_shares(rows[:150] + rows[290:], 3)
+    with open("out.part.0", "ab") as file:
+        file.write(b"200 " + rows[200][1][:40])
+    code, found, error = predict(names, "ndjson", "--resume")
+    check(found == b"".join(row for _, row in rows), "the rows of three: %s" % error[-200:])
+    check(code == 1 and b"400.png" not in error, "an error that is there is remembered: %d %s" % (code, error[-200:]))
+    check(not left(), "%s left" % left())
+    os.unlink("out")
+    leave_shares(rows, 3)
+    done = subprocess.run(arguments(names[:20], "ndjson", "--output=out", "--resume"), capture_output=True,
+                          timeout=120, check=False)
+    check(done.returncode == 1 and b"the parts hold %d rows for 20 inputs" % len(rows) in done.stderr and
+          not os.path.exists("out"), "fewer inputs: %d %s" % (done.returncode, done.stderr[-200:]))
+    check(len(left()) == 3, "the parts stay: %s" % left())
+    for name in left():
+        os.unlink(name)
+
+
 def test_large_part(names):
     """More than a gigabyte of rows; those of inputs that have gone have holes in place of bytes."""
     rows = expected(names, "csv")[1].split(b"\n", 2)
@@ -214,6 +246,7 @@ def main():
             test_inputs_change(names)
             test_not_scored_again(names)
             test_another_run(names)
+            test_shares(names)
             test_large_part(names)
             test_no_memory(names)
         finally:
