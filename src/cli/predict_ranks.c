@@ -28,6 +28,7 @@ struct predict_share {
     uint64_t names;      /* a checksum of the names so far */
     uint64_t *done; /* [done_count], checksums of the names that earlier runs have done; 0: none */
     size_t done_count;
+    off_t whole;  /* the length of this rank's part up to the end of its last complete row */
     bool changed; /* an input has not the name that it had in an earlier run */
 };
 
@@ -120,14 +121,13 @@ static enum cn_status mark_done(struct predict_share *share, const struct part_r
     return CN_OK;
 }
 
-/* Reads what earlier runs have done, in all parts; this rank's own part is cut after its last
- * complete row. */
+/* Reads what earlier runs have done, in all parts. It cuts none of them, since other ranks may be
+ * reading them. */
 static enum cn_status read_done(struct predict_share *share, struct cn_error *error) {
     enum cn_status status = CN_OK;
     for (int rank = 0; rank < CN_RANKS_MAX && status == CN_OK; rank++) {
         struct predict_bytes bytes;
         const char *at, *end;
-        char path[PATH_BYTES];
         struct part_row row;
         status = read_part(share, rank, &bytes, &at, &end, error);
         if (status != CN_OK || bytes.bytes == NULL)
@@ -135,9 +135,8 @@ static enum cn_status read_done(struct predict_share *share, struct cn_error *er
         while (status == CN_OK && next_row(share, &at, end, &row))
             status = mark_done(share, &row, error);
         const size_t whole = (size_t)(at - bytes.bytes);
-        if (status == CN_OK && rank == rank_of(share) && part_path(share, rank, path) &&
-            truncate(path, whole < strlen(share->head) ? 0 : (off_t)whole) != 0)
-            status = cn_fail_at(error, CN_IO, path, -1, "cannot be cut: %s", strerror(errno));
+        if (rank == rank_of(share))
+            share->whole = whole < strlen(share->head) ? 0 : (off_t)whole;
         predict_bytes_unmap(&bytes);
     }
     return status;
@@ -166,14 +165,14 @@ void predict_share_forget(const char *output) {
     remove_parts(&share);
 }
 
-/* Redirects the standard output to this rank's part. */
+/* Redirects the standard output to this rank's part, behind its last complete row. */
 static enum cn_status open_part(const struct predict_share *share, struct cn_error *error) {
     char path[PATH_BYTES];
     if (!part_path(share, rank_of(share), path))
         return cn_fail_at(error, CN_INVALID, share->path, -1, "the name is too long");
-    if (freopen(path, "a", stdout) == NULL || fseek(stdout, 0, SEEK_END) != 0)
+    if (freopen(path, "a", stdout) == NULL || ftruncate(STDOUT_FILENO, share->whole) != 0)
         return cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
-    if (ftell(stdout) == 0)
+    if (share->whole == 0)
         fputs(share->head, stdout);
     return CN_OK;
 }

@@ -219,6 +219,17 @@ def predicted_after_a_death(folder):
     check(parts(folder, "cut") == [], "nothing is left")
 
 
+def predicted_behind_long_rows(folder):
+    """A rank cuts the incomplete row of its part when no other rank reads it, which would end by SIGBUS."""
+    for rank in range(2):
+        with open(os.path.join(folder, "long.part.%d" % rank), "wb") as file:
+            file.write(content(folder, "head") + b'77 "cut')
+            file.truncate(64 << 20)
+    code, _, error = run(mpirun(2, predict(folder, "long", "--resume")))
+    check(parts(folder, "long") == [] and content(folder, "long") == content(folder, "alone.csv"),
+          "behind long rows: %d %s" % (code, error[-400:]))
+
+
 def predicted_alone_after_ranks(folder):
     """One process can also continue the work of ranks, if the inputs are the same."""
     part = os.path.join(folder, "left.part.2")
@@ -266,6 +277,7 @@ def main():
             killed(folder)
             predicted_together(folder)
             predicted_after_a_death(folder)
+            predicted_behind_long_rows(folder)
             predicted_alone_after_ranks(folder)
     status = finish()
     if status == 0 and (b"libmpi" not in linked or not shutil.which("mpirun")):
