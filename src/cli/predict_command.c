@@ -256,6 +256,7 @@ int cli_predict(int argc, char **argv) {
         (void)cli_report(argv[0], &error);
     size_t failures = begun ? batch_counts(run.batch).failed : 0;
     failures += run.done != NULL ? predict_done_failures(run.done) : 0;
+    failures += run.share != NULL ? predict_share_failures(run.share) : 0;
     int exit_status = cli_interrupted() != 0      ? CLI_SIGNAL + cli_interrupted()
                       : status != CN_OK || !whole ? CLI_FAILED
                       : failures == 0             ? CLI_DONE

@@ -115,6 +115,9 @@ enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *ou
 bool predict_share_takes(struct predict_share *share, const char *name, size_t *ret_number,
                          bool *ret_done);
 
+/* The number of rows of earlier runs, in all parts, that have an error in place of an answer. */
+size_t predict_share_failures(const struct predict_share *share);
+
 /* Called by all ranks: `whole` says whether this one has done all of its share. The first one puts
  * all rows into the output, below `head`. CN_CANCELED: a rank was stopped, and the parts stay. */
 enum cn_status predict_share_finish(struct predict_share *share, bool whole, const char *head,

@@ -28,8 +28,9 @@ struct predict_share {
     uint64_t names;      /* a checksum of the names so far */
     uint64_t *done; /* [done_count], checksums of the names that earlier runs have done; 0: none */
     size_t done_count;
-    off_t whole;  /* the length of this rank's part up to the end of its last complete row */
-    bool changed; /* an input has not the name that it had in an earlier run */
+    size_t failures; /* rows of earlier runs that have an error in place of an answer */
+    off_t whole;     /* the length of this rank's part up to the end of its last complete row */
+    bool changed;    /* an input has not the name that it had in an earlier run */
 };
 
 /* FNV-1a, continued behind `sum`. */
@@ -118,6 +119,8 @@ static enum cn_status mark_done(struct predict_share *share, const struct part_r
         share->done_count = count;
     }
     share->done[row->number] = checksum(checksum_begin, row->text, row->name_length);
+    share->failures +=
+        share->format->is_failure(row->text + row->name_length, row->text + row->length);
     return CN_OK;
 }
 
@@ -212,6 +215,10 @@ void predict_share_free(struct predict_share *share) {
         free(share->name.bytes);
     }
     free(share);
+}
+
+size_t predict_share_failures(const struct predict_share *share) {
+    return share->failures;
 }
 
 bool predict_share_takes(struct predict_share *share, const char *name, size_t *ret_number,
