@@ -117,6 +117,10 @@ static void check_usage(const char *command, const struct predict_settings *sett
         cli_usage_error(command, "--resume needs --output, whose rows it continues");
     if (settings->resume && strcmp(predict_format_names[settings->format], "table") == 0)
         cli_usage_error(command, "--resume continues csv or ndjson, not a table");
+    if (settings->resume && settings->images != NULL) {
+        cli_usage_error(command, "--images numbers the pictures of one run, so that --resume would "
+                                 "write over those of the run before");
+    }
 }
 
 /* ---- Several ranks ---- */

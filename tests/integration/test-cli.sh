@@ -479,6 +479,9 @@ for line in 'a,b' '{"file":1}'; do
     check "is left" grep -qxF "$line" bad.part
 done
 check "--resume needs a file" run 2 "${predict[@]}" --resume pictures/00.png
+check "--resume does not number images anew" run 2 "${predict[@]}" --output x --resume --images seen \
+    pictures/00.png
+check "says why" says "would write over those of the run before"
 check "a folder that is not there" run 1 "${predict[@]}" --output none/kept.csv pictures/00.png
 # Names with quotes, commas and line breaks are read back unchanged.
 odd=$'a "b", c\nd.png'
