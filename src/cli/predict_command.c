@@ -229,12 +229,18 @@ static enum cn_status run_prepare(struct prediction_run *run, char **argv, char 
     return batch_create(&batch_options, run->model, &run->batch, error);
 }
 
-/* Renames the output once all rows are there. */
+/* Renames the output once all rows are there. CN_CANCELED: a signal ended the run before. */
 static enum cn_status run_finish(struct prediction_run *run, bool whole, struct cn_error *error) {
     if (run->share != NULL)
         return predict_share_finish(run->share, whole, cn_text_string(&run->head), error);
-    if (!whole || run->settings.output == NULL)
+    if (run->settings.output == NULL || (!whole && cli_interrupted() == 0))
         return CN_OK;
+    if (!whole) {
+        const bool continues =
+            predict_formats[run->settings.format].row_end != NULL && run->settings.images == NULL;
+        return cn_fail(error, CN_CANCELED, "stopped; the rows so far are in %s%s", run->part,
+                       continues ? ", and the same command with --resume goes on" : "");
+    }
     const enum cn_status status =
         run->done != NULL ? predict_done_arrange(run->done, run->part, error) : CN_OK;
     return status == CN_OK ? predict_keep_output(run->part, run->settings.output, error) : status;

@@ -506,6 +506,7 @@ kill -INT $scoring
 wait $scoring
 check "stopped by SIGINT" test $? = 130
 exec 9>&-
+check "says how to go on" says "the rows so far are in stopped.csv.part, and the same command with --resume goes on"
 check "with whole rows" test "$(grep -c '^pictures/00.png,.*[0-9],$' stopped.csv.part)" = \
     "$(($(wc -l <stopped.csv.part) - 1))"
 check "and no file that looks whole" test ! -e stopped.csv
