@@ -1,6 +1,5 @@
 /* labelled_data.c: reads labelled data for an existing model: classes are matched by name, so a
  * folder may lack some of the model's classes. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,14 +9,12 @@
 enum { CLASSES_SHOWN = 10 }; /* in a message */
 
 const char *cli_class_list(const char *const *names, size_t count, char *text, size_t size) {
-    const char *shown[CLASSES_SHOWN + 1] = {NULL};
+    const char *shown[CLASSES_SHOWN + 2] = {NULL};
     for (size_t i = 0; i < count && i < CLASSES_SHOWN; i++)
         shown[i] = names[i];
-    (void)cn_name_list(shown, text, size);
-    const size_t used = strlen(text);
     if (count > CLASSES_SHOWN)
-        (void)snprintf(text + used, size - used, ", ...");
-    return text;
+        shown[CLASSES_SHOWN] = "...";
+    return cn_name_list(shown, text, size);
 }
 
 static enum cn_status map_class(const struct cn_model *model, const char *name, uint16_t *ret_class,
