@@ -32,7 +32,8 @@ struct predict_format {
                      const struct predict_choice *choice);
     void (*add_row)(struct cn_text *text, const struct cn_model *model,
                     const struct prediction *prediction, const struct predict_choice *choice);
-    /* Adds the beginning of a row, which is different for each file name. */
+    /* Adds the beginning of a row, by which the row of a file is recognized. Names that differ have
+     * different ones, except in JSON if they differ in bytes that are not UTF-8. */
     void (*add_name)(struct cn_text *text, const char *file);
     /* The end of this beginning; NULL: no row begins like this. */
     const char *(*name_end)(const char *row, const char *end);

@@ -246,10 +246,14 @@ enum cn_status predict_done_arrange(const struct predict_done *done, const char 
     const enum cn_status status = predict_bytes_map(part, &bytes, error);
     if (status != CN_OK)
         return status;
-    const bool open = freopen(path, "w", stdout) != NULL;
-    if (open)
-        put_in_order(done, &bytes);
+    if (freopen(path, "w", stdout) == NULL) {
+        predict_bytes_unmap(&bytes);
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
+    }
+    put_in_order(done, &bytes);
     predict_bytes_unmap(&bytes);
-    return open ? predict_keep_output(path, part, error)
-                : cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
+    const enum cn_status kept = predict_keep_output(path, part, error);
+    if (kept != CN_OK)
+        (void)unlink(path);
+    return kept;
 }
