@@ -71,7 +71,7 @@ const struct option_row option_rows[] = {
      "A picture may have as many pixels as a square with this side."},
     {"max-pixels", OPTION_BYTES, AT(max_pixels), "64M", 1024, 17179869184.0, "pixels", NULL,
      "Most pixels of all pictures in one request that has several. A request may also have at most "
-     "1,048,576 pixels plus 8,192 per byte of its body."},
+     "1,048,576 pixels, or more for a model with a large input, plus 8,192 per byte of its body."},
     {"memory-budget", OPTION_BYTES, AT(memory_budget), "0", 0, 1099511627776.0, "bytes", NULL,
      "Most memory for bodies, images and answers; 0: a quarter of the available memory, at most "
      "512M."},
