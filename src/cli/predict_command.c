@@ -146,6 +146,8 @@ static enum cn_status check_shared(const struct predict_settings *settings, char
                        "several ranks cannot share the standard input; name files, folders, "
                        "archives or a list of them");
     }
+    if (predict_formats[settings->format].row_end == NULL)
+        return cn_fail(error, CN_UNSUPPORTED, "several ranks write csv or ndjson, not a table");
     if (settings->images != NULL) {
         return cn_fail(error, CN_UNSUPPORTED,
                        "--images counts pictures, which ranks share; run it "

@@ -183,6 +183,8 @@ def predicted_together(folder):
         check(parts(folder, "three." + form) == [], "nothing is left beside the file")
     code, _, error = run(mpirun(2, [CONVNET, "predict", os.path.join(folder, "many")]))
     check(code != 0 and "--output" in error, "ranks need a file: %s" % error)
+    code, _, error = run(mpirun(2, predict(folder, "x", "--format", "table")))
+    check(code != 0 and "csv or ndjson, not a table" in error, "a table is for one: %s" % error)
     code, _, error = run(mpirun(2, predict(folder, "x", "--files-from", "-")))
     check(code != 0 and "standard input" in error, "standard input is not shared: %s" % error)
 
