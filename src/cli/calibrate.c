@@ -22,7 +22,7 @@ static const struct cli_option options[] = {
     CLI_DATA_OPTION(SETTING(data)),
     {"output", "MODEL", CLI_STRING, SETTING(output), .text = "model file to write",
      .required = true},
-    {"split", "NAME", CLI_NAME, SETTING(split), .text = "train (default) or test",
+    {"split", "NAME", CLI_NAME, SETTING(split), .text = "train (default), test or validation",
      .names = cn_split_names},
     {"validation-split", "X", CLI_DOUBLE, SETTING(share),
      .text = "use only the share X of the split that the training kept for validation (default: 0, "
