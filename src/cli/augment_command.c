@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/names.h"
 #include "cli/train.h"
 #include "train/augment.h"
 
@@ -133,7 +134,10 @@ int cli_augment(int argc, char **argv) {
     char **operands;
     size_t operand_count;
     cli_parse(&syntax, argc, argv, &settings, &operands, &operand_count);
-    enum cn_status status = cli_check_writable(settings.output, &error);
+    enum cn_status status =
+        cn_name_ends(settings.output, ".png")
+            ? cli_check_writable(settings.output, &error)
+            : cn_fail(&error, CN_INVALID, "the sheet \"%s\" must end with .png", settings.output);
     if (status == CN_OK)
         status = cli_model_find(settings.model, true, &model, NULL, &error);
     if (status == CN_OK) {

@@ -148,11 +148,10 @@ static bool has_mnist_form(const struct cn_picture *picture, const struct tone *
 }
 
 static enum cn_status fail_blank(int contrast, struct cn_error *error) {
-    return cn_fail(
-        error, CN_UNUSABLE,
-        "the picture is blank: it differs from its background by %d of 255 grey levels at "
-        "most",
-        contrast);
+    return cn_fail(error, CN_UNUSABLE,
+                   "the picture is blank: ink differs from its page by %d of 255 grey levels or "
+                   "more, and by more than the page's grain; here the largest difference is %d",
+                   CN_PAGE_LEAST_CONTRAST, contrast);
 }
 
 static int clamp(long value, int low, int high) {
@@ -171,7 +170,7 @@ static enum cn_status fit_plane(const struct cn_preprocessing *preprocessing,
     if (!cn_page_extract_ink(plane, preprocessing->invert, &page))
         return fail_blank(page.contrast, error);
     if (!cn_ink_find_drawing(plane, on_sheet, &crop, &report->others))
-        return cn_fail(error, CN_UNUSABLE, "the picture is blank: it contains only lines");
+        return cn_fail(error, CN_UNUSABLE, "the picture is blank: its ink is only lines or specks");
     const enum cn_status status =
         cn_strokes_scale(plane, crop, preprocessing->box, &strokes, error);
     if (status != CN_OK)

@@ -98,6 +98,9 @@ def rows(folder):
         sheets.append(checksum(sheet))
     check(weights[0] != weights[1], "rows change a training")
     check(sheets[0] != sheets[1], "rows change a sheet")
+    code, _, said = convnet("augment", "--data", data, "--output", os.path.join(folder, "sheet.jpg"))
+    check(code == 1 and "sheet.jpg" in said and ".png" in said and
+          not os.path.exists(os.path.join(folder, "sheet.jpg")), "a sheet is a PNG: %s" % said)
 
 
 # ---- labels.csv and weights ----
