@@ -26,8 +26,8 @@ struct reader {
 };
 
 /* For the papers of drawing_make: 3,000 drawings in all. */
-static const int least_of_paper[DRAWING_PAPERS] = {300, 300, 296, 281, 291,
-                                                   288, 297, 297, 268, 284};
+static const int least_of_paper[DRAWING_PAPERS] = {300, 300, 297, 281, 292,
+                                                   288, 297, 297, 268, 297};
 
 /* For drawing_make_dimmed: forty digits for each share. */
 enum { DIGITS = 40, SHARES = 6, WIDTH = 640, HEIGHT = 480 };
@@ -38,8 +38,8 @@ static const struct dimmed {
     int least; /* of DIGITS * SHARES */
 } dimmed[] = {
     {"vignette-square", DRAWING_VIGNETTE_SQUARE, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 240},
-    {"vignette-lens", DRAWING_VIGNETTE_LENS, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 238},
-    {"vignette-cone", DRAWING_VIGNETTE_CONE, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 229},
+    {"vignette-lens", DRAWING_VIGNETTE_LENS, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 239},
+    {"vignette-cone", DRAWING_VIGNETTE_CONE, {0.15F, 0.2F, 0.25F, 0.3F, 0.35F, 0.4F}, 230},
     {"shadow-soft", DRAWING_SHADOW_SOFT, {0.2F, 0.3F, 0.35F, 0.4F, 0.5F, 0.6F}, 239},
     {"shadow-hard", DRAWING_SHADOW_HARD, {0.2F, 0.3F, 0.35F, 0.4F, 0.5F, 0.6F}, 239},
 };

@@ -97,8 +97,12 @@ static bool is_framed_light(const struct cn_plane *plane, const size_t levels[25
         const double distance = value - level;
         *(value < level ? &darker : &lighter) += distance * distance * (double)levels[value];
     }
-    return darker > lighter || (!cn_levels_small(plane) && level >= USUALLY_LIGHT / 2 &&
-                                is_glowing(levels, level) && cn_surface_drawing_is_dark(plane));
+    if (darker > lighter)
+        return true;
+    /* Uneven light may weigh more than the drawing. */
+    return !cn_levels_small(plane) && level >= USUALLY_LIGHT / 2 &&
+           cn_surface_drawing_is_dark(plane) &&
+           (is_glowing(levels, level) || cn_surface_is_light(plane));
 }
 
 bool cn_polarity_is_light(const struct cn_plane *plane, const size_t levels[256]) {

@@ -274,6 +274,27 @@ Test(preprocess, light_falls_off_and_ink_does_not) {
     free(picture.data);
 }
 
+/* Light that falls on the page's middle may weigh more than a thin drawing, however strong. */
+Test(preprocess, a_lit_middle_is_no_drawing) {
+    for (int glow = 10; glow <= 26; glow += 8) {
+        struct cn_picture picture = blank(120, 120, 1, 0);
+        float image[PIXELS];
+        struct cn_preprocessing_report report = {0};
+        for (int y = 0; y < 120; y++)
+            for (int x = 0; x < 120; x++) {
+                const double away = hypot(x - 60, y - 50);
+                const bool ink = fabs(hypot(x - 60, y - 60) - 20) < 1.5;
+                picture.data[y * 120 + x] =
+                    (uint8_t)(165 + glow * exp(-away * away / 1800) - (ink ? 60 : 0));
+            }
+        cr_assert_eq(run(&picture, 1, image, &report, NULL), CN_OK);
+        cr_assert(report.inverted, "glow %d", glow);
+        cr_assert(abs(report.crop[0] - 39) <= 2 && abs(report.crop[2] - 43) <= 4, "glow %d: %d, %d",
+                  glow, report.crop[0], report.crop[2]);
+        free(picture.data);
+    }
+}
+
 Test(preprocess, grain_is_no_ink) {
     unsigned state = 1;
     for (int grain = 2; grain <= 16; grain *= 2) {
