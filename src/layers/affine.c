@@ -107,7 +107,8 @@ struct affine_run {
     struct affine_numbers in, out;
     const char *x;
     char *y, *scratch;
-    int x_first, y_first; /* the rows with which x and y begin */
+    int x_first, y_first;  /* the rows with which x and y begin */
+    int channel, channels; /* the output channels to compute: how many from which on; 0: all */
     size_t count, part, parts;
 };
 
@@ -181,9 +182,11 @@ static void affine_kernel(const struct affine_run *run, char *y, const char *x,
                           const struct cn_conv2d *s, int height, int width) {
     const bool relu = run->affine->activation == CN_ACTIVATION_RELU;
     const bool pooled = run->pooling != NULL;
-    const float *from = (const float *)(const void *)x, *w = run->packed;
-    float *to = (float *)(void *)y;
-    const float *b = w + cn_conv2d_kernel_size(&run->affine->shape);
+    const size_t kernel = cn_conv2d_kernel_size(&run->affine->shape),
+                 channel = (size_t)run->channel;
+    const float *from = (const float *)(const void *)x, *b = run->packed + kernel + channel;
+    const float *w = run->packed + kernel / padded(s->out_channels) * channel;
+    float *to = (float *)(void *)y + channel;
     if (is_winograd(run->affine, run->in))
         cn_kernels()->winograd(to, from, w, b, s, relu, pooled, height, width,
                                (float *)(void *)run->scratch + border_floats(run->affine, run->in));
@@ -196,7 +199,7 @@ static void affine_kernel(const struct affine_run *run, char *y, const char *x,
                                               width);
     else
         cn_bytes_kernels()->conv2d(y, (const uint8_t *)x, w, s, run->finish);
-    if (!relu && run->out.size == sizeof(float))
+    if (!relu && run->out.size == sizeof(float) && run->channels == 0)
         cn_activation_forward(to, (size_t)height * (size_t)width, (size_t)s->out_channels,
                               run->affine->activation);
 }
@@ -208,6 +211,7 @@ static void affine_band(const struct affine_run *run, size_t image, int first, i
     const char *x = run->x + image * input_size(a) * run->in.size;
     const int top = first * s.row_stride;
     int rows = end - first, width = s.out_width;
+    s.channels = run->channels;
     s.out_height = rows;
     s.in_height = rows_under(&s, rows);
     if (copies_bands(a, run->in)) {
@@ -245,17 +249,18 @@ static void affine_bands(const struct affine_run *run, struct cn_rows rows) {
 }
 
 /* Computes a share of the rows of one matrix product. */
+enum { LINES = 24 }; /* fill the kernel's tiles */
 static void affine_lines(const struct affine_run *run) {
-    enum { LEAST = 24 }; /* fills the kernel's tiles */
     const struct cn_conv2d one = group_shape(run->affine, 1);
     const size_t lines = run->count * output_pixels(&one);
     size_t share = (lines + run->parts - 1) / run->parts;
-    share = (share + LEAST - 1) / LEAST * LEAST;
+    share = (share + LINES - 1) / LINES * LINES;
     const size_t first = run->part * share;
     if (first >= lines)
         return;
     struct cn_conv2d s = one;
     s.in_width = s.out_width = (int)(lines - first < share ? lines - first : share);
+    s.channels = run->channels;
     affine_kernel(run, run->y + first * (size_t)s.out_channels * run->out.size,
                   run->x + first * (size_t)s.in_channels * run->in.size, &s, 1, s.out_width);
 }
@@ -269,11 +274,55 @@ static bool is_product(const struct affine_run *run) {
             s->kernel_width * s->in_channels % 4 == 0);
 }
 
-static void affine_run(const struct affine_run *run) {
+/* The largest share of `count` things that one of the parts gets. */
+static double largest_share(size_t count, size_t parts) {
+    return (double)((count + parts - 1) / parts) / (double)count;
+}
+
+/* The number of output channels that a part computes if the parts divide them: whole tiles of the
+ * kernel. */
+static size_t channels_per_part(const struct affine_run *run) {
+    const size_t channels = (size_t)run->affine->shape.out_channels;
+    const size_t unit = channels >= 2 * CN_LANES * run->parts ? 2 * CN_LANES : CN_LANES;
+    const size_t units = (channels + unit - 1) / unit;
+    return (units + run->parts - 1) / run->parts * unit;
+}
+
+/* True if the parts divide the output channels, not the rows: the work is then more even, or each
+ * part has fewer numbers to read. */
+static bool divides_channels(const struct affine_run *run) {
+    enum { FEW_TILES = 64 }; /* of Winograd's; transforming the weights takes longer than these */
+    const struct cn_affine *a = run->affine;
+    const size_t rows = (size_t)a->shape.out_height, pixels = run->count * output_pixels(&a->shape);
+    const double share = (double)channels_per_part(run) / (double)a->shape.out_channels;
+    if (run->parts == 1 || run->finish != NULL || a->shape.groups > 1 || share >= 1)
+        return false;
     if (is_product(run))
-        affine_lines(run);
+        return (size_t)a->shape.out_channels > pixels ||
+               share < largest_share((pixels + LINES - 1) / LINES, run->parts);
+    const size_t band = (size_t)band_rows(a, run->in, run->parts);
+    if (is_winograd(a, run->in) &&
+        pixels < FEW_TILES * CN_WINOGRAD_OUT * CN_WINOGRAD_OUT * run->parts)
+        return true;
+    return share < largest_share(run->count * ((rows + band - 1) / band), run->parts);
+}
+
+static void affine_run(const struct affine_run *run) {
+    struct affine_run own = *run;
+    if (divides_channels(run)) {
+        const size_t share = channels_per_part(run), first = run->part * share;
+        const size_t all = (size_t)run->affine->shape.out_channels;
+        if (first >= all)
+            return;
+        own.channel = (int)first;
+        own.channels = (int)(all - first < share ? all - first : share);
+        own.part = 0;
+        own.parts = 1;
+    }
+    if (is_product(run))
+        affine_lines(&own);
     else
-        affine_bands(run, (struct cn_rows){0, run->affine->shape.out_height});
+        affine_bands(&own, (struct cn_rows){0, run->affine->shape.out_height});
 }
 
 unsigned long long cn_affine_macs(const struct cn_layer *layer) {
@@ -292,6 +341,8 @@ void cn_affine_prepare(struct cn_step *step) {
     a->pad_left += step->border.left;
     a->height -= step->border.top + step->border.bottom;
     a->width -= step->border.left + step->border.right;
+    step->has_end = step->inference->infer_end != NULL && a->activation != CN_ACTIVATION_LINEAR &&
+                    a->activation != CN_ACTIVATION_RELU;
     /* A band of Winograd's algorithm needs more rows than one of several steps has. */
     step->by_rows = step->inference->infer_rows != NULL && !is_winograd(a, floats);
 }
@@ -323,6 +374,17 @@ void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs
 void cn_affine_infer(const struct cn_step *step, const float *const *inputs, size_t count, float *y,
                      float *scratch) {
     cn_affine_infer_part(step, inputs, count, y, scratch, 0, 1);
+}
+
+/* An activation over all channels waits for them, if they were divided. */
+void cn_affine_infer_end(const struct cn_step *step, size_t count, float *y, size_t parts) {
+    const struct cn_affine *a = &step->affine;
+    struct affine_run run = run_of(step, NULL, y, NULL);
+    run.count = count;
+    run.parts = parts;
+    if (divides_channels(&run))
+        cn_activation_forward(y, count * output_pixels(&a->shape), (size_t)a->shape.out_channels,
+                              a->activation);
 }
 
 /* The rows before pooling that these rows of the output have. */

@@ -21,6 +21,7 @@ void cn_affine_infer(const struct cn_step *step, const float *const *inputs, siz
                      float *scratch);
 void cn_affine_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
                           float *y, float *scratch, size_t part, size_t parts);
+void cn_affine_infer_end(const struct cn_step *step, size_t count, float *y, size_t parts);
 void cn_affine_infer_rows(const struct cn_step *step, const float *x, int x_first, float *y,
                           struct cn_rows out, float *scratch);
 struct cn_rows cn_affine_rows_under(const struct cn_step *step, struct cn_rows out);

@@ -134,6 +134,7 @@ static const struct cn_layer_training conv2d_training = {.forward = conv2d_forwa
 static const struct cn_layer_inference conv2d_inference = {.prepare = cn_affine_prepare,
                                                            .infer = cn_affine_infer,
                                                            .infer_part = cn_affine_infer_part,
+                                                           .infer_end = cn_affine_infer_end,
                                                            .infer_rows = cn_affine_infer_rows,
                                                            .rows_under = cn_affine_rows_under,
                                                            .kernel = cn_affine_kernel,

@@ -126,12 +126,14 @@ static void dense_fold(const struct cn_layer *layer, float *packed, const float 
         bias[o] = bias[o] * scale[o] + shift[o];
 }
 
-static void dense_infer(const struct cn_step *step, const float *const *inputs, size_t count,
-                        float *y, float *scratch) {
+static void dense_infer_part(const struct cn_step *step, const float *const *inputs, size_t count,
+                             float *y, float *scratch, size_t part, size_t parts) {
     if (is_wide(&step->layer)) {
-        cn_affine_infer(step, inputs, count, y, scratch);
+        cn_affine_infer_part(step, inputs, count, y, scratch, part, parts);
         return;
     }
+    if (part > 0) /* few units are computed by one */
+        return;
     const struct dense_config *config = config_of(&step->layer);
     const struct cn_dense shape = {step->layer.input_shape.dims[0], config->units};
     const bool relu = config->activation == CN_ACTIVATION_RELU;
@@ -139,6 +141,16 @@ static void dense_infer(const struct cn_step *step, const float *const *inputs, 
                         step->packed + kernel_size(config, &step->layer), &shape, count, relu);
     if (!relu)
         cn_activation_forward(y, count, (size_t)config->units, config->activation);
+}
+
+static void dense_infer_end(const struct cn_step *step, size_t count, float *y, size_t parts) {
+    if (is_wide(&step->layer))
+        cn_affine_infer_end(step, count, y, parts);
+}
+
+static void dense_infer(const struct cn_step *step, const float *const *inputs, size_t count,
+                        float *y, float *scratch) {
+    dense_infer_part(step, inputs, count, y, scratch, 0, 1);
 }
 
 static const char *dense_kernel(const struct cn_step *step) {
@@ -151,6 +163,8 @@ static enum cn_activation *dense_activation(struct cn_layer *layer) {
 
 static const struct cn_layer_inference dense_inference = {.prepare = cn_affine_prepare,
                                                           .infer = dense_infer,
+                                                          .infer_part = dense_infer_part,
+                                                          .infer_end = dense_infer_end,
                                                           .kernel = dense_kernel,
                                                           .packed_size = dense_packed_size,
                                                           .pack = dense_pack,

@@ -73,6 +73,7 @@ struct cn_step {
     struct cn_pooling pooling; /* of the poolings */
     bool pooled;               /* the step takes the maxima of `pooling` itself */
     bool by_rows;              /* the step has `infer_rows` */
+    bool has_end;              /* `infer_end` must follow `infer_part` */
 };
 
 /* Functions for layers whose samples depend on each other; none is NULL. The collect_* functions
@@ -111,6 +112,8 @@ struct cn_layer_inference {
      * The parts run at the same time, each with scratch of its own. NULL: there is only `infer`. */
     void (*infer_part)(const struct cn_step *step, const float *const *inputs, size_t count,
                        float *y, float *scratch, size_t part, size_t parts);
+    /* What remains when all `parts` are done, on one thread. Only for steps that `has_end`. */
+    void (*infer_end)(const struct cn_step *step, size_t count, float *y, size_t parts);
     /* Computes some rows of one image's output, with the same bits. x has the input's rows from
      * `x_first` on, y begins with row out.first. Only of steps that are `by_rows`, whose one input
      * is a picture. */

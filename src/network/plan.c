@@ -829,6 +829,11 @@ static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
         if (parts > 1) {
 #pragma omp barrier
         }
+        if (parts > 1 && steps == 1 && step->has_end) {
+            if (part == 0)
+                step->inference->infer_end(step, count, y, parts);
+#pragma omp barrier
+        }
         if (ports->observer != NULL && steps == 1)
             ports->observer(ports->context, s);
     }
@@ -906,9 +911,12 @@ static size_t piece_size(const struct cn_plan *plan, size_t count, size_t thread
     return size < share ? size : share;
 }
 
-/* The multiply-adds of an image that make a team worthwhile: waiting at the end of each step takes
- * about 10 us where threads sleep. */
-enum { SHARED_MACS = 1 << 23 };
+/* True if a team works on an image faster than one thread does: waiting at the end of each step
+ * takes about 10 us where threads sleep. A weight takes as long as 12 multiply-adds to read. */
+static bool pays_to_share(const struct cn_plan *plan) {
+    enum { SHARED_MACS = 1 << 23, WEIGHT_MACS = 12 };
+    return plan->macs + WEIGHT_MACS * (unsigned long long)plan->packed_size >= SHARED_MACS;
+}
 
 /* With fewer than two images per thread the team works on each image together. */
 static void run_together(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
@@ -928,7 +936,7 @@ static void run_together(const struct cn_plan *plan, struct cn_workspace *const 
 
 static void run_parallel(const struct cn_plan *plan, struct cn_workspace *const *workspaces,
                          int threads, const struct ports *ports, size_t count) {
-    if (threads >= 2 && count < 2 * (size_t)threads && plan->macs >= SHARED_MACS) {
+    if (threads >= 2 && count < 2 * (size_t)threads && pays_to_share(plan)) {
         run_together(plan, workspaces, threads, *ports, count);
         return;
     }
