@@ -27,6 +27,13 @@ const char *cn_name_list(const char *const *names, char *text, size_t size) {
     return text;
 }
 
+const char *cn_name_next(const char **rest, size_t *ret_length) {
+    const char *begin = *rest + strspn(*rest, ", ");
+    *ret_length = strcspn(begin, ", ");
+    *rest = begin + *ret_length;
+    return *ret_length > 0 ? begin : NULL;
+}
+
 bool cn_name_ends(const char *name, const char *ending) {
     const size_t length = strlen(name), end = strlen(ending);
     return length > end && strcmp(name + length - end, ending) == 0;

@@ -1,4 +1,4 @@
-/* number.c: floats as shortest decimals.
+/* number.c: floats as shortest decimals, bytes as numbers.
  *
  * Tries 7 digits first and then more or fewer: testing a candidate takes one multiplication and one
  * comparison in double arithmetic. Cases that double precision cannot decide (subnormals,
@@ -171,6 +171,28 @@ uint64_t cn_number_little(const unsigned char *bytes, int count) {
     uint64_t value = 0;
     while (count-- > 0)
         value = value << 8 | bytes[count];
+    return value;
+}
+
+uint64_t cn_number_big(const unsigned char *bytes, int count) {
+    uint64_t value = 0;
+    for (int i = 0; i < count; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+float cn_number_half(uint16_t half) {
+    const int exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
+    float value = exponent == 0    ? ldexpf((float)fraction, -24)
+                  : exponent == 31 ? (fraction == 0 ? INFINITY : NAN)
+                                   : ldexpf((float)(fraction | 0x400), exponent - 25);
+    return (half & 0x8000) != 0 ? -value : value;
+}
+
+float cn_number_brain(uint16_t brain) {
+    const uint32_t bits = (uint32_t)brain << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
     return value;
 }
 

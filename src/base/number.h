@@ -16,6 +16,14 @@ size_t cn_float_format(char text[static CN_FLOAT_TEXT], float value);
 /* The number in `count` bytes, the lowest first. */
 uint64_t cn_number_little(const unsigned char *bytes, int count);
 
+/* The number in `count` bytes, the highest first. */
+uint64_t cn_number_big(const unsigned char *bytes, int count);
+
+/* The values of an IEEE 754 binary16 number and of a bfloat16 number, which is a float's high half.
+ */
+float cn_number_half(uint16_t half);
+float cn_number_brain(uint16_t brain);
+
 /* For qsort: doubles in rising order. */
 int cn_number_compare(const void *a, const void *b);
 

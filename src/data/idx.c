@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/number.h"
 #include "data/idx.h"
 
 enum { MAGIC = 4, UNSIGNED_BYTE = 8, FIRST_BLOCK = 1 << 20, READ_SIZE = 1 << 20 };
@@ -66,9 +67,7 @@ static enum cn_status read_header(gzFile file, const char *path, int rank, struc
                           header[0], header[1], header[2], header[3], rank, (unsigned)rank);
     idx->rank = rank;
     for (int axis = 0; axis < rank; axis++) {
-        const unsigned char *at = header + MAGIC + 4 * axis;
-        const uint32_t length =
-            (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+        const uint32_t length = (uint32_t)cn_number_big(header + MAGIC + 4 * axis, 4);
         if (length == 0 || length > INT32_MAX)
             return cn_fail_at(error, CN_MALFORMED, path, MAGIC + 4 * axis,
                               "axis %d has %u items; 1 to 2147483647 are possible", axis,

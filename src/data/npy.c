@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <zlib.h>
 
+#include "base/number.h"
 #include "data/npy.h"
 
 /* ---- .npy ---- */
@@ -58,14 +59,11 @@ enum cn_status cn_npy_parse(const unsigned char *bytes, size_t length, const cha
                             struct cn_npy *ret_array, struct cn_error *error) {
     struct cn_npy array = {0};
     char head[1024];
-    size_t begin = 10, size, bytes_needed;
+    size_t begin, size, bytes_needed;
     if (length < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0 || bytes[6] < 1 || bytes[6] > 3)
         return cn_fail_at(error, CN_MALFORMED, source, 0, "is not a NumPy array of version 1 to 3");
-    size = (size_t)bytes[8] | (size_t)bytes[9] << 8;
-    if (bytes[6] > 1) {
-        size |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-        begin = 12;
-    }
+    begin = bytes[6] == 1 ? 10 : 12;
+    size = (size_t)cn_number_little(bytes + 8, (int)begin - 8);
     if (size >= sizeof head || size > length - begin)
         return cn_fail_at(error, CN_MALFORMED, source, 8,
                           "has a head of %zu bytes; the file has %zu more, and %zu is the limit",

@@ -80,7 +80,7 @@ static enum http_room room_for(const struct http_connections *connections, enum 
     return same < connections->max_per_client ? HTTP_ROOM : HTTP_ROOM_CLIENT;
 }
 
-static bool has_unread(int fd) {
+bool http_has_unread(int fd) {
     int unread = 0;
     return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
 }
@@ -96,7 +96,7 @@ static void close_idle(struct http_connections *connections, const struct http_c
             !connection->closing &&
             (all || memcmp(&connection->client, client, sizeof *client) == 0) &&
             (oldest == NULL || connection->phase_began < oldest->phase_began) &&
-            !has_unread(connection->fd))
+            !http_has_unread(connection->fd))
             oldest = connection;
     }
     if (oldest == NULL || connections->closing >= CLOSING_AT_ONCE)

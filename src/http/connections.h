@@ -103,6 +103,9 @@ struct http_connection *http_connections_unassigned(struct http_connections *con
 void http_connections_remove(struct http_connections *connections,
                              struct http_connection *connection);
 
+/* True if bytes have arrived that nothing has read yet. */
+bool http_has_unread(int fd);
+
 /* The connection of a socket, or NULL. */
 struct http_connection *http_connections_find(struct http_connections *connections, int fd);
 

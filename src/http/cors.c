@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/names.h"
+
 /* The request headers that endpoints read, and the response headers that scripts may read. */
 static const char request_headers[] =
     "Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
@@ -26,19 +28,11 @@ static bool is_origin(const char *text, size_t length) {
     return true;
 }
 
-/* The next element of a list, without blanks; NULL after the last. */
-static const char *origin_next(const char **rest, size_t *length) {
-    const char *begin = *rest + strspn(*rest, ", ");
-    *length = strcspn(begin, ", ");
-    *rest = begin + *length;
-    return *length > 0 ? begin : NULL;
-}
-
 bool http_cors_is_valid(const char *origins) {
     size_t length = 0, count = 0;
     if (strcmp(origins, "none") == 0 || strcmp(origins, "*") == 0)
         return true;
-    for (const char *one; (one = origin_next(&origins, &length)) != NULL; count++)
+    for (const char *one; (one = cn_name_next(&origins, &length)) != NULL; count++)
         if (!is_origin(one, length))
             return false;
     return count > 0;
@@ -50,7 +44,7 @@ const char *http_cors_allowed(const char *origins, const char *origin) {
         return NULL;
     if (strcmp(origins, "*") == 0)
         return "*";
-    for (const char *one; (one = origin_next(&origins, &length)) != NULL;)
+    for (const char *one; (one = cn_name_next(&origins, &length)) != NULL;)
         if (strlen(origin) == length && memcmp(one, origin, length) == 0)
             return origin;
     return NULL;

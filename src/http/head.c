@@ -22,6 +22,13 @@ static bool is_alphanumeric(char c) {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+int http_hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool http_is_tchar(char c) {
     static const bool tchar[256] = {
         ['!'] = true,         ['#' ... '\''] = true, ['*' ... '+'] = true,

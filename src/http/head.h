@@ -34,6 +34,9 @@ bool http_head_is_extension(const char *text, size_t length);
 /* Records a fault, unless one is recorded already. */
 void http_head_reject(struct http_head *head, unsigned status, const char *fault);
 
+/* The value of a hexadecimal digit, or -1. */
+int http_hex_digit(char c);
+
 /* True for RFC 9110's tchar: the characters of methods and names. */
 bool http_is_tchar(char c);
 

@@ -8,23 +8,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/names.h"
 #include "http/cors.h"
 
 enum { HOST_SIZE = 256 };
-
-/* The next element of a list, without blanks; NULL after the last. */
-static const char *next_name(const char **rest, size_t *length) {
-    const char *begin = *rest + strspn(*rest, ", ");
-    *length = strcspn(begin, ", ");
-    *rest = begin + *length;
-    return *length > 0 ? begin : NULL;
-}
 
 bool http_origin_hosts_are_valid(const char *hosts) {
     size_t length = 0, count = 0;
     if (strcmp(hosts, "none") == 0 || strcmp(hosts, "*") == 0)
         return true;
-    for (const char *name; (name = next_name(&hosts, &length)) != NULL; count++) {
+    for (const char *name; (name = cn_name_next(&hosts, &length)) != NULL; count++) {
         for (size_t i = 0; i < length; i++)
             if (!isalnum((unsigned char)name[i]) && strchr("-._", name[i]) == NULL)
                 return false;
@@ -72,7 +65,7 @@ bool http_origin_host_is_allowed(const char *host, const char *hosts) {
         return false;
     if (is_address(name) || is_localhost(name))
         return true;
-    for (const char *one; (one = next_name(&hosts, &length)) != NULL;)
+    for (const char *one; (one = cn_name_next(&hosts, &length)) != NULL;)
         if (strlen(name) == length && strncasecmp(one, name, length) == 0)
             return true;
     return false;

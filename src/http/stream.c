@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/head.h"
+
 /* Libmicrohttpd gets this in place of a refused head. A refused body ends at the fault. */
 static const char refused_head[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 static const char last_chunk[] = "0\r\n\r\n";
@@ -181,24 +183,17 @@ static void read_head(struct http_stream *stream, struct run *run) {
         run->stuck = true;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Parses hexadecimal digits; an extension may follow, which is ignored: RFC 9112, 7.1.1. */
 static void read_chunk_size(struct http_head *head, const char *line, size_t length,
                             uint64_t *ret_size) {
     uint64_t size = 0;
     size_t digits = 0;
-    for (; digits < length && hex_digit(line[digits]) >= 0; digits++) {
+    for (; digits < length && http_hex_digit(line[digits]) >= 0; digits++) {
         if (size > INT64_MAX >> 4) {
             http_head_reject(head, 413, "a chunk is larger than any body that is accepted");
             return;
         }
-        size = size << 4 | (unsigned)hex_digit(line[digits]);
+        size = size << 4 | (unsigned)http_hex_digit(line[digits]);
     }
     if (digits == 0 || digits > 2 * SIZE_DIGITS)
         http_head_reject(head, 400, "a chunk's size is not a hexadecimal number");

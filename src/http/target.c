@@ -5,25 +5,17 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/head.h"
+
 static unsigned target_fail(const char **ret_fault, unsigned status, const char *fault) {
     *ret_fault = fault;
     return status;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* The byte that "%xx" encodes, or -1. */
 static int percent_code(const char *text) {
-    int high = hex_digit(text[1]);
-    int low = high >= 0 ? hex_digit(text[2]) : -1;
+    int high = http_hex_digit(text[1]);
+    int low = high >= 0 ? http_hex_digit(text[2]) : -1;
     return low >= 0 ? high * 16 + low : -1;
 }
 

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/time.h"
@@ -24,18 +23,14 @@ static void timeouts_wake(struct http_timeouts *timeouts) {
     eventfd_write(timeouts->wake, 1);
 }
 
-static bool has_unread(int fd) {
-    int unread = 0;
-    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
-}
-
 /* True while bytes that came in time lie unread: the connection's HTTP thread is busy, and its
  * client is not late. When the server stops, only a client that has ended is waited for. */
 static bool awaits_thread(const struct http_timeouts *timeouts,
                           const struct http_connection *connection) {
     const int phase = connection->phase;
     const bool reading = phase == HTTP_PHASE_HEAD || phase == HTTP_PHASE_IDLE;
-    return (connection->ended || (reading && !timeouts->draining)) && has_unread(connection->fd);
+    return (connection->ended || (reading && !timeouts->draining)) &&
+           http_has_unread(connection->fd);
 }
 
 /* Shuts down overdue connections; returns the next deadline. */
@@ -217,7 +212,7 @@ static uint64_t drain_deadline(struct http_connection *connection, uint64_t head
     if (phase != HTTP_PHASE_IDLE && phase != HTTP_PHASE_HEAD)
         return deadline;
     /* A request that has arrived but was not read yet is still answered. */
-    if (has_unread(connection->fd))
+    if (http_has_unread(connection->fd))
         return deadline;
     return phase == HTTP_PHASE_IDLE ? 1 : head_deadline;
 }

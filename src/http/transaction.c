@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "base/names.h"
@@ -518,9 +517,7 @@ void http_transaction_completed(void *cls, struct MHD_Connection *connection, vo
 
 /* True if the client may still be sending bytes that are not needed. */
 static bool needs_linger(const struct http_connection *peer) {
-    int unread = 0;
-    return peer->class != HTTP_CLASS_OWN &&
-           (peer->request.linger || (ioctl(peer->fd, FIONREAD, &unread) == 0 && unread > 0));
+    return peer->class != HTTP_CLASS_OWN && (peer->request.linger || http_has_unread(peer->fd));
 }
 
 /* Gives a new connection the current certificate. Without one, or without memory for it, the

@@ -11,17 +11,10 @@
 
 #include "base/number.h"
 
-static uint64_t big(const unsigned char *b, int count) {
-    uint64_t value = 0;
-    for (int i = 0; i < count; i++)
-        value = value << 8 | b[i];
-    return value;
-}
-
 /* Walks chunks of length, type, data and checksum, up to IEND. */
 static size_t png_end(const unsigned char *b, size_t length) {
     for (size_t at = 8; length - at >= 12;) {
-        const uint64_t size = big(b + at, 4);
+        const uint64_t size = cn_number_big(b + at, 4);
         if (size > length - at - 12)
             break;
         if (memcmp(b + at + 4, "IEND", 4) == 0)
@@ -44,7 +37,7 @@ static size_t jpeg_end(const unsigned char *b, size_t length) {
         }
         if (b[at + 1] == 0xd9)
             return at + 2;
-        const size_t size = length - at >= 4 ? (size_t)big(b + at + 2, 2) : length;
+        const size_t size = length - at >= 4 ? (size_t)cn_number_big(b + at + 2, 2) : length;
         if (size > length - at - 2 ||
             (b[at + 1] == 0xe2 && size >= 6 && memcmp(b + at + 4, "MPF", 4) == 0))
             break;
@@ -128,7 +121,8 @@ static size_t pnm_end(const unsigned char *b, size_t length) {
  * tiles. */
 static size_t tiff_end(const unsigned char *b, size_t length) {
     static const unsigned char sizes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8};
-    uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : cn_number_little;
+    uint64_t (*const number)(const unsigned char *, int) =
+        b[0] == 'M' ? cn_number_big : cn_number_little;
     uint64_t end = 8, at = length >= 8 ? number(b + 4, 4) : 0;
     if (length < 8 || number(b + 2, 2) != 42)
         return length;
@@ -182,9 +176,9 @@ static size_t at_most(uint64_t end, size_t length) {
 static uint64_t jpeg_pixels(const unsigned char *b, size_t length) {
     for (size_t at = 2; at < length && length - at >= 9 && b[at] == 0xff;) {
         const unsigned char marker = b[at + 1];
-        const size_t size = (size_t)big(b + at + 2, 2);
+        const size_t size = (size_t)cn_number_big(b + at + 2, 2);
         if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc)
-            return big(b + at + 5, 2) * big(b + at + 7, 2);
+            return cn_number_big(b + at + 5, 2) * cn_number_big(b + at + 7, 2);
         if (marker == 0xff || size + 2 > length - at)
             at += marker == 0xff ? 1 : length - at;
         else
@@ -216,7 +210,8 @@ static uint64_t bmp_pixels(const unsigned char *b, size_t length) {
 
 /* The entries of width and height in the first directory of a TIFF or a BigTIFF. */
 static uint64_t tiff_pixels(const unsigned char *b, size_t length) {
-    uint64_t (*const number)(const unsigned char *, int) = b[0] == 'M' ? big : cn_number_little;
+    uint64_t (*const number)(const unsigned char *, int) =
+        b[0] == 'M' ? cn_number_big : cn_number_little;
     const bool large = number(b + 2, 2) == 43;
     const int word = large ? 8 : 4, counter = large ? 8 : 2;
     const size_t entry_size = large ? 20 : 12;
@@ -245,7 +240,7 @@ size_t cn_picture_pixels(const void *bytes, size_t length) {
     } else if (length < 16) {
         return 0;
     } else if (length >= 24 && memcmp(b, "\x89PNG\r\n\x1a\n", 8) == 0) {
-        pixels = big(b + 16, 4) * big(b + 20, 4);
+        pixels = cn_number_big(b + 16, 4) * cn_number_big(b + 20, 4);
     } else if (b[0] == 0xff && b[1] == 0xd8) {
         pixels = jpeg_pixels(b, length);
     } else if (memcmp(b, "GIF8", 4) == 0) {

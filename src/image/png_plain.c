@@ -14,13 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "image/decoded_rows.h"
 
 enum { MOST_BYTES = 65536, CHUNK_HEAD = 8, CHUNK_SUM = 4 };
-
-static uint32_t plain_u32(const unsigned char *bytes) {
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
 
 /* The compressed data, one piece or several that follow each other. */
 struct plain_data {
@@ -54,9 +51,9 @@ static bool collect_data(const unsigned char *bytes, size_t length, struct plain
     bool begun = false;
     for (size_t at = CN_PNG_SIGNATURE;;) {
         const unsigned char *chunk = bytes + at;
-        const size_t size = plain_u32(chunk);
+        const size_t size = (size_t)cn_number_big(chunk, 4);
         const unsigned char *content = chunk + CHUNK_HEAD;
-        if (libdeflate_crc32(0, chunk + 4, size + 4) != plain_u32(content + size))
+        if (libdeflate_crc32(0, chunk + 4, size + 4) != cn_number_big(content + size, 4))
             return false;
         if (memcmp(chunk + 4, "IDAT", 4) == 0) {
             begun = true;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/number.h"
 #include "image/png_scan.h"
 
 enum {
@@ -18,10 +19,6 @@ static const unsigned char signature[CN_PNG_SIGNATURE] = {137, 'P', 'N', 'G', 13
 
 bool cn_png_recognize(const void *bytes, size_t length) {
     return length >= sizeof signature && memcmp(bytes, signature, sizeof signature) == 0;
-}
-
-static uint32_t read_u32(const unsigned char *bytes) {
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
 /* Samples per pixel of each legal colour type, and its legal depths as a bit set; PNG 2.3 table 1.
@@ -39,7 +36,8 @@ static const struct {
 
 static enum cn_status read_header(const unsigned char *data, const struct cn_picture_limits *limits,
                                   struct cn_png_header *ret_header, struct cn_error *error) {
-    const uint32_t width = read_u32(data), height = read_u32(data + 4);
+    const uint32_t width = (uint32_t)cn_number_big(data, 4),
+                   height = (uint32_t)cn_number_big(data + 4, 4);
     const unsigned depth = data[8], color_type = data[9];
     if (color_type >= 7 || depth > 16 || !(color_types[color_type].depths >> depth & 1U))
         return cn_fail(error, CN_MALFORMED, "PNG: colour type %u with depth %u is not valid",
@@ -111,7 +109,7 @@ enum cn_status cn_png_scan(const unsigned char *bytes, size_t length,
             return cn_fail_at(error, CN_MALFORMED, NULL, (long long)at,
                               "PNG: ends after %zu bytes, before its IEND chunk", length);
         const unsigned char *chunk = bytes + at;
-        const uint32_t size = read_u32(chunk);
+        const uint32_t size = (uint32_t)cn_number_big(chunk, 4);
         if (size > length - at - CHUNK_OVERHEAD)
             return cn_fail_at(error, CN_MALFORMED, NULL, (long long)at,
                               "PNG: a chunk of %u bytes runs past the end at byte %zu",

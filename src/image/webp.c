@@ -5,20 +5,17 @@
 
 #include <webp/decode.h>
 
+#include "base/number.h"
 #include "image/decoded_rows.h"
 #include "image/orientation.h"
 
 enum { LOSSLESS = 2, PIECE = 1 << 16, RIFF_HEADER = 12, CHUNK_HEADER = 8, EXIF_PREFIX = 6 };
 
-static size_t read_size(const unsigned char *bytes) {
-    return (size_t)bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16 |
-           (size_t)bytes[3] << 24;
-}
-
 /* The orientation in the container's EXIF chunk, which follows the picture. */
 static int find_orientation(const unsigned char *bytes, size_t length) {
     for (size_t at = RIFF_HEADER; at + CHUNK_HEADER <= length;) {
-        const size_t size = read_size(bytes + at + 4), rest = length - at - CHUNK_HEADER;
+        const size_t size = (size_t)cn_number_little(bytes + at + 4, 4);
+        const size_t rest = length - at - CHUNK_HEADER;
         const unsigned char *data = bytes + at + CHUNK_HEADER;
         if (size > rest)
             break;

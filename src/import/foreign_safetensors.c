@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "import/source.h"
 #include "json/load.h"
 
@@ -97,11 +98,10 @@ static enum cn_status entries_read(struct import_source *source, json_t *header,
 enum cn_status import_safetensors(const struct import_file *file, struct import_source *source,
                                   struct cn_error *error) {
     json_error_t problem;
-    uint64_t header_length = 0;
     source->format = "safetensors state dict";
     source->naming = IMPORT_BY_SHAPE;
-    for (int i = LENGTH_BYTES - 1; i >= 0 && file->length >= LENGTH_BYTES; i--)
-        header_length = header_length << 8 | file->bytes[i];
+    const uint64_t header_length =
+        file->length < LENGTH_BYTES ? 0 : cn_number_little(file->bytes, LENGTH_BYTES);
     if (file->length < LENGTH_BYTES || header_length > file->length - LENGTH_BYTES ||
         header_length > MAX_HEADER)
         return cn_fail(error, CN_MALFORMED, "claims a header of %llu bytes, but has %zu in all",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "import/source.h"
 #include "json/load.h"
 
@@ -316,13 +317,6 @@ static enum cn_status file_read(struct import_source *source, hid_t file, struct
     return status;
 }
 
-static uint64_t number_at(const unsigned char *bytes, size_t width) {
-    uint64_t number = 0;
-    for (size_t i = 0; i < width; i++)
-        number |= (uint64_t)bytes[i] << 8 * i;
-    return number;
-}
-
 /* True if a global heap, which has the texts of attributes, has an object without any length:
  * libhdf5 1.10 would walk on the spot. Version 1 of "III.E. Global Heap" in HDF5's file format. */
 static bool has_endless_heap(const struct import_file *file) {
@@ -330,11 +324,12 @@ static bool has_endless_heap(const struct import_file *file) {
     const unsigned char *end = file->bytes + file->length, *heap = file->bytes;
     while ((heap = memmem(heap, (size_t)(end - heap), mark, sizeof mark)) != NULL) {
         const size_t left = (size_t)(end - heap);
-        const uint64_t size = left >= 16 ? number_at(heap + 8, 8) : 0;
+        const uint64_t size = left >= 16 ? cn_number_little(heap + 8, 8) : 0;
         uint64_t at = 16;
         while (at + 16 <= size && at + 16 <= left) {
-            const uint64_t length = number_at(heap + at + 8, 8);
-            const uint64_t step = number_at(heap + at, 2) == 0 ? length : 16 + (length + 7) / 8 * 8;
+            const uint64_t length = cn_number_little(heap + at + 8, 8);
+            const uint64_t step =
+                cn_number_little(heap + at, 2) == 0 ? length : 16 + (length + 7) / 8 * 8;
             if (step == 0)
                 return true;
             if (step > left)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "import/onnx_private.h"
 
 enum { MOST_ELEMENTS = 1 << 28 };
@@ -99,29 +100,6 @@ void onnx_set_number(struct onnx_tensor *tensor, size_t i, double value) {
 
 /* ---- Decoding ---- */
 
-static float half_value(uint16_t half) {
-    const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t exponent = (half >> 10) & 31, mantissa = half & 1023, bits;
-    if (exponent == 31) {
-        bits = sign | 0x7f800000 | mantissa << 13;
-    } else if (exponent != 0) {
-        bits = sign | (exponent + 112) << 23 | mantissa << 13;
-    } else {
-        const float value = (float)mantissa / 16777216.0F; /* 2^-24 */
-        return sign != 0 ? -value : value;
-    }
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float brain_value(uint16_t brain) {
-    const uint32_t bits = (uint32_t)brain << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* Decodes little-endian bytes of `type`. */
 static void raw_decode(struct onnx_tensor *tensor, const unsigned char *raw) {
     const size_t width = (size_t)types[tensor->type].bytes;
@@ -141,10 +119,10 @@ static void raw_decode(struct onnx_tensor *tensor, const unsigned char *raw) {
             onnx_floats(tensor)[i] = (float)wide;
             break;
         case ONNX_FLOAT16:
-            onnx_floats(tensor)[i] = half_value((uint16_t)bits);
+            onnx_floats(tensor)[i] = cn_number_half((uint16_t)bits);
             break;
         case ONNX_BFLOAT16:
-            onnx_floats(tensor)[i] = brain_value((uint16_t)bits);
+            onnx_floats(tensor)[i] = cn_number_brain((uint16_t)bits);
             break;
         case ONNX_INT8:
             onnx_integers(tensor)[i] = (int8_t)bits;
@@ -186,9 +164,9 @@ static bool list_decode(struct onnx_tensor *tensor, const Onnx__TensorProto *pro
         for (size_t i = 0; i < count && proto->n_int32_data == count; i++) {
             const int32_t value = proto->int32_data[i];
             if (tensor->type == ONNX_FLOAT16)
-                onnx_floats(tensor)[i] = half_value((uint16_t)value);
+                onnx_floats(tensor)[i] = cn_number_half((uint16_t)value);
             else if (tensor->type == ONNX_BFLOAT16)
-                onnx_floats(tensor)[i] = brain_value((uint16_t)value);
+                onnx_floats(tensor)[i] = cn_number_brain((uint16_t)value);
             else
                 onnx_integers(tensor)[i] = value;
         }

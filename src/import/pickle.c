@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "import/pickle.h"
 #include "json/load.h"
 
@@ -217,10 +218,7 @@ static const unsigned char *machine_take(struct machine *machine, uint64_t count
 /* A little-endian number of `width` bytes. */
 static uint64_t take_number(struct machine *machine, int width) {
     const unsigned char *bytes = machine_take(machine, (uint64_t)width);
-    uint64_t number = 0;
-    for (int i = width - 1; bytes != NULL && i >= 0; i--)
-        number = number << 8 | bytes[i];
-    return number;
+    return bytes != NULL ? cn_number_little(bytes, width) : 0;
 }
 
 /* A line without its newline. */
@@ -253,11 +251,9 @@ static void push_integer(struct machine *machine, int64_t integer) {
 /* LONG1 and LONG4: two's complement; of more than 8 bytes only the low ones are kept. */
 static void push_long(struct machine *machine, uint64_t width) {
     const unsigned char *bytes = machine_take(machine, width);
-    uint64_t number = 0;
     if (bytes == NULL)
         return;
-    for (uint64_t i = width < 8 ? width : 8; i-- > 0;)
-        number = number << 8 | bytes[i];
+    uint64_t number = cn_number_little(bytes, width < 8 ? (int)width : 8);
     if (width > 0 && width < 8 && (bytes[width - 1] & 0x80) != 0)
         number |= ~(uint64_t)0 << (8 * width);
     push_integer(machine, (int64_t)number);

@@ -3,13 +3,12 @@
  * Independent of containers. One thread. */
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "import/source.h"
 #include "json/load.h"
 
@@ -111,21 +110,10 @@ size_t import_dtype_size(enum import_dtype dtype) {
     return sizes[dtype];
 }
 
-/* IEEE 754 binary16 to binary32. */
-static float half_value(uint16_t half) {
-    const int exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
-    float value = exponent == 0    ? ldexpf((float)fraction, -24)
-                  : exponent == 31 ? (fraction == 0 ? INFINITY : NAN)
-                                   : ldexpf((float)(fraction | 0x400), exponent - 25);
-    return (half & 0x8000) != 0 ? -value : value;
-}
-
 float import_dtype_value(enum import_dtype dtype, const unsigned char *bytes, size_t index) {
     const size_t size = import_dtype_size(dtype);
-    uint64_t bits = 0;
-    for (size_t i = size; i-- > 0;)
-        bits = bits << 8 | bytes[index * size + i];
-    const uint32_t low = (uint32_t)bits, brain = low << 16;
+    const uint64_t bits = cn_number_little(bytes + index * size, (int)size);
+    const uint32_t low = (uint32_t)bits;
     float single;
     double wide;
     switch (dtype) {
@@ -136,10 +124,9 @@ float import_dtype_value(enum import_dtype dtype, const unsigned char *bytes, si
         memcpy(&wide, &bits, sizeof wide);
         return (float)wide;
     case IMPORT_F16:
-        return half_value((uint16_t)bits);
+        return cn_number_half((uint16_t)bits);
     case IMPORT_BF16:
-        memcpy(&single, &brain, sizeof single);
-        return single;
+        return cn_number_brain((uint16_t)bits);
     case IMPORT_I8:
         return (float)(int8_t)bits;
     case IMPORT_I16:

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "import/archive.h"
 #include "import/pickle.h"
 #include "import/source.h"
@@ -292,12 +293,10 @@ static enum cn_status storages_read(struct reader *reader, const struct import_f
     if (reader->storages == NULL)
         return cn_fail(reader->error, CN_MEMORY, "no memory for the storages");
     for (size_t i = 0; i < keys->count; i++) {
-        uint64_t count = 0;
         if (keys->items[i] == NULL || keys->items[i]->kind != PICKLE_TEXT ||
             file->length - offset < 8)
             return cn_fail(reader->error, CN_MALFORMED, "its storages end too early");
-        for (int k = 7; k >= 0; k--)
-            count = count << 8 | file->bytes[offset + (size_t)k];
+        const uint64_t count = cn_number_little(file->bytes + offset, 8);
         offset += 8;
         if (count > (file->length - offset) / widths[i])
             return cn_fail(reader->error, CN_MALFORMED,

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/sha256.h"
 #include "model/foreign.h"
 #include "model/safetensors.h"
@@ -34,13 +35,11 @@ struct reader {
 
 static enum cn_status read_length(const unsigned char *bytes, size_t length, struct reader *reader,
                                   size_t *ret_header) {
-    uint64_t header = 0;
     if (length < LENGTH_BYTES)
         return cn_fail_at(reader->error, CN_MALFORMED, reader->source, (long long)length,
                           "has %zu bytes; a model file begins with 8 bytes of header length",
                           length);
-    for (int i = LENGTH_BYTES - 1; i >= 0; i--)
-        header = header << 8 | bytes[i];
+    const uint64_t header = cn_number_little(bytes, LENGTH_BYTES);
     if (header > CN_SAFETENSORS_MAX_HEADER)
         return cn_fail_at(
             reader->error, CN_LIMIT, reader->source, 0,

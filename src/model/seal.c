@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/number.h"
 #include "model/safetensors.h"
 #include "json/load.h"
 
@@ -56,14 +57,12 @@ enum cn_status cn_safetensors_check_seal(const struct cn_safetensors *file, bool
     enum { LENGTH_BYTES = 8 };
     const char *stated = cn_safetensors_metadata(file, CN_SAFETENSORS_CHECKSUM);
     const char *raw = (const char *)file->raw;
-    size_t header = 0;
     char text[CN_SHA256_TEXT], shown[CN_JSON_TEXT];
     *ret_sealed = false;
     if (stated == NULL)
         return CN_OK;
-    for (int i = LENGTH_BYTES - 1; i >= 0; i--)
-        header = header << 8 | file->raw[i];
-    const char *digits = cn_seal_find(raw + LENGTH_BYTES, header);
+    const char *digits =
+        cn_seal_find(raw + LENGTH_BYTES, cn_number_little(file->raw, LENGTH_BYTES));
     if (digits == NULL)
         return cn_fail(error, CN_MALFORMED,
                        "the checksum is \"%s\"; it must be sha256: and 64 hexadecimal digits, "

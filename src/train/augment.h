@@ -93,6 +93,10 @@ bool cn_rerender(struct cn_random *random, const struct cn_preprocessing *prepro
 
 /* scratch: (height + 2) * (width + 2) floats. */
 
+static inline float cn_augment_clip(float value) {
+    return value < 0 ? 0 : value > 1 ? 1 : value;
+}
+
 /* Widens strokes by `pixels` on each side, or narrows them if negative; fractions blend. Never
  * removes more than half of the ink. */
 void cn_augment_stroke(float pixels, float *plane, int height, int width, float *scratch);

@@ -36,17 +36,13 @@ struct view {
     float *values;
 };
 
-static float clip(float value) {
-    return value < 0 ? 0 : value > 1 ? 1 : value;
-}
-
 /* Noise, from fine to coarse. */
 static void noise(const struct view *to, struct cn_random *random, float *scratch) {
     const size_t count = (size_t)to->height * (size_t)to->width;
     const float level = cn_random_uniform(random, 0, 0.8f),
                 strength = cn_random_uniform(random, 0.2f, 1);
     for (size_t i = 0; i < count; i++)
-        to->values[i] = clip(level + strength * cn_random_uniform(random, -1, 1));
+        to->values[i] = cn_augment_clip(level + strength * cn_random_uniform(random, -1, 1));
     cn_augment_blur(cn_random_uniform(random, 0, 1.5f), to->values, to->height, to->width, scratch);
 }
 
@@ -63,10 +59,10 @@ static void blobs(const struct view *to, struct cn_random *random, float *scratc
         for (int j = 0; j < to->width; j++) {
             const float y = (float)i / (float)to->height, at = (float)j / (float)to->width;
             const float x = symmetric && at > 0.5f ? 1 - at : at;
-            const float ink = clip(0.5f + steepness * (field_at(&shape, y, x) - level));
+            const float ink = cn_augment_clip(0.5f + steepness * (field_at(&shape, y, x) - level));
             const float tone = 1 - unevenness * (0.5f + 0.5f * field_at(&inside, y, x));
             to->values[i * to->width + j] =
-                clip(ink * (tone + grain * cn_random_uniform(random, -1, 1)));
+                cn_augment_clip(ink * (tone + grain * cn_random_uniform(random, -1, 1)));
         }
 }
 
@@ -91,7 +87,7 @@ static void scribble(const struct view *to, struct cn_random *random, float *scr
                         continue;
                     float *value = &to->values[i * to->width + j];
                     const float distance = hypotf((float)j - x, (float)i - y);
-                    *value = fmaxf(*value, clip(radius + 0.5f - distance));
+                    *value = fmaxf(*value, cn_augment_clip(radius + 0.5f - distance));
                 }
         }
         memmove(point, point + 4, 2 * sizeof *point);

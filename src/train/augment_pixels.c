@@ -113,13 +113,9 @@ static float rough_normal(uint64_t bits) {
     return ((float)sum - 131070.0f) * 2.6429e-5f; /* sqrt(3) / 65536 */
 }
 
-static float clip(float value) {
-    return value < 0 ? 0 : value > 1 ? 1 : value;
-}
-
 void cn_augment_noise(float amount, struct cn_random *random, float *plane, size_t count) {
     for (size_t i = 0; i < count; i++)
-        plane[i] = clip(plane[i] + amount * rough_normal(cn_random_bits(random)));
+        plane[i] = cn_augment_clip(plane[i] + amount * rough_normal(cn_random_bits(random)));
 }
 
 void cn_augment_contrast(float amount, float *plane, size_t count) {

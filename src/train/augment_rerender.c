@@ -9,7 +9,7 @@
 static void redraw(float level, float steepness, float *plane, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const float ink = (plane[i] - level) * steepness + 0.5f;
-        plane[i] = ink < 0 ? 0 : ink > 1 ? 1 : ink;
+        plane[i] = cn_augment_clip(ink);
     }
 }
 

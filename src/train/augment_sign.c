@@ -30,7 +30,7 @@ static void draw_dot(struct point at, float radius, uint8_t samples[SIDE * SIDE]
             if (x < 0 || y < 0 || x >= SIDE || y >= SIDE)
                 continue;
             const float ink = radius + 0.5f - hypotf((float)x - at.x, (float)y - at.y);
-            const uint8_t level = (uint8_t)(255 * (ink < 0 ? 0 : ink > 1 ? 1 : ink));
+            const uint8_t level = (uint8_t)(255 * cn_augment_clip(ink));
             uint8_t *sample = &samples[y * SIDE + x];
             *sample = level > *sample ? level : *sample;
         }

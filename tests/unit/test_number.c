@@ -123,3 +123,22 @@ Test(number, edges_of_binades_and_decades) {
         expect_shortest(nextafterf(value, FLT_MAX));
     }
 }
+
+Test(number, bytes_are_read_in_both_orders) {
+    const unsigned char bytes[] = {1, 2, 3, 4, 5, 6, 7, 0x88};
+    cr_assert_eq(cn_number_little(bytes, 3), 0x030201);
+    cr_assert_eq(cn_number_big(bytes, 3), 0x010203);
+    cr_assert_eq(cn_number_little(bytes, 8), 0x8807060504030201);
+    cr_assert_eq(cn_number_big(bytes, 8), 0x0102030405060788);
+}
+
+Test(number, half_floats_have_their_values) {
+    cr_assert_eq(cn_number_half(0x3c00), 1.0f);
+    cr_assert_eq(cn_number_half(0xc000), -2.0f);
+    cr_assert_eq(cn_number_half(0x0001), 0x1p-24f, "the smallest subnormal number");
+    cr_assert_eq(cn_number_half(0x7bff), 65504.0f);
+    cr_assert(signbit(cn_number_half(0x8000)));
+    cr_assert_eq(cn_number_half(0xfc00), -INFINITY);
+    cr_assert(isnan(cn_number_half(0x7e00)));
+    cr_assert_eq(cn_number_brain(0xbf80), -1.0f);
+}

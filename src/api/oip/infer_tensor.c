@@ -9,6 +9,7 @@
 #include "api/json_images.h"
 #include "api/oip/infer.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 static uint64_t load_bits(const uint8_t *bytes, int size) {
     uint64_t bits = 0;
@@ -488,16 +489,13 @@ static enum cn_status read_binary_pictures(struct prediction *p, const uint8_t *
                                            size_t length, size_t images, struct cn_error *error) {
     for (size_t at = 0; at < length;) {
         const size_t left = length - at - (length - at < 4 ? length - at : 4);
-        const uint8_t *b = bytes + at;
-        const size_t size =
-            length - at < 4 ? SIZE_MAX
-                            : b[0] | (size_t)b[1] << 8 | (size_t)b[2] << 16 | (size_t)b[3] << 24;
+        const size_t size = length - at < 4 ? SIZE_MAX : (size_t)cn_number_little(bytes + at, 4);
         if (size > left)
             return cn_fail(error, CN_INVALID,
                            "element %zu at byte %zu of the binary data is truncated: its length is "
                            "past the end",
                            p->count, at);
-        const enum cn_status status = prediction_add_bytes(p, b + 4, size, NULL, error);
+        const enum cn_status status = prediction_add_bytes(p, bytes + at + 4, size, NULL, error);
         if (status != CN_OK)
             return status;
         at += 4 + size;

@@ -30,12 +30,13 @@ static enum cn_status add_row(struct history *history, const double values[stati
     if (more == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the history");
     history->records = more;
-    more[history->count++] = (struct cn_epoch_record){.epoch = (int)history->count + 1,
-                                                      .loss = values[1],
-                                                      .accuracy = values[2],
-                                                      .validation_loss = values[3],
-                                                      .validation_accuracy = values[4],
-                                                      .learning_rate = values[5]};
+    more[history->count] = (struct cn_epoch_record){.epoch = (int)history->count + 1,
+                                                    .loss = values[1],
+                                                    .accuracy = values[2],
+                                                    .validation_loss = values[3],
+                                                    .validation_accuracy = values[4],
+                                                    .learning_rate = values[5]};
+    history->count++;
     return CN_OK;
 }
 
