@@ -31,9 +31,12 @@ static void list_layers(const struct cn_network *network, char *const *paths,
     }
 }
 
-/* Lists every layer of an unsupported class, with its path. */
-static void list_obstacles(json_t *config, const char *place, int depth, json_t *obstacles) {
-    json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers"), *layer;
+/* Lists every layer of an unsupported class, with its path, and, if `settings`, every setting that
+ * is not supported. */
+static void list_obstacles(const json_t *config, const char *place, int depth, bool settings,
+                           json_t *obstacles) {
+    const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
+    const json_t *layer;
     size_t i;
     json_array_foreach(layers, i, layer) {
         json_t *inner = json_object_get(layer, "config");
@@ -44,13 +47,37 @@ static void list_obstacles(json_t *config, const char *place, int depth, json_t 
         if (json_is_array(inner) || json_is_array(json_object_get(inner, "layers"))) {
             (void)snprintf(path + strlen(path), sizeof path - strlen(path), "/");
             if (depth < IMPORT_MAX_DEPTH)
-                list_obstacles(inner, path, depth + 1, obstacles);
+                list_obstacles(inner, path, depth + 1, settings, obstacles);
         } else if (class_name != NULL && strcmp(class_name, "InputLayer") != 0) {
             if (!cn_keras_is_known(class_name, inner, json_object_get(layer, "module")))
                 import_note(obstacles, "layer \"%s\" is a %s, which is not supported", path,
                             class_name);
+            else if (settings)
+                cn_keras_list_faults(layer, i, obstacles);
         }
     }
+}
+
+/* Replaces one obstacle as the reason why the import fails by all of them. */
+static enum cn_status refuse_all(const struct import_source *source, struct import_report *report,
+                                 enum cn_status status, struct cn_error *error) {
+    json_t *obstacle;
+    size_t i;
+    bool listed = status == CN_OK;
+    (void)json_array_clear(report->obstacles);
+    list_obstacles(json_object_get(source->architecture, "config"), "", 0, true, report->obstacles);
+    const size_t settings = json_array_size(report->obstacles);
+    json_array_foreach(report->obstacles, i, obstacle) {
+        listed = listed || strcmp(json_string_value(obstacle), error->text) == 0;
+    }
+    if (settings == 0 || (settings == 1 && listed && status != CN_OK))
+        return status; /* the error says it all */
+    if (!listed)
+        import_note(report->obstacles, "%s", error->text);
+    const size_t count = settings + !listed;
+    *error = (struct cn_error){0};
+    return cn_fail(error, CN_UNSUPPORTED, "cannot be imported: %zu %s not supported", count,
+                   count == 1 ? "part is" : "parts are");
 }
 
 /* ---- Inputs and outputs, as Keras names them ---- */
@@ -125,16 +152,17 @@ enum cn_status import_assemble(struct import_source *source, const struct cn_sha
                        "is a %s, which contains only weights; give the network with --architecture "
                        "FILE.json (Keras: model.to_json())",
                        source->format);
-    list_obstacles(json_object_get(source->architecture, "config"), "", 0, report->obstacles);
-    const size_t count = json_array_size(report->obstacles);
-    if (count > 0)
-        return cn_fail(error, CN_UNSUPPORTED, "cannot be imported: %zu %s not supported", count,
-                       count == 1 ? "part is" : "parts are");
+    list_obstacles(json_object_get(source->architecture, "config"), "", 0, false,
+                   report->obstacles);
+    if (json_array_size(report->obstacles) > 0)
+        return refuse_all(source, report, CN_OK, error);
     char *text = json_dumps(source->architecture, JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (text == NULL)
         return cn_fail(error, CN_MEMORY, "no memory for the architecture");
     status = cn_architecture_assemble(text, strlen(text), NULL, &options, &network, &paths, error);
     free(text);
+    if (status == CN_UNSUPPORTED || status == CN_INVALID)
+        status = refuse_all(source, report, status, error);
     if (status == CN_OK)
         status = cn_network_build(network, error);
     if (status == CN_OK)

@@ -78,6 +78,11 @@ enum cn_status cn_keras_layer_read(struct cn_keras_layer *entry, int rank,
 enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
                                    const struct cn_field *fields, size_t count, int rank);
 
+/* Appends to the JSON array `faults` a sentence for each setting of a trained network's layer that
+ * is not supported whatever the layer reads: cn_keras_layer_read stops at the first one. `index` is
+ * its place in its list. */
+void cn_keras_list_faults(const json_t *object, size_t index, json_t *faults);
+
 /* True for the characters that names of layers and networks may have, since they become part of
  * tensors' names, messages and pages. */
 bool cn_keras_name_byte(char byte);

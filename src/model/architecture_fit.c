@@ -89,9 +89,12 @@ static enum cn_status normalization_fit(struct cn_keras_layer *entry) {
     return CN_OK;
 }
 
-/* A setting of an axis: one number, or a list of two; 0: neither. */
-static json_int_t setting_of(const json_t *config, const char *key, size_t axis) {
+/* A setting of an axis: one number, or a list of two; 0: neither; `otherwise`: not given. */
+static json_int_t setting_of(const json_t *config, const char *key, size_t axis,
+                             json_int_t otherwise) {
     const json_t *value = json_object_get(config, key);
+    if (value == NULL || json_is_null(value))
+        return otherwise;
     return json_integer_value(json_is_array(value) ? json_array_get(value, axis) : value);
 }
 
@@ -106,8 +109,8 @@ static enum cn_status output_size_fit(struct cn_keras_layer *entry, const struct
     const char *padding = json_string_value(json_object_get(entry->config, "padding"));
     const bool same = padding != NULL && strcmp(padding, "same") == 0;
     for (size_t i = 0; i < 2; i++) {
-        const json_int_t kernel = setting_of(entry->config, "kernel_size", i);
-        const json_int_t step = setting_of(entry->config, "strides", i);
+        const json_int_t kernel = setting_of(entry->config, "kernel_size", i, 0);
+        const json_int_t step = setting_of(entry->config, "strides", i, 1);
         const json_int_t size = json_integer_value(json_array_get(sizes, i));
         if (kernel < 1 || step < 1 || kernel > 1 << 12 || step > 1 << 12)
             return CN_OK; /* the layer itself says what is wrong */

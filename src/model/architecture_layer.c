@@ -208,32 +208,40 @@ static void rule_show(const char *rule, char text[static CN_JSON_TEXT]) {
     json_decref(list);
 }
 
-/* Refuses every key that is neither a field nor known to be harmless with its value. */
+/* Refuses a key that is neither a field nor known to be harmless with its value. */
+static enum cn_status check_key(const struct cn_keras_layer *entry, const struct cn_field *fields,
+                                size_t count, int rank, const char *key, const json_t *value) {
+    char name[CN_JSON_TEXT], shown[CN_JSON_TEXT];
+    const char *rule;
+    bool known = false;
+    for (size_t i = 0; i < count && !known; i++)
+        known = strcmp(fields[i].name, key) == 0;
+    if (known || cn_keras_is_rule(key) || cn_keras_ignorable(key, value, rank, &rule) ||
+        (entry->lenient && cn_keras_trains_only(key)))
+        return CN_OK;
+    (void)cn_text_show(key, name);
+    (void)cn_json_show(value, shown);
+    if (rule != NULL) {
+        char words[CN_JSON_TEXT];
+        rule_show(rule, words);
+        return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; it must be %s", entry->label,
+                       name, shown, words);
+    }
+    return cn_fail(entry->error, CN_UNSUPPORTED,
+                   "%s: %s is %s; a %s with this key is not supported", entry->label, name, shown,
+                   entry->class_name);
+}
+
 enum cn_status cn_keras_check_keys(const struct cn_keras_layer *entry,
                                    const struct cn_field *fields, size_t count, int rank) {
-    char name[CN_JSON_TEXT], shown[CN_JSON_TEXT];
-    const char *key, *rule;
+    const char *key;
     json_t *value;
+    enum cn_status status = CN_OK;
     json_object_foreach(entry->config, key, value) {
-        bool known = false;
-        for (size_t i = 0; i < count && !known; i++)
-            known = strcmp(fields[i].name, key) == 0;
-        if (known || cn_keras_is_rule(key) || cn_keras_ignorable(key, value, rank, &rule) ||
-            (entry->lenient && cn_keras_trains_only(key)))
-            continue;
-        (void)cn_text_show(key, name);
-        (void)cn_json_show(value, shown);
-        if (rule != NULL) {
-            char words[CN_JSON_TEXT];
-            rule_show(rule, words);
-            return cn_fail(entry->error, CN_UNSUPPORTED, "%s: %s is %s; it must be %s",
-                           entry->label, name, shown, words);
-        }
-        return cn_fail(entry->error, CN_UNSUPPORTED,
-                       "%s: %s is %s; a %s with this key is not supported", entry->label, name,
-                       shown, entry->class_name);
+        if (status == CN_OK)
+            status = check_key(entry, fields, count, rank, key, value);
     }
-    return CN_OK;
+    return status;
 }
 
 const struct cn_layer_type *cn_keras_layer_type(struct cn_keras_layer *entry) {
@@ -306,4 +314,46 @@ enum cn_status cn_keras_layer_open(json_t *object, size_t index, bool lenient,
         (void)snprintf(entry->label, sizeof entry->label, "layer \"%s\"",
                        cn_text_show(entry->name, shown));
     return CN_OK;
+}
+
+/* The settings of a layer that has been opened. A key that no layer of ours has may belong to what
+ * cn_keras_fit_layer rewrites, and an axis is right or wrong by the input's rank: they count as
+ * faults only when the network is assembled. */
+static void list_settings(struct cn_keras_layer *entry, json_t *faults) {
+    _Alignas(8) unsigned char config[CN_LAYER_CONFIG] = {0};
+    size_t field_count = 0;
+    bool alone = false;
+    const char *key, *rule;
+    json_t *value, *format = json_object_get(entry->config, "data_format");
+    if (json_is_string(format) && strcmp(json_string_value(format), "channels_first") == 0)
+        (void)json_object_set_new(entry->config, "data_format", json_string("channels_last"));
+    (void)cn_keras_take_function(entry->class_name, entry->config, &alone);
+    const struct cn_layer_type *type = cn_keras_layer_type(entry);
+    if (type == NULL)
+        return;
+    const struct cn_field *fields = cn_layer_type_fields(type, &field_count);
+    cn_layer_type_defaults(type, config);
+    for (size_t i = 0; i < field_count; i++)
+        if (json_object_get(entry->config, fields[i].name) != NULL &&
+            read_field(entry, &fields[i], config) != CN_OK)
+            (void)json_array_append_new(faults, json_string(entry->error->text));
+    json_object_foreach(entry->config, key, value) {
+        if (strcmp(key, "axis") != 0 && !cn_keras_ignorable(key, value, 0, &rule) && rule != NULL &&
+            check_key(entry, fields, field_count, 0, key, value) != CN_OK)
+            (void)json_array_append_new(faults, json_string(entry->error->text));
+    }
+}
+
+void cn_keras_list_faults(const json_t *object, size_t index, json_t *faults) {
+    struct cn_error error = {0};
+    struct cn_keras_layer entry;
+    bool known = false;
+    json_t *copy = json_deep_copy(object);
+    if (cn_keras_layer_open(copy, index, true, &entry, &error) == CN_OK &&
+        json_is_object(entry.config) &&
+        !cn_keras_trains_only_class(entry.class_name, entry.config) &&
+        !cn_keras_is_operation(entry.class_name, entry.config, json_object_get(copy, "module"),
+                               &known))
+        list_settings(&entry, faults);
+    json_decref(copy);
 }

@@ -564,9 +564,14 @@ out:
 
 size_t cn_model_read_again_bytes(const struct cn_model *model) {
     struct stat info;
+    unsigned char length = 0; /* the lowest byte of the header's; the data follow it */
     if (model->weights_file < 0 || fstat(model->weights_file, &info) != 0)
         return 0;
-    return (size_t)info.st_size + model->network->parameter_count * sizeof(float);
+    const bool aligned =
+        pread(model->weights_file, &length, 1, 0) == 1 && length % sizeof(float) == 0;
+    /* cn_safetensors_parse copies data that are not aligned */
+    return (size_t)info.st_size * (aligned ? 1 : 2) +
+           model->network->parameter_count * sizeof(float);
 }
 
 enum cn_status cn_model_read_again(const struct cn_model *model, struct cn_network **ret_network,

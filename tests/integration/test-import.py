@@ -312,6 +312,18 @@ def test_refusals(folder):
     path = written(folder, "lstm.json", json.dumps(architecture).encode())
     refused(os.path.join(FILES, "tiny.pth"), 'layer "one" is a LSTM', "--architecture=" + path)
     refused(os.path.join(FILES, "tiny.pth"), 'layer "two" is a LSTM', "--architecture=" + path)
+    # Settings, in whichever layers: all of them in one message, beside the classes.
+    layers = architecture["config"]["layers"]
+    layers[-1]["config"]["activation"] = "sparsemax"
+    layers.insert(2, {"class_name": "MaxPooling2D",
+                      "config": {"name": "three", "pool_size": 2, "padding": "odd"}})
+    words = ['layer "one" is a LSTM', 'layer "three": padding is "odd"', 'activation is "sparsemax"']
+    for count in (4, 2):
+        path = written(folder, "settings.json", json.dumps(architecture).encode())
+        for word in words + ["%d parts are not supported" % count]:
+            refused(os.path.join(FILES, "tiny.pth"), word, "--architecture=" + path)
+        layers[:] = [layer for layer in layers if layer["class_name"] != "LSTM"]
+        words = words[1:]
     for argument in (["info", os.path.join(FILES, "tiny.h5")],
                      ["predict", "--model=" + os.path.join(FILES, "tiny.keras"), "-"]):
         code, _, err = convnet(*argument)

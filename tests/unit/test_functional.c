@@ -553,6 +553,9 @@ Test(functional, layers_that_keras_1_wrote_otherwise) {
          NODE("Conv2DTranspose", "c", DECONVOLUTION ",\"output_padding\":[0,1]", OF_A)},
         {NODE("Deconvolution2D", "c", OLD_DECONVOLUTION ",\"output_shape\":[null,12,12,3]", OF_A),
          NODE("Conv2DTranspose", "c", DECONVOLUTION, OF_A)},
+        {NODE("Deconvolution2D", "c",
+              ",\"nb_filter\":3,\"nb_row\":3,\"nb_col\":2,\"output_shape\":[null,8,7,3]", OF_A),
+         NODE("Conv2DTranspose", "c", ",\"filters\":3,\"kernel_size\":[3,2]", OF_A)},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         expect_same_graph(pairs[i].old, pairs[i].now, NULL);

@@ -209,6 +209,9 @@ Test(signature, large_weights_are_read_again) {
     cr_assert_eq(pwrite(fd, "x", 1, 2 << 20), 1);
     cr_expect_eq(cn_model_read_again(changed, &again, &error), CN_IO);
     cr_expect(strstr(error.text, "was changed") != NULL, "%s", error.text);
+    /* A header of an odd length: the data behind it would be copied once more. */
+    cr_assert_eq(pwrite(fd, "\1", 1, 0), 1);
+    cr_expect_gt(cn_model_read_again_bytes(changed), 12 << 20);
     (void)close(fd);
     cn_plan_free(plan);
     cn_model_free(model);
