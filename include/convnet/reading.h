@@ -23,6 +23,11 @@ struct cn_reading_options {
      * whatever is drawn there. "": any form. */
     char pattern[CN_READING_PATTERN];
     bool separators; /* dots, commas, minus signs and slashes become characters of the text */
+    /* The most parts of the picture that are classified, each of which may be a character; 0: only
+     * a line's own limit holds. */
+    size_t most_parts;
+    bool (*stop)(void *context); /* called for each part: true ends the reading; may be NULL */
+    void *context;
 };
 
 /* One character: a digit, or a separator, which has no probabilities. */
@@ -60,7 +65,8 @@ enum cn_status cn_reading_options_check(const struct cn_reading_options *options
 
 /* Reads a picture with `plan`, which must be `model`'s, on the calling thread. A picture without
  * ink has no lines. Caller frees with cn_reading_free. CN_UNSUPPORTED: the model cannot read;
- * CN_INVALID: the options; CN_LIMIT: more characters than CN_READING_MOST_SYMBOLS; CN_MEMORY. */
+ * CN_INVALID: the options; CN_LIMIT: too many characters, or more parts than `most_parts`;
+ * CN_CANCELED: `stop` returned true; CN_MEMORY. */
 enum cn_status cn_read(const struct cn_model *model, const struct cn_plan *plan,
                        struct cn_workspace *workspace, const struct cn_picture *picture,
                        const struct cn_reading_options *options, struct cn_reading **ret_reading,

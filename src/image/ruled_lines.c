@@ -42,11 +42,30 @@ static int min(int a, int b) {
     return a < b ? a : b;
 }
 
-/* One bit per cell: whether it has ink. */
+/* Which cells have ink, and how much ink lies along each line through them. */
 struct cells {
     int cell, columns, rows;
-    uint8_t ink[CELLS * CELLS];
+    uint8_t ink[CELLS * CELLS];                         /* 0 or 1 */
+    uint8_t shifts[2 * SLOPES + 1][CELLS];              /* [rise][column] */
+    uint8_t counts[2 * SLOPES + 1][CELLS + 2 * SLOPES]; /* [rise][start]: the inked columns */
 };
+
+/* The rise at `column` of a line that rises by `rise` cells in all. */
+static int rise_at(const struct cells *cells, int rise, int column) {
+    return rise * column / (cells->columns > 1 ? cells->columns - 1 : 1);
+}
+
+/* Inks a cell, or clears it, and counts that on each line through it. */
+static void set_ink(struct cells *cells, int column, int row, uint8_t ink) {
+    uint8_t *cell = &cells->ink[row * cells->columns + column];
+    if (*cell == ink)
+        return;
+    *cell = ink;
+    for (int rise = 0; rise <= 2 * SLOPES; rise++) {
+        uint8_t *count = &cells->counts[rise][row + cells->shifts[rise][column]];
+        *count = (uint8_t)(ink != 0 ? *count + 1 : *count - 1);
+    }
+}
 
 static void fill_cells(struct cells *cells, const struct view *view) {
     const int longer = view->length > view->breadth ? view->length : view->breadth;
@@ -54,40 +73,26 @@ static void fill_cells(struct cells *cells, const struct view *view) {
     cells->columns = (view->length + cells->cell - 1) / cells->cell;
     cells->rows = (view->breadth + cells->cell - 1) / cells->cell;
     memset(cells->ink, 0, (size_t)cells->columns * (size_t)cells->rows);
+    memset(cells->counts, 0, sizeof cells->counts);
+    for (int rise = -SLOPES; rise <= SLOPES; rise++)
+        for (int column = 0; column < cells->columns; column++)
+            cells->shifts[rise + SLOPES][column] = (uint8_t)(SLOPES - rise_at(cells, rise, column));
     for (int across = 0; across < view->breadth; across++)
         for (int along = 0; along < view->length; along++)
             if (view->samples[(size_t)along * view->step + (size_t)across * view->stride] > 0)
-                cells->ink[along / cells->cell + across / cells->cell * cells->columns] = 1;
-}
-
-/* The rise at `column` of a line that rises by `rise` cells in all. */
-static int rise_at(const struct cells *cells, int rise, int column) {
-    return rise * column / (cells->columns > 1 ? cells->columns - 1 : 1);
+                set_ink(cells, along / cells->cell, across / cells->cell, 1);
 }
 
 /* Finds the slope and offset with the most inked columns; returns their number. */
 static int find_best(const struct cells *cells, int *ret_rise, int *ret_start) {
-    uint8_t columns[CELLS * CELLS], rows[CELLS * CELLS]; /* the inked cells, which are few */
-    int inked = 0, best = 0;
-    for (int row = 0; row < cells->rows; row++)
-        for (int column = 0; column < cells->columns; column++)
-            if (cells->ink[row * cells->columns + column] != 0) {
-                columns[inked] = (uint8_t)column;
-                rows[inked++] = (uint8_t)row;
+    int best = 0;
+    for (int rise = 0; rise <= 2 * SLOPES; rise++)
+        for (int start = 0; start < CELLS + 2 * SLOPES; start++)
+            if (cells->counts[rise][start] > best) {
+                best = cells->counts[rise][start];
+                *ret_rise = rise - SLOPES;
+                *ret_start = start - SLOPES;
             }
-    for (int rise = -SLOPES; rise <= SLOPES; rise++) {
-        int counts[CELLS + 2 * SLOPES + 1] = {0}, shifts[CELLS];
-        for (int column = 0; column < cells->columns; column++)
-            shifts[column] = SLOPES - rise_at(cells, rise, column);
-        for (int i = 0; i < inked; i++)
-            counts[rows[i] + shifts[columns[i]]]++;
-        for (int i = 0; i < CELLS + 2 * SLOPES + 1; i++)
-            if (counts[i] > best) {
-                best = counts[i];
-                *ret_rise = rise;
-                *ret_start = i - SLOPES;
-            }
-    }
     return best;
 }
 
@@ -148,7 +153,7 @@ static void erase(const struct view *view, const struct line *line, int cell, in
 static void erase_along(const struct view *view, double least_length, double least_inside) {
     struct cells cells;
     fill_cells(&cells, view);
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < MOST && cells.columns > 1; i++) { /* one cell is no line */
         int rise = 0, start = 0;
         const int length = find_best(&cells, &rise, &start);
         if (length < least_length * cells.columns)
@@ -167,7 +172,7 @@ static void erase_along(const struct view *view, double least_length, double lea
             const int row = start + rise_at(&cells, rise, column);
             for (int v = row - 1; v <= row + 1; v++)
                 if (v >= 0 && v < cells.rows)
-                    cells.ink[v * cells.columns + column] = 0;
+                    set_ink(&cells, column, v, 0);
         }
     }
 }

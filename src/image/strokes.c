@@ -54,27 +54,42 @@ static double stroke_width(const uint8_t *samples, int width, int height) {
     return 2.0 * area * grid_excess / edges;
 }
 
-void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter,
+/* Raises each sample of `to` to the one of `from` that lies (u, v) samples away. */
+static void raise_to_shifted(const uint8_t *from, int width, int height, int u, int v,
+                             uint8_t *to) {
+    const int end = u > 0 ? width - u : width;
+    for (int y = v > 0 ? 0 : -v; y < height && y + v < height; y++) {
+        const uint8_t *from_row = from + (size_t)(y + v) * (size_t)width;
+        uint8_t *to_row = to + (size_t)y * (size_t)width;
+#pragma omp simd
+        for (int x = u > 0 ? 0 : -u; x < end; x++)
+            to_row[x] = from_row[x + u] > to_row[x] ? from_row[x + u] : to_row[x];
+    }
+}
+
+void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter, uint8_t *runs,
                        uint8_t *ret_samples) {
     /* An even disc has its centre between samples, so it reaches one sample less up and to the
      * left. */
     const int low = -((diameter - 1) / 2), high = diameter / 2;
     const double radius = diameter / 2.0, middle = (low + high) / 2.0;
-    memset(ret_samples, 0, (size_t)width * (size_t)height);
-    for (int v = low; v <= high; v++) {
+    const size_t count = (size_t)width * (size_t)height;
+    memset(runs, 0, count);
+    memset(ret_samples, 0, count);
+    /* From the outermost rows of the disc inwards, `runs` has the greatest sample of each run as
+     * long as the row. */
+    int grown = 0; /* samples on each side of the disc's middle */
+    for (int v = low; v <= high + low - v; v++) {
         const double reach = radius * radius - (v - middle) * (v - middle);
-        for (int u = low; u <= high; u++) {
-            if ((u - middle) * (u - middle) > reach)
-                continue;
-            for (int y = v > 0 ? 0 : -v; y < height && y + v < height; y++) {
-                const uint8_t *from = samples + (size_t)(y + v) * (size_t)width;
-                uint8_t *to = ret_samples + (size_t)y * (size_t)width;
-                const int end = u > 0 ? width - u : width;
-#pragma omp simd
-                for (int x = u > 0 ? 0 : -u; x < end; x++)
-                    to[x] = from[x + u] > to[x] ? from[x + u] : to[x];
-            }
+        for (; 2 * grown <= high - low; grown++) {
+            const int left = (low + high) / 2 - grown, right = high + low - left;
+            if ((right - middle) * (right - middle) > reach)
+                break;
+            raise_to_shifted(samples, width, height, left, 0, runs);
+            raise_to_shifted(samples, width, height, right, 0, runs);
         }
+        raise_to_shifted(runs, width, height, 0, v, ret_samples);
+        raise_to_shifted(runs, width, height, 0, high + low - v, ret_samples);
     }
 }
 
@@ -121,7 +136,8 @@ static double draw_changed(const struct cn_plane *plane, struct cn_rectangle cro
     const size_t count = (size_t)full_width * (size_t)full_height;
     if (margin < 0)
         complement(canvas, count);
-    cn_strokes_dilate(canvas, full_width, full_height, 2 * edge + 1, ret_canvas);
+    cn_strokes_dilate(canvas, full_width, full_height, 2 * edge + 1, (uint8_t *)scratch,
+                      ret_canvas);
     if (margin < 0)
         complement(ret_canvas, count);
     const int inset = edge - margin;

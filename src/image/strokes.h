@@ -24,8 +24,9 @@ enum cn_status cn_strokes_scale(const struct cn_plane *plane, struct cn_rectangl
  * rounded to the levels of raw images. */
 void cn_strokes_place(const struct cn_strokes *strokes, const struct cn_shape *shape, float *image);
 
-/* Replaces every sample of [height, width] by the largest within `diameter` / 2 of it. */
-void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter,
+/* Replaces every sample of [height, width] by the largest within `diameter` / 2 of it. `runs` is
+ * scratch memory of as many bytes. */
+void cn_strokes_dilate(const uint8_t *samples, int width, int height, int diameter, uint8_t *runs,
                        uint8_t *ret_samples);
 
 #endif

@@ -47,14 +47,23 @@ static bool is_framework(const struct cn_piece *piece, const struct cn_plane *pl
     return thin || hollow || around;
 }
 
+static enum cn_status check_stop(const struct cn_reading_options *options, struct cn_error *error) {
+    return options->stop != NULL && options->stop(options->context)
+               ? cn_fail(error, CN_CANCELED, "the reading of the picture was stopped")
+               : CN_OK;
+}
+
 /* Erases rulings and the boxes of forms. */
 static enum cn_status erase_framework(struct cn_plane *plane, struct cn_pieces *pieces,
+                                      const struct cn_reading_options *options,
                                       struct cn_error *error) {
     bool erased = false;
     for (size_t i = 0; i < pieces->count; i++) {
         const struct cn_piece *piece = &pieces->pieces[i];
         if (!is_framework(piece, plane))
             continue;
+        if (check_stop(options, error) != CN_OK)
+            return CN_CANCELED;
         const struct cn_rectangle within = {piece->left, piece->top, cn_piece_width(piece),
                                             cn_piece_height(piece)};
         cn_ink_erase_lines(plane, within, 0.75, 0.9);
@@ -79,6 +88,7 @@ struct reader {
     size_t room;
     struct cn_candidate *candidates; /* [MOST_CANDIDATES] */
     size_t candidate_count;
+    size_t parts; /* candidates of all lines so far */
     size_t *path; /* room for MOST_CANDIDATES */
 };
 
@@ -106,7 +116,12 @@ static enum cn_status add_candidate(struct reader *r, const struct cn_glyphs *gl
     int x = 0, y = 0;
     if (r->candidate_count == MOST_CANDIDATES)
         return cn_fail(error, CN_LIMIT, "a line may be cut in more than %d ways", MOST_CANDIDATES);
-    enum cn_status status = reader_reserve(r, r->candidate_count + 1, error);
+    if (++r->parts > r->options->most_parts && r->options->most_parts > 0)
+        return cn_fail(error, CN_LIMIT, "the picture has more than %zu parts that may be digits",
+                       r->options->most_parts);
+    enum cn_status status = check_stop(r->options, error);
+    if (status == CN_OK)
+        status = reader_reserve(r, r->candidate_count + 1, error);
     if (status == CN_OK)
         status = cn_glyphs_draw(glyphs, first, last, &ink, &x, &y, error);
     if (status != CN_OK)
@@ -471,6 +486,7 @@ enum cn_status cn_reading_options_check(const struct cn_reading_options *options
 
 /* Finds the ink of a picture and its pieces; without ink there are no pieces. */
 static enum cn_status find_ink(const struct cn_preprocessing *preprocessing,
+                               const struct cn_reading_options *options,
                                const struct cn_picture *picture, struct cn_plane *plane,
                                struct cn_pieces *pieces, struct place *ret_place,
                                bool *ret_inverted, struct cn_error *error) {
@@ -485,7 +501,7 @@ static enum cn_status find_ink(const struct cn_preprocessing *preprocessing,
         return CN_OK;
     *ret_inverted = page.light;
     status = cn_pieces_find(plane, pieces, error);
-    return status == CN_OK ? erase_framework(plane, pieces, error) : status;
+    return status == CN_OK ? erase_framework(plane, pieces, options, error) : status;
 }
 
 static int compare_weights(const void *a, const void *b) {
@@ -604,8 +620,8 @@ enum cn_status cn_read(const struct cn_model *model, const struct cn_plan *plan,
         status = cn_fail(error, CN_MEMORY, "no memory to read a picture");
         goto out;
     }
-    status = find_ink(&model->preprocessing, picture, &plane, &pieces, &place, &reading->inverted,
-                      error);
+    status = find_ink(&model->preprocessing, options, picture, &plane, &pieces, &place,
+                      &reading->inverted, error);
     if (status == CN_OK && pieces.count > 0)
         status = read_lines(&r, &plane, &pieces, &place, reading, error);
     if (status != CN_OK)

@@ -79,6 +79,21 @@ def test_pixels_in_proportion():
             check(status == 422, "an empty page, %s: %d %r" % (name, status, body[:160]))
 
 
+def squares_picture(side):
+    """A PNG of one bit per sample with 1,600 black squares, each of which may be a digit."""
+    rows = [b"\0" + (b"\0\x1f" if y % 16 < 11 else b"\xff\xff") * (side // 16) for y in range(side)]
+    return png_file(side, side, b"".join(rows), 1)
+
+
+def test_many_parts():
+    """Few bytes may be few parts, and the refusal says so."""
+    with serving() as server:
+        picture = squares_picture(640)
+        status, _, body = ask(server, post(picture, b"Content-Type: image/png\r\n", b"/read"))
+        check(status == 413 and b"more than %d parts that may be digits" % (64 + len(picture) // 4) in body,
+              "squares to be read: %d %r" % (status, body[:160]))
+
+
 def test_many_large_pictures():
     picture = palette_picture(4096)
     with serving("--http-threads=1") as server:
@@ -284,6 +299,7 @@ def main():
     test_folder_of_bad_files()
     test_watchdog_of_a_busy_server()
     test_pixels_in_proportion()
+    test_many_parts()
     test_many_large_pictures()
     test_others_go_on()
     test_deadline()

@@ -731,11 +731,11 @@ Test(preprocess, resize_agrees_with_the_definition) {
 
 Test(preprocess, dilation_is_the_largest_within_a_disc) {
     enum { WIDTH = 40, HEIGHT = 30 };
-    uint8_t samples[WIDTH * HEIGHT], dilated[WIDTH * HEIGHT];
+    uint8_t samples[WIDTH * HEIGHT], dilated[WIDTH * HEIGHT], runs[WIDTH * HEIGHT];
     for (int i = 0; i < WIDTH * HEIGHT; i++)
         samples[i] = (uint8_t)(i % 97 == 0 ? i % 251 : 0);
     for (int radius = 0; radius < 12; radius++) {
-        cn_strokes_dilate(samples, WIDTH, HEIGHT, 2 * radius + 1, dilated);
+        cn_strokes_dilate(samples, WIDTH, HEIGHT, 2 * radius + 1, runs, dilated);
         for (int y = 0; y < HEIGHT; y++) {
             for (int x = 0; x < WIDTH; x++) {
                 uint8_t most = 0;

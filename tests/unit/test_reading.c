@@ -293,6 +293,32 @@ Test(reading, an_empty_sheet_has_no_lines_and_grain_no_end) {
     cn_picture_clear(&sheet.picture);
 }
 
+static bool stop_after(void *context) {
+    return --*(int *)context < 0;
+}
+
+/* Squares in rows, which touch nothing, could be 1,600 digits. */
+Test(reading, the_parts_of_a_picture_are_limited_and_reading_stops) {
+    enum { WHOLE = 640, PARTS = 100 };
+    struct sheet sheet = sheet_of(WHOLE, WHOLE, 255);
+    struct cn_reading_options options = {.most_parts = PARTS};
+    struct cn_reading *reading = NULL;
+    struct cn_error error = {0};
+    for (int i = 0; i < 1600; i++)
+        put_box(&sheet, i % 40 * 16, i / 40 * 16, 11, 11, 0);
+    cr_assert_eq(cn_read(model, plan, workspace, &sheet.picture, &options, &reading, &error),
+                 CN_LIMIT);
+    cr_assert_str_eq(error.text, "the picture has more than 100 parts that may be digits");
+    int left = PARTS / 2;
+    options.stop = stop_after;
+    options.context = &left;
+    cr_assert_eq(cn_read(model, plan, workspace, &sheet.picture, &options, &reading, &error),
+                 CN_CANCELED);
+    cr_assert_eq(left, -1, "it is asked once for each part, and no more after it stops");
+    cr_assert_null(reading);
+    cn_picture_clear(&sheet.picture);
+}
+
 Test(reading, options_are_checked) {
     struct cn_error error = {0};
     const struct {
