@@ -149,7 +149,7 @@ int cli_augment(int argc, char **argv) {
     cn_dataset_free(data);
     cn_model_free(model);
     if (status == CN_OK) {
-        fprintf(stderr, "Written: %s: %d pictures, each as it is and as changed %d times\n",
+        fprintf(stderr, "Written: %s: %d pictures, each unchanged and in %d changed versions\n",
                 settings.output, settings.rows, settings.columns);
     }
     return status == CN_OK ? CLI_DONE : cli_report(argv[0], &error);

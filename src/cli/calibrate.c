@@ -88,20 +88,21 @@ static bool calibration_print(const struct calibrate_settings *settings,
     return cli_stdout_good();
 }
 
-/* Warns if the model has learned from pictures that it is calibrated on: it is surer of them. */
+/* Warns if the model was trained on pictures that it is calibrated on: its probabilities for them
+ * are higher than for new pictures. */
 static void warn_of_training_data(const char *command, const struct calibrate_settings *settings,
                                   const struct cn_model *model, const struct cn_dataset *data) {
     const double kept = cli_data_recorded_share(model->training);
-    char advice[80] = "take others";
+    char advice[80] = "use other pictures";
     if (settings->share > 0 && settings->share <= kept)
         return; /* a part of what the training kept */
     const size_t learned = cli_data_learned(model, data);
     if (kept > 0)
-        (void)snprintf(advice, sizeof advice, "--validation-split %g takes only the others", kept);
+        (void)snprintf(advice, sizeof advice, "--validation-split %g uses only the others", kept);
     if (learned > 0) {
         (void)cli_fail(command,
-                       "%s: the model was trained on %zu of these %zu pictures, so that it will be "
-                       "surer of new ones than it is right; %s",
+                       "%s: the model was trained on %zu of these %zu pictures, so that its "
+                       "probabilities for new pictures will be too high; %s",
                        settings->data, learned, data->count, advice);
     }
 }

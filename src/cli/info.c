@@ -22,7 +22,7 @@ enum { MAX_SIGNATURE = 4096 /* bytes */, SHOWN_LABELS = 20 };
 static const char *const kind_texts[] = {
     [CN_OUTPUT_SOFTMAX] = "softmax: a probability for each class, 1 in all",
     [CN_OUTPUT_SIGMOID] = "sigmoid: the probability of the second of two classes",
-    [CN_OUTPUT_SIGMOIDS] = "sigmoids: a probability for each label by itself",
+    [CN_OUTPUT_SIGMOIDS] = "sigmoids: an independent probability for each label",
     [CN_OUTPUT_LOGITS] = "logits: numbers of any size, larger for a likelier class",
     [CN_OUTPUT_NUMBER] = "number: a regression",
     [CN_OUTPUT_MAP] = "map: numbers for each place",

@@ -2,8 +2,7 @@
  * and the time that a roofline predicts (Williams, Waterman and Patterson 2009): the larger of its
  * arithmetic at the core's peak and its bytes at the speed at which they can be read. `convnet
  * bench
- * --layers` measures the same steps. One thread.
- */
+ * --layers` measures the same steps. One thread. */
 #include <stdio.h>
 
 #include "cli/info.h"

@@ -1,5 +1,5 @@
-/* interrupt.c: records a signal, for commands that end at the next good point, and input that does
- * not wait any more after one. The state is the process's. */
+/* interrupt.c: records a signal, for commands that end at the next good point, and reads input so
+ * that a signal ends the wait for it. The state is the process's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

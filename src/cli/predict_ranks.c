@@ -30,7 +30,7 @@ struct predict_share {
     size_t done_count;
     size_t failures; /* rows of earlier runs that have an error in place of an answer */
     off_t whole;     /* the length of this rank's part up to the end of its last complete row */
-    bool changed;    /* an input has not the name that it had in an earlier run */
+    bool changed;    /* an input has another name than in an earlier run */
 };
 
 /* FNV-1a, continued behind `sum`. */
@@ -198,7 +198,8 @@ enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *ou
         remove_parts(share);
     const bool failed = cli_ranks_any(ranks, status != CN_OK);
     if (status == CN_OK && failed)
-        status = cn_fail(error, CN_INVALID, "another rank cannot begin");
+        status = cn_fail(error, CN_INVALID,
+                         "another rank failed at the start; its message has the reason");
     if (status == CN_OK)
         status = open_part(share, error);
     if (status != CN_OK) {
@@ -317,10 +318,11 @@ static enum cn_status compare_inputs(const struct predict_share *share, struct c
     cn_ranks_gather(share->ranks, seen, bounds);
     for (int r = 1; r < count; r++)
         if (memcmp(seen[r], seen[0], sizeof *seen) != 0)
-            return cn_fail(error, CN_INVALID,
-                           "rank %d found %llu inputs and rank 0 found %llu, or others: all must "
-                           "see the same",
-                           r, (unsigned long long)seen[r][0], (unsigned long long)seen[0][0]);
+            return cn_fail(
+                error, CN_INVALID,
+                "rank %d found %llu inputs and rank 0 found %llu, or their names differ; "
+                "all ranks must see the same inputs",
+                r, (unsigned long long)seen[r][0], (unsigned long long)seen[0][0]);
     return CN_OK;
 }
 
@@ -337,13 +339,12 @@ enum cn_status predict_share_finish(struct predict_share *share, bool whole, con
     const bool stopped = cli_ranks_any(share->ranks, !whole || !written);
     const bool failed = cli_ranks_any(share->ranks, status != CN_OK);
     if (stopped && status == CN_OK)
-        return cn_fail(
-            error, CN_CANCELED,
-            "stopped; the rows are in %s.part.*, and the same command with --resume goes "
-            "on, with any number of ranks",
-            share->path);
+        return cn_fail(error, CN_CANCELED,
+                       "stopped; the rows are in %s.part.*, and the same command with --resume "
+                       "continues, with any number of ranks",
+                       share->path);
     if (status == CN_OK && failed)
-        return cn_fail(error, CN_CANCELED, "another rank cannot continue");
+        return cn_fail(error, CN_CANCELED, "another rank failed; its message has the reason");
     if (status == CN_OK)
         status = compare_inputs(share, error);
     if (status == CN_OK && rank_of(share) == 0)

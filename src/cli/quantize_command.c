@@ -120,11 +120,12 @@ static enum cn_status quantize_best(const struct cn_network *network, const stru
 static enum cn_status check_loss(const struct fidelity *before, const struct fidelity *after,
                                  double most, struct cn_error *error) {
     const double lost = 100 * (before->accuracy - after->accuracy);
-    return lost <= most ? CN_OK
-                        : cn_fail(error, CN_INVALID,
-                                  "the quantized model has an accuracy of %.2f %% after %.2f %%: "
-                                  "it loses %.2f points, and --max-loss allows %g",
-                                  100 * after->accuracy, 100 * before->accuracy, lost, most);
+    return lost <= most
+               ? CN_OK
+               : cn_fail(error, CN_INVALID,
+                         "the accuracy falls from %.2f %% to %.2f %%: the quantized model loses "
+                         "%.2f points, and --max-loss allows %g",
+                         100 * before->accuracy, 100 * after->accuracy, lost, most);
 }
 
 /* Makes new thresholds for a model that had some: thresholds hold for one network's probabilities.

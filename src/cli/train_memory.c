@@ -1,4 +1,5 @@
-/* train_memory.c: the memory of a training: said before it starts, and kept to. One thread. */
+/* train_memory.c: computes how much memory a training will need, refuses it if that is more than
+ * the limit, and prints it. One thread. */
 #include <stdio.h>
 
 #include "base/budget.h"

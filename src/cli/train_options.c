@@ -1,7 +1,6 @@
 /* train_options.c: THE table of `convnet train`'s options.
  *
- * Values only; what they must be together is cn_training_options_check's.
- */
+ * It checks each value by itself; cn_training_options_check checks their combination. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +37,7 @@ static bool parse_memory(const char *text, void *field, const char **ret_rule) {
     return true;
 }
 
-/* `field` is the baseline's; that there is one is the field before it. */
+/* Writes the baseline, which is `field`, and has_baseline beside it. */
 static bool parse_baseline(const char *text, void *field, const char **ret_rule) {
     struct cn_training_options *o =
         (void *)((char *)field - offsetof(struct cn_training_options, baseline));
@@ -155,7 +154,7 @@ static const struct cli_option options[] = {
      .maximum = 0.999999},
     {"loss", "NAME", CLI_NAME, OPTION(loss),
      .text = "mean_squared_error (default), categorical_crossentropy, binary_crossentropy, or "
-             "another of Keras's: see convnet(1)",
+             "another loss of Keras: see convnet(1)",
      .names = cn_loss_names, .short_names = cn_loss_short_names},
     {"class-weight", "LIST", CLI_STRING, SETTING(class_weight),
      .text = "factors of the losses of classes, such as cat=2,dog=0.5 (1), or balanced, which "

@@ -23,7 +23,7 @@
 #include "import/onnx.h"
 #endif
 
-enum { MAX_BESIDE = 1 << 25 /* floats in the shards of a model.json */ };
+enum { SHARD_FLOATS = 1 << 25 /* the most in the shards of a model.json */ };
 
 /* One import, from the request to the report. */
 struct job {
@@ -125,7 +125,7 @@ static enum cn_status import_by_source(struct job *job, source_reader read) {
     /* A file of n bytes has at most n numbers of a byte each, and some more if it is compressed. A
      * model.json has its numbers in other files. */
     const bool beside = read == import_tfjs;
-    struct import_source source = {.limit = beside ? MAX_BESIDE : 4 * job->file.length + 65536};
+    struct import_source source = {.limit = beside ? SHARD_FLOATS : 4 * job->file.length + 65536};
     enum cn_status status = read(&job->file, &source, &job->error);
     if (status == CN_OK)
         status = give_architecture(job, &source);

@@ -318,7 +318,7 @@ bool onnx_node_convert(struct onnx_import *import, const struct onnx_node *node)
     for (size_t i = 0; i < node->input_count; i++) {
         const struct onnx_value *value = onnx_input(import, i);
         if (value != NULL && value->state == ONNX_UNSET)
-            return onnx_refuse(import, "its input '%s' is given by no node, input or initializer",
+            return onnx_refuse(import, "no node, input or initializer defines its input '%s'",
                                value->name);
         poisoned |= value != NULL && value->state == ONNX_POISONED;
     }
@@ -368,7 +368,7 @@ static bool outputs_mark(struct onnx_import *import) {
         const char *name = graph->output[i]->name;
         const int index = name != NULL ? onnx_value_index(import, name) : -1;
         if (index < 0)
-            return onnx_fail(import, CN_MALFORMED, "its output '%.100s' is given by no node",
+            return onnx_fail(import, CN_MALFORMED, "no node computes its output '%.100s'",
                              name != NULL ? name : "");
         import->values[index].is_output = true;
     }
@@ -413,7 +413,7 @@ static bool output_write(struct onnx_import *import, const Onnx__ValueInfoProto 
     if (value->state == ONNX_POISONED) /* the obstacle is known */
         return false;
     if (value->state == ONNX_UNSET)
-        return onnx_refuse(import, "output '%s' is given by no node", name);
+        return onnx_refuse(import, "no node computes the output '%s'", name);
     if (value->state == ONNX_CONSTANT && !constant_computed(import, value))
         return false;
     count = onnx_axes_of(value, 0, -1, axes);

@@ -269,8 +269,8 @@ bool onnx_lower_conv(struct onnx_import *import) {
            picture_result(import, x, layer);
 }
 
-/* Computes how many rows and columns a transposed convolution adds to its full extent, and cuts
- * off. */
+/* Computes how many rows and columns a transposed convolution adds to its full extent, and how many
+ * it cuts off. */
 static bool transpose_extent(struct onnx_import *import, struct window *w) {
     int given[2], extra[2];
     const int at = 2 - w->axes;
@@ -337,7 +337,7 @@ bool onnx_lower_conv_transpose(struct onnx_import *import) {
                     kernel->floats[(size_t)(c * kernel->dims[1] + m) * window + k];
     const int full[3] = {w.out[0], w.out[1], channels};
     const int dims[4] = {w.size[0], w.size[1], channels, (int)x->dims[1]};
-    /* Rows beyond the last hold the bias alone: it is then added behind. */
+    /* Rows beyond the last hold the bias alone, so a layer after this one adds it. */
     bool beyond = false;
     for (int i = 0; i < 2; i++)
         beyond |= w.extra[i] > w.after[i];
@@ -426,7 +426,10 @@ static int pool_dilated(struct onnx_import *import, const struct window *w, int 
     const int channels = import->layers[layer].dims[2];
     const int out[3] = {w->out[0], w->out[1], channels};
     if (w->size[0] * w->size[1] > MOST_PLACES || w->size[0] * w->size[1] < 2) {
-        onnx_refuse(import, "it dilates a window of %d x %d", w->size[0], w->size[1]);
+        onnx_refuse(import,
+                    "its window of %d x %d has dilations; a dilated window must have from 2 to %d "
+                    "positions",
+                    w->size[0], w->size[1], MOST_PLACES);
         return -1;
     }
     for (int y = 0; y < w->size[0]; y++)
@@ -440,8 +443,9 @@ static int pool_dilated(struct onnx_import *import, const struct window *w, int 
     return onnx_layer(import, largest ? "Maximum" : "Average", NULL, count, parts, 3, out);
 }
 
-/* A list of three numbers of a pooling's axes, or of six of their sides, without the last axis; the
- * others as they are. NULL after onnx_fail or onnx_refuse. */
+/* A copy of a pooling's attribute for two axes instead of three: of three numbers (or six pads) it
+ * keeps those of the first two axes, and the last axis must have the default. Other attributes stay
+ * as they are. NULL after onnx_fail or onnx_refuse. */
 static Onnx__AttributeProto *attribute_flattened(struct onnx_import *import,
                                                  const Onnx__AttributeProto *from) {
     const size_t sides = strcmp(from->name, "pads") == 0 ? 2 : 1;
@@ -590,7 +594,7 @@ static bool fused_conv_parameters(struct onnx_import *import, const char *activa
             parameters[k] = list->floats[k];
         return true;
     }
-    return onnx_refuse(import, "its activation is %s", activation);
+    return onnx_refuse(import, "its activation %s is not supported", activation);
 }
 
 /* Reads the attributes of a FusedGemm that are those of the activation, such as activation_alpha;
@@ -599,7 +603,7 @@ static bool fused_gemm_parameters(struct onnx_import *import, const char *activa
                                   float parameters[2]) {
     const char *second = strcmp(activation, "Selu") == 0 ? "activation_gamma" : "activation_beta";
     if (!onnx_function_defaults(activation, &parameters[0], &parameters[1]))
-        return onnx_refuse(import, "its activation is %s", activation);
+        return onnx_refuse(import, "its activation %s is not supported", activation);
     parameters[0] = onnx_float(import->node, "activation_alpha", parameters[0]);
     parameters[1] = onnx_float(import->node, second, parameters[1]);
     return true;
@@ -616,7 +620,8 @@ bool onnx_lower_fused(struct onnx_import *import) {
         !(product ? fused_gemm_parameters : fused_conv_parameters)(import, activation, parameters))
         return false;
     if (!product && onnx_input(import, 3) != NULL)
-        return onnx_refuse(import, "it adds a fourth input");
+        return onnx_refuse(import,
+                           "its fourth input, which is added to the result, is not supported");
     if (!(product ? onnx_lower_gemm : onnx_lower_conv)(import) || y == NULL)
         return false;
     if (activation[0] == '\0')

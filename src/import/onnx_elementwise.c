@@ -171,7 +171,7 @@ bool onnx_lower_cast(struct onnx_import *import) {
     if (x == NULL)
         return false;
     if (to < 1 || to > ONNX_BFLOAT16 || to == ONNX_STRING || to == 14 || to == 15)
-        return onnx_refuse(import, "it casts to %s", onnx_type_name(to));
+        return onnx_refuse(import, "a cast to %s is not supported", onnx_type_name(to));
     layer = x->layer;
     if (to == ONNX_BOOL && x->type != ONNX_BOOL)
         layer = onnx_layer_unary(import, layer, "truth", 0, 0);
@@ -390,7 +390,7 @@ bool onnx_lower_binary(struct onnx_import *import) {
     struct onnx_value *values[2] = {onnx_input(import, 0), onnx_input(import, 1)};
     const char *type = import->node->type;
     if (values[0] == NULL || values[1] == NULL)
-        return onnx_refuse(import, "it has not two inputs");
+        return onnx_refuse(import, "it must have two inputs");
     const struct onnx_value *first = values[0]->state == ONNX_DYNAMIC ? values[0] : values[1];
     if (strcmp(type, "Pow") == 0 && values[0]->state == ONNX_DYNAMIC) {
         const int layer = power_lower(import, values[0], values[1]);
@@ -439,7 +439,7 @@ bool onnx_lower_where(struct onnx_import *import) {
     struct onnx_operands operands;
     int layers[ONNX_OPERANDS];
     if (values[0] == NULL || values[1] == NULL || values[2] == NULL || y == NULL)
-        return onnx_refuse(import, "it has not three inputs and an output");
+        return onnx_refuse(import, "it must have three inputs and an output");
     if (!onnx_operands_align(import, 3, values, &operands) ||
         !operand_layers(import, &operands, layers))
         return false;

@@ -6,7 +6,7 @@
 
 #include "import/onnx_private.h"
 
-/* The present node's inputs, which are all constant, and their number. */
+/* The present node with its inputs, which are all constant. */
 struct folding {
     struct onnx_import *import;
     const struct onnx_node *node;
@@ -186,7 +186,7 @@ static bool fold_cast(const struct folding *folding) {
     const struct onnx_tensor *x = folding->inputs[0];
     const int type = (int)onnx_int(folding->node, "to", ONNX_FLOAT);
     if (type < 1 || type > ONNX_BFLOAT16 || type == ONNX_STRING)
-        return onnx_refuse(folding->import, "it casts to %s", onnx_type_name(type));
+        return onnx_refuse(folding->import, "a cast to %s is not supported", onnx_type_name(type));
     struct onnx_tensor *y = onnx_tensor_make(folding->import, type, x->rank, x->dims);
     for (size_t i = 0; y != NULL && i < y->count; i++)
         onnx_set_number(y, i, onnx_number(x, i));
@@ -205,7 +205,7 @@ static bool scales_read(const struct folding *folding, struct scales *ret) {
     int axis = 0;
     *ret = (struct scales){scale, zero, 1};
     if (onnx_int(folding->node, "block_size", 0) != 0)
-        return onnx_refuse(folding->import, "it quantizes in blocks");
+        return onnx_refuse(folding->import, "its block_size is not supported");
     if (scale->count != 1) {
         if (!onnx_axis(folding->import, onnx_int(folding->node, "axis", 1), x->rank, &axis))
             return false;
@@ -250,7 +250,8 @@ static bool fold_quantize(const struct folding *folding) {
     const int given = (int)onnx_int(folding->node, "output_dtype", 0);
     const int type = scales.zero != NULL ? scales.zero->type : given != 0 ? given : ONNX_UINT8;
     if (!onnx_integer_range(type, &least, &most))
-        return onnx_refuse(folding->import, "it quantizes to %s", onnx_type_name(type));
+        return onnx_refuse(folding->import, "quantization to %s is not supported",
+                           onnx_type_name(type));
     struct onnx_tensor *y = onnx_tensor_make(folding->import, type, x->rank, x->dims);
     for (size_t i = 0; y != NULL && i < y->count; i++) {
         const double scale = scale_at(&scales, i, &zero);
@@ -282,7 +283,7 @@ static bool fold_identity(const struct folding *folding) {
         return false;
     struct onnx_value *mask = onnx_output(folding->import, 1);
     if (mask != NULL) /* Dropout's */
-        return onnx_refuse(folding->import, "its mask is used");
+        return onnx_refuse(folding->import, "its output 1, the mask, is not supported");
     return true;
 }
 
@@ -347,7 +348,9 @@ static bool fold_range(const struct folding *folding) {
     const double by = onnx_number(folding->inputs[2], 0);
     const double steps = ceil((to - from) / by);
     if (by == 0 || !(steps < ONNX_MAX_FOLDED))
-        return onnx_refuse(folding->import, "its range is endless");
+        return onnx_refuse(folding->import,
+                           "its range must have a step other than 0 and at most %d numbers",
+                           ONNX_MAX_FOLDED - 1);
     const int64_t dims[1] = {steps > 0 ? (int64_t)steps : 0};
     struct onnx_tensor *y = onnx_tensor_make(folding->import, start->type, 1, dims);
     for (size_t i = 0; y != NULL && i < y->count; i++)
@@ -544,7 +547,8 @@ static bool fold_tile(const struct folding *folding) {
     for (int i = 0; i < x->rank; i++)
         if (repeats->integers[i] < 0 || repeats->integers[i] > ONNX_MAX_FOLDED ||
             __builtin_mul_overflow(x->dims[i], repeats->integers[i], &dims[i]))
-            return onnx_refuse(folding->import, "its repeats are too many");
+            return onnx_refuse(folding->import, "its repeats must be from 0 to %d",
+                               ONNX_MAX_FOLDED);
     strides_of(x->rank, x->dims, strides);
     struct onnx_tensor *y = onnx_tensor_make(folding->import, x->type, x->rank, dims);
     for (size_t i = 0; y != NULL && i < y->count; i++) {

@@ -101,7 +101,7 @@ static bool product_lower(struct onnx_import *import, const struct onnx_value *a
     int64_t outer[ONNX_RANK], source[ONNX_RANK];
     const struct onnx_value *operands[2] = {a, b};
     if (a->rank < 2 || b->rank < 2)
-        return onnx_refuse(import, "it multiplies vectors that are computed");
+        return onnx_refuse(import, "a product with a vector that is not constant is not supported");
     if (a->dims[a->rank - 1] != b->dims[b->rank - 2])
         return onnx_refuse(import, "it multiplies %lld columns by %lld rows",
                            (long long)a->dims[a->rank - 1], (long long)b->dims[b->rank - 2]);
@@ -249,7 +249,7 @@ bool onnx_lower_matmul(struct onnx_import *import) {
     struct onnx_value *a = onnx_input(import, 0), *b = onnx_input(import, 1);
     struct onnx_value *y = onnx_output(import, 0);
     if (a == NULL || b == NULL || y == NULL)
-        return onnx_refuse(import, "it has not two inputs and an output");
+        return onnx_refuse(import, "it must have two inputs and an output");
     const bool constant = b->state == ONNX_CONSTANT && b->tensor->floats != NULL;
     if (a->state == ONNX_DYNAMIC && a->rank >= 1 && constant && b->rank >= 1 && b->rank <= 2) {
         const int last = a->rank - 1;

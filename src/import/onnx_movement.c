@@ -39,11 +39,11 @@ bool onnx_lower_identity(struct onnx_import *import) {
     if (x == NULL || y == NULL)
         return false;
     if (mask != NULL && (mask->uses > 0 || mask->is_output))
-        return onnx_refuse(import, "its mask '%s' is used", mask->name);
+        return onnx_refuse(import, "its output '%s', the mask, is not supported", mask->name);
     const struct onnx_value *training = onnx_input(import, 2); /* Dropout's training_mode */
     if (training != NULL && (training->state != ONNX_CONSTANT || training->tensor->count != 1 ||
                              onnx_number(training->tensor, 0) != 0))
-        return onnx_refuse(import, "it is in training mode");
+        return onnx_refuse(import, "its training_mode is not supported");
     onnx_result_like(y, x->type, x, x->layer);
     onnx_note(import, "%s '%s': dropped", import->node->type, import->node->label);
     return true;
@@ -217,7 +217,7 @@ bool onnx_lower_slice(struct onnx_import *import) {
         return false;
     for (int i = 0; i < x->rank; i++)
         if (dims[i] == 0)
-            return onnx_refuse(import, "it takes nothing of axis %d", i);
+            return onnx_refuse(import, "its output has length 0 along axis %d", i);
     const int n = onnx_axes_of(x, 0, -1, axes);
     if (!onnx_arrange(import, x, n, axes, &layer) ||
         (n > 0 && (layer = slice_layer(import, layer, n, axes, starts, steps, dims)) < 0))
@@ -432,13 +432,14 @@ bool onnx_lower_pad(struct onnx_import *import) {
         after[axis] = pads[padded + i];
     }
     if (strcmp(mode, "constant") != 0 && strcmp(mode, "reflect") != 0 && strcmp(mode, "edge") != 0)
-        return onnx_refuse(import, "its mode is '%s'", mode);
+        return onnx_refuse(import, "its mode '%s' is not supported", mode);
     /* Negative padding is a Slice before the rest. */
     int64_t starts[ONNX_RANK], steps[ONNX_RANK], kept[ONNX_RANK];
     for (int i = 0; i < x->rank; i++) {
         if (before[i] < -(1 << 24) || before[i] > 1 << 24 || after[i] < -(1 << 24) ||
             after[i] > 1 << 24)
-            return onnx_refuse(import, "it pads an axis by %lld", (long long)before[i]);
+            return onnx_refuse(import, "it pads axis %d by %lld and %lld; up to %d are supported",
+                               i, (long long)before[i], (long long)after[i], 1 << 24);
         starts[i] = before[i] < 0 ? -before[i] : 0;
         steps[i] = 1;
         kept[i] = x->dims[i] - starts[i] + (after[i] < 0 ? after[i] : 0);
@@ -447,8 +448,10 @@ bool onnx_lower_pad(struct onnx_import *import) {
         dims[i] = kept[i] + before[i] + after[i];
         if (kept[i] < 1 ||
             (strcmp(mode, "reflect") == 0 && (before[i] >= kept[i] || after[i] >= kept[i])))
-            return onnx_refuse(import, "it pads an axis of %lld by %lld and %lld",
-                               (long long)kept[i], (long long)before[i], (long long)after[i]);
+            return onnx_refuse(
+                import,
+                "it pads an axis of length %lld by %lld and %lld, which mode '%s' does not allow",
+                (long long)kept[i], (long long)before[i], (long long)after[i], mode);
         keep |= dims[i] != 1 ? 1U << i : 0;
     }
     int axes[ONNX_RANK], layer, first[ONNX_RANK], last[ONNX_RANK], whole[ONNX_RANK];
@@ -606,7 +609,7 @@ static bool resize_sizes(struct onnx_import *import, const struct onnx_value *x,
         return onnx_refuse(import, "its sizes or scales are not one per axis");
     const char *policy = onnx_string(import, import->node, "keep_aspect_ratio_policy", "stretch");
     if (strcmp(policy, "stretch") != 0)
-        return onnx_refuse(import, "its keep_aspect_ratio_policy is '%s'", policy);
+        return onnx_refuse(import, "its keep_aspect_ratio_policy '%s' is not supported", policy);
     for (size_t i = 0; i < axes; i++) {
         int axis = (int)i;
         if (listed != NULL && !onnx_axis(import, listed[i], x->rank, &axis))
@@ -622,7 +625,9 @@ static bool resize_sizes(struct onnx_import *import, const struct onnx_value *x,
             dims[axis] = size >= 0 && size < 1 << 24 ? (int64_t)size : -1;
         }
         if (dims[axis] < 1 || dims[axis] > 1 << 24)
-            return onnx_refuse(import, "it makes an axis of %lld", (long long)dims[axis]);
+            return onnx_refuse(import,
+                               "its output has an axis of length %lld; from 1 to %d are supported",
+                               (long long)dims[axis], 1 << 24);
     }
     return true;
 }
@@ -658,9 +663,12 @@ bool onnx_lower_resize(struct onnx_import *import) {
     for (size_t i = 0; i < sizeof roundings / sizeof *roundings; i++)
         rounding |= strcmp(roundings[i], nearest) == 0;
     if (!known || !way || !rounding)
-        return onnx_refuse(import, "it resizes by '%s', '%s', '%s'", mode, coordinates, nearest);
+        return onnx_refuse(import,
+                           "mode '%s' with coordinate_transformation_mode '%s' and nearest_mode "
+                           "'%s' is not supported",
+                           mode, coordinates, nearest);
     if (onnx_int(import->node, "antialias", 0) != 0)
-        return onnx_refuse(import, "it resizes with antialias");
+        return onnx_refuse(import, "its antialias is not supported");
     for (int i = 0; i < x->rank; i++)
         keep |= dims[i] != x->dims[i] ? 1U << i : 0;
     const int n = onnx_axes_of(x, keep, -1, axes);

@@ -41,9 +41,9 @@ bool onnx_lower_batch_normalization(struct onnx_import *import) {
     if (x == NULL || y == NULL || !channels_last(import, x, axes, &count, &layer))
         return false;
     if (onnx_int(import->node, "training_mode", 0) != 0)
-        return onnx_refuse(import, "it is in training mode");
+        return onnx_refuse(import, "its training_mode is not supported");
     if (onnx_int(import->node, "spatial", 1) == 0)
-        return onnx_refuse(import, "it normalises each position by itself (spatial=0)");
+        return onnx_refuse(import, "its spatial=0 (statistics per position) is not supported");
     const int channels = (int)x->dims[1];
     const size_t n = (size_t)channels;
     const float *gamma = parameter_read(import, 1, "scale", n);
@@ -76,8 +76,8 @@ bool onnx_lower_group_normalization(struct onnx_import *import) {
     const int channels = (int)x->dims[1];
     const int64_t groups = instance ? channels : onnx_int(import->node, "num_groups", 0);
     if (groups < 1 || channels % groups != 0)
-        return onnx_refuse(import, "it makes %lld groups of %d channels", (long long)groups,
-                           channels);
+        return onnx_refuse(import, "its num_groups of %lld does not divide its %d channels",
+                           (long long)groups, channels);
     const bool per_group = !instance && import->opset < 21; /* its parameters are one per group */
     const size_t n = per_group ? (size_t)groups : (size_t)channels;
     const float *parameters[2] = {parameter_read(import, 1, "scale", n), NULL};
@@ -150,7 +150,8 @@ bool onnx_lower_lrn(struct onnx_import *import) {
         return false;
     const int64_t size = onnx_int(import->node, "size", 0);
     if (size < 1 || size > 1 << 16)
-        return onnx_refuse(import, "its size is %lld", (long long)size);
+        return onnx_refuse(import, "its size is %lld; from 1 to %d are supported", (long long)size,
+                           1 << 16);
     const struct onnx_layer from = import->layers[layer];
     layer = onnx_layer(import, "LocalResponseNormalization",
                        json_pack("{s:i, s:f, s:f, s:f}", "size", (int)size, "alpha",

@@ -23,7 +23,7 @@ static bool quantization_read(struct onnx_import *import, const struct onnx_valu
         return false;
     *ret = (struct quantization){.count = scale->count, .scales = scale->floats, .type = type};
     if (onnx_int(import->node, "block_size", 0) != 0)
-        return onnx_refuse(import, "it quantizes in blocks");
+        return onnx_refuse(import, "its block_size is not supported");
     if (scale->floats == NULL || scale->count < 1 || (zero != NULL && zero->count != scale->count))
         return onnx_refuse(import, "its zero points do not fit its scales");
     if (scale->count > 1 &&
@@ -100,7 +100,7 @@ bool onnx_lower_quantize(struct onnx_import *import) {
     if (x == NULL || !quantization_read(import, x, given != 0 ? given : ONNX_UINT8, &q))
         return false;
     if (!onnx_integer_range(q.type, &least, &most))
-        return onnx_refuse(import, "it quantizes to %s", onnx_type_name(q.type));
+        return onnx_refuse(import, "quantization to %s is not supported", onnx_type_name(q.type));
     float *factors = onnx_allocate(import, 2 * q.count, sizeof *factors);
     if (factors == NULL || !values_arrange(import, x, &q, axes, &count, &layer))
         return false;

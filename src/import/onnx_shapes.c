@@ -85,7 +85,8 @@ bool onnx_squeeze_dims(struct onnx_import *import, int rank, const int64_t *dims
     for (int i = 0; i < rank; i++) {
         const bool gone = given ? (axes >> i & 1) != 0 : dims[i] == 1;
         if (gone && dims[i] != 1)
-            return onnx_refuse(import, "it drops an axis of %lld", (long long)dims[i]);
+            return onnx_refuse(import, "it squeezes an axis of length %lld; the length must be 1",
+                               (long long)dims[i]);
         if (!gone)
             ret_dims[kept++] = dims[i];
     }
@@ -101,7 +102,7 @@ bool onnx_unsqueeze_dims(struct onnx_import *import, int rank, const int64_t *di
     if (!onnx_integers_of(import, 1, "axes", &axes, &count))
         return false;
     if (axes == NULL || count > (size_t)(ONNX_RANK - rank))
-        return onnx_refuse(import, "it gives more than %d dimensions", ONNX_RANK);
+        return onnx_refuse(import, "its output has more than %d dimensions", ONNX_RANK);
     const int result = rank + (int)count;
     for (size_t i = 0; i < count; i++) {
         int axis;

@@ -41,7 +41,7 @@ enum role {
     ROLE_PARAMETER,
     ROLE_SIZE,
     ROLE_STORAGE,
-    ROLE_BESIDE /* what training programs keep beside the weights: never made, never looked into */
+    ROLE_OTHER /* what training programs store beside the weights; its contents are ignored */
 };
 
 static const struct {
@@ -75,29 +75,29 @@ static const struct {
     {"builtins.dict", ROLE_DICT},
     {"pytorch_lightning.utilities.parsing.AttributeDict", ROLE_DICT},
     {"lightning_fabric.utilities.data.AttributeDict", ROLE_DICT},
-    {"numpy.core.multiarray.scalar", ROLE_BESIDE},
-    {"numpy._core.multiarray.scalar", ROLE_BESIDE},
-    {"numpy.core.multiarray._reconstruct", ROLE_BESIDE},
-    {"numpy._core.multiarray._reconstruct", ROLE_BESIDE},
-    {"numpy.ndarray", ROLE_BESIDE},
-    {"numpy.dtype", ROLE_BESIDE},
-    {"_codecs.encode", ROLE_BESIDE},
-    {"argparse.Namespace", ROLE_BESIDE},
-    {"types.SimpleNamespace", ROLE_BESIDE},
-    {"pathlib.PosixPath", ROLE_BESIDE},
-    {"pathlib.WindowsPath", ROLE_BESIDE},
-    {"datetime.datetime", ROLE_BESIDE},
-    {"builtins.set", ROLE_BESIDE},
-    {"__builtin__.set", ROLE_BESIDE},
-    {"builtins.int", ROLE_BESIDE},
-    {"builtins.list", ROLE_BESIDE},
-    {"__builtin__.list", ROLE_BESIDE},
-    {"torch.device", ROLE_BESIDE},
-    {"torch.float32", ROLE_BESIDE},
-    {"torch.float16", ROLE_BESIDE},
-    {"torch.bfloat16", ROLE_BESIDE},
-    {"torch.float64", ROLE_BESIDE},
-    {"torch.int64", ROLE_BESIDE},
+    {"numpy.core.multiarray.scalar", ROLE_OTHER},
+    {"numpy._core.multiarray.scalar", ROLE_OTHER},
+    {"numpy.core.multiarray._reconstruct", ROLE_OTHER},
+    {"numpy._core.multiarray._reconstruct", ROLE_OTHER},
+    {"numpy.ndarray", ROLE_OTHER},
+    {"numpy.dtype", ROLE_OTHER},
+    {"_codecs.encode", ROLE_OTHER},
+    {"argparse.Namespace", ROLE_OTHER},
+    {"types.SimpleNamespace", ROLE_OTHER},
+    {"pathlib.PosixPath", ROLE_OTHER},
+    {"pathlib.WindowsPath", ROLE_OTHER},
+    {"datetime.datetime", ROLE_OTHER},
+    {"builtins.set", ROLE_OTHER},
+    {"__builtin__.set", ROLE_OTHER},
+    {"builtins.int", ROLE_OTHER},
+    {"builtins.list", ROLE_OTHER},
+    {"__builtin__.list", ROLE_OTHER},
+    {"torch.device", ROLE_OTHER},
+    {"torch.float32", ROLE_OTHER},
+    {"torch.float16", ROLE_OTHER},
+    {"torch.bfloat16", ROLE_OTHER},
+    {"torch.float64", ROLE_OTHER},
+    {"torch.int64", ROLE_OTHER},
 };
 
 static bool global_find(const char *name, enum role *ret_role) {
@@ -138,7 +138,7 @@ static bool stack_push(struct stack *stack, struct pickle_value *value) {
 
 static void machine_push(struct machine *machine, struct pickle_value *value) {
     if (machine->stack.count == MAX_STACK)
-        (void)machine_fail(machine, "too deep a stack");
+        (void)machine_fail(machine, "its stack is too deep");
     else if (machine->status == CN_OK && !stack_push(&machine->stack, value))
         (void)machine_no_memory(machine);
 }
@@ -182,7 +182,7 @@ static void append(struct machine *machine, struct pickle_value *list, struct pi
 static struct pickle_value *machine_pop(struct machine *machine) {
     struct stack *stack = &machine->stack;
     if (stack->count == 0 || stack->values[stack->count - 1] == NULL) {
-        (void)machine_fail(machine, "nothing to take from the stack");
+        (void)machine_fail(machine, "its stack is empty");
         return NULL;
     }
     return stack->values[--stack->count];
@@ -268,12 +268,12 @@ static void push_global(struct machine *machine, const char *module, size_t modu
     (void)snprintf(full, sizeof full, "%.*s.%.*s", (int)(module_length < 120 ? module_length : 120),
                    module, (int)(name_length < 120 ? name_length : 120), name);
     if (!global_find(full, &role)) {
-        machine->status = cn_fail(
-            machine->error, CN_UNSUPPORTED,
-            "its pickle asks for %s, which a state dict does not need, and nothing of a file is "
-            "ever "
-            "called; save the weights alone: torch.save(model.state_dict(), \"weights.pth\")",
-            cn_text_show(full, shown));
+        machine->status =
+            cn_fail(machine->error, CN_UNSUPPORTED,
+                    "its pickle refers to %s, which a state dict does not need; functions in a "
+                    "file are never called, so save the weights alone: "
+                    "torch.save(model.state_dict(), \"weights.pth\")",
+                    cn_text_show(full, shown));
         return;
     }
     machine_push(machine, value_make(machine, PICKLE_GLOBAL, full, strlen(full)));
@@ -299,12 +299,12 @@ static void collect_marked(struct machine *machine, enum pickle_kind kind) {
 
 static void collect_last(struct machine *machine, size_t count) {
     if (machine->stack.count < count) {
-        (void)machine_fail(machine, "nothing to take from the stack");
+        (void)machine_fail(machine, "its stack is empty");
         return;
     }
     for (size_t i = machine->stack.count - count; i < machine->stack.count; i++)
         if (machine->stack.values[i] == NULL)
-            (void)machine_fail(machine, "a mark in a tuple");
+            (void)machine_fail(machine, "a tuple contains a mark");
     collect(machine, PICKLE_TUPLE, machine->stack.count - count);
     if (machine->status == CN_OK)
         machine_push(machine, machine->pickle->all.values[machine->pickle->all.count - 1]);
@@ -316,13 +316,13 @@ static void extend_marked(struct machine *machine, enum pickle_kind kind) {
     if (mark == SIZE_MAX)
         return;
     struct pickle_value *target = mark > 0 ? machine->stack.values[mark - 1] : NULL;
-    if (target != NULL && target->kind == PICKLE_BESIDE) {
+    if (target != NULL && target->kind == PICKLE_OTHER) {
         machine->stack.count = mark;
         return;
     }
     if (target == NULL || target->kind != kind ||
         (kind == PICKLE_DICT && (machine->stack.count - mark - 1) % 2 != 0)) {
-        (void)machine_fail(machine, "items without a place");
+        (void)machine_fail(machine, "there is no list or dict for its items");
         return;
     }
     for (size_t i = mark + 1; i < machine->stack.count; i++)
@@ -333,10 +333,10 @@ static void extend_marked(struct machine *machine, enum pickle_kind kind) {
 static void set_item(struct machine *machine) {
     struct pickle_value *value = machine_pop(machine), *key = machine_pop(machine),
                         *dict = top(machine);
-    if (dict != NULL && dict->kind == PICKLE_BESIDE)
+    if (dict != NULL && dict->kind == PICKLE_OTHER)
         return;
     if (dict == NULL || dict->kind != PICKLE_DICT) {
-        (void)machine_fail(machine, "an item without a dict");
+        (void)machine_fail(machine, "there is no dict for its item");
         return;
     }
     append(machine, dict, key);
@@ -354,11 +354,11 @@ static void reduce(struct machine *machine) {
     enum role role;
     if (!is_kind(arguments, PICKLE_TUPLE) || !is_kind(function, PICKLE_GLOBAL) ||
         !global_find(function->text, &role) || role == ROLE_STORAGE) {
-        (void)machine_fail(machine, "a call of what cannot be called");
+        (void)machine_fail(machine, "it calls a value that is not a function");
         return;
     }
-    if (role == ROLE_BESIDE) {
-        result = value_make(machine, PICKLE_BESIDE, NULL, 0);
+    if (role == ROLE_OTHER) {
+        result = value_make(machine, PICKLE_OTHER, NULL, 0);
     } else if (role == ROLE_DICT) {
         result = value_make(machine, PICKLE_DICT, NULL, 0);
     } else if (role == ROLE_TENSOR && arguments->count >= 4 &&
@@ -374,7 +374,7 @@ static void reduce(struct machine *machine) {
         result = arguments->items[0];
     }
     if (result == NULL)
-        (void)machine_fail(machine, "a call with the wrong arguments");
+        (void)machine_fail(machine, "it calls a function with wrong arguments");
     machine_push(machine, result);
 }
 
@@ -385,7 +385,7 @@ static void persistent(struct machine *machine) {
     if (!is_kind(id, PICKLE_TUPLE) || id->count < 5 || !is_kind(id->items[1], PICKLE_GLOBAL) ||
         !global_find(id->items[1]->text, &role) || role != ROLE_STORAGE ||
         !is_kind(id->items[2], PICKLE_TEXT) || !is_kind(id->items[4], PICKLE_INTEGER)) {
-        (void)machine_fail(machine, "a storage that is not described as one");
+        (void)machine_fail(machine, "the description of a storage is wrong");
         return;
     }
     const char *global = id->items[1]->text;
@@ -401,7 +401,7 @@ static void remember(struct machine *machine, uint64_t index) {
     if (machine->status != CN_OK)
         return;
     if (index >= MAX_VALUES) {
-        (void)machine_fail(machine, "too large a memo");
+        (void)machine_fail(machine, "the index of a memo is too large");
         return;
     }
     while (machine->memo.count <= index)
@@ -414,7 +414,7 @@ static void remember(struct machine *machine, uint64_t index) {
 
 static void recall(struct machine *machine, uint64_t index) {
     if (index >= machine->memo.count || machine->memo.values[index] == NULL)
-        (void)machine_fail(machine, "a memo that was never written");
+        (void)machine_fail(machine, "it reads a memo that was never written");
     else
         machine_push(machine, machine->memo.values[index]);
 }
@@ -422,8 +422,8 @@ static void recall(struct machine *machine, uint64_t index) {
 static void build_state(struct machine *machine) {
     /* The state of OrderedDict's attributes (_metadata) is dropped. */
     (void)machine_pop(machine);
-    if (!is_kind(top(machine), PICKLE_DICT) && !is_kind(top(machine), PICKLE_BESIDE))
-        (void)machine_fail(machine, "a state for what is not a dict");
+    if (!is_kind(top(machine), PICKLE_DICT) && !is_kind(top(machine), PICKLE_OTHER))
+        (void)machine_fail(machine, "it sets the state of a value that is not a dict");
 }
 
 /* A decimal number of protocol 0, possibly with Python 2's "L" after it. */
@@ -433,7 +433,8 @@ static int64_t line_number(struct machine *machine, const char *line, size_t len
     for (size_t i = negative ? 1 : 0; i < length && line[i] != 'L'; i++) {
         if (line[i] < '0' || line[i] > '9' || __builtin_mul_overflow(number, 10, &number) ||
             __builtin_add_overflow(number, line[i] - '0', &number)) {
-            (void)machine_fail(machine, "a number that is none");
+            (void)machine_fail(machine,
+                               "a number has a character that is not a digit, or is too large");
             return 0;
         }
     }
@@ -457,7 +458,7 @@ static void protocol_line(struct machine *machine, unsigned char opcode) {
     } else if (opcode == 'p' || opcode == 'g') {
         const int64_t index = line_number(machine, line, length);
         if (index < 0)
-            (void)machine_fail(machine, "a memo below 0");
+            (void)machine_fail(machine, "the index of a memo is negative");
         else if (opcode == 'p')
             remember(machine, (uint64_t)index);
         else
@@ -500,14 +501,14 @@ static void step_truth(struct machine *machine, unsigned char opcode) {
 static void step_global_stack(struct machine *machine) {
     const struct pickle_value *name = machine_pop(machine), *module = machine_pop(machine);
     if (!is_kind(name, PICKLE_TEXT) || !is_kind(module, PICKLE_TEXT))
-        (void)machine_fail(machine, "a global without a name");
+        (void)machine_fail(machine, "a global has no name");
     else
         push_global(machine, module->text, strlen(module->text), name->text, strlen(name->text));
 }
 
 static void step_pop(struct machine *machine) {
     if (machine->stack.count == 0)
-        (void)machine_fail(machine, "nothing to take from the stack");
+        (void)machine_fail(machine, "its stack is empty");
     else
         machine->stack.count--;
 }
@@ -558,7 +559,7 @@ static bool step_container(struct machine *machine, unsigned char opcode) {
         break;
     }
     case 0x8f: /* EMPTY_SET */
-        machine_push(machine, value_make(machine, PICKLE_BESIDE, NULL, 0));
+        machine_push(machine, value_make(machine, PICKLE_OTHER, NULL, 0));
         break;
     case 0x90: /* ADDITEMS */
         extend_marked(machine, PICKLE_TUPLE);

@@ -23,7 +23,7 @@ enum pickle_kind {
     PICKLE_GLOBAL,  /* text: "collections.OrderedDict" */
     PICKLE_STORAGE, /* items: key (text); text: its global; integer: number of elements */
     PICKLE_TENSOR,  /* items: storage, offset, sizes, strides */
-    PICKLE_BESIDE   /* something that is no weight */
+    PICKLE_OTHER    /* a value that is not part of a weight */
 };
 
 struct pickle_value {

@@ -333,8 +333,8 @@ def test_refusals(folder):
     path = os.path.join(folder, "calls.pth")
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("a/data.pkl", calls)
-    refused(path, "asks for os.system")
-    refused(written(folder, "calls.legacy", calls), "asks for os.system")
+    refused(path, "refers to os.system")
+    refused(written(folder, "calls.legacy", calls), "refers to os.system")
     path = os.path.join(folder, "bomb.pth")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("a/data.pkl", bytes(200 << 20))
