@@ -151,7 +151,7 @@ def test_memory_comes_back():
             except OSError:
                 codes.append(None)
         check(503 in codes, "over the budget: %s" % codes)
-        check(200 in codes, "who holds a place is served: %s" % codes)
+        check(200 in codes, "a client that holds a part of the budget is served: %s" % codes)
         print("24 x 7.8 MB in 64M: %s, %.0f MB" % (codes, resident(server) / 2**20))
         for sock in socks:
             sock.close()
@@ -178,12 +178,12 @@ def test_promises_to_bodies_that_do_not_come():
             silent.sendall(post(body, RAW + b"Expect: 100-continue\r\n")[:-len(body)])
             check(b" 100 " in silent.recv(100), "the memory is promised")
             refused = b"a body of 13132000 bytes takes"
-            wait_until(lambda: status_of_a_large_one() == 200, "who sends is served in the end")
-            check(silent.recv(1) == b"", "who does not is cut")
+            wait_until(lambda: status_of_a_large_one() == 200, "a client that sends its body is served in the end")
+            check(silent.recv(1) == b"", "a client that sends nothing is disconnected")
         with server.connect() as sock:
             sock.sendall(post(bytes(784 * 16750))[:400])
             answer = Stream(sock).answer()
-            check(answer[0] == 413 and refused in answer[2], "what can never be: %s" % (answer,))
+            check(answer[0] == 413 and refused in answer[2], "a body that can never fit is refused: %s" % (answer,))
 
 
 def test_explanations_are_counted():

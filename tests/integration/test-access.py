@@ -93,7 +93,7 @@ def test_before_the_body(server):
         while b"\r\n" not in stream.data and stream.more():
             pass
         check(stream.data.startswith(b"HTTP/1.1 401 "), "401 instead of 100: %r" % stream.data)
-        check(stream.answer()[0] == 401 and stream.rest() == b"", "and the connection ends")
+        check(stream.answer()[0] == 401 and stream.rest() == b"", "the connection ends after a 401")
     # A client that sends the body anyway still gets the answer.
     with server.connect() as sock:
         try:
@@ -120,12 +120,12 @@ def test_reload(server, path):
     write(path, new + "\nshort\n")
     server.process.send_signal(signal.SIGHUP)
     check(server.wait_for("the old keys and certificates stay in use: %s:2: " % path), "a bad file is reported")
-    check(ask(server, post(extra=bearer(new) + RAW))[0] == 200, "and the old keys stay")
+    check(ask(server, post(extra=bearer(new) + RAW))[0] == 200, "the old keys stay valid")
     os.unlink(path)
     server.process.send_signal(signal.SIGHUP)
-    check(server.wait_for("cannot open the file"), "so is a missing one")
+    check(server.wait_for("cannot open the file"), "a missing file is reported")
     check(ask(server, post(extra=bearer(new) + RAW))[0] == 200, "the keys stay")
-    check(ask(server, post())[0] == 401, "and are asked for")
+    check(ask(server, post())[0] == 401, "a request without a key is refused")
     for line in server.lines:
         check(new not in line and KEY not in line and "short" not in line, "no key in the log")
 
@@ -153,7 +153,7 @@ def test_keys(folder):
     write(os.path.join(credentials, "api-keys"), KEY)
     with serving(environment={"CREDENTIALS_DIRECTORY": credentials}) as server:
         check(ask(server, post())[0] == 401, "a credential asks for keys")
-        check(ask(server, post(extra=x_key(KEY) + RAW))[0] == 200, "and its keys open")
+        check(ask(server, post(extra=x_key(KEY) + RAW))[0] == 200, "the credential's keys are accepted")
     with serving(environment={"CREDENTIALS_DIRECTORY": folder}) as server:
         check(ask(server, post())[0] == 200, "a folder without that credential asks for none")
 

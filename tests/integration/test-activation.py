@@ -122,7 +122,7 @@ def test_unix():
             client.sendall(get())
             check(Stream(client).answer()[0] == 200, "a unix socket")
         stop(process)
-        check(os.path.lexists(path), "what was passed is not removed")
+        check(os.path.lexists(path), "a socket that was passed is not removed")
         sock.close()
 
 

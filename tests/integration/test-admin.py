@@ -97,7 +97,7 @@ def test_place(folder):
     code, _, error = run("--admin-socket=" + path, *arguments)
     check(code == 1 and "is not a socket" in error and path in error, "a file: %s" % error)
     with open(path, encoding="ascii") as file:
-        check(file.read() == "mine\n", "and it is left alone")
+        check(file.read() == "mine\n", "another file is left alone")
     os.unlink(path)
     os.symlink(os.path.join(folder, "elsewhere"), path)
     code, _, error = run("--admin-socket=" + path, *arguments)
@@ -167,7 +167,7 @@ def test_slow_reload(folder):
         server.process.send_signal(signal.SIGHUP)
         wait_until(gate.is_holding, "the reload is held")
         check(status_of(server, post()) == 200, "the old model serves")
-        check(status_of(server, get("/v2/health/ready")) == 200, "and is ready")
+        check(status_of(server, get("/v2/health/ready")) == 200, "the server is ready")
         server.process.send_signal(signal.SIGHUP)
         with connect_unix(path) as sock:
             sock.sendall(RELOAD)
@@ -216,7 +216,7 @@ def test_hanging_reload_at_the_end(folder):
             second.sendall(b"POST /v2/repository/models/digits/load HTTP/1.1\r\nHost: a\r\n\r\n")
             check(status_of(server, post()) == 200, "the old model serves")
             server.process.send_signal(signal.SIGTERM)
-            for name, sock in (("the admin", first), ("who waits behind him", second)):
+            for name, sock in (("the admin", first), ("the client behind the admin", second)):
                 answer = Stream(sock).answer()
                 check(answer and answer[0] == 503 and b"shutting down" in answer[2],
                       "%s is told: %s" % (name, answer))

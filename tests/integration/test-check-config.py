@@ -91,7 +91,7 @@ def test_addresses(folder):
     good("an admin socket", model, "--admin-socket=" + os.path.join(folder, "admin.sock"))
     with serving("--address=localhost", "--tls-certificate=" + pem, "--tls-key=" + key,
                  "--tls-address=[::1]", "--tls-port=0") as server:
-        check(status_of(server, get()) == 200 and server.tls_port > 0, "and so it starts")
+        check(status_of(server, get()) == 200 and server.tls_port > 0, "the daemon starts with this configuration")
     with serving("--address=" + ",".join("127.0.1.%d" % i for i in range(1, 17)), "--tls-port=0",
                  "--tls-address=" + ",".join("127.0.2.%d" % i for i in range(1, 17)), *tls[1:],
                  "--admin-socket=" + os.path.join(folder, "admin.sock")) as server:
@@ -154,17 +154,17 @@ def test_unit(folder):
     units.good("by its name", "--unit=convnetd.service", words=keys)
     units.good("by a short name", "--unit=convnetd", words=keys)
     units.refused("another", "there is no unit other.service", "--unit=other", status=2)
-    units.refused("what is given counts", "max-images '0'", "--unit", "--max-images=0", status=2)
+    units.refused("a flag beside --unit counts", "max-images '0'", "--unit", "--max-images=0", status=2)
     units.drop_in("10-options.conf", "Environment=CONVNETD_MAX_IMAGES=7 'CONVNETD_QUEUE_IMAGES=3'")
     units.refused("the flag wins over the variable", "max-images 10 must not be over queue-images 3",
                   status=2)
     units.drop_in("10-options.conf", "Environment=CONVNETD_QUEUE_IMAGES=3", "Environment=")
-    units.good("which an empty line takes back")
+    units.good("an empty Environment= removes the variable")
     units.drop_in("20-start.conf", "ExecStart=", 'ExecStart=/usr/sbin/convnetd "--config=%s" --port=x' % conf)
     units.refused("another start", "port 'x'", status=2)
     units.drop_in("20-start.conf")
     write(keys, "short", 0o600)
-    units.refused("a key that is none", ":1: a key must have 16 bytes")
+    units.refused("a key that is too short", ":1: a key must have 16 bytes")
     os.unlink(keys)
     units.refused("a credential that is not there", keys)
     write(keys, KEY, 0o600)
@@ -173,7 +173,7 @@ def test_unit(folder):
                         ("LoadCredential=store", "LoadCredential=store"),
                         ("EnvironmentFile=/x", "EnvironmentFile=/x")):
         units.drop_in("30-more.conf", line)
-        units.refused("what cannot be checked", words, status=2)
+        units.refused("a setting that cannot be checked", words, status=2)
     # Files that the service could not see.
     units.drop_in("30-more.conf", "PrivateTmp=yes")
     if folder.startswith("/tmp/"):

@@ -48,8 +48,8 @@ def batching_that_makes_things_slower(folder):
     # this.
     check("batch-delay-ms = 0\n" in run("--print-config")[1], "no delay by default")
     delayed, lone = lone_requests("--batch-delay-ms=100"), lone_requests()
-    check(delayed >= 0.09, "the operator's delay is waited for: %g s" % delayed)
-    check(lone < delayed / 2, "a lone request is not: %g s of %g" % (lone, delayed))
+    check(delayed >= 0.09, "the configured delay is kept: %g s" % delayed)
+    check(lone < delayed / 2, "a single request does not wait: %g s of %g" % (lone, delayed))
     if not has_gate():
         return
     gate = Gate(folder)
@@ -63,7 +63,7 @@ def batching_that_makes_things_slower(folder):
             sock.close()
         now = metrics(server)
         check(now["convnetd_batch_images_count" + LABEL] == 2 and
-              now["convnetd_batch_images_sum" + LABEL] == 13, "what waited is one batch")
+              now["convnetd_batch_images_sum" + LABEL] == 13, "all waiting requests are one batch")
 
 
 def delays_counted_in_requests_not_images(folder):

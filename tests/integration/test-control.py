@@ -42,7 +42,7 @@ def test_calls(folder):
         result = call(path, "reload")
         check(result[0] == 1 and "b.safetensors" in result[2], "a bad model: %s" % (result,))
         listed = call(path, "models")
-        check(listed[1].count("READY") == 2, "what was served still is: %s" % (listed,))
+        check(listed[1].count("READY") == 2, "both models are still served: %s" % (listed,))
     result = call(path, "status")
     check(result[0] == 1 and path in result[2], "nobody there: %s" % (result,))
 
@@ -60,7 +60,7 @@ def test_default_place(folder):
         check(result[0] == 0, "in the manager's folder: %s" % (result,))
     with serving("--config=" + conf, environment=environment):
         check(call(own, "status")[0] == 0, "where the configuration says")
-        check(os.listdir(run_folder) == [], "and nowhere else")
+        check(os.listdir(run_folder) == [], "there is no socket in the manager's folder")
 
 
 def test_options_and_status(folder):
@@ -92,7 +92,7 @@ def test_options_and_status(folder):
             check(b"refused: max-body" in shown or b"refused" in shown and b"max-body" in shown,
                   "the manager is told: %s" % shown)
             configure("1M")
-            check(run("reload", "--config=" + conf)[0] == 0, "and it is good again")
+            check(run("reload", "--config=" + conf)[0] == 0, "the next reload succeeds")
             shown = manager.recv(4096)
             check(b"refused" not in shown, "the refusal is forgotten: %s" % shown)
             with open(model + ".new", "w", encoding="ascii") as file:

@@ -25,7 +25,7 @@ REQUESTS = int(os.environ.get("FLEET_REQUESTS", "1000000"))
 CLIENTS = 16
 PATIENCE = 120.0
 HOSTS = {"a": "192.0.2.11", "b": "192.0.2.12", "c": "192.0.2.13"}
-GATE = ("192.0.2.1", 8000)
+GATEWAY = ("192.0.2.1", 8000)
 MODELS = os.path.join(SOURCE, "models")
 with open(os.path.join(SOURCE, "tests", "data", "seven.png"), "rb") as seven:
     SEVEN = seven.read()
@@ -48,11 +48,11 @@ class Network:
 
     def __init__(self):
         self.prefix = "convnetd%d" % os.getpid()
-        self.gate = self.prefix + "gate"
+        self.gateway = self.prefix + "gateway"
         self.made = []
-        self._space(self.gate)
+        self._space(self.gateway)
         self.ip("link", "add", "switch", "type", "bridge")
-        self.ip("address", "add", GATE[0] + "/24", "dev", "switch")
+        self.ip("address", "add", GATEWAY[0] + "/24", "dev", "switch")
         self.ip("link", "set", "switch", "up")
         for name, address in HOSTS.items():
             space = self.space(name)
@@ -72,7 +72,7 @@ class Network:
         return self.prefix + name
 
     def ip(self, *arguments):
-        sh("ip", "-n", self.gate, *arguments)
+        sh("ip", "-n", self.gateway, *arguments)
 
     def cable(self, name, state):
         self.ip("link", "set", "to-" + name, state)
@@ -118,7 +118,7 @@ class Host:
         self.log.close()
 
 
-class Gate:
+class HAProxy:
     """HAProxy."""
 
     def __init__(self, network, folder):
@@ -129,7 +129,7 @@ class Gate:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text.replace("/run/haproxy/admin.sock", self.socket))
         self.log = open(os.path.join(folder, "haproxy.log"), "ab")
-        self.process = subprocess.Popen(["ip", "netns", "exec", network.gate, "haproxy", "-db",
+        self.process = subprocess.Popen(["ip", "netns", "exec", network.gateway, "haproxy", "-db",
                                          "-f", path], stdout=self.log, stderr=self.log)
 
     def ask(self, command):
@@ -217,7 +217,7 @@ def client(number, network, load, answers):
     """Asks the two models by turns until it is told to stop."""
     handle = os.open("/run/netns/" + network, os.O_RDONLY)
     os.setns(handle, 0) if hasattr(os, "setns") else setns(handle)
-    connection = Connection(GATE)
+    connection = Connection(GATEWAY)
     turn = number
     while not load.stop.is_set():
         model = ("digits", "digits-small")[turn % 2]
@@ -278,27 +278,27 @@ def changed(path):
     shutil.copy(os.path.join(MODELS, "digits-small.safetensors"), path)
 
 
-def kill(_, host, gate):
+def kill(_, host, haproxy):
     host.end(signal.SIGKILL)
-    until(lambda: not gate.is_up(host.name), "the gate sees that it is gone")
+    until(lambda: not haproxy.is_up(host.name), "HAProxy sees that it is gone")
     host.start()
 
 
-def pause(_, host, gate):
+def pause(_, host, haproxy):
     host.process.send_signal(signal.SIGSTOP)
-    until(lambda: not gate.is_up(host.name), "the gate sees that it is frozen")
+    until(lambda: not haproxy.is_up(host.name), "HAProxy sees that it is frozen")
     host.process.send_signal(signal.SIGCONT)
 
 
-def cut_off(network, host, gate):
+def cut_off(network, host, haproxy):
     network.cable(host.name, "down")
-    until(lambda: not gate.is_up(host.name), "the gate sees that it is cut off")
+    until(lambda: not haproxy.is_up(host.name), "HAProxy sees that it is cut off")
     network.cable(host.name, "up")
 
 
-def restart(_, host, gate):
+def restart(_, host, haproxy):
     host.process.send_signal(signal.SIGTERM)
-    until(lambda: not gate.is_up(host.name), "the gate sees that it ends")
+    until(lambda: not haproxy.is_up(host.name), "HAProxy sees that it ends")
     host.process.wait(PATIENCE)
     host.start()
 
@@ -317,14 +317,14 @@ def change_model(hosts, replaced, load):
     load.phase.value = 2
 
 
-def trouble(network, hosts, gate, load, replaced, counts):
+def trouble(network, hosts, haproxy, load, replaced, counts):
     """One thing after another, until there were requests enough; each thing once at least."""
     rounds = 0
     while rounds == 0 or load.sent.value < REQUESTS:
         for what in (kill, pause, cut_off, restart):
             for host in hosts.values():
-                what(network, host, gate)
-                until(lambda: gate.is_up(host.name), "%s is up again" % host.name)
+                what(network, host, haproxy)
+                until(lambda: haproxy.is_up(host.name), "%s is up again" % host.name)
                 counts[what.__name__] = counts.get(what.__name__, 0) + 1
                 before = load.sent.value
                 until(lambda: load.sent.value >= before + 20 * CLIENTS, "the load goes on")
@@ -354,12 +354,12 @@ def main():
         for name in HOSTS:
             hosts[name] = Host(network, name, folder)
             stack.callback(hosts[name].close)
-        gate = Gate(network, folder)
-        stack.callback(gate.close)
-        until(lambda: all(gate.is_up(name) for name in HOSTS), "all hosts are up")
+        haproxy = HAProxy(network, folder)
+        stack.callback(haproxy.close)
+        until(lambda: all(haproxy.is_up(name) for name in HOSTS), "all hosts are up")
         load = Load()
         clients = [multiprocessing.Process(target=client,
-                                           args=(i, network.gate, load, answers))
+                                           args=(i, network.gateway, load, answers))
                    for i in range(CLIENTS)]
         begun = time.monotonic()
         for one in clients:
@@ -367,21 +367,21 @@ def main():
         counts = {}
         try:
             until(lambda: load.sent.value > 10 * CLIENTS, "the load begins")
-            trouble(network, hosts, gate, load, replaced, counts)
+            trouble(network, hosts, haproxy, load, replaced, counts)
         finally:
             load.stop.set()
             for one in clients:
                 one.join(60)
         seconds = time.monotonic() - begun
-        rows = gate.rows()
+        rows = haproxy.rows()
         share = {name: int(rows[name]["stot"]) for name in HOSTS}
         retried = sum(int(rows[name]["wretr"]) for name in HOSTS)
-        print("%d requests in %.0f s, %d retried by the gate, %d by a client, %d lost, %d wrong; %s;"
+        print("%d requests in %.0f s, %d retried by HAProxy, %d by a client, %d lost, %d wrong; %s;"
               " by host %s" % (load.sent.value, seconds, retried, load.again.value, load.lost.value,
                                load.wrong.value, json.dumps(counts), json.dumps(share)))
-        check(load.sent.value >= REQUESTS, "requests enough")
+        check(load.sent.value >= REQUESTS, "the number of requests")
         check(load.lost.value == 0, "%d requests were lost" % load.lost.value)
-        check(load.wrong.value == 0, "%d answers are not of the model that was asked"
+        check(load.wrong.value == 0, "%d answers are not from the requested model"
               % load.wrong.value)
         check(all(count > 0 for count in share.values()), "each host had some: %s" % share)
         check(set(counts) == {"kill", "pause", "cut_off", "restart"}, "all happened: %s" % counts)

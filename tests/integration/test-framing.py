@@ -470,7 +470,7 @@ def test_deadlines():
                 except (BrokenPipeError, ConnectionResetError):
                     cut_off = True
             check(cut_off, "a client that reads nothing is cut")
-        check(status_of(server, get()) == 200, "and the server still answers")
+        check(status_of(server, get()) == 200, "the server still answers other clients")
 
 
 def test_many(server, count):
@@ -538,8 +538,8 @@ def test_ended_clients():
                 with server.connect() as sock:
                     sock.sendall(begun)
         wait_until(lambda: metrics(server)["convnetd_connections"] == 1,
-                   "who ended within a request is forgotten")
-        check(server.stop() == 0, "and does not hold up the end")
+                   "a connection that ended within a request is closed")
+        check(server.stop() == 0, "such a connection does not delay the end")
 
 
 def few_descriptors():

@@ -102,7 +102,7 @@ def test_json(server):
               "alone: %s" % one)
     for broken in (b'{"images":["%s",[1,,2]]}', b'{"images":["%s",[1,2}', b'{"images":["%s",x]}'):
         status, _ = told(server, broken % good.encode(), JSON)
-        check(status == 400, "what is no JSON is not a list: %s" % broken)
+        check(status == 400, "a body that is not JSON is not a list: %s" % broken)
 
 
 def test_texts(server):

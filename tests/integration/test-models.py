@@ -87,8 +87,8 @@ def test_reload(folder):
     with serving(model=path) as server:
         first = sha(server, "digits", 1)
         reload(server)
-        check(sha(server, "digits", 1) == first, "nothing changed, nothing read")
-        check(server.wait_for("reload done: 0 loaded, 1 unchanged"), "and so it says")
+        check(sha(server, "digits", 1) == first, "an unchanged model is not read again")
+        check(server.wait_for("reload done: 0 loaded, 1 unchanged"), "the log says that the model is unchanged")
         other_model(path)
         reload(server)
         second = sha(server, "digits", 1)
@@ -113,7 +113,7 @@ def test_deadline(folder):
         held = gate.shut(server)
         status, _, body = predict(server, extra=b"Request-Timeout-Ms: 20\r\n")
         check(status == 504, "late while the one before it is computed: %d %r" % (status, body))
-        check(metrics(server)["convnetd_queue_images"] == 5, "and gone from the queue")
+        check(metrics(server)["convnetd_queue_images"] == 5, "the late request is gone from the queue")
         for value in (b"0", b"-1", b"1.5", b"x", b"99999999999999999999", b""):
             status, _, body = predict(server, extra=b"Request-Timeout-Ms: " + value + b"\r\n")
             check(status == 400 and b"Request-Timeout-Ms" in body, "refused: %r" % value)
@@ -126,7 +126,7 @@ def test_deadline(folder):
         check(predict(server, extra=b"Request-Timeout-Ms: 86400000\r\n")[0] == 504,
               "a client cannot lengthen it")
         gate.open()
-        check(Stream(held).answer()[0] == 200, "what was begun in time and is whole is an answer")
+        check(Stream(held).answer()[0] == 200, "a computation that began in time is answered")
         held.close()
 
 
@@ -141,11 +141,11 @@ def test_dead_clients(folder):
             sock.close()
         gate.open()
         check(Stream(held).answer()[0] == 200, "the one held is answered")
-        check(Stream(living).answer()[0] == 200, "so is the living one")
+        check(Stream(living).answer()[0] == 200, "the client that still waits is answered")
         wait_until(lambda: metrics(server)['convnetd_rejected_total{reason="client_gone"}'] == 3,
-                   "the work of three is dropped")
+                   "the requests of three dead clients are dropped")
         check(metrics(server)['convnetd_images_total{model="digits",version="1"}'] == 7,
-              "and not computed")
+              "images of dead clients are not computed")
         held.close()
         living.close()
 
@@ -179,7 +179,7 @@ def test_hanging_compute_thread(folder):
         check(Stream(held).answer()[0] == 200, "the answer comes in the end")
         held.close()
         manager.settimeout(daemon.PATIENCE)
-        check(b"WATCHDOG=1" in manager.recv(4096), "and is fed again")
+        check(b"WATCHDOG=1" in manager.recv(4096), "the watchdog is fed again")
         check(ask(server, get("/v2/health/ready"))[0] == 200, "ready again")
     manager.close()
 
@@ -194,9 +194,9 @@ def test_shutdown(folder):
         check(ask(server, get())[0] == 200, "but alive")
         check(server.wait_for("ending after shutdown-delay"), "the log says what comes")
         server.process.send_signal(signal.SIGTERM)
-        check(server.wait_for("SIGTERM: finishing what runs"), "a second one ends the delay")
+        check(server.wait_for("SIGTERM: finishing what runs"), "a second signal ends the delay")
         gate.open()
-        check(Stream(held).answer()[0] == 200, "what is in flight is finished")
+        check(Stream(held).answer()[0] == 200, "a request in progress is answered")
         held.close()
 
 

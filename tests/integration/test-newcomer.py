@@ -169,7 +169,7 @@ def train(folder):
     stopped = process.returncode == 128 + signal.SIGINT
     check(stopped or process.returncode == 0, "stopped: %d %s" % (process.returncode, error))
     if stopped:
-        check("--resume" in error, "the way on is said: %s" % error)
+        check("--resume" in error, "it says how to continue: %s" % error)
         code, _, error = convnet(*command(folder, "mine", *more, "--resume", paths["state"]))
         check(code == 0, "resumed: %s" % error)
     with open(os.path.join(folder, "whole"), "rb") as whole, \

@@ -106,7 +106,7 @@ def test_limits():
                       "the log says %s" % option)
                 for sock in (one, two):
                     sock.sendall(IMAGE)
-                    check(Stream(sock).answer()[0] == 200, "who has a place keeps it")
+                    check(Stream(sock).answer()[0] == 200, "an open connection stays usable")
 
 
 def test_cors():

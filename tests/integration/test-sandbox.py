@@ -79,7 +79,7 @@ def test_reload_through_links(folder):
         result = call(admin, "reload")
         if landlock:
             check(result[0] == 1 and "denied" in result[2], "a place unknown: %s" % (result,))
-        check(ask(s, get("/v2/models/digits"))[0] == 200, "what was served still is")
+        check(ask(s, get("/v2/models/digits"))[0] == 200, "the model is still served")
     check(not os.path.exists(admin), "the admin socket is removed at the end")
 
 

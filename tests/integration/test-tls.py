@@ -257,7 +257,7 @@ def test_no_memory(files):
                     names = dict(x[0] for x in sock.getpeercert()["subject"])
                     sock.sendall(get())
                     check(names["commonName"] == name and Stream(sock).answer()[0] == 200,
-                          "and what is served is new")
+                          "the new certificate is served")
 
 
 def test_slow(files):
@@ -335,7 +335,7 @@ def test_reload(files):
         shutil.copy(files["second.key"], files["served.key"])
         server.process.send_signal(signal.SIGHUP)
         check(server.wait_for("does not belong to the certificate"), "a wrong key is reported")
-        check(serial(server, made) == "first", "and the old certificate serves")
+        check(serial(server, made) == "first", "the old certificate is still served")
         held.close()
         files.install("first")
 

@@ -129,9 +129,9 @@ def labelled(folder):
                           "--learning-rate", "0.05", "--validation-split", "0.25", "--epoch-metrics",
                           "--monitor", "val_f1", "--history", history)
     check(code == 0, "pictures with labels.csv: %s" % said)
-    check("Training: 30 pictures 8x8x1 in 2 classes" in said, "what was found is said: %s" % said)
+    check("Training: 30 pictures 8x8x1 in 2 classes" in said, "the number of pictures and classes is printed: %s" % said)
     check("their own weights" in said, "the weights are said: %s" % said)
-    check("Test: the test pictures stay apart" in said, "the test pictures are said: %s" % said)
+    check("Test: the test pictures stay apart" in said, "the test pictures are mentioned: %s" % said)
     with open(history, encoding="ascii") as file:
         rows = list(csv.DictReader(file))
     check(len(rows) == 12 and all(0 <= float(r["val_f1"]) <= 1 and 0 <= float(r["val_auc"]) <= 1
