@@ -20,6 +20,7 @@ struct place {
     enum place_kind kind;
     size_t at;   /* the input, or the offset in the arena, for a block of images */
     size_t size; /* floats of one image */
+    bool kept;   /* of the whole block, also while the plan's head runs */
 };
 
 /* An input or an output of the plan. */
@@ -41,7 +42,10 @@ struct cn_plan {
     size_t most_inputs;     /* of a step */
     float *packed;
     size_t packed_size;
-    size_t block;      /* images that pass through the steps together */
+    size_t block;      /* images that pass through the steps together, */
+    size_t head_block; /* and through the first ones, */
+    size_t head;       /* of which there are so many; one value leads from these to the others */
+    size_t head_reads; /* their inputs */
     size_t arena_size; /* floats between steps for a block */
     size_t scratch_size;
     unsigned long long macs; /* of one image */
@@ -405,6 +409,20 @@ static size_t larger_of(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+/* True if step `s` is computed in bands with the step before it. */
+static bool in_bands(const struct cn_plan *plan, size_t s) {
+    for (size_t first = s; first-- > 0;)
+        if (plan->bands[first].count > s - first)
+            return true;
+    return false;
+}
+
+/* The number of images whose values, of at most `largest` floats each, have together this size. */
+static size_t block_of(size_t largest, size_t floats) {
+    const size_t fits = floats / largest;
+    return fits < 1 ? 1 : fits < BLOCK_MOST ? fits : BLOCK_MOST;
+}
+
 static void measure(struct cn_plan *plan) {
     size_t largest = 1;
     for (size_t s = 0, count; s < plan->step_count; s += count) {
@@ -422,11 +440,51 @@ static void measure(struct cn_plan *plan) {
     }
     /* With several inputs or outputs the images are not adjacent in the caller's rows. */
     const bool apart = plan->input_count > 1 || plan->output_count > 1;
-    plan->block = apart ? 1 : BLOCK_FLOATS / largest;
-    if (plan->block > BLOCK_MOST)
-        plan->block = BLOCK_MOST;
-    if (plan->block < 1)
-        plan->block = 1;
+    plan->block = apart ? 1 : block_of(largest, BLOCK_FLOATS);
+    plan->head_block = plan->block;
+}
+
+/* The step whose value is the only one that the steps from `head` on read of those before; or
+ * ABSENT. */
+static size_t only_crossing(const struct draft *draft, size_t head) {
+    size_t crossing = ABSENT;
+    for (size_t s = head; s < draft->plan->step_count; s++)
+        for (size_t i = 0; i < draft->plan->steps[s].layer.input_count; i++) {
+            const size_t made_by = source_of(draft, &draft->plan->steps[s], i);
+            if (made_by == INPUT || (made_by < head && crossing != ABSENT && made_by != crossing))
+                return ABSENT;
+            if (made_by < head)
+                crossing = made_by;
+        }
+    return crossing;
+}
+
+/* Lets more images pass together through the last steps, where values are small and weights, which
+ * each block reads once, are large. Chooses the head with which the fewest weights are read. */
+static void choose_head(const struct draft *draft) {
+    enum { TAIL_FLOATS = 1 << 18, MANY_WEIGHTS = 1 << 17 };
+    struct cn_plan *plan = draft->plan;
+    const size_t before = plan->block;
+    const bool apart = plan->input_count > 1 || plan->output_count > 1;
+    size_t largest = 1, weights = 0, best_spared = MANY_WEIGHTS;
+    for (size_t s = plan->step_count; s > 1 && !apart && draft->network->quantization == NULL;) {
+        const struct cn_step *step = &plan->steps[--s];
+        const size_t crossing = only_crossing(draft, s);
+        largest = larger_of(largest, written_floats(step, 1));
+        weights += asked(step->inference->packed_size, &step->layer);
+        if (crossing == ABSENT || in_bands(plan, s))
+            continue;
+        const size_t most = larger_of(largest, written_floats(&plan->steps[crossing], 1));
+        const size_t block = block_of(most, TAIL_FLOATS);
+        const size_t spared = block > before ? weights / before - weights / block : 0;
+        if (spared <= best_spared)
+            continue;
+        best_spared = spared;
+        plan->block = block;
+        plan->head = s;
+    }
+    for (size_t s = 0; s < plan->head; s++)
+        plan->head_reads += plan->steps[s].layer.input_count;
 }
 
 /* The step's input that it may overwrite: computed by a step, read by nothing else, and of the
@@ -449,25 +507,30 @@ static void assign(const struct draft *draft, const struct cn_span *spans, const
     struct cn_plan *plan = draft->plan;
     const struct cn_network *network = draft->network;
     const size_t first = draft->steps[draft->roots[network->outputs[0].value]];
+    const size_t crossing = plan->head > 0 ? only_crossing(draft, plan->head) : ABSENT;
     struct place *read = plan->reads;
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct cn_layer *layer = &plan->steps[s].layer;
         const size_t size = cn_shape_size(&layer->output_shape);
-        plan->writes[s] = is_step(first) && buffers[s] == buffers[first]
-                              ? (struct place){PLACE_FIRST_OUTPUT, 0, size}
-                              : (struct place){PLACE_ARENA, spans[buffers[s]].offset, size};
+        plan->writes[s] =
+            is_step(first) && buffers[s] == buffers[first]
+                ? (struct place){PLACE_FIRST_OUTPUT, 0, size, false}
+                : (struct place){PLACE_ARENA, spans[buffers[s]].offset, size,
+                                 is_step(crossing) && buffers[s] == buffers[crossing]};
         for (size_t i = 0; i < layer->input_count; i++, read++) {
             const size_t root = draft->roots[layer->inputs[i].value];
             const size_t made_by = source_of(draft, &plan->steps[s], i);
-            *read = is_step(made_by) ? plan->writes[made_by]
-                                     : (struct place){PLACE_INPUT, root, plan->inputs[root].size};
+            *read = is_step(made_by)
+                        ? plan->writes[made_by]
+                        : (struct place){PLACE_INPUT, root, plan->inputs[root].size, false};
         }
     }
     for (size_t k = 0; k < plan->output_count; k++) {
         const size_t root = draft->roots[network->outputs[k].value];
-        plan->outputs[k].place = is_step(draft->steps[root])
-                                     ? plan->writes[draft->steps[root]]
-                                     : (struct place){PLACE_INPUT, root, plan->inputs[root].size};
+        plan->outputs[k].place =
+            is_step(draft->steps[root])
+                ? plan->writes[draft->steps[root]]
+                : (struct place){PLACE_INPUT, root, plan->inputs[root].size, false};
     }
 }
 
@@ -485,7 +548,9 @@ static enum cn_status place_values(struct draft *draft, struct cn_error *error) 
         end = s >= end ? s + steps_together(plan, s) : end; /* of steps in bands */
         buffers[s] = over != SIZE_MAX ? buffers[over] : s;
         spans[s].size =
-            over != SIZE_MAX || s + 1 < end ? 0 : written_floats(&plan->steps[s], plan->block);
+            over != SIZE_MAX || s + 1 < end
+                ? 0
+                : written_floats(&plan->steps[s], s < plan->head ? plan->head_block : plan->block);
         spans[s].first = s;
         for (size_t i = 0; i < layer->input_count; i++) {
             const size_t made_by = source_of(draft, &plan->steps[s], i);
@@ -501,6 +566,11 @@ static enum cn_status place_values(struct draft *draft, struct cn_error *error) 
         if (k == 0)
             spans[buffers[made_by]].size = 0;
         spans[buffers[made_by]].last = plan->step_count;
+    }
+    if (plan->head > 0) { /* the head runs again while the value that leads out of it is kept */
+        const size_t crossing = only_crossing(draft, plan->head);
+        spans[buffers[crossing]].size = written_floats(&plan->steps[crossing], plan->block);
+        spans[buffers[crossing]].first = 0;
     }
     plan->arena_size = cn_place(spans, plan->step_count);
     if (plan->arena_size == SIZE_MAX)
@@ -629,6 +699,7 @@ enum cn_status cn_plan_create(const struct cn_network *network, struct cn_plan *
     if (status == CN_OK) {
         join_bands(&draft);
         measure(draft.plan);
+        choose_head(&draft);
         status = place_values(&draft, error);
     }
     if (status == CN_OK)
@@ -769,6 +840,7 @@ struct ports {
     size_t output_stride; /* floats from one image's first output to the next one's */
     bool output_rows;     /* the other outputs follow the first one */
     size_t first;
+    size_t kept; /* the number in the block of the image with which the head runs; else 0 */
     cn_plan_observer *observer; /* NULL: none */
     void *context;
 };
@@ -783,30 +855,37 @@ static float *first_output_at(const struct ports *ports) {
     return ports->first_output + ports->first * ports->output_stride;
 }
 
+static float *arena_at(const struct place *place, const struct cn_workspace *workspace,
+                       const struct ports *ports) {
+    return workspace->block + place->at + (place->kept ? ports->kept * place->size : 0);
+}
+
 static const float *read_at(const struct cn_plan *plan, const struct place *place,
                             const struct cn_workspace *workspace, const struct ports *ports) {
     switch (place->kind) {
     case PLACE_INPUT:
         return input_at(plan, ports, place->at);
     case PLACE_ARENA:
-        return workspace->block + place->at;
+        return arena_at(place, workspace, ports);
     case PLACE_FIRST_OUTPUT:
         break;
     }
     return first_output_at(ports);
 }
 
-/* Runs one of the `parts` of a block, each with its own workspace; the values are in `shared`. They
- * wait for one another after each step, or after the steps of bands. */
-static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
-                           const struct cn_workspace *shared, const struct ports *ports,
-                           size_t count, size_t part, size_t parts) {
-    const struct place *read = plan->reads;
-    for (size_t s = 0, steps; s < plan->step_count; s += steps) {
+/* Runs the steps from `first` to before `end` as one of the `parts`, each with its own workspace;
+ * the values are in `shared`. The parts wait for one another after each step, or after the steps of
+ * bands. */
+static void run_steps(const struct cn_plan *plan, struct cn_workspace *own,
+                      const struct cn_workspace *shared, const struct ports *ports, size_t count,
+                      size_t part, size_t parts, size_t first, size_t end) {
+    const struct place *read = plan->reads + (first > 0 ? plan->head_reads : 0);
+    for (size_t s = first, steps; s < end; s += steps) {
         const struct cn_step *step = &plan->steps[s];
         steps = steps_together(plan, s);
         const struct place *write = &plan->writes[s + steps - 1];
-        float *y = write->kind == PLACE_ARENA ? shared->block + write->at : first_output_at(ports);
+        float *y =
+            write->kind == PLACE_ARENA ? arena_at(write, shared, ports) : first_output_at(ports);
         for (size_t i = 0; i < step->layer.input_count; i++)
             own->inputs[i] = read_at(plan, &read[i], shared, ports);
         read += step->layer.input_count + steps - 1; /* the others have one input */
@@ -837,6 +916,21 @@ static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
         if (ports->observer != NULL && steps == 1)
             ports->observer(ports->context, s);
     }
+}
+
+/* Runs one of the `parts` of a block: the head some images at a time, then the other steps. */
+static void run_block_part(const struct cn_plan *plan, struct cn_workspace *own,
+                           const struct cn_workspace *shared, const struct ports *ports,
+                           size_t count, size_t part, size_t parts) {
+    struct ports some = *ports;
+    for (size_t i = 0; i < count && plan->head > 0; i += plan->head_block) {
+        const size_t left = count - i;
+        some.first = ports->first + i;
+        some.kept = i;
+        run_steps(plan, own, shared, &some, left < plan->head_block ? left : plan->head_block, part,
+                  parts, 0, plan->head);
+    }
+    run_steps(plan, own, shared, ports, count, part, parts, plan->head, plan->step_count);
 }
 
 static void run_block(const struct cn_plan *plan, struct cn_workspace *workspace,
@@ -903,12 +997,12 @@ static size_t divide_up(size_t count, size_t by) {
     return (count + by - 1) / by;
 }
 
-/* The number of images per piece of work: whole blocks, at most a thread's share. */
+/* The number of images per piece of work: whole blocks, or an even part of a thread's share. */
 static size_t piece_size(const struct cn_plan *plan, size_t count, size_t threads) {
     enum { PIECES = 8 }; /* a thread */
     const size_t share = divide_up(count, threads);
     const size_t size = divide_up(divide_up(share, PIECES), plan->block) * plan->block;
-    return size < share ? size : share;
+    return divide_up(share, divide_up(share, size));
 }
 
 /* True if a team works on an image faster than one thread does: waiting at the end of each step

@@ -338,6 +338,57 @@ Test(plan, layers_in_bands_give_what_they_give_alone) {
     }
 }
 
+static void count_runs(void *context, size_t step) {
+    ((size_t *)context)[step]++;
+}
+
+/* Where values are small and weights large, several images pass together, after each has passed
+ * alone through the layers before; no bit changes. */
+Test(plan, images_that_meet_late_have_the_bits_of_one) {
+    static const char *const layers[] = {
+        "Conv2D filters=28 kernel_size=3 padding=same activation=relu; MaxPooling2D pool_size=4; "
+        "Conv2D filters=80 kernel_size=3; BatchNormalization; Flatten; Dense units=150 "
+        "activation=relu; Dense units=10 activation=softmax",
+        "DepthwiseConv2D kernel_size=3; Conv2D filters=30 kernel_size=1; Conv2D filters=8 "
+        "kernel_size=3 strides=5; Activation activation=tanh; Flatten; Dense units=900; Activation "
+        "activation=softmax",
+    };
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        const struct cn_shape input = cn_shape_image(38, 41, 3);
+        const size_t count = 33, size = cn_shape_size(&input);
+        struct cn_network *network = test_network(input, layers[i], 3);
+        struct cn_plan *plan = NULL;
+        struct cn_workspace *workspace = NULL;
+        size_t runs[16] = {0}, steps = count_steps(input, layers[i]);
+        float *images = test_floats(count * size, -1, 1, 5);
+        cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+        cr_assert_eq(cn_workspace_create(plan, &workspace, NULL), CN_OK);
+        const size_t out = cn_plan_output_size(plan);
+        float *together = cn_floats_allocate(count * out);
+        cn_plan_run_observed(plan, workspace, images, count, together, count_runs, runs);
+        cr_assert_geq(runs[0], count);
+        cr_assert_lt(runs[steps - 1], count / 2, "%zu runs of the last step", runs[steps - 1]);
+        for (int threads = 1; threads <= 4; threads++) {
+            float *got = run(plan, images, count, threads);
+            cr_assert_eq(memcmp(got, together, count * out * sizeof *got), 0, "%d", threads);
+            free(got);
+            got = run(plan, images, 3, threads);
+            cr_assert_eq(memcmp(got, together, 3 * out * sizeof *got), 0, "3 by %d", threads);
+            free(got);
+        }
+        for (size_t k = 0; k < count; k++) {
+            float *alone = run(plan, images + k * size, 1, 1);
+            cr_assert_eq(memcmp(alone, together + k * out, out * sizeof *alone), 0, "%zu", k);
+            free(alone);
+        }
+        free(images);
+        free(together);
+        cn_workspace_free(workspace);
+        cn_plan_free(plan);
+        cn_network_free(network);
+    }
+}
+
 Test(plan, flatten_and_dropout_alone_change_nothing) {
     struct cn_network *network =
         test_network(cn_shape_image(2, 2, 1), "Flatten;Dropout rate=0.5", 1);
