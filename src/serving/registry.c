@@ -140,7 +140,7 @@ static void entry_insert(struct registry *registry, size_t place, struct registr
 }
 
 /* Removes the entry; its model is freed after its last request. */
-static void entry_forget(struct registry *registry, size_t place) {
+static void entry_forget(struct registry *registry, size_t place, struct registry_result *result) {
     struct registry_entry *entry = registry->entries[place];
     const struct registry_event event = {.kind = REGISTRY_EVENT_GONE,
                                          .path = entry->path,
@@ -151,7 +151,11 @@ static void entry_forget(struct registry *registry, size_t place) {
     memmove(registry->entries + place, registry->entries + place + 1,
             (registry->count - place) * sizeof(struct registry_entry *));
     (void)pthread_mutex_unlock(&registry->mutex);
-    report_event(registry, &event);
+    /* A file that never loaded is forgotten without a word. */
+    if (entry->state != REGISTRY_FAILED || entry->model != NULL) {
+        result->gone++;
+        report_event(registry, &event);
+    }
     entry_free(entry);
 }
 
@@ -294,8 +298,7 @@ static void forget_vanished(struct registry *registry, const struct registry_fil
                                    files->files[f].version) == 0;
         if (there)
             continue;
-        result->gone++;
-        entry_forget(registry, i);
+        entry_forget(registry, i, result);
     }
 }
 

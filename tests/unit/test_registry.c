@@ -189,6 +189,18 @@ Test(registry, reload_reads_only_what_changed) {
     registry_free(registry);
 }
 
+Test(registry, a_file_that_never_loaded_is_not_gone) {
+    put("a.safetensors", "a");
+    struct registry *registry = open_folder(NULL);
+    put_text("b.safetensors", "bad");
+    cr_assert_neq(reload(registry), CN_OK);
+    drop("b.safetensors");
+    cr_assert_eq(reload(registry), CN_OK);
+    cr_assert_str_eq(log_text, "");
+    cr_assert(result.gone == 0 && result.unchanged == 1);
+    registry_free(registry);
+}
+
 Test(registry, a_bad_file_leaves_the_old_model_serving) {
     put("a.safetensors", "old");
     struct registry *registry = open_folder(NULL);
