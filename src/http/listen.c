@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -257,22 +258,19 @@ enum cn_status http_listen_check(const struct http_server_options *options,
     return status;
 }
 
-/* "127.0.0.1:8080", "[::1]:8080" or a path. */
-static void describe_address(const struct sockaddr_storage *address, char *text, size_t size) {
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const void *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        (void)snprintf(text, size, "%s:%u", host, ntohs(v4->sin_port));
-    } else if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const void *)address;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        (void)snprintf(text, size, "[%s]:%u", host, ntohs(v6->sin6_port));
-    } else {
+/* "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:8080" or a path. */
+static void describe_address(const struct sockaddr_storage *address, socklen_t length, char *text,
+                             size_t size) {
+    char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+    if (address->ss_family == AF_UNIX) {
         const struct sockaddr_un *local = (const void *)address;
         (void)snprintf(text, size, "%s",
                        local->sun_path[0] != '\0' ? local->sun_path : "(unnamed)");
+        return;
     }
+    (void)getnameinfo((const struct sockaddr *)address, length, host, sizeof host, port,
+                      sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    (void)snprintf(text, size, address->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 void http_server_describe(const struct http_server *server, char *text, size_t size) {
@@ -290,7 +288,7 @@ void http_server_describe(const struct http_server *server, char *text, size_t s
         if (acceptor->unix_path[0] != '\0' && listener->class == HTTP_CLASS_ADMIN)
             (void)snprintf(where, sizeof where, "%s", acceptor->unix_path);
         else if (getsockname(listener->fd, (struct sockaddr *)&address, &length) == 0)
-            describe_address(&address, where, sizeof where);
+            describe_address(&address, length, where, sizeof where);
         used +=
             (size_t)snprintf(text + used, size - used, "%s%s%s", i > 0 ? " " : "", scheme, where);
     }
