@@ -191,6 +191,8 @@ enum cn_status prediction_add_archive(struct prediction *p, const void *bytes, s
         status = cn_archive_next(&archive, &member, &found, error);
         if (status != CN_OK || !found)
             break;
+        if (!cn_archive_is_picture(&member))
+            continue;
         p->unpacked += member.size < most ? member.size : most + 1;
         if (p->unpacked > most)
             return cn_fail(
@@ -210,7 +212,7 @@ enum cn_status prediction_add_archive(struct prediction *p, const void *bytes, s
             (struct picture_source){.image = p->count - 1, .member = copy};
     }
     if (status == CN_OK && p->count == 0)
-        status = cn_fail(error, CN_INVALID, "the archive contains no file");
+        status = cn_fail(error, CN_INVALID, "the archive contains no picture");
     return status;
 }
 

@@ -9,26 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/predict_command.h"
 #include "convnet/dataset.h"
+#include "data/picture_list.h"
 
 enum { MAX_DEPTH = 32, SIGNATURE = 512 /* a tar's first header */ };
-
-/* In a folder, files with a picture's ending are read; their bytes then tell the format. */
-static bool is_picture_name(const char *name) {
-    static const char *const ends[] = {"png", "jpg", "jpeg", "webp", "gif", "bmp",
-                                       "pbm", "pgm", "ppm",  "pnm",  "tif", "tiff"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot != NULL && i < sizeof ends / sizeof *ends; i++)
-        if (strcasecmp(dot + 1, ends[i]) == 0)
-            return true;
-    return false;
-}
 
 static bool add_failure(struct batch *batch, enum cn_status status, const char *source,
                         const char *text) {
@@ -42,7 +31,7 @@ static bool add_failure(struct batch *batch, enum cn_status status, const char *
 /* True for IDX with bytes, or gzip, by the first bytes. */
 static bool is_idx(const char *path) {
     unsigned char head[4] = {0};
-    FILE *file = is_picture_name(path) ? NULL : fopen(path, "rb");
+    FILE *file = cn_picture_is_named(path) ? NULL : fopen(path, "rb");
     size_t length = file != NULL ? fread(head, 1, sizeof head, file) : 0;
     if (file != NULL)
         (void)fclose(file);
@@ -115,7 +104,7 @@ static bool add_folder(struct batch *batch, const char *folder, int depth, size_
             going = add_failure(batch, CN_UNSUPPORTED, folder, "holds a path that is too long");
         } else if (is_below) {
             going = add_folder(batch, path, depth + 1, found);
-        } else if (usable && is_picture_name(path)) {
+        } else if (usable && cn_picture_is_named(path)) {
             (*found)++;
             going = batch_add_file(batch, path);
         }
@@ -139,7 +128,7 @@ static bool add_archive(struct batch *batch, const char *path, const void *bytes
         status = cn_archive_next(&archive, &member, &found, &error);
         if (status != CN_OK || !found)
             break;
-        if (is_picture_name(member.name)) {
+        if (cn_archive_is_picture(&member)) {
             (void)snprintf(name, sizeof name, "%s/%s", path, member.name);
             going = batch_add_member(batch, name, &member);
             count++;
@@ -155,7 +144,7 @@ static bool add_archive(struct batch *batch, const char *path, const void *bytes
 /* If the file is an archive, adds its pictures from a memory mapping. */
 static bool add_if_archive(struct batch *batch, const char *path, bool *ret_going) {
     struct stat info;
-    const int fd = is_picture_name(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int fd = cn_picture_is_named(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     void *bytes = MAP_FAILED;
     bool is_archive = false;
     if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)

@@ -4,6 +4,7 @@
  * headers. Writes no file. No state; thread-safe. */
 #include "data/picture_archive.h"
 #include "base/number.h"
+#include "data/picture_list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -331,6 +332,12 @@ static bool member_inflate(const struct cn_archive_member *member, unsigned char
     const bool good = code == Z_STREAM_END && stream.total_out == member->size;
     (void)inflateEnd(&stream);
     return good;
+}
+
+bool cn_archive_is_picture(const struct cn_archive_member *member) {
+    const char *slash = strrchr(member->name, '/');
+    return cn_picture_is_named(member->name) ||
+           strchr(slash != NULL ? slash : member->name, '.') == NULL;
 }
 
 enum cn_status cn_archive_unpack(const struct cn_archive_member *member, size_t limit,

@@ -51,6 +51,9 @@ enum cn_status cn_archive_open(const void *bytes, size_t length, struct cn_archi
 enum cn_status cn_archive_next(struct cn_archive *archive, struct cn_archive_member *ret_member,
                                bool *ret_found, struct cn_error *error);
 
+/* True if the file is to be read as a picture: its name has a picture's ending, or none. */
+bool cn_archive_is_picture(const struct cn_archive_member *member);
+
 /* The member's content: malloc'd, with *ret_owned the same, or within the archive with *ret_owned
  * NULL. CN_LIMIT: it has more than `limit` bytes, or more than a mebibyte and a hundred times its
  * compressed size; CN_MALFORMED: it differs from what the archive claims; CN_UNSUPPORTED:

@@ -122,7 +122,7 @@ def test_texts(server):
 
 def test_archives(server):
     members = [("scans/", b"")] + [(n, SEVEN) for n in NAMES] + \
-        [("scans/.DS_Store", b"x"), ("__MACOSX/scans/a.png", b"x"), ("l" * 180 + ".png", SEVEN)]
+        [("scans/.DS_Store", b"x"), ("__MACOSX/scans/a.png", b"x"), ("readme.txt", SEVEN), ("v1.0/notes.md", b"x"), ("l" * 180 + ".png", SEVEN)]
     expected = [(i, n, 7) for i, n in enumerate(NAMES + ["l" * 180 + ".png"])]
     bodies = {"zip": zipped(members), "stored zip": zipped(members, zipfile.ZIP_STORED)}
     for name, kind in (("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT),
@@ -155,7 +155,10 @@ def test_hostile(server):
     check(status == 413 and "max-body" in whole["error"], "20 MiB of zeros: %s" % whole)
     status, whole = told(server, zipped([("%d" % i, b"") for i in range(100)]))
     check(status == 413 and "images" in whole["error"], "100 members: %s" % whole)
-    for name, body in (("empty zip", zipped([])), ("a folder", zipped([("a/", b"")]))):
+    got = short(told(server, zipped([("v1.0/7", SEVEN), ("licence", b"x")])))
+    check(got == [(0, "v1.0/7", 7), (1, "licence", "error")], "names without an ending: %s" % (got,))
+    for name, body in (("empty zip", zipped([])), ("a folder", zipped([("a/", b"")])),
+                       ("no picture", zipped([("readme.txt", b"x")]))):
         check(told(server, body)[0] == 400, name)
     body = zipped([("a.png", SEVEN), ("b.png", SEVEN)])
     central = body.index(b"PK\1\2")
