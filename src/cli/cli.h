@@ -156,6 +156,10 @@ double cli_decimal(float value);
 /* False once writing to stdout has failed, or a text was lost because memory ran out. */
 bool cli_stdout_good(void);
 
+/* Tells where stdout was redirected to, for a message when writing fails. */
+void cli_stdout_is(const char *path);
+const char *cli_stdout_place(void); /* "the standard output" by default */
+
 /* ---- Data ---- */
 
 /* Reads labelled data for `model`: their classes are matched with its labels by name and

@@ -56,7 +56,7 @@ static int unknown_command(const char *name) {
 static void close_stdout(void) {
     const bool failed_before = !cli_stdout_good();
     if (fclose(stdout) != 0 || failed_before) {
-        fputs("convnet: cannot write to the standard output\n", stderr);
+        fprintf(stderr, "convnet: cannot write to %s\n", cli_stdout_place());
         _exit(CLI_FAILED);
     }
 }

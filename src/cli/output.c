@@ -1,6 +1,7 @@
 /* output.c: prints messages on stderr, and text and values on stdout.
  *
  * Computes nothing. One thread at a time. */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +38,15 @@ int cli_fail(const char *command, const char *format, ...) {
 }
 
 static bool text_lost; /* because memory ran out */
+static char stdout_place[PATH_MAX] = "the standard output";
+
+void cli_stdout_is(const char *path) {
+    (void)snprintf(stdout_place, sizeof stdout_place, "%s", path);
+}
+
+const char *cli_stdout_place(void) {
+    return stdout_place;
+}
 
 void cli_put_text(struct cn_text *text) {
     size_t length = 0;

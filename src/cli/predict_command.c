@@ -4,9 +4,13 @@
  * the exit status 1; the others are classified. SIGINT and SIGTERM end it after the current batch,
  * so that the last row is complete. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cli/predict_command.h"
@@ -72,27 +76,66 @@ static const struct cli_syntax syntax = {
 
 /* ---- The output ---- */
 
-enum { PART_PATH = PATH_MAX };
+enum { PART_PATH = PATH_MAX, KIND_TEXT = 160 };
+
+enum cn_status predict_open_rows(const char *path, struct cn_error *error) {
+    struct stat info = {0}, named = {0};
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (fd < 0 || fstat(fd, &info) != 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be written: it is not a regular file");
+    const bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    /* The other run may have renamed its file between the two calls. */
+    if (!locked || stat(path, &named) != 0 || named.st_ino != info.st_ino)
+        return cn_fail_at(error, CN_INVALID, path, -1,
+                          "another run is writing it; wait for its end, or give this run another "
+                          "--output");
+    if (dup2(fd, STDOUT_FILENO) < 0)
+        return cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
+    cli_stdout_is(path);
+    return CN_OK;
+}
+
+/* An attribute of FILE.part says what its rows are, where the file system has attributes. */
+static const char *const kind_attribute = "user.convnet.rows";
+
+static enum cn_status check_kind(const char *part, const char *kind, struct cn_error *error) {
+    char found[KIND_TEXT];
+    const ssize_t length = fgetxattr(STDOUT_FILENO, kind_attribute, found, sizeof found);
+    return length < 0 || ((size_t)length == strlen(kind) && memcmp(found, kind, strlen(kind)) == 0)
+               ? CN_OK
+               : cn_fail_at(error, CN_INVALID, part, -1,
+                            "was begun with another model, --format, --top, --error or "
+                            "--preprocess; remove the file to start again");
+}
 
 /* Redirects standard output to FILE.part, after the rows of an earlier run if it is resumed
- * (ret_done). */
-static enum cn_status open_output(const struct predict_settings *settings, const char *head,
-                                  char part[static PART_PATH], struct predict_done **ret_done,
-                                  struct cn_error *error) {
+ * (ret_done). kind: what makes rows comparable. */
+static enum cn_status open_output(const struct predict_settings *settings, const char *kind,
+                                  const char *head, char part[static PART_PATH],
+                                  struct predict_done **ret_done, struct cn_error *error) {
     const int length = snprintf(part, PART_PATH, "%s.part", settings->output);
     if (length < 0 || length >= PART_PATH)
         return cn_fail_at(error, CN_INVALID, settings->output, -1, "the name is too long");
-    enum cn_status status = CN_OK;
-    if (!settings->resume)
-        predict_share_forget(settings->output);
-    else
-        status = predict_done_read(part, &predict_formats[settings->format], head, ret_done, error);
-    if (status == CN_OK && freopen(part, settings->resume ? "a" : "w", stdout) == NULL)
+    enum cn_status status = predict_open_rows(part, error);
+    if (status == CN_OK && settings->resume) {
+        status = check_kind(part, kind, error);
+        return status == CN_OK ? predict_done_read(part, &predict_formats[settings->format], head,
+                                                   ret_done, error)
+                               : status;
+    }
+    if (status == CN_OK && ftruncate(STDOUT_FILENO, 0) != 0)
         status = cn_fail_at(error, CN_IO, part, -1, "cannot be written: %s", strerror(errno));
-    return status;
+    if (status != CN_OK)
+        return status;
+    predict_share_forget(settings->output);
+    (void)fsetxattr(STDOUT_FILENO, kind_attribute, kind, strlen(kind), 0);
+    return CN_OK;
 }
 
 enum cn_status predict_keep_output(const char *part, const char *path, struct cn_error *error) {
+    (void)fremovexattr(STDOUT_FILENO, kind_attribute);
     return fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0 &&
                    rename(part, path) == 0
                ? CN_OK
@@ -178,19 +221,20 @@ static enum cn_status run_open_output(struct prediction_run *run, char **operand
     const char *format = predict_format_names[settings->format];
     const bool goes_on =
         settings->resume && settings->output != NULL && predict_share_exists(settings->output);
-    if (run->ranks != NULL || goes_on) {
-        char kind[160];
-        (void)snprintf(kind, sizeof kind, "%s %d %g %s", format, settings->top, settings->error,
-                       run->model->sha256);
-        const enum cn_status status = check_shared(settings, operands, count, error);
-        return status == CN_OK
-                   ? predict_share_create(run->ranks, settings->output, settings->resume, kind,
-                                          &predict_formats[settings->format], &run->share, error)
-                   : status;
-    }
-    return settings->output != NULL
-               ? open_output(settings, cn_text_string(&run->head), run->part, &run->done, error)
-               : CN_OK;
+    char kind[KIND_TEXT];
+    if (settings->output == NULL && run->ranks == NULL)
+        return CN_OK;
+    (void)snprintf(kind, sizeof kind, "%s %s %d %g %s", format,
+                   cn_picture_mode_names[settings->mode], settings->top, settings->error,
+                   run->model->sha256);
+    if (run->ranks == NULL && !goes_on)
+        return open_output(settings, kind, cn_text_string(&run->head), run->part, &run->done,
+                           error);
+    const enum cn_status status = check_shared(settings, operands, count, error);
+    return status == CN_OK
+               ? predict_share_create(run->ranks, settings->output, settings->resume, kind,
+                                      &predict_formats[settings->format], &run->share, error)
+               : status;
 }
 
 static enum cn_status run_prepare(struct prediction_run *run, char **argv, char **operands,

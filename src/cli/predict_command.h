@@ -91,6 +91,10 @@ size_t predict_done_failures(const struct predict_done *done);
 enum cn_status predict_done_arrange(const struct predict_done *done, const char *part,
                                     struct cn_error *error);
 
+/* Redirects standard output to the end of `path` (FILE.part or a rank's part), which is made if it
+ * does not exist. CN_INVALID: another run writes it. The file is locked until this process ends. */
+enum cn_status predict_open_rows(const char *path, struct cn_error *error);
+
 /* All of what `part` has is on the disk before it is called `path`; stdout is `part`. */
 enum cn_status predict_keep_output(const char *part, const char *path, struct cn_error *error);
 

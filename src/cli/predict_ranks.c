@@ -103,8 +103,8 @@ static enum cn_status read_part(const struct predict_share *share, int rank,
     predict_bytes_unmap(ret_bytes);
     return cn_fail_at(
         error, CN_INVALID, path, -1,
-        "was begun with another model, --format, --top or --error; remove the parts to begin "
-        "anew");
+        "was begun with another model, --format, --top, --error or --preprocess; remove the "
+        "parts to begin anew");
 }
 
 static enum cn_status mark_done(struct predict_share *share, const struct part_row *row,
@@ -173,7 +173,10 @@ static enum cn_status open_part(const struct predict_share *share, struct cn_err
     char path[PATH_BYTES];
     if (!part_path(share, rank_of(share), path))
         return cn_fail_at(error, CN_INVALID, share->path, -1, "the name is too long");
-    if (freopen(path, "a", stdout) == NULL || ftruncate(STDOUT_FILENO, share->whole) != 0)
+    const enum cn_status status = predict_open_rows(path, error);
+    if (status != CN_OK)
+        return status;
+    if (ftruncate(STDOUT_FILENO, share->whole) != 0)
         return cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
     if (share->whole == 0)
         fputs(share->head, stdout);

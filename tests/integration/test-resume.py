@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """`convnet predict --resume`: whatever stopped the run, and whatever became of the inputs since, the output is the
 one of a run without interruption on the present inputs, and inputs that have a row are not scored again."""
+import fcntl
 import gzip
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import tempfile
 import time
 
 from daemon import BUILD, SOURCE, check, finish
+from gate import wait_until
 from wire import png
 
 CONVNET = os.path.realpath(os.path.join(BUILD, "convnet"))
@@ -158,7 +161,7 @@ def test_another_run(names):
     os.mkdir("out.part")
     done = subprocess.run(arguments(names, "csv", "--output=out", "--resume"), capture_output=True,
                           timeout=120, check=False)
-    check(done.returncode == 1 and b"regular file" in done.stderr, "a folder: %s" % done.stderr)
+    check(done.returncode == 1 and b"out.part: cannot be written" in done.stderr, "a folder: %s" % done.stderr)
     os.rmdir("out.part")
 
 
@@ -167,7 +170,7 @@ def leave_shares(rows, count):
     done = subprocess.run([CONVNET, "info", "--json", "digits"], capture_output=True, timeout=120, check=True)
     for rank in range(count):
         with open("out.part.%d" % rank, "wb") as file:
-            file.write(b"convnet-rows/1 ndjson 0 0 %s\n" % json.loads(done.stdout)["sha256"].encode())
+            file.write(b"convnet-rows/1 ndjson auto 0 0 %s\n" % json.loads(done.stdout)["sha256"].encode())
             file.writelines(b"%d %s" % (i, row) for i, row in rows if i // 64 % count == rank)
 
 
@@ -191,6 +194,49 @@ def test_shares(names):
     check(len(left()) == 3, "the parts stay: %s" % left())
     for name in left():
         os.unlink(name)
+
+
+def refused(names, words, *more):
+    done = subprocess.run(arguments(names, "csv", "--output=out", *more), capture_output=True, timeout=120, check=False)
+    check(done.returncode == 1 and words in done.stderr, "%s: %d %s" % (more, done.returncode, done.stderr))
+
+
+def test_two_runs(names):
+    """A run does not touch the rows that another one is writing."""
+    with open("out.part", "wb") as file:
+        file.write(b"rows")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        refused(names, b"another run is writing it")
+        refused(names, b"another run is writing it", "--resume")
+    check(read("out.part") == b"rows", "the rows stay")
+    check(predict(names[:9], "csv")[0] == 0 and not left(), "afterwards")
+
+
+def test_other_options(names):
+    """Rows with the same columns are told apart by an attribute of the file, where the file system has attributes."""
+    names = names[:9]
+    with open("probe", "wb") as file:
+        try:
+            os.setxattr(file.fileno(), "user.probe", b"1")
+        except OSError:
+            print("this file system keeps no attributes")
+            return
+    for before, after in ((("--preprocess=none",), ()), ((), ("--preprocess=none",)), ((), ("--error=0.01",))):
+        with subprocess.Popen([CONVNET, "predict", "--output=out", *before, "-"], stdin=subprocess.PIPE) as process:
+            wait_until(lambda: os.path.exists("out.part") and os.listxattr("out.part"), "the rows are begun")
+            process.kill()
+        refused(names, b"another model, --format, --top, --error or --preprocess", "--resume", *after)
+        done = subprocess.run(arguments(names, "csv", "--output=out", "--resume", *before), timeout=120, check=False)
+        check(done.returncode == 0 and not os.listxattr("out"), "the same options: %d" % done.returncode)
+
+
+def test_full_disk(names):
+    """The message names the file, not the standard output."""
+    done = subprocess.run(arguments(names, "csv", "--output=out"), stderr=subprocess.PIPE, timeout=120, check=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+    check(done.returncode == 1 and b"cannot write to out.part" in done.stderr, "%s" % done.stderr[-200:])
+    os.unlink("out.part")
 
 
 def test_large_part(names):
@@ -247,6 +293,9 @@ def main():
             test_not_scored_again(names)
             test_another_run(names)
             test_shares(names)
+            test_two_runs(names)
+            test_other_options(names)
+            test_full_disk(names)
             test_large_part(names)
             test_no_memory(names)
         finally:
