@@ -14,6 +14,7 @@ convnet_SOURCES += \
 	src/cli/export/onnx_file.c \
 	src/cli/export/onnx_write.c src/cli/export/onnx_write.h \
 	src/cli/export/onnx_write_functions.c \
+	src/cli/export/onnx_write_layers.c \
 	src/cli/export/onnx_write_weighted.c \
 	src/cli/export/onnx_write_windows.c \
 	src/cli/export/tfjs_file.c \

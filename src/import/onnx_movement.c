@@ -485,7 +485,8 @@ bool onnx_lower_pad(struct onnx_import *import) {
 
 /* ---- Reducing ---- */
 
-bool onnx_lower_reduce(struct onnx_import *import) {
+/* The network's name of the node's function. */
+static const char *reduce_function(const struct onnx_import *import) {
     static const char *const functions[][2] = {
         {"ReduceMean", "mean"},      {"ReduceSum", "sum"},
         {"ReduceMax", "max"},        {"ReduceMin", "min"},
@@ -494,82 +495,102 @@ bool onnx_lower_reduce(struct onnx_import *import) {
         {"ReduceLogSum", "log_sum"}, {"ReduceLogSumExp", "log_sum_exp"},
         {"ArgMax", "argmax"},        {"ArgMin", "argmin"},
     };
-    const struct onnx_value *x = onnx_dynamic(import, 0);
-    struct onnx_value *y = onnx_output(import, 0);
-    const char *type = import->node->type, *function = NULL;
-    const bool index = strncmp(type, "Arg", 3) == 0;
-    unsigned reduced;
-    if (x == NULL || y == NULL)
-        return false;
+    const char *type = import->node->type;
+    if (onnx_int(import->node, "select_last_index", 0) != 0 && strncmp(type, "Arg", 3) == 0)
+        return strcmp(type, "ArgMax") == 0 ? "argmax_last" : "argmin_last";
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strcmp(functions[i][0], type) == 0)
-            function = functions[i][1];
-    if (index) {
-        int axis;
-        if (onnx_int(import->node, "select_last_index", 0) != 0)
-            function = strcmp(type, "ArgMax") == 0 ? "argmax_last" : "argmin_last";
+            return functions[i][1];
+    return NULL;
+}
+
+static bool is_reduced(unsigned reduced, int axis) {
+    return (reduced >> axis & 1) != 0;
+}
+
+/* Chooses an order `axes` of the axes of x in which the reduced ones follow each other, and
+ * dims[3]: the sizes before them, of them and behind them. Returns the number of axes. */
+static int reduce_order(const struct onnx_value *x, unsigned reduced, int axes[static ONNX_RANK],
+                        int dims[static 3]) {
+    int order[ONNX_RANK], count = 0, begin = 0;
+    const int n = onnx_axes_of(x, 0, -1, order);
+    int end = n;
+    bool together = true;
+    while (begin < n && !is_reduced(reduced, order[begin]))
+        begin++;
+    while (end > begin && !is_reduced(reduced, order[end - 1]))
+        end--;
+    for (int i = begin; i < end; i++)
+        together &= is_reduced(reduced, order[i]);
+    if (together) { /* the usual case, which needs no Permute */
+        for (int i = 0; i < n; i++)
+            axes[i] = order[i];
+    } else { /* the axes that stay come first, in their order */
+        for (int i = 0; i < n; i++)
+            if (!is_reduced(reduced, order[i]))
+                axes[count++] = order[i];
+        begin = count;
+        end = n;
+        for (int i = 0; i < n; i++)
+            if (is_reduced(reduced, order[i]))
+                axes[count++] = order[i];
+    }
+    dims[0] = dims[1] = dims[2] = 1;
+    for (int i = 0; i < n; i++)
+        dims[i < begin ? 0 : i < end ? 1 : 2] *= (int)x->dims[axes[i]];
+    return n;
+}
+
+/* Describes the value of `layer`, whose n axes had the order `axes` before the reduction, as the
+ * node's output. */
+static bool reduce_result(struct onnx_import *import, const struct onnx_value *x, unsigned reduced,
+                          int n, const int *axes, int layer) {
+    struct onnx_value *y = onnx_output(import, 0);
+    const bool index = strncmp(import->node->type, "Arg", 3) == 0;
+    const bool keep = onnx_int(import->node, "keepdims", 1) != 0;
+    int left[ONNX_RANK], out[ONNX_RANK], count = 0, rank = 0;
+    int64_t kept[ONNX_RANK], gone[ONNX_RANK];
+    for (int i = 0; i < n; i++)
+        if (!is_reduced(reduced, axes[i])) {
+            left[count] = axes[i];
+            out[count++] = (int)x->dims[axes[i]];
+        }
+    if (count == 0)
+        out[0] = 1;
+    layer = onnx_layer_reshape(import, layer, count > 0 ? count : 1, out);
+    if (layer < 0)
+        return false;
+    for (int i = 0; i < x->rank; i++) {
+        kept[i] = is_reduced(reduced, i) ? 1 : x->dims[i];
+        if (!is_reduced(reduced, i))
+            gone[rank++] = x->dims[i];
+    }
+    struct onnx_value whole = {.name = y->name};
+    onnx_result(&whole, index ? ONNX_INT64 : x->type, x->rank, kept, count, left, layer);
+    return onnx_view_reshape(import, y, &whole, keep ? x->rank : rank, keep ? kept : gone);
+}
+
+bool onnx_lower_reduce(struct onnx_import *import) {
+    const struct onnx_value *x = onnx_dynamic(import, 0);
+    unsigned reduced;
+    int axes[ONNX_RANK], dims[3], axis, layer;
+    if (x == NULL || onnx_output(import, 0) == NULL)
+        return false;
+    if (strncmp(import->node->type, "Arg", 3) == 0) {
         if (!onnx_axis(import, onnx_int(import->node, "axis", 0), x->rank, &axis))
             return false;
         reduced = 1U << axis;
     } else if (!onnx_reduce_axes(import, x->rank, &reduced)) {
         return false;
     }
-    const bool keep = onnx_int(import->node, "keepdims", 1) != 0;
-    /* The axes that stay come first, in their order; the reduced ones come last, as one axis. */
-    int order[ONNX_RANK], axes[ONNX_RANK], count = 0, stay = 0, layer;
-    const int n = onnx_axes_of(x, 0, -1, order);
-    for (int i = 0; i < n; i++)
-        if ((reduced >> order[i] & 1) == 0)
-            axes[count++] = order[i];
-    stay = count;
-    /* The usual case needs no Permute: the reduced axes are before the channels. */
-    int begin = 0, end = n;
-    while (begin < n && (reduced >> order[begin] & 1) == 0)
-        begin++;
-    while (end > begin && (reduced >> order[end - 1] & 1) == 0)
-        end--;
-    bool together = true;
-    for (int i = begin; i < end; i++)
-        together &= (reduced >> order[i] & 1) != 0;
-    int dims[3] = {1, 1, 1}, out[ONNX_RANK], out_rank = 0;
-    if (together) {
-        if (n > 0)
-            memcpy(axes, order, (size_t)n * sizeof *order);
-        for (int i = 0; i < n; i++)
-            dims[i < begin ? 0 : i < end ? 1 : 2] *= (int)x->dims[order[i]];
-    } else {
-        for (int i = 0; i < n; i++)
-            if ((reduced >> order[i] & 1) != 0)
-                axes[count++] = order[i];
-        for (int i = 0; i < n; i++)
-            dims[i < stay ? 0 : 1] *= (int)x->dims[axes[i]];
-    }
+    const int n = reduce_order(x, reduced, axes, dims);
     if (!onnx_arrange(import, x, n, axes, &layer) ||
         (layer = onnx_layer_reshape(import, layer, 3, dims)) < 0)
         return false;
-    const int flat[2] = {dims[0], dims[2]};
-    layer = onnx_layer(import, "Reduce", json_pack("{s:s, s:i}", "function", function, "axis", 2),
-                       1, &layer, 2, flat);
-    int left[ONNX_RANK], left_count = 0;
-    for (int i = 0; i < n; i++)
-        if ((reduced >> axes[i] & 1) == 0) {
-            left[left_count++] = axes[i];
-            out[out_rank++] = (int)x->dims[axes[i]];
-        }
-    if (out_rank == 0)
-        out[out_rank++] = 1;
-    if (layer < 0 || (layer = onnx_layer_reshape(import, layer, out_rank, out)) < 0)
-        return false;
-    int64_t kept[ONNX_RANK], gone[ONNX_RANK];
-    int rank = 0;
-    for (int i = 0; i < x->rank; i++) {
-        kept[i] = (reduced >> i & 1) != 0 ? 1 : x->dims[i];
-        if ((reduced >> i & 1) == 0)
-            gone[rank++] = x->dims[i];
-    }
-    struct onnx_value whole = {.name = y->name};
-    onnx_result(&whole, index ? ONNX_INT64 : x->type, x->rank, kept, left_count, left, layer);
-    return onnx_view_reshape(import, y, &whole, keep ? x->rank : rank, keep ? kept : gone);
+    layer = onnx_layer(import, "Reduce",
+                       json_pack("{s:s, s:i}", "function", reduce_function(import), "axis", 2), 1,
+                       &layer, 2, (const int[]){dims[0], dims[2]});
+    return layer >= 0 && reduce_result(import, x, reduced, n, axes, layer);
 }
 
 /* ---- Resizing ---- */

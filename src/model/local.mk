@@ -10,8 +10,8 @@ libcore_la_SOURCES += \
 	src/model/architecture_rules.c \
 	src/model/architecture_tree.c \
 	src/model/foreign.c src/model/foreign.h \
-	src/model/tensor_forms.c \
 	src/model/label_set.c \
+	src/model/inputs_outputs.c \
 	src/model/known_models.c src/model/known_models.h \
 	src/model/model.c src/model/model_file.h \
 	src/model/model_read.c \

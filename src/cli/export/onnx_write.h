@@ -101,9 +101,12 @@ struct onnx_name graph_put_picture_back(struct onnx_graph *g, struct onnx_name v
 typedef enum cn_status onnx_writer(struct onnx_graph *g, struct onnx_name value,
                                    struct onnx_name *ret);
 
+/* Writes the nodes of layer `l` and names its value. */
+enum cn_status export_layer(struct onnx_graph *g, size_t l);
+
 /* onnx_write_windows.c */
 onnx_writer export_convolution, export_transposed, export_pooling, export_global_pooling,
-    export_resampling, export_resize;
+    export_resampling, export_resize, export_borders, export_padding, export_slice;
 /* onnx_write_weighted.c */
 onnx_writer export_dense, export_per_channel, export_rescaling, export_prelu,
     export_layer_normalization, export_group_normalization, export_unit_normalization,
@@ -111,7 +114,6 @@ onnx_writer export_dense, export_per_channel, export_rescaling, export_prelu,
 /* onnx_write_functions.c */
 onnx_writer export_unary, export_binary, export_where, export_matmul, export_reduction,
     export_average, export_add, export_subtract, export_multiply, export_maximum, export_minimum,
-    export_concatenation, export_permutation, export_borders, export_padding, export_slice,
-    export_repeat;
+    export_concatenation, export_permutation, export_repeat;
 
 #endif

@@ -14,44 +14,67 @@ static struct onnx_name put_truncated(struct onnx_graph *g, struct onnx_name x) 
     return graph_put_binary(g, "Mul", graph_put_unary(g, "Sign", x), size);
 }
 
+static struct onnx_name put_gelu(struct onnx_graph *g, struct onnx_name x) {
+    const struct onnx_name scaled =
+        graph_put_binary(g, "Mul", x, graph_put_number(g, 0.70710678118654752F));
+    const struct onnx_name part =
+        graph_put_binary(g, "Add", graph_put_unary(g, "Erf", scaled), graph_put_number(g, 1));
+    const struct onnx_name half = graph_put_binary(g, "Mul", x, graph_put_number(g, 0.5F));
+    return graph_put_binary(g, "Mul", half, part);
+}
+
+static struct onnx_name put_gelu_tanh(struct onnx_graph *g, struct onnx_name x) {
+    const struct onnx_name square = graph_put_binary(g, "Mul", x, x);
+    const float one = 1, cubic = 0.044715F;
+    const struct onnx_name inner =
+        graph_put_binary(g, "Mul", x, graph_put_scale_shift(g, square, &cubic, 1, &one, 1));
+    const struct onnx_name scaled =
+        graph_put_binary(g, "Mul", inner, graph_put_number(g, 0.79788456080286536F));
+    const struct onnx_name bent = graph_put_unary(g, "Tanh", scaled);
+    const struct onnx_name half = graph_put_binary(g, "Mul", x, graph_put_number(g, 0.5F));
+    return graph_put_binary(g, "Mul", half,
+                            graph_put_binary(g, "Add", bent, graph_put_number(g, 1)));
+}
+
+/* Operators with at most two attributes, in the order alpha, beta. */
+static const struct {
+    const char *function, *type, *alpha, *beta;
+} operators[] = {
+    {"abs", "Abs", NULL, NULL},
+    {"ceil", "Ceil", NULL, NULL},
+    {"celu", "Celu", "alpha", NULL},
+    {"cos", "Cos", NULL, NULL},
+    {"elu", "Elu", "alpha", NULL},
+    {"erf", "Erf", NULL, NULL},
+    {"exp", "Exp", NULL, NULL},
+    {"floor", "Floor", NULL, NULL},
+    {"hard_sigmoid", "HardSigmoid", "alpha", "beta"},
+    {"hard_swish", "HardSwish", NULL, NULL},
+    {"leaky_relu", "LeakyRelu", "alpha", NULL},
+    {"log", "Log", NULL, NULL},
+    {"negative", "Neg", NULL, NULL},
+    {"reciprocal", "Reciprocal", NULL, NULL},
+    {"round", "Round", NULL, NULL},
+    {"selu", "Selu", "alpha", "gamma"},
+    {"sign", "Sign", NULL, NULL},
+    {"sin", "Sin", NULL, NULL},
+    {"softplus", "Softplus", NULL, NULL},
+    {"softsign", "Softsign", NULL, NULL},
+    {"sqrt", "Sqrt", NULL, NULL},
+    {"thresholded_relu", "ThresholdedRelu", "alpha", NULL},
+};
+
 enum cn_status export_unary(struct onnx_graph *g, struct onnx_name x, struct onnx_name *ret) {
-    /* Operators with at most two attributes, in the order alpha, beta. */
-    static const struct {
-        const char *function, *type, *alpha, *beta;
-    } plain[] = {
-        {"abs", "Abs", NULL, NULL},
-        {"ceil", "Ceil", NULL, NULL},
-        {"celu", "Celu", "alpha", NULL},
-        {"cos", "Cos", NULL, NULL},
-        {"elu", "Elu", "alpha", NULL},
-        {"erf", "Erf", NULL, NULL},
-        {"exp", "Exp", NULL, NULL},
-        {"floor", "Floor", NULL, NULL},
-        {"hard_sigmoid", "HardSigmoid", "alpha", "beta"},
-        {"hard_swish", "HardSwish", NULL, NULL},
-        {"leaky_relu", "LeakyRelu", "alpha", NULL},
-        {"log", "Log", NULL, NULL},
-        {"negative", "Neg", NULL, NULL},
-        {"reciprocal", "Reciprocal", NULL, NULL},
-        {"round", "Round", NULL, NULL},
-        {"selu", "Selu", "alpha", "gamma"},
-        {"sign", "Sign", NULL, NULL},
-        {"sin", "Sin", NULL, NULL},
-        {"softplus", "Softplus", NULL, NULL},
-        {"softsign", "Softsign", NULL, NULL},
-        {"sqrt", "Sqrt", NULL, NULL},
-        {"thresholded_relu", "ThresholdedRelu", "alpha", NULL},
-    };
     const char *function = cli_export_function(g->layer);
     const float alpha = graph_field_float(g, "alpha"), beta = graph_field_float(g, "beta");
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        if (strcmp(plain[i].function, function) != 0)
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
+        if (strcmp(operators[i].function, function) != 0)
             continue;
-        if (plain[i].alpha != NULL)
-            graph_add_float(&g->attributes, plain[i].alpha, alpha);
-        if (plain[i].beta != NULL)
-            graph_add_float(&g->attributes, plain[i].beta, beta);
-        *ret = graph_put_unary(g, plain[i].type, x);
+        if (operators[i].alpha != NULL)
+            graph_add_float(&g->attributes, operators[i].alpha, alpha);
+        if (operators[i].beta != NULL)
+            graph_add_float(&g->attributes, operators[i].beta, beta);
+        *ret = graph_put_unary(g, operators[i].type, x);
         return CN_OK;
     }
     if (strcmp(function, "affine") == 0) {
@@ -66,23 +89,9 @@ enum cn_status export_unary(struct onnx_graph *g, struct onnx_name x, struct onn
         *ret = graph_put_binary(g, "Mul", x,
                                 graph_put_unary(g, "Tanh", graph_put_unary(g, "Softplus", x)));
     } else if (strcmp(function, "gelu") == 0) {
-        const struct onnx_name scaled =
-            graph_put_binary(g, "Mul", x, graph_put_number(g, 0.70710678118654752F));
-        const struct onnx_name part =
-            graph_put_binary(g, "Add", graph_put_unary(g, "Erf", scaled), graph_put_number(g, 1));
-        *ret = graph_put_binary(g, "Mul", graph_put_binary(g, "Mul", x, graph_put_number(g, 0.5F)),
-                                part);
+        *ret = put_gelu(g, x);
     } else if (strcmp(function, "gelu_tanh") == 0) {
-        const struct onnx_name square = graph_put_binary(g, "Mul", x, x);
-        const float one = 1, cubic = 0.044715F;
-        const struct onnx_name inner =
-            graph_put_binary(g, "Mul", x, graph_put_scale_shift(g, square, &cubic, 1, &one, 1));
-        const struct onnx_name bent = graph_put_unary(
-            g, "Tanh",
-            graph_put_binary(g, "Mul", inner, graph_put_number(g, 0.79788456080286536F)));
-        const struct onnx_name half = graph_put_binary(g, "Mul", x, graph_put_number(g, 0.5F));
-        *ret = graph_put_binary(g, "Mul", half,
-                                graph_put_binary(g, "Add", bent, graph_put_number(g, 1)));
+        *ret = put_gelu_tanh(g, x);
     } else if (strcmp(function, "shrink") == 0) {
         graph_add_float(&g->attributes, "lambd", alpha);
         graph_add_float(&g->attributes, "bias", beta);
@@ -252,69 +261,6 @@ enum cn_status export_permutation(struct onnx_graph *g, struct onnx_name value,
     for (int i = 0; i < dims->count; i++)
         order[i + 1] = dims->values[i];
     *ret = graph_put_transpose(g, value, (size_t)dims->count + 1, order);
-    return CN_OK;
-}
-
-/* ZeroPadding and Cropping: from the shapes and the padding before the first element. */
-enum cn_status export_borders(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
-    const bool pads = strncmp(cn_layer_type_name(g->layer->type), "Zero", 4) == 0;
-    const int *sides = cli_export_field(g->layer, pads ? "padding" : "cropping");
-    const int axes = graph_axes(g), rank = g->layer->input_shape.rank;
-    int64_t pad[2 * ONNX_RANK] = {0}, starts[2], ends[2], which[2] = {1, 2};
-    for (int i = 0; i < axes; i++) {
-        const int *side = sides + 2 * (i + 2 - axes);
-        pad[1 + i] = side[0];
-        pad[rank + 2 + i] = side[1];
-        starts[i] = side[0];
-        ends[i] = g->layer->input_shape.dims[i] - side[1];
-    }
-    if (pads) {
-        *ret = graph_put_binary(g, "Pad", value, graph_put_ints(g, 2 * ((size_t)rank + 1), pad));
-    } else {
-        const struct onnx_name inputs[] = {value, graph_put_ints(g, (size_t)axes, starts),
-                                           graph_put_ints(g, (size_t)axes, ends),
-                                           graph_put_ints(g, (size_t)axes, which)};
-        *ret = graph_put_many(g, "Slice", 4, inputs);
-    }
-    if (g->layer->output_shape.rank != rank)
-        *ret = graph_put_shape(g, *ret, &g->layer->output_shape);
-    return CN_OK;
-}
-
-enum cn_status export_padding(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
-    static const char *const modes[] = {"constant", "reflect", "edge"};
-    const struct cn_ints *before = cli_export_field(g->layer, "before");
-    const struct cn_ints *after = cli_export_field(g->layer, "after");
-    int64_t pad[2 * (ONNX_RANK + 1)] = {0};
-    for (int i = 0; i < before->count; i++) {
-        pad[1 + i] = before->values[i];
-        pad[before->count + 2 + i] = after->values[i];
-    }
-    graph_add_string(&g->attributes, "mode", modes[graph_field_int(g, "mode", 0)]);
-    *ret = graph_put(g, "Pad", value, graph_put_ints(g, 2 * ((size_t)before->count + 1), pad),
-                     graph_put_number(g, graph_field_float(g, "value")));
-    return CN_OK;
-}
-
-enum cn_status export_slice(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
-    const struct cn_ints *begin = cli_export_field(g->layer, "begin");
-    const struct cn_ints *size = cli_export_field(g->layer, "size");
-    const struct cn_ints *strides = cli_export_field(g->layer, "strides");
-    int64_t starts[ONNX_RANK], ends[ONNX_RANK], axes[ONNX_RANK], steps[ONNX_RANK];
-    const size_t rank = (size_t)begin->count;
-    for (size_t i = 0; i < rank; i++) {
-        axes[i] = (int64_t)i + 1;
-        starts[i] = begin->values[i];
-        steps[i] = strides->values[i];
-        ends[i] = starts[i] + steps[i] * size->values[i];
-        if (steps[i] < 0 && ends[i] < 0)
-            ends[i] = INT32_MIN; /* before the first element; a value below 0 would count from
-                                  * the end */
-    }
-    const struct onnx_name inputs[] = {value, graph_put_ints(g, rank, starts),
-                                       graph_put_ints(g, rank, ends), graph_put_ints(g, rank, axes),
-                                       graph_put_ints(g, rank, steps)};
-    *ret = graph_put_many(g, "Slice", 5, inputs);
     return CN_OK;
 }
 

@@ -1,6 +1,7 @@
-/* onnx_write_windows.c: convolutions, poolings and layers that change the size of a picture, in
- * ONNX. Values have channels last, as here; each of these nodes is between two Transposes, which
- * runtimes remove. No state. */
+/* onnx_write_windows.c: convolutions, poolings, and layers that change the size of a picture
+ * (resampling, ZeroPadding, Cropping, Pad, Slice), in ONNX. Values have channels last, as here;
+ * each node of a window or a resampling is between two Transposes, which runtimes remove. No state.
+ */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -252,5 +253,70 @@ enum cn_status export_resize(struct onnx_graph *g, struct onnx_name value, struc
     graph_add_int(&g->attributes, "exclude_outside", *outside ? 1 : 0);
     value = graph_put(g, "Resize", value, graph_named(""), graph_put_vector(g, scales, 4));
     *ret = graph_put_shape(g, value, out);
+    return CN_OK;
+}
+
+/* ---- Paddings and cuts ---- */
+
+/* ZeroPadding and Cropping: from the shapes and the padding before the first element. */
+enum cn_status export_borders(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
+    const bool pads = strncmp(cn_layer_type_name(g->layer->type), "Zero", 4) == 0;
+    const int *sides = cli_export_field(g->layer, pads ? "padding" : "cropping");
+    const int axes = graph_axes(g), rank = g->layer->input_shape.rank;
+    int64_t pad[2 * ONNX_RANK] = {0}, starts[2], ends[2], which[2] = {1, 2};
+    for (int i = 0; i < axes; i++) {
+        const int *side = sides + 2 * (i + 2 - axes);
+        pad[1 + i] = side[0];
+        pad[rank + 2 + i] = side[1];
+        starts[i] = side[0];
+        ends[i] = g->layer->input_shape.dims[i] - side[1];
+    }
+    if (pads) {
+        *ret = graph_put_binary(g, "Pad", value, graph_put_ints(g, 2 * ((size_t)rank + 1), pad));
+    } else {
+        const struct onnx_name inputs[] = {value, graph_put_ints(g, (size_t)axes, starts),
+                                           graph_put_ints(g, (size_t)axes, ends),
+                                           graph_put_ints(g, (size_t)axes, which)};
+        *ret = graph_put_many(g, "Slice", 4, inputs);
+    }
+    if (g->layer->output_shape.rank != rank)
+        *ret = graph_put_shape(g, *ret, &g->layer->output_shape);
+    return CN_OK;
+}
+
+enum cn_status export_padding(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
+    static const char *const modes[] = {"constant", "reflect", "edge"};
+    const struct cn_ints *before = cli_export_field(g->layer, "before");
+    const struct cn_ints *after = cli_export_field(g->layer, "after");
+    int64_t pad[2 * (ONNX_RANK + 1)] = {0};
+    for (int i = 0; i < before->count; i++) {
+        pad[1 + i] = before->values[i];
+        pad[before->count + 2 + i] = after->values[i];
+    }
+    graph_add_string(&g->attributes, "mode", modes[graph_field_int(g, "mode", 0)]);
+    *ret = graph_put(g, "Pad", value, graph_put_ints(g, 2 * ((size_t)before->count + 1), pad),
+                     graph_put_number(g, graph_field_float(g, "value")));
+    return CN_OK;
+}
+
+enum cn_status export_slice(struct onnx_graph *g, struct onnx_name value, struct onnx_name *ret) {
+    const struct cn_ints *begin = cli_export_field(g->layer, "begin");
+    const struct cn_ints *size = cli_export_field(g->layer, "size");
+    const struct cn_ints *strides = cli_export_field(g->layer, "strides");
+    int64_t starts[ONNX_RANK], ends[ONNX_RANK], axes[ONNX_RANK], steps[ONNX_RANK];
+    const size_t rank = (size_t)begin->count;
+    for (size_t i = 0; i < rank; i++) {
+        axes[i] = (int64_t)i + 1;
+        starts[i] = begin->values[i];
+        steps[i] = strides->values[i];
+        ends[i] = starts[i] + steps[i] * size->values[i];
+        if (steps[i] < 0 && ends[i] < 0)
+            ends[i] = INT32_MIN; /* before the first element; a value below 0 would count from
+                                  * the end */
+    }
+    const struct onnx_name inputs[] = {value, graph_put_ints(g, rank, starts),
+                                       graph_put_ints(g, rank, ends), graph_put_ints(g, rank, axes),
+                                       graph_put_ints(g, rank, steps)};
+    *ret = graph_put_many(g, "Slice", 5, inputs);
     return CN_OK;
 }

@@ -1,4 +1,4 @@
-/* tensor_forms.c: a model's inputs and outputs as tensors: names, shapes and the order of their
+/* inputs_outputs.c: a model's inputs and outputs as tensors: names, shapes and the order of their
  * numbers, which for an imported network are those of the source model. Independent of protocols.
  * No state. */
 #include <jansson.h>
