@@ -98,7 +98,7 @@ static void warn_of_training_data(const char *command, const struct calibrate_se
         return; /* a part of what the training kept */
     const size_t learned = cli_data_learned(model, data);
     if (kept > 0)
-        (void)snprintf(advice, sizeof advice, "--validation-split %g uses only the others", kept);
+        (void)snprintf(advice, sizeof advice, "--validation-split %g takes only the others", kept);
     if (learned > 0) {
         (void)cli_fail(command,
                        "%s: the model was trained on %zu of these %zu pictures, so that its "

@@ -22,13 +22,12 @@ bool cli_ranks_any(const struct cn_ranks *ranks, bool own) {
 enum cn_status cli_ranks_begin(const struct cn_ranks **ret_ranks, struct cn_error *error) {
     const char *count = getenv("OMPI_COMM_WORLD_SIZE"); /* Open MPI tells each process */
     *ret_ranks = NULL;
-    return count != NULL && atoi(count) > 1 ? cn_fail(error, CN_UNSUPPORTED,
-                                                      "mpirun started %s processes, but this build "
-                                                      "has no MPI, so that each would do "
-                                                      "all the work and overwrite the others' "
-                                                      "files; build with configure --with-mpi",
-                                                      count)
-                                            : CN_OK;
+    if (count == NULL || atoi(count) <= 1)
+        return CN_OK;
+    return cn_fail(error, CN_UNSUPPORTED,
+                   "mpirun started %s processes, but this build has no MPI, so that each would do "
+                   "all the work and overwrite the others' files; build with configure --with-mpi",
+                   count);
 }
 
 void cli_ranks_end(int exit_status) {

@@ -47,7 +47,7 @@ train() { run 0 train --architecture "$seed" --data "$sample" --seed 3 --learnin
 # ---- Training: the same bits for any number of threads; progress and history ----
 check "train, one thread" train --epochs 2 --threads 1 --output one.safetensors --history h.csv \
     --validation-split 0.25
-check "one line an epoch in a pipe" test "$(grep -c '^Epoch [12]/2 - .* - val_accuracy: ' err)" = 2
+check "one line per epoch in a pipe" test "$(grep -c '^Epoch [12]/2 - .* - val_accuracy: ' err)" = 2
 check "nothing on stdout" test ! -s out
 check "train, two threads" train --epochs 2 --threads 2 --output two.safetensors --quiet \
     --validation-split 0.25
@@ -224,14 +224,14 @@ check "says so" says "Validation: 10 of the pictures, the same share of each cla
 check "and how to measure it" says "--data flat --split validation"
 check "calibrate on what was kept" run 0 calibrate --model flat.safetensors --data flat \
     --validation-split 0.25 --output flat.safetensors --json
-check "which are as many" python 'j["samples"] == 10'
+check "the split has ten samples" python 'j["samples"] == 10'
 check "without a warning" test ! -s err
 check "calibrate on all" run 0 calibrate --model flat.safetensors --data flat \
     --output all.safetensors
 check "says what it learned from" says "calibrate: flat: the model was trained on 30 of these 40 pictures"
-check "and what to do" says "--validation-split 0.25 takes only the others"
+check "says what to do" says "--validation-split 0.25 takes only the others"
 check "evaluate on all" run 0 evaluate --model flat.safetensors --data flat
-check "says it, too" says "evaluate: flat: the model was trained on 30 of these 40 pictures"
+check "says what it learned from, too" says "evaluate: flat: the model was trained on 30 of these 40 pictures"
 check "evaluate on what was kept" run 0 evaluate --model flat.safetensors --data flat \
     --split validation --json
 check "which are the others" python 'j["samples"] == 10'

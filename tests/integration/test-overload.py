@@ -4,8 +4,8 @@ computes as much as before, the rest is refused, memory is bounded, and health i
 
 The load comes from a process of its own (offer.py), and the daemon computes on one of two processors, so that
 the daemon is what is measured. Takes a minute: `make check-long`. On a shared machine pairs of measurements may
-be off: the median of three is judged, and if it is too low that of up to nine. Health is asked of a second,
-idle daemon at the same time, which waits for processors as the first one does.
+be off: the median of three is judged, and if it is too low that of up to nine. A second,
+idle daemon gets the same health requests at the same time, and waits for processors as the first one does.
 """
 import os
 import re
@@ -79,9 +79,9 @@ def test_overload():
             # always wants to run and computes as much per second of processor time as before.
             ratios.append(over["per_processor"] / full["per_processor"] * over["busy"] /
                           full["busy"])
-            print("%.0f -> %.0f requests/s of %d images, %.0f -> %.0f a second of the computing "
+            print("%.0f -> %.0f requests/s of %d images, %.0f -> %.0f per second of the computing "
                   "thread, which was busy for %.2f -> %.2f of the time; offered %d: %s on %d "
-                  "connections; others %.0f us of processor a request"
+                  "connections; others %.0f us of processor per request"
                   % (full["per_second"], over["per_second"], IMAGES, full["per_processor"],
                      over["per_processor"], full["busy"], over["busy"], over["sent"],
                      over["statuses"], over["connections"], over["others"] * 1e6 / over["sent"]))

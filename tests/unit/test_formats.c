@@ -89,7 +89,7 @@ Test(formats, one_picture_in_every_form) {
     }
 }
 
-/* A file with less of its end states as much, until its header is cut. */
+/* A file that is cut still states its size, until the cut is within its header. */
 Test(formats, the_header_states_the_pixels) {
     for (size_t i = 0; i < FORMS; i++) {
         unsigned char *bytes = NULL;
@@ -108,7 +108,8 @@ Test(formats, the_header_states_the_pixels) {
         free(bytes);
     }
     cr_assert_eq(cn_picture_pixels("P4 3 5 ", 7), 15);
-    /* A TIFF's width with the type of 8 bytes has room for 4: the next entry is no part of it. */
+    /* The width has a type of 8 bytes, but its field has 4: the reader must not read the next
+     * entry. */
     static const char tiff[] = "II*\0\x08\0\0\0\2\0"
                                "\0\1\x10\0\1\0\0\0\3\0\0\0"
                                "\1\1\4\0\1\0\0\0\5\0\0";
@@ -116,7 +117,7 @@ Test(formats, the_header_states_the_pixels) {
     cr_assert_eq(cn_picture_pixels("no picture, and long enough", 27), 0);
 }
 
-/* The directory ends with the file; a SHORT has half of its field, and eight bytes have no room. */
+/* The directory ends with the file. A SHORT uses half of its field, and 8 bytes do not fit. */
 Test(formats, a_tiff_s_entries_are_read_up_to_their_end) {
     static const unsigned char tiff[] = {
         'I', 'I', 42,  0,  8, 0, 0, 0, 2, 0,             /* two entries */

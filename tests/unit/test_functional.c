@@ -286,14 +286,15 @@ static void expect_outputs(const char *json, const float outputs[3]) {
     cn_network_free(network);
 }
 
-/* As ONE, with keys of the model and of the input's layer, and its shape's key. */
+/* The same model with more keys for the model and its input, and with a given name for the key of
+ * the shape. */
 #define HARD(keys, input, shape, dtype)                                                            \
     "{" keys "\"class_name\":\"Sequential\",\"config\":{\"layers\":[{" input "\"class_name\":"     \
     "\"InputLayer\",\"config\":{\"" shape "\":[null,3]}},{\"class_name\":\"Activation\","          \
     "\"config\":{\"name\":\"a\",\"dtype\":" dtype ",\"activation\":\"hard_sigmoid\"}}]}}"
 
-/* Keras 2 has 0.2 x + 0.5, Keras 3 x / 6 + 0.5; which one wrote a file says the version, the dtype
- * policies, or the input. */
+/* hard_sigmoid is 0.2 x + 0.5 in Keras 2 and x / 6 + 0.5 in Keras 3. The version, the dtype
+ * policies or the input tell which one wrote a file. */
 Test(functional, hard_sigmoid_of_keras_2_and_3) {
     static const float keras_2[] = {0.1f, 0.6f, 1}, keras_3[] = {0.1666667f, 0.5833333f, 1};
     const struct {

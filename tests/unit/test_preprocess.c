@@ -495,7 +495,8 @@ Test(preprocess, other_digits_are_counted) {
     cr_assert_eq(count_others((const int[]){190}, 1), 0);
     cr_assert_eq(count_others((const int[]){100, 300}, 2), 1);
     cr_assert_eq(count_others((const int[]){60, 180, 330}, 3), 2);
-    /* So near that they could be parts of one digit, but still two; nearer ones may be one. */
+    /* At the first distance two strokes count as two digits, at the second they may be parts of
+     * one. */
     cr_assert_eq(count_others((const int[]){150, 200}, 2), 1);
     cr_assert_eq(count_others((const int[]){180, 208}, 2), 0);
 }
@@ -543,7 +544,7 @@ Test(preprocess, ink_is_found_in_much_grain) {
 }
 
 Test(preprocess, a_thick_faint_stroke_is_no_shadow) {
-    /* A quarter of the side wide, and lighter than shadows. */
+    /* The stroke is as wide as a quarter of the side, and lighter than shadows. */
     struct cn_picture picture = blank(48, 48, 1, 0);
     struct cn_preprocessing_report report = {0};
     float image[PIXELS];

@@ -489,7 +489,7 @@ Test(trainer, memory_counts_what_validation_needs) {
     cr_assert_geq(validation_memory(penalized), validation_memory(plain) + penalties + weights);
 }
 
-/* Whoever changes a checkpoint can also seal it again. */
+/* An attacker who changes a checkpoint can also make its checksum right again. */
 Test(trainer, a_forged_checkpoint_is_refused) {
     static const struct {
         const char *key, *value, *said;
