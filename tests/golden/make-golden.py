@@ -61,6 +61,9 @@ def initial(name, stream, shape):
         "bias": (0, 0.0625),
         "moving_mean": (0, 0.25),
         "moving_variance": (1, 0.5),
+        "alpha": (0, 0.25),
+        "mean": (0, 0.25),
+        "variance": (1, 0.5),
     }.get(kind, (0, None))
     if spread is None:
         fan_in = math.prod(shape[:-1])

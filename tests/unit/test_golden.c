@@ -1,7 +1,8 @@
 /* test_golden.c: compares outputs, gradients and ten training losses with an independent
  * implementation: PyTorch in float64, whose numbers tests/golden/make-golden.py wrote. Both sides
  * compute weights, images and labels with the same hash; dropout has rate 0, because two
- * implementations draw different masks. */
+ * implementations draw different masks. Single layers are compared with make-layers.py's numbers.
+ */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
@@ -41,11 +42,9 @@ static uint32_t hash(uint32_t stream, size_t i) {
 static const struct {
     const char *kind;
     double centre, spread;
-} kinds[] = {{"gamma", 1, 0.25},
-             {"beta", 0, 0.25},
-             {"bias", 0, 0.0625},
-             {"moving_mean", 0, 0.25},
-             {"moving_variance", 1, 0.5}};
+} kinds[] = {{"gamma", 1, 0.25},       {"beta", 0, 0.25},           {"bias", 0, 0.0625},
+             {"moving_mean", 0, 0.25}, {"moving_variance", 1, 0.5}, {"alpha", 0, 0.25},
+             {"mean", 0, 0.25},        {"variance", 1, 0.5}};
 
 static double kernel_spread(const struct cn_tensor *tensor) {
     double in = 1;
@@ -287,4 +286,37 @@ Test(golden, ten_training_losses_are_pytorchs) {
         }
         golden_close(&golden);
     }
+}
+
+/* ---- Single layers ---- */
+
+Test(golden, layers_are_pytorchs) {
+    json_t *list = json_load_file(GOLDEN "golden-layers.json", 0, NULL), *entry, *value;
+    size_t i, k;
+    cr_assert_gt(json_array_size(list), 50);
+    json_array_foreach(list, i, entry) {
+        const char *layers = json_string_value(json_object_get(entry, "layers"));
+        struct cn_shape input = {.dims = {1, 1, 1, 1, 1}}, output = input;
+        json_array_foreach(json_object_get(entry, "shape"), k, value) input.dims[input.rank++] =
+            (int)json_integer_value(value);
+        json_array_foreach(json_object_get(entry, "output_shape"), k, value)
+            output.dims[output.rank++] = (int)json_integer_value(value);
+        struct cn_network *network = test_graph(&input, 1, layers, "", 1);
+        const size_t size = cn_shape_size(&input), made = cn_shape_size(&network->output_shape);
+        float *samples = cn_floats_allocate(size);
+        const json_t *expected = json_object_get(entry, "output");
+        initialize(network);
+        for (k = 0; k < size; k++)
+            samples[k] = (float)((hash(STREAM_IMAGES, k) >> 8) * 0x1p-23 - 1);
+        float *outputs = test_outputs(network, samples, 1);
+        cr_assert(cn_shape_equal(&network->output_shape, &output), "%s", layers);
+        cr_assert_eq(json_array_size(expected), made, "%s", layers);
+        for (k = 0; k < made; k++)
+            cr_expect_float_eq((double)outputs[k], number(json_array_get(expected, k)), 3e-6,
+                               "%s: number %zu is %.9g", layers, k, (double)outputs[k]);
+        free(outputs);
+        free(samples);
+        cn_network_free(network);
+    }
+    json_decref(list);
 }
