@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "api/predict.h"
+#include "data/picture_list.h"
 
 enum { COUNT_RULE_TEXT = 96 };
 
@@ -250,13 +251,12 @@ static bool is_type(const char *header, const char *type) {
 /* True if the body is the name of a file. curl sends it with --data FILE, where "@" is missing, and
  * with --data-raw @FILE. */
 static bool is_file_name(const unsigned char *body, size_t length) {
-    static const char *const ends[] = {".png", ".jpg", ".jpeg", ".webp",
-                                       ".gif", ".bmp", ".tif",  ".tiff"};
-    bool named = length > 0 && length < 256 && body[0] == '@';
-    for (size_t i = 0; i < sizeof ends / sizeof *ends && length < 256; i++) {
-        const size_t end = strlen(ends[i]);
-        named |= length > end && strncasecmp((const char *)body + length - end, ends[i], end) == 0;
-    }
+    char name[256];
+    if (length >= sizeof name)
+        return false;
+    memcpy(name, body, length);
+    name[length] = '\0';
+    bool named = name[0] == '@' || cn_picture_is_named(name);
     for (size_t i = 0; i < length && named; i++)
         named = body[i] >= ' ' && body[i] != 0x7f;
     return named;
