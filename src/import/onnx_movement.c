@@ -402,37 +402,73 @@ bool onnx_lower_tile(struct onnx_import *import) {
 
 /* ---- Padding ---- */
 
-bool onnx_lower_pad(struct onnx_import *import) {
-    const struct onnx_value *x = onnx_dynamic(import, 0);
-    struct onnx_value *y = onnx_output(import, 0);
-    const char *mode = onnx_string(import, import->node, "mode", "constant");
+/* What a Pad node adds before and after each axis; below 0 it cuts. */
+struct padding {
+    int64_t before[ONNX_RANK], after[ONNX_RANK];
+    const char *mode;
+    double value;
+};
+
+static bool padding_read(struct onnx_import *import, int rank, struct padding *ret_padding) {
+    struct padding padding = {.mode = onnx_string(import, import->node, "mode", "constant"),
+                              .value = (double)onnx_float(import->node, "value", 0)};
     const int64_t *pads, *listed;
     size_t count, listed_count = 0;
-    int64_t before[ONNX_RANK] = {0}, after[ONNX_RANK] = {0}, dims[ONNX_RANK];
-    double value = (double)onnx_float(import->node, "value", 0);
-    unsigned keep = 0;
-    if (x == NULL || y == NULL || !onnx_integers_of(import, 1, "pads", &pads, &count) ||
+    if (!onnx_integers_of(import, 1, "pads", &pads, &count) ||
         !onnx_integers_of(import, 3, "axes", &listed, &listed_count))
         return false;
     if (onnx_input(import, 2) != NULL) {
         const struct onnx_tensor *constant = onnx_constant(import, 2, "value");
         if (constant == NULL)
             return false;
-        value = constant->count > 0 ? onnx_number(constant, 0) : 0;
+        padding.value = constant->count > 0 ? onnx_number(constant, 0) : 0;
     }
-    value = fmin(fmax(value, (double)-FLT_MAX), (double)FLT_MAX);
-    const size_t padded = listed != NULL ? listed_count : (size_t)x->rank;
+    padding.value = fmin(fmax(padding.value, (double)-FLT_MAX), (double)FLT_MAX);
+    const size_t padded = listed != NULL ? listed_count : (size_t)rank;
     if (pads == NULL || count != 2 * padded)
         return onnx_refuse(import, "its pads are %zu numbers for %zu axes", count, padded);
     for (size_t i = 0; i < padded; i++) {
         int axis = (int)i;
-        if (listed != NULL && !onnx_axis(import, listed[i], x->rank, &axis))
+        if (listed != NULL && !onnx_axis(import, listed[i], rank, &axis))
             return false;
-        before[axis] = pads[i];
-        after[axis] = pads[padded + i];
+        padding.before[axis] = pads[i];
+        padding.after[axis] = pads[padded + i];
     }
-    if (strcmp(mode, "constant") != 0 && strcmp(mode, "reflect") != 0 && strcmp(mode, "edge") != 0)
-        return onnx_refuse(import, "its mode '%s' is not supported", mode);
+    if (strcmp(padding.mode, "constant") != 0 && strcmp(padding.mode, "reflect") != 0 &&
+        strcmp(padding.mode, "edge") != 0)
+        return onnx_refuse(import, "its mode '%s' is not supported", padding.mode);
+    *ret_padding = padding;
+    return true;
+}
+
+/* Adds the layer that pads `layer`; first and last: the padding of its n axes, whole: its shape. */
+static int padding_layer(struct onnx_import *import, const struct padding *padding, int layer,
+                         int n, const int *first, const int *last, const int *whole) {
+    bool any = false;
+    for (int k = 0; k < n; k++)
+        any |= first[k] + last[k] > 0;
+    if (!any)
+        return layer;
+    if (n == 3 && first[2] + last[2] == 0 && padding->value == 0 &&
+        strcmp(padding->mode, "constant") == 0)
+        return onnx_layer(
+            import, "ZeroPadding2D",
+            json_pack("{s:[[i,i],[i,i]]}", "padding", first[0], last[0], first[1], last[1]), 1,
+            &layer, n, whole);
+    return onnx_layer(import, "Pad",
+                      json_pack("{s:o, s:o, s:s, s:f}", "before", json_ints(n, first), "after",
+                                json_ints(n, last), "mode", padding->mode, "value", padding->value),
+                      1, &layer, n, whole);
+}
+
+bool onnx_lower_pad(struct onnx_import *import) {
+    const struct onnx_value *x = onnx_dynamic(import, 0);
+    struct onnx_value *y = onnx_output(import, 0);
+    struct padding padding;
+    int64_t *const before = padding.before, *const after = padding.after, dims[ONNX_RANK];
+    unsigned keep = 0;
+    if (x == NULL || y == NULL || !padding_read(import, x->rank, &padding))
+        return false;
     /* Negative padding is a Slice before the rest. */
     int64_t starts[ONNX_RANK], steps[ONNX_RANK], kept[ONNX_RANK];
     for (int i = 0; i < x->rank; i++) {
@@ -447,11 +483,11 @@ bool onnx_lower_pad(struct onnx_import *import) {
         after[i] = after[i] < 0 ? 0 : after[i];
         dims[i] = kept[i] + before[i] + after[i];
         if (kept[i] < 1 ||
-            (strcmp(mode, "reflect") == 0 && (before[i] >= kept[i] || after[i] >= kept[i])))
+            (strcmp(padding.mode, "reflect") == 0 && (before[i] >= kept[i] || after[i] >= kept[i])))
             return onnx_refuse(
                 import,
                 "it pads an axis of length %lld by %lld and %lld, which mode '%s' does not allow",
-                (long long)kept[i], (long long)before[i], (long long)after[i], mode);
+                (long long)kept[i], (long long)before[i], (long long)after[i], padding.mode);
         keep |= dims[i] != 1 ? 1U << i : 0;
     }
     int axes[ONNX_RANK], layer, first[ONNX_RANK], last[ONNX_RANK], whole[ONNX_RANK];
@@ -459,24 +495,12 @@ bool onnx_lower_pad(struct onnx_import *import) {
     if (!onnx_arrange(import, x, n, axes, &layer) ||
         (n > 0 && (layer = slice_layer(import, layer, n, axes, starts, steps, kept)) < 0))
         return false;
-    bool any = false;
     for (int k = 0; k < n; k++) {
         first[k] = (int)before[axes[k]];
         last[k] = (int)after[axes[k]];
         whole[k] = (int)dims[axes[k]];
-        any |= first[k] + last[k] > 0;
     }
-    if (any)
-        layer =
-            n == 3 && first[2] + last[2] == 0 && value == 0 && strcmp(mode, "constant") == 0
-                ? onnx_layer(import, "ZeroPadding2D",
-                             json_pack("{s:[[i,i],[i,i]]}", "padding", first[0], last[0], first[1],
-                                       last[1]),
-                             1, &layer, n, whole)
-                : onnx_layer(import, "Pad",
-                             json_pack("{s:o, s:o, s:s, s:f}", "before", json_ints(n, first),
-                                       "after", json_ints(n, last), "mode", mode, "value", value),
-                             1, &layer, n, whole);
+    layer = padding_layer(import, &padding, layer, n, first, last, whole);
     if (layer < 0)
         return false;
     onnx_result(y, x->type, x->rank, dims, n, axes, layer);
