@@ -567,7 +567,17 @@ static double reduce_add(const char *type, double sum, double x) {
         return fmax(sum, x);
     if (strcmp(type, "ReduceMin") == 0)
         return fmin(sum, x);
-    return strcmp(type, "ReduceProd") == 0 ? sum * x : sum + x;
+    if (strcmp(type, "ReduceProd") == 0)
+        return sum * x;
+    if (strcmp(type, "ReduceL2") == 0)
+        return sum + x * x;
+    return sum + (strcmp(type, "ReduceL1") == 0 ? fabs(x) : x);
+}
+
+static double reduce_finish(const char *type, double sum, size_t reduced) {
+    if (strcmp(type, "ReduceMean") == 0)
+        return sum / (double)reduced;
+    return strcmp(type, "ReduceL2") == 0 ? sqrt(sum) : sum;
 }
 
 static bool fold_reduce(const struct folding *folding) {
@@ -601,8 +611,7 @@ static bool fold_reduce(const struct folding *folding) {
         *sum = reduce_add(type, *sum, onnx_number(x, i));
     }
     for (size_t i = 0; i < y->count; i++)
-        onnx_set_number(y, i,
-                        strcmp(type, "ReduceMean") == 0 ? sums[i] / (double)reduced : sums[i]);
+        onnx_set_number(y, i, reduce_finish(type, sums[i], reduced));
     return fold_give(folding, 0, y);
 }
 
@@ -654,6 +663,8 @@ static const struct fold_operator operators[] = {
     {"ReduceMax", 1, fold_reduce},
     {"ReduceMin", 1, fold_reduce},
     {"ReduceProd", 1, fold_reduce},
+    {"ReduceL1", 1, fold_reduce},
+    {"ReduceL2", 1, fold_reduce},
     {"Abs", 1, fold_unary},
     {"Ceil", 1, fold_unary},
     {"Cos", 1, fold_unary},

@@ -1,6 +1,7 @@
 /* test_onnx.c: ONNX files as networks: what a small one becomes, and that invalid ones are refused:
  * cut, changed, endless, or with false sizes. ONNX's own cases test the operators. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +241,38 @@ Test(onnx, fused_operators_of_onnx_runtime) {
     sample.nodes[0].input = inputs;
     sample.nodes[0].n_input = 4;
     expect_refusal(&sample, "its fourth input, which is added");
+}
+
+/* PyTorch's weight_norm divides its weights by their length in the file. */
+Test(onnx, lengths_of_constants_are_folded) {
+    struct sample sample;
+    char *json = NULL, expected[64];
+    double squares = 0, sum = 0;
+    sample_make(&sample);
+    for (int i = 0; i < 54; i++) {
+        squares += (double)sample.numbers[i] * (double)sample.numbers[i];
+        sum += fabs((double)sample.numbers[i]);
+    }
+    for (int k = 0; k < 2; k++) {
+        sample_make(&sample);
+        sample_node(&sample, k == 0 ? "ReduceL2" : "ReduceL1", "kernel", NULL, "length");
+        sample.node_list[5] = sample.node_list[1];
+        sample.node_list[1] = &sample.nodes[5];
+        sample.nodes[1].op_type = (char *)(uintptr_t) "Mul";
+        sample.nodes[1].n_input = 2;
+        sample.names[1][1] = (char *)(uintptr_t) "length";
+        for (int i = 5; i > 2; i--) {
+            Onnx__NodeProto *node = sample.node_list[i];
+            sample.node_list[i] = sample.node_list[i - 1];
+            sample.node_list[i - 1] = node;
+        }
+        struct import_onnx_result result = sample_import(&sample);
+        cr_assert_eq(cn_architecture_format(result.network, &json, NULL), CN_OK);
+        snprintf(expected, sizeof expected, "\"scale\":%.5g", k == 0 ? sqrt(squares) : sum);
+        cr_expect_not_null(strstr(json, expected), "%s in %s", expected, json);
+        free(json);
+        import_onnx_clear(&result);
+    }
 }
 
 Test(onnx, vectors_of_length_1_by_another_norm_are_refused) {
