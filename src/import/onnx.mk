@@ -29,7 +29,8 @@ src/import/onnx.pb-c.c: src/import/onnx.proto
 src/import/onnx.pb-c.h: src/import/onnx.pb-c.c
 BUILT_SOURCES += src/import/onnx.pb-c.h
 # `make all` makes it first; this is for `make tests/unit/unit-tests` and the like in a new folder.
-$(libonnx_la_OBJECTS): | src/import/onnx.pb-c.h
+$(libonnx_la_OBJECTS) $(tests_unit_unit_tests_OBJECTS) $(tests_support_onnx_cases_OBJECTS): | \
+		src/import/onnx.pb-c.h
 CLEANFILES += src/import/onnx.pb-c.c src/import/onnx.pb-c.h
 
 check_PROGRAMS += tests/support/onnx_cases
