@@ -119,25 +119,26 @@ static enum cn_status open_output(const struct predict_settings *settings, const
     if (length < 0 || length >= PART_PATH)
         return cn_fail_at(error, CN_INVALID, settings->output, -1, "the name is too long");
     enum cn_status status = predict_open_rows(part, error);
-    if (status == CN_OK && settings->resume) {
+    if (status == CN_OK && settings->resume)
         status = check_kind(part, kind, error);
-        return status == CN_OK ? predict_done_read(part, &predict_formats[settings->format], head,
-                                                   ret_done, error)
-                               : status;
-    }
-    if (status == CN_OK && ftruncate(STDOUT_FILENO, 0) != 0)
+    if (status == CN_OK && settings->resume)
+        status = predict_done_read(part, &predict_formats[settings->format], head, ret_done, error);
+    else if (status == CN_OK && ftruncate(STDOUT_FILENO, 0) != 0)
         status = cn_fail_at(error, CN_IO, part, -1, "cannot be written: %s", strerror(errno));
     if (status != CN_OK)
         return status;
-    predict_share_forget(settings->output);
-    (void)fsetxattr(STDOUT_FILENO, kind_attribute, kind, strlen(kind), 0);
+    if (!settings->resume)
+        predict_share_forget(settings->output);
+    if (!settings->resume || !predict_done_begun(*ret_done))
+        (void)fsetxattr(STDOUT_FILENO, kind_attribute, kind, strlen(kind), 0);
     return CN_OK;
 }
 
 enum cn_status predict_keep_output(const char *part, const char *path, struct cn_error *error) {
-    (void)fremovexattr(STDOUT_FILENO, kind_attribute);
-    return fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0 &&
-                   rename(part, path) == 0
+    const bool written = fflush(stdout) == 0 && !ferror(stdout) && fsync(STDOUT_FILENO) == 0;
+    if (written)
+        (void)fremovexattr(STDOUT_FILENO, kind_attribute);
+    return written && rename(part, path) == 0
                ? CN_OK
                : cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
 }

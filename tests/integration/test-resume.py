@@ -222,7 +222,8 @@ def test_other_options(names):
         except OSError:
             print("this file system keeps no attributes")
             return
-    for before, after in ((("--preprocess=none",), ()), ((), ("--preprocess=none",)), ((), ("--error=0.01",))):
+    for before, after in ((("--preprocess=none",), ()), ((), ("--preprocess=none",)), ((), ("--error=0.01",)),
+                          (("--resume",), ("--preprocess=none",))):
         with subprocess.Popen([CONVNET, "predict", "--output=out", *before, "-"], stdin=subprocess.PIPE) as process:
             wait_until(lambda: os.path.exists("out.part") and os.listxattr("out.part"), "the rows are begun")
             process.kill()
