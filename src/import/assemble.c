@@ -70,8 +70,10 @@ static enum cn_status refuse_all(const struct import_source *source, struct impo
     json_array_foreach(report->obstacles, i, obstacle) {
         listed = listed || strcmp(json_string_value(obstacle), error->text) == 0;
     }
-    if (settings == 0 || (settings == 1 && listed && status != CN_OK))
-        return status; /* the error says it all */
+    if (settings == 0 || (settings == 1 && listed && status != CN_OK)) {
+        (void)json_array_clear(report->obstacles); /* the error says it all */
+        return status;
+    }
     if (!listed)
         import_note(report->obstacles, "%s", error->text);
     const size_t count = settings + !listed;
