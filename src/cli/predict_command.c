@@ -78,6 +78,20 @@ static const struct cli_syntax syntax = {
 
 enum { PART_PATH = PATH_MAX, KIND_TEXT = 160 };
 
+static enum cn_status refuse_second_run(const char *path, struct cn_error *error) {
+    return cn_fail_at(error, CN_INVALID, path, -1,
+                      "another run is writing it; wait for its end, or give this run another "
+                      "--output");
+}
+
+enum cn_status predict_check_rows(const char *path, struct cn_error *error) {
+    const int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    const bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0)
+        (void)close(fd);
+    return locked ? refuse_second_run(path, error) : CN_OK;
+}
+
 enum cn_status predict_open_rows(const char *path, struct cn_error *error) {
     struct stat info = {0}, named = {0};
     const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0666);
@@ -88,9 +102,7 @@ enum cn_status predict_open_rows(const char *path, struct cn_error *error) {
     const bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
     /* The other run may have renamed its file between the two calls. */
     if (!locked || stat(path, &named) != 0 || named.st_ino != info.st_ino)
-        return cn_fail_at(error, CN_INVALID, path, -1,
-                          "another run is writing it; wait for its end, or give this run another "
-                          "--output");
+        return refuse_second_run(path, error);
     if (dup2(fd, STDOUT_FILENO) < 0)
         return cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
     cli_stdout_is(path);
@@ -118,7 +130,9 @@ static enum cn_status open_output(const struct predict_settings *settings, const
     const int length = snprintf(part, PART_PATH, "%s.part", settings->output);
     if (length < 0 || length >= PART_PATH)
         return cn_fail_at(error, CN_INVALID, settings->output, -1, "the name is too long");
-    enum cn_status status = predict_open_rows(part, error);
+    enum cn_status status = settings->resume ? CN_OK : predict_share_check(settings->output, error);
+    if (status == CN_OK)
+        status = predict_open_rows(part, error);
     if (status == CN_OK && settings->resume)
         status = check_kind(part, kind, error);
     if (status == CN_OK && settings->resume)

@@ -95,6 +95,9 @@ enum cn_status predict_done_arrange(const struct predict_done *done, const char 
  * does not exist. CN_INVALID: another run writes it. The file is locked until this process ends. */
 enum cn_status predict_open_rows(const char *path, struct cn_error *error);
 
+/* CN_INVALID: another run writes the rows at `path`, which need not exist. */
+enum cn_status predict_check_rows(const char *path, struct cn_error *error);
+
 /* All of what `part` has is on the disk before it is called `path`; stdout is `part`. */
 enum cn_status predict_keep_output(const char *part, const char *path, struct cn_error *error);
 
@@ -105,6 +108,9 @@ struct predict_share;
 
 /* True if several ranks have begun this output. */
 bool predict_share_exists(const char *output);
+
+/* CN_INVALID: several ranks are writing this output. */
+enum cn_status predict_share_check(const char *output, struct cn_error *error);
 
 /* Removes the parts that they left. */
 void predict_share_forget(const char *output);

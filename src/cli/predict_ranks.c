@@ -162,6 +162,14 @@ bool predict_share_exists(const char *output) {
     return found;
 }
 
+/* While ranks write, the first one has locked its part. */
+enum cn_status predict_share_check(const char *output, struct cn_error *error) {
+    char path[PATH_BYTES];
+    return snprintf(path, sizeof path, "%s.part.0", output) < PATH_BYTES
+               ? predict_check_rows(path, error)
+               : CN_OK;
+}
+
 void predict_share_forget(const char *output) {
     struct predict_share share = {0};
     (void)snprintf(share.path, sizeof share.path, "%s", output);
@@ -198,6 +206,8 @@ enum cn_status predict_share_create(const struct cn_ranks *ranks, const char *ou
     if (resume)
         status = read_done(share, error);
     else if (rank_of(share) == 0)
+        status = predict_share_check(output, error);
+    if (status == CN_OK && !resume && rank_of(share) == 0)
         remove_parts(share);
     const bool failed = cli_ranks_any(ranks, status != CN_OK);
     if (status == CN_OK && failed)
@@ -290,6 +300,8 @@ static enum cn_status join_parts(const struct predict_share *share, const char *
     enum cn_status status = sort_rows(share, bytes, &rows, error);
     if (status == CN_OK && snprintf(path, sizeof path, "%s.part", share->path) >= PATH_BYTES)
         status = cn_fail_at(error, CN_INVALID, share->path, -1, "the name is too long");
+    if (status == CN_OK)
+        status = predict_check_rows(path, error);
     if (status == CN_OK && freopen(path, "w", stdout) == NULL)
         status = cn_fail_at(error, CN_IO, path, -1, "cannot be written: %s", strerror(errno));
     if (status == CN_OK) {

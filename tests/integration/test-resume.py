@@ -210,6 +210,11 @@ def test_two_runs(names):
         refused(names, b"another run is writing it")
         refused(names, b"another run is writing it", "--resume")
     check(read("out.part") == b"rows", "the rows stay")
+    with open("out.part.0", "wb") as file: # as several processes under mpirun do
+        fcntl.flock(file, fcntl.LOCK_EX)
+        refused(names, b"out.part.0: another run is writing it")
+        refused(names, b"out.part.0: another run is writing it", "--resume", "--format=ndjson")
+    check(read("out.part") == b"rows" and left(), "the rows stay")
     check(predict(names[:9], "csv")[0] == 0 and not left(), "afterwards")
 
 
