@@ -324,6 +324,10 @@ def test_refusals(folder):
             refused(os.path.join(FILES, "tiny.pth"), word, "--architecture=" + path)
         layers[:] = [layer for layer in layers if layer["class_name"] != "LSTM"]
         words = words[1:]
+    layers[:] = [layer for layer in layers if layer["config"].get("name") != "three"]
+    path = written(folder, "setting.json", json.dumps(architecture).encode())
+    _, _, err = convnet("import", os.path.join(FILES, "tiny.pth"), "--dry-run", "--architecture=" + path)
+    check(err.count("sparsemax") == 1, "one setting is named once: %s" % err)
     for argument in (["info", os.path.join(FILES, "tiny.h5")],
                      ["predict", "--model=" + os.path.join(FILES, "tiny.keras"), "-"]):
         code, _, err = convnet(*argument)
