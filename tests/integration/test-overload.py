@@ -4,8 +4,8 @@ computes as much as before, the rest is refused, memory is bounded, and health i
 
 The load comes from a process of its own (offer.py), and the daemon computes on one of two processors, so that
 the daemon is what is measured. Takes a minute: `make check-long`. On a shared machine pairs of measurements may
-be off: the median of three is judged, and if it is too low that of up to nine. A second,
-idle daemon gets the same health requests at the same time, and waits for processors as the first one does.
+be off: the median of three is judged, and if it is too low that of up to nine. A second, idle daemon gets the same
+health requests at the same time, and waits for processors as the first one does.
 """
 import os
 import re
@@ -25,7 +25,8 @@ ROUNDS = 9
 
 
 def median(numbers):
-    return sorted(numbers)[len(numbers) // 2]
+    """Of an even number the lower one of the two in the middle."""
+    return sorted(numbers)[(len(numbers) - 1) // 2]
 
 
 def peak_memory(server):
