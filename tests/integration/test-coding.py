@@ -73,7 +73,9 @@ def test_refusals(server):
             ("raw", "/predict", OCTETS, equal * 1000, "has 1000 images; the limit is "),
             ("JSON", "/predict", b"", {"images": [[0] * 784] * 300}, "has more than "),
             ("pictures", "/predict", b"", {"images": [picture] * 1000}, "has more than "),
-            ("a tensor", INFER, b"", tensor, "has 300 images; the limit is ")):
+            ("a tensor", INFER, b"", tensor, "has 300 images; the limit is "),
+            ("TensorFlow Serving", "/v1/models/digits:predict", b"", {"instances": [{"b64": picture}] * 1000},
+             "has more than ")):
         body = gzip.compress(body if isinstance(body, bytes) else json.dumps(body).encode())
         most = 16 + len(body) // 12
         refused(server, "equal images: " + name, path, body, words + str(most), kind + GZIP, 413)
