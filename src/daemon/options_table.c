@@ -66,7 +66,7 @@ const struct option_row option_rows[] = {
      "Most fields in the head of a request; more are answered 431."},
     {"max-images", OPTION_INTEGER, AT(max_images), "10000", 1, 1000000, "images", NULL,
      "Most images in one request. A compressed body of B bytes may have at most "
-     "16 + B / min(256, N / 64), where N is how many numbers an image of the model has."},
+     "16 + B / max(1, min(256, N / 64)), where N is how many numbers an image of the model has."},
     {"max-picture", OPTION_INTEGER, AT(max_picture), "4096", 1, 16384, "pixels", NULL,
      "A picture may have as many pixels as a square with this side."},
     {"max-pixels", OPTION_BYTES, AT(max_pixels), "64M", 1024, 17179869184.0, "pixels", NULL,
