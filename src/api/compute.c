@@ -233,7 +233,8 @@ static enum cn_status outputs_allocate(struct http_exchange *exchange, struct cn
 /* ---- The preparer: bodies and pictures that are not small ---- */
 
 /* The most images of a compressed body: equal images compress to a few bytes, and each must be
- * computed. MNIST's digits have at most 12 numbers per byte as gzip, those of two colours 36. */
+ * computed. MNIST's digits have at most 12 numbers per byte as gzip, those of two colours 36, and
+ * 59 where all are ones. */
 static size_t coded_images(size_t image_size, size_t sent) {
     const size_t fair = image_size / NUMBERS_PER_BYTE;
     return FREE_IMAGES + sent / (fair < 1 ? 1 : fair < PICTURE_BYTES ? fair : PICTURE_BYTES);
