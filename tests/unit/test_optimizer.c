@@ -19,13 +19,13 @@ static double expected(const struct cn_training_options *o, double rate, int i) 
     double p = (double)begin[i], v = 0, m = 0, s = 0;
     for (int t = 1; t <= STEPS; t++) {
         const double g = (double)gradient_at(t, i);
+        if (decay[i])
+            p -= p * (double)o->weight_decay * rate;
         if (o->optimizer == CN_OPTIMIZER_SGD) {
             v = (double)o->momentum * v - rate * g;
             p += o->nesterov ? (double)o->momentum * v - rate * g : v;
             continue;
         }
-        if (o->optimizer == CN_OPTIMIZER_ADAMW && decay[i])
-            p -= p * (double)o->weight_decay * rate;
         m = (double)o->beta_1 * m + (1 - (double)o->beta_1) * g;
         s = (double)o->beta_2 * s + (1 - (double)o->beta_2) * g * g;
         p -= rate * sqrt(1 - pow((double)o->beta_2, t)) / (1 - pow((double)o->beta_1, t)) * m /
@@ -57,9 +57,12 @@ Test(optimizer, updates_follow_the_formulas) {
     check(&o);
     o.optimizer = CN_OPTIMIZER_ADAM;
     check(&o);
-    o.optimizer = CN_OPTIMIZER_ADAMW;
-    o.weight_decay = 0.1f;
-    check(&o);
+    for (o.optimizer = CN_OPTIMIZER_SGD; o.optimizer <= CN_OPTIMIZER_ADAMW; o.optimizer++) {
+        o.weight_decay = 0.1f;
+        check(&o);
+        o.weight_decay = 0;
+        check(&o);
+    }
 }
 
 static float rate_at(enum cn_schedule schedule, uint64_t step, uint64_t total) {
