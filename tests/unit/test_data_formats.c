@@ -241,6 +241,48 @@ Test(data_formats, keras_s_npz) {
     folder_remove(folder);
 }
 
+/* Reads two pictures with these weights, or expects the failure `word`. */
+static void read_weighted(const char *const names[3], const float *weights, size_t count,
+                          const char *word) {
+    char folder[FOLDER_PATH], path[FOLDER_PATH], member[32], shape[16];
+    static struct zip zip;
+    unsigned char bytes[512];
+    zip = (struct zip){0};
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(member, sizeof member, "%s.npy", names[i]);
+        (void)snprintf(shape, sizeof shape, "(%zu,)", count);
+        const size_t length = i == 0 ? make_npy(bytes, "|u1", "(2, 2, 2)", "\1\2\3\4\5\6\7\10", 8)
+                              : i == 1
+                                  ? make_npy(bytes, "|u1", "(2,)", "\1\0", 2)
+                                  : make_npy(bytes, "<f4", shape, weights, count * sizeof *weights);
+        add_member(&zip, member, bytes, length, true);
+    }
+    end_zip(&zip);
+    folder_create(folder);
+    folder_join(path, folder, "weighted.npz");
+    folder_write(path, zip.bytes, zip.length);
+    if (word != NULL) {
+        expect_error(path, CN_SPLIT_TRAIN, word);
+    } else {
+        struct cn_dataset *data = read_good(path, CN_SPLIT_TRAIN);
+        cr_assert_not_null(data->weights, "%s is not read", names[2]);
+        cr_assert(data->weights[0] == weights[0] && data->weights[1] == weights[1], "%s", names[2]);
+        cn_dataset_free(data);
+    }
+    folder_remove(folder);
+}
+
+Test(data_formats, weights_beside_the_pictures) {
+    static const char *const names[][3] = {{"x_train", "y_train", "w_train"},
+                                           {"train_images", "train_labels", "train_weights"},
+                                           {"images", "labels", "weights"},
+                                           {"x", "y", "sample_weight"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        read_weighted(names[i], (const float[]){0.25f, 0}, 2, NULL);
+    read_weighted(names[0], (const float[]){1, 1, 1}, 3, "has 2 pictures, but 3 weights");
+    read_weighted(names[0], (const float[]){1, -1}, 2, "picture 1 has the weight -1; weights are");
+}
+
 Test(data_formats, a_folder_of_npy) {
     const unsigned char pictures[4] = {1, 2, 3, 4};
     const int32_t labels[1] = {-1};
