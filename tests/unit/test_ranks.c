@@ -189,3 +189,24 @@ Test(ranks, each_sample_belongs_to_one_rank) {
         cr_assert(count < 128 || with_samples == CN_GRADIENT_SHARDS, "%zu samples", count);
     }
 }
+
+Test(ranks, more_than_a_batch_has_parts_are_refused) {
+    struct cn_network *network = test_network(cn_shape_vector(4), "Dense units=2", 1);
+    struct cn_gradient_workspace *workspace = NULL;
+    struct rank last = {.ranks = {CN_RANKS_MAX - 1, CN_RANKS_MAX, &last, mail_send, mail_receive,
+                                  mail_progress, mail_finish}};
+    struct cn_error error = {0};
+    size_t first, end;
+    cr_assert_eq(cn_gradient_workspace_create(network, 128, 1, &workspace, NULL), CN_OK);
+    cr_assert_eq(cn_gradient_workspace_share(workspace, network, &last.ranks, NULL), CN_OK);
+    cn_gradient_workspace_samples(workspace, 128, &first, &end);
+    cr_assert(first == 124 && end == 128, "%zu to %zu", first, end);
+    last.ranks.count = CN_RANKS_MAX + 1;
+    cr_assert_eq(cn_gradient_workspace_share(workspace, network, &last.ranks, &error), CN_INVALID);
+    cr_assert_not_null(strstr(error.text, "33 ranks are too many; a mini-batch has 32 parts"), "%s",
+                       error.text);
+    cn_gradient_workspace_samples(workspace, 128, &first, &end);
+    cr_assert(first == 124 && end == 128, "the workspace is as before: %zu to %zu", first, end);
+    cn_gradient_workspace_free(workspace);
+    cn_network_free(network);
+}

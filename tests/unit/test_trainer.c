@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "convnet/trainer.h"
+#include "data/dataset_table.h"
 #include "model/safetensors.h"
 #include "support/networks.h"
 
@@ -198,6 +199,103 @@ Test(trainer, the_best_epoch_is_kept_and_a_plateau_ends_it) {
         same_training(model, &expected[count - 1], other, &got[count - 1]);
     }
     cn_model_free(model);
+}
+
+/* ---- Weights of classes and of samples ---- */
+
+/* Trains a softmax of the pixels by plain gradient descent. */
+static struct cn_model *weighted(const struct cn_dataset *data, const float *class_weights,
+                                 int batch_size, int epochs, double *ret_loss) {
+    struct cn_training_options o = cn_training_options_default();
+    struct cn_model *model = test_model("Flatten;Dense units=3 activation=softmax");
+    struct cn_trainer *trainer = NULL;
+    struct cn_error error = {0};
+    size_t count = 0;
+    o.epochs = epochs;
+    o.batch_size = batch_size;
+    o.learning_rate = 0.5f;
+    o.loss = CN_LOSS_CATEGORICAL_CROSSENTROPY;
+    o.class_weights = class_weights;
+    cr_assert_eq(cn_trainer_create(model, data, NULL, &o, &trainer, &error), CN_OK, "%s",
+                 error.text);
+    cr_assert_eq(cn_trainer_run(trainer, NULL, &error), CN_OK, "%s", error.text);
+    *ret_loss = cn_trainer_history(trainer, &count)[epochs - 1].loss;
+    cn_trainer_free(trainer);
+    return model;
+}
+
+/* One step on all samples, by Keras's formula: the loss is the mean over the samples of the
+ * sample's weight times its class's weight times its cross-entropy. */
+static void check_weighted_step(const struct cn_dataset *data, const float *class_weights) {
+    enum { PIXELS = 64, CLASSES = 3 };
+    struct cn_model *model = test_model("Flatten;Dense units=3 activation=softmax");
+    const float *kernel = model->network->parameters, *bias = kernel + PIXELS * CLASSES;
+    double loss = 0, got = 0, slopes[PIXELS + 1][CLASSES] = {{0}};
+    for (size_t i = 0; i < data->count; i++) {
+        const uint8_t *pixels = data->images + i * PIXELS;
+        const double weight = (data->weights != NULL ? (double)data->weights[i] : 1) *
+                              (class_weights != NULL ? (double)class_weights[data->labels[i]] : 1) /
+                              (double)data->count;
+        double shares[CLASSES], sum = 0;
+        for (size_t c = 0; c < CLASSES; c++) {
+            double logit = (double)bias[c];
+            for (size_t p = 0; p < PIXELS; p++)
+                logit += pixels[p] / 255.0 * (double)kernel[p * CLASSES + c];
+            sum += shares[c] = exp(logit);
+        }
+        loss -= weight * log(shares[data->labels[i]] / sum);
+        for (size_t c = 0; c < CLASSES; c++) {
+            const double slope = weight * (shares[c] / sum - (c == data->labels[i]));
+            for (size_t p = 0; p < PIXELS; p++)
+                slopes[p][c] += slope * pixels[p] / 255.0;
+            slopes[PIXELS][c] += slope;
+        }
+    }
+    struct cn_model *trained = weighted(data, class_weights, (int)data->count, 1, &got);
+    cr_assert_float_eq(got, loss, 1e-5, "a loss of %g, not %g", got, loss);
+    cr_assert_eq(model->network->parameter_count, (size_t)(PIXELS + 1) * CLASSES);
+    for (size_t i = 0; i < model->network->parameter_count; i++) {
+        const double want = (double)kernel[i] - 0.5 * slopes[i / CLASSES][i % CLASSES];
+        cr_assert_float_eq((double)trained->network->parameters[i], want, 1e-5,
+                           "parameter %zu is %g, not %g", i,
+                           (double)trained->network->parameters[i], want);
+    }
+    cn_model_free(trained);
+    cn_model_free(model);
+}
+
+Test(trainer, weights_multiply_the_losses_of_classes_and_samples) {
+    static const float class_weights[] = {2, 0.25f, 7};
+    struct cn_dataset *data = stripes(50, 1);
+    check_weighted_step(data, NULL);
+    check_weighted_step(data, class_weights);
+    cr_assert_eq(cn_dataset_weigh(data, NULL), CN_OK);
+    for (size_t i = 0; i < data->count; i++)
+        data->weights[i] = (float)(i % 4) / 2;
+    check_weighted_step(data, NULL);
+    check_weighted_step(data, class_weights);
+    cn_dataset_free(data);
+}
+
+Test(trainer, a_sample_of_weight_0_teaches_nothing) {
+    struct cn_dataset *data = stripes(50, 1);
+    double loss = 0, other_loss = 0;
+    cr_assert_eq(cn_dataset_weigh(data, NULL), CN_OK);
+    for (size_t i = 0; i < data->count; i++)
+        data->weights[i] = i % 3 == 0 ? 0 : 1;
+    struct cn_model *model = weighted(data, NULL, 16, 4, &loss);
+    for (size_t i = 0; i < data->count; i += 3) { /* another picture, another class */
+        data->labels[i] = (uint16_t)((data->labels[i] + 1) % 3);
+        memset(data->images + i * 64, (int)(i * 5), 64);
+    }
+    struct cn_model *other = weighted(data, NULL, 16, 4, &other_loss);
+    cr_assert_eq(loss, other_loss);
+    cr_assert_eq(memcmp(model->network->parameters, other->network->parameters,
+                        model->network->parameter_count * sizeof(float)),
+                 0);
+    cn_model_free(model);
+    cn_model_free(other);
+    cn_dataset_free(data);
 }
 
 static void refused_training(const char *network, struct cn_training_options options,
@@ -494,6 +592,9 @@ Test(trainer, a_forged_checkpoint_is_refused) {
     static const struct {
         const char *key, *value, *said;
     } cases[] = {
+        {"format", "convnet-checkpoint/2",
+         "made when gradients were summed in 8 parts; now they are in 32"},
+        {"format", "convnet-checkpoint/1", "is not a checkpoint"},
         {"watch", "0x1p+0 1 0 0x0p+0 0 0x1p+0 0 0", "its best epoch is 1, and 0 are finished"},
         {"watch", "0x1p+0 0 0 0x0p+0 0 0x1p+0 1 0", "its best epoch is 0, and 0 are finished"},
         {"conditions",
