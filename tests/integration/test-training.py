@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`convnet train` with typical data and within its memory limit: pictures with a labels.csv, weights of
-samples, an imported network with a new head, data larger than memory, metrics per epoch, the report, and a
-narrow terminal."""
+samples and classes, an imported network with a new head, data larger than memory, the epoch that is kept,
+metrics per epoch, the report, a narrow terminal, and a folder of JPEGs."""
 import array
 import csv
 import fcntl
@@ -479,6 +479,111 @@ def habits(folder):
     check("has one subfolder, in;" in said and "are the data in %s/high/in?" % folder in said, said)
 
 
+# ---- Which epoch is written; metrics per epoch; balanced classes ----
+
+def shades(folder, name, **classes):
+    """An .npz of pictures whose class, of six, is their brightness. Each split lists the classes of its
+    pictures, and the labels that they get."""
+    arrays = {}
+    for split, pairs in classes.items():
+        arrays["x_" + split] = npy("|u1", (len(pairs), 8, 8), b"".join(
+            bytes(40 * shade + x // 8 for x in noise(i, 64)) for i, (shade, _) in enumerate(pairs)))
+        arrays["y_" + split] = npy("|u1", (len(pairs),), bytes(label for _, label in pairs))
+    network(os.path.join(folder, "net.json"), 8, 6)
+    return archive(os.path.join(folder, name + ".npz"), **arrays)
+
+
+def kept_epochs(folder):
+    """Most validation labels are wrong, so that what is learned makes val_loss rise: an early epoch is best."""
+    data = shades(folder, "kept", train=[(i % 6, i % 6) for i in range(96)],
+                  val=[(c, c if i % 5 == 0 else (c + 3) % 6) for i in range(60) for c in [i % 7 % 6]])
+    for keep in ("best", "last"):
+        model, history = os.path.join(folder, keep + ".st"), os.path.join(folder, keep + ".csv")
+        code, _, said = train(folder, "--data", data, "--output", model, "--epochs", "12", "--learning-rate",
+                              "0.05", "--keep", keep, "--epoch-metrics", "--history", history)
+        check(code == 0, "training with --keep %s: %s" % (keep, said))
+        with open(history, encoding="ascii") as file:
+            epochs = list(csv.DictReader(file))
+        best = min(epochs, key=lambda epoch: float(epoch["val_loss"]))
+        check(len(epochs) == 12 and float(best["val_loss"]) < float(epochs[-1]["val_loss"]) - 0.1,
+              "an epoch before the last is best: %s" % epochs)
+        written = best if keep == "best" else epochs[-1]
+        check("the weights of epoch %s of 12" % written["epoch"] in said, "--keep %s: %s" % (keep, said))
+        code, out, said = convnet("evaluate", "--model", model, "--data", data, "--split", "validation",
+                                  "--loss", "categorical_crossentropy", "--json")
+        check(code == 0, "evaluate what --keep %s wrote: %s" % (keep, said))
+        measured = json.loads(out)
+        for column, name in (("loss", "loss"), ("accuracy", "accuracy"), ("precision", "macro_precision"),
+                             ("recall", "macro_recall"), ("f1", "macro_f1"), ("weighted_f1", "weighted_f1"),
+                             ("auc", "auc"), ("top_5", "top_5_accuracy")):
+            value = float(written["val_" + column])
+            check(abs(value - measured[name]) < 1e-6 * max(1, value),
+                  "--keep %s: val_%s is %g, evaluate's %s is %g" % (keep, column, value, name, measured[name]))
+
+
+def balanced(folder):
+    """--class-weight balanced is samples / (classes * samples of the class)."""
+    counts = (2, 1, 16, 4, 1, 24)
+    data = shades(folder, "balanced", train=[(c, c) for c in range(6) for _ in range(counts[c])])
+    named = ",".join("%d=%.9g" % (c, 48 / (6 * count)) for c, count in enumerate(counts))
+    model, weights = os.path.join(folder, "balanced.st"), []
+    for more in ((), ("--class-weight", "balanced"), ("--class-weight", named)):
+        code, _, said = train(folder, "--data", data, "--output", model, "--epochs", "2", *more)
+        check(code == 0, "training %s: %s" % (" ".join(more), said))
+        weights.append(tensors_of(model))
+    check(weights[1] == weights[2], "balanced is %s" % named)
+    check(weights[0] != weights[1], "class weights change what is learned")
+
+
+# ---- Pictures in JPEG ----
+
+def jpeg(levels):
+    """A grey JPEG of 16x16, whose quarters have exactly these levels: each block has only its mean."""
+    bits, before = "", 128
+    for level in levels:
+        change, before = level - before, level
+        size = abs(change).bit_length()
+        bits += format(size, "04b")  # each code of a size is the size itself
+        if size > 0:
+            bits += format(change if change > 0 else change + (1 << size) - 1, "0%db" % size)
+        bits += "0"  # the end of the block
+    bits += "1" * (-len(bits) % 8)
+    packed = bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits), 8)).replace(b"\xff", b"\xff\0")
+
+    def segment(kind, data):
+        return b"\xff" + bytes([kind]) + struct.pack(">H", len(data) + 2) + data
+
+    return (b"\xff\xd8" + segment(0xdb, b"\0" + bytes([8] * 64)) +
+            segment(0xc0, struct.pack(">BHHBBBB", 8, 16, 16, 1, 1, 0x11, 0)) +
+            segment(0xc4, b"\0" + bytes([0, 0, 0, 9] + [0] * 12) + bytes(range(9))) +
+            segment(0xc4, b"\x10" + bytes([1] + [0] * 15) + b"\0") +
+            segment(0xda, bytes([1, 1, 0, 0, 63, 0])) + packed + b"\xff\xd9")
+
+
+def jpegs(folder):
+    """A folder of JPEGs gives the data and the weights that the same pictures give as PGMs."""
+    network(os.path.join(folder, "net.json"), 16, 2)
+    results = []
+    for ending in ("pgm", "jpg"):
+        data, model = os.path.join(folder, ending), os.path.join(folder, ending + ".st")
+        for i in range(24):
+            levels = [x // 2 + 120 * (i % 2) for x in noise(i, 4)]
+            pixels = b"".join(bytes([levels[2 * (y // 8) + x // 8] for x in range(16)]) for y in range(16))
+            put(data, "%s/%d.%s" % (("night", "day")[i % 2], i, ending),
+                jpeg(levels) if ending == "jpg" else b"P5 16 16 255\n" + pixels)
+        code, _, said = train(folder, "--data", data, "--output", model, "--epochs", "2")
+        if "built without it" in said:
+            print("skipped: this build reads no JPEG")
+            return
+        check(code == 0 and "Training: 24 pictures 16x16x1 in 2 classes" in said,
+              "a folder of %s: %s" % (ending, said))
+        record = json.loads(convnet("info", "--json", model)[1]) if code == 0 else {}
+        results.append((record.get("training", {}).get("data", {}).get("sha256"),
+                        code == 0 and tensors_of(model)))
+    check(results[0] == results[1], "JPEGs and PGMs of the same pixels: data %s and %s" %
+          (results[0][0], results[1][0]))
+
+
 # ---- Messages ----
 
 def messages(folder):
@@ -529,6 +634,9 @@ def main():
         memory_is_stated(folder)
         narrow(folder)
         habits(folder)
+        kept_epochs(folder)
+        balanced(folder)
+        jpegs(folder)
         messages(folder)
     return finish()
 
