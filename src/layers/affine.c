@@ -382,9 +382,10 @@ void cn_affine_infer_end(const struct cn_step *step, size_t count, float *y, siz
     struct affine_run run = run_of(step, NULL, y, NULL);
     run.count = count;
     run.parts = parts;
-    if (divides_channels(&run))
-        cn_activation_forward(y, count * output_pixels(&a->shape), (size_t)a->shape.out_channels,
-                              a->activation);
+    const size_t channels = (size_t)a->shape.out_channels;
+    if (divides_channels(&run)) /* the output is smaller than the convolution's after maxima */
+        cn_activation_forward(y, count * cn_shape_size(&step->layer.output_shape) / channels,
+                              channels, a->activation);
 }
 
 /* The rows before pooling that these rows of the output have. */

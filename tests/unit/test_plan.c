@@ -12,10 +12,13 @@
 
 static float *run(const struct cn_plan *plan, const float *images, size_t count, int threads) {
     struct cn_workspace *workspaces[4] = {0};
-    float *outputs = cn_floats_allocate(count * cn_plan_output_size(plan));
+    const size_t size = count * cn_plan_output_size(plan);
+    float *outputs = cn_floats_allocate(size + 1);
+    outputs[size] = 42;
     for (int i = 0; i < threads; i++)
         cr_assert_eq(cn_workspace_create(plan, &workspaces[i], NULL), CN_OK);
     cn_plan_run_parallel(plan, workspaces, threads, images, count, outputs);
+    cr_assert_eq(outputs[size], 42.0f, "%d threads wrote past the outputs", threads);
     for (int i = 0; i < threads; i++)
         cn_workspace_free(workspaces[i]);
     return outputs;
@@ -85,6 +88,8 @@ Test(plan, a_team_gives_one_image_the_same_bits) {
         {14, 13, 64, 2,
          "Conv2D filters=112 kernel_size=3 padding=same activation=relu; Conv2D filters=128 "
          "kernel_size=3 padding=same activation=tanh; MaxPooling2D; Flatten; Dense units=9"},
+        {14, 13, 64, 1,
+         "Conv2D filters=128 kernel_size=3 padding=same; MaxPooling2D; Activation activation=tanh"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct cn_shape input =
