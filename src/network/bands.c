@@ -42,8 +42,8 @@ static size_t measure_links(struct cn_bands *bands, const struct cn_step *steps,
     for (size_t s = bands->count - 1; s > 0; s--) {
         need = rows_under(&steps[s], need);
         const int most = output_rows(&steps[s - 1]), all = need.end - need.first;
-        bands->links[s - 1] =
-            cn_floats_aligned((size_t)(all < most ? all : most) * row_floats(&steps[s - 1]));
+        need = (struct cn_rows){0, all < most ? all : most}; /* no band needs more rows */
+        bands->links[s - 1] = cn_floats_aligned((size_t)need.end * row_floats(&steps[s - 1]));
         sum += bands->links[s - 1];
     }
     return sum;

@@ -343,6 +343,21 @@ Test(plan, layers_in_bands_give_what_they_give_alone) {
     }
 }
 
+/* Rows of zeros around a picture count for no buffer, however many they are. */
+Test(plan, bands_have_room_for_rows_of_the_picture_only) {
+    struct cn_network *network =
+        test_network(cn_shape_image(1 << 18, 128, 1),
+                     "Conv2D filters=1 kernel_size=1; Conv2D filters=16 kernel_size=1 "
+                     "strides=4096,1; Conv2D filters=2 kernel_size=255,1 dilation_rate=4096,1 "
+                     "padding=same",
+                     1);
+    struct cn_plan *plan = NULL;
+    cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
+    cr_assert_lt(cn_plan_workspace_bytes(plan), (size_t)10 << 30); /* its copy with the zeros */
+    cn_plan_free(plan);
+    cn_network_free(network);
+}
+
 static void count_runs(void *context, size_t step) {
     ((size_t *)context)[step]++;
 }
