@@ -158,6 +158,32 @@ static void check_border(const struct cn_kernels *kernels) {
     }
 }
 
+/* The input pixels of a window's rows are more than an int counts. */
+static void check_high_window(const struct cn_kernels *kernels) {
+    enum { WIDTH = 1 << 20, HEIGHT = 1 << 12 };
+    const struct cn_conv2d s = {.in_height = 1,
+                                .in_width = WIDTH,
+                                .in_channels = 2,
+                                .out_height = 1,
+                                .out_width = WIDTH,
+                                .out_channels = 2,
+                                .kernel_height = HEIGHT,
+                                .kernel_width = 3,
+                                .row_stride = 1,
+                                .column_stride = 1,
+                                .groups = 2,
+                                .border_top = HEIGHT / 2,
+                                .border_left = 1};
+    float *x = test_floats((size_t)WIDTH * 2, 1, 1, 1), *y = cn_floats_allocate((size_t)WIDTH * 2);
+    float *packed = test_floats(cn_conv2d_packed_size(&s), 1, 1, 2);
+    kernels->conv2d(y, x, packed, packed + cn_conv2d_kernel_size(&s), &s, false);
+    cr_assert_eq(y[0], 3.0f); /* the bias and two products */
+    cr_assert_eq(y[2], 4.0f);
+    free(x);
+    free(y);
+    free(packed);
+}
+
 /* Calls `check` with each table of kernels that this machine can run. */
 static void with_each_table(void (*check)(const struct cn_kernels *kernels)) {
     const struct cn_kernels *kernels;
@@ -205,6 +231,10 @@ Test(kernels, product_gives_a_pixel_the_same_bits_in_any_line) {
 
 Test(kernels, a_border_that_is_left_out_changes_no_bit) {
     with_each_table(check_border);
+}
+
+Test(kernels, a_depthwise_window_may_be_high_and_its_picture_wide) {
+    with_each_table(check_high_window);
 }
 
 static void check_dense(const struct cn_kernels *kernels) {
