@@ -1,8 +1,8 @@
 /*
  * A library for LD_PRELOAD that hides AVX-512, AMX and AVX-VNNI from a program, so that a peer that
  * offers no choice of instruction set can be measured with AVX2 on any processor. Linux makes the
- * cpuid instruction fail (arch_prctl(2), ARCH_CPUID), and the handler of that signal answers it
- * without those bits. A processor or machine without this fault is left as it is, and said.
+ * cpuid instruction fail (arch_prctl(2), ARCH_SET_CPUID), and the handler of that signal answers it
+ * without those bits. On a processor or machine without this fault the program ends with a message.
  */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
