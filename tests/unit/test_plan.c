@@ -276,6 +276,14 @@ static float *run_one_by_one(const struct cn_network *whole, char *layers, const
     return x;
 }
 
+static unsigned long long macs_of(const struct cn_plan *plan) {
+    struct cn_plan_step step;
+    unsigned long long macs = 0;
+    for (size_t s = 0; cn_plan_step_at(plan, s, &step); s++)
+        macs += step.macs;
+    return macs;
+}
+
 static void count_first_step(void *context, size_t step) {
     *(size_t *)context += step == 0;
 }
@@ -299,23 +307,23 @@ Test(plan, layers_in_bands_give_what_they_give_alone) {
         int height, width, channels;
         const char *layers;
     } cases[] = {
-        {57, 61, 3,
+        {113, 123, 3,
          "Conv2D filters=32 kernel_size=1 activation=relu;DepthwiseConv2D kernel_size=3 "
          "padding=same activation=tanh;Conv2D filters=7 kernel_size=1"},
         {75, 70, 2,
          "Conv2D filters=36 kernel_size=3 padding=same activation=relu;DepthwiseConv2D "
          "kernel_size=5 strides=2 padding=same;Conv2D filters=50 kernel_size=1;DepthwiseConv2D "
          "kernel_size=3;Conv2D filters=5 kernel_size=3"},
-        {98, 64, 1,
+        {195, 130, 1,
          "Conv2D filters=24 kernel_size=4 padding=same;MaxPooling2D pool_size=3 strides=2 "
          "padding=same"},
-        {99, 66, 1,
+        {199, 132, 16,
          "Conv2D filters=24 kernel_size=1;AveragePooling2D pool_size=2 strides=3;Conv2D filters=9 "
          "kernel_size=3 strides=3 padding=same"},
         {91, 93, 4,
          "Conv2D filters=24 kernel_size=3 groups=2;Conv2D filters=12 kernel_size=3 "
          "dilation_rate=4 padding=same;MaxPooling2D pool_size=5 strides=1 padding=same"},
-        {300, 20, 3,
+        {360, 20, 3,
          "Conv2D filters=40 kernel_size=1;DepthwiseConv2D kernel_size=9,3 padding=same;Conv2D "
          "filters=3 kernel_size=2 strides=5"},
     };
@@ -330,6 +338,7 @@ Test(plan, layers_in_bands_give_what_they_give_alone) {
         float *expected = run_one_by_one(network, layers, images, 2);
         cr_assert_eq(cn_plan_create(network, &plan, NULL), CN_OK);
         cr_assert_gt(runs_of_first_step(plan, images), 1, "%zu: not in bands", i);
+        cr_assert_geq(macs_of(plan), 1ULL << 23, "%zu: too little work for a team", i);
         for (int threads = 1; threads <= 4; threads++) {
             float *got = run(plan, images, 2, threads);
             cr_assert_eq(memcmp(got, expected, 2 * cn_plan_output_size(plan) * sizeof *got), 0,
