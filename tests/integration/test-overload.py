@@ -3,9 +3,8 @@
 computes as much as before, the rest is refused, memory is bounded, and health is answered meanwhile.
 
 The load comes from a process of its own (offer.py), and the daemon computes on one of two processors, so that
-the daemon is what is measured. Takes a minute: `make check-long`. On a shared machine pairs of measurements may
-be off: the median of three is judged, and if it is too low that of up to nine. A second, idle daemon gets the same
-health requests at the same time, and waits for processors as the first one does.
+the daemon is what is measured. Takes a minute: `make check-long`. On a shared machine a pair of measurements
+may be off, so the median of three is judged.
 """
 import os
 import re
@@ -20,13 +19,6 @@ from wire import photograph
 
 IMAGES = 200
 QUEUE = 1600
-KEPT = 0.9 # of the throughput
-ROUNDS = 9
-
-
-def median(numbers):
-    """Of an even number the lower one of the two in the middle."""
-    return sorted(numbers)[(len(numbers) - 1) // 2]
 
 
 def peak_memory(server):
@@ -72,7 +64,7 @@ def test_overload():
                  "--max-images=%d" % QUEUE) as server:
         offer(server.port, 0, 1, IMAGES)
         before = peak_memory(server)
-        while len(ratios) < ROUNDS and (len(ratios) < 3 or median(ratios) < KEPT):
+        for _ in range(3):
             full = measured(server, 0, 3)
             check(set(full["statuses"]) == {"200"}, "four clients fit: %s" % full)
             over = measured(server, 4 * full["per_second"], 5)
@@ -94,7 +86,7 @@ def test_overload():
         grown = peak_memory(server) - before
         print("kept: %s of the throughput; memory: %.1f MiB, at most %.1f"
               % (", ".join("%.2f" % x for x in sorted(ratios)), before, grown + before))
-        check(median(ratios) >= KEPT, "throughput is kept: %s" % ratios)
+        check(sorted(ratios)[1] >= 0.9, "throughput is kept: %s" % ratios)
         # The floats of the queue, and the bodies that are being received.
         check(grown < QUEUE * 784 * 4 / 2 ** 20 + 16, "%.1f MiB more" % grown)
 
@@ -103,36 +95,31 @@ WORK = {"inline, 5 images each": (RAW, lambda: IMAGE * 5),
         "photographs": (b"Content-Type: image/png\r\n", photograph),
         "the batch lane, 200 images each": (RAW, lambda: IMAGE * 200)}
 
-
-def milliseconds(server):
-    began = time.perf_counter()
-    check(status_of(server, get("/v2/health/live")) == 200, "live")
-    return 1e3 * (time.perf_counter() - began)
-
-
-def probe(servers, before):
-    """The sorted times of each server."""
-    times = [[] for _ in servers]
+def probe(server, before=lambda: None):
+    times = []
     for _ in range(100):
         before()
-        for server, found in zip(servers, times):
-            found.append(milliseconds(server))
-    return [sorted(x) for x in times]
+        began = time.perf_counter()
+        check(status_of(server, get("/v2/health/live")) == 200, "live")
+        times.append(1e3 * (time.perf_counter() - began))
+    return sorted(times)
 
 
 def test_live():
     """With all HTTP threads busy, and the queue full."""
     with serving("--max-connections-per-address=0", "--queue-images=2000",
-                 "--max-images=2000") as server, serving() as quiet:
+                 "--max-images=2000") as server:
+        alone = probe(server)
+        print("live, alone: median %.2f ms, 90 %% %.2f, worst %.2f"
+              % (alone[50], alone[90], alone[-1]))
         for name, (kind, body) in WORK.items():
             with Crowd(server.port, 200, daemon.post(body(), kind)) as crowd:
-                times, others = probe((server, quiet), crowd.wait)
-            text = "live, beside 200 x %s: median %.2f ms, 90 %% %.2f, worst %.2f; an idle daemon: %.2f, %.2f, %.2f" \
-                % (name, times[50], times[90], times[-1], others[50], others[90], others[-1])
-            print(text)
-            check(times[50] < 10 + others[50], text)
+                times = probe(server, crowd.wait)
+            print("live, beside 200 x %s: median %.2f ms, 90 %% %.2f, worst %.2f"
+                  % (name, times[50], times[90], times[-1]))
+            check(times[50] < 10, "%s: median %.2f ms" % (name, times[50]))
             # Delays by the scheduler on a crowded machine are not the daemon's.
-            check(times[90] < 50 + others[90], text)
+            check(times[90] < 50, "%s: one in ten takes %.2f ms" % (name, times[90]))
 
 
 def main():
