@@ -248,8 +248,9 @@ static void affine_bands(const struct affine_run *run, struct cn_rows rows) {
                 affine_band(run, image, i, rows.end - i < band ? rows.end : i + band);
 }
 
-/* Computes a share of the rows of one matrix product. */
 enum { LINES = 24 }; /* fill the kernel's tiles */
+
+/* Computes a share of the rows of one matrix product. */
 static void affine_lines(const struct affine_run *run) {
     const struct cn_conv2d one = group_shape(run->affine, 1);
     const size_t lines = run->count * output_pixels(&one);

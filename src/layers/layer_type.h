@@ -72,7 +72,7 @@ struct cn_step {
     struct cn_affine affine;   /* of Conv2D and Dense */
     struct cn_pooling pooling; /* of the poolings */
     bool pooled;               /* the step takes the maxima of `pooling` itself */
-    bool by_rows;              /* the step has `infer_rows` */
+    bool by_rows;              /* `infer_rows` computes some rows */
     bool has_end;              /* `infer_end` must follow `infer_part` */
 };
 

@@ -7,8 +7,9 @@
 
 #include "base/memory.h"
 
-/* Floats: of a value that leaves a second-level cache of 1 MiB, together with its neighbours; and
- * of that cache which the links, and the weights that each band reads again, may fill. */
+/* In floats. A value larger than LARGE leaves a second-level cache of 1 MiB, together with its
+ * neighbours. Bands have as many rows as let their links stay within LINKS, but one at least. A
+ * step has at most WEIGHTS, which each band reads again. */
 enum { LARGE = 1 << 16, LINKS = 1 << 17, WEIGHTS = 1 << 16 };
 
 static int output_rows(const struct cn_step *step) {
